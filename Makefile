@@ -1,0 +1,34 @@
+# Two commands matter: `make demo` and `make test`. Both set up whatever they need first.
+PY := .venv/bin/python
+LINTED_SH := inventory/locum_inventory/gate.sh inventory/locum_inventory/install.sh tools/setup.sh
+
+.PHONY: help setup lint unit e2e test demo lab bench bench-outage clean
+
+help:            ## this list
+	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed 's/: .*##/ -/'
+setup:           ## Debian packages and the virtual environment (asks, unless root or YES=1)
+	@tools/setup.sh
+lint: setup      ## ruff, mypy, import-linter, shellcheck, promtool, amtool
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+	shellcheck $(LINTED_SH)
+	promtool check rules alert_rules/*.rules.yml
+	promtool test rules alert_rules/tests/*.yml
+	promtool check config --syntax-only alert_rules/prometheus.yml
+	amtool check-config alert_rules/alertmanager.yml
+unit: setup      ## the tests that need no lab
+	$(PY) -m pytest -m 'not e2e' -n 2
+e2e: setup       ## the tests that drive the lab (root)
+	$(PY) -m pytest -m e2e
+test: lint unit e2e ## everything
+demo: setup      ## locum keeps a web site alive on two hosts: killed, hung, crashed
+	$(PY) -m lab.demo
+lab: setup       ## the lab, to play with
+	$(PY) -m lab
+bench: bench-outage
+bench-outage: setup ## seconds without service: killed, hung, crashed, 7 runs each
+	$(PY) bench/outage.py
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache dist

@@ -1,0 +1,1 @@
+"""The hands: the webhook actuator and the locum command."""

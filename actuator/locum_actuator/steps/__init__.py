@@ -1,0 +1,1 @@
+"""The steps of a plan: each can look, do, and undo."""
