@@ -1,0 +1,48 @@
+"""The `locum` command. Each verb lives in a file of its own and is imported only when it is called."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+# verb -> module:object; a verb that is not built is not listed
+COMMANDS: Mapping[str, str] = {
+    "init": "locum_actuator.cli.init:init",
+    "check": "locum_actuator.cli.check:check",
+    "up": "locum_actuator.cli.up:up",
+    "status": "locum_actuator.cli.status:status",
+    "explain": "locum_actuator.cli.explain:explain",
+    "incidents": "locum_actuator.cli.incidents:incidents",
+    "enrol": "locum_actuator.cli.enrol:enrol",
+    "generate": "locum_actuator.cli.generate:generate",
+}
+
+
+class _LazyGroup(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name].partition(":")
+        command: Any = getattr(importlib.import_module(module), name)
+        return command if isinstance(command, click.Command) else None
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--site",
+    "site_file",
+    metavar="FILE",
+    default=None,
+    help="the site file [default: /etc/locum/locum.yml, then ./locum.yml]",
+)
+@click.version_option(package_name="locum", prog_name="locum")
+@click.pass_context
+def main(context: click.Context, site_file: str | None) -> None:
+    """Keep a network service up: watch, respawn, take over."""
+    context.obj = site_file
