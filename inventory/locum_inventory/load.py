@@ -1,0 +1,134 @@
+"""The site file: where it is, and what it says, as a `Site` or as every fault in it at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from locum_inventory import site_rules, site_words, yaml_tree
+from locum_inventory.model import Site
+from locum_inventory.yaml_words import Unreadable
+
+SITE_FILES = (Path("/etc/locum/locum.yml"), Path("locum.yml"))
+SIZE_LIMIT_BYTES = 1 << 20
+
+_Located = tuple[int, str, str]  # line, dotted key, what is wrong and what would be right
+
+
+class SiteFault(Exception):  # noqa: N818 - what is wrong with a site file
+    """The site file cannot be used; `lines` says why, one fault each: `locum.yml:12: services.www: ...`."""
+
+    def __init__(self, *lines: str) -> None:
+        super().__init__("\n".join(lines))
+        self.lines: tuple[str, ...] = lines
+
+
+def find_site(option: str | None) -> Path:
+    """Return the site file: the one asked for, else /etc/locum/locum.yml, else ./locum.yml.
+
+    The one asked for need not exist (`load_site` says so); with none asked for and none there, `SiteFault`.
+    """
+    if option is not None:
+        return Path(option)
+    for path in SITE_FILES:
+        if path.exists():
+            return path
+    looked_for = " nor ".join(str(path) for path in SITE_FILES)
+    raise SiteFault(
+        f"no site file: there is neither {looked_for}; name one with --site, or write one with locum init"
+    )
+
+
+def load_site(path: Path) -> Site:
+    """Read a site file; raise `SiteFault` with every fault in it, in the order of the lines."""
+    text = _read(path)
+    try:
+        tree = yaml_tree.read_tree(text)
+    except Unreadable as unreadable:
+        raise SiteFault(_printable(f"{path}:{unreadable.line}: {unreadable}")) from None
+    located: list[_Located] = [(line, site_words.where(key), text) for key, line, text in tree.faults]
+    if not isinstance(tree.data, dict):
+        what = "holds nothing" if tree.data is None else f"is {site_words.shown(tree.data)}"
+        located.append(
+            (tree.line_of(()), "", f"{what}: a site file is a mapping with hosts, services and so on")
+        )
+        raise _fault(path, located)
+    located += [(tree.line_of(key), site_words.where(key), site_words.empty(key)) for key in tree.empties()]
+    site, faults = _modelled(tree)
+    located += faults
+    located += [
+        (tree.line_of(key), site_words.where(key), text) for key, text in site_rules.breaches(tree.data)
+    ]
+    if located or site is None:
+        raise _fault(path, located)
+    return site
+
+
+def advice(site: Site) -> tuple[str, ...]:
+    """Return what is worth saying about a site that is sound all the same."""
+    return tuple(site_rules.advice(site))
+
+
+def _modelled(tree: yaml_tree.Tree) -> tuple[Site | None, list[_Located]]:
+    try:
+        return Site.model_validate(yaml_tree.without_nothing(tree.data)), []
+    except ValidationError as invalid:
+        errors = invalid.errors(include_url=False)
+    faulted = set(tree.empties()) | {key for key, _, _ in tree.faults}
+    located: list[_Located] = []
+    for error in errors:
+        key = _existing(tree, error["loc"], missing=error["type"] == "missing")
+        if key not in faulted and not _counts_faulty_items(error):
+            located.append((tree.line_of(key), site_words.where(key), site_words.in_words(error, key)))
+    return None, located
+
+
+def _counts_faulty_items(error: ErrorDetails) -> bool:
+    """Tell whether a list only seems too short because items of it are faulty themselves."""
+    return error["type"] == "too_short" and len(error["input"]) >= error["ctx"]["min_length"]
+
+
+def _existing(tree: yaml_tree.Tree, location: yaml_tree.Path, *, missing: bool) -> yaml_tree.Path:
+    """Return the part of pydantic's location that the file has; what is missing is named after its parent.
+
+    pydantic's own steps ("[key]" for a mapping's key) and the model's (one interface for all) fall away.
+    """
+    last = (location[-1],) if missing else ()
+    path = location[: len(location) - len(last)]
+    while path and path not in tree.lines:
+        path = path[:-1]
+    return (*path, *last)
+
+
+def _read(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            content = file.read(SIZE_LIMIT_BYTES + 1)
+    except OSError as error:
+        raise SiteFault(_printable(f"{path}: cannot be read: {error.strerror or error}")) from None
+    except ValueError as error:  # a NUL in the name
+        raise SiteFault(_printable(f"{path}: cannot be read: {error}")) from None
+    if len(content) > SIZE_LIMIT_BYTES:
+        raise SiteFault(_printable(f"{path}: is larger than {SIZE_LIMIT_BYTES} bytes: this is no site file"))
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise SiteFault(_printable(f"{path}:{line}: is not UTF-8 text")) from None
+
+
+def _fault(path: Path, located: list[_Located]) -> SiteFault:
+    in_order = dict.fromkeys(sorted(located, key=lambda one: one[0]))
+    return SiteFault(
+        *(
+            _printable(f"{path}:{line}: {key}: {text}" if key else f"{path}:{line}: {text}")
+            for line, key, text in in_order
+        )
+    )
+
+
+def _printable(line: str) -> str:
+    """Keep what a file holds from breaking a line or driving a terminal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in line)

@@ -1,0 +1,149 @@
+"""What the model found wrong, in sentences that say what would be right.
+
+pydantic tells what it is and where; the words here are ours, because they are read by an administrator who
+need not know what a tuple is.
+"""
+
+from __future__ import annotations
+
+import difflib
+import types
+from collections.abc import Iterable
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+from locum_inventory.model import Site
+from locum_inventory.yaml_tree import Path
+
+UNREACHABLE = (
+    "is missing, and has no default: 'probe' takes over when the host and its service address are silent and a"
+    " witness answers (if the network was cut between the hosts, both may then hold the address); 'refuse' tells"
+    " people (if the host was really dead, the service is down until they come)"
+)
+
+
+def one_of(words: Iterable[str]) -> str:
+    """Return the words in a row for people: `a, b or c`."""
+    row = list(words)
+    return row[0] if len(row) == 1 else f"{', '.join(row[:-1])} or {row[-1]}"
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return the beginning of a sentence that proposes the nearest known word, or nothing."""
+    near = difflib.get_close_matches(word, list(known), n=1)
+    return f"did you mean '{near[0]}'? " if near else ""
+
+
+def where(path: Path) -> str:
+    """Return the dotted key; an item of a list goes by the list's name, for its text shows which it is."""
+    return ".".join(key for key in path if isinstance(key, str))
+
+
+def field_at(path: Path) -> FieldInfo | None:
+    """Return the model's field at the path; None for names of hosts, items of lists and unknown keys."""
+    return _follow(path)[0]
+
+
+def keys_at(path: Path) -> tuple[str, ...]:
+    """Return the keys that the model knows in the mapping at the path."""
+    kind = _follow(path)[1]
+    return tuple(kind.model_fields) if _is_model(kind) else ()
+
+
+def in_words(error: ErrorDetails, path: Path) -> str:
+    """Say what is wrong with the value at the path and what would be right."""
+    kind = error["type"]
+    if kind == "value_error":
+        return str(error["ctx"]["error"])
+    if kind == "extra_forbidden":
+        return _unknown_key(path)
+    if kind == "missing":
+        return UNREACHABLE if path[-1] == "unreachable" else f"is missing: give {_what_is_right(path)}"
+    if kind == "too_short" and error["ctx"]["actual_length"]:
+        return f"has only {error['ctx']['actual_length']}: give {_what_is_right(path)}"
+    if kind in {"too_short", "string_too_short"}:
+        return f"is empty: give {_what_is_right(path)}"
+    return f"is {shown(error['input'])}: {_wanted(error, path)}"
+
+
+def empty(path: Path) -> str:
+    """Say of a key with nothing behind it what would be right."""
+    return f"has nothing behind it: give {_what_is_right(path)}, or leave it out"
+
+
+def shown(value: Any) -> str:
+    """Return a value as a person may see it in one line."""
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, list):
+        return "a list"
+    text = str(value)
+    return f"'{text[:60]}...'" if len(text) > 60 else f"'{text}'"
+
+
+def _wanted(error: ErrorDetails, path: Path) -> str:
+    kind, field = error["type"], field_at(path)
+    if kind == "literal_error" and field is not None:
+        return f"use {one_of(get_args(_bare(field.annotation)))}"
+    if kind.startswith(("int_", "float_")):
+        number = "a whole number" if kind.startswith("int_") else "a number"
+        return f"give {_what_is_right(path)}, as {number}"
+    bounds = {
+        "greater_than": ("gt", "more than"),
+        "greater_than_equal": ("ge", "at least"),
+        "less_than": ("lt", "less than"),
+        "less_than_equal": ("le", "at most"),
+    }
+    if kind in bounds:
+        name, words = bounds[kind]
+        return f"give {_what_is_right(path)}, {words} {error['ctx'][name]:g}"
+    return f"give {_what_is_right(path)}"
+
+
+def _what_is_right(path: Path) -> str:
+    field = field_at(path)
+    if field is not None and field.description:
+        return field.description
+    if keys := keys_at(path):
+        return f"a mapping with the keys {', '.join(keys)}"
+    parent = field_at(path[:-1])
+    return parent.description if parent is not None and parent.description else "one value"
+
+
+def _unknown_key(path: Path) -> str:
+    known = keys_at(path[:-1])
+    key = str(path[-1])
+    if f"{key}_file" in known:
+        return f"has no place in a site file: put the secret in a file of its own and name it with {key}_file"
+    if "password" in key or "passphrase" in key:
+        return "is not known: locum uses no passwords, and a site file holds no secrets"
+    return f"is not known: {did_you_mean(key, known)}here are {', '.join(known)}"
+
+
+def _follow(path: Path) -> tuple[FieldInfo | None, Any]:
+    """Follow the path through the model: the field it ends at, if it is one, and the type there."""
+    field: FieldInfo | None = None
+    kind: Any = Site
+    for key in path:
+        if _is_model(kind):
+            field = kind.model_fields.get(key)
+            kind = _bare(field.annotation) if field is not None else None
+        else:
+            field = None
+            parts = [part for part in get_args(kind) if part is not Ellipsis]
+            kind = _bare(parts[-1]) if parts else None
+    return field, kind
+
+
+def _is_model(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
+
+
+def _bare(kind: Any) -> Any:
+    """Take `Annotated` and `| None` off a type."""
+    while get_origin(kind) in (Annotated, Union, types.UnionType):
+        kind = next(part for part in get_args(kind) if part is not types.NoneType)
+    return kind

@@ -1,0 +1,173 @@
+"""A YAML text as plain values, and on which line each of them stands.
+
+Scalars stay the text that was written: `expect: 220`, `name: on` and `12:30` are what they look like, for the
+model knows whether a number, a word or an address belongs there, and YAML only guesses. A bare `key:` is
+None. Anchors, aliases and `<<` work; depth and size are bounded, so that no file can grow when it is read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from locum_inventory.yaml_words import Unreadable, in_plain_words
+
+Path = tuple[str | int, ...]
+
+DEPTH_LIMIT = 16
+VALUES_LIMIT = 100_000
+
+_TAG = "tag:yaml.org,2002:"
+_SCALAR_TAGS = frozenset(f"{_TAG}{name}" for name in ("str", "int", "float", "bool", "timestamp", "value"))
+
+
+@dataclass(slots=True)
+class Tree:
+    """Plain values (dict, list, str, None), the line of each, and what was wrong by itself."""
+
+    data: Any = None
+    lines: dict[Path, int] = field(default_factory=dict)
+    faults: list[tuple[Path, int, str]] = field(default_factory=list)
+
+    def line_of(self, path: Path) -> int:
+        """Return the line of the value, or else of the nearest thing around it."""
+        while path and path not in self.lines:
+            path = path[:-1]
+        return self.lines.get(path, 1)
+
+    def empties(self) -> list[Path]:
+        """Return the paths of keys and list items that have nothing behind them."""
+        found: list[Path] = []
+
+        def walk(value: Any, path: Path) -> None:
+            if value is None:
+                found.append(path)
+            for key, item in _items(value):
+                walk(item, (*path, key))
+
+        walk(self.data, ())
+        return found
+
+
+def read_tree(text: str) -> Tree:
+    """Read one YAML document; raise `Unreadable` when there is none to be had."""
+    try:
+        node = _BoundedLoader(text).get_single_node()
+    except yaml.MarkedYAMLError as error:
+        raise in_plain_words(error) from None
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise Unreadable(
+            line, f"holds a character that YAML does not allow (#x{error.character:02x})"
+        ) from None
+    tree = Tree()
+    if node is not None:
+        tree.lines[()] = _line(node)
+        tree.data = _Planter(tree).plant(node, ())
+    return tree
+
+
+def without_nothing(value: Any) -> Any:
+    """Return a copy in which keys and list items that have nothing behind them are left out."""
+    if isinstance(value, dict):
+        return {key: without_nothing(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [without_nothing(item) for item in value if item is not None]
+    return value
+
+
+def _items(value: Any) -> list[tuple[str | int, Any]]:
+    if isinstance(value, dict):
+        return list(value.items())
+    return list(enumerate(value)) if isinstance(value, list) else []
+
+
+def _line(node: yaml.Node) -> int:
+    return int(node.start_mark.line) + 1
+
+
+class _BoundedLoader(yaml.SafeLoader):
+    """Composes no deeper than the limit: PyYAML by itself recurses until Python's stack ends."""
+
+    depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        self.depth += 1
+        if self.depth > DEPTH_LIMIT:
+            raise Unreadable(self.line + 1, f"nests deeper than {DEPTH_LIMIT} levels")
+        try:
+            return super().compose_node(parent, index)
+        finally:
+            self.depth -= 1
+
+
+class _Planter:
+    """Turns nodes into plain values, counting as it goes: aliases may multiply."""
+
+    def __init__(self, tree: Tree) -> None:
+        self.tree = tree
+        self.values = 0
+
+    def plant(self, node: yaml.Node, path: Path) -> Any:
+        self.values += 1
+        if self.values > VALUES_LIMIT or len(path) > DEPTH_LIMIT:
+            raise Unreadable(_line(node), "grows without end through its aliases (*name)")
+        if isinstance(node, yaml.MappingNode) and node.tag == f"{_TAG}map":
+            return self._mapping(node, path)
+        if isinstance(node, yaml.SequenceNode) and node.tag == f"{_TAG}seq":
+            return [self._planted(item, (*path, index)) for index, item in enumerate(node.value)]
+        if isinstance(node, yaml.ScalarNode) and node.tag == f"{_TAG}null":
+            return None
+        if isinstance(node, yaml.ScalarNode) and node.tag in _SCALAR_TAGS | {f"{_TAG}merge"}:
+            return str(node.value)
+        self.fault(
+            path, node, f"has the YAML tag {_short(node.tag)}, which has no use here: leave the tag out"
+        )
+        return None
+
+    def fault(self, path: Path, node: yaml.Node, text: str) -> None:
+        self.tree.faults.append((path, _line(node), text))
+
+    def _planted(self, node: yaml.Node, path: Path) -> Any:
+        self.tree.lines[path] = _line(node)
+        return self.plant(node, path)
+
+    def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
+        merged: dict[str, Any] = {}
+        own: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            if key_node.tag == f"{_TAG}merge":
+                merged = {**self._merged(value_node, path), **merged}
+        for key_node, value_node in node.value:
+            if key_node.tag == f"{_TAG}merge":
+                continue
+            if not isinstance(key_node, yaml.ScalarNode):
+                self.fault(path, key_node, "has a key that is itself a list or a mapping: a key is one word")
+                continue
+            key = str(key_node.value)
+            here = (*path, key)
+            if key in own:
+                first = self.tree.lines[here]
+                self.fault(here, key_node, f"is given twice, first on line {first}: keep one of them")
+                continue
+            # The line of a value is that of its key: it is where a person looks, and a block begins below it.
+            self.tree.lines[here] = _line(key_node)
+            own[key] = self.plant(value_node, here)
+        return {**merged, **own}
+
+    def _merged(self, node: yaml.Node, path: Path) -> dict[str, Any]:
+        sources = node.value if isinstance(node, yaml.SequenceNode) else [node]
+        found: dict[str, Any] = {}
+        for source in sources:
+            planted = self.plant(source, path)
+            if not isinstance(planted, dict):
+                self.fault(path, node, "has a '<<' that does not name a mapping")
+                continue
+            found = {**planted, **found}
+        return found
+
+
+def _short(tag: str) -> str:
+    return "!!" + tag.removeprefix(_TAG) if tag.startswith(_TAG) else tag
