@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from locum_inventory import site_rules, site_words, yaml_tree
+from locum_inventory import site_advice, site_rules, site_words, yaml_tree
 from locum_inventory.model import Site
 from locum_inventory.yaml_words import Unreadable
 
@@ -68,7 +68,7 @@ def load_site(path: Path) -> Site:
 
 def advice(site: Site) -> tuple[str, ...]:
     """Return what is worth saying about a site that is sound all the same."""
-    return tuple(site_rules.advice(site))
+    return tuple(site_advice.advice(site))
 
 
 def _modelled(tree: yaml_tree.Tree) -> tuple[Site | None, list[_Located]]:
@@ -80,7 +80,8 @@ def _modelled(tree: yaml_tree.Tree) -> tuple[Site | None, list[_Located]]:
     located: list[_Located] = []
     for error in errors:
         key = _existing(tree, error["loc"], missing=error["type"] == "missing")
-        if key not in faulted and not _counts_faulty_items(error):
+        # Vantage points have a default, the actuator's host; where that is missing, one line says so.
+        if key not in faulted and key != ("vantage_points",) and not _counts_faulty_items(error):
             located.append((tree.line_of(key), site_words.where(key), site_words.in_words(error, key)))
     return None, located
 

@@ -19,9 +19,9 @@ from locum_inventory.model import Site
 from locum_inventory.yaml_tree import Path
 
 UNREACHABLE = (
-    "is missing, and has no default: 'probe' takes over when the host and its service address are silent and a"
-    " witness answers (if the network was cut between the hosts, both may then hold the address); 'refuse' tells"
-    " people (if the host was really dead, the service is down until they come)"
+    "is missing, and has no default: 'probe' takes over when the host and its service address are silent and"
+    " a witness answers (if the network was cut between the hosts, both may then hold the address);"
+    " 'refuse' tells people (if the host was really dead, the service is down until they come)"
 )
 
 

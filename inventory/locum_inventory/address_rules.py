@@ -1,0 +1,113 @@
+"""Which addresses a site can have, and which of them may be the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import IPv6Address
+
+from locum_inventory.model import Address, Interface
+from locum_inventory.site_draft import Breach, Draft
+
+SHORTEST_PREFIX = {4: 8, 6: 16}
+
+
+def breaches(draft: Draft) -> Iterator[Breach]:
+    """Yield each address that cannot be what it is said to be, and what would do."""
+    yield from _hosts_have_their_own_addresses(draft)
+    yield from _service_addresses_belong_to_one_service(draft)
+    yield from _addresses_can_be_used(draft)
+    yield from _witnesses_stand_outside(draft)
+
+
+def _hosts_have_their_own_addresses(draft: Draft) -> Iterator[Breach]:
+    first: dict[Address, str] = {}
+    for path, name, address in draft.host_addresses:
+        if address in first:
+            yield (
+                path,
+                f"is {address}, which is host '{first[address]}' already: give each host its own address",
+            )
+        first.setdefault(address, name)
+
+
+def _service_addresses_belong_to_one_service(draft: Draft) -> Iterator[Breach]:
+    own = {address: name for _, name, address in draft.host_addresses}
+    first: dict[Address, str] = {}
+    for path, service, interface in draft.service_addresses:
+        address = interface.ip
+        if address in own:
+            yield path, _own_address_moves(own[address], address)
+        if address in first:
+            yield path, f"is {address}, which service '{first[address]}' has already: use each address once"
+        first.setdefault(address, service)
+
+
+def _own_address_moves(host: str, address: Address) -> str:
+    return (
+        f"is {address}, host {host}'s own address, over which {host} is told to release it: give host {host}"
+        f" a new address of its own, put that under hosts.{host}.address, and keep {address} as the"
+        " service address"
+    )
+
+
+def _addresses_can_be_used(draft: Draft) -> Iterator[Breach]:
+    for path, _, interface in draft.service_addresses:
+        wrong = _unusable(interface.ip, loopback=True) or _unusable_in_its_network(interface)
+        if wrong:
+            yield path, f"is {interface.with_prefixlen}, {wrong}"
+    for path, _, address in draft.host_addresses:
+        if wrong := _unusable(address, loopback=False):
+            yield path, f"is {address}, {wrong}"
+    for path, address in draft.witnesses:
+        if wrong := _unusable(address, loopback=True):
+            yield path, f"is {address}, {wrong}"
+
+
+def _unusable(address: Address, *, loopback: bool) -> str | None:
+    """Say why an address cannot be one that another host reaches, if so."""
+    if address.is_unspecified:
+        return "which is no address at all: give one that a host can have"
+    if address.is_multicast:
+        return "a multicast address: give one that a single host can have"
+    if loopback and address.is_loopback:
+        return "a loopback address, which every host has for itself: give one that others can reach"
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        return f"an IPv4 address in IPv6 clothes: write {address.ipv4_mapped}"
+    return None
+
+
+def _unusable_in_its_network(interface: Interface) -> str | None:
+    """Say why an address cannot be a service's within its own prefix, if so."""
+    network, address = interface.network, interface.ip
+    if network.prefixlen < SHORTEST_PREFIX[interface.version]:
+        return (
+            f"whose prefix takes in far more than one network: give the prefix length of the hosts' network,"
+            f" at least /{SHORTEST_PREFIX[interface.version]}"
+        )
+    if isinstance(address, IPv6Address) and address.is_link_local:
+        return "a link-local address, which clients cannot use by itself: give a global or unique local one"
+    if network.num_addresses <= 2:
+        return None  # a /32 or /128 is the address alone; a /31 has neither network nor broadcast address
+    if address == network.network_address:
+        kind = "network address" if interface.version == 4 else "routers' anycast address"
+        return f"the {kind} of {network}: give an address within it"
+    if interface.version == 4 and address == network.broadcast_address:
+        return f"the broadcast address of {network}: give an address within it"
+    return None
+
+
+def _witnesses_stand_outside(draft: Draft) -> Iterator[Breach]:
+    own = {address: name for _, name, address in draft.host_addresses}
+    moving = {interface.ip: service for _, service, interface in draft.service_addresses}
+    outside = (
+        "a witness stands outside: give the gateway or another address that does not fail with the hosts"
+    )
+    seen: set[Address] = set()
+    for path, address in draft.witnesses:
+        if address in own:
+            yield path, f"is {address}, host {own[address]}: {outside}"
+        if address in moving:
+            yield path, f"is {address}, an address of service '{moving[address]}': {outside}"
+        if address in seen:
+            yield path, f"is {address} twice: name each witness once"
+        seen.add(address)
