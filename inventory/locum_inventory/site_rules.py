@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
+
 from locum_inventory import address_rules
 from locum_inventory.site_draft import Breach, Draft, mapping, read_draft
 from locum_inventory.site_words import did_you_mean
@@ -61,7 +63,7 @@ def _hosts_can_be_reached(draft: Draft) -> Iterator[Breach]:
     for name in dict.fromkeys(name for service in draft.services for _, name in draft.hosts_of(service)):
         host = draft.hosts.get(name)
         if name != actuator_host and isinstance(host, dict) and "ssh" not in host:
-            why = f"is missing: the actuator on host '{actuator_host}' tells host '{name}' over SSH to release"
+            why = f"is missing: the actuator on host '{actuator_host}' tells '{name}' over SSH to release"
             yield ("hosts", name, "ssh"), f"{why}: give how to log in there, such as {{user: locum}}"
 
 
@@ -93,111 +95,6 @@ def _vantage_points_differ(draft: Draft) -> Iterator[Breach]:
             yield ("vantage_points", name, "url"), text
         if isinstance(url, str):
             first.setdefault(url, name)
-
-
-_RULES:
-        yield from rule(draft)
-
-
-def _named_hosts_exist(draft: Draft) -> Iterator[Breach]:
-    if not draft.hosts:
-        return  # what is missing then is the hosts, not each mention of one
-    mentions: list[tuple[Path, str]] = [
-        place for service in draft.services for place in draft.hosts_of(service)
-    ]
-    mentions += [(("vantage_points", name), name) for name in draft.vantage_points]
-    if draft.actuator_host is not None:
-        mentions.append((("actuator", "host"), draft.actuator_host))
-    for path, name in mentions:
-        if name not in draft.hosts:
-            yield (
-                path,
-                f"names '{name}', which is no host: {did_you_mean(name, draft.hosts)}{_hosts_are(draft.hosts)}",
-            )
-
-
-def _hosts_of_a_service_differ(draft: Draft) -> Iterator[Breach]:
-    for service in draft.services:
-        seen: set[str] = set()
-        for path, name in draft.hosts_of(service):
-            if name in seen:
-                yield path, f"names '{name}' twice: name each host once, the preferred one first"
-            seen.add(name)
-
-
-def _interfaces_are_complete(draft: Draft) -> Iterator[Breach]:
-    for service, values in draft.services.items():
-        interface = values.get("interface")
-        hosts = [name for _, name in draft.hosts_of(service)]
-        if not isinstance(interface, dict) or not hosts:
-            continue
-        path: Path = ("services", service, "interface")
-        for name in dict.fromkeys(hosts):
-            if name not in interface:
-                yield path, f"has none for host '{name}': give each host of the service its interface"
-        for name in interface:
-            if name not in hosts:
-                yield (
-                    (*path, name),
-                    (
-                        f"is for a host that the service does not name: {did_you_mean(name, hosts)}its {_hosts_are(hosts)}"
-                    ),
-                )
-
-
-def _hosts_can_be_reached(draft: Draft) -> Iterator[Breach]:
-    if draft.actuator_host not in draft.hosts:
-        return
-    needed = dict.fromkeys(name for service in draft.services for _, name in draft.hosts_of(service))
-    for name in needed:
-        host = draft.hosts.get(name)
-        if name != draft.actuator_host and isinstance(host, dict) and "ssh" not in host:
-            yield (
-                ("hosts", name, "ssh"),
-                (
-                    f"is missing: the actuator on host '{draft.actuator_host}' must be able to tell host '{name}' to"
-                    " release: give how to log in there, such as {user: locum}"
-                ),
-            )
-
-
-def _what_is_stopped_can_be_started(draft: Draft) -> Iterator[Breach]:
-    for service, values in draft.services.items():
-        commands = values.get("commands")
-        if "commands" not in values and values.get("standby", "stopped") == "stopped":
-            yield (
-                ("services", service, "commands"),
-                (
-                    "is missing: a standby that is stopped must be started: give {start: ..., stop: ..., respawn: ...},"
-                    " or say standby: running"
-                ),
-            )
-        restarts = mapping(values.get("takeover")).get("when_hung") == "restart"
-        if restarts and "respawn" not in mapping(commands):
-            yield (
-                ("services", service, "takeover", "when_hung"),
-                ("is 'restart', and there is no command for it: give commands.respawn, or use takeover"),
-            )
-
-
-def _nothing_is_promised_in_vain(draft: Draft) -> Iterator[Breach]:
-    for service, values in draft.services.items():
-        if values.get("hooks"):
-            yield ("services", service, "hooks"), "are not run by this version: leave them out, or write {}"
-
-
-def _vantage_points_differ(draft: Draft) -> Iterator[Breach]:
-    first: dict[str, str] = {}
-    for name, values in draft.vantage_points.items():
-        url = mapping(values).get("url")
-        if not isinstance(url, str):
-            continue
-        if url in first:
-            yield (
-                ("vantage_points", name, "url"),
-                (f"is {url}, the exporter of '{first[url]}' already: one exporter cannot vote twice"),
-            )
-        first.setdefault(url, name)
 
 
 _RULES: tuple[Callable[[Draft], Iterator[Breach]], ...] = (
