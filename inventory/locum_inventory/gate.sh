@@ -1,0 +1,551 @@
+#!/bin/sh
+# locum's gate: the one program on this host that a locum key may run. `locum enrol` installs it.
+#
+#   gate ROLE                          words come from SSH_ORIGINAL_COMMAND (forced command of authorized_keys)
+#   gate ROLE status [SERVICE]         what is held and what runs
+#   gate ROLE watch                    counts processes, once for each line `look N` on standard input
+#   gate ROLE VERB SERVICE EPOCH       respawn, start, stop, release or claim, then says how things are
+#
+# ROLE is `actuator` or `exporter`; an exporter may only watch and status. What a verb runs stands in CONFIG,
+# which root owns: nothing that comes over the wire is a command or part of one. docs/gate.md has the protocol.
+# Plain POSIX sh; the scan of the process table forks nothing.
+#
+# shellcheck disable=SC2317  # callbacks and traps call functions by name
+
+VERSION=1
+PREFIX=             # where a test was installed; no argument and no variable of the environment changes it
+CONFIG=$PREFIX/etc/locum/gate.conf
+STATE=$PREFIX/var/lib/locum-gate
+RUN=$PREFIX/run/locum-gate
+SELF=$PREFIX/usr/local/lib/locum/gate
+
+POLL_SECONDS=0.02   # between two looks while something is awaited
+START_LIMIT=3000    # hundredths of a second: a start or respawn command may run
+APPEAR_LIMIT=500    # … and then its process be missing
+KILL_LIMIT=200      # … and a process may outlive its SIGKILL
+LOCK_LIMIT=500      # … beside the service's stop_timeout, to wait for another verb of the same service
+IDLE_SECONDS=30     # two of these without a look, and `watch` takes its peer for gone
+
+PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+LC_ALL=C
+export PATH LC_ALL
+unset IFS CDPATH ENV
+umask 022
+trap : HUP          # a peer that hangs up does not end a verb half-way
+
+# --- answers -------------------------------------------------------------------------------------------------
+
+greet() { [ -n "$greeted" ] || printf 'locum-gate 1 %s\n' "$VERSION"; greeted=yes; }
+
+# finish REASON [TEXT]: the last line of every answer; without it the answer was cut short.
+finish() {
+    greet
+    printf 'end %s%s\n' "$1" "${2:+ $2}"
+    [ "$1" = ok ] || log "${*}"
+    [ "$1" = ok ]
+    exit
+}
+
+refuse() { finish refused "$1"; }
+
+# failed TEXT: what was asked for was tried, and is not so.
+failed() {
+    [ -z "$s_name" ] || describe
+    finish failed "$s_name: $1"
+}
+
+log() { ( alone; exec logger -t locum-gate -- "$verb $s_name: $1" ) & }
+
+# For what goes on beside the verb: neither the answer waits for it, nor does it hold the lock.
+alone() { exec </dev/null >/dev/null 2>&1 9>&-; }
+
+# --- what was asked ------------------------------------------------------------------------------------------
+
+# check_words VERB [SERVICE [EPOCH]]: nothing goes further that is not exactly as it must be.
+check_words() {
+    verb=$1
+    case $verb in
+        watch) [ $# = 1 ] || refuse "watch takes no further words" ;;
+        status) [ $# -le 2 ] || refuse "status takes one service at most" ;;
+        respawn | start | stop | release | claim)
+            [ "$role" = actuator ] || refuse "this key may only watch and status"
+            [ $# = 3 ] || refuse "$verb takes a service and an epoch" ;;
+        *) refuse "no such verb" ;;
+    esac
+    wanted_name=${2-} wanted_epoch=${3-0}
+    [ ${#wanted_name} -le 63 ] || refuse "no such service"
+    case $wanted_name in
+        *[!a-z0-9_-]* | -*) refuse "no such service" ;;
+    esac
+    case $wanted_epoch in
+        '' | *[!0-9]* | 0?*) refuse "an epoch is a decimal number" ;;
+    esac
+    [ ${#wanted_epoch} -le 18 ] || refuse "an epoch has 18 digits at most"
+}
+
+# --- the host file -------------------------------------------------------------------------------------------
+
+check_config_owner() {
+    [ -r "$CONFIG" ] || refuse "$CONFIG is missing: run locum enrol"
+    for mode in $(stat -L -c '%u:%a' "$CONFIG" "${CONFIG%/*}"); do
+        case $mode in
+            0:*[2367]? | 0:*[2367]) refuse "$CONFIG or its directory may be written by others than root" ;;
+            0:*) ;;
+            *) refuse "$CONFIG or its directory is not owned by root" ;;
+        esac
+    done
+}
+
+# each_service FUNCTION: calls it for every service of CONFIG, its keys in s_*, until one call returns non-zero.
+each_service() {
+    s_name='' line_number=0
+    while read -r key value <&3; do
+        line_number=$((line_number + 1))
+        case $key in
+            '' | '#'*) continue ;;
+            locum-gate) [ "$value" = 1 ] || refuse "$CONFIG is of format '$value', this gate reads 1" ;;
+            service)
+                if [ -n "$s_name" ]; then "$1" || return 0; fi
+                s_name=$value s_addresses='' s_interface='' s_process='' s_standby=stopped
+                s_start='' s_stop='' s_respawn='' s_stop_timeout=500 ;;
+            address) s_addresses="$s_addresses $value" ;;
+            interface) s_interface=$value ;;
+            process) s_process=$value ;;
+            standby) s_standby=$value ;;
+            start) s_start=$value ;;
+            stop) s_stop=$value ;;
+            respawn) s_respawn=$value ;;
+            stop_timeout_ms) s_stop_timeout=$((value / 10)) ;;
+            *) refuse "$CONFIG, line $line_number: unknown key" ;;
+        esac
+    done 3<"$CONFIG"
+    if [ -n "$s_name" ]; then "$1" || return 0; fi
+    return 1
+}
+
+is_other_service() { [ "$s_name" != "$wanted_name" ]; }
+load_service() { each_service is_other_service || { s_name=''; refuse "no such service: $wanted_name"; }; }
+
+# --- clock and processes -------------------------------------------------------------------------------------
+
+# Sets now: hundredths of a second since boot, of a clock that nobody sets.
+clock() {
+    read -r up _ </proc/uptime
+    now=$((${up%.*} * 100 + 1${up#*.} - 100))
+}
+
+# is_live PID NAME: sets state. A zombie is dead, unless threads of it live on. proc(5): comm may hold anything.
+is_live() {
+    IFS= read -r line 2>/dev/null <"/proc/$1/stat" || return 1
+    comm=${line#*\(}
+    [ "${comm%\)*}" = "$2" ] || return 1
+    rest=${line##*\) }
+    state=${rest%% *}
+    case $state in
+        X | x) return 1 ;;
+        Z)
+            # shellcheck disable=SC2086  # numbers, one word each; the 18th counts threads
+            set -- $rest
+            [ "${18}" -gt 1 ] ;;
+    esac
+}
+
+# scan NAME...: one look at the process table. Sets hits to a word PID/STATE/NAME for each live process so named.
+scan() {
+    hits='' names=" $* "
+    for file in /proc/[0-9]*/comm; do
+        IFS= read -r comm 2>/dev/null <"$file" || continue
+        case $names in *" $comm "*) ;; *) continue ;; esac
+        pid=${file#/proc/} pid=${pid%/comm} name=$comm
+        ! is_live "$pid" "$name" || hits="$hits $pid/$state/$name"
+    done
+}
+
+# count NAME: sets count, pids and stopped (how many of them a SIGSTOP holds) from the last scan.
+count() {
+    count=0 stopped=0 pids=''
+    for hit in $hits; do
+        [ "${hit#*/*/}" = "$1" ] || continue
+        count=$((count + 1)) pids="$pids ${hit%%/*}"
+        case $hit in */T/*) stopped=$((stopped + 1)) ;; esac
+    done
+}
+
+look() { count=0 stopped=0 pids=''; [ -z "$s_process" ] || { scan "$s_process"; count "$s_process"; }; }
+
+# shellcheck disable=SC2086  # numbers, one word each
+kill_all() { kill -KILL $pids 2>/dev/null; }
+
+# --- addresses -----------------------------------------------------------------------------------------------
+
+list_addresses() { listed=$(ip -o addr show 2>/dev/null) && [ -n "$listed" ]; }
+
+# is_held ADDRESS: on any interface, by the last list. `ip` and the host file both spell as RFC 5952 does.
+is_held() { case $listed in *" inet $1/"* | *" inet6 $1/"* | *" inet $1 "* | *" inet6 $1 "*) ;; *) return 1 ;; esac; }
+
+addresses_off() {
+    list_addresses || return 1
+    while read -r _ interface _ on _; do
+        interface=${interface%%@*}
+        for address in $s_addresses; do
+            [ "${on%/*}" = "${address%/*}" ] || continue
+            # Without this the first address of a subnet takes the host's others with it.
+            echo 1 2>/dev/null >"/proc/sys/net/ipv4/conf/$interface/promote_secondaries"
+            ip addr del "$on" dev "$interface" 2>/dev/null
+        done
+    done 2>/dev/null <<LIST
+$listed
+LIST
+    list_addresses || return 1
+    for address in $s_addresses; do
+        ! is_held "${address%/*}" || return 1
+    done
+}
+
+addresses_on() {
+    list_addresses || failed "ip could not list the addresses"
+    for address in $s_addresses; do
+        nodad=''
+        case $address in *:*) nodad=nodad ;; esac
+        case $listed in *" inet6 $address "*dadfailed*) ip addr del "$address" dev "$s_interface" 2>/dev/null ;; esac
+        # shellcheck disable=SC2086  # no word where there is no flag
+        said=$(ip addr replace "$address" dev "$s_interface" $nodad 2>&1) || failed "ip: $said"
+    done
+    ( alone; announce ) &
+    list_addresses || failed "ip could not list the addresses"
+    for address in $s_addresses; do
+        is_held "${address%/*}" || failed "$address did not come up on $s_interface"
+    done
+}
+
+# Tells the neighbours, five times in a second: gratuitous ARP (RFC 5227) and, with ndsend, unsolicited NA.
+announce() {
+    for round in 1 2 3 4 5; do
+        for address in $s_addresses; do
+            case $address in
+                *:*) ndsend "${address%/*}" "$s_interface" & ;;
+                *)
+                    arping -q -U -c 1 -w 1 -I "$s_interface" "${address%/*}" &
+                    arping -q -A -c 1 -w 1 -I "$s_interface" "${address%/*}" & ;;
+            esac
+        done
+        [ "$round" = 5 ] || sleep 0.2
+    done
+}
+
+# --- epochs and the lock -------------------------------------------------------------------------------------
+
+# Sets epoch, the highest seen; fails where the file says nothing sensible.
+read_epoch() {
+    epoch=0
+    [ -e "$STATE/$1.epoch" ] || return 0
+    read -r epoch 2>/dev/null <"$STATE/$1.epoch"
+    case $epoch in '' | *[!0-9]*) epoch=0; return 1 ;; esac
+}
+
+check_epoch() {
+    read_epoch "$s_name" || return 1
+    [ "$wanted_epoch" -ge "$epoch" ] || finish old_epoch "$s_name: epoch $wanted_epoch is older than $epoch"
+}
+
+# Durable before anything changes: a new file, read back, synced, moved over the old one.
+store_epoch() {
+    check_epoch && [ "$epoch" = "$wanted_epoch" ] && [ -e "$STATE/$s_name.epoch" ] && return 0
+    new=$STATE/$s_name.new back=''
+    { [ -d "$STATE" ] || mkdir -p "$STATE"; } &&
+        { echo "$wanted_epoch" >"$new"; } && read -r back <"$new" && [ "$back" = "$wanted_epoch" ] &&
+        sync "$new" && mv -f "$new" "$STATE/$s_name.epoch"
+} 2>/dev/null
+
+# One verb of a service at a time. A release outranks respawn, start and claim: it ends them.
+lock() {
+    clock
+    lock_by=$((now + s_stop_timeout + LOCK_LIMIT))
+    [ -d "$RUN" ] || mkdir -p "$RUN" 2>/dev/null
+    { command exec 9>>"$RUN/$s_name.lock"; } 2>/dev/null || return 1
+    until flock -n 9; do
+        if [ "$verb" = release ] && read -r owner owner_verb 2>/dev/null <"$RUN/$s_name.owner"; then
+            case $owner_verb in respawn | start | claim) kill -TERM "$owner" 2>/dev/null ;; esac
+        fi
+        clock
+        [ "$now" -lt "$lock_by" ] || return 1
+        sleep "$POLL_SECONDS"
+    done
+    trap 'outranked' TERM
+    { echo "$$ $verb" >"$RUN/$s_name.owner"; } 2>/dev/null
+}
+
+outranked() { end_command; failed "a release ended this $verb"; }
+
+# --- commands ------------------------------------------------------------------------------------------------
+
+# begin_command LINE: starts it in a session of its own. The first 1,000 bytes it says are kept, the rest is
+# read away, for as long as a daemon of its keeps the pipe: so nobody waits for that daemon or fills a disk.
+begin_command() {
+    said_file=$RUN/$$.said pipe=$RUN/$$.pipe
+    if mkfifo "$pipe" 2>/dev/null; then
+        ( alone; exec <"$pipe"; dd bs=200 count=5 >"$said_file"; exec cat ) &
+    else
+        pipe=/dev/null
+    fi
+    ( alone; exec >"$pipe" 2>&1; exec setsid sh -c "$1" ) &
+    command_pid=$!
+}
+
+# Has it ended? Then sets code and said (one line).
+command_ended() {
+    if IFS= read -r line 2>/dev/null <"/proc/$command_pid/stat"; then
+        rest=${line##*\) }
+        case $rest in Z* | X*) ;; *) return 1 ;; esac
+    fi
+    wait "$command_pid"
+    code=$? command_pid='' said=''
+    [ ! -s "$said_file" ] || said=$(tr -c '[:print:]' ' ' <"$said_file")
+    rm -f "$said_file" "$RUN/$$.pipe"
+}
+
+end_command() {
+    [ -z "$command_pid" ] || kill -KILL -- "-$command_pid" 2>/dev/null
+    rm -f "$RUN/$$.said" "$RUN/$$.pipe"
+}
+
+# run_until_there LABEL LINE: the command, then its process.
+run_until_there() {
+    [ -n "$2" ] || refuse "$s_name has no $1 command"
+    clock
+    by=$((now + START_LIMIT))
+    begin_command "$2"
+    until command_ended; do
+        clock
+        [ "$now" -lt "$by" ] || { end_command; failed "$1 did not end within $((START_LIMIT / 100)) s"; }
+        sleep "$POLL_SECONDS"
+    done
+    [ -n "$s_process" ] || { [ "$code" = 0 ] || failed "$1 returned $code and said: $said"; return 0; }
+    clock
+    by=$((now + APPEAR_LIMIT))
+    while look; [ "$count" = 0 ]; do
+        clock
+        if [ "$code" != 0 ] || [ "$now" -ge "$by" ]; then
+            failed "$1 returned $code and no process $s_process is there; it said: $said"
+        fi
+        sleep "$POLL_SECONDS"
+    done
+}
+
+# The stop command; at once SIGKILL where a SIGSTOP would make it wait in vain, and at its deadline for the rest.
+stop_service() {
+    clock
+    stop_by=$((now + s_stop_timeout)) killed_by=$((now + s_stop_timeout + KILL_LIMIT)) ended=''
+    begin_command "$s_stop"
+    while :; do
+        [ -n "$ended" ] || ! command_ended || ended=yes
+        look
+        [ "$stopped" = 0 ] || kill_all
+        [ -n "$ended" ] && [ "$count" = 0 ] && break
+        clock
+        if [ "$now" -ge "$stop_by" ]; then
+            end_command
+            kill_all
+            [ "$now" -lt "$killed_by" ] || failed "$count processes $s_process outlived their SIGKILL"
+        fi
+        sleep "$POLL_SECONDS"
+    done
+    [ -n "$s_process" ] || [ "$code" = 0 ] || failed "stop returned $code and said: $said"
+}
+
+kill_stopped() {
+    look
+    [ "$stopped" != 0 ] || return 0
+    clock
+    by=$((now + KILL_LIMIT))
+    while kill_all; look; [ "$count" != 0 ]; do
+        clock
+        [ "$now" -lt "$by" ] || failed "$count processes $s_process outlived their SIGKILL"
+        sleep "$POLL_SECONDS"
+    done
+}
+
+# --- verbs ---------------------------------------------------------------------------------------------------
+
+# One service as it is now.
+describe() {
+    greet
+    read_epoch "$s_name"
+    look
+    list_addresses || { greet; printf 'end failed %s: ip could not list the addresses\n' "$s_name"; exit 1; }
+    describe_from_look
+}
+
+describe_from_look() {
+    lines="service $s_name
+epoch $epoch"
+    for address in $s_addresses; do
+        if is_held "${address%/*}"; then held=held; else held=absent; fi
+        lines="$lines
+address ${address%/*} $held"
+    done
+    [ -z "$s_process" ] || lines="$lines
+processes $count"
+    printf '%s\n' "$lines"
+}
+
+collect_name() { all_names="$all_names $s_process" all_services="$all_services $s_name"; }
+
+describe_if_wanted() {
+    [ -z "$wanted_name" ] || [ "$s_name" = "$wanted_name" ] || return 0
+    read_epoch "$s_name"
+    [ -z "$s_process" ] || count "$s_process"
+    describe_from_look
+}
+
+do_status() {
+    all_names='' all_services=''
+    each_service collect_name
+    case "$all_services " in
+        *" $wanted_name "*) ;;
+        *) [ -z "$wanted_name" ] || refuse "no such service: $wanted_name" ;;
+    esac
+    hash=$(sha256sum <"$CONFIG") || refuse "sha256sum is missing"
+    list_addresses || finish failed "ip could not list the addresses"
+    # shellcheck disable=SC2086  # names without spaces, one word each
+    scan $all_names
+    greet
+    printf 'config %s\n' "${hash%% *}"
+    each_service describe_if_wanted
+    finish ok
+}
+
+do_respawn() {
+    kill_stopped
+    if [ -n "$s_respawn" ]; then run_until_there respawn "$s_respawn"; return; fi
+    [ "$count" = 0 ] || stop_service
+    run_until_there start "$s_start"
+}
+
+do_start() {
+    kill_stopped
+    [ "$count" != 0 ] || run_until_there start "$s_start"
+}
+
+do_stop() {
+    [ -n "$s_stop" ] || refuse "$s_name has no stop command"
+    stop_service
+}
+
+# Address first, whatever else happens; where the service runs on every host, nothing but the address.
+do_release() {
+    off=yes
+    addresses_off || off=''
+    [ "$s_standby" = running ] || stop_service
+    [ -n "$off" ] || addresses_off || failed "an address could not be taken off"
+}
+
+do_change() {
+    load_service
+    greet
+    # A release takes the address off before it waits for anything.
+    if [ "$verb" = release ]; then
+        check_epoch
+        addresses_off
+    fi
+    lock || [ "$verb" = release ] || failed "another verb still runs"
+    store_epoch || [ "$verb" = release ] || failed "the epoch could not be stored"
+    case $verb in
+        respawn) do_respawn ;;
+        start) do_start ;;
+        stop) do_stop ;;
+        release) do_release ;;
+        claim) addresses_on ;;
+    esac
+    describe
+    finish ok
+}
+
+# --- watch ---------------------------------------------------------------------------------------------------
+
+# Signals the loop now and then, for `read` has no deadline; ends with it, and takes its sleep along.
+remind() {
+    trap 'kill "$nap"; exit' TERM
+    while :; do
+        sleep "$IDLE_SECONDS" &
+        nap=$!
+        wait "$nap"
+        read -r line <"/proc/self/stat"
+        rest=${line##*\) } rest=${rest#* }
+        [ "${rest%% *}" = "$$" ] || exit
+        kill -ALRM "$$"
+    done
+}
+
+collect_watched() { [ -z "$s_process" ] || watched="$watched $s_name=$s_process" all_names="$all_names $s_process"; }
+
+answer_look() {
+    # shellcheck disable=SC2086  # names without spaces, one word each
+    scan $all_names
+    answer="look $1"
+    for pair in $watched; do
+        count "${pair#*=}"
+        answer="$answer
+${pair%%=*} $count"
+    done
+    printf '%s\nend %s\n' "$answer" "$1"
+}
+
+do_watch() {
+    watched='' all_names='' idle=0
+    each_service collect_watched
+    exec 4<"$CONFIG"
+    trap 'idle=$((idle + 1))' ALRM
+    remind </dev/null >/dev/null 2>&1 4<&- &
+    reminder=$!
+    trap 'kill "$reminder" 2>/dev/null' EXIT
+    trap 'exit' TERM INT PIPE
+    greet
+    while [ "$idle" -lt 2 ]; do
+        before=$idle
+        if ! read -r word number more; then
+            [ "$idle" != "$before" ] && continue    # it was the reminder that ended the read
+            break
+        fi
+        case $word/${number:-x}/$more in
+            look/*[!0-9]*/* | look/*/?*) break ;;
+            look/*) ;;
+            *) break ;;
+        esac
+        [ ${#number} -le 18 ] || break
+        # A new host file: end, so that the peer begins again with it.
+        # shellcheck disable=SC3013  # dash and busybox know -ef
+        [ /proc/self/fd/4 -ef "$CONFIG" ] || break
+        idle=0
+        answer_look "$number" || break
+    done
+    exit 0
+}
+
+# --- begin ---------------------------------------------------------------------------------------------------
+
+greeted='' s_name='' verb='' command_pid=''
+role=${1-}
+case $role in
+    actuator | exporter) shift ;;
+    *) refuse "the role is actuator or exporter" ;;
+esac
+if [ $# = 0 ]; then
+    asked=${SSH_ORIGINAL_COMMAND-}
+    [ ${#asked} -le 200 ] || refuse "too long"
+    case $asked in
+        *[!a-z0-9_\ -]*) refuse "no such verb" ;;
+    esac
+    # shellcheck disable=SC2086  # split into words; there is no glob character among them
+    set -- $asked
+fi
+unset SSH_ORIGINAL_COMMAND
+check_words "$@"
+# shellcheck disable=SC3067  # dash and busybox know -O; /proc/1 is root's, and `id` would be a process more
+[ -O /proc/1 ] || exec sudo -n "$SELF" "$role" "$@"
+check_config_owner
+case $verb in
+    watch) do_watch ;;
+    status) do_status ;;
+    *) do_change ;;
+esac
