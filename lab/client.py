@@ -1,0 +1,150 @@
+"""The client: what somebody who uses the service sees of it, request by request."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lab.host import Host
+from lab.namespaces import INSIDE, PYTHON
+from lab.plan import SERVICE_ADDRESS
+from lab.provision import SERVED_BY
+from lab.stream import Stream
+
+PACE_SECONDS = 0.02
+TIMEOUT_SECONDS = 0.2
+IN_A_ROW = 25  # so many good answers, one after the other, and the service is back: half a second
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One request. `fault` is None for a good answer; `host` is who answered, if anybody did."""
+
+    number: int
+    started: float  # time.time()
+    seconds: float
+    host: str | None
+    fault: str | None
+
+    @property
+    def ok(self) -> bool:
+        """Whether the answer was a good one."""
+        return self.fault is None
+
+    @property
+    def ended(self) -> float:
+        """When the answer was there, or was given up (time.time())."""
+        return self.started + self.seconds
+
+
+def _since(samples: Sequence[Sample], since: float) -> list[Sample]:
+    return sorted((sample for sample in samples if sample.started >= since), key=lambda sample: sample.number)
+
+
+def _good_runs(samples: Sequence[Sample], n: int) -> Iterator[list[Sample]]:
+    """Yield each first `n` good answers in a row. A request that has not ended yet breaks the row."""
+    run: list[Sample] = []
+    for sample in samples:
+        if not sample.ok or (run and sample.number != run[-1].number + 1):
+            run = []
+        if sample.ok:
+            run.append(sample)
+        if len(run) == n:
+            yield run
+
+
+def seconds_without_service(samples: Sequence[Sample], since: float, n: int = IN_A_ROW) -> float | None:
+    """Return the seconds from `since` to the answer with which the service was back.
+
+    Only requests that started at `since` or later count. If none of them failed: 0.0. Otherwise the first `n`
+    good answers in a row after the first failure tell that the service is back, and the first of these is when
+    it came back. None: it is not back yet. Good answers before the first failure do not count (a fault may take
+    a moment to show), and failures after the service was back are a new outage, which `failed_requests` tells.
+    """
+    later = _since(samples, since)
+    first_failure = next((index for index, sample in enumerate(later) if not sample.ok), None)
+    if first_failure is None:
+        return 0.0
+    run = next(_good_runs(later[first_failure:], n), None)
+    return None if run is None else run[0].ended - since
+
+
+class Client:
+    """Asks the service address every 20 ms from the lab's client host and keeps what came of it."""
+
+    def __init__(self, host: Host) -> None:
+        process = host.popen(
+            [
+                *PYTHON, str(INSIDE / "asks.py"), str(SERVICE_ADDRESS.ip), "80",
+                str(PACE_SECONDS), str(TIMEOUT_SECONDS), SERVED_BY,
+            ],
+            stdout=subprocess.PIPE,
+        )  # fmt: skip
+        self._stream = Stream("client", process, _sample)
+
+    def samples(self, since: float = 0.0) -> list[Sample]:
+        """Return the requests that started at `since` or later and have ended, in the order of their start."""
+        return _since(self._stream.records(), since)
+
+    def wait_good(self, n: int = IN_A_ROW, timeout: float = 30.0, since: float | None = None) -> float:
+        """Wait for `n` good answers in a row to requests made from now on (or from `since` on).
+
+        Returns when the first of them was there (time.time()); raises TimeoutError if they do not come.
+        """
+        begin = time.time() if since is None else since
+        deadline = time.monotonic() + timeout
+        seen = 0
+        while True:
+            run = next(_good_runs(self.samples(begin), n), None)
+            if run is not None:
+                return run[0].ended
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise TimeoutError(
+                    f"no {n} good answers in a row within {timeout:g} s: {self._last_words(begin)}"
+                )
+            seen = self._stream.wait(seen, left)
+
+    def wait_failed(self, timeout: float = 30.0, since: float | None = None) -> float:
+        """Wait for a request made from now on (or from `since` on) to fail; return when it started."""
+        begin = time.time() if since is None else since
+        deadline = time.monotonic() + timeout
+        seen = 0
+        while True:
+            failed = [sample.started for sample in self.samples(begin) if not sample.ok]
+            if failed:
+                return failed[0]
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise TimeoutError(f"no request failed within {timeout:g} s")
+            seen = self._stream.wait(seen, left)
+
+    def seconds_without_service(self, since: float) -> float | None:
+        """As the function of that name says, for what the client has seen until now."""
+        return seconds_without_service(self._stream.records(), since)
+
+    def failed_requests(self, since: float) -> int:
+        """Count the failed requests that started at `since` or later."""
+        return sum(not sample.ok for sample in self.samples(since))
+
+    def answered_by(self, since: float) -> str | None:
+        """Return the host of the latest good answer to a request made at `since` or later."""
+        return next((sample.host for sample in reversed(self.samples(since)) if sample.ok), None)
+
+    def close(self) -> None:
+        """Stop reading; the client's host must be gone."""
+        self._stream.close()
+
+    def _last_words(self, since: float) -> str:
+        faults = Counter(sample.fault or f"good from {sample.host}" for sample in self.samples(since))
+        return (
+            ", ".join(f"{count} {fault}" for fault, count in faults.most_common()) or "no request has ended"
+        )
+
+
+def _sample(line: Mapping[str, Any]) -> Sample:
+    return Sample(line["number"], line["started"], line["seconds"], line["host"], line["fault"])

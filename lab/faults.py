@@ -1,0 +1,201 @@
+"""What can go wrong, as verbs. Each returns the moment (time.time()) just before it took hold."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Mapping
+from typing import Literal
+
+from lab.host import Host
+from lab.namespaces import PYTHON, Inside
+from lab.needs import LabFault
+from lab.plan import CARD, SERVICE_ADDRESS
+from lab.switch import Direction, Switch
+
+SERVICE_PROCESS = "apache2"
+
+# Leaves a dead child that nobody collects: its parent sleeps. The kernel keeps 15 bytes of the name.
+_ZOMBIE = """
+import os, sys, time
+from pathlib import Path
+if os.fork() == 0:
+    Path("/proc/self/comm").write_text(sys.argv[1])
+    os._exit(0)
+os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
+print("left", flush=True)
+time.sleep(1e9)
+"""
+
+
+class Faults:
+    """The verbs. Those of the wire, and a stopped service, are undone by `heal`."""
+
+    hosts: Mapping[str, Host]
+    everybody: Mapping[str, Host]
+    switch: Switch
+    _zombies: list[tuple[str, Inside]]
+
+    def host(self, name: str) -> Host:
+        """Return a host by name."""
+        if name not in self.everybody:
+            raise LabFault(f"there is no host '{name}' in this lab: it has {', '.join(self.everybody)}")
+        return self.everybody[name]
+
+    # Power
+
+    def crash(self, name: str) -> float:
+        """Power loss: the link is dead at once, then every process is gone. The disk remains."""
+        host = self.host(name)
+        host.running_pid  # noqa: B018 - says so if there is nothing to crash
+        moment = time.time()
+        host.power_off()
+        return moment
+
+    def reboot(self, name: str) -> float:
+        """Give a host its power back (taking it away first if it is up); return when its services had started.
+
+        Same disk, same card, link up; no service address: nothing claims one at boot. What is wrong with its
+        wire stays wrong until `heal`.
+        """
+        host = self.host(name)
+        host.power_off()
+        host.boot()
+        return time.time()
+
+    # Wires
+
+    def blackhole(self, name: str) -> float:
+        """The link is dead, silently: the host lives on with its addresses, and its card has its carrier."""
+        self.host(name)
+        return self._wire(lambda: self.switch.faults.dead.add(name))
+
+    def cut_off(self, name: str, *, carrier: bool = True) -> float:
+        """The host reaches nobody. On the wire it is as `blackhole`; without carrier the cable is pulled, so that
+        the host can notice."""
+        if carrier:
+            return self.blackhole(name)
+        self.host(name)
+        moment = time.time()
+        self.switch.set_carrier(name, on=False)
+        return moment
+
+    def partition(self, one: str, other: str, *, arp: bool = True) -> float:
+        """Two hosts do not hear each other, everybody else hears both; with `arp=False` ARP still passes."""
+        self.host(one)
+        self.host(other)
+        return self._wire(lambda: self.switch.faults.parted.update({tuple(sorted((one, other))): arp}))  # type: ignore[dict-item]
+
+    def loss(self, name: str, share: float, direction: Direction = "both") -> float:
+        """Lose a share (0 to 1) of the frames on a host's wire, `in` and `out` as the host sees it."""
+        self.host(name)
+        if not 0 <= share <= 1:
+            raise LabFault(f"a share of {share:g} cannot be lost: give 0 to 1")
+        ways: list[Literal["in", "out"]] = ["in", "out"] if direction == "both" else [direction]
+        return self._wire(lambda: self.switch.faults.lost.update({(name, way): share for way in ways}))
+
+    def heal(self, name: str) -> float:
+        """Mend a host's wire, wake its service if it was stopped, and take its zombies away.
+
+        A crashed host wants `reboot`, a killed service `start_service`.
+        """
+        host = self.host(name)
+        moment = self._wire(lambda: self.switch.faults.heal(name))
+        if host.up:
+            self.switch.set_carrier(name, on=True)
+            self._signal(host, signal.SIGCONT)
+        for owner, zombie in self._zombies:
+            if owner == name:
+                zombie.kill()
+        self._zombies = [(owner, zombie) for owner, zombie in self._zombies if owner != name]
+        return moment
+
+    def heal_all(self) -> float:
+        """Heal every host."""
+        return [self.heal(name) for name in self.everybody][0]
+
+    # The service
+
+    def kill_service(self, name: str) -> float:
+        """SIGKILL to every process of the service."""
+        host = self.host(name)
+        moment = time.time()
+        while self._signal(host, signal.SIGKILL):  # again: one may have forked meanwhile
+            time.sleep(0.001)
+        return moment
+
+    def hang_service(self, name: str) -> float:
+        """SIGSTOP to every process of the service: connections are accepted by the kernel, and nobody answers."""
+        host = self.host(name)
+        moment = time.time()
+        if not self._signal(host, signal.SIGSTOP):
+            raise LabFault(f"{name}: no {SERVICE_PROCESS} runs there")
+        return moment
+
+    def stop_service(self, name: str) -> float:
+        """Stop the service as its administrator would."""
+        return self._apachectl(name, "stop")
+
+    def start_service(self, name: str) -> float:
+        """Start the service as its administrator would; return when it listens."""
+        self._apachectl(name, "start")
+        self.host(name).wait_listening(80, 10)
+        return time.time()
+
+    def zombie(self, name: str, process: str = SERVICE_PROCESS) -> float:
+        """Leave a dead process of that name in a host's process table."""
+        moment = time.time()
+        inside = self.host(name).popen([*PYTHON, "-c", _ZOMBIE, process], stdout=subprocess.PIPE)
+        assert inside.stdout is not None
+        with inside.stdout as out:
+            if not out.readline():
+                raise LabFault(f"{name}: no zombie was left")
+        self._zombies.append((name, inside))
+        return moment
+
+    # The service address, by hand
+
+    def add_address(self, name: str, *, announce: bool = False) -> float:
+        """Put the service address on a host's card; without `announce` nobody is told, as the 2001 scheme did."""
+        moment = time.time()
+        self.host(name).run(["ip", "address", "replace", str(SERVICE_ADDRESS), "dev", CARD])
+        if announce:
+            # Waits out its second although it sends at once: nobody has to wait with it.
+            self.host(name).popen(
+                ["arping", "-q", "-U", "-c", "1", "-I", CARD, str(SERVICE_ADDRESS.ip)],
+                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            )  # fmt: skip
+        return moment
+
+    def drop_address(self, name: str) -> float:
+        """Take the service address off a host's card."""
+        moment = time.time()
+        self.host(name).run(["ip", "address", "delete", str(SERVICE_ADDRESS), "dev", CARD])
+        return moment
+
+    def _wire(self, change: object) -> float:
+        assert callable(change)
+        moment = time.time()
+        change()
+        self.switch.apply()
+        return moment
+
+    def _signal(self, host: Host, number: int) -> int:
+        """Signal every live process of the service; return how many there were."""
+        count = 0
+        for pid, name, state in sorted(
+            host.processes()
+        ):  # parents first, so that a stopped one forks no more
+            if name == SERVICE_PROCESS and state not in "ZX":
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, number)
+                    count += 1
+        return count
+
+    def _apachectl(self, name: str, verb: str) -> float:
+        moment = time.time()
+        self.host(name).run(["apachectl", verb])
+        return moment

@@ -1,0 +1,33 @@
+"""Holds a lab's namespaces together, and ends them when the process that made the lab ends.
+
+It is process 1 of a PID namespace, and every process of the lab is in that namespace or in one below it. When
+it ends, the kernel kills them all and drops what they held: networks, bridge, mounts, disks. It waits on a
+pidfd of the lab's maker, which becomes readable however that process ended, kill -9 included (pidfd_open(2),
+pid_namespaces(7)).
+
+Usage: anchor.py OWNER_PIDFD REPORT_FD
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import sys
+
+
+def main() -> None:
+    """Report this process's number as the machine knows it, then wait for the owner's end."""
+    owner_fd, report_fd = (int(word) for word in sys.argv[1:3])
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # orphans come to process 1: let the kernel reap them
+    # /proc is still the machine's, so that this link names us by the machine's numbering.
+    os.write(report_fd, os.readlink("/proc/self").encode() + b"\n")
+    os.close(report_fd)
+    owner = select.poll()
+    owner.register(owner_fd, select.POLLIN)
+    while not owner.poll():
+        pass
+
+
+if __name__ == "__main__":
+    main()

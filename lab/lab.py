@@ -1,0 +1,134 @@
+"""A lab: hosts, a gateway and a client on one switch, closed off from the machine it runs on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from ipaddress import IPv4Interface, IPv6Interface
+from pathlib import Path
+from types import MappingProxyType, TracebackType
+from typing import Any
+
+from lab import needs, plan
+from lab.client import Client
+from lab.faults import Faults
+from lab.host import Host
+from lab.namespaces import Anchor, Inside
+from lab.needs import LabFault
+from lab.provision import ADMIN_KEY, files, make_keys
+from lab.switch import Switch
+from lab.watcher import Watcher
+
+SSHD = ("/usr/sbin/sshd", "-E", "/var/log/auth.log")
+APACHE = ("apachectl", "start")
+BOOT_SERVICES: Mapping[str, Sequence[Sequence[str]]] = MappingProxyType(
+    {"a": (SSHD, APACHE), "b": (SSHD,), "c": (SSHD,)}
+)
+
+
+class Lab(Faults):
+    """Everything there is in a lab, for as long as the `with` block lasts.
+
+    `hosts` are those that may serve, `everybody` also the gateway `gw`, the `client` and the `watcher`. Nobody
+    holds the service address at first, unless `holder` names a host. Labs do not see each other: any number
+    may run at once. When the process that made a lab ends, the lab is gone, however it ended.
+    """
+
+    service_address: IPv4Interface = plan.SERVICE_ADDRESS
+    service_address6: IPv6Interface = plan.SERVICE_ADDRESS6
+    admin_key: Path = ADMIN_KEY  # on b, beside a known_hosts with everybody's host keys
+
+    def __init__(
+        self, hosts: Sequence[str] = ("a", "b"), *, holder: str | None = None,
+        boot_services: Mapping[str, Sequence[Sequence[str]]] = BOOT_SERVICES,
+    ) -> None:  # fmt: skip
+        for name in hosts:
+            if name not in plan.SERVERS:
+                raise LabFault(f"there is no host '{name}': choose from {', '.join(plan.SERVERS)}")
+        if holder is not None and holder not in hosts:
+            raise LabFault(f"'{holder}' cannot hold the service address: it is not among {', '.join(hosts)}")
+        self._names = tuple(hosts)
+        self._holder = holder
+        self._boot_services = boot_services
+        self._anchor: Anchor | None = None
+        self._observers: list[Client | Watcher] = []
+        self._zombies = []
+        self.hosts: Mapping[str, Host] = {}
+        self.everybody: Mapping[str, Host] = {}
+        self.note: str | None = None  # one line for people: addresses that the machine uses too
+
+    def __enter__(self) -> Lab:
+        needs.check()
+        self.note = plan.clash()
+        try:
+            self._start()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def anchor(self) -> Anchor:
+        """What holds the lab together."""
+        if self._anchor is None:
+            raise LabFault("the lab is not running: use it in a with block")
+        return self._anchor
+
+    def run(self, host: str, argv: Sequence[str], **options: Any) -> Any:
+        """Run a program in a host: see `Host.run`."""
+        return self.host(host).run(argv, **options)
+
+    def popen(self, host: str, argv: Sequence[str], **options: Any) -> Inside:
+        """Start a program in a host: see `Host.popen`."""
+        return self.host(host).popen(argv, **options)
+
+    def holders(self) -> list[str]:
+        """Return the hosts that have the service address on a card: a look into each, whatever the wire says."""
+        return [name for name, host in self.hosts.items() if host.up and self._has_address(host)]
+
+    def close(self) -> None:
+        """End everything. May be called again."""
+        if self._anchor is not None:
+            self._anchor.close()
+            self._anchor = None
+        for host in self.everybody.values():
+            host.forget()
+        for observer in self._observers:
+            observer.close()
+        self._observers.clear()
+
+    def _start(self) -> None:
+        self._anchor = Anchor()
+        self.switch = Switch(self._anchor.pid)
+        keys = make_keys([*self._names, "admin"])
+        self.hosts = {name: self._make(name, keys) for name in self._names}
+        self.everybody = {
+            **self.hosts,
+            **{name: self._make(name, keys) for name in ("gw", "client", "watcher")},
+        }
+        with ThreadPoolExecutor(len(self.everybody)) as pool:
+            for booted in [pool.submit(host.boot) for host in self.everybody.values()]:
+                booted.result()
+        if self._holder is not None:
+            self.add_address(self._holder)
+        self.client = Client(self.everybody["client"])
+        self._observers.append(self.client)
+        self.watcher = Watcher(self.everybody["watcher"])
+        self._observers.append(self.watcher)
+
+    def _make(self, name: str, keys: Any) -> Host:
+        place = plan.PLACES[name]
+        assert self._anchor is not None
+        written = files(place, keys) if place.has_disk else []
+        return Host(place, self._anchor, self.switch, written, self._boot_services.get(name, ()))
+
+    def _has_address(self, host: Host) -> bool:
+        links = json.loads(host.run(["ip", "-j", "address"]).stdout)
+        held = {info.get("local") for link in links for info in link.get("addr_info", [])}
+        return str(self.service_address.ip) in held

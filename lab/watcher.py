@@ -1,0 +1,122 @@
+"""The watcher: which hosts answer for the service address, all the time, independent of what anybody claims."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lab.host import Host
+from lab.namespaces import INSIDE, PYTHON
+from lab.plan import CARD, PLACES, SERVICE_ADDRESS
+from lab.stream import Stream
+
+PACE_SECONDS = 0.02
+GAP_SECONDS = 0.1  # between two rounds so far apart nobody looked
+_NAMES = {place.mac: place.name for place in PLACES.values()}
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One question and who answered it: hosts by name, an unknown card by its MAC."""
+
+    sent: float  # time.time()
+    holders: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A time in which the watcher did not look (it was starved of CPU); nothing is known of it."""
+
+    began: float
+    seconds: float
+
+
+def held_by_two_seconds(rounds: Sequence[Round], since: float) -> float:
+    """Return the seconds, since then, in which more than one host answered for the service address.
+
+    A round speaks for the time until the next one, but for no more than `GAP_SECONDS`: what follows is a gap,
+    which `gaps` tells. What does not reach the watcher (a host that is cut off, a frame lost) is not heard: a
+    look into the hosts (`Lab.holders`) tells of those.
+    """
+    later = [one for one in rounds if one.sent >= since]
+    seconds = 0.0
+    for index, one in enumerate(later):
+        until = later[index + 1].sent if index + 1 < len(later) else one.sent + PACE_SECONDS
+        if len(one.holders) > 1:
+            seconds += min(until - one.sent, GAP_SECONDS)
+    return seconds
+
+
+def gaps(rounds: Sequence[Round], since: float) -> list[Gap]:
+    """Return the times in which nobody looked, since then."""
+    later = [one.sent for one in rounds if one.sent >= since]
+    return [
+        Gap(one, following - one)
+        for one, following in zip(later, later[1:], strict=False)
+        if following - one > GAP_SECONDS
+    ]
+
+
+def timeline(rounds: Iterable[Round], since: float) -> list[Round]:
+    """Return only the rounds in which the answer changed, the first of all included."""
+    changes: list[Round] = []
+    for one in rounds:
+        if one.sent >= since and (not changes or changes[-1].holders != one.holders):
+            changes.append(one)
+    return changes
+
+
+class Watcher:
+    """Asks the wire every 20 ms who has the service address, from a host and card of its own."""
+
+    def __init__(self, host: Host) -> None:
+        process = host.popen(
+            [*PYTHON, str(INSIDE / "watches.py"), CARD, str(SERVICE_ADDRESS.ip), str(PACE_SECONDS)],
+            stdout=subprocess.PIPE,
+        )
+        self._stream = Stream("watcher", process, _round)
+
+    def rounds(self, since: float = 0.0) -> list[Round]:
+        """Return the rounds sent at `since` or later and closed (100 ms after they were sent)."""
+        return [one for one in self._stream.records() if one.sent >= since]
+
+    def holders(self, since: float = 0.0) -> list[Round]:
+        """Return who held the address since then, as a list of changes."""
+        return timeline(self._stream.records(), since)
+
+    def held_by_two_seconds(self, since: float) -> float:
+        """As the function of that name says, for what the watcher has seen until now."""
+        return held_by_two_seconds(self._stream.records(), since)
+
+    def gaps(self, since: float = 0.0) -> list[Gap]:
+        """Return the times in which the watcher did not look."""
+        return gaps(self._stream.records(), since)
+
+    def wait_holders(self, holders: Iterable[str], timeout: float = 10.0) -> float:
+        """Wait until exactly these hosts answer in a round sent from now on; return when it was sent."""
+        begin, wanted = time.time(), frozenset(holders)
+        deadline = time.monotonic() + timeout
+        seen = 0
+        while True:
+            rounds = self.rounds(begin)
+            found = next((one.sent for one in rounds if one.holders == wanted), None)
+            if found is not None:
+                return found
+            left = deadline - time.monotonic()
+            if left <= 0:
+                last = ", ".join(sorted(rounds[-1].holders)) if rounds else "not asked"
+                raise TimeoutError(
+                    f"held by {last or 'nobody'}, not by {', '.join(sorted(wanted)) or 'nobody'}"
+                )
+            seen = self._stream.wait(seen, left)
+
+    def close(self) -> None:
+        """Stop reading; the watcher's host must be gone."""
+        self._stream.close()
+
+
+def _round(line: Mapping[str, Any]) -> Round:
+    return Round(line["sent"], frozenset(_NAMES.get(mac, mac) for mac in line["macs"]))
