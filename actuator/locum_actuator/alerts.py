@@ -1,0 +1,86 @@
+"""Alertmanager's webhook, version 4, into alerts; or the reason why not. Pure: touches nothing.
+
+The format: https://prometheus.io/docs/alerting/latest/configuration/#webhook_config. Each alert is judged by
+itself: the payload's own `status` speaks of the group and misleads (prometheus/alertmanager issue 1051). Fields
+that newer versions add are ignored.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+HEARTBEAT = "LocumHeartbeat"
+# Alerts that wake the actuator; the value tells whether they speak of one host.
+ACTING = {"LocumServiceDown": True, "LocumAddressUnheld": False, "LocumAddressHeldTwice": False}
+
+
+class PayloadFault(Exception):  # noqa: N818 - what is wrong with a payload
+    """The body is not a webhook of Alertmanager; the text says what it should be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """One alert of a payload. `fault` tells what is wrong with it, where it cannot be used."""
+
+    name: str | None
+    status: Literal["firing", "resolved"] | None
+    service: str | None
+    host: str | None
+    starts_at: str | None
+    fingerprint: str | None
+    fault: str | None = None
+
+
+def parse(payload: Any) -> tuple[Alert, ...]:
+    """Return a payload's alerts, good and faulty ones alike.
+
+    Raises `PayloadFault` where there is no telling what the payload is.
+    """
+    if not isinstance(payload, dict):
+        raise PayloadFault(f"the body is {_kind(payload)}; a webhook of Alertmanager is a JSON object")
+    version = payload.get("version")
+    if version != "4":
+        raise PayloadFault(f"version is {version!r}; this actuator reads Alertmanager's webhook version '4'")
+    alerts = payload.get("alerts")
+    if not isinstance(alerts, list):
+        raise PayloadFault(f"alerts is {_kind(alerts)}; it should be a list")
+    if not alerts:
+        raise PayloadFault("alerts is empty; a webhook carries one alert at least")
+    return tuple(_alert(item) for item in alerts)
+
+
+def _alert(item: Any) -> Alert:
+    if not isinstance(item, dict):
+        return Alert(None, None, None, None, None, None, f"an alert is {_kind(item)}; it should be an object")
+    labels = item.get("labels")
+    if not isinstance(labels, dict):
+        return Alert(None, None, None, None, None, None, f"labels is {_kind(labels)}; it should be an object")
+    name, service, host = (_text(labels.get(key)) for key in ("alertname", "service", "host"))
+    status = item.get("status")
+    starts_at, fingerprint = _text(item.get("startsAt")), _text(item.get("fingerprint"))
+    fault = _fault(name, service, host, status)
+    known = status if status in ("firing", "resolved") else None
+    return Alert(name, known, service, host, starts_at, fingerprint, fault)
+
+
+def _fault(name: str | None, service: str | None, host: str | None, status: Any) -> str | None:
+    if name is None:
+        return "label alertname is missing"
+    if status not in ("firing", "resolved"):
+        return f"status is {status!r}; it should be 'firing' or 'resolved'"
+    if name in ACTING:
+        if service is None:
+            return "label service is missing"
+        if ACTING[name] and host is None:
+            return "label host is missing"
+    return None
+
+
+def _text(value: Any) -> str | None:
+    return value[:256] if isinstance(value, str) and value else None
+
+
+def _kind(value: Any) -> str:
+    names = {dict: "an object", list: "a list", str: "a string", bool: "true or false", type(None): "missing"}
+    return names.get(type(value), "a number")

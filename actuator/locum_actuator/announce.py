@@ -1,0 +1,56 @@
+"""Tell the network whose a service address is now: gratuitous ARP and unsolicited neighbour advertisements.
+
+RFC 5227 section 3, RFC 9131. The first goes out before `announce` returns; a few more follow from a thread, because
+one frame can be lost and then its clients would wait for their caches.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from locum_exporter.neighbours import gratuitous_arp, unsolicited_na
+from locum_inventory.model import Address
+
+log = logging.getLogger(__name__)
+
+_BURST_SECONDS = (0.05, 0.2, 0.5, 1.0, 2.0)  # after the first
+
+
+def announce(interface: str, addresses: Sequence[Address]) -> None:
+    """Announce addresses on an interface now, and a few times more in the next seconds. Needs CAP_NET_RAW."""
+    frames = _frames(interface, addresses)
+    wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+    wire.bind((interface, 0))
+    _send(wire, frames)
+    threading.Thread(target=_follow, args=(wire, frames), name=f"announce-{interface}", daemon=True).start()
+
+
+def _frames(interface: str, addresses: Sequence[Address]) -> list[bytes]:
+    mac = (Path("/sys/class/net") / interface / "address").read_text().strip()
+    frames: list[bytes] = []
+    for address in addresses:
+        if address.version == 4:
+            frames += [gratuitous_arp(mac, address), gratuitous_arp(mac, address, reply=True)]
+        else:
+            frames.append(unsolicited_na(mac, address))
+    return frames
+
+
+def _follow(wire: socket.socket, frames: list[bytes]) -> None:
+    with wire:
+        for pause in _BURST_SECONDS:
+            time.sleep(pause)
+            _send(wire, frames)
+
+
+def _send(wire: socket.socket, frames: list[bytes]) -> None:
+    for frame in frames:
+        try:
+            wire.send(frame)
+        except OSError as fault:
+            log.warning("an announcement could not be sent: %s", fault)

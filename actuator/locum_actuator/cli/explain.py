@@ -1,0 +1,35 @@
+"""`locum explain`: look at a service now and say what locum would do, and why. Does nothing."""
+
+from __future__ import annotations
+
+import json
+
+import click
+from rich.console import Console
+
+from locum_actuator.cli.client import actuator_option, ask, json_option
+
+
+@click.command()
+@click.argument("service")
+@actuator_option
+@json_option
+def explain(service: str, url: str, as_json: bool) -> None:
+    """Look again now and say what locum would do about SERVICE, and why."""
+    answer = ask(url, f"/api/v1/services/{service}/explain")
+    if as_json:
+        click.echo(json.dumps(answer, indent=2))
+        return
+    console, plan, seen = Console(highlight=False), answer["plan"], answer["seen"]
+    console.print(f"[bold]{service}[/]: {plan['kind'].replace('_', ' ')}: {plan['reason']}")
+    for step in plan["steps"]:
+        console.print(f"  would {step['name']} on {step['host']}")
+    console.print(
+        f"holder: {answer['holder'] or 'not known'}; held by: {', '.join(seen['holders']) or 'nobody'}"
+    )
+    for address, answered in seen["witnesses"].items():
+        console.print(f"witness {address}: {'answers' if answered else 'does not answer'}")
+    for name, host in seen["hosts"].items():
+        console.print(f"{name}: {host['echoes']} echoes, gate {host['gate']}, processes {host['processes']}")
+        for vantage_point, text in host["looks"].items():
+            console.print(f"  seen from {vantage_point}: {text}")

@@ -1,0 +1,43 @@
+"""`locum incidents`: what happened, when, and why, out of the journal."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import click
+from rich.console import Console
+
+from locum_actuator.cli.client import actuator_option, ask, json_option
+
+
+@click.command()
+@click.argument("service", required=False)
+@click.option("--limit", default=20, show_default=True, help="how many, newest first")
+@actuator_option
+@json_option
+def incidents(service: str | None, limit: int, url: str, as_json: bool) -> None:
+    """Show the incidents of SERVICE, or of all, each with its steps."""
+    query: dict[str, str | int] = {"limit": limit, **({"service": service} if service else {})}
+    rows: list[dict[str, Any]] = ask(url, "/api/v1/incidents", **query)["incidents"]
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+        return
+    console = Console(highlight=False)
+    if not rows:
+        console.print("no incidents yet")
+    for row in reversed(rows):
+        _print(console, row)
+
+
+def _print(console: Console, row: dict[str, Any]) -> None:
+    opened = row["opened_at"]
+    when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(opened))
+    outcome = row["outcome"] or "open"
+    console.print(
+        f"[bold]{row['id']} {row['service']}[/] {when} woken by {row['trigger']}: [bold]{outcome}[/]"
+    )
+    for event in row["events"]:
+        step = f"{event['step']} on {event['host']}: " if event["step"] else ""
+        console.print(f"  {(event['at'] - opened) * 1000:8.0f} ms  {event['kind']:8} {step}{event['text']}")

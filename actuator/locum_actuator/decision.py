@@ -1,0 +1,306 @@
+"""Decide: (situation, memory, service, now) -> a plan and its reason in words. Touches nothing.
+
+The rows are tried in order and the first that fits is the plan. Three rules run through all of them:
+
+1. "Could not look" is neither yes nor no. It never makes a plan safe.
+2. Moving the address needs proof that the old holder no longer has it: its gate confirms the release, or, where
+   it is silent altogether, the site file says in so many words that a silent wire is proof enough (`probe`).
+3. A success that anybody reports when asked again is a veto.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from locum_actuator.situation import HostView, Memory, Situation
+from locum_inventory.model import Service
+
+Kind = Literal[
+    "nothing", "adopt", "keep_looking", "refuse", "record", "respawn", "claim", "release", "takeover"
+]
+StepName = Literal["respawn", "release", "confirm", "start", "claim", "prove", "stop"]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a plan, on one host."""
+
+    name: StepName
+    host: str
+
+    def __str__(self) -> str:
+        return f"{self.name} on {self.host}"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to do and why. `code` is one short word for metrics; `target` is the host the plan makes the holder."""
+
+    kind: Kind
+    code: str
+    reason: str
+    steps: tuple[Step, ...] = ()
+    target: str | None = None
+
+    @property
+    def acts(self) -> bool:
+        """Tell whether the plan touches anything."""
+        return bool(self.steps)
+
+
+def decide(situation: Situation, memory: Memory, service: Service) -> Plan:
+    """Return the plan for what is known now; in `mode: observe`, the record of it."""
+    plan = _decide(situation, memory, service)
+    if plan.acts and service.takeover.mode == "observe":
+        would = ", ".join(map(str, plan.steps))
+        return Plan("record", "observe", f"mode is observe; would have: {would}, because {plan.reason}")
+    return plan
+
+
+def _decide(situation: Situation, memory: Memory, service: Service) -> Plan:
+    if situation.strangers:
+        macs = ", ".join(sorted(situation.strangers))
+        return Plan(
+            "refuse",
+            "stranger",
+            f"{macs} answers for the service address and is no host of this site: find it and take it off",
+        )
+    if len(situation.holders) > 1:
+        return _held_twice(situation, memory)
+    if memory.holder is None or (situation.holders and memory.holder not in situation.holders):
+        return _holder_unknown(situation, memory, service)
+    holder = situation.hosts[memory.holder]
+    if holder.serves and holder.name in situation.holders:
+        seen = next(look for look in holder.looks if look.well)
+        return Plan("nothing", "well", f"{seen.vantage_point} got an answer from {holder.name}: {seen.text}")
+    if holder.gate_answers and not holder.holds:
+        return _unheld(situation, memory, service)
+    if holder.serves:
+        # The service answers, and only the address could not be confirmed: no reason to touch anything.
+        return Plan("nothing", "well", f"{holder.name} answers, though nobody could say who has the address")
+    if holder.gate_answers:
+        return _silent_service(holder, situation, memory, service)
+    return _silent_gate(holder, situation, memory, service)
+
+
+def _held_twice(situation: Situation, memory: Memory) -> Plan:
+    both = " and ".join(sorted(situation.holders))
+    if memory.holder not in situation.holders:
+        return Plan(
+            "refuse",
+            "held_twice",
+            f"{both} both hold the address and the journal names neither: release it on the wrong one by hand",
+        )
+    wrong = [name for name in situation.hosts if name in situation.holders and name != memory.holder]
+    told = [name for name in wrong if situation.hosts[name].gate_answers]
+    if not told:
+        return Plan(
+            "refuse",
+            "held_twice",
+            f"{both} both hold the address; {' and '.join(wrong)} should not, and does not answer its gate",
+        )
+    return Plan(
+        "release",
+        "held_twice",
+        f"{both} both hold the address; the holder is {memory.holder}",
+        (*(Step("release", name) for name in told), Step("claim", memory.holder)),
+        memory.holder,
+    )
+
+
+def _holder_unknown(situation: Situation, memory: Memory, service: Service) -> Plan:
+    """No holder is known, or another host than the known one holds the address: look who has it."""
+    if situation.holders:
+        (found,) = situation.holders
+        before = "no holder was known" if memory.holder is None else f"the journal named {memory.holder}"
+        return Plan("adopt", "adopted", f"{found} holds the address ({before})", (), found)
+    silent = [view for view in situation.hosts.values() if not view.gate_answers]
+    if silent:
+        return _dead_or_refuse(silent[0], situation, memory, service)
+    return _unheld(situation, memory, service)
+
+
+def _unheld(situation: Situation, memory: Memory, service: Service) -> Plan:
+    """Nobody holds the address, and every host that could is known not to: give it to one that can serve."""
+    if not situation.witnessed:
+        return _cut_off(situation)
+    order = _candidates(situation, memory, service)
+    if not order:
+        return _refuse_no_standby(situation, "nobody holds the address")
+    best = order[0]
+    if memory.holder is not None and best.name != memory.holder:
+        spent = _budget(memory, service)
+        if spent is not None:
+            return spent
+    return Plan(
+        "claim",
+        "unheld",
+        f"nobody holds the address and {best.name} {'serves' if best.serves else 'can serve'}",
+        _take(best, service),
+        best.name,
+    )
+
+
+def _silent_service(holder: HostView, situation: Situation, memory: Memory, service: Service) -> Plan:
+    """Handle a holder whose gate answers and whose service does not."""
+    can_respawn = service.commands is not None and f"respawn:{holder.name}" not in memory.tried
+    if service.checks.process is not None and holder.processes == 0:
+        absent = f"{service.checks.process.name} is not running on {holder.name}"
+        if can_respawn:
+            return _respawn(holder, "absent", absent)
+        return _takeover(holder, f"{absent} and a respawn did not help", situation, memory, service)
+    if holder.liveness != "alive":
+        return Plan(
+            "keep_looking",
+            "mixed",
+            f"{holder.name} returned {holder.echoes_received} of {holder.echoes_sent} echoes and its gate answers: "
+            "loss must not look like death",
+        )
+    hung = f"the service on {holder.name} does not answer though the host does ({_seen(holder)})"
+    if service.takeover.when_hung == "restart" and can_respawn:
+        return _respawn(holder, "hung", hung)
+    return _takeover(holder, hung, situation, memory, service)
+
+
+def _silent_gate(holder: HostView, situation: Situation, memory: Memory, service: Service) -> Plan:
+    """Handle a holder whose gate does not answer, nor its service."""
+    if not situation.witnessed:
+        return _cut_off(situation)
+    if holder.liveness == "lossy":
+        return Plan(
+            "keep_looking",
+            "mixed",
+            f"{holder.name} returned {holder.echoes_received} of {holder.echoes_sent} echoes: "
+            "loss must not look like death",
+        )
+    if holder.liveness == "partitioned":
+        return _partition(holder)
+    if holder.liveness == "alive":
+        return Plan(
+            "refuse",
+            "unfenced",
+            f"{holder.name} answers ping but not its gate ({holder.gate_fault}): it may still hold the address, "
+            "and there is no fencing to make sure; repair the gate or switch the host off",
+        )
+    return _dead_or_refuse(holder, situation, memory, service)
+
+
+def _dead_or_refuse(holder: HostView, situation: Situation, memory: Memory, service: Service) -> Plan:
+    """Handle a host that may hold the address and does not answer at all."""
+    if not situation.witnessed:
+        return _cut_off(situation)
+    if holder.liveness == "unknown":
+        return Plan("refuse", "could_not_look", f"{holder.name} could not be pinged: {holder.ping_fault}")
+    if holder.liveness == "partitioned":
+        return _partition(holder)
+    if holder.liveness != "dead":
+        return Plan(
+            "refuse", "unfenced", f"{holder.name} answers ping but not its gate ({holder.gate_fault})"
+        )
+    if service.takeover.unreachable == "refuse":
+        return Plan(
+            "refuse",
+            "unreachable",
+            f"{holder.name} does not answer at all, and takeover.unreachable is refuse: "
+            f"make sure that {holder.name} is off, then move the service by hand",
+        )
+    if not situation.address_looked:
+        return Plan("refuse", "could_not_look", "nobody could be asked who has the address")
+    if situation.holders:
+        return Plan(
+            "keep_looking", "still_answers", f"{holder.name} is silent, but somebody answers for the address"
+        )
+    why = (
+        f"{holder.name} does not answer at all (0 of {holder.echoes_sent} echoes, gate: {holder.gate_fault}), "
+        "nobody answers for the address and a witness answers"
+    )
+    return _takeover(holder, why, situation, memory, service)
+
+
+def _takeover(holder: HostView, why: str, situation: Situation, memory: Memory, service: Service) -> Plan:
+    if not situation.witnessed:
+        return _cut_off(situation)
+    spent = _budget(memory, service)
+    if spent is not None:
+        return spent
+    order = [view for view in _candidates(situation, memory, service) if view.name != holder.name]
+    if not order:
+        return _refuse_no_standby(situation, why)
+    target = order[0]
+    release = (Step("release", holder.name),) if holder.gate_answers else ()
+    return Plan(
+        "takeover",
+        "takeover",
+        why,
+        (*release, Step("confirm", target.name), *_take(target, service)),
+        target.name,
+    )
+
+
+def _take(target: HostView, service: Service) -> tuple[Step, ...]:
+    """Return the steps that make `target` the holder of an address that nobody holds."""
+    claim = Step("claim", target.name)
+    start = () if service.standby == "running" or service.commands is None else (Step("start", target.name),)
+    order = (claim, *start) if service.takeover.start == "after_claim" else (*start, claim)
+    return (*order, Step("prove", target.name))
+
+
+def _candidates(situation: Situation, memory: Memory, service: Service) -> list[HostView]:
+    """Return the hosts that could be the holder: those that serve already, the last holder, then by preference.
+
+    A host whose gate is silent is no candidate, nor is one that was tried in this incident and failed.
+    """
+    able = [
+        view
+        for view in situation.hosts.values()
+        if view.gate_answers
+        and f"take:{view.name}" not in memory.tried
+        and (view.serves or service.standby == "stopped")
+    ]
+    return sorted(able, key=lambda view: (not view.serves, view.name != memory.holder))
+
+
+def _respawn(holder: HostView, code: str, why: str) -> Plan:
+    return Plan("respawn", code, why, (Step("respawn", holder.name),), holder.name)
+
+
+def _budget(memory: Memory, service: Service) -> Plan | None:
+    limit = service.takeover.max_per_hour
+    if memory.takeovers_last_hour < limit:
+        return None
+    return Plan(
+        "refuse",
+        "budget",
+        f"{memory.takeovers_last_hour} takeovers in the last hour, and max_per_hour is {limit}: "
+        "find out why it keeps moving",
+    )
+
+
+def _cut_off(situation: Situation) -> Plan:
+    silent = ", ".join(sorted(situation.witnesses))
+    return Plan("refuse", "cut_off", f"no witness answers ({silent}): it may be this host that is cut off")
+
+
+def _partition(holder: HostView) -> Plan:
+    return Plan(
+        "refuse",
+        "partition",
+        f"{holder.name} does not answer here, but it answers {', '.join(holder.pinged_by)}: "
+        "the line to it is cut, not its power",
+    )
+
+
+def _refuse_no_standby(situation: Situation, why: str) -> Plan:
+    faults = "; ".join(f"{view.name}: {_unable(view)}" for view in situation.hosts.values())
+    return Plan("refuse", "no_standby", f"{why}, and nobody can stand in ({faults})")
+
+
+def _unable(view: HostView) -> str:
+    if not view.gate_answers:
+        return f"gate silent ({view.gate_fault})"
+    return "serves" if view.serves else "does not serve"
+
+
+def _seen(view: HostView) -> str:
+    return "; ".join(f"{look.vantage_point}: {look.text}" for look in view.looks) or "nobody could look"

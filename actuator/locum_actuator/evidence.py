@@ -1,0 +1,236 @@
+"""Look again: everything a decision needs, gathered at once with the exporter's own checks.
+
+The deadlines here are this look's own, not the scrape's. One event loop in a thread of its own serves all services;
+nothing in it blocks, so a slow host delays nobody else. Gate calls block and run in a pool of threads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextlib
+import threading
+import time
+from collections.abc import Coroutine
+from ipaddress import ip_address
+from typing import Any, TypeVar
+
+from locum_actuator.elsewhere import ask, asking_session
+from locum_actuator.service_look import look_at_service
+from locum_actuator.situation import HostView, Look, Situation
+from locum_actuator.steps.base import Shells
+from locum_exporter.checks.address import address as address_check
+from locum_exporter.icmp import Burst, Pinger
+from locum_exporter.neighbours import Neighbours
+from locum_inventory.model import Address, Service, Site
+from locum_inventory.shell import ServiceStatus, ShellFault
+
+_T = TypeVar("_T")
+
+# A host behind 30 % loss each way returns an echo with probability 0.49. That it returns none of 20 happens once in
+# 700,000 bursts (0.51^20), well below the once in 10,000 that is promised.
+BURST_ECHOES = 20
+BURST_SPACING_SECONDS = 0.015
+BURST_WAIT_SECONDS = 0.1
+BURST_ENOUGH = 5  # this many in a row, none missing, show a clean line
+GATE_SECONDS = 0.5
+WITNESS_ECHOES = 5
+WITNESS_SPACING_SECONDS = 0.03
+OWNERS_SECONDS = 0.3
+GRACE_SECONDS = 0.5  # beside the look's own deadline, before a look that hangs is given up
+
+
+def look_seconds(service: Service) -> float:
+    """Return how long a service may take to answer when it is asked again, in seconds."""
+    return min(max(1.6 * service.interval_seconds, 0.4), 3.0)
+
+
+class Evidence:
+    """The eyes of the actuator, on the host it runs on."""
+
+    def __init__(self, site: Site, shells: Shells) -> None:
+        self._site = site
+        self._local = site.actuator.host
+        self._shells = shells
+        self._loop = asyncio.new_event_loop()
+        self._pinger = Pinger()
+        self._neighbours = Neighbours()
+        workers = 4 * max(1, len(site.hosts)) * max(1, len(site.services))
+        self._pool = concurrent.futures.ThreadPoolExecutor(min(workers, 256), thread_name_prefix="gate")
+        self._thread = threading.Thread(target=self._loop.run_forever, name="evidence", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop looking and close the sockets."""
+
+        async def tidy() -> None:
+            self._pinger.close()
+            self._neighbours.close()
+
+        with contextlib.suppress(concurrent.futures.TimeoutError):
+            self._run(tidy(), 1.0)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(1.0)
+        if not self._thread.is_alive():
+            self._loop.close()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    # -- what steps ask ----------------------------------------------------------------------------------------
+
+    def service_on(self, service: str, host: str) -> Look:
+        """Run the deciding checks against a host's own address, from here."""
+        values = self._site.services[service]
+        return self._run(
+            self._look(service, self._site.hosts[host].address, host), look_seconds(values) + GRACE_SECONDS
+        )
+
+    def service_through_address(self, service: str) -> Look:
+        """Run the deciding checks against the first service address, from here."""
+        values = self._site.services[service]
+        address = values.addresses[0].ip
+        if values.checks.deciding == ("process",):
+            return Look(self._local, True, "a process answers through no address")
+        return self._run(self._look(service, address, None), look_seconds(values) + GRACE_SECONDS)
+
+    def witness_answers(self, source: str | None = None) -> bool:
+        """Ping the witnesses, from a given source address where one is named, and tell whether any answered."""
+        return any(self._run(self._witnesses(source), 2.0).values())
+
+    def owners(self, service: str) -> tuple[frozenset[str], frozenset[str]] | None:
+        """Ask the wire who has the service addresses: (hosts, strangers' MACs); None: could not ask."""
+        return self._run(self._owners(service), 2.0)
+
+    # -- the whole look ----------------------------------------------------------------------------------------
+
+    def situation(self, service: str) -> Situation:
+        """Look at everything that matters for one service, all at once."""
+        return self._run(self._situation(service), look_seconds(self._site.services[service]) + 3.0)
+
+    async def _situation(self, service: str) -> Situation:
+        values = self._site.services[service]
+        async with asking_session() as session:
+            views, found, witnesses = await asyncio.gather(
+                asyncio.gather(*(self._view(service, host, session) for host in values.hosts)),
+                self._owners(service),
+                self._witnesses(None),
+            )
+        holders = {view.name for view in views if view.holds}
+        on_the_wire, strangers = found or (frozenset(), frozenset())
+        return Situation(
+            service=service,
+            hosts={view.name: view for view in views},
+            holders=frozenset(holders | on_the_wire),
+            strangers=strangers,
+            address_looked=found is not None,
+            witnesses=witnesses,
+            taken_at=time.time(),
+        )
+
+    async def _view(self, service: str, host: str, session: Any) -> HostView:
+        values, address = self._site.services[service], self._site.hosts[host].address
+        others = [name for name in self._site.voters(host) if name != self._local]
+        seconds = look_seconds(values)
+        asking = (
+            ask(
+                session,
+                name,
+                self._site.vantage_points[name].url,
+                name=service,
+                service=values,
+                host=host,
+                deadline_seconds=seconds,
+            )
+            for name in others
+        )
+        burst, gate, here, elsewhere = await asyncio.gather(
+            self._burst(address),
+            self._gate(service, host),
+            self._look(service, address, host),
+            asyncio.gather(*asking),
+        )
+        status = gate if isinstance(gate, ServiceStatus) else None
+        return HostView(
+            name=host,
+            echoes_sent=burst.sent,
+            echoes_received=burst.received,
+            ping_fault=burst.text or None,
+            gate_fault=None if status else str(gate),
+            holds=frozenset(a for a, held in status.held.items() if held) if status else None,
+            processes=status.processes if status else None,
+            epoch=status.epoch if status else 0,
+            looks=(here, *(answer.look for answer in elsewhere)),
+            pinged_by=tuple(answer.look.vantage_point for answer in elsewhere if answer.pinged),
+        )
+
+    async def _burst(self, address: Address) -> Burst:
+        return await self._pinger.burst(
+            address,
+            count=BURST_ECHOES,
+            spacing_seconds=BURST_SPACING_SECONDS,
+            wait_seconds=BURST_WAIT_SECONDS,
+            enough=BURST_ENOUGH,
+        )
+
+    async def _gate(self, service: str, host: str) -> ServiceStatus | str:
+        """Return what a host's gate says of a service, or in words why it does not."""
+        loop = asyncio.get_running_loop()
+        try:
+            status = await asyncio.wait_for(
+                loop.run_in_executor(
+                    self._pool, lambda: self._shells[host].status(deadline_seconds=GATE_SECONDS)
+                ),
+                GATE_SECONDS + 0.2,
+            )
+        except ShellFault as fault:
+            return str(fault)
+        except TimeoutError:
+            return f"no answer within {GATE_SECONDS:g} s"
+        return status.services.get(service) or f"the gate does not know {service}: run `locum enrol {host}`"
+
+    async def _look(self, service: str, address: Address, host: str | None) -> Look:
+        values = self._site.services[service]
+        return await look_at_service(
+            values.checks,
+            address,
+            look_seconds(values),
+            vantage_point=self._local,
+            pinger=self._pinger,
+            service=service,
+            shell=self._shells[host] if host else None,
+            executor=self._pool,
+        )
+
+    async def _owners(self, service: str) -> tuple[frozenset[str], frozenset[str]] | None:
+        result = await address_check(
+            self._neighbours, self._site, service, OWNERS_SECONDS, this_name=self._local
+        )
+        names = result.details.get("owner_names")
+        if not isinstance(names, tuple):
+            return None
+        strangers = frozenset(name for name in names if name not in self._site.hosts)
+        return frozenset(names) - strangers, strangers
+
+    async def _witnesses(self, source: str | None) -> dict[str, bool]:
+        """Ping every witness; with `source`, those of its IP version, from it."""
+        origin = ip_address(source) if source else None
+        asked = [w for w in self._site.witnesses if origin is None or w.version == origin.version]
+        async with contextlib.AsyncExitStack() as stack:
+            pinger = (
+                self._pinger if origin is None else await stack.enter_async_context(Pinger(source=origin))
+            )
+            bursts = await asyncio.gather(
+                *(
+                    pinger.burst(
+                        witness,
+                        count=WITNESS_ECHOES,
+                        spacing_seconds=WITNESS_SPACING_SECONDS,
+                        wait_seconds=BURST_WAIT_SECONDS,
+                        enough=1,
+                    )
+                    for witness in asked
+                )
+            )
+        return {str(witness): burst.received > 0 for witness, burst in zip(asked, bursts, strict=True)}
+
+    def _run(self, work: Coroutine[Any, Any, _T], deadline_seconds: float) -> _T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(deadline_seconds)

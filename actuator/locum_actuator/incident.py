@@ -1,0 +1,210 @@
+"""Handle one incident: look again, decide, act, until the service is well or there is nothing left to do.
+
+While an incident is open the actuator looks again by itself; it waits for no repeated alert.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from locum_actuator.decision import Plan, decide
+from locum_actuator.journal import Journal
+from locum_actuator.metrics import Metrics
+from locum_actuator.sequence import Outcome, Sequence
+from locum_actuator.situation import Memory, Situation
+from locum_actuator.steps.base import Eyes, Hands, Shells
+from locum_inventory.model import Service, Site
+
+log = logging.getLogger(__name__)
+
+KEEP_LOOKING_SECONDS = 0.1  # between two looks while the evidence is mixed
+WAITING_SECONDS = 1.0  # between two looks after a refusal, or in observe mode: the situation may change
+TRY_AGAIN_SECONDS = 30.0  # after this a plan that failed may be tried once more
+MIXED_TOO_LONG_SECONDS = 30.0  # after this people are told that the evidence stays mixed
+HOUR_SECONDS = 3600.0
+
+
+class Looker(Eyes, Protocol):
+    """What an incident needs to see."""
+
+    def situation(self, service: str) -> Situation:
+        """Look at everything, all at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What there is to work with for one service."""
+
+    site: Site
+    name: str
+    journal: Journal
+    metrics: Metrics
+    shells: Shells
+    looker: Looker
+
+    @property
+    def service(self) -> Service:
+        """The service's values."""
+        return self.site.services[self.name]
+
+    def memory(self, tried: frozenset[str] = frozenset()) -> Memory:
+        """Return what the journal remembers of the service."""
+        known = self.journal.holder(self.name)
+        return Memory(
+            # A holder that the site file no longer lists is nobody we could judge.
+            holder=known.host if known.host in self.service.hosts else None,
+            epoch=known.epoch,
+            takeovers_last_hour=self.journal.takeovers_since(self.name, time.time() - HOUR_SECONDS),
+            tried=tried,
+        )
+
+    def tell_holder(self) -> None:
+        """Bring the metric of who holds the service up to the journal."""
+        known = self.journal.holder(self.name)
+        self.metrics.set_holder(self.name, self.service.hosts, known.host, known.epoch)
+
+
+@dataclass(slots=True)
+class Incident:
+    """One fault of one service, from what woke us to the last step."""
+
+    context: Context
+    number: int
+    opened: float = field(default_factory=time.monotonic)
+    _tried: dict[str, float] = field(default_factory=dict)
+    _told: str = ""
+    _told_mixed: bool = False
+
+    def handle(self, ended: threading.Event) -> None:
+        """Look, decide and act until the incident is closed, or `ended` is set: then it stays open."""
+        while not ended.is_set():
+            situation = self._look()
+            plan = decide(situation, self.context.memory(self._recently_tried()), self.context.service)
+            self._tell(plan, situation)
+            outcome = self._carry_out(plan, situation)
+            if outcome is not None:
+                self.context.journal.close_incident(self.number, *outcome)
+                log.info("incident %d of %s closed: %s: %s", self.number, self.context.name, *outcome)
+                return
+            ended.wait(self._rest_seconds(plan))
+
+    def _look(self) -> Situation:
+        begun = time.monotonic()
+        situation = self.context.looker.situation(self.context.name)
+        self.context.metrics.look_seconds.labels(self.context.name).observe(time.monotonic() - begun)
+        return situation
+
+    def _tell(self, plan: Plan, situation: Situation) -> None:
+        """Write a decision down when it differs from the one before: a refusal that lasts is one event."""
+        context, told = self.context, f"{plan.kind}/{plan.code}"
+        if plan.kind == "keep_looking" and not self._told_mixed and self._age() > MIXED_TOO_LONG_SECONDS:
+            self._told_mixed = True
+            context.metrics.refusals.labels(context.name, plan.code).inc()
+            context.journal.note(self.number, "refused", f"for {self._age():.0f} s now: {plan.reason}")
+        if told == self._told:
+            return
+        self._told = told
+        log.info("incident %d of %s: %s: %s", self.number, context.name, plan.kind, plan.reason)
+        if plan.kind == "refuse":
+            context.metrics.refusals.labels(context.name, plan.code).inc()
+        steps = [str(step) for step in plan.steps]
+        context.journal.note(
+            self.number,
+            "decided",
+            f"{plan.kind}: {plan.reason}",
+            data={"plan": steps, "seen": seen(situation)},
+        )
+
+    def _carry_out(self, plan: Plan, situation: Situation) -> tuple[str, str] | None:
+        """Do what the plan says; return outcome and reason where that ends the incident."""
+        context = self.context
+        if plan.kind == "nothing":
+            return "nothing", plan.reason
+        if plan.kind == "adopt" and plan.target is not None:
+            epoch = max(context.journal.holder(context.name).epoch, _highest_epoch(situation))
+            context.journal.set_holder(context.name, plan.target, epoch)
+            context.tell_holder()
+            return None
+        if not plan.acts:
+            return None
+        outcome = self._act(plan, situation)
+        context.tell_holder()
+        if not outcome.done:
+            self._remember_failure(plan)
+            return None
+        self._count(plan)
+        return plan.kind, plan.reason
+
+    def _act(self, plan: Plan, situation: Situation) -> Outcome:
+        context = self.context
+        before = context.journal.holder(context.name)
+        epoch = max(before.epoch, _highest_epoch(situation))
+        if plan.kind != "respawn":
+            epoch += 1
+            context.journal.set_epoch(context.name, epoch)
+        if plan.kind == "takeover":
+            context.journal.count_takeover(context.name, self.number)
+        hands = Hands(
+            site=context.site,
+            name=context.name,
+            service=context.service,
+            local_host=context.site.actuator.host,
+            shells=context.shells,
+            eyes=context.looker,
+            epoch=epoch,
+            old_holder=before.host,
+        )
+        return Sequence(context.journal, context.metrics, self.number).run(plan, hands)
+
+    def _count(self, plan: Plan) -> None:
+        metrics, name = self.context.metrics, self.context.name
+        if plan.kind == "respawn":
+            metrics.respawns.labels(name).inc()
+        elif plan.kind == "takeover":
+            metrics.takeovers.labels(name).inc()
+        elif plan.kind == "claim":
+            metrics.claims.labels(name).inc()
+
+    def _remember_failure(self, plan: Plan) -> None:
+        mark = "respawn" if plan.kind == "respawn" else "take"
+        if plan.target is not None:
+            self._tried[f"{mark}:{plan.target}"] = time.monotonic()
+
+    def _recently_tried(self) -> frozenset[str]:
+        now = time.monotonic()
+        return frozenset(mark for mark, at in self._tried.items() if now - at < TRY_AGAIN_SECONDS)
+
+    def _rest_seconds(self, plan: Plan) -> float:
+        if plan.kind in {"refuse", "record"}:
+            return WAITING_SECONDS
+        return KEEP_LOOKING_SECONDS if plan.kind == "keep_looking" else 0.0
+
+    def _age(self) -> float:
+        return time.monotonic() - self.opened
+
+
+def _highest_epoch(situation: Situation) -> int:
+    return max((view.epoch for view in situation.hosts.values()), default=0)
+
+
+def seen(situation: Situation) -> dict[str, object]:
+    """Return a situation in plain values, for the journal and for people."""
+    return {
+        "holders": sorted(situation.holders),
+        "strangers": sorted(situation.strangers),
+        "address_looked": situation.address_looked,
+        "witnesses": dict(situation.witnesses),
+        "hosts": {
+            name: {
+                "echoes": f"{view.echoes_received}/{view.echoes_sent}",
+                "gate": view.gate_fault or "answers",
+                "processes": view.processes,
+                "looks": {look.vantage_point: look.text for look in view.looks},
+            }
+            for name, view in situation.hosts.items()
+        },
+    }

@@ -1,0 +1,102 @@
+"""What the actuator tells Prometheus. Counters start at 0 for every service, so that a first event is seen."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+_SECONDS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 30)
+_STEPS = ("respawn", "release", "confirm", "start", "claim", "prove")
+
+
+class Metrics:
+    """The actuator's metrics, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        r = self.registry
+        self.holder = Gauge(
+            "locum_actuator_holder",
+            "1 for the host that holds the service, as the journal says",
+            ["service", "host"],
+            registry=r,
+        )
+        self.epoch = Gauge(
+            "locum_actuator_epoch", "Number of the last change of holder", ["service"], registry=r
+        )
+        self.incident_open = Gauge(
+            "locum_actuator_incident_open", "1 while an incident is open", ["service"], registry=r
+        )
+        self.alone = Gauge(
+            "locum_actuator_alone",
+            "1 while nobody is left to stand in for the holder",
+            ["service"],
+            registry=r,
+        )
+        self.takeovers = Counter(
+            "locum_actuator_takeovers", "Takeovers that made a standby the holder", ["service"], registry=r
+        )
+        self.respawns = Counter(
+            "locum_actuator_respawns", "Respawns that brought the service back", ["service"], registry=r
+        )
+        self.claims = Counter(
+            "locum_actuator_claims", "Addresses nobody held that were given back", ["service"], registry=r
+        )
+        self.refusals = Counter(
+            "locum_actuator_refusals",
+            "Times locum saw a fault and would not act",
+            ["service", "reason"],
+            registry=r,
+        )
+        self.step_failures = Counter(
+            "locum_actuator_step_failures", "Steps that did not work", ["service", "step"], registry=r
+        )
+        self.step_seconds = Histogram(
+            "locum_actuator_step_duration_seconds",
+            "How long a step took",
+            ["step"],
+            buckets=_SECONDS,
+            registry=r,
+        )
+        self.look_seconds = Histogram(
+            "locum_actuator_look_duration_seconds",
+            "How long looking again took",
+            ["service"],
+            buckets=_SECONDS,
+            registry=r,
+        )
+        self.webhooks = Counter(
+            "locum_actuator_webhooks", "Webhook requests by what became of them", ["verdict"], registry=r
+        )
+        self.heartbeat = Gauge(
+            "locum_actuator_heartbeat_timestamp_seconds",
+            "When the last heartbeat came through the chain",
+            registry=r,
+        )
+
+    def know(self, service: str, hosts: Iterable[str]) -> None:
+        """Start every series of a service at 0."""
+        for host in hosts:
+            self.holder.labels(service, host).set(0)
+        for gauge in (self.incident_open, self.alone, self.epoch):
+            gauge.labels(service).set(0)
+        for counter in (self.takeovers, self.respawns, self.claims):
+            counter.labels(service)
+        for step in _STEPS:
+            self.step_failures.labels(service, step)
+
+    def set_holder(self, service: str, hosts: Iterable[str], holder: str | None, epoch: int) -> None:
+        """Say who holds a service."""
+        for host in hosts:
+            self.holder.labels(service, host).set(1 if host == holder else 0)
+        self.epoch.labels(service).set(epoch)
+
+    def beat(self) -> None:
+        """Note that a heartbeat came."""
+        self.heartbeat.set(time.time())
+
+    def render(self) -> bytes:
+        """Return the metrics in Prometheus's text format."""
+        return generate_latest(self.registry)

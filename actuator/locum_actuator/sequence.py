@@ -1,0 +1,114 @@
+"""Run a plan step by step; the journal hears of each before it begins and after it ended.
+
+A step that fails makes those before it be undone, last first, so that the service does not end up on no host at
+all. An undo that fails ends the undoing: to give an address back while the new host may still have it would put it
+on two hosts, which is worse than on none.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from locum_actuator.decision import Plan
+from locum_actuator.decision import Step as StepOfPlan
+from locum_actuator.journal import Journal
+from locum_actuator.metrics import Metrics
+from locum_actuator.steps.base import Hands, Step, StepFault
+from locum_actuator.steps.claim import Claim
+from locum_actuator.steps.confirm import Confirm
+from locum_actuator.steps.prove import Prove
+from locum_actuator.steps.release import Release
+from locum_actuator.steps.respawn import Respawn
+from locum_actuator.steps.start import Start
+
+log = logging.getLogger(__name__)
+
+_STEPS: Mapping[str, type[Respawn | Release | Confirm | Start | Claim | Prove]] = {
+    "respawn": Respawn,
+    "release": Release,
+    "confirm": Confirm,
+    "start": Start,
+    "claim": Claim,
+    "prove": Prove,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a plan ended. `undone` tells whether everything before the fault was taken back."""
+
+    done: bool
+    text: str
+    undone: bool = True
+
+
+class Sequence:
+    """Runs plans of one incident."""
+
+    def __init__(self, journal: Journal, metrics: Metrics, incident: int) -> None:
+        self._journal = journal
+        self._metrics = metrics
+        self._incident = incident
+
+    def run(self, plan: Plan, hands: Hands) -> Outcome:
+        """Run every step of a plan, or undo what was done."""
+        finished: list[tuple[StepOfPlan, Step]] = []
+        for spec in plan.steps:
+            step: Step = _STEPS[spec.name](hands, spec.host)
+            if spec.name == "claim":
+                # Before the address is added: should we die in between, the journal must not call the new
+                # holder an intruder.
+                self._journal.set_holder(hands.name, spec.host, hands.epoch)
+            try:
+                self._one(spec, step, hands)
+            except StepFault as fault:
+                self._metrics.step_failures.labels(hands.name, spec.name).inc()
+                if spec.name == "prove":
+                    # The address is where it should be and its old holder does not have it: to go back would
+                    # help nobody. The next look decides.
+                    return Outcome(False, str(fault))
+                undone = self._undo([*finished, (spec, step)], hands)
+                return Outcome(False, str(fault), undone)
+            finished.append((spec, step))
+        return Outcome(True, plan.reason)
+
+    def _one(self, spec: StepOfPlan, step: Step, hands: Hands) -> None:
+        self._note("started", spec, f"epoch {hands.epoch}")
+        begun = time.monotonic()
+        try:
+            if step.already():
+                self._note("already", spec, "it is so already", time.monotonic() - begun)
+                return
+            text = step.do()
+        except StepFault as fault:
+            self._note("failed", spec, str(fault), time.monotonic() - begun)
+            raise
+        except Exception as fault:
+            # A step must not take the worker with it: whatever went wrong, it did not work.
+            log.exception("step %s broke", spec)
+            self._note("failed", spec, f"{type(fault).__name__}: {fault}", time.monotonic() - begun)
+            raise StepFault(f"{spec} broke: {fault}") from fault
+        seconds = time.monotonic() - begun
+        self._metrics.step_seconds.labels(spec.name).observe(seconds)
+        self._note("done", spec, text, seconds)
+
+    def _undo(self, steps: list[tuple[StepOfPlan, Step]], hands: Hands) -> bool:
+        for spec, step in reversed(steps):
+            try:
+                text = step.undo()
+            except StepFault as fault:
+                self._note("undo_failed", spec, str(fault))
+                return False
+            if text is None:
+                continue
+            if spec.name == "claim" and hands.old_holder is not None:
+                self._journal.set_holder(hands.name, hands.old_holder, hands.epoch)
+            self._note("undone", spec, text)
+        return True
+
+    def _note(self, kind: str, spec: StepOfPlan, text: str, seconds: float | None = None) -> None:
+        log.info("incident %d: %s %s: %s", self._incident, spec, kind, text)
+        self._journal.note(self._incident, kind, text, step=spec.name, host=spec.host, seconds=seconds)

@@ -1,0 +1,149 @@
+"""`locum-actuator`: the actuator as a process. Puts the parts together; decides nothing."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import stat
+import sys
+import threading
+from pathlib import Path
+from types import FrameType
+
+import click
+from waitress.server import create_server
+from locum_inventory.shells import Shells
+
+from locum_actuator.engine import Engine
+from locum_actuator.evidence import Evidence
+from locum_actuator.journal import Journal, JournalFault
+from locum_actuator.metrics import Metrics
+from locum_actuator.webhook import create_app
+from locum_inventory.load import SiteFault, find_site, load_site
+from locum_inventory.model import Site
+
+log = logging.getLogger("locum_actuator")
+
+DEFAULT_LISTEN = "127.0.0.1:10752"
+HTTP_THREADS = 8
+
+
+class StartFault(Exception):  # noqa: N818 - why the actuator does not start
+    """The actuator cannot start; the text is one line that says what would be right."""
+
+
+def read_token(path: Path) -> str:
+    """Return the secret in a file; raises `StartFault` where others may read it or it is too short to be one."""
+    try:
+        mode = path.stat().st_mode
+        token = path.read_text().strip()
+    except OSError as fault:
+        raise StartFault(f"{path}: {fault.strerror}; `locum init` makes one") from fault
+    if mode & (stat.S_IRWXO | stat.S_IWGRP):
+        raise StartFault(f"{path}: others may read or change it; chmod 600 {path}")
+    if len(token) < 16:
+        raise StartFault(f"{path}: holds {len(token)} characters; a token has 16 at least")
+    return token
+
+
+def parse_listen(text: str) -> tuple[str, int]:
+    """Return host and port of HOST:PORT; only loopback, for beyond it there would have to be TLS."""
+    host, colon, port = text.rpartition(":")
+    host = host.strip("[]")
+    if not colon or not port.isdigit() or not 0 < int(port) < 65536:
+        raise StartFault(f"--listen {text}: give HOST:PORT, for example {DEFAULT_LISTEN}")
+    if host not in {"127.0.0.1", "::1", "localhost"}:
+        raise StartFault(f"--listen {text}: the actuator listens on loopback only; it has no TLS yet")
+    return host, int(port)
+
+
+class Actuator:
+    """One running actuator: engine, HTTP server, signals."""
+
+    def __init__(self, site_path: Path, listen: str) -> None:
+        self._site_path = site_path
+        host, port = parse_listen(listen)
+        site = load_site(site_path)
+        directory = site.actuator.state_directory
+        token = read_token(site.actuator.webhook_token_file)
+        api_token = read_token(site.actuator.api_token_file) if site.actuator.api_token_file else None
+        self._journal = Journal(directory / "journal.sqlite")
+        self._engine = Engine(site, self._journal, Metrics(), _shells, Evidence)
+        app = create_app(self._engine, token, api_token, self.reload)
+        try:
+            self._server = create_server(
+                app,
+                host=host,
+                port=port,
+                threads=HTTP_THREADS,
+                ident=None,
+                clear_untrusted_proxy_headers=True,
+            )
+        except OSError as fault:
+            raise StartFault(f"{listen} is taken: {fault.strerror}") from fault
+
+    def reload(self) -> str | None:
+        """Load the site file anew; a faulty one keeps the old site, and what is wrong with it is returned."""
+        try:
+            site = load_site(self._site_path)
+        except SiteFault as fault:
+            for line in fault.lines:
+                log.error("not reloaded: %s", line)
+            return "\n".join(fault.lines)
+        self._engine.reload(site)
+        return None
+
+    def run(self) -> None:
+        """Serve until SIGTERM or SIGINT; a held address stays where it is, so that an upgrade is no outage."""
+        done = threading.Event()
+
+        def end(_signal: int, _frame: FrameType | None) -> None:
+            done.set()
+
+        def hup(_signal: int, _frame: FrameType | None) -> None:
+            threading.Thread(target=self.reload, name="reload").start()
+
+        signal.signal(signal.SIGTERM, end)
+        signal.signal(signal.SIGINT, end)
+        signal.signal(signal.SIGHUP, hup)
+        self._engine.start()
+        threading.Thread(target=self._server.run, name="http", daemon=True).start()
+        log.info("actuator listens on %s port %s", self._server.effective_host, self._server.effective_port)
+        done.wait()
+        log.info("ending; addresses stay where they are")
+        self._server.close()
+        self._engine.stop()
+        self._journal.close()
+
+
+def _shells(site: Site) -> Shells:
+    return Shells(site, site.actuator.host, "actuator")
+
+
+@click.command()
+@click.option("--site", "site_file", metavar="FILE", default=None, help="the site file")
+@click.option("--listen", default=DEFAULT_LISTEN, show_default=True, metavar="HOST:PORT")
+@click.option("--log-level", default="info", type=click.Choice(["debug", "info", "warning", "error"]))
+@click.version_option(package_name="locum", prog_name="locum-actuator")
+def main(site_file: str | None, listen: str, log_level: str) -> None:
+    """Act on Alertmanager's alerts: look again, decide, respawn or take over."""
+    logging.basicConfig(
+        level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr
+    )
+    logging.getLogger("paramiko").setLevel(logging.CRITICAL)
+    try:
+        actuator = Actuator(find_site(site_file), listen)
+    except SiteFault as fault:
+        click.echo("\n".join(fault.lines), err=True)
+        sys.exit(2)
+    except StartFault as fault:
+        click.echo(f"locum-actuator: {fault}", err=True)
+        sys.exit(2)
+    except JournalFault as fault:
+        click.echo(f"locum-actuator: {fault}", err=True)
+        sys.exit(1)
+    actuator.run()
+
+
+if __name__ == "__main__":
+    main()

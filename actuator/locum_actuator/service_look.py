@@ -1,0 +1,51 @@
+"""One look at a service on one address: all the checks that decide whether it is well, at once."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import Executor
+
+from locum_actuator.situation import Look
+from locum_exporter.checks.http import http
+from locum_exporter.checks.ping import ping
+from locum_exporter.checks.process import process
+from locum_exporter.checks.tcp import tcp
+from locum_exporter.icmp import Pinger
+from locum_exporter.result import CheckResult
+from locum_inventory.model import Address, Checks
+from locum_inventory.shell import Shell
+
+# A process check fails for these reasons only when the process was looked for; else it could not look.
+_LOOKED = {None, "absent"}
+
+
+async def look_at_service(
+    checks: Checks,
+    address: Address,
+    deadline_seconds: float,
+    *,
+    vantage_point: str,
+    pinger: Pinger,
+    service: str,
+    shell: Shell | None,
+    executor: Executor,
+) -> Look:
+    """Run the deciding checks of a service; it is well when all succeed.
+
+    `shell` is that of the host being checked, for a service that is known by its process alone.
+    """
+    deciding = checks.deciding
+    if "process" in deciding:
+        if shell is None:
+            return Look(vantage_point, None, "its process cannot be looked for through an address")
+        result = await process(shell, service, deadline_seconds, executor=executor)
+        return Look(vantage_point, result.success if result.reason in _LOOKED else None, result.text)
+    if "ping" in deciding:
+        result = await ping(pinger, address, deadline_seconds)
+        return Look(vantage_point, result.success, result.text)
+    results: list[CheckResult] = await asyncio.gather(
+        *([http(checks.http, address, deadline_seconds)] if checks.http else []),
+        *([tcp(checks.tcp, address, deadline_seconds)] if checks.tcp else []),
+    )
+    told = [result for result in results if not result.success] or results
+    return Look(vantage_point, all(result.success for result in results), "; ".join(r.text for r in told))

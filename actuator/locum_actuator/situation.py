@@ -1,0 +1,82 @@
+"""What is known of one service at one moment: plain frozen data, gathered by `evidence`, judged by `decision`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv6Address
+from typing import Literal
+
+Liveness = Literal["alive", "lossy", "dead", "partitioned", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One vantage point's fresh look at the service on a host. `well` is None where it could not look."""
+
+    vantage_point: str
+    well: bool | None
+    text: str  # what it saw, in words
+
+
+@dataclass(frozen=True, slots=True)
+class HostView:
+    """One host of the service, as seen just now."""
+
+    name: str
+    echoes_sent: int
+    echoes_received: int
+    ping_fault: str | None = None  # why no echo could be sent, e.g. a missing capability
+    gate_fault: str | None = None  # why the gate did not answer; None: it did
+    holds: frozenset[IPv4Address | IPv6Address] | None = None  # of the service's addresses; None: gate silent
+    processes: int | None = None  # None: gate silent, or the service names no process
+    epoch: int = 0  # the highest epoch its gate has seen; 0 where it did not answer
+    looks: tuple[Look, ...] = ()
+    pinged_by: tuple[str, ...] = ()  # other vantage points that get its echo
+
+    @property
+    def gate_answers(self) -> bool:
+        """Tell whether the gate answered."""
+        return self.gate_fault is None
+
+    @property
+    def serves(self) -> bool:
+        """Tell whether anybody at all got the service's answer from this host just now."""
+        return any(look.well for look in self.looks)
+
+    @property
+    def liveness(self) -> Liveness:
+        """Judge the burst of echoes: all came back, some, none (but elsewhere), none at all, none could be sent."""
+        if self.echoes_sent == 0:
+            return "unknown"
+        if self.echoes_received == 0:
+            return "partitioned" if self.pinged_by else "dead"
+        return "alive" if self.echoes_received == self.echoes_sent else "lossy"
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """Everything that was looked at for one decision."""
+
+    service: str
+    hosts: Mapping[str, HostView]  # in order of preference
+    holders: frozenset[str]  # hosts that hold a service address, by their own gates or by who answers for it
+    strangers: frozenset[str]  # MACs that answer for a service address and belong to no known host
+    address_looked: bool  # could the wire be asked who has the address?
+    witnesses: Mapping[str, bool]  # address -> did it answer
+    taken_at: float  # seconds since the epoch
+
+    @property
+    def witnessed(self) -> bool:
+        """Tell whether a witness answered, so that this host is not the one that is cut off."""
+        return any(self.witnesses.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What the journal remembers and a decision needs."""
+
+    holder: str | None  # None: no holder was ever known
+    epoch: int
+    takeovers_last_hour: int = 0
+    tried: frozenset[str] = field(default_factory=frozenset)  # plans tried in this incident, as "kind:host"

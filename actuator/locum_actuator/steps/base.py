@@ -1,0 +1,81 @@
+"""What every step has: look whether it is so already, do it, undo it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from locum_actuator.situation import Look
+from locum_inventory.model import Service, Site
+from locum_inventory.shell import Shell
+
+
+class StepFault(Exception):  # noqa: N818 - why a step did not work
+    """The step did not work; the text says what was tried and what was seen."""
+
+
+class Shells(Protocol):
+    """The gates, by host."""
+
+    def __getitem__(self, host: str) -> Shell:
+        """Return the shell of a host of the site."""
+
+
+class Eyes(Protocol):
+    """What steps need to see: the service on a host, through its addresses, the witnesses, the wire."""
+
+    def service_on(self, service: str, host: str) -> Look:
+        """Run the deciding checks against a host's own address, from here."""
+
+    def service_through_address(self, service: str) -> Look:
+        """Run the deciding checks against the service addresses, from here."""
+
+    def witness_answers(self, source: str | None = None) -> bool:
+        """Ping the witnesses, from a given source address where one is named."""
+
+    def owners(self, service: str) -> tuple[frozenset[str], frozenset[str]] | None:
+        """Ask the wire who has the service addresses: (hosts, strangers' MACs); None: could not ask."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hands:
+    """What steps work with, for one service under one epoch."""
+
+    site: Site
+    name: str
+    service: Service
+    local_host: str
+    shells: Shells
+    eyes: Eyes
+    epoch: int
+    old_holder: str | None
+
+
+class Step(Protocol):
+    """One step of a plan."""
+
+    def already(self) -> bool:
+        """Tell whether there is nothing to do."""
+
+    def do(self) -> str:
+        """Do it, look that it is so, and return what was seen; raises `StepFault`."""
+
+    def undo(self) -> str | None:
+        """Take it back and return what was done, None where there is nothing to take back; raises `StepFault`."""
+
+
+def until(look: Callable[[], Look], deadline_seconds: float, pause_seconds: float = 0.02) -> Look:
+    """Look again and again until it is well or the deadline has passed; return the last look.
+
+    The pause grows, so that a service that needs long to start is not asked fifty times a second meanwhile.
+    """
+    end = time.monotonic() + deadline_seconds
+    while True:
+        seen = look()
+        left = end - time.monotonic()
+        if seen.well or left <= 0:
+            return seen
+        time.sleep(min(pause_seconds, left))
+        pause_seconds = min(pause_seconds * 1.3, 0.5)

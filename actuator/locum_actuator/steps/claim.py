@@ -1,0 +1,74 @@
+"""Claim: the service addresses onto a host's interface, and the wire told whose they are now.
+
+On this machine over netlink; on another through its gate.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from locum_actuator import netlink
+from locum_actuator.announce import announce
+from locum_actuator.steps.base import Hands, StepFault
+from locum_inventory.shell import ShellFault
+
+GATE_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Put the addresses on the host and announce them."""
+
+    hands: Hands
+    host: str
+
+    def already(self) -> bool:
+        """Say no: adding what is there is harmless, and announcing again is what is wanted after any doubt."""
+        return False
+
+    def do(self) -> str:
+        """Add every address, announce, and look that all are held."""
+        hands = self.hands
+        if self.host == hands.local_host:
+            return self._here()
+        try:
+            after = hands.shells[self.host].change(
+                "claim", hands.name, hands.epoch, deadline_seconds=GATE_SECONDS
+            )
+        except ShellFault as fault:
+            raise StepFault(f"claim on {self.host}: {fault}") from fault
+        missing = [str(address) for address, here in after.held.items() if not here]
+        if missing:
+            raise StepFault(f"{self.host} says it does not hold {', '.join(missing)}")
+        return f"{self.host} confirms that it holds {_words(hands)}"
+
+    def _here(self) -> str:
+        service = self.hands.service
+        interface = service.interface[self.host]
+        try:
+            for address in service.addresses:
+                netlink.add(interface, address)
+            missing = {address.ip for address in service.addresses} - netlink.held(service.addresses)
+        except netlink.NetlinkFault as fault:
+            raise StepFault(str(fault)) from fault
+        if missing:
+            raise StepFault(f"added, but the kernel does not show {', '.join(map(str, missing))}")
+        announce(interface, [address.ip for address in service.addresses])
+        return f"{interface} holds {_words(self.hands)}, announced"
+
+    def undo(self) -> str:
+        """Take the addresses off again."""
+        hands = self.hands
+        try:
+            if self.host == hands.local_host:
+                for address in hands.service.addresses:
+                    netlink.remove(address)
+            else:
+                hands.shells[self.host].change("release", hands.name, hands.epoch, deadline_seconds=15.0)
+        except (netlink.NetlinkFault, ShellFault) as fault:
+            raise StepFault(f"taking the address off {self.host} again: {fault}") from fault
+        return f"address off {self.host} again"
+
+
+def _words(hands: Hands) -> str:
+    return ", ".join(str(address.ip) for address in hands.service.addresses)

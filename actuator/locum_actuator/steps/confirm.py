@@ -1,0 +1,36 @@
+"""Confirm: once more before anything is claimed, ask the witnesses and the wire."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from locum_actuator.steps.base import Hands, StepFault
+
+
+@dataclass(frozen=True, slots=True)
+class Confirm:
+    """Make sure that this host is not the one cut off and that nobody answers for the address."""
+
+    hands: Hands
+    host: str
+
+    def already(self) -> bool:
+        """Say no: a look is only worth something when it is fresh."""
+        return False
+
+    def do(self) -> str:
+        """Ask; anything but a clear answer is a fault."""
+        found = self.hands.eyes.owners(self.hands.name)
+        if found is None:
+            raise StepFault("nobody could be asked who has the address")
+        hosts, strangers = found
+        others = sorted((hosts - {self.host}) | strangers)
+        if others:
+            raise StepFault(f"{', '.join(others)} still answers for the address")
+        if not self.hands.eyes.witness_answers():
+            raise StepFault("no witness answers any more: it may be this host that is cut off")
+        return "nobody answers for the address, and a witness answers"
+
+    def undo(self) -> None:
+        """Nothing was done."""
+        return

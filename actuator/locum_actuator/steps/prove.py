@@ -1,0 +1,62 @@
+"""Prove: the service answers through its address, and the network knows where the address is now."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from locum_actuator.announce import announce
+from locum_actuator.situation import Look
+from locum_actuator.steps.base import Hands, StepFault, until
+
+ANSWER_SECONDS = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Prove:
+    """Look at the result the way a client does.
+
+    On the new holder itself a look through the address succeeds even while everybody else's ARP entry is stale. So
+    a witness is pinged *from* the service address: its answer comes back only if it knows the new way.
+    """
+
+    hands: Hands
+    host: str
+
+    def already(self) -> bool:
+        """Say no: proof is a look, and it is wanted now."""
+        return False
+
+    def do(self) -> str:
+        """Look through the address and, on this host, from it; announce again while the wire is deaf."""
+        hands = self.hands
+        seen = until(lambda: hands.eyes.service_through_address(hands.name), ANSWER_SECONDS)
+        if not seen.well:
+            raise StepFault(f"the service does not answer through its address: {seen.text}")
+        if self.host != hands.local_host:
+            return f"answers through its address: {seen.text}"
+        reached = until(self._reached, ANSWER_SECONDS)
+        if not reached.well:
+            raise StepFault(reached.text)
+        return f"answers through its address ({seen.text}); {reached.text}"
+
+    def _reached(self) -> Look:
+        hands = self.hands
+        addresses = [address.ip for address in hands.service.addresses]
+        if all(
+            hands.eyes.witness_answers(source=str(address))
+            for address in addresses
+            if self._has_peer(address)
+        ):
+            return Look(hands.local_host, True, "a witness answers to the service address")
+        announce(hands.service.interface[self.host], addresses)
+        return Look(
+            hands.local_host, False, "no witness answers to the service address: its ARP entry is stale?"
+        )
+
+    def _has_peer(self, address: object) -> bool:
+        version = getattr(address, "version", 4)
+        return any(witness.version == version for witness in self.hands.site.witnesses)
+
+    def undo(self) -> None:
+        """Nothing was done."""
+        return

@@ -1,0 +1,65 @@
+"""Release: the holder gives up the address first, then the service; its gate confirms both."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from locum_actuator.steps.base import Hands, StepFault
+from locum_inventory.shell import ServiceStatus, ShellFault
+
+STATUS_SECONDS = 1.0
+MARGIN_SECONDS = 5.0  # beside the time the stop command itself may take
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Make sure, with the host's own word, that it neither holds the address nor runs the service."""
+
+    hands: Hands
+    host: str
+
+    def already(self) -> bool:
+        """Tell whether the gate says that nothing is held and nothing runs."""
+        try:
+            status = self.hands.shells[self.host].status(deadline_seconds=STATUS_SECONDS)
+        except ShellFault:
+            return False
+        service = status.services.get(self.hands.name)
+        return service is not None and self._released(service)
+
+    def do(self) -> str:
+        """Send `release` and take only the gate's confirmation for done."""
+        hands = self.hands
+        stop = hands.service.commands.stop_timeout if hands.service.commands else 0.0
+        try:
+            after = hands.shells[self.host].change(
+                "release", hands.name, hands.epoch, deadline_seconds=stop + MARGIN_SECONDS
+            )
+        except ShellFault as fault:
+            raise StepFault(f"release on {self.host}: {fault}") from fault
+        if not self._released(after):
+            raise StepFault(f"{self.host} says it still holds {_words(after)}")
+        return f"{self.host} confirms: address off, {_words(after)}"
+
+    def undo(self) -> str:
+        """Give service and address back to the host, for nobody else could take them."""
+        hands = self.hands
+        shell = hands.shells[self.host]
+        try:
+            if hands.service.standby == "stopped" and hands.service.commands is not None:
+                shell.change("start", hands.name, hands.epoch, deadline_seconds=10.0)
+            shell.change("claim", hands.name, hands.epoch, deadline_seconds=5.0)
+        except ShellFault as fault:
+            raise StepFault(f"giving the service back to {self.host}: {fault}") from fault
+        return f"{self.host} has service and address back"
+
+    def _released(self, status: ServiceStatus) -> bool:
+        if any(status.held.values()):
+            return False
+        return self.hands.service.standby == "running" or not status.processes
+
+
+def _words(status: ServiceStatus) -> str:
+    held = [str(address) for address, here in status.held.items() if here]
+    running = "process not counted" if status.processes is None else f"{status.processes} processes"
+    return f"{', '.join(held)}; {running}" if held else running

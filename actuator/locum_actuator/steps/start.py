@@ -1,0 +1,46 @@
+"""Start: the service on the host that is to be the holder, until it answers on that host's own address."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from locum_actuator.steps.base import Hands, StepFault, until
+from locum_inventory.shell import ShellFault
+
+GATE_SECONDS = 15.0
+ANSWER_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Start the service and wait for its answer."""
+
+    hands: Hands
+    host: str
+
+    def already(self) -> bool:
+        """Tell whether it answers."""
+        return bool(self.hands.eyes.service_on(self.hands.name, self.host).well)
+
+    def do(self) -> str:
+        """Run the host's start command and look until the service answers."""
+        hands = self.hands
+        try:
+            hands.shells[self.host].change("start", hands.name, hands.epoch, deadline_seconds=GATE_SECONDS)
+        except ShellFault as fault:
+            raise StepFault(f"start on {self.host}: {fault}") from fault
+        seen = until(lambda: hands.eyes.service_on(hands.name, self.host), ANSWER_SECONDS)
+        if not seen.well:
+            raise StepFault(f"started on {self.host}, but within {ANSWER_SECONDS:g} s: {seen.text}")
+        return f"answers on {self.host}: {seen.text}"
+
+    def undo(self) -> str | None:
+        """Stop it again, for its data may not be written on two hosts; not where it runs on standbys anyway."""
+        hands = self.hands
+        if hands.service.standby == "running":
+            return None
+        try:
+            hands.shells[self.host].change("stop", hands.name, hands.epoch, deadline_seconds=GATE_SECONDS)
+        except ShellFault as fault:
+            raise StepFault(f"stopping it on {self.host} again: {fault}") from fault
+        return f"stopped on {self.host} again"

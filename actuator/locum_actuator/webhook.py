@@ -1,0 +1,167 @@
+"""The HTTP side of the actuator: the webhook, the API, metrics and the page. Decides nothing."""
+
+from __future__ import annotations
+
+import hmac
+import json
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+from flask import Flask, Response, jsonify, render_template, request
+from werkzeug.exceptions import HTTPException
+
+from locum_actuator.alerts import PayloadFault, parse
+from locum_actuator.decision import decide
+from locum_actuator.engine import Engine
+from locum_actuator.incident import seen
+from locum_actuator.journal import JournalFault
+
+log = logging.getLogger(__name__)
+
+MAX_BODY_BYTES = 4 * 1024 * 1024
+HEARTBEAT_LATE_SECONDS = 30.0
+
+
+def create_app(
+    engine: Engine, webhook_token: str, api_token: str | None, reload: Callable[[], str | None]
+) -> Flask:
+    """Return the Flask application.
+
+    `reload` loads the site file anew and returns what is wrong with it, or None where it took it.
+    """
+    app = Flask(__name__)
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
+
+    @app.errorhandler(HTTPException)
+    def plain_fault(fault: HTTPException) -> tuple[Response, int]:
+        return jsonify(error=fault.description), fault.code or 500
+
+    @app.post("/webhook")
+    def webhook() -> tuple[Response, int]:
+        if not _authorised(webhook_token):
+            return _fault(engine, "unauthorised", "the bearer token is missing or wrong", 401)
+        if request.content_length is not None and request.content_length > MAX_BODY_BYTES:
+            return _fault(engine, "too_large", f"the body is larger than {MAX_BODY_BYTES} bytes", 413)
+        try:
+            alerts = parse(json.loads(request.get_data()))
+        except (ValueError, RecursionError):
+            return _fault(engine, "not_json", "the body is not JSON", 400)
+        except PayloadFault as fault:
+            return _fault(engine, "not_a_webhook", str(fault), 400)
+        try:
+            verdicts = engine.accept(alerts)
+        except JournalFault as fault:
+            log.error("webhook not accepted: %s", fault)
+            return _fault(engine, "journal", "the journal cannot take it; send it again", 503)
+        for verdict, count in verdicts.items():
+            engine.metrics.webhooks.labels(verdict).inc(count)
+        return jsonify(verdicts=verdicts), 202
+
+    @app.get("/api/v1/services")
+    def services() -> Response:
+        return jsonify(services=[_service(engine, name) for name in engine.workers])
+
+    @app.get("/api/v1/services/<name>")
+    def service(name: str) -> tuple[Response, int]:
+        if name not in engine.workers:
+            return _unknown(engine, name)
+        return jsonify(_service(engine, name)), 200
+
+    @app.get("/api/v1/services/<name>/explain")
+    def explain(name: str) -> tuple[Response, int]:
+        if name not in engine.workers:
+            return _unknown(engine, name)
+        context = engine.context(name)
+        situation = context.looker.situation(name)
+        plan = decide(situation, context.memory(), context.service)
+        return jsonify(plan=asdict(plan), seen=seen(situation), **_service(engine, name)), 200
+
+    @app.get("/api/v1/incidents")
+    def incidents() -> tuple[Response, int]:
+        name = request.args.get("service")
+        if name is not None and name not in engine.workers:
+            return _unknown(engine, name)
+        limit = request.args.get("limit", 50, type=int)
+        return jsonify(incidents=engine.journal.incidents(name, max(1, min(limit, 1000)))), 200
+
+    @app.post("/-/reload")
+    def reload_site() -> tuple[Response, int]:
+        if api_token is None or not _authorised(api_token):
+            return jsonify(
+                error="the bearer token is missing or wrong, or the site names no api_token_file"
+            ), 401
+        fault = reload()
+        return (jsonify(error=fault), 400) if fault else (jsonify(reloaded=True), 200)
+
+    @app.get("/metrics")
+    def metrics() -> Response:
+        return Response(engine.metrics.render(), mimetype="text/plain; version=0.0.4; charset=utf-8")
+
+    @app.get("/-/healthy")
+    def healthy() -> Response:
+        return Response("healthy\n", mimetype="text/plain")
+
+    @app.get("/-/ready")
+    def ready() -> tuple[Response, int]:
+        why = unready(engine)
+        return Response(f"{why or 'ready'}\n", mimetype="text/plain"), 503 if why else 200
+
+    @app.get("/")
+    def page() -> str:
+        return render_template(
+            "page.html",
+            services=[_service(engine, name) for name in engine.workers],
+            incidents=engine.journal.incidents(limit=20),
+            unready=unready(engine),
+            when=lambda at: time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at)),
+        )
+
+    return app
+
+
+def unready(engine: Engine) -> str | None:
+    """Return why the actuator is not ready, or None: its workers run and the chain's heartbeat comes through."""
+    dead = [name for name, worker in engine.workers.items() if not worker.is_alive()]
+    if dead:
+        return f"no worker for {', '.join(dead)}"
+    if engine.heartbeat_at is None:
+        return "no heartbeat has come through Prometheus and Alertmanager yet"
+    age = time.time() - engine.heartbeat_at
+    if age > HEARTBEAT_LATE_SECONDS:
+        return f"the last heartbeat came {age:.0f} s ago: Prometheus, Alertmanager or the rules are missing"
+    return None
+
+
+def _authorised(token: str) -> bool:
+    scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+    return scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), token.encode())
+
+
+def _fault(engine: Engine, verdict: str, text: str, status: int) -> tuple[Response, int]:
+    engine.metrics.webhooks.labels(verdict).inc()
+    return jsonify(error=text), status
+
+
+def _unknown(engine: Engine, name: str) -> tuple[Response, int]:
+    return jsonify(error=f"no service '{name}'; there is {', '.join(engine.workers)}"), 404
+
+
+def _service(engine: Engine, name: str) -> dict[str, Any]:
+    service = engine.site.services[name]
+    holder = engine.journal.holder(name)
+    return {
+        "service": name,
+        "addresses": [str(address) for address in service.addresses],
+        "hosts": list(service.hosts),
+        "holder": holder.host,
+        "epoch": holder.epoch,
+        "since": holder.since,
+        "mode": service.takeover.mode,
+        "unreachable": service.takeover.unreachable,
+        "open_incident": engine.workers[name].incident,
+        "alone": engine.workers[name].alone,
+        "hosts_seen": engine.workers[name].patrolled,
+    }
