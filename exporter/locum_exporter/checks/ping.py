@@ -1,0 +1,25 @@
+"""Reachability: one ICMP echo request. Details: `rtt_seconds`."""
+
+from __future__ import annotations
+
+import time
+
+from locum_exporter.icmp import Pinger
+from locum_exporter.icmp_socket import Address
+from locum_exporter.result import CheckResult
+
+
+async def ping(pinger: Pinger, address: Address, deadline_seconds: float) -> CheckResult:
+    """Ask whether a host answers an echo request."""
+    started_at = time.perf_counter()
+    echo = await pinger.ping(address, deadline_seconds)
+    seconds = time.perf_counter() - started_at
+    if echo.rtt_seconds is None:
+        return CheckResult(False, echo.reason, seconds, f"ping {address}: {echo.text}")
+    return CheckResult(
+        True,
+        None,
+        seconds,
+        f"ping {address}: answered in {echo.rtt_seconds * 1000:.2f} ms",
+        {"rtt_seconds": echo.rtt_seconds},
+    )
