@@ -1,0 +1,64 @@
+"""How long each phase of an HTTP look took, from aiohttp's trace signals."""
+
+from __future__ import annotations
+
+import time
+from types import SimpleNamespace
+from typing import Any, Literal
+
+import aiohttp
+
+from locum_exporter.checks.http_tls import Handshake
+
+Phase = Literal["resolve", "connect", "tls", "first_byte", "transfer"]
+_Mark = Literal["resolve", "connected", "first_byte", "transfer"]
+
+
+class Phases:
+    """The moments at which the phases of one look were over. Times are of `time.perf_counter`."""
+
+    def __init__(self, started_at: float) -> None:
+        self._started_at = started_at
+        self._over_at: dict[_Mark, float] = {}
+
+    @property
+    def stage(self) -> str:
+        """What was under way last, in words."""
+        if "first_byte" in self._over_at:
+            return "the body was"
+        return "the answer was" if "connected" in self._over_at else "the connection was"
+
+    def mark(self, what: _Mark) -> None:
+        """Note that something is over now."""
+        self._over_at[what] = time.perf_counter()
+
+    def trace_config(self) -> aiohttp.TraceConfig:
+        """Return what makes aiohttp tell of its progress."""
+        config = aiohttp.TraceConfig()
+
+        async def resolved(_session: aiohttp.ClientSession, _context: SimpleNamespace, _facts: Any) -> None:
+            self.mark("resolve")
+
+        async def connected(_session: aiohttp.ClientSession, _context: SimpleNamespace, _facts: Any) -> None:
+            self.mark("connected")
+
+        config.on_dns_resolvehost_end.append(resolved)
+        config.on_connection_create_end.append(connected)
+        return config
+
+    def seconds(self, handshake: Handshake) -> dict[Phase, float]:
+        """Return the seconds of each phase that was completed, in their order."""
+        ends: list[tuple[Phase, float | None]] = [
+            ("resolve", self._over_at.get("resolve")),
+            ("connect", handshake.started_at or self._over_at.get("connected")),
+            ("tls", self._over_at.get("connected") if handshake.started_at else None),
+            ("first_byte", self._over_at.get("first_byte")),
+            ("transfer", self._over_at.get("transfer")),
+        ]
+        taken: dict[Phase, float] = {}
+        began_at = self._started_at
+        for phase, ended_at in ends:
+            if ended_at is not None:
+                taken[phase] = ended_at - began_at
+                began_at = ended_at
+        return taken

@@ -1,0 +1,85 @@
+"""TLS for the HTTP check: what is trusted, when the handshake began, when the certificate ends."""
+
+from __future__ import annotations
+
+import functools
+import ssl
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(slots=True)
+class Handshake:
+    """One TLS handshake, as far as it got. Times are of `time.perf_counter`."""
+
+    started_at: float | None = None
+    connection: ssl.SSLObject | None = None
+
+    def expiry_timestamp_seconds(self) -> float | None:
+        """Return when the server's certificate ends (seconds since 1970), if the handshake was completed."""
+        if self.connection is None:
+            return None
+        try:
+            certificate = self.connection.getpeercert()
+        except ValueError:  # the handshake was not done
+            return None
+        end = certificate.get("notAfter") if certificate else None
+        return float(ssl.cert_time_to_seconds(end)) if isinstance(end, str) else None
+
+
+_watched: ContextVar[Handshake | None] = ContextVar("watched_handshake", default=None)
+
+
+@contextmanager
+def watch_handshake(handshake: Handshake) -> Iterator[None]:
+    """Note the next handshake that this task, or one it starts, begins."""
+    token = _watched.set(handshake)
+    try:
+        yield
+    finally:
+        _watched.reset(token)
+
+
+class _WatchedContext(ssl.SSLContext):
+    """Tells when a handshake begins: asyncio calls `wrap_bio` for it, and aiohttp has no trace signal."""
+
+    def wrap_bio(self, *args: Any, **kwargs: Any) -> ssl.SSLObject:
+        connection = super().wrap_bio(*args, **kwargs)
+        handshake = _watched.get()
+        if handshake is not None:
+            handshake.started_at, handshake.connection = time.perf_counter(), connection
+        return connection
+
+
+def client_context(ca_file: Path | None) -> ssl.SSLContext:
+    """Return what to trust: the certificates of `ca_file`, or the system's.
+
+    Loading the system's takes some 20 ms, so a context is kept for as long as its file is the same one.
+    OSError: the file cannot be read. ssl.SSLError: it holds no certificates.
+    """
+    path = ca_file or _system_file()
+    if path is None:
+        return _load(None, 0, 0)
+    facts = path.stat()
+    return _load(path, facts.st_mtime_ns, facts.st_size)
+
+
+@functools.lru_cache(maxsize=256)
+def _load(path: Path | None, _mtime_ns: int, _size: int) -> ssl.SSLContext:
+    context = _WatchedContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if path is None:
+        context.load_default_certs(ssl.Purpose.SERVER_AUTH)
+    else:
+        context.load_verify_locations(cafile=path)
+    return context
+
+
+def _system_file() -> Path | None:
+    name = ssl.get_default_verify_paths().cafile
+    return Path(name) if name else None

@@ -1,0 +1,60 @@
+"""Process presence on a host, asked of its gate: present, absent, or could not look. Details: `count`.
+
+`count` is there exactly when the gate could look; a zombie is not counted (the gate sees to that).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from concurrent.futures import Executor
+
+from locum_exporter.result import CheckResult, Reason
+from locum_inventory.shell import FaultReason, Shell, ShellFault
+
+_REASONS: Mapping[FaultReason, Reason] = {
+    "unreachable": "unreachable",
+    "refused": "refused",
+    "timeout": "timeout",
+    "auth": "auth",
+    "host_key_unknown": "host_key_unknown",
+    "host_key_changed": "host_key_changed",
+    "closed": "reset",
+}
+
+
+async def process(
+    shell: Shell, service_name: str, deadline_seconds: float, *, executor: Executor | None = None
+) -> CheckResult:
+    """Ask a host's gate whether a service's process is there.
+
+    `Shell.look` blocks, so it runs in a thread of `executor` (the loop's own by default).
+    """
+    started_at = time.perf_counter()
+    loop = asyncio.get_running_loop()
+    where = f"process of {service_name}"
+    try:
+        # The shell keeps the deadline itself; this one is for the wait for a free thread.
+        async with asyncio.timeout(deadline_seconds):
+            counts = await loop.run_in_executor(
+                executor, lambda: shell.look(deadline_seconds=deadline_seconds)
+            )
+    except ShellFault as fault:
+        reason = _REASONS.get(fault.reason, "shell")
+        return CheckResult(False, reason, _since(started_at), f"{where}: could not look: {fault}")
+    except TimeoutError:
+        text = f"{where}: could not look within {deadline_seconds * 1000:.0f} ms"
+        return CheckResult(False, "timeout", _since(started_at), text)
+    count = counts.get(service_name)
+    if count is None:
+        text = f"{where}: could not look: the gate knows no such service; run `locum enrol` for this host"
+        return CheckResult(False, "shell", _since(started_at), text)
+    details = {"count": count}
+    if count == 0:
+        return CheckResult(False, "absent", _since(started_at), f"{where}: none is running", details)
+    return CheckResult(True, None, _since(started_at), f"{where}: {count} running", details)
+
+
+def _since(started_at: float) -> float:
+    return time.perf_counter() - started_at

@@ -1,0 +1,72 @@
+"""A TCP service: connect, send, expect. Details: `connect_seconds`."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from locum_exporter.faults import reason_of_os_error, text_of_os_error
+from locum_exporter.icmp_socket import Address
+from locum_exporter.result import CheckResult, Reason
+from locum_inventory.model import TcpCheck
+
+_LISTEN_BYTES = 65_536  # what is expected must come within these first bytes
+
+
+class _Failed(Exception):  # noqa: N818 - ends the conversation, becomes a result
+    def __init__(self, reason: Reason, text: str) -> None:
+        super().__init__(text)
+        self.reason: Reason = reason
+
+
+async def tcp(check: TcpCheck, address: Address, deadline_seconds: float) -> CheckResult:
+    """Ask whether a service accepts a connection and, where the check says so, answers as expected."""
+    started_at = time.perf_counter()
+    details: dict[str, object] = {}
+    where = f"tcp {address} port {check.port}"
+    try:
+        async with asyncio.timeout(deadline_seconds):
+            text = await _converse(check, address, details)
+    except _Failed as failed:
+        return CheckResult(False, failed.reason, _since(started_at), f"{where}: {failed}", details)
+    except TimeoutError:
+        stage = "no answer that was expected" if "connect_seconds" in details else "no connection"
+        text = f"{where}: {stage} within {deadline_seconds * 1000:.0f} ms"
+        return CheckResult(False, "timeout", _since(started_at), text, details)
+    except OSError as error:
+        text = f"{where}: {text_of_os_error(error)}"
+        return CheckResult(False, reason_of_os_error(error), _since(started_at), text, details)
+    return CheckResult(True, None, _since(started_at), f"{where}: {text}", details)
+
+
+async def _converse(check: TcpCheck, address: Address, details: dict[str, object]) -> str:
+    started_at = time.perf_counter()
+    reader, writer = await asyncio.open_connection(str(address), check.port)
+    try:
+        details["connect_seconds"] = _since(started_at)
+        if check.send:
+            writer.write(check.send.encode())
+            await writer.drain()
+        if check.expect:
+            await _hear(reader, check.expect)
+            return "answered as expected"
+        return "accepts connections"
+    finally:
+        # Not `wait_closed`: a peer that reads nothing would hold us beyond the deadline.
+        writer.transport.abort()
+
+
+async def _hear(reader: asyncio.StreamReader, expect: str) -> None:
+    """Read until what is expected has come, however it is cut into packets."""
+    wanted, heard = expect.encode(), bytearray()
+    while wanted not in heard:
+        if len(heard) >= _LISTEN_BYTES:
+            raise _Failed("body", f"the first {_LISTEN_BYTES} bytes do not contain {expect!r}")
+        part = await reader.read(_LISTEN_BYTES - len(heard))
+        if not part:
+            raise _Failed("body", f"closed the connection after {len(heard)} bytes without {expect!r}")
+        heard += part
+
+
+def _since(started_at: float) -> float:
+    return time.perf_counter() - started_at
