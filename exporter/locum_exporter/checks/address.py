@@ -1,0 +1,134 @@
+"""Who holds a service's addresses: the neighbours' answers joined with what this host itself holds.
+
+Details: `owners`, the number of different hosts that hold them (there when it could look), `owner_names`, and
+`held`, the owners of each address. A MAC address that belongs to no known host counts as a host of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
+
+from locum_exporter.local import LocalHost, local_host
+from locum_exporter.neighbours import NeighbourFault, Neighbours
+from locum_exporter.result import CheckResult
+from locum_inventory.model import Service, Site
+
+Address = IPv4Address | IPv6Address
+
+_ATTEMPTS = 3
+_ROUND_SHARE = 0.6  # of the deadline for the first round; the rest is for asking again when two hosts answer
+_LONGEST_SPACING_SECONDS = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """What is asked, of whom, and from where."""
+
+    service: Service
+    service_addresses: tuple[Address, ...]
+    host_addresses: Mapping[str, Address]
+    interface: str
+    this_host: LocalHost
+    this_name: str | None
+
+
+async def address(
+    neighbours: Neighbours,
+    site: Site,
+    service_name: str,
+    deadline_seconds: float,
+    *,
+    this_name: str | None,
+) -> CheckResult:
+    """Ask which hosts hold a service's addresses: one should, and two never may.
+
+    `this_name` is the name of the host this runs on, if the site file knows it.
+    """
+    started_at = time.perf_counter()
+    service = site.services[service_name]
+    where = f"address of {service_name}"
+    try:
+        async with asyncio.timeout(deadline_seconds):
+            question = await _question(site, service, this_name)
+            held = await _held(neighbours, question, deadline_seconds)
+    except NeighbourFault as fault:
+        seconds = time.perf_counter() - started_at
+        return CheckResult(False, fault.reason, seconds, f"{where}: could not look: {fault}")
+    except TimeoutError:
+        seconds = time.perf_counter() - started_at
+        text = f"{where}: could not look within {deadline_seconds * 1000:.0f} ms"
+        return CheckResult(False, "timeout", seconds, text)
+    return _judge(where, held, time.perf_counter() - started_at)
+
+
+async def _question(site: Site, service: Service, this_name: str | None) -> _Question:
+    this_host = await local_host()
+    addresses = tuple(interface.ip for interface in service.addresses)
+    interface = service.interface.get(this_name) if this_name is not None else None
+    if interface is None:
+        interface = this_host.interface_towards(addresses[0])
+    if interface is None:
+        raise NeighbourFault("unreachable", f"no interface of this host is on the network of {addresses[0]}")
+    hosts = {name: site.hosts[name].address for name in service.hosts if name != this_name}
+    return _Question(service, addresses, hosts, interface, this_host, this_name)
+
+
+async def _held(
+    neighbours: Neighbours, question: _Question, deadline_seconds: float
+) -> Mapping[Address, frozenset[str]]:
+    """Return the owners of each service address.
+
+    Within one round an address may move from one host to another, and both are heard. So two are believed only
+    if both answer again.
+    """
+    spacing_seconds = min(_LONGEST_SPACING_SECONDS, deadline_seconds * _ROUND_SHARE / _ATTEMPTS)
+    held = await _ask(neighbours, question, _ATTEMPTS, spacing_seconds)
+    if any(len(owners) > 1 for owners in held.values()):
+        held = await _ask(neighbours, question, 1, spacing_seconds)
+    return held
+
+
+async def _ask(
+    neighbours: Neighbours, question: _Question, attempts: int, spacing_seconds: float
+) -> Mapping[Address, frozenset[str]]:
+    asked = (*question.service_addresses, *question.host_addresses.values())
+    answers = await neighbours.who_has(
+        question.interface,
+        asked,
+        attempts=attempts,
+        spacing_seconds=spacing_seconds,
+        this_host=question.this_host,
+    )
+    this_name = question.this_name or "this host"
+    names = {mac: name for name, own in question.host_addresses.items() for mac in answers[own]}
+    # Another card of this host on the same network answers too.
+    names |= dict.fromkeys(question.this_host.macs, this_name)
+    held = {}
+    for service_address in question.service_addresses:
+        owners = {names.get(mac, f"unknown MAC {mac}") for mac in answers[service_address]}
+        if question.this_host.holds(service_address):
+            owners.add(this_name)
+        held[service_address] = frozenset(owners)
+    return held
+
+
+def _judge(where: str, held: Mapping[Address, frozenset[str]], seconds: float) -> CheckResult:
+    hosts = sorted(frozenset().union(*held.values()))
+    free = [str(one) for one, owners in held.items() if not owners]
+    details: dict[str, object] = {
+        "owners": 0 if free and len(hosts) < 2 else len(hosts),
+        "owner_names": tuple(hosts),
+        "held": {str(one): tuple(sorted(owners)) for one, owners in held.items()},
+    }
+    if len(hosts) > 1:
+        return CheckResult(
+            False, "conflict", seconds, f"{where}: held by {len(hosts)} hosts: {', '.join(hosts)}", details
+        )
+    if free:
+        return CheckResult(False, "absent", seconds, f"{where}: nobody holds {', '.join(free)}", details)
+    details["owner"] = hosts[0]
+    return CheckResult(True, None, seconds, f"{where}: held by {hosts[0]}", details)

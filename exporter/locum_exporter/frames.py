@@ -1,0 +1,152 @@
+"""ARP and neighbour discovery as Ethernet frames: built and read, nothing sent.
+
+Sources: RFC 826 and RFC 5227 (ARP), RFC 4861 (neighbour discovery), RFC 2464 (IPv6 over Ethernet). MAC
+addresses are text of the form `02:00:5e:10:00:01`.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
+
+ETHERTYPE_ARP = 0x0806
+ETHERTYPE_IPV6 = 0x86DD
+
+_BROADCAST = b"\xff" * 6
+_NO_MAC = bytes(6)
+_NOBODY_V4 = bytes(4)
+_REQUEST, _REPLY = 1, 2
+
+_ALL_NODES = IPv6Address("ff02::1")
+_UNSPECIFIED = IPv6Address("::")
+_SOLICITED_NODE_PREFIX = IPv6Address("ff02::1:ff00:0").packed[:13]
+_NEXT_HEADER_ICMPV6 = 58
+_SOLICITATION, _ADVERTISEMENT = 135, 136
+_OPTION_SOURCE_MAC, _OPTION_TARGET_MAC = 1, 2
+_FLAG_OVERRIDE = 0x20000000
+_HOP_LIMIT = 255  # anything less was forwarded by a router and must be ignored: RFC 4861, 7.1
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Somebody said on the wire that an address is at a MAC address."""
+
+    address: IPv4Address | IPv6Address
+    mac: str
+
+
+def arp_probe(mac: str, address: IPv4Address) -> bytes:
+    """Build the question who has an address, from nobody's address: it changes no ARP cache (RFC 5227, 2.1)."""
+    return _arp(_REQUEST, _raw(mac), _NOBODY_V4, _NO_MAC, address.packed)
+
+
+def gratuitous_arp(mac: str, address: IPv4Address, *, reply: bool = False) -> bytes:
+    """Build the broadcast that tells everybody where an address is now (RFC 5227, 3).
+
+    As a request by default; some old stacks heed only the form of a reply, so that an announcer sends both.
+    """
+    operation, target_mac = (_REPLY, _raw(mac)) if reply else (_REQUEST, _NO_MAC)
+    return _arp(operation, _raw(mac), address.packed, target_mac, address.packed)
+
+
+def neighbour_solicitation(mac: str, source: IPv6Address, address: IPv6Address) -> bytes:
+    """Build the question who has an IPv6 address, to its solicited-node group (RFC 4861, 4.3).
+
+    From `::` it is a probe as in duplicate address detection, answered to all nodes (RFC 4862, 5.4).
+    """
+    group = IPv6Address(_SOLICITED_NODE_PREFIX + address.packed[13:])
+    message = struct.pack("!BBHI", _SOLICITATION, 0, 0, 0) + address.packed
+    if source != _UNSPECIFIED:
+        message += struct.pack("!BB", _OPTION_SOURCE_MAC, 1) + _raw(mac)
+    return _icmpv6(mac, source, group, message)
+
+
+def unsolicited_na(mac: str, address: IPv6Address) -> bytes:
+    """Build the advertisement that tells all nodes where an address is now (RFC 4861, 7.2.6)."""
+    message = struct.pack("!BBHI", _ADVERTISEMENT, 0, 0, _FLAG_OVERRIDE) + address.packed
+    message += struct.pack("!BB", _OPTION_TARGET_MAC, 1) + _raw(mac)
+    return _icmpv6(mac, address, _ALL_NODES, message)
+
+
+def read_claim(frame: bytes) -> Claim | None:
+    """Return what a received frame says about who has an address, or None if it says nothing.
+
+    An ARP packet of either kind claims its sender's address (RFC 5227, 1.1), an advertisement its target.
+    """
+    if len(frame) < 14:
+        return None
+    ethertype = struct.unpack_from("!H", frame, 12)[0]
+    if ethertype == ETHERTYPE_ARP:
+        return _read_arp(frame[14:])
+    return _read_advertisement(frame) if ethertype == ETHERTYPE_IPV6 else None
+
+
+def mac_text(raw: bytes) -> str:
+    """Write a MAC address as text."""
+    return raw.hex(":")
+
+
+def _raw(mac: str) -> bytes:
+    raw = bytes.fromhex(mac.replace(":", ""))
+    if len(raw) != 6:
+        raise ValueError(f"'{mac}' is not a MAC address: it has six bytes, as in 02:00:5e:10:00:01")
+    return raw
+
+
+def _arp(operation: int, sender_mac: bytes, sender: bytes, target_mac: bytes, target: bytes) -> bytes:
+    ethernet = _BROADCAST + sender_mac + struct.pack("!H", ETHERTYPE_ARP)
+    header = struct.pack("!HHBBH", 1, 0x0800, 6, 4, operation)
+    return ethernet + header + sender_mac + sender + target_mac + target
+
+
+def _icmpv6(mac: str, source: IPv6Address, group: IPv6Address, message: bytes) -> bytes:
+    """Wrap an ICMPv6 message to a multicast group into its headers."""
+    checksum = _checksum(source.packed + group.packed + struct.pack("!II", len(message), 58) + message)
+    message = message[:2] + struct.pack("!H", checksum) + message[4:]
+    ipv6 = struct.pack("!IHBB", 6 << 28, len(message), _NEXT_HEADER_ICMPV6, _HOP_LIMIT)
+    ethernet = b"\x33\x33" + group.packed[12:] + _raw(mac) + struct.pack("!H", ETHERTYPE_IPV6)
+    return ethernet + ipv6 + source.packed + group.packed + message
+
+
+def _checksum(data: bytes) -> int:
+    """Return the Internet checksum (RFC 1071)."""
+    if len(data) % 2:
+        data += b"\0"
+    total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return ~total & 0xFFFF
+
+
+def _read_arp(arp: bytes) -> Claim | None:
+    if len(arp) < 28 or arp[:6] != struct.pack("!HHBB", 1, 0x0800, 6, 4):
+        return None
+    sender = arp[14:18]
+    return None if sender == _NOBODY_V4 else Claim(IPv4Address(sender), mac_text(arp[8:14]))
+
+
+def _read_advertisement(frame: bytes) -> Claim | None:
+    ipv6, message = frame[14:54], frame[54:]
+    if len(message) < 24 or ipv6[6] != _NEXT_HEADER_ICMPV6 or ipv6[7] != _HOP_LIMIT:
+        return None
+    if message[0] != _ADVERTISEMENT or message[1] != 0:
+        return None
+    message = message[: struct.unpack_from("!H", ipv6, 4)[0]]
+    pseudo = ipv6[8:40] + struct.pack("!II", len(message), _NEXT_HEADER_ICMPV6)
+    if _checksum(pseudo + message) != 0:
+        return None
+    mac = _option(message[24:], _OPTION_TARGET_MAC) or frame[6:12]
+    return Claim(IPv6Address(message[8:24]), mac_text(mac))
+
+
+def _option(options: bytes, wanted: int) -> bytes | None:
+    """Return the MAC address that an option carries (RFC 4861, 4.6.1)."""
+    while len(options) >= 8:
+        kind, length = options[0], options[1] * 8
+        if length == 0:
+            return None
+        if kind == wanted and length == 8:
+            return options[2:8]
+        options = options[length:]
+    return None

@@ -1,0 +1,178 @@
+"""Who on an interface's network has an address: asked by ARP and neighbour solicitation.
+
+What this host itself holds is not heard here (`local.py` tells that).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from ipaddress import IPv4Address, IPv6Address
+from types import TracebackType
+from typing import Self
+
+from locum_exporter.faults import reason_of_os_error, text_of_os_error
+from locum_exporter.frames import arp_probe, gratuitous_arp, neighbour_solicitation, unsolicited_na
+from locum_exporter.local import LocalHost, local_addresses, local_host
+from locum_exporter.packet_socket import PacketSocket
+from locum_exporter.result import Reason
+
+__all__ = ["NeighbourFault", "Neighbours", "gratuitous_arp", "local_addresses", "unsolicited_na", "who_has"]
+
+Address = IPv4Address | IPv6Address
+
+_NOBODY = IPv6Address("::")
+
+
+class NeighbourFault(Exception):  # noqa: N818 - says why it was not possible to look
+    """It was not possible to ask on an interface: this says nothing about who has an address."""
+
+    def __init__(self, reason: Reason, text: str) -> None:
+        super().__init__(text)
+        self.reason: Reason = reason
+
+
+class Neighbours:
+    """Asks who has an address, from one event loop; `async with Neighbours() as neighbours`.
+
+    Sockets are kept open between two questions: to close a packet socket takes the kernel some 16 ms.
+    """
+
+    def __init__(self) -> None:
+        self._idle: dict[tuple[str, int], list[PacketSocket]] = defaultdict(list)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the sockets."""
+        for idle in self._idle.values():
+            for packet_socket in idle:
+                packet_socket.close()
+        self._idle.clear()
+
+    async def who_has(
+        self,
+        interface: str,
+        addresses: Iterable[Address],
+        *,
+        attempts: int = 3,
+        spacing_seconds: float = 0.05,
+        deadline_seconds: float | None = None,
+        until_answered: bool = False,
+        this_host: LocalHost | None = None,
+    ) -> dict[Address, set[str]]:
+        """Return, for every address asked, the MAC addresses that answered for it; empty if none did.
+
+        All attempts are made, so that a second holder is heard too, unless `until_answered`: then one answer
+        for each address is enough. `this_host` saves asking the kernel again. Raises NeighbourFault if it was
+        not possible to look.
+        """
+        answers: dict[Address, set[str]] = {address: set() for address in addresses}
+        loop = asyncio.get_running_loop()
+        ends_at = loop.time() + attempts * spacing_seconds
+        if deadline_seconds is not None:
+            ends_at = min(ends_at, loop.time() + deadline_seconds)
+        all_answered = asyncio.Event()
+        try:
+            if this_host is None and any(address.version == 6 for address in answers):
+                this_host = await local_host()
+            with ExitStack() as stack:
+                questions = []
+                for version in sorted({address.version for address in answers}):
+                    packet_socket = stack.enter_context(
+                        self._hearing(interface, version, answers, all_answered)
+                    )
+                    asked = [address for address in answers if address.version == version]
+                    questions += [(packet_socket, _question(packet_socket, one, this_host)) for one in asked]
+                for _ in range(attempts):
+                    for packet_socket, frame in questions:
+                        packet_socket.send(frame)
+                    pause_seconds = min(spacing_seconds, ends_at - loop.time())
+                    await _pause(pause_seconds, all_answered if until_answered else None)
+                    if loop.time() >= ends_at or (until_answered and all_answered.is_set()):
+                        break
+        except OSError as error:
+            text = f"cannot ask on interface {interface}: {text_of_os_error(error)}"
+            raise NeighbourFault(reason_of_os_error(error), text) from error
+        return answers
+
+    @contextmanager
+    def _hearing(
+        self, interface: str, version: int, answers: dict[Address, set[str]], all_answered: asyncio.Event
+    ) -> Iterator[PacketSocket]:
+        """Lend a socket that nobody else uses meanwhile, and put what it hears into `answers`."""
+        idle = self._idle[interface, version]
+        packet_socket = idle.pop() if idle else PacketSocket(interface, version)
+        loop = asyncio.get_running_loop()
+
+        def hear() -> None:
+            for claim in packet_socket.receive():
+                if claim.address in answers:
+                    answers[claim.address].add(claim.mac)
+            if all(answers.values()):
+                all_answered.set()
+
+        try:
+            for _ in packet_socket.receive():
+                pass  # what came between two questions is not an answer to this one
+            loop.add_reader(packet_socket, hear)
+            try:
+                yield packet_socket
+            finally:
+                loop.remove_reader(packet_socket)
+        except OSError:
+            packet_socket.close()  # the interface went down or away: a new socket next time
+            raise
+        except BaseException:
+            idle.append(packet_socket)
+            raise
+        idle.append(packet_socket)
+
+
+async def who_has(
+    interface: str,
+    addresses: Iterable[Address],
+    *,
+    attempts: int = 3,
+    spacing_seconds: float = 0.05,
+    deadline_seconds: float | None = None,
+    until_answered: bool = False,
+) -> dict[Address, set[str]]:
+    """Ask once, as `Neighbours.who_has` does, with sockets of its own."""
+    async with Neighbours() as neighbours:
+        return await neighbours.who_has(
+            interface,
+            addresses,
+            attempts=attempts,
+            spacing_seconds=spacing_seconds,
+            deadline_seconds=deadline_seconds,
+            until_answered=until_answered,
+        )
+
+
+def _question(packet_socket: PacketSocket, address: Address, this_host: LocalHost | None) -> bytes:
+    if isinstance(address, IPv4Address):
+        return arp_probe(packet_socket.mac, address)
+    source = this_host.link_local(packet_socket.interface) if this_host is not None else None
+    return neighbour_solicitation(packet_socket.mac, source or _NOBODY, address)
+
+
+async def _pause(seconds: float, until: asyncio.Event | None) -> None:
+    if seconds <= 0:
+        return
+    if until is None:
+        await asyncio.sleep(seconds)
+        return
+    try:
+        async with asyncio.timeout(seconds):
+            await until.wait()
+    except TimeoutError:
+        return

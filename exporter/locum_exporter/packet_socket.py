@@ -1,0 +1,87 @@
+"""A packet socket on one interface that hears ARP or neighbour advertisements (packet(7))."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import socket
+import struct
+from collections.abc import Iterator
+
+from locum_exporter.faults import ExplainedError
+from locum_exporter.frames import ETHERTYPE_ARP, ETHERTYPE_IPV6, Claim, mac_text, read_claim
+
+_ARPHRD_ETHER = 1
+_FRAME_BYTES = 2048
+_SO_ATTACH_FILTER = 26
+
+# Classic BPF (linux/filter.h): of all IPv6 that passes, only neighbour advertisements reach the socket.
+_ADVERTISEMENTS_ONLY = (
+    (0x30, 0, 0, 20),  # load the next header
+    (0x15, 0, 3, 58),  # ICMPv6?
+    (0x30, 0, 0, 54),  # load the ICMPv6 type
+    (0x15, 0, 1, 136),  # a neighbour advertisement?
+    (0x06, 0, 0, 0xFFFF),  # take it
+    (0x06, 0, 0, 0),  # leave it
+)
+
+
+class PacketSocket:
+    """Sends frames on an interface and hears who claims which address there.
+
+    `ip_version` is 4 for ARP, 6 for neighbour discovery. Opening raises OSError: EPERM without CAP_NET_RAW,
+    ENODEV where there is no such interface, EPFNOSUPPORT where it is not Ethernet.
+    """
+
+    def __init__(self, interface: str, ip_version: int) -> None:
+        self.interface, self.ip_version = interface, ip_version
+        # Opened deaf (protocol 0) and bound last, so that nothing unfiltered or of other interfaces slips in.
+        self._inner = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK, 0)
+        try:
+            if ip_version == 6:
+                _attach_filter(self._inner)
+            ethertype = ETHERTYPE_ARP if ip_version == 4 else ETHERTYPE_IPV6
+            self._inner.bind((interface, ethertype))
+            self.mac = _ethernet_mac(self._inner)
+        except BaseException:
+            self._inner.close()
+            raise
+
+    def fileno(self) -> int:
+        """Return the descriptor, for an event loop to wait on."""
+        return self._inner.fileno()
+
+    def send(self, frame: bytes) -> None:
+        """Send one Ethernet frame."""
+        self._inner.send(frame)
+
+    def receive(self) -> Iterator[Claim]:
+        """Yield the claims that have arrived, until there is no more."""
+        while True:
+            try:
+                frame, sender = self._inner.recvfrom(_FRAME_BYTES)
+            except BlockingIOError:
+                return
+            claim = None if sender[2] == socket.PACKET_OUTGOING else read_claim(frame)
+            if claim is not None:
+                yield claim
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._inner.close()
+
+
+def _ethernet_mac(inner: socket.socket) -> str:
+    interface, _, _, hardware_type, mac = inner.getsockname()
+    if hardware_type != _ARPHRD_ETHER:
+        raise ExplainedError(errno.EPFNOSUPPORT, f"{interface} is not an Ethernet interface")
+    return mac_text(mac)
+
+
+def _attach_filter(inner: socket.socket) -> None:
+    """Attach the filter above: struct sock_fprog is a length and a pointer to the instructions."""
+    program = b"".join(struct.pack("=HBBI", *instruction) for instruction in _ADVERTISEMENTS_ONLY)
+    instructions = ctypes.create_string_buffer(program, len(program))
+    # Native alignment: the pointer follows the length at its own boundary.
+    fprog = struct.pack("@HP", len(_ADVERTISEMENTS_ONLY), ctypes.addressof(instructions))
+    inner.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, fprog)
