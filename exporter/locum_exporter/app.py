@@ -1,0 +1,95 @@
+"""The exporter's HTTP interface: /probe, /sd, /metrics, /-/healthy and a page for people."""
+
+from __future__ import annotations
+
+import math
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
+
+from locum_exporter import discovery, page
+from locum_exporter.looks import NotAsked, NotKnown, look_for
+from locum_exporter.metrics import ResultCollector
+from locum_exporter.own_metrics import OwnMetrics
+from locum_exporter.runner import Runner
+
+TIMEOUT_HEADER = "X-Prometheus-Scrape-Timeout-Seconds"
+_DEFAULT_SECONDS = 5.0
+_MARGIN_SHARE, _LONGEST_MARGIN_SECONDS = 0.1, 0.05
+_LONGEST_SECONDS = 60.0
+
+
+class Exporter:
+    """What the handlers need: the runner in use now, which a reload replaces, and the metrics of its own."""
+
+    def __init__(self, runner: Runner) -> None:
+        self.runner = runner
+        self.own_metrics = OwnMetrics(lambda: self.runner.site)
+
+    def app(self) -> web.Application:
+        """Return the aiohttp application."""
+        app = web.Application()
+        app.router.add_get("/probe", self._probe)
+        app.router.add_get("/sd", self._sd)
+        app.router.add_get("/metrics", self._metrics)
+        app.router.add_get("/-/healthy", self._healthy)
+        app.router.add_get("/", self._page)
+        return app
+
+    async def _probe(self, request: web.Request) -> web.Response:
+        runner, query = self.runner, request.query
+        try:
+            look = look_for(runner.site, query.get("check"), query.get("service"), query.get("host"))
+            deadline_seconds = deadline_from(request.headers.get(TIMEOUT_HEADER))
+        except NotKnown as unknown:
+            return web.Response(status=404, text=f"{unknown}\n")
+        except NotAsked as missing:
+            return web.Response(status=400, text=f"{missing}\n")
+        result = await runner.run_one(look, deadline_seconds)
+        self.own_metrics.count(look, result)
+        registry = CollectorRegistry()
+        registry.register(ResultCollector(result))
+        return _exposition(request, registry, f"# {_one_line(result.text)}\n")
+
+    async def _sd(self, _request: web.Request) -> web.Response:
+        return web.json_response(discovery.targets(self.runner.site))
+
+    async def _metrics(self, request: web.Request) -> web.Response:
+        return _exposition(request, self.own_metrics.registry)
+
+    async def _healthy(self, _request: web.Request) -> web.Response:
+        return web.Response(text="locum-exporter is healthy\n")
+
+    async def _page(self, _request: web.Request) -> web.Response:
+        text = page.render(self.runner.site, self.runner.this_name)
+        return web.Response(text=text, content_type="text/html")
+
+
+def deadline_from(header: str | None) -> float:
+    """Return the seconds a look may take: the scrape's timeout less a margin for the answer's way back.
+
+    The margin is a tenth, 50 ms at most: at a timeout of 250 ms a fixed half second would leave nothing.
+    Raises NotAsked if the header is no number of seconds.
+    """
+    if header is None:
+        return _DEFAULT_SECONDS
+    try:
+        timeout_seconds = float(header)
+    except ValueError:
+        timeout_seconds = math.nan
+    if not 0 < timeout_seconds < math.inf:
+        raise NotAsked(f"header {TIMEOUT_HEADER} is not a number of seconds")
+    margin_seconds = min(timeout_seconds * _MARGIN_SHARE, _LONGEST_MARGIN_SECONDS)
+    return min(timeout_seconds - margin_seconds, _LONGEST_SECONDS)
+
+
+def _exposition(request: web.Request, registry: CollectorRegistry, comment: str = "") -> web.Response:
+    encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+    # OpenMetrics knows no free comments; the plain text format does (and people read that one).
+    prefix = b"" if "openmetrics" in content_type else comment.encode()
+    return web.Response(body=prefix + encode(registry), headers={"Content-Type": content_type})
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

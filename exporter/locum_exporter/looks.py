@@ -1,0 +1,59 @@
+"""One thing to look at: a check by name, with the service and the host it is asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from locum_inventory.model import Site
+
+CheckName = Literal["ping", "http", "tcp", "process", "address"]
+CHECKS: tuple[str, ...] = get_args(CheckName)
+
+
+class NotAsked(ValueError):  # noqa: N818 - the question was incomplete
+    """A parameter that the check needs is missing."""
+
+
+class NotKnown(ValueError):  # noqa: N818 - the site file names no such thing
+    """The site file has no such check, service or host."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Look:
+    """A check of a service on a host; `ping` needs only the host, `address` only the service."""
+
+    check: CheckName
+    service: str | None = None
+    host: str | None = None
+
+
+def look_for(site: Site, check: str | None, service: str | None, host: str | None) -> Look:
+    """Return the look that was asked for.
+
+    Raises NotAsked where a parameter is missing and NotKnown where the site file does not have what is named:
+    an exporter looks at what the site file says, and at nothing else.
+    """
+    if not check:
+        raise NotAsked(f"parameter 'check' is missing: one of {', '.join(CHECKS)}")
+    if check not in CHECKS:
+        raise NotKnown(f"there is no check '{check}': use one of {', '.join(CHECKS)}")
+    needs_service, needs_host = check != "ping", check != "address"
+    if needs_service and not service:
+        raise NotAsked(f"parameter 'service' is missing: check '{check}' needs it")
+    if needs_host and not host:
+        raise NotAsked(f"parameter 'host' is missing: check '{check}' needs it")
+    if service and service not in site.services:
+        raise NotKnown(f"the site file has no service '{service}'")
+    if host and host not in site.hosts:
+        raise NotKnown(f"the site file has no host '{host}'")
+    if service and host and host not in site.services[service].hosts:
+        raise NotKnown(f"host '{host}' is not one of the hosts of service '{service}'")
+    if (
+        service
+        and check in {"http", "tcp", "process"}
+        and getattr(site.services[service].checks, check) is None
+    ):
+        raise NotKnown(f"service '{service}' has no {check} check")
+    name: CheckName = check  # type: ignore[assignment]  # it is one of CHECKS
+    return Look(name, service or None, (host or None) if needs_host else None)

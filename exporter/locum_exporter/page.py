@@ -1,0 +1,52 @@
+"""The page for people: what this exporter can look at, a link each."""
+
+from __future__ import annotations
+
+from html import escape
+from urllib.parse import urlencode
+
+from locum_exporter.looks import Look
+from locum_inventory.model import Site
+
+_STYLE = (
+    "body{font:16px/1.5 system-ui,sans-serif;max-width:50em;margin:2em auto;padding:0 1em;color:#222}"
+    "table{border-collapse:collapse}td,th{padding:.2em 1em .2em 0;text-align:left}"
+)
+
+
+def looks_of(site: Site) -> list[Look]:
+    """Return every look the site file allows, in its order."""
+    looks = [Look("ping", None, host) for host in site.hosts]
+    for name, service in site.services.items():
+        looks.append(Look("address", name, None))
+        for host in service.hosts:
+            if service.checks.http is not None:
+                looks.append(Look("http", name, host))
+            if service.checks.tcp is not None:
+                looks.append(Look("tcp", name, host))
+            if service.checks.process is not None:
+                looks.append(Look("process", name, host))
+    return looks
+
+
+def render(site: Site, this_name: str | None) -> str:
+    """Return the page as HTML."""
+    rows = "".join(_row(look) for look in looks_of(site))
+    here = (
+        f"on host <b>{escape(this_name)}</b>" if this_name else "on a host that the site file does not name"
+    )
+    return (
+        f"<!doctype html><html lang=en><meta charset=utf-8><title>locum exporter</title><style>{_STYLE}</style>"
+        f"<h1>locum exporter</h1><p>The eyes of locum, {here}. A probe looks when it is asked, and only at what "
+        "the site file names.</p>"
+        f"<table><tr><th>check<th>service<th>host<th></tr>{rows}</table>"
+        "<p><a href=/sd>targets for Prometheus</a> · <a href=/metrics>its own metrics</a> · "
+        "<a href=/-/healthy>healthy?</a></p></html>\n"
+    )
+
+
+def _row(look: Look) -> str:
+    named = {"check": look.check, "service": look.service, "host": look.host}
+    query = escape(urlencode({key: value for key, value in named.items() if value}))
+    cells = "".join(f"<td>{escape(value or '')}" for value in named.values())
+    return f"<tr>{cells}<td><a href='/probe?{query}'>look now</a></tr>"

@@ -1,0 +1,94 @@
+"""From a site to a runner for it, and to the next one when the site file is read again."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from concurrent.futures import Executor
+from pathlib import Path
+
+from locum_exporter.app import Exporter
+from locum_exporter.gates import close_shells, open_shells
+from locum_exporter.icmp import Pinger
+from locum_exporter.neighbours import Neighbours
+from locum_exporter.runner import Runner
+from locum_exporter.whereabouts import find_this_name
+from locum_inventory.load import SiteFault, load_site
+from locum_inventory.model import Site
+from locum_inventory.shell import Shell
+
+log = logging.getLogger("locum.exporter")
+
+_OLD_SHELLS_SECONDS = 60.0  # looks that began before a reload may need their connections this long
+
+
+class Runners:
+    """Makes runners that share sockets and threads; `host` is the name the command line gave this host."""
+
+    def __init__(
+        self, host: str | None, *, pinger: Pinger, neighbours: Neighbours, executor: Executor
+    ) -> None:
+        self._host = host
+        self._pinger = pinger
+        self._neighbours = neighbours
+        self._executor = executor
+        self._shells: list[Mapping[str, Shell]] = []
+        self._reload: asyncio.Task[None] | None = None
+
+    async def runner_for(self, site: Site) -> Runner:
+        """Return a runner for a site. Its gates are new, for keys and addresses may have changed."""
+        this_name = self._host or await find_this_name(site)
+        if this_name is None:
+            log.warning(
+                "the site file has no host with an address of this machine: --host NAME says which it is"
+            )
+        shells = open_shells(site, this_name)
+        for old in self._shells:
+            asyncio.get_running_loop().call_later(_OLD_SHELLS_SECONDS, self._close_old, old)
+        self._shells.append(shells)
+        return Runner(
+            site,
+            this_name=this_name,
+            pinger=self._pinger,
+            neighbours=self._neighbours,
+            shells=shells,
+            executor=self._executor,
+        )
+
+    def start_reload(self, exporter: Exporter, site_file: Path) -> None:
+        """Begin to read the site file again; a reload under way is waited for by the next signal's reload."""
+        before = self._reload
+        self._reload = asyncio.create_task(self._read_again(exporter, site_file, before))
+
+    async def _read_again(
+        self, exporter: Exporter, site_file: Path, before: asyncio.Task[None] | None
+    ) -> None:
+        if before is not None:
+            await asyncio.wait([before])
+        try:
+            site = await asyncio.to_thread(self._load, site_file)
+            exporter.runner = await self.runner_for(site)
+        except (SiteFault, OSError) as fault:
+            log.error("the old site stays in use: %s", fault)
+            exporter.own_metrics.reloaded(success=False)
+            return
+        exporter.own_metrics.reloaded(success=True)
+        log.info("read %s again", site_file)
+
+    def _load(self, site_file: Path) -> Site:
+        site = load_site(site_file)
+        if self._host is not None and self._host not in site.hosts:
+            raise SiteFault(f"{site_file}: has no host '{self._host}', which --host says this is")
+        return site
+
+    def _close_old(self, shells: Mapping[str, Shell]) -> None:
+        if shells in self._shells:
+            self._shells.remove(shells)
+            self._executor.submit(close_shells, shells)
+
+    def close(self) -> None:
+        """Close all gates' connections."""
+        for shells in self._shells:
+            close_shells(shells)
+        self._shells.clear()

@@ -1,0 +1,76 @@
+"""All looks asked for, at once, under one deadline."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from concurrent.futures import Executor
+
+from locum_exporter.checks.address import address
+from locum_exporter.checks.http import http
+from locum_exporter.checks.ping import ping
+from locum_exporter.checks.process import process
+from locum_exporter.checks.tcp import tcp
+from locum_exporter.icmp import Pinger
+from locum_exporter.looks import Look
+from locum_exporter.neighbours import Neighbours
+from locum_exporter.result import CheckResult
+from locum_inventory.model import Site
+from locum_inventory.shell import Shell
+
+
+class Runner:
+    """Runs checks for one site, from one host and one event loop.
+
+    `this_name` is the host this runs on, by its name in the site file, if it is there. `shells` has the gates
+    that can be asked, by host name.
+    """
+
+    def __init__(
+        self,
+        site: Site,
+        *,
+        this_name: str | None,
+        pinger: Pinger,
+        neighbours: Neighbours,
+        shells: Mapping[str, Shell],
+        executor: Executor | None = None,
+    ) -> None:
+        self.site = site
+        self.this_name = this_name
+        self._pinger = pinger
+        self._neighbours = neighbours
+        self._shells = shells
+        self._executor = executor
+
+    async def run(self, looks: Iterable[Look], deadline_seconds: float) -> dict[Look, CheckResult]:
+        """Run all looks at once. None of them takes longer than the deadline, and none raises for a failure."""
+        asked = list(dict.fromkeys(looks))
+        results = await asyncio.gather(*(self.run_one(look, deadline_seconds) for look in asked))
+        return dict(zip(asked, results, strict=True))
+
+    async def run_one(self, look: Look, deadline_seconds: float) -> CheckResult:
+        """Run one look, which `look_for` found to be in the site file."""
+        if look.check == "address":
+            return await address(
+                self._neighbours, self.site, look.service or "", deadline_seconds, this_name=self.this_name
+            )
+        host_name = look.host or ""
+        host_address = self.site.hosts[host_name].address
+        if look.check == "ping":
+            return await ping(self._pinger, host_address, deadline_seconds)
+        checks = self.site.services[look.service or ""].checks
+        if look.check == "http" and checks.http is not None:
+            return await http(checks.http, host_address, deadline_seconds)
+        if look.check == "tcp" and checks.tcp is not None:
+            return await tcp(checks.tcp, host_address, deadline_seconds)
+        return await self._process(look.service or "", host_name, deadline_seconds)
+
+    async def _process(self, service_name: str, host_name: str, deadline_seconds: float) -> CheckResult:
+        shell = self._shells.get(host_name)
+        if shell is None:
+            text = (
+                f"process of {service_name}: could not look: host '{host_name}' has no ssh in the site file"
+            )
+            return CheckResult(False, "shell", 0.0, text)
+        return await process(shell, service_name, deadline_seconds, executor=self._executor)

@@ -1,0 +1,118 @@
+"""locum-exporter: the eyes of locum, as a program."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from functools import partial
+from ipaddress import ip_address
+from pathlib import Path
+
+import click
+from aiohttp import web
+
+from locum_exporter.app import Exporter
+from locum_exporter.icmp import Pinger
+from locum_exporter.neighbours import Neighbours
+from locum_exporter.reload import Runners
+from locum_inventory.load import SiteFault, find_site, load_site
+from locum_inventory.model import Site
+
+log = logging.getLogger("locum.exporter")
+
+_DEFAULT_LISTEN = "127.0.0.1:10751"
+_LOOKING_THREADS = 64  # each waits for one gate; a dead host must not keep others waiting
+_SHUTDOWN_SECONDS = 1.0
+_EXIT_FAILED, _EXIT_USAGE = 1, 2
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line says."""
+
+    site_file: Path
+    listen_host: str
+    listen_port: int
+    host: str | None
+
+
+async def serve(options: Options, site: Site) -> None:
+    """Serve until SIGTERM or SIGINT; SIGHUP reads the site file again. OSError: the port cannot be had."""
+    loop = asyncio.get_running_loop()
+    ended = asyncio.Event()
+    async with AsyncExitStack() as stack:
+        executor = ThreadPoolExecutor(_LOOKING_THREADS, thread_name_prefix="look")
+        stack.callback(partial(executor.shutdown, wait=False, cancel_futures=True))
+        pinger = await stack.enter_async_context(Pinger())
+        neighbours = await stack.enter_async_context(Neighbours())
+        runners = Runners(options.host, pinger=pinger, neighbours=neighbours, executor=executor)
+        stack.callback(runners.close)
+        exporter = Exporter(await runners.runner_for(site))
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, ended.set)
+        loop.add_signal_handler(signal.SIGHUP, runners.start_reload, exporter, options.site_file)
+        web_runner = web.AppRunner(exporter.app(), access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS)
+        await web_runner.setup()
+        stack.push_async_callback(web_runner.cleanup)
+        await web.TCPSite(web_runner, options.listen_host, options.listen_port).start()
+        log.info("listening on %s port %d", options.listen_host, options.listen_port)
+        await ended.wait()
+    log.info("ended")
+
+
+@click.command()
+@click.version_option(package_name="locum")
+@click.option(
+    "--site", "site_option", metavar="FILE", help="The site file [/etc/locum/locum.yml, ./locum.yml]."
+)
+@click.option(
+    "--listen", metavar="HOST:PORT", default=_DEFAULT_LISTEN, show_default=True, help="Where to listen."
+)
+@click.option("--host", metavar="NAME", help="The host this is, if its address does not tell.")
+def main(site_option: str | None, listen: str, host: str | None) -> None:
+    """Look at hosts and services when asked over HTTP: the eyes of locum."""
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    try:
+        site_file = find_site(site_option)
+        site = load_site(site_file)
+    except SiteFault as fault:
+        click.echo(fault, err=True)
+        raise SystemExit(_EXIT_USAGE) from None
+    if host is not None and host not in site.hosts:
+        raise click.UsageError(f"the site file has no host '{host}': use one of {', '.join(site.hosts)}")
+    listen_host, listen_port = parse_listen(listen)
+    if not _is_loopback(listen_host):
+        log.warning("listening beyond loopback (%s) without TLS: anybody there can read what it sees", listen)
+    try:
+        asyncio.run(serve(Options(site_file, listen_host, listen_port, host), site))
+    except OSError as error:
+        click.echo(f"cannot listen on {listen}: {error.strerror or error}", err=True)
+        raise SystemExit(_EXIT_FAILED) from None
+
+
+def parse_listen(text: str) -> tuple[str, int]:
+    """Split HOST:PORT; IPv6 addresses are in brackets, and no host at all means every address."""
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isdecimal() or not 0 <= int(port) <= 65535:
+        raise click.BadParameter(f"'{text}' is not HOST:PORT", param_hint="--listen")
+    if ":" in host and not (host.startswith("[") and host.endswith("]")):
+        raise click.BadParameter(
+            f"'{text}': write IPv6 addresses in brackets, [::1]:{port}", param_hint="--listen"
+        )
+    return host.strip("[]"), int(port)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+if __name__ == "__main__":
+    main()
