@@ -1,0 +1,256 @@
+"""The chain's parts on one machine, and the text of their configuration.
+
+`locum up` writes these texts and starts the programs with them; `locum generate` prints the very same texts for a
+Prometheus and an Alertmanager that are there already.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from ipaddress import ip_address
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from locum_inventory.model import Mail, Site
+
+EXPORTER_PORT, ACTUATOR_PORT, PROMETHEUS_PORT, ALERTMANAGER_PORT = 10751, 10752, 9090, 9093
+RULES_FILE = "locum.rules.yml"
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """A host and a port that a program listens on, or is reached at."""
+
+    host: str
+    port: int
+
+    @classmethod
+    def parse(cls, text: str) -> Listen:
+        """Read `HOST:PORT`, an IPv6 address in brackets; raise `ValueError` saying what would be right."""
+        host, _, port = text.rpartition(":")
+        if host.startswith("[") and host.endswith("]"):
+            host = host[1:-1]
+        elif ":" in host:
+            raise ValueError(f"'{text}': write an IPv6 address in brackets, as in [::1]:9090")
+        if not host or not port.isascii() or not port.isdigit() or not 1 <= int(port) <= 65535:
+            raise ValueError(f"'{text}' is not HOST:PORT, as in 127.0.0.1:9090")
+        return cls(host, int(port))
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def url(self) -> str:
+        """The address as a browser on this machine takes it."""
+        everywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - this is what to dial, not to bind
+        return f"http://{Listen(everywhere.get(self.host, self.host), self.port)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """Where each part of the chain listens and keeps its files. The whole chain is on the actuator's host."""
+
+    site: Site
+    exporter: Listen
+    actuator: Listen
+    prometheus: Listen
+    alertmanagers: tuple[Listen, ...]  # the first is the one that `locum up` starts
+    directory: Path  # where the configuration files are written
+
+    @classmethod
+    def of(
+        cls,
+        site: Site,
+        *,
+        exporter: Listen | None = None,
+        actuator: Listen | None = None,
+        prometheus: Listen | None = None,
+        alertmanagers: Iterable[Listen] = (),
+    ) -> Chain:
+        """Return the chain of a site; what is not given is on loopback at its usual port.
+
+        The exporter is the exception: where the actuator's host is a vantage point, the exporter listens where
+        the site file says that this vantage point is.
+        """
+        return cls(
+            site=site,
+            exporter=exporter or _own_exporter(site),
+            actuator=actuator or Listen("127.0.0.1", ACTUATOR_PORT),
+            prometheus=prometheus or Listen("127.0.0.1", PROMETHEUS_PORT),
+            alertmanagers=tuple(alertmanagers) or (Listen("127.0.0.1", ALERTMANAGER_PORT),),
+            directory=site.actuator.state_directory / "chain",
+        )
+
+    @property
+    def alertmanager(self) -> Listen:
+        """The Alertmanager that `locum up` starts."""
+        return self.alertmanagers[0]
+
+    @property
+    def exporter_urls(self) -> Mapping[str, str]:
+        """Where the exporter of each vantage point is, by the vantage point's name."""
+        return {name: point.url for name, point in self.site.vantage_points.items()}
+
+
+def _own_exporter(site: Site) -> Listen:
+    own = site.vantage_points.get(site.actuator.host)
+    if own is not None:
+        url = urlsplit(own.url)
+        return Listen(url.hostname or "127.0.0.1", url.port or (443 if url.scheme == "https" else 80))
+    return Listen("127.0.0.1", EXPORTER_PORT)
+
+
+def share(name: str) -> Path:
+    """Return the path of a file of `alert_rules/`, as installed with the package or as it lies in a checkout."""
+    installed = Path(str(files("locum_inventory"))) / "share" / "alert_rules" / name
+    if installed.exists():
+        return installed
+    return Path(__file__).resolve().parents[2] / "alert_rules" / name
+
+
+def rules_text() -> str:
+    """Return the alert rules. They are the same for every site."""
+    return share(RULES_FILE).read_text(encoding="utf-8")
+
+
+def _quoted(value: object) -> str:
+    return json.dumps(str(value), ensure_ascii=False)  # a JSON string is a YAML string
+
+
+def _targets(name_to_url: Mapping[str, str]) -> str:
+    lines = []
+    for name, url in name_to_url.items():
+        parts = urlsplit(url)
+        lines.append(
+            f"      - targets: [{_quoted(parts.netloc)}]\n"
+            f"        labels: {{vantage_point: {_quoted(name)}, __scheme__: {parts.scheme}}}\n"
+        )
+    return "".join(lines)
+
+
+def prometheus_text(chain: Chain) -> str:
+    """Return prometheus.yml for a chain."""
+    discovery = dict.fromkeys([*chain.exporter_urls.values(), chain.exporter.url])
+    sd = "".join(f"      - url: {_quoted(url + '/sd')}\n        refresh_interval: 5s\n" for url in discovery)
+    alertmanagers = ", ".join(_quoted(listen) for listen in chain.alertmanagers)
+    return f"""\
+# Made by `locum generate prometheus`. Start Prometheus with --rules.alert.resend-delay=2s: an Alertmanager that was
+# away when an alert began hears of it that much later (the default is a minute).
+global:
+  scrape_interval: 1s
+  scrape_timeout: 1s
+  evaluation_interval: 1s
+
+rule_files: [{RULES_FILE}]
+
+# Every Alertmanager by its own address, never a load balancer: all of them must hear every alert.
+alerting:
+  alertmanagers:
+    - static_configs:
+        - targets: [{alertmanagers}]
+
+scrape_configs:
+  # The checks. Any exporter lists the targets of all of them, each with its own interval; what two of them list
+  # alike is scraped once. A new service needs no edit here.
+  - job_name: locum-probe
+    http_sd_configs:
+{sd}
+  # The parts of the chain themselves.
+  - job_name: locum-exporter
+    static_configs:
+{_targets(chain.exporter_urls)}
+  - job_name: locum-actuator
+    static_configs:
+      - targets: [{_quoted(chain.actuator)}]
+
+  - job_name: locum-prometheus
+    scrape_interval: 5s
+    static_configs:
+      - targets: [{_quoted(chain.prometheus)}]
+
+  - job_name: locum-alertmanager
+    scrape_interval: 5s
+    static_configs:
+      - targets: [{alertmanagers}]
+"""
+
+
+def _loopback(host: str) -> bool:
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _people(mail: Mail | None) -> str:
+    if mail is None:
+        return (
+            "  - name: people   # the site file has no `mail`: they see it in Alertmanager and Grafana only\n"
+        )
+    host = mail.smarthost.rpartition(":")[0]
+    # A mail server on this very machine rarely offers TLS, and nothing leaves the machine on the way to it.
+    tls = "false" if _loopback(host) else "true"
+    return (
+        "  - name: people\n    email_configs:\n"
+        f"      - to: {_quoted(', '.join(mail.to))}\n"
+        f"        from: {_quoted(mail.sender)}\n"
+        f"        smarthost: {_quoted(mail.smarthost)}\n"
+        f"        require_tls: {tls}\n"
+        "        send_resolved: true\n"
+    )
+
+
+def _webhook(chain: Chain, *, send_resolved: bool) -> str:
+    return (
+        "    webhook_configs:\n"
+        f"      - url: {_quoted(chain.actuator.url + '/webhook')}\n"
+        f"        send_resolved: {'true' if send_resolved else 'false'}\n"
+        "        max_alerts: 0   # all of them\n"
+        "        http_config:\n"
+        "          follow_redirects: false\n"
+        "          authorization:\n"
+        "            type: Bearer\n"
+        f"            credentials_file: {_quoted(chain.site.actuator.webhook_token_file)}\n"
+    )
+
+
+def alertmanager_text(chain: Chain) -> str:
+    """Return alertmanager.yml for a chain. The webhook's token is named by its file and not in it."""
+    return f"""\
+# Made by `locum generate alertmanager`.
+route:
+  receiver: people
+  group_by: [alertname, service, host]
+  group_wait: 5s
+  group_interval: 1m
+  repeat_interval: 4h
+  routes:
+    # Tells the actuator, every ten seconds, that the chain is alive; nobody else.
+    - matchers: [alertname="LocumHeartbeat"]
+      receiver: heartbeat
+      group_by: [alertname]
+      group_wait: 0s
+      group_interval: 5s
+      repeat_interval: 10s
+    # To the actuator, at once. By service and host: with the service alone, the alert of a second host would wait
+    # in a group that stands open. A group stays open for half a minute after its alert has ended, and an alert that
+    # comes back meanwhile waits for group_interval: so it is short (zero is not allowed).
+    - matchers: [locum_action="true"]
+      receiver: actuator
+      group_by: [service, host]
+      group_wait: 0s
+      group_interval: 200ms
+      repeat_interval: 5s
+      continue: true
+    # And all of it to people.
+    - receiver: people
+
+receivers:
+{_people(chain.site.mail)}
+  - name: actuator
+{_webhook(chain, send_resolved=True)}
+  - name: heartbeat
+{_webhook(chain, send_resolved=False)}"""

@@ -1,0 +1,76 @@
+"""The options that say where the parts of the chain listen, shared by `locum up` and `locum generate`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from locum_actuator.chain import Chain, Listen
+from locum_inventory.load import SiteFault, find_site, load_site
+from locum_inventory.model import Site
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+WRONG_USE = 2
+
+
+class _ListenType(click.ParamType[Listen]):
+    name = "HOST:PORT"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Listen:
+        try:
+            return value if isinstance(value, Listen) else Listen.parse(str(value))
+        except ValueError as fault:
+            self.fail(str(fault), param, ctx)
+
+
+_OPTIONS = (
+    click.option(
+        "--exporter-listen", type=_ListenType(), help="[default: as the site file's vantage point says]"
+    ),
+    click.option("--actuator-listen", type=_ListenType(), help="[default: 127.0.0.1:10752]"),
+    click.option("--prometheus-listen", type=_ListenType(), help="[default: 127.0.0.1:9090]"),
+    click.option(
+        "--alertmanager-listen",
+        type=_ListenType(),
+        multiple=True,
+        help="may be given several times: Prometheus tells all of them [default: 127.0.0.1:9093]",
+    ),
+)
+
+
+def chain_options(command: _Command) -> _Command:
+    """Give a command the four `--*-listen` options."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def chain_of(
+    site: Site,
+    *,
+    exporter_listen: Listen | None,
+    actuator_listen: Listen | None,
+    prometheus_listen: Listen | None,
+    alertmanager_listen: tuple[Listen, ...],
+) -> Chain:
+    """Return the chain that the options describe."""
+    return Chain.of(
+        site,
+        exporter=exporter_listen,
+        actuator=actuator_listen,
+        prometheus=prometheus_listen,
+        alertmanagers=alertmanager_listen,
+    )
+
+
+def load_or_exit(context: click.Context) -> tuple[Path, Site]:
+    """Return the site file's path and what it says; print its faults and exit 2 if it cannot be used."""
+    try:
+        path = find_site(context.obj)
+        return path.absolute(), load_site(path)
+    except SiteFault as fault:
+        click.echo(fault, err=True)
+        context.exit(WRONG_USE)

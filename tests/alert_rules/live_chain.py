@@ -1,0 +1,217 @@
+"""A real Prometheus and a real Alertmanager between an exporter and an actuator that are played by this process."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import subprocess
+import threading
+import time
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from locum_actuator.chain import Chain, Listen, alertmanager_text, prometheus_text, rules_text
+from locum_inventory.model import Site
+
+TOKEN = "a-token-of-this-test"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@dataclass
+class World:
+    """What the played exporter sees, and what the played actuator has heard."""
+
+    services: tuple[str, ...]
+    tier: str
+    hosts: tuple[tuple[str, str], ...] = (("a", "preferred"), ("b", "standby"))
+    failing: set[str] = field(default_factory=set)  # services that fail on host a
+    failure_takes_seconds: float = 0.0
+    webhooks: list[tuple[float, dict[str, Any]]] = field(default_factory=list)
+    unauthorized: int = 0
+
+    def targets(self, exporter: Listen) -> list[dict[str, Any]]:
+        return [
+            {
+                "targets": [str(exporter)],
+                "labels": {
+                    "__metrics_path__": "/probe",
+                    "__scrape_interval__": self.tier,
+                    "__scrape_timeout__": self.tier,
+                    "__param_service": service,
+                    "__param_host": host,
+                    "service": service,
+                    "host": host,
+                    "check": "http",
+                    "role": role,
+                    "standby": "stopped",
+                    "vantage_point": "b",
+                    "tier": self.tier,
+                    "decides": "true",
+                    "votes": "true",
+                },
+            }
+            for service in self.services
+            for host, role in self.hosts
+        ]
+
+    def probe(self, service: str, host: str) -> str:
+        if host == "b" or service in self.failing:
+            time.sleep(self.failure_takes_seconds)
+            return 'locum_check_success 0\nlocum_check_failure{reason="timeout"} 1\n'
+        return "locum_check_success 1\n"
+
+    def heard(self, service: str, status: str, since: float) -> float | None:
+        """Return the seconds from `since` until the actuator heard that a service is down (or well again)."""
+        for when, alert in list(self.webhooks):
+            wanted = (alert["status"], alert["labels"]["alertname"], alert["labels"].get("service"))
+            if when >= since and wanted == (status, "LocumServiceDown", service):
+                return when - since
+        return None
+
+
+def _handler(world: World, exporter: Listen) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+            """Say nothing: this runs inside a test."""
+
+        def answer(self, body: str, kind: str = "text/plain; version=0.0.4", status: int = 200) -> None:
+            raw = body.encode()
+            self.send_response(status)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(raw)))
+            self.end_headers()
+            self.wfile.write(raw)
+
+        def do_GET(self) -> None:
+            url = urlsplit(self.path)
+            query = {name: values[0] for name, values in parse_qs(url.query).items()}
+            if url.path == "/sd":
+                self.answer(json.dumps(world.targets(exporter)), "application/json")
+            elif url.path == "/probe":
+                self.answer(world.probe(query["service"], query["host"]))
+            else:
+                lines = [
+                    f'{metric}{{service="{service}",host="{host}"}} {value}\n'
+                    for service in world.services
+                    for metric, host, value in (
+                        ("locum_site_voters", "a", 1),
+                        ("locum_site_voters", "b", 1),
+                        ("locum_actuator_holder", "a", 1),
+                        ("locum_actuator_holder", "b", 0),
+                    )
+                ]
+                self.answer("".join(lines))
+
+        def do_POST(self) -> None:
+            now = time.monotonic()
+            payload = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            if self.headers["Authorization"] != f"Bearer {TOKEN}":
+                world.unauthorized += 1
+            world.webhooks += [(now, alert) for alert in payload["alerts"]]
+            self.answer("", status=202)
+
+    return Handler
+
+
+class LiveChain:
+    """Started with `with`; ends its programs and threads when left."""
+
+    def __init__(self, directory: Path, world: World, rules: str | None = None) -> None:
+        self.world = world
+        self.directory = directory
+        exporter = Listen("127.0.0.1", free_port())
+        self.server = ThreadingHTTPServer((exporter.host, exporter.port), _handler(world, exporter))
+        self.server.daemon_threads = True
+        token = directory / "token"
+        token.write_text(TOKEN)
+        self.chain = Chain.of(
+            _site(exporter, directory, token),
+            actuator=exporter,
+            prometheus=Listen("127.0.0.1", free_port()),
+            alertmanagers=[Listen("127.0.0.1", free_port())],
+        )
+        (directory / "locum.rules.yml").write_text(rules or rules_text())
+        (directory / "prometheus.yml").write_text(prometheus_text(self.chain))
+        (directory / "alertmanager.yml").write_text(alertmanager_text(self.chain))
+        self.programs: list[subprocess.Popen[bytes]] = []
+
+    def __enter__(self) -> LiveChain:
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self._start(
+            shutil.which("prometheus-alertmanager") or "alertmanager",
+            f"--config.file={self.directory}/alertmanager.yml",
+            f"--storage.path={self.directory}/am",
+            f"--web.listen-address={self.chain.alertmanager}",
+            "--cluster.listen-address=",
+        )
+        self._start(
+            "prometheus",
+            f"--config.file={self.directory}/prometheus.yml",
+            f"--storage.tsdb.path={self.directory}/tsdb",
+            f"--web.listen-address={self.chain.prometheus}",
+            "--rules.alert.resend-delay=2s",
+        )
+        return self
+
+    def _start(self, *command: str) -> None:
+        with (self.directory / f"{Path(command[0]).name}.log").open("wb") as log:
+            self.programs.append(subprocess.Popen(command, stdout=log, stderr=log))
+
+    def __exit__(self, *_: object) -> None:
+        for program in reversed(self.programs):
+            program.terminate()
+        for program in self.programs:
+            program.wait(20)
+        self.server.shutdown()
+        self.server.server_close()
+
+    def query(self, path: str, parameters: Mapping[str, str] | None = None) -> Any:
+        encoded = urllib.parse.urlencode(parameters or {})
+        with urllib.request.urlopen(f"{self.chain.prometheus.url}{path}?{encoded}", timeout=5) as answer:
+            return json.load(answer)
+
+    def wait_for_targets(self, count: int, deadline_seconds: float = 40) -> None:
+        """Return once so many targets were scraped."""
+        end = time.monotonic() + deadline_seconds
+        while time.monotonic() < end:
+            try:
+                targets = self.query("/api/v1/targets", {"state": "active"})["data"]["activeTargets"]
+            except OSError:
+                targets = []
+            if sum(target["health"] == "up" for target in targets) >= count:
+                return
+            time.sleep(0.2)
+        raise AssertionError(f"fewer than {count} targets were scraped in {deadline_seconds} s")
+
+
+def _site(exporter: Listen, directory: Path, token: Path) -> Site:
+    return Site.model_validate(
+        {
+            "hosts": {"a": {"address": "192.0.2.1"}, "b": {"address": "192.0.2.2"}},
+            "services": {
+                "www": {
+                    "hosts": ["a", "b"],
+                    "addresses": ["192.0.2.100/24"],
+                    "interface": "eth0",
+                    "takeover": {"unreachable": "probe"},
+                }
+            },
+            "vantage_points": {"b": {"url": exporter.url}},
+            "witnesses": ["192.0.2.254"],
+            "actuator": {"host": "b", "webhook_token_file": str(token), "state_directory": str(directory)},
+        }
+    )
