@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 from lab.host import Host
@@ -87,7 +87,8 @@ class Faults:
         """Two hosts do not hear each other, everybody else hears both; with `arp=False` ARP still passes."""
         self.host(one)
         self.host(other)
-        return self._wire(lambda: self.switch.faults.parted.update({tuple(sorted((one, other))): arp}))  # type: ignore[dict-item]
+        pair = (min(one, other), max(one, other))
+        return self._wire(lambda: self.switch.faults.parted.update({pair: arp}))
 
     def loss(self, name: str, share: float, direction: Direction = "both") -> float:
         """Lose a share (0 to 1) of the frames on a host's wire, `in` and `out` as the host sees it."""
@@ -115,7 +116,10 @@ class Faults:
 
     def heal_all(self) -> float:
         """Heal every host."""
-        return [self.heal(name) for name in self.everybody][0]
+        moment = time.time()
+        for name in self.everybody:
+            self.heal(name)
+        return moment
 
     # The service
 
@@ -176,8 +180,7 @@ class Faults:
         self.host(name).run(["ip", "address", "delete", str(SERVICE_ADDRESS), "dev", CARD])
         return moment
 
-    def _wire(self, change: object) -> float:
-        assert callable(change)
+    def _wire(self, change: Callable[[], object]) -> float:
         moment = time.time()
         change()
         self.switch.apply()

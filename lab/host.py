@@ -15,7 +15,7 @@ from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import Any
 
-from lab.namespaces import INSIDE, PYTHON, Anchor, Inside, command, enter, read_line, start
+from lab.namespaces import INSIDE, PYTHON, Anchor, Inside, command, enter, start
 from lab.needs import ENVIRONMENT, LabFault
 from lab.plan import CARD, NETWORK, NETWORK6, PLACES, Place
 from lab.provision import ABSENT, File
@@ -81,29 +81,26 @@ class Host:
             raise LabFault(f"{self.name} is up already")
         init = [*PYTHON, str(INSIDE / "init.py")]
         unshare = ["unshare", "--net", "--mount", "--uts", "--pid", "--fork", "--propagation=private", *init]
-        process, report = start(
+        reporter = start(
             lambda writing: enter(self._anchor.pid, "mnp", [*unshare, str(writing)]), stdin=subprocess.PIPE
         )
-        self._process = process
+        self._process = process = reporter.process
         assert process.stdin is not None
         try:
-            self.pid = int(read_line(report, BOOT_SECONDS, f"{self.name}'s init"))
+            self.pid = int(reporter.line(BOOT_SECONDS, f"{self.name}'s init"))
             process.stdin.write(json.dumps(self._told()).encode() + b"\n")
             process.stdin.flush()
             self._connect(self.pid)
             process.stdin.write(b"boot\n")
             process.stdin.flush()
-            word = read_line(report, BOOT_SECONDS, f"{self.name}'s boot")
-            if word != "booted":
-                raise LabFault(f"{self.name}: {word}")
-            for port in self._ports():
-                self.wait_listening(port, BOOT_SECONDS)
+            self._see_booted(reporter.line(BOOT_SECONDS, f"{self.name}'s boot"))
         except BaseException:
             self.power_off()
             raise
         finally:
-            os.close(report)
-            process.stdin.close()
+            reporter.close()
+            with contextlib.suppress(BrokenPipeError):
+                process.stdin.close()
 
     def power_off(self) -> None:
         """Cut the power: the link is dead at once, then every process, then the namespaces are gone."""
@@ -168,10 +165,10 @@ class Host:
 
     def processes(self) -> Iterator[tuple[int, str, str]]:
         """List the host's processes: number (the machine's), name, state (proc(5): R, S, T, Z …)."""
-        mine = os.readlink(f"/proc/{self.running_pid}/ns/pid")
+        mine = Path(f"/proc/{self.running_pid}/ns/pid").readlink()
         for directory in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-                if os.readlink(directory / "ns/pid") == mine:
+                if (directory / "ns/pid").readlink() == mine:
                     stat = (directory / "stat").read_text(encoding="utf-8", errors="replace")
                     name, rest = stat[stat.index("(") + 1 :].rsplit(")", 1)
                     yield int(directory.name), name, rest.split()[0]
@@ -192,6 +189,12 @@ class Host:
                     if words[3] == _LISTENING and int(words[1].rsplit(":", 1)[1], 16) == port:
                         return True
         return False
+
+    def _see_booted(self, word: str) -> None:
+        if word != "booted":
+            raise LabFault(f"{self.name}: {word}")
+        for port in self._ports():
+            self.wait_listening(port, BOOT_SECONDS)
 
     def _ports(self) -> list[int]:
         programs = {argv[0].rsplit("/", 1)[-1] for argv in self.boot_services}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from ipaddress import IPv4Interface, IPv6Interface
@@ -80,7 +81,7 @@ class Lab(Faults):
             raise LabFault("the lab is not running: use it in a with block")
         return self._anchor
 
-    def run(self, host: str, argv: Sequence[str], **options: Any) -> Any:
+    def run(self, host: str, argv: Sequence[str], **options: Any) -> subprocess.CompletedProcess[str]:
         """Run a program in a host: see `Host.run`."""
         return self.host(host).run(argv, **options)
 

@@ -8,10 +8,12 @@ import select
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from lab.needs import ENVIRONMENT, LabFault
 
@@ -73,37 +75,55 @@ def command(pid: int, kinds: str, argv: Sequence[str], *, text: str = "", second
     return done.stdout
 
 
-def start(make_argv: Callable[[int], Sequence[str]], *, stdin: int, pass_fds: Sequence[int] = ()) -> tuple[
-    subprocess.Popen[bytes], int
-]:  # fmt: skip
-    """Start a process that reports on a pipe; return it and the pipe's reading end. `make_argv` gets the writing end."""
+@dataclass
+class Reporter:
+    """A process that reports on a pipe. What it says on standard error is kept for the case that it fails."""
+
+    process: subprocess.Popen[bytes]
+    pipe: int
+    errors: IO[bytes]
+
+    def line(self, seconds: float, what: str) -> str:
+        """Read one line within a deadline; raise `LabFault` if it does not come."""
+        deadline = time.monotonic() + seconds
+        line = b""
+        while not line.endswith(b"\n"):
+            left = deadline - time.monotonic()
+            if left <= 0 or not select.select([self.pipe], [], [], left)[0]:
+                raise LabFault(f"{what}: no word within {seconds:g} s")
+            byte = os.read(self.pipe, 1)
+            if not byte:
+                raise LabFault(f"{what} ended before it was ready: {self._last_words()}")
+            line += byte
+        return line.decode().strip()
+
+    def close(self) -> None:
+        """Close what this process holds of it; the process itself goes on."""
+        os.close(self.pipe)
+        self.errors.close()
+
+    def _last_words(self) -> str:
+        self.errors.seek(0)
+        said = self.errors.read().decode(errors="replace").strip().splitlines()
+        return said[-1] if said else "it said nothing"
+
+
+def start(make_argv: Callable[[int], Sequence[str]], *, stdin: int, pass_fds: Sequence[int] = ()) -> Reporter:
+    """Start a process that reports on a pipe, whose writing end `make_argv` gets as a number."""
     reading, writing = os.pipe()
+    errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed by the reporter
     try:
         process = subprocess.Popen(
-            make_argv(writing),
-            stdin=stdin, env=dict(ENVIRONMENT), pass_fds=(writing, *pass_fds), start_new_session=True,
+            make_argv(writing), stdin=stdin, stderr=errors,
+            env=dict(ENVIRONMENT), pass_fds=(writing, *pass_fds), start_new_session=True,
         )  # fmt: skip
     except BaseException:
         os.close(reading)
+        errors.close()
         raise
     finally:
         os.close(writing)
-    return process, reading
-
-
-def read_line(descriptor: int, seconds: float, what: str) -> str:
-    """Read one line from a pipe within a deadline; raise `LabFault` if it does not come."""
-    deadline = time.monotonic() + seconds
-    line = b""
-    while not line.endswith(b"\n"):
-        left = deadline - time.monotonic()
-        if left <= 0 or not select.select([descriptor], [], [], left)[0]:
-            raise LabFault(f"{what}: no word within {seconds:g} s")
-        byte = os.read(descriptor, 1)
-        if not byte:
-            raise LabFault(f"{what}: ended before it was ready")
-        line += byte
-    return line.decode().strip()
+    return Reporter(process, reading, errors)
 
 
 class Anchor:
@@ -112,7 +132,7 @@ class Anchor:
     def __init__(self) -> None:
         owner = os.pidfd_open(os.getpid())
         try:
-            self._process, report = start(
+            reporter = start(
                 lambda writing: [
                     "unshare", "--net", "--mount", "--pid", "--fork", "--propagation=private",
                     *PYTHON, str(INSIDE / "anchor.py"), str(owner), str(writing),
@@ -121,10 +141,11 @@ class Anchor:
             )  # fmt: skip
         finally:
             os.close(owner)
+        self._process = reporter.process
         try:
-            self.pid = int(read_line(report, START_SECONDS, "the lab's anchor"))
+            self.pid = int(reporter.line(START_SECONDS, "the lab's anchor"))
         finally:
-            os.close(report)
+            reporter.close()
         if Path(f"/proc/{self.pid}/ns/net").readlink() == Path("/proc/self/ns/net").readlink():
             self.close()
             raise LabFault("the lab got no network of its own")  # nothing may ever reach the machine's

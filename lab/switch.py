@@ -35,11 +35,12 @@ class WireFaults:
 
     def rules(self) -> str:
         """Return the whole table in nftables' language; loaded at once, it replaces what was there (nft(8))."""
-        lines = "".join(f"    {rule}\n" for rule in self._rules())
+        lines = "".join(f"    {rule}\n" for rule in self.list())
         chain = f"  chain wires {{\n    type filter hook forward priority 0; policy accept;\n{lines}  }}\n"
         return f"table bridge lab\ndelete table bridge lab\ntable bridge lab {{\n{chain}}}\n"
 
-    def _rules(self) -> Iterator[str]:
+    def list(self) -> Iterator[str]:
+        """Yield each rule, one line of nftables' language."""
         for host in sorted(self.dead):
             yield f'iifname "{port(host)}" drop'
             yield f'oifname "{port(host)}" drop'

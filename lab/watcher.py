@@ -6,6 +6,7 @@ import subprocess
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from lab.host import Host
@@ -53,11 +54,7 @@ def held_by_two_seconds(rounds: Sequence[Round], since: float) -> float:
 def gaps(rounds: Sequence[Round], since: float) -> list[Gap]:
     """Return the times in which nobody looked, since then."""
     later = [one.sent for one in rounds if one.sent >= since]
-    return [
-        Gap(one, following - one)
-        for one, following in zip(later, later[1:], strict=False)
-        if following - one > GAP_SECONDS
-    ]
+    return [Gap(one, following - one) for one, following in pairwise(later) if following - one > GAP_SECONDS]
 
 
 def timeline(rounds: Iterable[Round], since: float) -> list[Round]:

@@ -14,6 +14,7 @@ import os
 import select
 import signal
 import sys
+from pathlib import Path
 
 
 def main() -> None:
@@ -21,7 +22,7 @@ def main() -> None:
     owner_fd, report_fd = (int(word) for word in sys.argv[1:3])
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # orphans come to process 1: let the kernel reap them
     # /proc is still the machine's, so that this link names us by the machine's numbering.
-    os.write(report_fd, os.readlink("/proc/self").encode() + b"\n")
+    os.write(report_fd, bytes(Path("/proc/self").readlink()) + b"\n")
     os.close(report_fd)
     owner = select.poll()
     owner.register(owner_fd, select.POLLIN)

@@ -129,7 +129,7 @@ def main() -> None:
     """Boot, then reap."""
     report_fd = int(sys.argv[1])
     os.set_inheritable(report_fd, False)
-    os.write(report_fd, os.readlink("/proc/self").encode() + b"\n")  # /proc is still the machine's
+    os.write(report_fd, bytes(Path("/proc/self").readlink()) + b"\n")  # /proc is still the machine's
     told = json.loads(sys.stdin.readline())
     socket.sethostname(told["name"])
     new = mount_disk(told["disk"], told["shown"]) if told["disk"] else False

@@ -1,0 +1,90 @@
+"""`python -m lab`: the lab for a person to play with; `python -m lab VERB …` says a verb to it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import signal
+import sys
+import threading
+
+from lab.control import VERBS, Control, ask
+from lab.forward import Forwarder
+from lab.lab import Lab
+from lab.namespaces import enter
+from lab.needs import ENVIRONMENT, PATH, LabFault
+
+ME = "sudo .venv/bin/python -m lab" if os.geteuid() != 0 else ".venv/bin/python -m lab"
+
+
+def _parser() -> argparse.ArgumentParser:
+    verbs = "\n".join(f"  {f'{name} {verb.words}':<36} {verb.help}" for name, verb in VERBS.items())
+    parser = argparse.ArgumentParser(
+        prog="python -m lab",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Without a verb: bring up the lab and stay until Ctrl-C. With one: say it to the running lab.",
+        epilog=f"verbs:\n{verbs}\n  {'shell HOST [COMMAND …]':<36} a shell in a host (gw and client as well)",
+    )
+    parser.add_argument("--hosts", default="a,b", help="which hosts to make: a,b (the default) or a,b,c")
+    parser.add_argument("--lab", type=int, help="which lab, where several run")
+    parser.add_argument("words", nargs=argparse.REMAINDER, metavar="VERB …")
+    return parser
+
+
+def _shell(words: list[str], lab: int | None) -> None:
+    """Become a shell in a host."""
+    if not words:
+        raise LabFault("use: shell HOST [COMMAND …]")
+    pid = int(ask(["pid", words[0]], lab))
+    argv = enter(pid, "mnup", ["env", "-C", "/root", *(words[1:] or ["bash"])])
+    program = shutil.which(argv[0], path=PATH)
+    assert program is not None
+    environment = {**ENVIRONMENT, "TERM": os.environ.get("TERM", "dumb"), "PS1": f"{words[0]} \\w# "}
+    os.execve(program, argv, environment)
+
+
+def _explain(lab: Lab, forwarder: Forwarder) -> None:
+    pages = [("the service, as the client reaches it", "client", str(lab.service_address.ip), 8080)]
+    pages += [(f"{name}'s own page", name, "127.0.0.1", 8081 + n) for n, name in enumerate(lab.hosts)]
+    print(f"The lab is up: {', '.join(lab.everybody)}. {next(iter(lab.hosts))} holds {lab.service_address}.")
+    if lab.note:
+        print(f"Note: {lab.note}.")
+    print("\nIn a browser on this machine:")
+    for what, host, address, port in pages:
+        page = forwarder.forward(lab.host(host), 80, address=address, prefer=port)
+        print(f"  {page.url:<28} {what}" + (f" ({page.note})" if page.note else ""))
+    print("\nIn another terminal:")
+    for words in ("status", "crash a", "reboot a", "hang a", "heal a", "shell b", "--help"):
+        print(f"  {ME} {words}")
+    print("\nCtrl-C ends it; nothing is left behind.", flush=True)
+
+
+def _stay(hosts: str) -> None:
+    over = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: over.set())
+    names = tuple(hosts.split(","))
+    with Lab(hosts=names, holder=names[0]) as lab, Forwarder() as forwarder, Control(lab):
+        _explain(lab, forwarder)
+        over.wait()  # the one wait without a deadline: it is a person who ends it
+
+
+def main() -> int:
+    """Return 0 when all went well, 1 with one line on standard error when not."""
+    options = _parser().parse_args()
+    try:
+        if not options.words:
+            _stay(options.hosts)
+        elif options.words[0] == "shell":
+            _shell(options.words[1:], options.lab)
+        else:
+            print(ask(options.words, options.lab))
+    except LabFault as fault:
+        print(f"lab: {fault}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
