@@ -44,9 +44,8 @@ def _service_addresses_belong_to_one_service(draft: Draft) -> Iterator[Breach]:
 
 def _own_address_moves(host: str, address: Address) -> str:
     return (
-        f"is {address}, host {host}'s own address, over which {host} is told to release it: give host {host}"
-        f" a new address of its own, put that under hosts.{host}.address, and keep {address} as the"
-        " service address"
+        f"is {address}, the own address of host '{host}', over which '{host}' is told to release it: give '{host}'"
+        f" a new address of its own (hosts.{host}.address), and keep {address} as the service address"
     )
 
 
@@ -105,7 +104,7 @@ def _witnesses_stand_outside(draft: Draft) -> Iterator[Breach]:
     seen: set[Address] = set()
     for path, address in draft.witnesses:
         if address in own:
-            yield path, f"is {address}, host {own[address]}: {outside}"
+            yield path, f"is {address}, host '{own[address]}': {outside}"
         if address in moving:
             yield path, f"is {address}, an address of service '{moving[address]}': {outside}"
         if address in seen:

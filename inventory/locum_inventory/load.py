@@ -80,15 +80,17 @@ def _modelled(tree: yaml_tree.Tree) -> tuple[Site | None, list[_Located]]:
     located: list[_Located] = []
     for error in errors:
         key = _existing(tree, error["loc"], missing=error["type"] == "missing")
-        # Vantage points have a default, the actuator's host; where that is missing, one line says so.
-        if key not in faulted and key != ("vantage_points",) and not _counts_faulty_items(error):
+        if key not in faulted and not _follows_from_another(error):
             located.append((tree.line_of(key), site_words.where(key), site_words.in_words(error, key)))
     return None, located
 
 
-def _counts_faulty_items(error: ErrorDetails) -> bool:
-    """Tell whether a list only seems too short because items of it are faulty themselves."""
-    return error["type"] == "too_short" and len(error["input"]) >= error["ctx"]["min_length"]
+def _follows_from_another(error: ErrorDetails) -> bool:
+    """Tell whether an error would go away by itself once another one is mended."""
+    if error["type"] == "too_short":  # counted without the items that are faulty themselves
+        return len(error["input"]) >= int(error["ctx"]["min_length"])
+    # Their default, the actuator's host, is only missing where that is missing.
+    return error["type"] == "missing" and error["loc"] == ("vantage_points",)
 
 
 def _existing(tree: yaml_tree.Tree, location: yaml_tree.Path, *, missing: bool) -> yaml_tree.Path:

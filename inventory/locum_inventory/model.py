@@ -38,7 +38,8 @@ _INTERFACE = re.compile(r"[^\s/:]{1,15}")
 def _name(value: str) -> str:
     if not _NAME.fullmatch(value):
         raise ValueError(
-            f"is '{value}': for a name use 1 to 63 of a-z, 0-9, '-' and '_', a letter or digit at both ends"
+            f"is '{value}', which cannot be a name: use 1 to 63 of a-z, 0-9, '-' and '_',"
+            " a letter or digit at both ends"
         )
     return value
 
@@ -46,7 +47,7 @@ def _name(value: str) -> str:
 def _interface_name(value: str) -> str:
     if not _INTERFACE.fullmatch(value) or value in {".", ".."}:
         raise ValueError(
-            f"is '{value}': for an interface use 1 to 15 characters, none of them a space, '/' or ':'"
+            f"is '{value}', which cannot be an interface: use 1 to 15 characters, none of them a space, '/' or ':'"
         )
     return value
 
@@ -154,7 +155,9 @@ class HttpCheck(Value):
         pattern=r"^[A-Za-z0-9.:_\[\]-]+$",
         description="the name to ask by, such as www.example.org",
     )
-    expect_status: tuple[int, ...] = Field(default=(200,), description="the HTTP statuses that mean well")
+    expect_status: tuple[int, ...] = Field(
+        default=(200,), description="the HTTP statuses that mean well, such as [200]"
+    )
     expect_body: str | None = Field(
         default=None, min_length=1, description="a text that the answer must contain"
     )
@@ -311,7 +314,7 @@ class Service(Value):
         description="the interface its addresses go on, such as eth0, or one per host: {a: eth0, b: enp3s0}"
     )
     checks: Checks = Field(
-        default=Checks(), description="what tells whether it is well; {} means that a ping must do"
+        default=Checks(), description="what tells whether it is well, or {} where a ping must do"
     )
     interval: Interval = Field(default="250ms", description="how often to look")
     standby: Literal["stopped", "running"] = Field(

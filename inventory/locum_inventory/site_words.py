@@ -18,11 +18,16 @@ from pydantic_core import ErrorDetails
 from locum_inventory.model import Site
 from locum_inventory.yaml_tree import Path
 
-UNREACHABLE = (
-    "is missing, and has no default: 'probe' takes over when the host and its service address are silent and"
-    " a witness answers (if the network was cut between the hosts, both may then hold the address);"
-    " 'refuse' tells people (if the host was really dead, the service is down until they come)"
+# What the one choice that has no default can end in; `locum init` says the same when it asks.
+RISKS = (
+    "'probe' takes over when the host and its service address are silent and a witness answers (if the network"
+    " was cut between the hosts, both may then hold the address); 'refuse' tells people (if the host was really"
+    " dead, the service is down until they come)"
 )
+_NO_DEFAULT = {
+    "takeover": "is missing: give at least {unreachable: probe} or {unreachable: refuse}",
+    "unreachable": "is missing, and has no default",
+}
 
 
 def one_of(words: Iterable[str]) -> str:
@@ -61,11 +66,12 @@ def in_words(error: ErrorDetails, path: Path) -> str:
     if kind == "extra_forbidden":
         return _unknown_key(path)
     if kind == "missing":
-        return UNREACHABLE if path[-1] == "unreachable" else f"is missing: give {_what_is_right(path)}"
-    if kind == "too_short" and error["ctx"]["actual_length"]:
-        return f"has only {error['ctx']['actual_length']}: give {_what_is_right(path)}"
+        has_no_default = _NO_DEFAULT.get(str(path[-1]))
+        return f"{has_no_default}: {RISKS}" if has_no_default else f"is missing: give {_what_is_right(path)}"
     if kind in {"too_short", "string_too_short"}:
-        return f"is empty: give {_what_is_right(path)}"
+        some, needed = len(error["input"]), error["ctx"]["min_length"]
+        few = f"has {some} of at least {needed}" if some else "is empty"
+        return f"{few}: give {_what_is_right(path)}"
     return f"is {shown(error['input'])}: {_wanted(error, path)}"
 
 
@@ -89,7 +95,8 @@ def _wanted(error: ErrorDetails, path: Path) -> str:
     if kind == "literal_error" and field is not None:
         return f"use {one_of(get_args(_bare(field.annotation)))}"
     if kind.startswith(("int_", "float_")):
-        number = "a whole number" if kind.startswith("int_") else "a number"
+        several = isinstance(path[-1], int) or (field is not None and get_origin(field.annotation) is tuple)
+        number = "whole numbers" if several else "a whole number" if kind.startswith("int_") else "a number"
         return f"give {_what_is_right(path)}, as {number}"
     bounds = {
         "greater_than": ("gt", "more than"),
@@ -99,7 +106,7 @@ def _wanted(error: ErrorDetails, path: Path) -> str:
     }
     if kind in bounds:
         name, words = bounds[kind]
-        return f"give {_what_is_right(path)}, {words} {error['ctx'][name]:g}"
+        return f"give {_what_is_right(path)}, {words} {error['ctx'][name]:.10g}"
     return f"give {_what_is_right(path)}"
 
 

@@ -40,9 +40,10 @@ class Tree:
     def empties(self) -> list[Path]:
         """Return the paths of keys and list items that have nothing behind them."""
         found: list[Path] = []
+        unreadable = {path for path, _, _ in self.faults}
 
         def walk(value: Any, path: Path) -> None:
-            if value is None:
+            if value is None and path not in unreadable:
                 found.append(path)
             for key, item in _items(value):
                 walk(item, (*path, key))
@@ -144,7 +145,8 @@ class _Planter:
             if key_node.tag == f"{_TAG}merge":
                 continue
             if not isinstance(key_node, yaml.ScalarNode):
-                self.fault(path, key_node, "has a key that is itself a list or a mapping: a key is one word")
+                what = "a list or a mapping (a template's {{ }} left over?)"
+                self.fault(path, key_node, f"has a key that is itself {what}: a key is one word")
                 continue
             key = str(key_node.value)
             here = (*path, key)

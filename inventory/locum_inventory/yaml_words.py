@@ -27,11 +27,13 @@ _PLAIN_WORDS: Mapping[str, str] = {
     r"mapping values are not allowed here": (
         "has a ':' where no key can stand: check the indentation, or put the value in quotes"
     ),
-    r"could not find expected ':'": "comes after a key without its ':'",
+    r"could not find expected ':'": "has a key without its ':'",
     r"expected <block end>, but found .*": (
         "does not go on from what is above it: check the indentation, or put the value in quotes"
     ),
-    r"expected ',' or '(?P<c>[\]}])', but got .*": f"lacks a ',' or the closing '{{c}}' ({_NEEDS_QUOTES})",
+    r"expected ',' or '(?P<c>[\]}])', but got .*": (
+        f"lacks a ',' or the closing '{{c}}' of line {{begin}} ({_NEEDS_QUOTES})"
+    ),
     r"expected the node content, but found .*": f"has no value that YAML can read: {_NEEDS_QUOTES}",
     r"found undefined alias '(?P<c>.*)'": (
         "has '*{c}', an alias of nothing: a value that begins with '*' needs quotes"
@@ -50,14 +52,16 @@ _PLAIN_WORDS: Mapping[str, str] = {
 def in_plain_words(error: yaml.MarkedYAMLError) -> Unreadable:
     """Put a syntax error into plain words, with the place where it must be mended."""
     problem = error.problem or error.context or "what is wrong is not known"
-    # An unclosed quote is noticed at the end of the file; what must be mended is where it begins.
-    never_ends = re.fullmatch(r"found unexpected (end of stream|document separator)", problem)
-    mark = (error.context_mark if never_ends else None) or error.problem_mark or error.context_mark
+    # An unclosed quote is noticed at the end of the file, a missing colon on the next line; what must be mended
+    # is where it begins.
+    noticed_late = re.fullmatch(r"found unexpected .*|could not find expected ':'", problem)
+    begin = error.context_mark or error.problem_mark
+    mark = begin if noticed_late else error.problem_mark or begin
     words = f"cannot be read as YAML: {problem}"
     for pattern, plain in _PLAIN_WORDS.items():
         match = re.fullmatch(pattern, problem)
         if match:
-            words = plain.format(**match.groupdict())
+            words = plain.format(**match.groupdict(), begin=begin.line + 1 if begin else 1)
             break
     if mark is None:
         return Unreadable(1, words)

@@ -1,0 +1,187 @@
+"""What a sound site file is told all the same, and the example that ships."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from locum_inventory.load import advice, load_site
+from locum_inventory.share import EXAMPLE, shared
+from locum_inventory.site_words import keys_at
+
+SITE = """\
+hosts:
+  a: {address: 192.0.2.1, ssh: {user: locum}}
+  b: {address: 192.0.2.2}
+  c: {address: 192.0.2.3}
+services:
+  www:
+    hosts: [a, b]
+    addresses: [192.0.2.100/24]
+    interface: eth0
+    checks: {process: {name: apache2}}
+    commands: {start: apachectl start, stop: apachectl stop, respawn: apachectl restart}
+    takeover: {unreachable: probe}
+vantage_points: {b: {url: "http://192.0.2.2:10751"}}
+witnesses: [192.0.2.254]
+actuator: {host: b}
+"""
+
+ADVICE = {
+    "nothing to say": ("", "", ()),
+    "an even number of vantage points": (
+        '2.2:10751"}}',
+        '2.2:10751"}, c: {url: "http://192.0.2.3:10751"}}',
+        (
+            "vantage_points: 2 can be split evenly, and half is no majority: an odd number survives more",
+        ),
+    ),
+    "a loopback exporter of somebody else": (
+        'b: {url: "http://192.0.2.2:10751"}}',
+        'c: {url: "http://127.0.0.1:10751"}}',
+        (
+            "vantage_points.c.url: http://127.0.0.1:10751 is whichever machine asks, not host 'c':"
+            " give c's own address",
+        ),
+    ),
+    "the preferred host watches itself": (
+        "points: {b:",
+        "points: {a:",
+        ("services.www.hosts: only 'a', the preferred host, watches: when that dies, nobody notices",),
+    ),
+    "the preferred host acts for itself": (
+        "hosts: [a, b]",
+        "hosts: [b, a]",
+        ("services.www.hosts: the actuator runs on 'b', the preferred host: when that dies, nobody acts for it",),
+    ),
+    "a host on another network": (
+        "192.0.2.1,",
+        "198.51.100.1,",
+        (
+            "services.www.addresses: 192.0.2.100/24 and host 'a' (198.51.100.1) are not on one network: an address"
+            " can only move between hosts on one network segment",
+        ),
+    ),
+    "an address alone tells no network": ("192.0.2.100/24", "198.51.100.100/32", ()),
+    "the other family tells no network": ("192.0.2.100/24", "2001:db8::100/64", ()),
+    "a host on loopback": (
+        "c: {address: 192.0.2.3}",
+        "c: {address: 127.0.0.1}",
+        ("hosts.c.address: 127.0.0.1 is loopback: every host that asks it asks itself",),
+    ),
+    "no check": (
+        "checks: {process: {name: apache2}}",
+        "checks: {}",
+        ("services.www.checks: none, so that a ping of its host must do: add http, tcp or process",),
+    ),
+    "no respawn": (
+        ", respawn: apachectl restart",
+        "",
+        ("services.www.commands.respawn: not given: a died process leads to a takeover at once",),
+    ),
+    "observe": (
+        "{unreachable: probe}",
+        "{unreachable: probe, mode: observe}",
+        ("services.www.takeover.mode: observe: what would be done is recorded, and nothing is touched",),
+    ),
+    "a mirror": (
+        "    takeover:",
+        "    mirror: {source: /srv/www, destination: /srv/www}\n    takeover:",
+        (
+            "services.www.mirror: not acted upon by this version: the data must reach the standbys some other way",
+        ),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("old", "new", "lines"), ADVICE.values(), ids=ADVICE)
+def test_advice(tmp_path: Path, old: str, new: str, lines: tuple[str, ...]) -> None:
+    assert old in SITE
+    file = tmp_path / "locum.yml"
+    file.write_text(SITE.replace(old, new, 1))
+    assert advice(load_site(file)) == lines
+
+
+def test_a_standby_that_runs_needs_no_commands(tmp_path: Path) -> None:
+    file = tmp_path / "locum.yml"
+    commands = "    commands: {start: apachectl start, stop: apachectl stop, respawn: apachectl restart}\n"
+    file.write_text(SITE.replace(commands, "    standby: running\n"))
+    assert load_site(file).services["www"].commands is None
+
+
+def keys(path: tuple[str | int, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Every key the model knows, by its path; names of hosts and services are left out."""
+    for key in keys_at(path):
+        here = (*path, key)
+        yield tuple(str(part) for part in here if part != "NAME")
+        yield from keys(here)
+        yield from keys((*here, "NAME"))
+
+
+KEYS = sorted(set(keys()))
+
+
+def test_the_model_has_keys_to_be_documented() -> None:
+    assert ("services", "checks", "http", "url") in KEYS
+    assert ("hosts", "ssh", "user") in KEYS
+    assert len(KEYS) > 50
+
+
+def test_the_example_is_sound_and_needs_no_advice() -> None:
+    assert advice(load_site(shared(EXAMPLE))) == ()
+
+
+def with_every_key() -> str:
+    """The example with each key that stands in it as a comment brought to life."""
+    return re.sub(
+        r"^( *)#(?=[^ #\n])", r"\1", shared(EXAMPLE).read_text(encoding="utf-8"), flags=re.MULTILINE
+    )
+
+
+def test_the_examples_optional_keys_are_sound_too_and_show_the_defaults(tmp_path: Path) -> None:
+    file = tmp_path / "locum.yml"
+    file.write_text(with_every_key())
+    full, plain = load_site(file), load_site(shared(EXAMPLE))
+    full_www, plain_www = full.services["www"], plain.services["www"]
+
+    assert (full_www.interval, full_www.standby, full_www.takeover, full_www.commands, full.actuator) == (
+        plain_www.interval,
+        plain_www.standby,
+        plain_www.takeover,
+        plain_www.commands,
+        plain.actuator,
+    )
+
+
+@pytest.mark.parametrize("key", KEYS, ids=[".".join(key) for key in KEYS])
+def test_every_key_is_in_the_example_and_in_the_reference(key: tuple[str, ...], tmp_path: Path) -> None:
+    file = tmp_path / "locum.yml"
+    file.write_text(with_every_key())
+    dumped = load_site(file).model_dump(mode="json", exclude_unset=True)
+    assert key in set(_paths(dumped)), f"{'.'.join(key)} is not in {EXAMPLE}"
+
+    reference = (Path(__file__).parents[2] / "docs" / "site-file.md").read_text(encoding="utf-8")
+    # One heading per mapping, one row per key: `## hosts.NAME.ssh`, then `| `user` | ...`.
+    section = ".".join(key[:-1])
+    heading = next(
+        (part for part in reference.split("\n## ")[1:] if _plain(part.splitlines()[0]) == section), None
+    )
+    assert heading is not None, f"no heading for {section or 'the site'}"
+    assert f"| `{key[-1]}` |" in heading
+
+
+def _plain(heading: str) -> str:
+    """`services.NAME.checks` in backticks, without the names that people choose."""
+    return "" if "`" not in heading else heading.split("`")[1].replace(".NAME", "")
+
+
+def _paths(value: object, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Every path in the values; the second step, a name that people chose, is left out where it is one."""
+    named = path[:1] in {("hosts",), ("services",), ("vantage_points",)}
+    yield path[:1] + path[2:] if named else path
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _paths(inner, (*path, key))
