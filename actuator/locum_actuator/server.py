@@ -11,8 +11,8 @@ from pathlib import Path
 from types import FrameType
 
 import click
-from waitress.server import create_server
 from locum_inventory.shells import Shells
+from waitress.server import create_server
 
 from locum_actuator.engine import Engine
 from locum_actuator.evidence import Evidence
@@ -62,6 +62,7 @@ class Actuator:
 
     def __init__(self, site_path: Path, listen: str) -> None:
         self._site_path = site_path
+        self._listen = listen
         host, port = parse_listen(listen)
         site = load_site(site_path)
         directory = site.actuator.state_directory
@@ -108,7 +109,7 @@ class Actuator:
         signal.signal(signal.SIGHUP, hup)
         self._engine.start()
         threading.Thread(target=self._server.run, name="http", daemon=True).start()
-        log.info("actuator listens on %s port %s", self._server.effective_host, self._server.effective_port)
+        log.info("actuator listens on %s", self._listen)
         done.wait()
         log.info("ending; addresses stay where they are")
         self._server.close()

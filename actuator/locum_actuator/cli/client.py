@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 
 import click
 import requests
+
 from locum_inventory.load import SiteFault, find_site, load_site
 from locum_inventory.model import Site
 

@@ -1,0 +1,188 @@
+"""Hand-written fakes for what a decision needs: hosts whose state a test sets, and eyes that see it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+
+from locum_actuator.situation import HostView, Look, Situation
+from locum_inventory.model import Site
+from locum_inventory.shell import FaultReason, GateStatus, ServiceStatus, ShellFault, Verb
+
+ADDRESS = ip_address("192.0.2.100")
+
+
+def site(**takeover: object) -> Site:
+    """Return the two-host site of the documentation, with takeover settings changed."""
+    return Site.model_validate(
+        {
+            "hosts": {
+                "a": {"address": "192.0.2.1", "ssh": {"key_file": "/etc/locum/id_ed25519"}},
+                "b": {"address": "192.0.2.2"},
+            },
+            "services": {
+                "www": {
+                    "hosts": ["a", "b"],
+                    "addresses": ["192.0.2.100/24"],
+                    "interface": "eth0",
+                    "checks": {"http": {"url": "http://{host}/"}, "process": {"name": "apache2"}},
+                    "commands": {"start": "apachectl start", "stop": "apachectl stop"},
+                    "takeover": {"unreachable": "probe", **takeover},
+                }
+            },
+            "vantage_points": {"b": {"url": "http://127.0.0.1:10751"}},
+            "witnesses": ["192.0.2.254"],
+            "actuator": {"host": "b", "webhook_token_file": "/etc/locum/webhook.token"},
+        }
+    )
+
+
+def host(
+    name: str,
+    *,
+    serves: bool = False,
+    holds: bool = False,
+    processes: int | None = 0,
+    echoes: tuple[int, int] = (5, 5),
+    gate: str | None = None,
+    pinged_by: tuple[str, ...] = (),
+    elsewhere: bool | None = None,
+    epoch: int = 1,
+) -> HostView:
+    """Return how a host looks; `gate` is why its gate is silent."""
+    looks = [Look("b", serves, "answered 200" if serves else "no answer")]
+    if elsewhere is not None:
+        looks.append(Look("c", elsewhere, "answers" if elsewhere else "http failed"))
+    silent = gate is not None
+    return HostView(
+        name=name,
+        echoes_received=echoes[0],
+        echoes_sent=echoes[1],
+        gate_fault=gate,
+        holds=None if silent else frozenset({ADDRESS} if holds else ()),
+        processes=None if silent else processes,
+        epoch=0 if silent else epoch,
+        looks=tuple(looks),
+        pinged_by=pinged_by,
+    )
+
+
+def situation(
+    *hosts: HostView,
+    holders: tuple[str, ...] = (),
+    strangers: tuple[str, ...] = (),
+    looked: bool = True,
+    witness: bool = True,
+) -> Situation:
+    """Return a situation; hosts that say so themselves hold the address too."""
+    held = {view.name for view in hosts if view.holds}
+    return Situation(
+        service="www",
+        hosts={view.name: view for view in hosts},
+        holders=frozenset({*held, *holders}),
+        strangers=frozenset(strangers),
+        address_looked=looked,
+        witnesses={"192.0.2.254": witness},
+        taken_at=time.time(),
+    )
+
+
+@dataclass
+class FakeShell:
+    """A gate whose host is these fields."""
+
+    held: bool = False
+    processes: int = 0
+    epoch: int = 0
+    fault: FaultReason | None = None
+    refuse: dict[str, FaultReason] = field(default_factory=dict)  # verb -> why it does not work
+    start_works: bool = True
+    calls: list[str] = field(default_factory=list)
+
+    def _service(self) -> ServiceStatus:
+        return ServiceStatus(self.epoch, {ADDRESS: self.held}, self.processes)
+
+    def status(self, *, deadline_seconds: float) -> GateStatus:
+        """Answer as the gate would."""
+        if self.fault:
+            raise ShellFault(self.fault, f"gate {self.fault}")
+        return GateStatus("1", "0" * 64, {"www": self._service()})
+
+    def change(self, verb: Verb, service: str, epoch: int, *, deadline_seconds: float) -> ServiceStatus:
+        """Do what the verb does to the fields."""
+        self.calls.append(verb)
+        if self.fault:
+            raise ShellFault(self.fault, f"gate {self.fault}")
+        if epoch < self.epoch:
+            raise ShellFault("old_epoch", f"epoch {epoch} is older than {self.epoch}")
+        if verb in self.refuse:
+            raise ShellFault(self.refuse[verb], f"{verb} {self.refuse[verb]}")
+        self.epoch = epoch
+        if verb == "release":
+            self.held, self.processes = False, 0
+        elif verb == "claim":
+            self.held = True
+        elif verb == "stop":
+            self.processes = 0
+        elif self.start_works:
+            self.processes = 3
+        return self._service()
+
+    def look(self, *, deadline_seconds: float) -> dict[str, int]:
+        """Count as the gate would."""
+        return {"www": self.processes}
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+@dataclass
+class FakeWorld:
+    """Two fake hosts and the eyes that see them."""
+
+    shells: dict[str, FakeShell]
+    dead: set[str] = field(default_factory=set)
+    witness: bool = True
+    hung: set[str] = field(default_factory=set)
+    through_address: bool = True
+    looks: int = 0
+
+    def _serves(self, name: str) -> bool:
+        return self.shells[name].processes > 0 and name not in self.hung and name not in self.dead
+
+    def service_on(self, service: str, host: str) -> Look:
+        """See whether the service answers on a host."""
+        return Look("b", self._serves(host), "answered 200" if self._serves(host) else "no answer")
+
+    def service_through_address(self, service: str) -> Look:
+        """See whether whoever holds the address answers."""
+        holder = next((name for name, shell in self.shells.items() if shell.held and name not in self.dead), None)
+        well = self.through_address and holder is not None and self._serves(holder)
+        return Look("b", well, "answered 200" if well else "no answer")
+
+    def witness_answers(self, source: str | None = None) -> bool:
+        """See the witness."""
+        return self.witness
+
+    def owners(self, service: str) -> tuple[frozenset[str], frozenset[str]] | None:
+        """See who answers for the address."""
+        held = {name for name, shell in self.shells.items() if shell.held and name not in self.dead}
+        return frozenset(held), frozenset()
+
+    def situation(self, service: str) -> Situation:
+        """See all of it."""
+        self.looks += 1
+        views = [
+            host(
+                name,
+                serves=self._serves(name),
+                holds=shell.held,
+                processes=shell.processes,
+                echoes=(0, 20) if name in self.dead else (5, 5),
+                gate="no answer" if name in self.dead or shell.fault else None,
+                epoch=shell.epoch,
+            )
+            for name, shell in self.shells.items()
+        ]
+        return situation(*views, witness=self.witness)

@@ -1,0 +1,353 @@
+"""The decision table, row by row: what is known -> what is done, and the very words of the reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pytest
+from fakes import host, site, situation
+from locum_actuator.decision import decide
+from locum_actuator.situation import Memory, Situation
+
+A_HOLDS = Memory(holder="a", epoch=1)
+B_HOLDS = Memory(holder="b", epoch=2)
+NOBODY = Memory(holder=None, epoch=0)
+STANDBY = host("b")
+MOVE_FROM_LIVING = ("release on a", "confirm on b", "start on b", "claim on b", "prove on b")
+MOVE_FROM_DEAD = ("confirm on b", "start on b", "claim on b", "prove on b")
+DEAD = {"echoes": (0, 20), "gate": "no answer within 0.5 s"}
+
+
+@dataclass(frozen=True)
+class Row:
+    name: str
+    seen: Situation
+    kind: str
+    code: str
+    steps: tuple[str, ...] = ()
+    reason: str | None = None
+    memory: Memory = A_HOLDS
+    takeover: dict[str, object] = field(default_factory=dict)
+
+
+ROWS = [
+    Row(
+        "well",
+        situation(host("a", serves=True, holds=True, processes=3), STANDBY),
+        "nothing",
+        "well",
+        reason="b got an answer from a: answered 200",
+    ),
+    Row(
+        "one success elsewhere is a veto",
+        situation(host("a", serves=False, elsewhere=True, holds=True, processes=3), STANDBY),
+        "nothing",
+        "well",
+        reason="c got an answer from a: answers",
+    ),
+    Row(
+        "process absent: respawn",
+        situation(host("a", holds=True), STANDBY),
+        "respawn",
+        "absent",
+        ("respawn on a",),
+        "apache2 is not running on a",
+    ),
+    Row(
+        "process absent under loss: respawn all the same, for the gate has seen it",
+        situation(host("a", holds=True, echoes=(9, 20)), STANDBY),
+        "respawn",
+        "absent",
+        ("respawn on a",),
+    ),
+    Row(
+        "process absent while no witness answers: respawn moves nothing",
+        situation(host("a", holds=True), STANDBY, witness=False),
+        "respawn",
+        "absent",
+        ("respawn on a",),
+    ),
+    Row(
+        "process absent and respawn did not help: take over",
+        situation(host("a", holds=True), STANDBY),
+        "takeover",
+        "takeover",
+        MOVE_FROM_LIVING,
+        "apache2 is not running on a and a respawn did not help",
+        Memory("a", 1, tried=frozenset({"respawn:a"})),
+    ),
+    Row(
+        "hung: take over",
+        situation(host("a", holds=True, processes=3), STANDBY),
+        "takeover",
+        "takeover",
+        MOVE_FROM_LIVING,
+        "the service on a does not answer though the host does (b: no answer)",
+    ),
+    Row(
+        "hung, when_hung restart: restart first",
+        situation(host("a", holds=True, processes=3), STANDBY),
+        "respawn",
+        "hung",
+        ("respawn on a",),
+        takeover={"when_hung": "restart"},
+    ),
+    Row(
+        "hung, when_hung restart, tried: take over",
+        situation(host("a", holds=True, processes=3), STANDBY),
+        "takeover",
+        "takeover",
+        MOVE_FROM_LIVING,
+        memory=Memory("a", 1, tried=frozenset({"respawn:a"})),
+        takeover={"when_hung": "restart"},
+    ),
+    Row(
+        "hung, but echoes are lost: keep looking",
+        situation(host("a", holds=True, processes=3, echoes=(12, 20)), STANDBY),
+        "keep_looking",
+        "mixed",
+        reason="a returned 12 of 20 echoes and its gate answers: loss must not look like death",
+    ),
+    Row(
+        "hung, but no witness: not moved",
+        situation(host("a", holds=True, processes=3), STANDBY, witness=False),
+        "refuse",
+        "cut_off",
+        reason="no witness answers (192.0.2.254): it may be this host that is cut off",
+    ),
+    Row(
+        "gate silent, ping clean: no fencing, refuse",
+        situation(host("a", gate="connection refused"), STANDBY, holders=("a",)),
+        "refuse",
+        "unfenced",
+        reason="a answers ping but not its gate (connection refused): it may still hold the address, and there is"
+        " no fencing to make sure; repair the gate or switch the host off",
+    ),
+    Row(
+        "gate silent, echoes lost: keep looking",
+        situation(host("a", gate="no answer", echoes=(3, 20)), STANDBY),
+        "keep_looking",
+        "mixed",
+    ),
+    Row(
+        "dead, probe: take over",
+        situation(host("a", **DEAD), STANDBY),
+        "takeover",
+        "takeover",
+        MOVE_FROM_DEAD,
+        "a does not answer at all (0 of 20 echoes, gate: no answer within 0.5 s), nobody answers for the address"
+        " and a witness answers",
+    ),
+    Row(
+        "dead, refuse: tell people",
+        situation(host("a", **DEAD), STANDBY),
+        "refuse",
+        "unreachable",
+        reason="a does not answer at all, and takeover.unreachable is refuse: make sure that a is off, then move"
+        " the service by hand",
+        takeover={"unreachable": "refuse"},
+    ),
+    Row(
+        "dead, but somebody answers for the address: keep looking",
+        situation(host("a", **DEAD), STANDBY, holders=("a",)),
+        "keep_looking",
+        "still_answers",
+    ),
+    Row(
+        "dead, but another vantage point gets its echo: the line is cut",
+        situation(host("a", **DEAD, pinged_by=("c",)), STANDBY),
+        "refuse",
+        "partition",
+        reason="a does not answer here, but it answers c: the line to it is cut, not its power",
+    ),
+    Row(
+        "dead, and the wire could not be asked",
+        situation(host("a", **DEAD), STANDBY, looked=False),
+        "refuse",
+        "could_not_look",
+        reason="nobody could be asked who has the address",
+    ),
+    Row(
+        "everything silent, the witness too: it is us",
+        situation(host("a", **DEAD), STANDBY, witness=False),
+        "refuse",
+        "cut_off",
+    ),
+    Row(
+        "no echo could be sent: that is not death",
+        situation(host("a", echoes=(0, 0), gate="no answer"), STANDBY),
+        "refuse",
+        "could_not_look",
+    ),
+    Row(
+        "hung, standby's gate silent: nobody to stand in",
+        situation(host("a", holds=True, processes=3), host("b", gate="sudo says no")),
+        "refuse",
+        "no_standby",
+        reason="the service on a does not answer though the host does (b: no answer), and nobody can stand in"
+        " (a: does not serve; b: gate silent (sudo says no))",
+    ),
+    Row(
+        "hung, takeover to b failed just now: nobody to stand in",
+        situation(host("a", holds=True, processes=3), STANDBY),
+        "refuse",
+        "no_standby",
+        memory=Memory("a", 1, tried=frozenset({"take:b"})),
+    ),
+    Row(
+        "hung, budget spent",
+        situation(host("a", holds=True, processes=3), STANDBY),
+        "refuse",
+        "budget",
+        reason="3 takeovers in the last hour, and max_per_hour is 3: find out why it keeps moving",
+        memory=Memory("a", 1, takeovers_last_hour=3),
+    ),
+    Row(
+        "address taken off by hand, service healthy: a has it back",
+        situation(host("a", serves=True, processes=3), STANDBY),
+        "claim",
+        "unheld",
+        ("start on a", "claim on a", "prove on a"),
+        "nobody holds the address and a serves",
+    ),
+    Row(
+        "address unheld after takeover, a back and serving: the holder that serves comes first",
+        situation(host("a", serves=True, processes=3), host("b", serves=True, processes=3)),
+        "claim",
+        "unheld",
+        ("start on b", "claim on b", "prove on b"),
+        memory=B_HOLDS,
+    ),
+    Row(
+        "address unheld and no witness: not claimed",
+        situation(host("a", serves=True, processes=3), STANDBY, witness=False),
+        "refuse",
+        "cut_off",
+    ),
+    Row(
+        "first start, nobody holds it: the preferred host",
+        situation(host("a"), STANDBY),
+        "claim",
+        "unheld",
+        ("start on a", "claim on a", "prove on a"),
+        "nobody holds the address and a can serve",
+        NOBODY,
+    ),
+    Row(
+        "first start, b serves and a does not: b",
+        situation(host("a"), host("b", serves=True, processes=2)),
+        "claim",
+        "unheld",
+        ("start on b", "claim on b", "prove on b"),
+        memory=NOBODY,
+    ),
+    Row(
+        "first start, a silent but alive: refuse",
+        situation(host("a", gate="no answer"), STANDBY),
+        "refuse",
+        "unfenced",
+        memory=NOBODY,
+    ),
+    Row(
+        "first start, a dead, probe: take over",
+        situation(host("a", **DEAD), STANDBY),
+        "takeover",
+        "takeover",
+        MOVE_FROM_DEAD,
+        memory=NOBODY,
+    ),
+    Row(
+        "first start, b holds it: adopt",
+        situation(host("a"), host("b", holds=True, serves=True, processes=3)),
+        "adopt",
+        "adopted",
+        reason="b holds the address (no holder was known)",
+        memory=NOBODY,
+    ),
+    Row(
+        "moved by hand: adopt",
+        situation(host("a"), host("b", holds=True, serves=True, processes=3)),
+        "adopt",
+        "adopted",
+        reason="b holds the address (the journal named a)",
+    ),
+    Row(
+        "held twice: the one the journal does not name releases, the other announces itself",
+        situation(host("a", holds=True, serves=True, processes=3), host("b", holds=True, serves=True, processes=3)),
+        "release",
+        "held_twice",
+        ("release on a", "claim on b"),
+        "a and b both hold the address; the holder is b",
+        B_HOLDS,
+    ),
+    Row(
+        "held twice, no journal: tell people",
+        situation(host("a", holds=True, processes=3), host("b", holds=True, processes=3)),
+        "refuse",
+        "held_twice",
+        reason="a and b both hold the address and the journal names neither: release it on the wrong one by hand",
+        memory=NOBODY,
+    ),
+    Row(
+        "held twice, the wrong one's gate is silent: tell people",
+        situation(host("a", gate="no answer"), host("b", holds=True, processes=3), holders=("a",)),
+        "refuse",
+        "held_twice",
+        reason="a and b both hold the address; a should not, and does not answer its gate",
+        memory=B_HOLDS,
+    ),
+    Row(
+        "a stranger answers for the address",
+        situation(host("a", holds=True, serves=True), STANDBY, strangers=("unknown MAC 02:00:00:00:00:99",)),
+        "refuse",
+        "stranger",
+    ),
+    Row(
+        "observe: recorded, not done",
+        situation(host("a", holds=True), STANDBY),
+        "record",
+        "observe",
+        reason="mode is observe; would have: respawn on a, because apache2 is not running on a",
+        takeover={"mode": "observe"},
+    ),
+    Row(
+        "b holds and its process died: respawned there, not mistaken for a",
+        situation(host("a"), host("b", holds=True)),
+        "respawn",
+        "absent",
+        ("respawn on b",),
+        "apache2 is not running on b",
+        B_HOLDS,
+    ),
+    Row(
+        "b holds and hangs: a takes over",
+        situation(host("a"), host("b", holds=True, processes=3)),
+        "takeover",
+        "takeover",
+        ("release on b", "confirm on a", "start on a", "claim on a", "prove on a"),
+        memory=B_HOLDS,
+    ),
+]
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_row(row: Row) -> None:
+    plan = decide(row.seen, row.memory, site(**row.takeover).services["www"])
+    assert (plan.kind, plan.code, tuple(map(str, plan.steps))) == (row.kind, row.code, row.steps)
+    if row.reason is not None:
+        assert plan.reason == row.reason
+
+
+def test_after_claim_starts_behind_the_claim() -> None:
+    seen = situation(host("a", **DEAD), STANDBY)
+    plan = decide(seen, A_HOLDS, site(start="after_claim").services["www"])
+    assert tuple(map(str, plan.steps)) == ("confirm on b", "claim on b", "start on b", "prove on b")
+
+
+def test_every_move_releases_or_has_proof_first() -> None:
+    """No plan claims on one host while another may hold: it begins with a release or a confirmation."""
+    for row in ROWS:
+        plan = decide(row.seen, row.memory, site(**row.takeover).services["www"])
+        if plan.kind == "takeover":
+            names = [step.name for step in plan.steps]
+            assert names.index("confirm") < names.index("claim"), row.name
