@@ -1,0 +1,58 @@
+"""The file on a host that says what its gate may run, made from the site."""
+
+from __future__ import annotations
+
+import hashlib
+from importlib.resources import files
+from pathlib import Path
+
+from locum_inventory.model import Service, Site
+
+GATE_PATH = Path("/usr/local/lib/locum/gate")
+HOST_FILE_PATH = Path("/etc/locum/gate.conf")
+
+_HEAD = """\
+# What locum's gate on this host ({host}) may run. Written by `locum enrol`; do not edit it here:
+# change the site file and enrol again. `locum check --live` compares the two.
+locum-gate 1
+"""
+
+
+def gate_script() -> str:
+    """Return the gate itself, as it is to be installed."""
+    return files("locum_inventory").joinpath("gate.sh").read_text(encoding="utf-8")
+
+
+def gate_version() -> str:
+    """Return the version that this gate reports."""
+    line = next(line for line in gate_script().splitlines() if line.startswith("VERSION="))
+    return line.removeprefix("VERSION=")
+
+
+def host_file(site: Site, host: str) -> str:
+    """Return the host-side file for the gate of `host`: its services, one `key value` a line."""
+    return _HEAD.format(host=host) + "".join(
+        _section(name, service, host) for name, service in sorted(site.services_on(host).items())
+    )
+
+
+def host_file_sha256(site: Site, host: str) -> str:
+    """Return the SHA-256 that the gate of `host` reports when its file is this site's."""
+    return hashlib.sha256(host_file(site, host).encode()).hexdigest()
+
+
+def _section(name: str, service: Service, host: str) -> str:
+    lines = [f"service {name}"]
+    lines += [f"address {address}" for address in service.addresses]
+    lines.append(f"interface {service.interface[host]}")
+    if service.checks.process is not None:
+        lines.append(f"process {service.checks.process.name}")
+    commands = service.commands
+    # What locum can neither start nor stop runs on every host: a release takes the address and nothing else.
+    lines.append(f"standby {service.standby if commands is not None else 'running'}")
+    if commands is not None:
+        lines += [f"start {commands.start.strip()}", f"stop {commands.stop.strip()}"]
+        if commands.respawn is not None:
+            lines.append(f"respawn {commands.respawn.strip()}")
+        lines.append(f"stop_timeout_ms {round(commands.stop_timeout * 1000)}")
+    return "\n" + "\n".join(lines) + "\n"

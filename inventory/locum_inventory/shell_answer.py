@@ -1,0 +1,106 @@
+"""What a gate answers, read strictly: anything else than docs/gate.md describes is a fault, never a guess."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv6Address, ip_address
+
+from locum_inventory.shell import FaultReason, GateStatus, ServiceStatus, ShellFault
+
+PROTOCOL = "1"
+ANSWER_LIMIT_BYTES = 262_144
+
+_REFUSALS: Mapping[str, FaultReason] = {"old_epoch": "old_epoch", "failed": "failed", "refused": "gate"}
+_NUMBER = re.compile(r"[0-9]{1,18}")
+
+
+@dataclass
+class _Section:
+    """One service of an answer, while it is read."""
+
+    epoch: int = 0
+    held: dict[IPv4Address | IPv6Address, bool] = field(default_factory=dict)
+    processes: int | None = None
+
+    def take(self, key: str, value: str) -> None:
+        """Take in one line; ValueError where it says nothing known."""
+        match key:
+            case "epoch":
+                self.epoch = number(value)
+            case "processes":
+                self.processes = number(value)
+            case "address":
+                address, _, state = value.partition(" ")
+                self.held[ip_address(address)] = {"held": True, "absent": False}[state]
+            case _:
+                raise ValueError(key)
+
+    def done(self) -> ServiceStatus:
+        """Return what was read."""
+        return ServiceStatus(self.epoch, self.held, self.processes)
+
+
+def number(text: str) -> int:
+    """Return a decimal number of at most 18 digits; ValueError for anything else."""
+    if not _NUMBER.fullmatch(text):
+        raise ValueError(text)
+    return int(text)
+
+
+def greeting(line: str, host: str) -> str:
+    """Return the version of the gate that greets with this line."""
+    match line.split(" "):
+        case ["locum-gate", protocol, version]:
+            if protocol != PROTOCOL:
+                raise ShellFault(
+                    "gate",
+                    f"{host}: its gate speaks protocol {protocol}, not {PROTOCOL}: run `locum enrol {host}`",
+                )
+            return version
+        case _:
+            raise ShellFault("gate", f"{host}: what answered is not a gate: {clean(line)!r}")
+
+
+def refusal(words: str, host: str) -> ShellFault:
+    """Return the fault that an `end` line other than `end ok` stands for."""
+    reason, _, text = words.partition(" ")
+    return ShellFault(_REFUSALS.get(reason, "gate"), f"{host}: {clean(text) or reason}")
+
+
+def read_answer(answer: str, complaint: str, host: str) -> GateStatus:
+    """Return what a gate answered to `status` or to a change.
+
+    `complaint` is what came on standard error, for an answer that is none. Raises `ShellFault`: `closed` where
+    the last line is missing.
+    """
+    lines = answer.split("\n")
+    if len(lines) < 2:
+        raise ShellFault(
+            "gate", f"{host}: no gate answered{f': {clean(complaint)}' if complaint.strip() else ''}"
+        )
+    version = greeting(lines[0], host)
+    if lines[-1] != "" or not lines[-2].startswith("end "):
+        raise ShellFault("closed", f"{host}: the gate's answer was cut short")
+    verdict = lines[-2].removeprefix("end ")
+    if verdict != "ok":
+        raise refusal(verdict, host)
+    config_sha256, sections = "", dict[str, _Section]()
+    for line in lines[1:-2]:
+        key, _, value = line.partition(" ")
+        try:
+            if key == "config":
+                config_sha256 = value
+            elif key == "service":
+                sections[value] = section = _Section()
+            else:
+                section.take(key, value)
+        except (ValueError, KeyError, UnboundLocalError):
+            raise ShellFault("gate", f"{host}: the gate's answer holds {clean(line)!r}") from None
+    return GateStatus(version, config_sha256, {name: section.done() for name, section in sections.items()})
+
+
+def clean(text: str, limit: int = 300) -> str:
+    """Return a text from outside as one printable line."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:limit]

@@ -1,0 +1,221 @@
+"""One SSH connection to a host's gate: made with a pinned host key and a key file, or not at all."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import socket
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+import paramiko
+from paramiko.ssh_exception import IncompatiblePeer
+
+from locum_inventory.model import Address, Ssh
+from locum_inventory.shell import ShellFault
+from locum_inventory.shell_answer import clean
+from locum_inventory.shell_deadline import Deadline
+
+DIAL_SECONDS = 1.0  # a SYN that was lost is sent again after 1 s: a new attempt is as good
+LOGIN_SECONDS = 3.0  # banner, key exchange and authentication together
+DEAD_PEER_SECONDS = 3.0  # data or keepalive unacknowledged for so long: the kernel gives the connection up
+
+_SILENT_LOG = "locum.paramiko"
+logging.getLogger(_SILENT_LOG).setLevel(logging.CRITICAL + 1)  # its faults reach us as exceptions
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where a gate is, and what it takes to get in."""
+
+    host: str
+    address: Address
+    ssh: Ssh
+    key_file: Path
+
+    @property
+    def known_hosts_name(self) -> str:
+        """The host as known_hosts files name it (sshd(8))."""
+        return str(self.address) if self.ssh.port == 22 else f"[{self.address}]:{self.ssh.port}"
+
+    def fault(self, error: OSError) -> ShellFault:
+        """Return what the kernel's error means."""
+        where = f"{self.host}: {self.address} port {self.ssh.port}"
+        if isinstance(error, TimeoutError) or error.errno == errno.ETIMEDOUT:
+            return ShellFault("timeout", f"{where} did not answer in time")
+        if error.errno == errno.ECONNREFUSED:
+            return ShellFault("refused", f"{where} refused the connection")
+        if error.errno in {errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED}:
+            return ShellFault("closed", f"{where} closed the connection")
+        return ShellFault("unreachable", f"{where} cannot be reached: {error.strerror or error}")
+
+
+class Connection:
+    """A connection that is logged in. Once retired it takes no new call, and closes with its last one."""
+
+    def __init__(self, sock: socket.socket, transport: paramiko.Transport) -> None:
+        self._sock = sock
+        self._transport = transport
+        self._lock = threading.Lock()
+        self._users = 0
+        self._retired = False
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether a new call may try it."""
+        return not self._retired and self._transport.is_active()
+
+    def open_channel(self, deadline: Deadline) -> paramiko.Channel:
+        """Open a channel, to be given back with `release`. Raises `SSHException`."""
+        with self._lock:
+            self._users += 1
+        try:
+            return self._transport.open_session(timeout=max(0.001, deadline.left_seconds))
+        except BaseException:
+            self._leave()
+            raise
+
+    def release(self, channel: paramiko.Channel) -> None:
+        """Close a channel."""
+        channel.close()
+        self._leave()
+
+    def is_silent(self) -> bool:
+        """Whether the other side's kernel has left our last packets unacknowledged."""
+        try:
+            info = self._sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 8)
+        except OSError:
+            return True
+        return info[2] > 0 or info[3] > 0  # tcpi_retransmits, tcpi_probes (tcp(7), linux/tcp.h)
+
+    def retire(self) -> None:
+        """Take no new call: calls that still run are not broken off."""
+        with self._lock:
+            self._retired = True
+            unused = self._users == 0
+        if unused:
+            self.close()
+
+    def close(self) -> None:
+        """Close it now."""
+        self._transport.close()
+        self._sock.close()
+
+    def _leave(self) -> None:
+        with self._lock:
+            self._users -= 1
+            unused = self._retired and self._users == 0
+        if unused:
+            self.close()
+
+
+def connect(destination: Destination) -> Connection:
+    """Connect and log in. Raises `ShellFault`; ends within DIAL_SECONDS and LOGIN_SECONDS."""
+    key = _user_key(destination)
+    pinned = _pinned_keys(destination)
+    sock = _dial(destination)
+    transport: paramiko.Transport | None = None
+    try:
+        transport = paramiko.Transport(sock)
+        _log_in(transport, destination, key, pinned)
+    except OSError as error:
+        _hang_up(sock, transport)
+        raise destination.fault(error) from None
+    except BaseException:
+        _hang_up(sock, transport)
+        raise
+    return Connection(sock, transport)
+
+
+def _hang_up(sock: socket.socket, transport: paramiko.Transport | None) -> None:
+    if transport is not None:
+        transport.close()
+    sock.close()
+
+
+def _dial(destination: Destination) -> socket.socket:
+    try:
+        sock = socket.create_connection(
+            (str(destination.address), destination.ssh.port), timeout=DIAL_SECONDS
+        )
+    except OSError as error:
+        raise destination.fault(error) from None
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(DEAD_PEER_SECONDS * 1000))
+    # Keepalives, so that a peer that is gone is noticed also while nothing is asked.
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 1)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 1)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
+    return sock
+
+
+def _user_key(destination: Destination) -> paramiko.PKey:
+    path = destination.key_file
+    try:
+        return paramiko.Ed25519Key.from_private_key_file(str(path))
+    except OSError as error:
+        raise ShellFault(
+            "auth", f"{destination.host}: the key {path} cannot be read: {error.strerror}"
+        ) from None
+    except (paramiko.SSHException, ValueError):
+        raise ShellFault(
+            "auth", f"{destination.host}: {path} is not an ed25519 key without passphrase"
+        ) from None
+
+
+def _pinned_keys(destination: Destination) -> dict[str, paramiko.PKey]:
+    path, name = destination.ssh.known_hosts, destination.known_hosts_name
+    pins = paramiko.HostKeys()
+    try:
+        pins.load(str(path))
+    except OSError as error:
+        text = f"{destination.host}: no host key is pinned: {path} cannot be read: {error.strerror}"
+        raise ShellFault("host_key_unknown", text) from None
+    found = pins.lookup(name)
+    if not found:
+        raise ShellFault(
+            "host_key_unknown", f"{destination.host}: no host key is pinned for {name} in {path}"
+        )
+    return dict(found)
+
+
+def _log_in(
+    transport: paramiko.Transport,
+    destination: Destination,
+    key: paramiko.PKey,
+    pinned: dict[str, paramiko.PKey],
+) -> None:
+    host, deadline = destination.host, Deadline(LOGIN_SECONDS)
+    transport.set_log_channel(_SILENT_LOG)
+    transport.banner_timeout = transport.handshake_timeout = LOGIN_SECONDS
+    # Only the pinned kinds are asked for: another kind could not be compared.
+    options = transport.get_security_options()
+    options.key_types = [kind for kind in options.key_types if kind in pinned] or options.key_types
+    late = ShellFault("timeout", f"{host}: the login did not finish within {LOGIN_SECONDS:g} s")
+    try:
+        transport.start_client(timeout=deadline.left_seconds)
+    except IncompatiblePeer:
+        raise ShellFault("host_key_changed", f"{host}: sshd offers no host key of a pinned kind") from None
+    except (paramiko.SSHException, EOFError) as error:
+        if deadline.left_seconds < LOGIN_SECONDS * 0.05:
+            raise late from None
+        raise ShellFault("closed", f"{host}: the login was broken off: {clean(str(error))}") from None
+    if deadline.passed or not transport.is_active():
+        raise late
+    shown = transport.get_remote_server_key()
+    if pinned.get(shown.get_name()) != shown:
+        text = f"{host}: the host shows another key ({shown.fingerprint}) than the pinned one"
+        raise ShellFault("host_key_changed", text)
+    transport.auth_timeout = deadline.left_seconds
+    try:
+        transport.auth_publickey(destination.ssh.user, key)
+    except paramiko.AuthenticationException:
+        if deadline.passed:
+            raise late from None
+    except (paramiko.SSHException, EOFError) as error:
+        raise ShellFault("closed", f"{host}: the login was broken off: {clean(str(error))}") from None
+    if not transport.is_authenticated():
+        text = f"{host}: sshd does not accept {destination.key_file} for user {destination.ssh.user}"
+        raise ShellFault("auth", text)

@@ -1,0 +1,58 @@
+"""Deadlines for what may block for ever: one moment each, which everything below it shares."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from locum_inventory.shell import ShellFault
+
+T = TypeVar("T")
+
+
+class Deadline:
+    """A moment on the monotonic clock."""
+
+    def __init__(self, seconds: float) -> None:
+        self._at = time.monotonic() + seconds
+
+    @property
+    def left_seconds(self) -> float:
+        """Seconds until then, never less than 0."""
+        return max(0.0, self._at - time.monotonic())
+
+    @property
+    def passed(self) -> bool:
+        """Whether it is over."""
+        return self.left_seconds == 0.0
+
+    def sooner(self, seconds: float) -> Deadline:
+        """Return this deadline, or one `seconds` from now where that comes first."""
+        return Deadline(min(seconds, self.left_seconds))
+
+
+def within(deadline: Deadline, late_text: str, function: Callable[[], T]) -> T:
+    """Return what `function` returns, or raise `ShellFault("timeout", late_text)` at the deadline.
+
+    It runs in a thread of its own, for several of paramiko's calls wait without any deadline. A thread that
+    is left behind ends when its socket does.
+    """
+    outcomes: queue.SimpleQueue[tuple[T, None] | tuple[None, BaseException]] = queue.SimpleQueue()
+
+    def run() -> None:
+        try:
+            outcomes.put((function(), None))
+        except BaseException as error:
+            outcomes.put((None, error))
+
+    threading.Thread(target=run, name="locum-shell", daemon=True).start()
+    try:
+        value, error = outcomes.get(timeout=deadline.left_seconds)
+    except queue.Empty:
+        raise ShellFault("timeout", late_text) from None
+    if error is not None:
+        raise error
+    return value  # type: ignore[return-value]  # no error, so it is a T

@@ -1,0 +1,94 @@
+"""Keeps a connection: made when needed, by one thread at a time, and after a fault no sooner than is decent."""
+
+from __future__ import annotations
+
+import math
+import random
+import threading
+import time
+from collections.abc import Callable
+
+from locum_inventory.shell import ShellFault
+from locum_inventory.shell_connection import Connection
+from locum_inventory.shell_deadline import Deadline
+
+BACK_OFF_FIRST_SECONDS = 0.1
+BACK_OFF_MOST_SECONDS = 1.0
+
+
+class KeptConnection:
+    """The one connection to a host that new calls use."""
+
+    def __init__(self, host: str, dial: Callable[[], Connection]) -> None:
+        self._host = host
+        self._dial = dial
+        self._changed = threading.Condition()
+        self._connection: Connection | None = None
+        self._dialling = False
+        self._attempts = 0  # finished ones
+        self._faults = 0  # in a row
+        self._fault: ShellFault | None = None
+        self._not_before = 0.0  # of the monotonic clock
+
+    def get(self, deadline: Deadline) -> Connection:
+        """Return a usable connection, waiting for a new one where there is none.
+
+        While a failed attempt is so fresh that the next must wait, its fault is raised at once.
+        """
+        with self._changed:
+            joined_at: int | None = None
+            while True:
+                if self._connection is not None and self._connection.is_usable:
+                    return self._connection
+                if joined_at is not None and self._attempts > joined_at and self._fault is not None:
+                    raise _again(self._fault)
+                pause_seconds = self._begin_or_pause()
+                if joined_at is None:
+                    joined_at = self._attempts
+                self._changed.wait(min(pause_seconds, deadline.left_seconds))
+                if deadline.passed:
+                    raise ShellFault("timeout", f"{self._host}: no connection in time")
+
+    def close(self) -> None:
+        """Close it; a later `get` makes a new one."""
+        with self._changed:
+            connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def _begin_or_pause(self) -> float:
+        """Begin an attempt unless one is under way or it is too soon; return the seconds until there is news."""
+        now = time.monotonic()
+        if self._dialling:
+            return math.inf
+        if now < self._not_before:
+            if self._fault is not None:
+                raise _again(self._fault)
+            return self._not_before - now
+        # Counted from the attempt's start: one that took a second to fail has waited long enough.
+        most = min(BACK_OFF_MOST_SECONDS, BACK_OFF_FIRST_SECONDS * 2**self._faults)
+        self._not_before = now + most * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
+        self._dialling = True
+        threading.Thread(target=self._attempt, name=f"locum-dial-{self._host}", daemon=True).start()
+        return math.inf
+
+    def _attempt(self) -> None:
+        connection: Connection | None = None
+        fault: ShellFault | None = None
+        try:
+            connection = self._dial()
+        except ShellFault as error:
+            fault = error
+        except Exception as error:
+            fault = ShellFault("closed", f"{self._host}: {type(error).__name__}: {error}")
+        with self._changed:
+            self._dialling = False
+            self._attempts += 1
+            self._connection, self._fault = connection, fault
+            self._faults = 0 if fault is None else min(self._faults + 1, 10)
+            self._changed.notify_all()
+
+
+def _again(fault: ShellFault) -> ShellFault:
+    """Return the fault anew: one exception object raised in several threads would mix their tracebacks."""
+    return ShellFault(fault.reason, str(fault))

@@ -1,0 +1,162 @@
+"""The gate of another host, over one kept SSH connection."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Literal
+
+import paramiko
+
+from locum_inventory.model import Address, Ssh
+from locum_inventory.shell import GateStatus, ServiceStatus, ShellFault, Verb
+from locum_inventory.shell_answer import ANSWER_LIMIT_BYTES, read_answer
+from locum_inventory.shell_connection import Connection, Destination, connect
+from locum_inventory.shell_deadline import Deadline, within
+from locum_inventory.shell_redial import KeptConnection
+from locum_inventory.shell_watch import Watch
+
+CALLS_AT_ONCE = 8  # sshd allows ten channels a connection (MaxSessions), and one is the kept watch
+
+
+class SshShell:
+    """A `Shell` over SSH. Threads may share it; nothing of one host waits for another."""
+
+    def __init__(self, host: str, address: Address, ssh: Ssh, role: Literal["actuator", "exporter"]) -> None:
+        self._host = host
+        destination = Destination(host, address, ssh, ssh.key_for(role))
+        self._kept = KeptConnection(host, lambda: connect(destination))
+        self._room = threading.BoundedSemaphore(CALLS_AT_ONCE)
+        self._watch = Watch(host, self._open_watch)
+
+    def status(self, *, deadline_seconds: float) -> GateStatus:
+        """Ask what is held and what runs."""
+        return self._ask(deadline_seconds, "status")
+
+    def change(self, verb: Verb, service: str, epoch: int, *, deadline_seconds: float) -> ServiceStatus:
+        """Carry out one verb and return how things are afterwards."""
+        status = self._ask(deadline_seconds, verb, service, str(epoch))
+        if service not in status.services:
+            raise ShellFault("gate", f"{self._host}: the gate's answer leaves {service} out")
+        return status.services[service]
+
+    def look(self, *, deadline_seconds: float) -> Mapping[str, int]:
+        """Count the live processes of every service, over the kept `watch`."""
+        deadline = Deadline(deadline_seconds)
+        late_text = f"{self._host}: the gate did not answer a look within {deadline_seconds:g} s"
+        return within(deadline, late_text, lambda: self._watch.look(deadline))
+
+    def close(self) -> None:
+        """Give up the connection."""
+        self._watch.close()
+        self._kept.close()
+
+    def _ask(self, deadline_seconds: float, *words: str) -> GateStatus:
+        deadline = Deadline(deadline_seconds)
+        late_text = f"{self._host}: the gate did not finish {words[0]} within {deadline_seconds:g} s"
+
+        def run() -> tuple[str, str]:
+            if not self._room.acquire(timeout=deadline.left_seconds):
+                raise ShellFault("timeout", f"{self._host}: too many calls at once")
+            try:
+                return self._run(" ".join(words), deadline, late_text)
+            finally:
+                self._room.release()
+
+        answer, complaint = within(deadline, late_text, run)
+        return read_answer(answer, complaint, self._host)
+
+    def _run(self, command: str, deadline: Deadline, late_text: str) -> tuple[str, str]:
+        connection, channel = self._open_channel(deadline)
+        try:
+            with _faults(self._host, late_text):
+                channel.exec_command(command)
+                answer = bytearray()
+                while len(answer) <= ANSWER_LIMIT_BYTES:
+                    channel.settimeout(deadline.left_seconds)
+                    data = channel.recv(65536)
+                    if not data:
+                        break
+                    answer += data
+                if not answer and not connection.is_usable:
+                    raise EOFError
+            complaint = channel.recv_stderr(4096) if channel.recv_stderr_ready() else b""
+            return answer.decode("utf-8", "replace"), complaint.decode("utf-8", "replace")
+        except ShellFault as fault:
+            if fault.reason == "timeout" and connection.is_silent():
+                connection.retire()
+            raise
+        finally:
+            connection.release(channel)
+
+    def _open_channel(self, deadline: Deadline) -> tuple[Connection, paramiko.Channel]:
+        """Open a channel; on a fresh connection where the kept one is dead: nothing has run by then."""
+        connection = self._kept.get(deadline)
+        try:
+            return connection, connection.open_channel(deadline.sooner(deadline.left_seconds / 2))
+        except (paramiko.SSHException, EOFError, OSError):
+            connection.retire()
+        connection = self._kept.get(deadline)
+        with _faults(self._host, f"{self._host}: sshd opened no channel in time"):
+            return connection, connection.open_channel(deadline)
+
+    def _open_watch(self, deadline: Deadline) -> _WatchSession:
+        connection, channel = self._open_channel(deadline)
+        try:
+            with _faults(self._host, f"{self._host}: the gate's watch did not begin in time"):
+                channel.exec_command("watch")
+        except ShellFault:
+            connection.release(channel)
+            raise
+        return _WatchSession(self._host, connection, channel)
+
+
+class _WatchSession:
+    """A channel on which the gate watches."""
+
+    def __init__(self, host: str, connection: Connection, channel: paramiko.Channel) -> None:
+        self._host = host
+        self._connection = connection
+        self._channel = channel
+        self._late_text = f"{host}: the gate did not answer a look in time"
+
+    def send(self, data: bytes, deadline: Deadline) -> None:
+        """Send all of it."""
+        with _faults(self._host, self._late_text):
+            self._channel.settimeout(deadline.left_seconds)
+            self._channel.sendall(data)
+
+    def receive(self, deadline: Deadline) -> bytes:
+        """Return what came."""
+        with _faults(self._host, self._late_text):
+            self._channel.settimeout(deadline.left_seconds)
+            return self._channel.recv(65536)
+
+    def complaint(self) -> str:
+        """Return what the other side said on standard error."""
+        if not self._channel.recv_stderr_ready():
+            return ""
+        return self._channel.recv_stderr(4096).decode("utf-8", "replace")
+
+    def is_suspect(self) -> bool:
+        """Whether the host has stopped acknowledging: then the connection takes no new calls either."""
+        if not self._connection.is_silent():
+            return False
+        self._connection.retire()
+        return True
+
+    def close(self) -> None:
+        """Close the channel; the gate's watch ends with it."""
+        self._connection.release(self._channel)
+
+
+@contextmanager
+def _faults(host: str, late_text: str) -> Iterator[None]:
+    """Turn paramiko's exceptions into a `ShellFault`."""
+    try:
+        yield
+    except TimeoutError:
+        raise ShellFault("timeout", late_text) from None
+    except (paramiko.SSHException, EOFError, OSError):
+        raise ShellFault("closed", f"{host}: the connection was closed") from None

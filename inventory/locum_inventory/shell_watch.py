@@ -1,0 +1,161 @@
+"""The kept `watch` of a gate: one look at the process table serves everybody who asks at that moment."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from locum_inventory.shell import ShellFault
+from locum_inventory.shell_answer import ANSWER_LIMIT_BYTES, clean, greeting, number, refusal
+from locum_inventory.shell_deadline import Deadline
+
+
+class WatchChannel(Protocol):
+    """Bytes to and from a gate that watches."""
+
+    def send(self, data: bytes, deadline: Deadline) -> None:
+        """Send all of it. Raises `ShellFault`."""
+
+    def receive(self, deadline: Deadline) -> bytes:
+        """Return what came, b"" at the end. Raises `ShellFault`, `timeout` at the deadline."""
+
+    def complaint(self) -> str:
+        """Return what has come on standard error."""
+
+    def is_suspect(self) -> bool:
+        """Whether the other side may be gone, asked after a look that was late."""
+
+    def close(self) -> None:
+        """Give it up."""
+
+
+class Watch:
+    """Looks over one channel, which is opened when needed and kept."""
+
+    def __init__(self, host: str, open_channel: Callable[[Deadline], WatchChannel]) -> None:
+        self._host = host
+        self._open_channel = open_channel
+        self._channel: WatchChannel | None = None
+        self._lines = _Lines()
+        self._greeted = False
+        self._late = 0  # looks in a row
+        self._turn = threading.Condition()
+        self._looking = False
+        self._begun = (
+            0  # looks so far; its number goes with each look, so that no late answer passes for fresh
+        )
+        self._answered = 0
+        self._counts: Mapping[str, int] = {}
+
+    def look(self, deadline: Deadline) -> Mapping[str, int]:
+        """Count processes by service, in a look that began after this call."""
+        with self._turn:
+            needed = self._begun + 1
+            while self._looking and self._answered < needed:
+                if not self._turn.wait(deadline.left_seconds):
+                    raise ShellFault("timeout", f"{self._host}: the gate was still busy with another look")
+            if self._answered >= needed:
+                return self._counts
+            self._looking = True
+            self._begun += 1
+            sequence = self._begun
+        counts: Mapping[str, int] | None = None
+        try:
+            counts = self._ask(sequence, deadline)
+        finally:
+            with self._turn:
+                self._looking = False
+                if counts is not None:
+                    self._answered, self._counts = sequence, counts
+                self._turn.notify_all()
+        return counts
+
+    def close(self) -> None:
+        """Give up the channel."""
+        channel, self._channel = self._channel, None
+        if channel is not None:
+            channel.close()
+
+    def _ask(self, sequence: int, deadline: Deadline) -> Mapping[str, int]:
+        was_kept = self._channel is not None
+        try:
+            return self._ask_once(sequence, deadline)
+        except ShellFault as fault:
+            # The gate ends a watch that was long idle, or whose host file has changed: then a new one is begun.
+            if fault.reason != "closed" or not was_kept:
+                raise
+            return self._ask_once(sequence, deadline)
+
+    def _ask_once(self, sequence: int, deadline: Deadline) -> Mapping[str, int]:
+        try:
+            if self._channel is None:
+                self._lines, self._greeted, self._late = _Lines(), False, 0
+                self._channel = self._open_channel(deadline)
+            self._channel.send(b"look %d\n" % sequence, deadline)
+            counts = self._read(self._channel, sequence, deadline)
+        except ShellFault as fault:
+            self._late += 1
+            # One late answer costs no new channel: its number tells it from the next.
+            if fault.reason != "timeout" or self._late > 1 or (self._channel and self._channel.is_suspect()):
+                self.close()
+            raise
+        self._late = 0
+        return counts
+
+    def _read(self, channel: WatchChannel, sequence: int, deadline: Deadline) -> Mapping[str, int]:
+        counts: dict[str, int] | None = None
+        while True:
+            line = self._next_line(channel, deadline)
+            if not self._greeted:
+                greeting(line, self._host)
+                self._greeted = True
+                continue
+            word, _, value = line.partition(" ")
+            if word == "look":
+                counts = {} if value == str(sequence) else None
+            elif word == "end" and not value[:1].isdigit():
+                raise refusal(value, self._host)
+            elif counts is not None and word == "end" and value == str(sequence):
+                return counts
+            elif counts is not None:
+                try:
+                    counts[word] = number(value)
+                except ValueError:
+                    raise ShellFault(
+                        "gate", f"{self._host}: the gate's answer holds {clean(line)!r}"
+                    ) from None
+
+    def _next_line(self, channel: WatchChannel, deadline: Deadline) -> str:
+        while (line := self._lines.take()) is None:
+            data = channel.receive(deadline)
+            if not data and self._greeted:
+                raise ShellFault("closed", f"{self._host}: the gate's watch ended")
+            if not data:
+                complaint = clean(channel.complaint())
+                raise ShellFault(
+                    "gate", f"{self._host}: no gate answered{f': {complaint}' if complaint else ''}"
+                )
+            if not self._lines.add(data):
+                raise ShellFault("gate", f"{self._host}: the gate's answer has no end")
+        return line
+
+
+class _Lines:
+    """Bytes into lines."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def add(self, data: bytes) -> bool:
+        """Take bytes in; False when it grows beyond any sensible answer."""
+        self._rest += data
+        return len(self._rest) <= ANSWER_LIMIT_BYTES
+
+    def take(self) -> str | None:
+        """Return the next whole line without its end, or None."""
+        line, newline, rest = self._rest.partition(b"\n")
+        if not newline:
+            return None
+        self._rest = rest
+        return line.decode("utf-8", "replace")
