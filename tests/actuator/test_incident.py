@@ -1,0 +1,198 @@
+"""From what woke the actuator to how the incident ended, on fake hosts."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from fakes import FakeShell, FakeWorld, site
+from locum_actuator import incident as incident_module
+from locum_actuator import netlink, worker
+from locum_actuator.incident import Context, Incident
+from locum_actuator.journal import Journal
+from locum_actuator.metrics import Metrics
+from locum_actuator.steps import claim, prove, respawn, start
+from locum_actuator.worker import Worker
+from locum_inventory.model import Interface, Site
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> FakeWorld:
+    world = FakeWorld({"a": FakeShell(held=True, processes=3, epoch=1), "b": FakeShell()})
+    b = world.shells["b"]
+
+    def add(interface: str, address: Interface) -> None:
+        b.held = True
+
+    monkeypatch.setattr(netlink, "add", add)
+    monkeypatch.setattr(netlink, "remove", lambda address: setattr(b, "held", False))
+    monkeypatch.setattr(netlink, "held", lambda addresses: {a.ip for a in addresses} if b.held else set())
+    monkeypatch.setattr(claim, "announce", lambda interface, addresses: None)
+    monkeypatch.setattr(prove, "announce", lambda interface, addresses: None)
+    for module in (respawn, start, prove):
+        monkeypatch.setattr(module, "ANSWER_SECONDS", 0.05)
+    for name in ("KEEP_LOOKING_SECONDS", "WAITING_SECONDS"):
+        monkeypatch.setattr(incident_module, name, 0.01)
+    return world
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Journal:
+    journal = Journal(tmp_path / "journal.sqlite")
+    journal.set_holder("www", "a", 1)
+    return journal
+
+
+def context(world: FakeWorld, journal: Journal, values: Site | None = None) -> Context:
+    metrics = Metrics()
+    metrics.know("www", ("a", "b"))
+    return Context(values or site(), "www", journal, metrics, world.shells, world)
+
+
+def handle(world: FakeWorld, journal: Journal, values: Site | None = None) -> tuple[str, str]:
+    Incident(context(world, journal, values), journal.open_incident("www", "LocumServiceDown")).handle(
+        threading.Event()
+    )
+    row = journal.incidents()[0]
+    return row["outcome"], row["reason"]
+
+
+def test_an_alert_for_a_healthy_service_does_nothing_and_says_why(world: FakeWorld, journal: Journal) -> None:
+    assert handle(world, journal) == ("nothing", "b got an answer from a: answered 200")
+    assert world.shells["a"].calls == []
+    assert world.shells["b"].calls == []
+
+
+def test_a_respawn_that_worked_is_not_followed_by_a_takeover(world: FakeWorld, journal: Journal) -> None:
+    world.shells["a"].processes = 0
+    assert handle(world, journal) == ("respawn", "apache2 is not running on a")
+    assert world.shells["a"].calls == ["respawn"]
+    assert not world.shells["b"].held
+    assert journal.holder("www").host == "a"
+
+
+def test_a_respawn_that_did_not_help_is_followed_by_a_takeover(world: FakeWorld, journal: Journal) -> None:
+    world.shells["a"].processes = 0
+    world.shells["a"].start_works = False
+    outcome, reason = handle(world, journal)
+    assert (outcome, reason) == ("takeover", "apache2 is not running on a and a respawn did not help")
+    assert world.shells["a"].calls == ["respawn", "release"] or world.shells["a"].calls == ["respawn"]
+    assert world.shells["b"].held
+
+
+def test_a_dead_holder_is_taken_over_and_the_epoch_grows(world: FakeWorld, journal: Journal) -> None:
+    world.dead.add("a")
+    assert handle(world, journal)[0] == "takeover"
+    assert journal.holder("www").host == "b"
+    assert journal.holder("www").epoch == 2
+
+
+def test_a_new_epoch_is_above_those_of_the_gates(world: FakeWorld, journal: Journal) -> None:
+    world.shells["b"].epoch = 41
+    world.hung.add("a")
+    handle(world, journal)
+    assert journal.holder("www").epoch == 42
+    assert world.shells["a"].epoch == 42
+
+
+def test_observe_touches_nothing_and_waits_for_the_end(world: FakeWorld, journal: Journal) -> None:
+    world.hung.add("a")
+
+    def recover() -> None:
+        time.sleep(0.1)
+        world.hung.clear()
+
+    threading.Thread(target=recover).start()
+    assert handle(world, journal, site(mode="observe"))[0] == "nothing"
+    assert world.shells["a"].calls == []
+    decided = [event["text"] for event in journal.incidents()[0]["events"] if event["kind"] == "decided"]
+    assert decided[0].startswith("record: mode is observe; would have: release on a, confirm on b")
+
+
+def test_a_refusal_that_lasts_is_told_once(world: FakeWorld, journal: Journal) -> None:
+    world.shells["a"].fault = "refused"
+    world.hung.add("a")
+    ended = threading.Event()
+    threading.Timer(0.15, ended.set).start()
+    there = context(world, journal)
+    Incident(there, journal.open_incident("www", "x")).handle(ended)
+    events = journal.incidents()[0]["events"]
+    assert [event["kind"] for event in events] == ["decided"]
+    assert events[0]["text"].startswith("refuse: a answers ping but not its gate")
+    assert world.looks > 3, "it goes on looking all the same"
+    sample = there.metrics.registry.get_sample_value
+    assert sample("locum_actuator_refusals_total", {"service": "www", "reason": "unfenced"}) == 1
+
+
+def test_a_takeover_that_fails_is_not_tried_again_at_once(world: FakeWorld, journal: Journal) -> None:
+    world.hung.add("a")
+    world.shells["b"].start_works = False
+    ended = threading.Event()
+    threading.Timer(0.3, ended.set).start()
+    Incident(context(world, journal), journal.open_incident("www", "x")).handle(ended)
+    assert world.shells["b"].calls.count("start") == 1
+    assert world.shells["a"].held, "and a has the address"
+
+
+def test_budget_counts_attempts(world: FakeWorld, journal: Journal) -> None:
+    for number in range(3):
+        journal.count_takeover("www", number)
+    world.dead.add("a")
+    ended = threading.Event()
+    threading.Timer(0.05, ended.set).start()
+    Incident(context(world, journal), journal.open_incident("www", "x")).handle(ended)
+    assert not world.shells["b"].held
+    assert "max_per_hour is 3" in journal.incidents()[0]["events"][0]["text"]
+
+
+def wait_for(what: Callable[[], object], seconds: float = 3.0) -> None:
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, "it did not come to that in time"
+        time.sleep(0.01)
+
+
+def test_a_worker_looks_at_the_start_and_on_patrol(
+    world: FakeWorld, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "PATROL_SECONDS", 0.03)
+    there = Worker(context(world, journal))
+    there.start()
+    try:
+        wait_for(lambda: journal.incidents() and journal.incidents()[0]["outcome"] == "nothing")
+        world.shells["a"].held = False
+        wait_for(lambda: world.shells["a"].held)
+        wait_for(lambda: journal.incidents()[0]["outcome"] == "claim")
+        assert journal.incidents()[0]["trigger"] == "patrol: a does not hold the address"
+        world.shells["b"].fault = "refused"
+        wait_for(lambda: there.alone)
+    finally:
+        there.end()
+        there.join(2)
+
+
+def test_the_worker_survives_a_look_that_breaks(
+    world: FakeWorld, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, broken = world.situation, threading.Event()
+
+    def situation(service: str) -> object:
+        if not broken.is_set():
+            broken.set()
+            raise OSError("no sockets left")
+        return real(service)
+
+    monkeypatch.setattr(world, "situation", situation)
+    monkeypatch.setattr(worker, "AFTER_FAULT_SECONDS", 0.01)
+    there = Worker(context(world, journal))
+    there.start()
+    try:
+        wait_for(broken.is_set)
+        there.wake("LocumServiceDown")
+        wait_for(lambda: journal.incidents() and journal.incidents()[0]["outcome"] == "nothing")
+    finally:
+        there.end()
+        there.join(2)

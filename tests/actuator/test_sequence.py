@@ -1,0 +1,175 @@
+"""Steps run in order, the journal hears of each before and after, and a fault undoes what was done."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from fakes import FakeShell, FakeWorld, site
+from locum_actuator import netlink
+from locum_actuator.decision import Plan, Step
+from locum_actuator.journal import Journal
+from locum_actuator.metrics import Metrics
+from locum_actuator.sequence import Outcome, Sequence
+from locum_actuator.steps import claim, prove, release, respawn, start
+from locum_actuator.steps.base import Hands
+from locum_inventory.model import Interface
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Journal:
+    return Journal(tmp_path / "journal.sqlite")
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> FakeWorld:
+    """a holds the address and hangs; b stands by. The kernel of b is b's fake shell."""
+    world = FakeWorld({"a": FakeShell(held=True, processes=3, epoch=1), "b": FakeShell()}, hung={"a"})
+    b = world.shells["b"]
+
+    def add(interface: str, address: Interface) -> None:
+        b.held = True
+
+    def remove(address: Interface) -> None:
+        b.held = False
+
+    monkeypatch.setattr(netlink, "add", add)
+    monkeypatch.setattr(netlink, "remove", remove)
+    monkeypatch.setattr(netlink, "held", lambda addresses: {a.ip for a in addresses} if b.held else set())
+    monkeypatch.setattr(claim, "announce", lambda interface, addresses: None)
+    monkeypatch.setattr(prove, "announce", lambda interface, addresses: None)
+    for module in (respawn, start, prove):
+        monkeypatch.setattr(module, "ANSWER_SECONDS", 0.05)
+    return world
+
+
+def run(world: FakeWorld, journal: Journal, *steps: Step, epoch: int = 2) -> Outcome:
+    values = site()
+    hands = Hands(values, "www", values.services["www"], "b", world.shells, world, epoch, "a")
+    incident = journal.open_incident("www", "test")
+    return Sequence(journal, Metrics(), incident).run(Plan("takeover", "t", "it hung", steps, "b"), hands)
+
+
+def events(journal: Journal) -> list[str]:
+    return [f"{event['kind']} {event['step']}:{event['host']}" for event in journal.incidents()[0]["events"]]
+
+
+TAKEOVER = (Step("release", "a"), Step("confirm", "b"), Step("start", "b"), Step("claim", "b"), Step("prove", "b"))
+
+
+def test_a_takeover_runs_through(world: FakeWorld, journal: Journal) -> None:
+    assert run(world, journal, *TAKEOVER).done
+    assert (world.shells["a"].held, world.shells["b"].held) == (False, True)
+    assert world.shells["b"].processes > 0
+    assert journal.holder("www").host == "b"
+    assert events(journal) == [
+        f"{kind} {step.name}:{step.host}" for step in TAKEOVER for kind in ("started", "done")
+    ]
+
+
+def test_nothing_is_claimed_while_the_release_is_not_confirmed(world: FakeWorld, journal: Journal) -> None:
+    world.shells["a"].refuse["release"] = "timeout"
+    outcome = run(world, journal, *TAKEOVER)
+    assert not outcome.done
+    assert world.shells["a"].held
+    assert not world.shells["b"].held
+    assert world.shells["b"].calls == []
+
+
+def test_nothing_is_claimed_when_the_witness_has_gone(world: FakeWorld, journal: Journal) -> None:
+    world.witness = False
+    outcome = run(world, journal, *TAKEOVER)
+    assert outcome == Outcome(False, "no witness answers any more: it may be this host that is cut off", True)
+    assert not world.shells["b"].held
+    assert world.shells["a"].held, "a was released for nothing and has it back"
+    assert world.shells["a"].calls == ["release", "start", "claim"]
+
+
+def test_a_standby_that_does_not_start_gives_everything_back(world: FakeWorld, journal: Journal) -> None:
+    world.shells["b"].start_works = False
+    world.hung.clear()
+    outcome = run(world, journal, *TAKEOVER)
+    assert not outcome.done
+    assert outcome.undone
+    assert world.shells["b"].calls == ["start", "stop"]
+    assert world.shells["a"].held
+    assert not world.shells["b"].held
+    assert events(journal)[-3:] == ["failed start:b", "undone start:b", "undone release:a"]
+
+
+def test_an_address_that_cannot_be_added_is_undone(
+    world: FakeWorld, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no(interface: str, address: Interface) -> None:
+        raise netlink.NetlinkFault("there is no interface eth0 on this host")
+
+    monkeypatch.setattr(netlink, "add", no)
+    outcome = run(world, journal, *TAKEOVER)
+    assert outcome.text == "there is no interface eth0 on this host"
+    assert journal.holder("www").host == "a"
+    assert world.shells["a"].held
+
+
+def test_where_an_undo_fails_nothing_more_is_undone(
+    world: FakeWorld, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If b cannot be rid of the address, a must not have it back: two holders are worse than none."""
+
+    def add_and_fail(interface: str, address: Interface) -> None:
+        world.shells["b"].held = True
+        raise netlink.NetlinkFault("added, then something broke")
+
+    def stuck(address: Interface) -> None:
+        raise netlink.NetlinkFault("it will not go")
+
+    monkeypatch.setattr(netlink, "add", add_and_fail)
+    monkeypatch.setattr(netlink, "remove", stuck)
+    outcome = run(world, journal, *TAKEOVER)
+    assert not outcome.undone
+    assert not world.shells["a"].held
+    assert events(journal)[-1] == "undo_failed claim:b"
+
+
+def test_a_proof_that_fails_leaves_the_address_where_it_is(world: FakeWorld, journal: Journal) -> None:
+    world.through_address = False
+    outcome = run(world, journal, *TAKEOVER)
+    assert not outcome.done
+    assert world.shells["b"].held
+    assert journal.holder("www").host == "b"
+
+
+def test_an_old_epoch_is_refused_by_the_gate(world: FakeWorld, journal: Journal) -> None:
+    world.shells["a"].epoch = 9
+    outcome = run(world, journal, *TAKEOVER, epoch=2)
+    assert outcome.text == "release on a: epoch 2 is older than 9"
+    assert not world.shells["b"].held
+
+
+def test_a_step_that_breaks_is_a_step_that_failed(
+    world: FakeWorld, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(self: release.Release) -> str:
+        raise RuntimeError("surprise")
+
+    monkeypatch.setattr(release.Release, "do", broken)
+    outcome = run(world, journal, *TAKEOVER)
+    assert outcome.text == "release on a broke: surprise"
+    assert not world.shells["b"].held
+
+
+def test_a_respawn_that_helps(world: FakeWorld, journal: Journal) -> None:
+    world.hung.clear()
+    world.shells["a"].processes = 0
+    assert run(world, journal, Step("respawn", "a"), epoch=1).done
+
+
+def test_a_respawn_that_does_not_help(world: FakeWorld, journal: Journal) -> None:
+    outcome = run(world, journal, Step("respawn", "a"), epoch=1)
+    assert outcome.text == "respawned on a, but within 0.05 s: no answer"
+
+
+def test_a_release_that_is_so_already_is_not_repeated(world: FakeWorld, journal: Journal) -> None:
+    world.shells["a"].held, world.shells["a"].processes = False, 0
+    run(world, journal, Step("release", "a"))
+    assert events(journal) == ["started release:a", "already release:a"]
+    assert world.shells["a"].calls == []
