@@ -43,7 +43,11 @@ def find_site(option: str | None) -> Path:
 
 def load_site(path: Path) -> Site:
     """Read a site file; raise `SiteFault` with every fault in it, in the order of the lines."""
-    text = _read(path)
+    return site_from(_read(path), path)
+
+
+def site_from(text: str, path: Path) -> Site:
+    """Return the site that a text describes; `path` is how its faults name it. Raises as `load_site` does."""
     try:
         tree = yaml_tree.read_tree(text)
     except Unreadable as unreadable:

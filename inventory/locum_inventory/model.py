@@ -60,10 +60,17 @@ def _one_line(value: str) -> str:
     return value
 
 
+def _no_zone(value: str) -> None:
+    # Python takes anything for a zone, `fe80::1%;reboot` too, and an address with one works on one host only.
+    if "%" in value:
+        raise ValueError(f"is '{value}': give an address that needs no zone ('%'), global or unique local")
+
+
 def _own_address(value: Any) -> Any:
     if isinstance(value, str):
         if "/" in value:
             raise ValueError(f"is '{value}': give the address alone, without a prefix length")
+        _no_zone(value)
         try:
             return ip_address(value)
         except ValueError:
@@ -75,6 +82,7 @@ def _own_address(value: Any) -> Any:
 
 def _address_with_prefix(value: Any) -> Any:
     if isinstance(value, str):
+        _no_zone(value)
         try:
             return ip_interface(value)
         except ValueError:

@@ -1,0 +1,166 @@
+"""`locum init`: ask what there is and write a site file that passes `locum check`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from locum_actuator.cli.init_ask import ask, ask_unreachable, default_route, named_addresses
+from locum_actuator.cli.init_files import write_site, write_token
+from locum_actuator.cli.init_text import Answers, site_text
+from locum_inventory.load import SITE_FILES, SiteFault, advice, site_from
+from locum_inventory.share import EXAMPLE, shared
+
+WRONG_USE = 2
+
+
+@click.command()
+@click.option("--output", type=click.Path(path_type=Path), default=Path("locum.yml"), show_default=True)
+@click.option(
+    "--directory",
+    type=click.Path(path_type=Path),
+    default=Path("/etc/locum"),
+    show_default=True,
+    help="where keys and tokens are; tokens that are missing are made there",
+)
+@click.option("--force", is_flag=True, help="replace the site file if there is one; tokens are always kept")
+@click.option(
+    "--example", is_flag=True, help="print the example that explains every key, and do nothing else"
+)
+@click.option(
+    "--host",
+    "hosts",
+    multiple=True,
+    metavar="NAME=ADDRESS",
+    help="a host and its own address, the preferred one first; at least two",
+)
+@click.option("--actuator-host", metavar="NAME", help="where the actuator runs [default: the second host]")
+@click.option("--service", metavar="NAME", help="the service's name")
+@click.option("--address", "addresses", multiple=True, metavar="ADDRESS/PREFIX", help="a service address")
+@click.option("--interface", help="where the service addresses go")
+@click.option("--url", help="what to ask for, with {host} for the host's address; '' for nothing")
+@click.option("--expect", help="a text that the answer must contain; '' for any")
+@click.option("--tcp-port", help="connect to this port (beside --url or instead of it)")
+@click.option("--process", help="the process's name as ps -o comm shows it; '' for none")
+@click.option(
+    "--standby",
+    type=click.Choice(["stopped", "running"]),
+    default="stopped",
+    show_default=True,
+    help="whether it runs on hosts that do not hold its addresses",
+)
+@click.option("--start", help="the command that starts it")
+@click.option("--stop", help="the command that stops it")
+@click.option("--respawn", help="the command that brings it back when its process died; '' for none")
+@click.option(
+    "--witness",
+    "witnesses",
+    multiple=True,
+    metavar="ADDRESS",
+    help="an address that answers while the network is fine, such as the gateway's",
+)
+@click.option(
+    "--unreachable",
+    type=click.Choice(["probe", "refuse"]),
+    help="what to do when a host does not answer at all; there is no default",
+)
+@click.option("--ssh-user", default="locum", show_default=True, help="the login name on the other hosts")
+def init(output: Path, directory: Path, force: bool, example: bool, **given: Any) -> None:
+    """Write a site file: asks for whatever no option says."""
+    if example:
+        click.echo(shared(EXAMPLE).read_text(encoding="utf-8"), nl=False)
+        return
+    if not force and output.exists():
+        _end(1, _there_already(output))
+    text = site_text(_answers(directory.absolute(), given))
+    try:
+        site = site_from(text, output)
+    except SiteFault as fault:
+        _end(WRONG_USE, "nothing was written, for the site file would have these faults:", *fault.lines)
+    tokens = [site.actuator.webhook_token_file]
+    tokens += [site.actuator.api_token_file] if site.actuator.api_token_file is not None else []
+    _write(output, text, tokens, force=force)
+    for line in advice(site):
+        click.echo(f"advice: {line}")
+    _say_what_is_next(output, list(site.hosts))
+
+
+def _answers(directory: Path, given: dict[str, Any]) -> Answers:
+    route = default_route()
+    hosts = named_addresses(given["hosts"])
+    names = list(hosts)
+    service = ask(given["service"], "--service", "Name of the service", "www")
+    addresses = given["addresses"] or (ask(None, "--address", "Service address with its prefix length"),)
+    interface = ask(
+        given["interface"], "--interface", "Interface it goes on", route.interface if route else None
+    )
+    url = given["url"]
+    if url is None and given["tcp_port"] is None:
+        url = ask(None, "--url", "URL to ask for (- for none)", "http://{host}/")
+    expect = ask(given["expect"], "--expect", "Text that the answer must contain (- for any)", "")
+    process = ask(given["process"], "--process", "Name of its process (- for none)", "")
+    commands = {"start": given["start"] or "", "stop": given["stop"] or "", "respawn": given["respawn"] or ""}
+    if given["standby"] == "stopped":
+        unit = process or service
+        commands = {
+            "start": ask(given["start"], "--start", "Command that starts it", f"systemctl start {unit}"),
+            "stop": ask(given["stop"], "--stop", "Command that stops it", f"systemctl stop {unit}"),
+            "respawn": ask(
+                given["respawn"], "--respawn", "Command that brings it back", f"systemctl restart {unit}"
+            ),
+        }
+    gateway = route.gateway if route else None
+    return Answers(
+        hosts=hosts,
+        actuator_host=given["actuator_host"] or (names[1] if len(names) > 1 else names[0]),
+        service=service,
+        addresses=tuple(addresses),
+        interface=interface,
+        url=url or "",
+        expect=expect,
+        tcp_port=given["tcp_port"] or "",
+        process=process,
+        standby=given["standby"],
+        witnesses=given["witnesses"] or (ask(None, "--witness", "Witness, such as the gateway", gateway),),
+        unreachable=given["unreachable"] or ask_unreachable(),
+        ssh_user=given["ssh_user"],
+        directory=directory,
+        **commands,
+    )
+
+
+def _write(output: Path, text: str, tokens: list[Path], *, force: bool) -> None:
+    try:
+        for token in tokens:
+            token.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+            made = write_token(token)
+            click.echo(f"{token}: {'made' if made else 'is there already, kept'}")
+        if not write_site(output, text, replace=force):
+            _end(1, _there_already(output))
+    except OSError as error:
+        where = f"{error.filename}: {error.strerror}"
+        _end(1, f"{where}: nothing more was written; --directory and --output say where")
+    click.echo(f"{output}: written")
+
+
+def _there_already(output: Path) -> str:
+    return f"{output} is there already: name another with --output, or replace it with --force"
+
+
+def _say_what_is_next(output: Path, hosts: list[str]) -> None:
+    found_by_itself = output.absolute() in {path.absolute() for path in SITE_FILES}
+    locum = "locum" if found_by_itself else f"locum --site {output}"
+    click.echo("next:")
+    for host in hosts:
+        click.echo(f"  {locum} enrol {host}")
+    click.echo(f"  {locum} check --live")
+    click.echo(f"  {locum} up")
+
+
+def _end(code: int, *lines: str) -> NoReturn:
+    for line in lines:
+        click.echo(line, err=True)
+    sys.exit(code)
