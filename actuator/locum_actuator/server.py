@@ -11,7 +11,7 @@ from pathlib import Path
 from types import FrameType
 
 import click
-from locum_inventory.shells import Shells
+from locum_inventory.shell import Shells
 from waitress.server import create_server
 
 from locum_actuator.engine import Engine

@@ -74,6 +74,8 @@ class Worker(threading.Thread):
             wake = self._next_wake()
 
     def _next_wake(self) -> Wake | None:
+        if self._ended.is_set():
+            return None
         try:
             return self._wakes.get(timeout=PATROL_SECONDS)
         except queue.Empty:

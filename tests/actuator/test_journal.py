@@ -1,0 +1,103 @@
+"""The journal: durable, one open incident a service, epochs that only grow."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from locum_actuator.journal import AlertRow, Journal, JournalFault
+
+ALERT = AlertRow("LocumServiceDown", "www", "a", "firing", None, None, "woke the worker")
+
+
+def test_one_open_incident_a_service(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "j")
+    first = journal.open_incident("www", "x")
+    assert journal.open_incident("www", "y") == first
+    assert journal.open_incident("mail", "x") != first
+    journal.close_incident(first, "nothing", "it was well")
+    assert journal.open_incident("www", "z") != first
+
+
+def test_threads_open_one_incident_between_them(tmp_path: Path) -> None:
+    journal, found = Journal(tmp_path / "j"), []
+    threads = [threading.Thread(target=lambda: found.append(journal.open_incident("www", "x"))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(found)) == 1
+
+
+def test_epochs_only_grow(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "j")
+    journal.set_holder("www", "a", 7)
+    journal.set_epoch("www", 3)
+    journal.set_holder("www", "b", 4)
+    assert (journal.holder("www").host, journal.holder("www").epoch) == ("b", 7)
+
+
+def test_alerts_are_written_all_or_none(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "j")
+
+    def broken() -> object:
+        yield ALERT
+        raise ValueError("half-way")
+
+    with pytest.raises(ValueError, match="half-way"):
+        journal.accept(broken())  # type: ignore[arg-type]
+    assert journal.alerts() == []
+
+
+def test_what_was_accepted_survives_kill_9(tmp_path: Path) -> None:
+    program = (
+        "import sys; from pathlib import Path; from locum_actuator.journal import AlertRow, Journal\n"
+        "j = Journal(Path(sys.argv[1]))\n"
+        "j.accept([AlertRow('LocumServiceDown', 'www', 'a', 'firing', None, None, 'x')])\n"
+        "n = j.open_incident('www', 'LocumServiceDown'); j.note(n, 'started', 'x', step='release', host='a')\n"
+        "print('written', flush=True); sys.stdin.read()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program, str(tmp_path / "j")], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"written\n"
+        os.kill(child.pid, signal.SIGKILL)
+    journal = Journal(tmp_path / "j")
+    assert len(journal.alerts()) == 1
+    assert journal.open_incidents() == {"www": 1}
+    assert journal.incidents()[0]["events"][0]["step"] == "release"
+
+
+def test_a_directory_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(JournalFault, match="the journal cannot be opened"):
+        Journal(tmp_path / "file" / "journal.sqlite")
+
+
+def test_garbage_is_not_a_journal(tmp_path: Path) -> None:
+    (tmp_path / "j").write_bytes(b"not a database" * 1000)
+    with pytest.raises(JournalFault, match="the journal cannot be opened: file is not a database"):
+        Journal(tmp_path / "j")
+
+
+def test_a_journal_of_another_version_is_left_alone(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "j") as db:
+        db.execute("PRAGMA user_version=99")
+    db.close()
+    with pytest.raises(JournalFault, match="written by another version of locum"):
+        Journal(tmp_path / "j")
+
+
+def test_takeovers_are_counted_by_time(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "j")
+    journal.count_takeover("www", 1)
+    assert journal.takeovers_since("www", 0) == 1
+    assert journal.takeovers_since("www", 1e12) == 0
+    assert journal.takeovers_since("mail", 0) == 0
