@@ -9,12 +9,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from importlib.resources import files
 from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from locum_inventory.model import Mail, Site
+from locum_inventory.share import shared
 
 EXPORTER_PORT, ACTUATOR_PORT, PROMETHEUS_PORT, ALERTMANAGER_PORT = 10751, 10752, 9090, 9093
 RULES_FILE = "locum.rules.yml"
@@ -103,17 +103,9 @@ def _own_exporter(site: Site) -> Listen:
     return Listen("127.0.0.1", EXPORTER_PORT)
 
 
-def share(name: str) -> Path:
-    """Return the path of a file of `alert_rules/`, as installed with the package or as it lies in a checkout."""
-    installed = Path(str(files("locum_inventory"))) / "share" / "alert_rules" / name
-    if installed.exists():
-        return installed
-    return Path(__file__).resolve().parents[2] / "alert_rules" / name
-
-
 def rules_text() -> str:
     """Return the alert rules. They are the same for every site."""
-    return share(RULES_FILE).read_text(encoding="utf-8")
+    return shared(f"alert_rules/{RULES_FILE}").read_text(encoding="utf-8")
 
 
 def _quoted(value: object) -> str:

@@ -1,0 +1,59 @@
+"""Whether each part of the chain can listen where it should; and if not, who is to blame and what to do."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from locum_actuator.chain import Chain, Listen
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of the chain on this machine: who it is to people, and where it listens."""
+
+    title: str
+    listen: Listen
+    option: str
+    unit: str | None = None  # the systemd unit that Debian's package may have started on the same port
+
+
+def _parts(chain: Chain) -> tuple[Part, ...]:
+    return (
+        Part("the exporter", chain.exporter, "--exporter-listen"),
+        Part("the actuator", chain.actuator, "--actuator-listen"),
+        Part("Alertmanager", chain.alertmanager, "--alertmanager-listen", "prometheus-alertmanager"),
+        Part("Prometheus", chain.prometheus, "--prometheus-listen", "prometheus"),
+    )
+
+
+def port_faults(chain: Chain) -> Iterator[str]:
+    """Yield one line for each part that could not listen where it should."""
+    for part in _parts(chain):
+        family = socket.AF_INET6 if ":" in part.listen.host else socket.AF_INET
+        try:
+            with socket.socket(family) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind((part.listen.host, part.listen.port))
+                probe.listen(1)
+        except OSError as fault:
+            yield _port_fault(part, fault)
+
+
+def _port_fault(part: Part, fault: OSError) -> str:
+    other = f"choose another with {part.option}"
+    if fault.errno == errno.EADDRINUSE:
+        who = (
+            f"Debian's package may have started its own: systemctl disable --now {part.unit}"
+            if part.unit
+            else "another `locum up` may be running"
+        )
+        return f"{part.listen} is taken: {part.title} cannot listen there; {who}, or {other}"
+    if fault.errno == errno.EADDRNOTAVAIL:
+        return (
+            f"{part.listen} is no address of this machine: {part.title} cannot listen there;"
+            f" run `locum up` on the host that the site file names as actuator.host, or {other}"
+        )
+    return f"{part.title} cannot listen on {part.listen} ({fault.strerror}): {other}"

@@ -1,0 +1,91 @@
+"""The programs of the chain: where they are, how they are called, and the files they are called with."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from locum_actuator.chain import RULES_FILE, Chain, alertmanager_text, prometheus_text, rules_text
+from locum_actuator.supervise import Program
+
+_PACKAGES = {"prometheus": "prometheus", "alertmanager": "prometheus-alertmanager"}
+
+
+class NotInstalled(Exception):  # noqa: N818 - what is missing
+    """A program is not on this machine; the text names the Debian package."""
+
+
+def find_programs() -> Mapping[str, str]:
+    """Return the paths of Prometheus and Alertmanager; `NotInstalled` names the Debian packages of missing ones."""
+    found = {
+        "prometheus": shutil.which("prometheus"),
+        # Debian calls it prometheus-alertmanager, everybody else alertmanager.
+        "alertmanager": shutil.which("prometheus-alertmanager") or shutil.which("alertmanager"),
+    }
+    missing = [_PACKAGES[name] for name, path in found.items() if path is None]
+    if missing:
+        raise NotInstalled(
+            f"not in the PATH: {' and '.join(missing)}; on Debian: apt-get install {' '.join(missing)}"
+        )
+    return {name: path for name, path in found.items() if path is not None}
+
+
+def programs(chain: Chain, site_file: Path, found: Mapping[str, str]) -> tuple[Program, ...]:
+    """Return what to run, in the order of starting. Prometheus comes last and ends first."""
+    # -P: whatever lies in the directory where `locum up` is called is not to be imported.
+    python = (sys.executable, "-P", "-m")
+    site, me = ("--site", str(site_file)), ("--host", chain.site.actuator.host)
+    state, on = chain.site.actuator.state_directory, chain.directory
+    return (
+        Program(
+            "exporter",
+            (*python, "locum_exporter.server", *site, "--listen", str(chain.exporter), *me),
+        ),
+        Program(
+            "actuator",
+            (*python, "locum_actuator.server", *site, "--listen", str(chain.actuator)),
+            stop_seconds=10.0,  # a step that has begun may be finished
+        ),
+        Program(
+            "alertmanager",
+            (
+                found["alertmanager"],
+                f"--config.file={on / 'alertmanager.yml'}",
+                f"--storage.path={state / 'alertmanager'}",
+                f"--web.listen-address={chain.alertmanager}",
+                f"--web.external-url={chain.alertmanager.url}",
+                "--cluster.listen-address=",  # without a private address it would not start
+            ),
+        ),
+        Program(
+            "prometheus",
+            (
+                found["prometheus"],
+                f"--config.file={on / 'prometheus.yml'}",
+                f"--storage.tsdb.path={state / 'prometheus'}",
+                "--storage.tsdb.retention.time=15d",
+                "--storage.tsdb.retention.size=2GB",
+                f"--web.listen-address={chain.prometheus}",
+                f"--web.external-url={chain.prometheus.url}",
+                "--rules.alert.resend-delay=2s",
+            ),
+        ),
+    )
+
+
+def write_configuration(chain: Chain) -> None:
+    """Write the configuration of Prometheus and Alertmanager, for their owner's eyes only."""
+    state = chain.site.actuator.state_directory
+    for directory in (state, chain.directory, state / "log", state / "prometheus", state / "alertmanager"):
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for name, text in (
+        ("prometheus.yml", prometheus_text(chain)),
+        (RULES_FILE, rules_text()),
+        ("alertmanager.yml", alertmanager_text(chain)),
+    ):
+        new = chain.directory / f".{name}.new"
+        new.touch(mode=0o600)
+        new.write_text(text, encoding="utf-8")
+        new.rename(chain.directory / name)

@@ -1,0 +1,143 @@
+"""Starts the chain's parts in order, and says aloud how far it has come."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+
+from locum_actuator.chain import Chain
+from locum_actuator.supervise import Child, Program, Say, Supervisor
+
+_ASK_EVERY_SECONDS = 0.1
+_ANSWER_SECONDS = 2.0
+_PART_SECONDS = 30.0  # for a program to answer at all
+_SAY_AGAIN_SECONDS = 30.0
+_ENDS_TO_GIVE_UP = 3  # a program that ends so often while it starts will go on doing so
+_NEVER = "0001-01-01T00:00:00Z"  # how Prometheus writes "not yet"
+
+
+class Failed(Exception):  # noqa: N818 - what did not work
+    """The chain cannot be started; the text says why, and what would be right."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scraped:
+    """How far Prometheus has come with its targets."""
+
+    done: int
+    of: int
+    failing: tuple[str, ...]  # one line for each that was scraped in vain
+
+    @property
+    def complete(self) -> bool:
+        """Whether every target was scraped once, with whatever success."""
+        return 0 < self.of <= self.done
+
+
+class Readiness:
+    """The way from nothing to `locum is up`."""
+
+    def __init__(self, chain: Chain, supervisor: Supervisor, say: Say) -> None:
+        self._chain = chain
+        self._supervisor = supervisor
+        self._say = say
+
+    async def start(self, programs: Sequence[Program]) -> None:
+        """Start the programs, wait until all of it works, and say so; raise `Failed` if a part will not start.
+
+        Once all parts answer, the rest is waited for without an end: a chain that runs without a heartbeat is
+        better than none, and says what is missing.
+        """
+        timeout = aiohttp.ClientTimeout(total=_ANSWER_SECONDS)
+        async with aiohttp.ClientSession(timeout=timeout, trust_env=False) as http:
+            self._http = http
+            chain, by_name = self._chain, {program.name: program for program in programs}
+            exporter, actuator, alertmanager = (
+                self._supervisor.start(by_name[name]) for name in ("exporter", "actuator", "alertmanager")
+            )
+            await self._answers(exporter, f"{chain.exporter.url}/-/healthy")
+            self._say(f"exporter answers at {chain.exporter.url}")
+            # Only now: Prometheus asks the exporter for its targets at once, and again only after seconds.
+            prometheus = self._supervisor.start(by_name["prometheus"])
+            await self._answers(actuator, f"{chain.actuator.url}/-/healthy")
+            self._say(f"actuator answers at {chain.actuator.url}")
+            await self._answers(alertmanager, f"{chain.alertmanager.url}/-/ready")
+            self._say(f"Alertmanager ready at {chain.alertmanager.url}")
+            await self._answers(prometheus, f"{chain.prometheus.url}/-/ready")
+            self._say(f"Prometheus ready at {chain.prometheus.url}")
+            await self._patiently("targets not yet scraped", self._targets_missing)
+            scraped = await self._scraped()
+            self._say(f"Prometheus: {scraped.done} of {scraped.of} targets scraped")
+            for line in scraped.failing:
+                self._say(f"  not answering: {line}")
+            await self._patiently("the actuator is not ready", self._actuator_unready)
+            self._say("actuator ready: the heartbeat came through Prometheus and Alertmanager")
+            self._say("locum is up")
+
+    async def _answers(self, child: Child, url: str) -> None:
+        end = time.monotonic() + _PART_SECONDS
+        while await self._status(url) != 200:
+            name = child.program.name
+            if child.ends >= _ENDS_TO_GIVE_UP:
+                raise Failed(f"{name} does not start: it {child.last_end} ({child.log.path})")
+            if time.monotonic() > end:
+                raise Failed(
+                    f"{name} did not answer at {url} within {_PART_SECONDS:g} s; its log: {child.log.path}"
+                )
+            await asyncio.sleep(_ASK_EVERY_SECONDS)
+
+    async def _patiently(self, what: str, missing: Callable[[], Awaitable[str | None]]) -> None:
+        said = time.monotonic()
+        while (why := await missing()) is not None:
+            if time.monotonic() - said > _SAY_AGAIN_SECONDS:
+                self._say(f"still waiting: {what}: {why}")
+                said = time.monotonic()
+            await asyncio.sleep(_ASK_EVERY_SECONDS)
+
+    async def _targets_missing(self) -> str | None:
+        scraped = await self._scraped()
+        return None if scraped.complete else f"{scraped.done} of {scraped.of}"
+
+    async def _scraped(self) -> Scraped:
+        """Return how many targets were scraped, of those that the exporter lists and the chain's own parts."""
+        chain = self._chain
+        listed = await self._json(f"{chain.exporter.url}/sd")
+        answer = await self._json(f"{chain.prometheus.url}/api/v1/targets?state=active")
+        if not isinstance(listed, list) or not isinstance(answer, dict):
+            return Scraped(0, 0, ())
+        # actuator, Prometheus, every Alertmanager and every exporter for what they say of themselves
+        own = 2 + len(chain.alertmanagers) + len(chain.exporter_urls)
+        active = [
+            target
+            for target in answer["data"]["activeTargets"]
+            if target["labels"]["job"].startswith("locum-") and target["lastScrape"] != _NEVER
+        ]
+        failing = [f"{t['scrapeUrl']}: {t['lastError']}" for t in active if t["health"] == "down"]
+        return Scraped(len(active), sum(len(entry["targets"]) for entry in listed) + own, tuple(failing))
+
+    async def _actuator_unready(self) -> str | None:
+        url = f"{self._chain.actuator.url}/-/ready"
+        try:
+            async with self._http.get(url) as answer:
+                return None if answer.status == 200 else (await answer.text()).strip()
+        except (aiohttp.ClientError, TimeoutError) as fault:
+            return f"{url} does not answer ({type(fault).__name__})"
+
+    async def _status(self, url: str) -> int:
+        try:
+            async with self._http.get(url) as answer:
+                return answer.status
+        except (aiohttp.ClientError, TimeoutError):
+            return 0
+
+    async def _json(self, url: str) -> Any:
+        try:
+            async with self._http.get(url) as answer:
+                return await answer.json() if answer.status == 200 else None
+        except (aiohttp.ClientError, TimeoutError, ValueError):
+            return None

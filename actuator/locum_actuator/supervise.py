@@ -1,0 +1,182 @@
+"""Child processes that are started again when they die, and that never outlive this process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from locum_actuator.child_log import ChildLog
+
+_TRIM_EVERY_SECONDS = 5.0
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.25, 15.0
+_LONG_LIFE_SECONDS = 30.0  # whoever lived that long is started again at once
+_AFTER_KILL_SECONDS = 2.0
+
+_PR_SET_PDEATHSIG = 1  # prctl(2)
+_libc = ctypes.CDLL(None, use_errno=True)
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What to run, and how long it may take to end when asked to."""
+
+    name: str  # also the name of its log
+    command: tuple[str, ...]
+    stop_seconds: float = 5.0
+
+
+def _dies_with(parent: int) -> Callable[[], None]:
+    """Return what a child does before exec so that the kernel kills it when its parent ends.
+
+    SIGKILL, because nobody would be left to insist. The parent may be gone before the prctl call: then there will
+    be no signal, and the child ends by itself.
+    """
+
+    def before_exec() -> None:
+        if _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0 or os.getppid() != parent:
+            os._exit(127)
+
+    return before_exec
+
+
+class Child:
+    """One program, kept running."""
+
+    def __init__(self, program: Program, log: ChildLog, say: Say) -> None:
+        self.program = program
+        self.log = log
+        self.ends = 0  # how often it has ended by itself
+        self.last_end = ""
+        self._say = say
+        self._process: asyncio.subprocess.Process | None = None
+        self._keeping = asyncio.create_task(self._keep_running(), name=f"keep {program.name}")
+
+    @property
+    def pid(self) -> int | None:
+        """The process id, while there is a process."""
+        process = self._process
+        return process.pid if process is not None and process.returncode is None else None
+
+    async def _keep_running(self) -> None:
+        pause_seconds = _FIRST_PAUSE_SECONDS
+        while True:
+            born = time.monotonic()
+            how = await self._run_once()
+            if time.monotonic() - born >= _LONG_LIFE_SECONDS:
+                pause_seconds = _FIRST_PAUSE_SECONDS
+            words = self.log.last_words()
+            self.last_end = f"{how}: {words}" if words else how
+            self.ends += 1
+            self._say(f"{self.program.name} {self.last_end}; starting it again in {pause_seconds:g} s")
+            await asyncio.sleep(pause_seconds)
+            pause_seconds = min(pause_seconds * 2, _LONGEST_PAUSE_SECONDS)
+
+    async def _run_once(self) -> str:
+        # PDEATHSIG follows the thread that forked, not the process: only the main thread lives to the end.
+        if threading.current_thread() is not threading.main_thread():
+            raise RuntimeError("children are started from the main thread only")
+        descriptor = self.log.open()
+        try:
+            self._process = await asyncio.create_subprocess_exec(
+                *self.program.command,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=descriptor,
+                stderr=descriptor,
+                start_new_session=True,  # Ctrl-C at a terminal reaches us alone: we end the children in order
+                preexec_fn=_dies_with(os.getpid()),
+            )
+        except (OSError, subprocess.SubprocessError) as fault:
+            return f"could not be started ({fault})"
+        finally:
+            os.close(descriptor)
+        return _how(await self._process.wait())
+
+    def hang_up(self) -> None:
+        """Send SIGHUP: read your configuration again."""
+        self._send(signal.SIGHUP)
+
+    def _send(self, number: signal.Signals) -> None:
+        # To the process alone and never to its group: what the actuator started for a service must live on.
+        if self._process is not None and self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.send_signal(number)
+
+    async def stop(self) -> None:
+        """End the program: asked first, then killed. Returns within `stop_seconds` and two seconds more."""
+        self._keeping.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._keeping
+        if self._process is None or self._process.returncode is not None:
+            return
+        self._send(signal.SIGTERM)
+        if not await self._ended_within(self.program.stop_seconds):
+            self._say(f"{self.program.name} did not end within {self.program.stop_seconds:g} s: killed")
+            self._send(signal.SIGKILL)
+            await self._ended_within(_AFTER_KILL_SECONDS)
+
+    async def _ended_within(self, seconds: float) -> bool:
+        if self._process is None:
+            return True
+        try:
+            await asyncio.wait_for(self._process.wait(), seconds)
+        except TimeoutError:
+            return False
+        return True
+
+
+def _how(code: int) -> str:
+    if code >= 0:
+        return f"ended with exit code {code}"
+    try:
+        return f"was ended by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"was ended by signal {-code}"
+
+
+class Supervisor:
+    """The children of this process, in the order in which they were started."""
+
+    def __init__(self, log_directory: Path, say: Say) -> None:
+        self.children: dict[str, Child] = {}
+        self._log_directory = log_directory
+        self._say = say
+        self._trimming: asyncio.Task[None] | None = None
+
+    def start(self, program: Program) -> Child:
+        """Start a program and keep it running. Must be called on the main thread, inside a running event loop."""
+        log = ChildLog(self._log_directory / f"{program.name}.log")
+        self.children[program.name] = child = Child(program, log, self._say)
+        if self._trimming is None:
+            self._trimming = asyncio.create_task(self._trim_for_ever(), name="trim logs")
+        return child
+
+    async def _trim_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(_TRIM_EVERY_SECONDS)
+            for child in self.children.values():
+                child.log.trim()
+
+    def hang_up(self) -> None:
+        """Send every child SIGHUP."""
+        for child in self.children.values():
+            child.hang_up()
+
+    async def stop(self) -> None:
+        """End all children, the one that was started last first. Each has its own deadline."""
+        for child in reversed(self.children.values()):
+            await child.stop()
+        if self._trimming is not None:
+            self._trimming.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._trimming
