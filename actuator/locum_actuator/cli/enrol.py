@@ -1,0 +1,252 @@
+"""`locum enrol`: puts the gate on a host over the administrator's own SSH, and pins the host's key."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from locum_actuator.cli.client import did_not_work, site_of, wrong_use
+from locum_inventory import host_keys, user_keys
+from locum_inventory.enrolment import EnrolFault, Report, Wanted, read_report, wanted_on
+from locum_inventory.gate_config import GATE_PATH, HOST_FILE_PATH, gate_version, host_file_sha256
+from locum_inventory.model import Site, Ssh
+from locum_inventory.shell import GateStatus, ShellFault, Shells
+
+ADMIN_SECONDS = 300.0  # a person may have to answer ssh's questions
+TRY_SECONDS = 10.0
+
+# The whole remote command: no word of it comes from anywhere else.
+_REMOTE = 'if [ "$(id -u)" = 0 ]; then exec sh -s; else exec sudo -n sh -s; fi'
+_TARGET = re.compile(r"(ssh://)?([A-Za-z0-9._-]+@)?[A-Za-z0-9._:%\[\]-]+")
+_PLANS: Mapping[str, str] = {
+    "gate": f"the gate, {GATE_PATH}",
+    "host_file": f"what it may run, {HOST_FILE_PATH}",
+    "user": "the user that locum logs in as",
+    "keys": "locum's keys in authorized_keys, which may run the gate and nothing else",
+    "sudo_rule": "the sudo rule that lets this user run the gate, and nothing else, as root",
+}
+_OPTIONAL = {"arping": "a claim over this gate will not be announced; on Debian it is in iputils-arping"}
+
+
+@dataclass(frozen=True, slots=True)
+class Administrator:
+    """How the administrator gets onto a host: `command` reads a shell script on its standard input, as root."""
+
+    host: str
+    command: tuple[str, ...]
+
+    def run(self, script: str) -> Report:
+        """Run install.sh there and return its report."""
+        try:
+            done = subprocess.run(
+                self.command,
+                input=script,
+                stdout=subprocess.PIPE,
+                text=True,
+                timeout=ADMIN_SECONDS,
+                check=False,
+            )
+        except OSError as error:
+            raise EnrolFault(f"{self.command[0]} cannot be run: {error.strerror}") from None
+        except subprocess.TimeoutExpired:
+            raise EnrolFault(f"not done within {ADMIN_SECONDS:g} s") from None
+        if "locum-install " not in done.stdout:
+            raise EnrolFault(f"{self.command[0]} ended with {done.returncode} before anything was done")
+        return read_report(done.stdout)
+
+
+def administrator(
+    site: Site, host: str, admin: str | None, identity: Path | None, admin_known_hosts: Path | None
+) -> Administrator:
+    """Return the administrator's way: a shell here for the actuator's own host, ssh for every other."""
+    if host == site.actuator.host:
+        return Administrator(host, ("sh", "-s") if os.geteuid() == 0 else ("sudo", "--", "sh", "-s"))
+    target = admin or f"root@{site.hosts[host].address}"
+    if not _TARGET.fullmatch(target) or target.startswith("-"):
+        wrong_use(f"locum: --admin: {target!r} is not USER@ADDRESS")
+    options = ["-T", "-o", "ConnectTimeout=10", "-o", "ServerAliveInterval=5"]
+    if identity is not None:
+        options += ["-i", str(identity), "-o", "IdentitiesOnly=yes"]
+    if admin_known_hosts is not None:
+        options += ["-o", f'UserKnownHostsFile="{admin_known_hosts}"', "-o", "StrictHostKeyChecking=yes"]
+    return Administrator(host, ("ssh", *options, "--", target, _REMOTE))
+
+
+@click.command()
+@click.argument("host")
+@click.option(
+    "--admin", metavar="USER@ADDRESS", help="how you log in there [default: root@ the host's address]"
+)
+@click.option(
+    "--identity",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="your private key for it",
+)
+@click.option(
+    "--admin-known-hosts",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="accept only the host key in this file, and ask nothing",
+)
+@click.option(
+    "--owner", metavar="USER", help="who will run locum and own its keys [default: locum, if there is]"
+)
+@click.option("--yes", is_flag=True, help="do not ask")
+@click.option("--dry-run", is_flag=True, help="show what would be done, and do nothing")
+@click.option("--replace-host-key", is_flag=True, help="pin the host's key though another one is pinned")
+@click.pass_context
+def enrol(
+    context: click.Context,
+    *,
+    host: str,
+    admin: str | None,
+    identity: Path | None,
+    admin_known_hosts: Path | None,
+    owner: str | None,
+    yes: bool,
+    dry_run: bool,
+    replace_host_key: bool,
+) -> None:
+    """Install locum's gate on HOST over your own SSH, and pin its host key.
+
+    On the actuator's host it works without SSH, as root or through sudo. It can be repeated, and should be
+    after every change of the site file.
+    """
+    site = site_of(context.obj)
+    if host not in site.hosts:
+        wrong_use(f"locum: there is no host {host!r} in the site file; there is {', '.join(site.hosts)}")
+    if site.hosts[host].ssh is None and host != site.actuator.host:
+        wrong_use(f"locum: hosts.{host}.ssh is missing in the site file: how should locum log in there?")
+    way = administrator(site, host, admin, identity, admin_known_hosts)
+    try:
+        _enrol(site, way, owner or _default_owner(), _Wishes(yes, dry_run, replace_host_key))
+    except EnrolFault as fault:
+        did_not_work(f"locum: {host}: {fault}")
+    except OSError as error:
+        did_not_work(f"locum: {host}: {error.filename}: {error.strerror}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Wishes:
+    yes: bool
+    dry_run: bool
+    replace_host_key: bool
+
+
+def _enrol(site: Site, way: Administrator, owner: str | None, wishes: _Wishes) -> None:
+    host, ssh = way.host, site.hosts[way.host].ssh
+    new_keys = [path for path in _key_files(ssh) if not path.exists()]
+    # With keys still to be made a look needs stand-ins for them: they differ from whatever is there.
+    before = way.run(_wanted(site, host, _public_or_none).script("look"))
+    _check_host_key(site, host, before, wishes)
+    if not _show_plan(site, host, before, new_keys):
+        click.echo(f"{host}: everything is in place")
+    if wishes.dry_run:
+        return
+    if not wishes.yes and not click.confirm("Do this?", default=False):
+        did_not_work("locum: nothing was done")
+    for path in new_keys:
+        user_keys.make_key(path, owner)
+    after = way.run(_wanted(site, host, user_keys.public_key).script("install"))
+    left = [part for part, state in after.parts.items() if state != "same"]
+    if left:
+        raise EnrolFault(f"installed, but not as wanted: {', '.join(left)}")
+    if ssh is not None and before.host_key is not None:
+        name = host_keys.known_hosts_name(site.hosts[host])
+        if host_keys.pinned(ssh.known_hosts, name) != (before.host_key,):
+            host_keys.pin(ssh.known_hosts, name, before.host_key)
+    _try_gate(site, host)
+
+
+def _wanted(site: Site, host: str, public: Callable[[Path], str | None]) -> Wanted:
+    ssh = site.hosts[host].ssh
+    if ssh is None:
+        return wanted_on(site, host, None, None)
+    exporter = public(ssh.exporter_key_file) if ssh.exporter_key_file is not None else None
+    return wanted_on(site, host, public(ssh.key_file), exporter)
+
+
+def _key_files(ssh: Ssh | None) -> list[Path]:
+    if ssh is None:
+        return []
+    return [ssh.key_file] + ([ssh.exporter_key_file] if ssh.exporter_key_file is not None else [])
+
+
+def _public_or_none(path: Path) -> str | None:
+    return user_keys.public_key(path) if path.exists() else None
+
+
+def _check_host_key(site: Site, host: str, report: Report, wishes: _Wishes) -> None:
+    """Refuse to go on where the pinned key is another than the host's, unless that is what is wished."""
+    ssh = site.hosts[host].ssh
+    if ssh is None:
+        return
+    if report.host_key is None:
+        raise EnrolFault("it has no /etc/ssh/ssh_host_ed25519_key.pub: ssh-keygen -A makes one")
+    pinned = host_keys.pinned(ssh.known_hosts, host_keys.known_hosts_name(site.hosts[host]))
+    if not pinned or report.host_key in pinned or wishes.replace_host_key:
+        return
+    raise EnrolFault(
+        f"its host key has changed: {', '.join(map(host_keys.fingerprint, pinned))} is pinned in "
+        f"{ssh.known_hosts}, but the host has {host_keys.fingerprint(report.host_key)}; "
+        "if you know why, repeat with --replace-host-key"
+    )
+
+
+def _show_plan(site: Site, host: str, report: Report, new_keys: list[Path]) -> bool:
+    """Say what will be done; return whether that is anything."""
+    lines = [f"make the key {path}" for path in new_keys]
+    words = {"absent": "install", "differs": "update"}
+    lines += [f"{words[state]} {_PLANS[part]}" for part, state in report.parts.items() if state != "same"]
+    ssh = site.hosts[host].ssh
+    if ssh is not None and report.host_key is not None:
+        pinned = host_keys.pinned(ssh.known_hosts, host_keys.known_hosts_name(site.hosts[host]))
+        if pinned != (report.host_key,):
+            word = "replace the pinned host key by" if pinned else "pin the host key"
+            lines.append(f"{word} {host_keys.fingerprint(report.host_key)} in {ssh.known_hosts}")
+    if lines:
+        click.echo(f"{host}: enrolment will")
+    for line in lines:
+        click.echo(f"  - {line}")
+    for program in report.missing:
+        click.echo(f"{host}: {program} is missing: {_OPTIONAL.get(program, 'the gate needs it')}", err=True)
+    return bool(lines)
+
+
+def _try_gate(site: Site, host: str) -> None:
+    """Go the way locum itself will go, and show what the gate says."""
+    shells = Shells(site, site.actuator.host, "actuator")
+    try:
+        status: GateStatus = shells[host].status(deadline_seconds=TRY_SECONDS)
+    except ShellFault as fault:
+        raise EnrolFault(f"installed, but the gate does not answer: {fault}") from None
+    finally:
+        shells.close()
+    if status.version != gate_version():
+        raise EnrolFault(f"its gate is of version {status.version}, not {gate_version()}")
+    if status.config_sha256 != host_file_sha256(site, host):
+        raise EnrolFault(f"{HOST_FILE_PATH} is not what the site file says")
+    click.echo(
+        f"{host}: enrolled; gate version {status.version}, host file sha256 {status.config_sha256}, "
+        f"services {', '.join(status.services) or 'none'}"
+    )
+    sys.stdout.flush()
+
+
+def _default_owner() -> str | None:
+    """Return `locum` where root enrols and there is such a user; else whoever runs this owns the keys."""
+    if os.geteuid() != 0:
+        return None
+    try:
+        return pwd.getpwnam("locum").pw_name
+    except KeyError:
+        return None

@@ -1,0 +1,158 @@
+#!/bin/sh
+# Puts the gate on a host: the part of `locum enrol` that runs there, as root, read from standard input.
+#
+# `locum enrol` sets these before this text, each one shell word:
+#   mode            look (change nothing) or install
+#   user            whom the locum keys log in as; empty: no key may log in (the actuator's own host)
+#   sudo_user       who may run the gate as root through sudo
+#   gate, host_file, keys    what is to be there, in base64
+# It answers in lines `locum-install KEY VALUE`; the last one is `locum-install done`. Repeating it is harmless.
+#
+# shellcheck disable=SC2154  # the words above are set by `locum enrol`
+set -eu
+
+PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+LC_ALL=C
+export PATH LC_ALL
+umask 022
+
+GATE=/usr/local/lib/locum/gate
+HOST_FILE=/etc/locum/gate.conf
+HOME_DIRECTORY=/var/lib/locum-gate
+SUDOERS=/etc/sudoers.d/locum-gate
+HOST_KEY=/etc/ssh/ssh_host_ed25519_key.pub
+
+tell() { printf 'locum-install %s\n' "$*"; }
+fail() { tell failed "$*"; exit 1; }
+has() { command -v "$1" >/dev/null 2>&1; }
+
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+trap 'exit 1' HUP INT TERM
+
+# state WANTED THERE: absent, same or differs.
+state() {
+    if [ ! -e "$2" ]; then echo absent; elif cmp -s "$1" "$2"; then echo same; else echo differs; fi
+}
+
+# put WANTED THERE MODE: the whole new file, or the old one; never a half.
+put() {
+    if [ "$(state "$1" "$2")" != same ]; then
+        cp "$1" "$2.locum-new"
+        chmod "$3" "$2.locum-new"
+        chown 0:0 "$2.locum-new"
+        mv -f "$2.locum-new" "$2"
+    fi
+    chmod "$3" "$2"
+    chown 0:0 "$2"
+}
+
+# own DIRECTORY: made where missing, root's, and written by nobody else.
+own() {
+    [ -d "$1" ] || mkdir -p "$1"
+    chown 0:0 "$1"
+    chmod go-w "$1"
+}
+
+prepare() {
+    printf %s "$gate" | base64 -d >"$scratch/gate"
+    printf %s "$host_file" | base64 -d >"$scratch/host_file"
+    printf %s "$keys" | base64 -d >"$scratch/keys"
+    cat >"$scratch/sudoers" <<RULE
+# Written by locum enrol: the gate is the one program that $sudo_user may run as root without a password.
+# It is run in place of sudo, with no terminal or session around it: that would be processes more a call.
+Defaults!$GATE !requiretty, !use_pty, !pam_session, !pam_setcred
+$sudo_user ALL=(root) NOPASSWD: $GATE
+RULE
+}
+
+find_home() {
+    home=$HOME_DIRECTORY
+    if [ -n "$user" ] && entry=$(getent passwd "$user"); then
+        home=$(echo "$entry" | cut -d: -f6)
+    fi
+    authorized=$home/.ssh/authorized_keys
+}
+
+# Other keys stay. Lines that lead to the gate are locum's own: a key that was replaced must not linger.
+merge_keys() {
+    : >"$scratch/merged"
+    [ ! -e "$authorized" ] || grep -vF "command=\"$GATE " "$authorized" >"$scratch/merged" || :
+    cat "$scratch/keys" >>"$scratch/merged"
+}
+
+wants_sudo_rule() {
+    [ "$sudo_user" != root ] || return 1
+    [ "$sudo_user" = "$user" ] || getent passwd "$sudo_user" >/dev/null
+}
+
+report() {
+    tell gate "$(state "$scratch/gate" "$GATE")"
+    tell host_file "$(state "$scratch/host_file" "$HOST_FILE")"
+    if [ -n "$user" ]; then
+        if getent passwd "$user" >/dev/null; then tell user same; else tell user absent; fi
+        merge_keys
+        tell keys "$(state "$scratch/merged" "$authorized")"
+    fi
+    ! wants_sudo_rule || tell sudo_rule "$(state "$scratch/sudoers" "$SUDOERS")"
+    for program in ip flock setsid mkfifo dd sha256sum stat arping; do
+        has "$program" || tell missing "$program"
+    done
+    ! wants_sudo_rule || { has sudo && has visudo; } || tell missing sudo
+    [ ! -r "$HOST_KEY" ] || tell host_key "$(cut -d' ' -f1,2 "$HOST_KEY")"
+}
+
+make_user() {
+    [ -n "$user" ] || return 0
+    if ! getent passwd "$user" >/dev/null; then
+        # No password can match '*'; unlike '!' it does not lock the account, which sshd would refuse.
+        own "$HOME_DIRECTORY"
+        useradd --system --home-dir "$HOME_DIRECTORY" --no-create-home --shell /bin/sh --password '*' "$user" ||
+            fail "useradd could not make user $user"
+    fi
+    case $(getent passwd "$user" | cut -d: -f7) in
+        */nologin | */false) fail "user $user has no shell that could run the gate: chsh -s /bin/sh $user" ;;
+    esac
+}
+
+install_keys() {
+    [ -n "$user" ] || return 0
+    find_home
+    merge_keys
+    [ -d "$home" ] || own "$home"
+    own "$home/.ssh"
+    chmod 755 "$home/.ssh"
+    put "$scratch/merged" "$authorized" 644
+}
+
+install_sudo_rule() {
+    wants_sudo_rule || return 0
+    visudo -cqf "$scratch/sudoers" >/dev/null 2>&1 || fail "visudo does not accept the sudo rule"
+    put "$scratch/sudoers" "$SUDOERS" 440
+}
+
+install_all() {
+    for program in ip flock setsid; do
+        has "$program" || fail "$program is missing"
+    done
+    ! wants_sudo_rule || has visudo || fail "sudo is missing"
+    own "${GATE%/*}"
+    own "${HOST_FILE%/*}"
+    own "$HOME_DIRECTORY"
+    put "$scratch/gate" "$GATE" 755
+    put "$scratch/host_file" "$HOST_FILE" 600
+    make_user
+    install_sudo_rule
+    install_keys    # last: a key that gets in finds everything in place
+}
+
+main() {
+    [ "$(id -u)" = 0 ] || fail "this needs root"
+    prepare
+    find_home
+    [ "$mode" = look ] || install_all
+    report
+    tell 'done'
+}
+
+main </dev/null     # no program in it may read on in this text
