@@ -1,0 +1,96 @@
+"""`locum check`: is the site file sound, and with `--live`: is the world as it says."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.text import Text
+
+from locum_actuator.cli.check_finding import Finding, State
+from locum_inventory.load import SiteFault, advice, find_site, load_site
+from locum_inventory.model import Site
+
+DID_NOT_WORK = 1
+WRONG_USE = 2
+
+_STYLES: dict[State, str] = {"ok": "green", "note": "cyan", "wrong": "bold red", "unknown": "bold yellow"}
+
+
+@click.command()
+@click.option("--live", is_flag=True, help="also go and look: hosts, gates, addresses, witnesses, files")
+@click.option("--json", "as_json", is_flag=True, help="print JSON, for programs")
+@click.pass_obj
+def check(site_file: str | None, live: bool, as_json: bool) -> None:
+    """Say what is wrong with the site file, or with what it describes."""
+    path: Path | None = None
+    try:
+        path = find_site(site_file)
+        site = load_site(path)
+    except SiteFault as fault:
+        _say_faults(path, fault.lines, as_json=as_json)
+        sys.exit(WRONG_USE)
+    findings = _look(site) if live else None
+    if as_json:
+        click.echo(json.dumps(_as_json(path, (), advice(site), findings), indent=2))
+    else:
+        _say(path, site, findings or [])
+    if any(finding.is_trouble for finding in findings or []):
+        sys.exit(DID_NOT_WORK)
+
+
+def _look(site: Site) -> list[Finding]:
+    from locum_actuator.cli.check_live import look  # noqa: PLC0415 - half a second that only --live needs
+
+    return asyncio.run(look(site))
+
+
+def _say_faults(path: Path | None, faults: Sequence[str], *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(_as_json(path, faults, (), None), indent=2))
+        return
+    for line in faults:
+        click.echo(line, err=True)
+
+
+def _say(path: Path, site: Site, findings: Sequence[Finding]) -> None:
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(Text(f"{path}: sound: {_size(site)}"))
+    for line in advice(site):
+        console.print(Text.assemble(("advice", "cyan"), f"   {line}"))
+    for finding in findings:
+        console.print(Text.assemble((f"{finding.state:7}", _STYLES[finding.state]), f"  {finding.line}"))
+
+
+def _size(site: Site) -> str:
+    counts = {
+        "host": len(site.hosts),
+        "service": len(site.services),
+        "vantage point": len(site.vantage_points),
+        "witness": len(site.witnesses),
+    }
+    return ", ".join(f"{count} {_plural(word) if count != 1 else word}" for word, count in counts.items())
+
+
+def _plural(word: str) -> str:
+    return f"{word}es" if word.endswith("s") else f"{word}s"
+
+
+def _as_json(
+    path: Path | None, faults: Sequence[str], advised: Sequence[str], findings: Sequence[Finding] | None
+) -> dict[str, object]:
+    answer: dict[str, object] = {
+        "site": None if path is None else str(path),
+        "sound": not faults,
+        "faults": list(faults),
+        "advice": list(advised),
+    }
+    if findings is not None:
+        answer["live"] = [asdict(finding) for finding in findings]
+    return answer

@@ -1,0 +1,147 @@
+"""Goes and looks whether the world is as the site file says. Changes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import aiohttp
+
+from locum_actuator.cli import check_files
+from locum_actuator.cli.check_finding import Finding
+from locum_exporter.checks.address import address as look_for_address
+from locum_exporter.icmp import Pinger
+from locum_exporter.neighbours import Neighbours
+from locum_exporter.whereabouts import find_this_name
+from locum_inventory.gate_config import GATE_PATH, gate_version, host_file_sha256
+from locum_inventory.model import Address, Site
+from locum_inventory.shell import FaultReason, Shell, ShellFault, Shells
+
+ECHO_COUNT = 5
+ECHO_SPACING_SECONDS = 0.1
+ECHO_WAIT_SECONDS = 1.0
+GATE_DEADLINE_SECONDS = 5.0
+ADDRESS_DEADLINE_SECONDS = 1.0
+EXPORTER_DEADLINE_SECONDS = 3.0
+
+_MEND: Mapping[FaultReason, str] = {
+    "unreachable": "is it up, and does its firewall let SSH through from here?",
+    "refused": "start its sshd, or say on which port it listens (ssh.port)",
+    "timeout": "is it up, and does its firewall let SSH through from here?",
+    "auth": "locum enrol {host} puts the key there",
+    "host_key_unknown": "locum enrol {host} pins its host key",
+    "host_key_changed": "make sure that it is the right machine; then locum enrol {host}",
+}
+_ENROL = "locum enrol {host} installs the gate"
+
+
+async def look(site: Site, *, gate_path: Path = GATE_PATH) -> list[Finding]:
+    """Look at everything at once; each look has a deadline of its own."""
+    this_name = await find_this_name(site)
+    shells = Shells(site, this_name, "actuator", gate_path=gate_path)
+    try:
+        async with Pinger() as pinger, Neighbours() as neighbours:
+            looks = [_ping(pinger, f"host {name}", host.address) for name, host in site.hosts.items()]
+            looks += [_ping(pinger, "witness", witness) for witness in site.witnesses]
+            looks += [_gate(site, name, shells[name]) for name in _hosts_of_services(site)]
+            looks += [_holder(neighbours, site, name, this_name) for name in site.services]
+            looks += [_exporter(site, name) for name in site.vantage_points]
+            found = await asyncio.gather(*looks)
+    finally:
+        await asyncio.to_thread(shells.close)
+    here = [_this_machine(site, this_name), *check_files.files(site)]
+    here += check_files.interfaces(site, this_name) if this_name is not None else []
+    return [*here, *found]
+
+
+def _hosts_of_services(site: Site) -> list[str]:
+    return [name for name in site.hosts if site.services_on(name)]
+
+
+def _this_machine(site: Site, this_name: str | None) -> Finding:
+    what, actuator_host = "this machine", site.actuator.host
+    if this_name == actuator_host:
+        return Finding(what, "ok", f"is host '{this_name}', where the actuator runs")
+    is_what = "none of the site's hosts" if this_name is None else f"host '{this_name}'"
+    mend = f"run this on host '{actuator_host}', where the actuator runs: what it sees is what counts"
+    return Finding(what, "wrong", f"is {is_what}", mend)
+
+
+async def _ping(pinger: Pinger, what: str, address: Address) -> Finding:
+    what = f"{what} ({address})"
+    burst = await pinger.burst(
+        address,
+        count=ECHO_COUNT,
+        spacing_seconds=ECHO_SPACING_SECONDS,
+        wait_seconds=ECHO_WAIT_SECONDS,
+        enough=1,
+    )
+    if burst.received:
+        return Finding(what, "ok", f"answers a ping in {min(burst.rtts_seconds) * 1000:.1f} ms")
+    if burst.reason == "permission":
+        return Finding(what, "unknown", f"could not be asked: {burst.text}", "run this as root")
+    text = f"answers none of {burst.sent} pings: {burst.text}"
+    return Finding(what, "wrong", text, "is it up, and does its firewall let ICMP echo through?")
+
+
+async def _gate(site: Site, host: str, shell: Shell) -> Finding:
+    what, enrol = f"gate of {host}", f"locum enrol {host}"
+    try:
+        status = await asyncio.to_thread(shell.status, deadline_seconds=GATE_DEADLINE_SECONDS)
+    except ShellFault as fault:
+        text = str(fault).removeprefix(f"{host}: ")
+        return Finding(what, "wrong", text, _MEND.get(fault.reason, _ENROL).format(host=host))
+    if status.version != gate_version():
+        text = f"has version {status.version}, and this locum brings {gate_version()}"
+        return Finding(what, "wrong", text, enrol)
+    if status.config_sha256 != host_file_sha256(site, host):
+        return Finding(what, "wrong", "runs what another site file said", enrol)
+    held = [
+        str(one) for service in status.services.values() for one, is_held in service.held.items() if is_held
+    ]
+    return Finding(what, "ok", f"answers; holds {', '.join(held) or 'no service address'}")
+
+
+async def _holder(neighbours: Neighbours, site: Site, service: str, this_name: str | None) -> Finding:
+    addresses = ", ".join(str(interface.ip) for interface in site.services[service].addresses)
+    what = f"addresses of {service} ({addresses})"
+    result = await look_for_address(neighbours, site, service, ADDRESS_DEADLINE_SECONDS, this_name=this_name)
+    text = result.text.removeprefix(f"address of {service}: ")
+    if result.success:
+        return Finding(what, "ok", text)
+    if result.reason == "conflict":
+        return Finding(what, "wrong", text, f"locum explain {service} says which of them must release it")
+    if result.reason == "absent":
+        return Finding(what, "note", text, "once locum up runs, the first host that can will claim it")
+    return Finding(what, "unknown", text, "run this as root, on a host with an interface in that network")
+
+
+async def _exporter(site: Site, name: str) -> Finding:
+    url = site.vantage_points[name].url
+    what = f"exporter of {name} ({url})"
+    timeout = aiohttp.ClientTimeout(total=EXPORTER_DEADLINE_SECONDS)
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=timeout, trust_env=False) as session,
+            session.get(f"{url}/-/healthy", allow_redirects=False) as answer,
+        ):
+            status = answer.status
+    except TimeoutError:
+        text = f"does not answer within {EXPORTER_DEADLINE_SECONDS:g} s"
+    except (aiohttp.ClientError, OSError) as error:
+        text = f"does not answer: {_reason(error)}"
+    else:
+        if status == 200:
+            return Finding(what, "ok", "is healthy")
+        return Finding(what, "wrong", f"answers {status}", f"look at its log on host '{name}'")
+    if name == site.actuator.host:
+        return Finding(what, "note", text, "locum up starts it")
+    return Finding(what, "wrong", text, f"start locum-exporter on host '{name}'")
+
+
+def _reason(error: Exception) -> str:
+    """Return why there was no answer, without the names of Python's own things."""
+    cause = getattr(error, "os_error", error)
+    return os.strerror(cause.errno) if isinstance(cause, OSError) and cause.errno else str(error)
