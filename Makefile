@@ -29,6 +29,6 @@ lab: setup       ## the lab, to play with
 	$(PY) -m lab
 bench: bench-outage
 bench-outage: setup ## seconds without service: killed, hung, crashed, 7 runs each
-	$(PY) bench/outage.py
+	$(PY) -m bench.outage
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache dist

@@ -1,0 +1,1 @@
+"""What locum costs and how long it takes, measured."""

@@ -1,0 +1,185 @@
+"""locum in the lab, set up and run on b with its own commands, as an administrator would.
+
+`init` writes the site file, `enrol` prepares both hosts, and `locum up` runs as the user locum with two
+capabilities and no root.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from lab.host import CHECKOUT
+from lab.lab import Lab
+from lab.namespaces import Inside
+from lab.needs import LabFault
+
+HOME = "b"
+SITE = "/etc/locum/locum.yml"
+STATE = "/var/lib/locum"
+BIN = Path(sys.executable).parent  # of the virtual environment, which the hosts see at the same path
+UP_SECONDS = 90.0
+UNPRIVILEGED = (
+    "setpriv", "--reuid=locum", "--regid=locum", "--init-groups",
+    "--inh-caps=-all,+net_admin,+net_raw", "--ambient-caps=-all,+net_admin,+net_raw",
+)  # fmt: skip
+
+
+class Locum:
+    """locum on b of a lab; `with Locum(lab) as locum` enrols the hosts and starts the chain."""
+
+    def __init__(
+        self,
+        lab: Lab,
+        *,
+        unreachable: str = "probe",
+        interval: str = "250ms",
+        mode: str = "act",
+        say: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self.lab = lab
+        self.say = say
+        self._settings = {"unreachable": unreachable, "interval": interval, "mode": mode}
+        self._up: Inside | None = None
+
+    def __enter__(self) -> Locum:
+        self.install()
+        self.up()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.down()
+
+    # -- set up ------------------------------------------------------------------------------------------------
+
+    def install(self) -> None:
+        """Write the site file and enrol b, then a over the administrator's SSH."""
+        self._open_the_way()
+        self.lab.run(HOME, ["useradd", "--system", "--shell", "/bin/sh", "locum"])
+        self.lab.run(HOME, ["install", "-d", "-o", "locum", STATE])
+        self.say("locum init: writes the site file")
+        self.command(
+            "init", "--output", SITE, "--unreachable", self._settings["unreachable"],
+            "--host", f"a={self.lab.hosts['a'].address}", "--host", f"b={self.lab.hosts['b'].address}",
+            "--service", "www", "--address", str(self.lab.service_address), "--interface", "eth0",
+            "--url", "http://{host}/", "--expect", "<html>", "--process", "apache2",
+            "--start", "apachectl start", "--stop", "apachectl stop", "--respawn", "apachectl restart",
+            "--witness", str(self.lab.everybody["gw"].address),
+        )  # fmt: skip
+        self._settle()
+        self.lab.run(HOME, ["sh", "-c", "chown locum /etc/locum/*.token"])
+        self.say("locum enrol b: the gate on this host, the keys")
+        self.command("enrol", "b", "--yes")
+        self.say("locum enrol a: over the administrator's SSH")
+        self.command(
+            "enrol", "a", "--yes", "--admin", f"root@{self.lab.hosts['a'].address}",
+            "--identity", str(self.lab.admin_key),
+        )  # fmt: skip
+
+    def command(
+        self, *words: str, check: bool = True, timeout: float = 60.0
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a locum command on b as the administrator; raises `LabFault` with what it said."""
+        done = self.lab.run(HOME, [str(BIN / "locum"), "--site", SITE, *words], check=False, timeout=timeout)
+        if check and done.returncode != 0:
+            raise LabFault(f"locum {words[0]} ended with {done.returncode}: {done.stderr}{done.stdout}")
+        return done
+
+    def _settle(self) -> None:
+        """Put this lab's own settings into the site file that `init` wrote."""
+        path = self.lab.hosts[HOME].root / SITE.lstrip("/")
+        text = path.read_text(encoding="utf-8")
+        for key in ("interval", "mode"):
+            path.write_text(text := _with(text, key, self._settings[key]), encoding="utf-8")
+
+    def _open_the_way(self) -> None:
+        """Let the user locum reach the interpreter and the checkout, on b's own disk and nowhere else."""
+        for target in {CHECKOUT, Path(sys.base_prefix), Path(os.path.realpath(sys.executable))}:
+            for parent in target.parents:
+                self.lab.run(HOME, ["chmod", "o+x", str(parent)], check=False)
+
+    # -- run ---------------------------------------------------------------------------------------------------
+
+    def up(self) -> None:
+        """Start `locum up` on b and wait until it says that it is up."""
+        self._up = self.lab.popen(
+            HOME, [*UNPRIVILEGED, str(BIN / "locum"), "--site", SITE, "up"],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )  # fmt: skip
+        assert self._up.stdout is not None
+        said: list[str] = []
+        deadline = time.monotonic() + UP_SECONDS
+        for line in self._up.stdout:
+            said.append(line.rstrip())
+            self.say(f"locum up: {line.rstrip()}")
+            if line.startswith("locum is up"):
+                return
+            if time.monotonic() > deadline:
+                break
+        raise LabFault("locum did not come up:\n" + "\n".join(said))
+
+    def down(self) -> None:
+        """End the chain, as an administrator would."""
+        if self._up is not None and self._up.poll() is None:
+            self._up.terminate()
+            try:
+                self._up.wait(15)
+            except subprocess.TimeoutExpired:
+                self._up.kill()
+
+    # -- look --------------------------------------------------------------------------------------------------
+
+    def incidents(self) -> list[dict[str, Any]]:
+        """Return the incidents, oldest first, as `locum incidents --json` tells them."""
+        rows: list[dict[str, Any]] = json.loads(self.command("incidents", "--json").stdout)
+        return rows[::-1]
+
+    def wait_incident(self, outcome: str, since: float, seconds: float = 20.0) -> dict[str, Any]:
+        """Wait for an incident opened at `since` (time.time()) or later that ends with `outcome`."""
+        deadline = time.monotonic() + seconds
+        while True:
+            found = [
+                row for row in self.incidents() if row["opened_at"] >= since and row["outcome"] == outcome
+            ]
+            if found:
+                return found[0]
+            if time.monotonic() > deadline:
+                raise LabFault(f"no incident ended with '{outcome}' within {seconds:g} s: {self.incidents()}")
+            time.sleep(0.1)
+
+    def get(self, url: str) -> Any:
+        """Return the JSON at a URL on b's loopback."""
+        return json.loads(self.lab.run(HOME, ["curl", "-sSf", "--max-time", "5", url]).stdout)
+
+    def samples(self, selector: str, end: float, seconds: float) -> list[list[tuple[float, float]]]:
+        """Return Prometheus's raw samples of the `seconds` before `end`: (time.time(), value) for each series."""
+        form = {"query": f"{selector}[{round(seconds * 1000)}ms]", "time": f"{end:.3f}"}
+        answer = self.lab.run(
+            HOME,
+            ["curl", "-sSf", "--max-time", "5", "-G", "http://127.0.0.1:9090/api/v1/query", *_form(form)],
+        )
+        rows = json.loads(answer.stdout)["data"]["result"]
+        return [[(float(at), float(value)) for at, value in row["values"]] for row in rows]
+
+
+def _form(values: dict[str, str]) -> Sequence[str]:
+    return [word for key, value in values.items() for word in ("--data-urlencode", f"{key}={value}")]
+
+
+def _with(text: str, key: str, value: str) -> str:
+    lines = text.splitlines()
+    for number, line in enumerate(lines):
+        if line.strip().startswith(f"{key}:"):
+            indent = line[: len(line) - len(line.lstrip())]
+            lines[number] = f"{indent}{key}: {value}"
+            return "\n".join(lines) + "\n"
+    raise LabFault(f"the site file has no line for {key}")

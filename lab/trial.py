@@ -1,0 +1,86 @@
+"""One fault on the holder, and what the client and the watcher saw of it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from lab.lab import Lab
+from lab.locum import Locum
+from lab.needs import LabFault
+
+SETTLE_SECONDS = 1.5  # what is watched after the service is back, for late second holders
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A fault by its name for people, the lab's verb, and what should come of it."""
+
+    name: str
+    verb: str
+    outcome: str
+    answered_by: str
+    promise: str
+
+
+FAULTS = {
+    fault.name: fault
+    for fault in (
+        Fault("killed", "kill_service", "respawn", "a", "respawned on a"),
+        Fault("hung", "hang_service", "takeover", "b", "released on a, taken over by b"),
+        Fault("crashed", "crash", "takeover", "b", "taken over by b"),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What came of one fault. Times are time.time() or seconds; None where the service did not come back."""
+
+    fault: Fault
+    at: float
+    seconds_without_service: float | None
+    failed_requests: int
+    answered_by: str | None
+    held_by_two_seconds: float
+    incident: dict[str, Any]
+
+    def faults(self) -> list[str]:
+        """Return what did not hold, in words; empty where all did."""
+        found = []
+        if self.seconds_without_service is None:
+            found.append("the service did not come back")
+        if self.answered_by != self.fault.answered_by:
+            found.append(f"{self.answered_by} answers, not {self.fault.answered_by}")
+        if self.held_by_two_seconds > 0:
+            found.append(f"two hosts held the address for {self.held_by_two_seconds:.2f} s")
+        if self.incident.get("outcome") != self.fault.outcome:
+            found.append(f"the incident ended with {self.incident.get('outcome')}, not {self.fault.outcome}")
+        return found
+
+
+def trial(lab: Lab, locum: Locum, fault: Fault, *, seconds: float = 20.0) -> Trial:
+    """Bring a fault upon a, which holds the service, and watch until it is over."""
+    lab.client.wait_good(timeout=seconds)
+    at: float = getattr(lab, fault.verb)("a")
+    try:
+        lab.client.wait_failed(since=at, timeout=5)
+        lab.client.wait_good(since=at, timeout=seconds)
+    except TimeoutError:
+        pass  # then it is not back, and that is what is told
+    time.sleep(SETTLE_SECONDS)
+    try:
+        incident = locum.wait_incident(fault.outcome, since=at, seconds=5)
+    except LabFault:
+        later = [row for row in locum.incidents() if row["opened_at"] >= at]
+        incident = later[0] if later else {}
+    return Trial(
+        fault=fault,
+        at=at,
+        seconds_without_service=lab.client.seconds_without_service(at),
+        failed_requests=lab.client.failed_requests(at),
+        answered_by=lab.client.answered_by(at),
+        held_by_two_seconds=lab.watcher.held_by_two_seconds(at),
+        incident=incident,
+    )
