@@ -9,115 +9,48 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface, ip_address, ip_interface
 from pathlib import Path
-from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from typing import Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    field_validator,
-    model_validator,
+from pydantic import Field, field_validator, model_validator
+
+from locum_inventory.field_types import (
+    DEFAULT_EXPORTER_URL,
+    INTERVAL_SECONDS,
+    AbsolutePath,
+    Address,
+    CommandLine,
+    Interface,
+    InterfaceName,
+    Interval,
+    Name,
+    OwnAddress,
+    ServiceAddress,
+    Value,
+    port_is_sound,
 )
+from locum_inventory.service_checks import Checks, HttpCheck, ProcessCheck, TcpCheck
 
-Address = IPv4Address | IPv6Address
-Interface = IPv4Interface | IPv6Interface
-Interval = Literal["100ms", "250ms", "1s", "5s", "15s"]
-
-INTERVAL_SECONDS: Mapping[str, float] = {"100ms": 0.1, "250ms": 0.25, "1s": 1.0, "5s": 5.0, "15s": 15.0}
-DEFAULT_EXPORTER_URL = "http://127.0.0.1:10751"
-
-_NAME = re.compile(r"[a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?")
-_INTERFACE = re.compile(r"[^\s/:]{1,15}")
-
-
-def _name(value: str) -> str:
-    if not _NAME.fullmatch(value):
-        raise ValueError(
-            f"is '{value}', which cannot be a name: use 1 to 63 of a-z, 0-9, '-' and '_',"
-            " a letter or digit at both ends"
-        )
-    return value
-
-
-def _interface_name(value: str) -> str:
-    if not _INTERFACE.fullmatch(value) or value in {".", ".."}:
-        raise ValueError(
-            f"is '{value}', which cannot be an interface: use 1 to 15 characters, none of them a space, '/' or ':'"
-        )
-    return value
-
-
-def _one_line(value: str) -> str:
-    if not value.strip():
-        raise ValueError("is empty: give a command line")
-    if "\n" in value or "\0" in value:
-        raise ValueError("spans lines: give one command line, or the path of a script")
-    return value
-
-
-def _no_zone(value: str) -> None:
-    # Python takes anything for a zone, `fe80::1%;reboot` too, and an address with one works on one host only.
-    if "%" in value:
-        raise ValueError(f"is '{value}': give an address that needs no zone ('%'), global or unique local")
-
-
-def _own_address(value: Any) -> Any:
-    if isinstance(value, str):
-        if "/" in value:
-            raise ValueError(f"is '{value}': give the address alone, without a prefix length")
-        _no_zone(value)
-        try:
-            return ip_address(value)
-        except ValueError:
-            raise ValueError(
-                f"is '{value}': give an IPv4 or IPv6 address in figures, such as 192.0.2.1 or 2001:db8::1"
-            ) from None
-    return value
-
-
-def _address_with_prefix(value: Any) -> Any:
-    if isinstance(value, str):
-        _no_zone(value)
-        try:
-            return ip_interface(value)
-        except ValueError:
-            raise ValueError(
-                f"is '{value}': give an address with its prefix length, such as 192.0.2.100/24"
-                " or 2001:db8::100/64"
-            ) from None
-    return value
-
-
-def _port_is_sound(url: str) -> bool:
-    try:
-        return urlsplit(url.replace("{host}", "host")).port != 0
-    except ValueError:
-        return False
-
-
-def _absolute(value: Path) -> Path:
-    if not value.is_absolute():
-        raise ValueError(f"is '{value}': give the whole path, from /")
-    return value
-
-
-Name = Annotated[str, AfterValidator(_name)]
-InterfaceName = Annotated[str, AfterValidator(_interface_name)]
-CommandLine = Annotated[str, AfterValidator(_one_line)]
-AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
-OwnAddress = Annotated[Address, BeforeValidator(_own_address)]
-ServiceAddress = Annotated[Interface, BeforeValidator(_address_with_prefix)]
-
-
-class Value(BaseModel):
-    """The ground of every value here: frozen, and a key it does not know is a fault."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+__all__ = [
+    "INTERVAL_SECONDS",
+    "Actuator",
+    "Address",
+    "Checks",
+    "Commands",
+    "Host",
+    "HttpCheck",
+    "Interface",
+    "Interval",
+    "Mail",
+    "Mirror",
+    "ProcessCheck",
+    "Service",
+    "Site",
+    "Ssh",
+    "Takeover",
+    "TcpCheck",
+    "VantagePoint",
+]
 
 
 class Ssh(Value):
@@ -152,111 +85,6 @@ class Host(Value):
 
     address: OwnAddress = Field(description="the host's own address, IPv4 or IPv6")
     ssh: Ssh | None = Field(default=None, description="how to log in there, such as {user: locum}")
-
-
-class HttpCheck(Value):
-    """A service that answers HTTP or HTTPS. `{host}` in the URL is the address of the host being checked."""
-
-    url: str = Field(description='what to ask for, such as "http://{host}/"')
-    host_header: str | None = Field(
-        default=None,
-        pattern=r"^[A-Za-z0-9.:_\[\]-]+$",
-        description="the name to ask by, such as www.example.org",
-    )
-    expect_status: tuple[int, ...] = Field(
-        default=(200,), description="the HTTP statuses that mean well, such as [200]"
-    )
-    expect_body: str | None = Field(
-        default=None, min_length=1, description="a text that the answer must contain"
-    )
-    ca_file: AbsolutePath | None = Field(
-        default=None, description="the file of the certificates that are trusted"
-    )
-    max_body_bytes: int = Field(
-        default=1_048_576, ge=1, le=67_108_864, description="how many bytes of an answer are read at most"
-    )
-
-    @field_validator("url")
-    @classmethod
-    def _url(cls, value: str) -> str:
-        if not re.match(r"https?://[^/\s]+\S*$", value):
-            raise ValueError(f"is '{value}': give a URL that begins with http:// or https://, without spaces")
-        if "@" in value.split("/")[2]:
-            raise ValueError("holds a login or password: none may stand in a site file")
-        if "{host}" not in value:
-            raise ValueError(
-                f"is '{value}', which asks the same machine whichever host is checked: write {{host}} for the"
-                " address of the host"
-            )
-        if "{" in value.replace("{host}", "") or "}" in value.replace("{host}", ""):
-            raise ValueError(f"is '{value}': {{host}} is the only placeholder there is")
-        if not _port_is_sound(value):
-            raise ValueError(f"is '{value}': ports are whole numbers from 1 to 65535")
-        return value
-
-    @field_validator("expect_status", mode="before")
-    @classmethod
-    def _one_or_many(cls, value: Any) -> Any:
-        return (value,) if isinstance(value, int | str) and not isinstance(value, bool) else value
-
-    @field_validator("expect_status")
-    @classmethod
-    def _status(cls, value: tuple[int, ...]) -> tuple[int, ...]:
-        if not value:
-            raise ValueError("is empty: give at least one HTTP status, 100 to 599")
-        for code in value:
-            if not 100 <= code <= 599:
-                raise ValueError(f"is '{code}': HTTP statuses are 100 to 599")
-        return value
-
-
-class TcpCheck(Value):
-    """A service that listens on a TCP port: connect, send (if anything), expect (if anything)."""
-
-    port: int = Field(ge=1, le=65535, description="the TCP port to connect to")
-    send: str = Field(default="", description="what to send once connected")
-    expect: str = Field(default="", description="a text that the answer must contain")
-
-
-class ProcessCheck(Value):
-    """A service known by its process's name, as `ps -o comm` shows it (the kernel keeps 15 bytes)."""
-
-    name: str = Field(min_length=1, description="the process's name, as `ps -o comm` shows it")
-
-    @field_validator("name")
-    @classmethod
-    def _comm(cls, value: str) -> str:
-        if not re.fullmatch(r"[A-Za-z0-9_.:@+()-]+", value):
-            raise ValueError(
-                f"is '{value}': give the process's name as `ps -o comm` shows it, without path or arguments"
-            )
-        if len(value) > 15:
-            raise ValueError(
-                f"is '{value}', which never matches: the kernel cuts process names at 15 bytes,"
-                f" so write '{value[:15]}'"
-            )
-        return value
-
-
-class Checks(Value):
-    """What tells whether a service is well. None at all means that a ping of the host must do."""
-
-    http: HttpCheck | None = Field(default=None, description='what to ask, such as {url: "http://{host}/"}')
-    tcp: TcpCheck | None = Field(default=None, description="what to connect to, such as {port: 25}")
-    process: ProcessCheck | None = Field(
-        default=None, description="what to look for in the process table, such as {name: apache2}"
-    )
-
-    @property
-    def deciding(self) -> tuple[str, ...]:
-        """Names of the checks whose failure means that the service is down.
-
-        A process is what a respawn looks at; where the service can be asked itself, that is what counts.
-        """
-        asked = tuple(name for name in ("http", "tcp") if getattr(self, name) is not None)
-        if asked:
-            return asked
-        return ("process",) if self.process is not None else ("ping",)
 
 
 class Commands(Value):
@@ -365,7 +193,7 @@ class VantagePoint(Value):
     @field_validator("url")
     @classmethod
     def _url(cls, value: str) -> str:
-        if not re.fullmatch(r"https?://[^/\s@?#]+", value) or not _port_is_sound(value):
+        if not re.fullmatch(r"https?://[^/\s@?#]+", value) or not port_is_sound(value):
             raise ValueError(
                 f"is '{value}': give http:// or https://, the address and the port, and nothing after them,"
                 " such as http://192.0.2.2:10751"

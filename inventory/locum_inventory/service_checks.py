@@ -1,0 +1,115 @@
+"""What tells whether a service is well: the checks a site file may ask for."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from pydantic import Field, field_validator
+
+from locum_inventory.field_types import AbsolutePath, Value, port_is_sound
+
+
+class HttpCheck(Value):
+    """A service that answers HTTP or HTTPS. `{host}` in the URL is the address of the host being checked."""
+
+    url: str = Field(description='what to ask for, such as "http://{host}/"')
+    host_header: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9.:_\[\]-]+$",
+        description="the name to ask by, such as www.example.org",
+    )
+    expect_status: tuple[int, ...] = Field(
+        default=(200,), description="the HTTP statuses that mean well, such as [200]"
+    )
+    expect_body: str | None = Field(
+        default=None, min_length=1, description="a text that the answer must contain"
+    )
+    ca_file: AbsolutePath | None = Field(
+        default=None, description="the file of the certificates that are trusted"
+    )
+    max_body_bytes: int = Field(
+        default=1_048_576, ge=1, le=67_108_864, description="how many bytes of an answer are read at most"
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _url(cls, value: str) -> str:
+        if not re.match(r"https?://[^/\s]+\S*$", value):
+            raise ValueError(f"is '{value}': give a URL that begins with http:// or https://, without spaces")
+        if "@" in value.split("/")[2]:
+            raise ValueError("holds a login or password: none may stand in a site file")
+        if "{host}" not in value:
+            raise ValueError(
+                f"is '{value}', which asks the same machine whichever host is checked: write {{host}} for the"
+                " address of the host"
+            )
+        if "{" in value.replace("{host}", "") or "}" in value.replace("{host}", ""):
+            raise ValueError(f"is '{value}': {{host}} is the only placeholder there is")
+        if not port_is_sound(value):
+            raise ValueError(f"is '{value}': ports are whole numbers from 1 to 65535")
+        return value
+
+    @field_validator("expect_status", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, int | str) and not isinstance(value, bool) else value
+
+    @field_validator("expect_status")
+    @classmethod
+    def _status(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if not value:
+            raise ValueError("is empty: give at least one HTTP status, 100 to 599")
+        for code in value:
+            if not 100 <= code <= 599:
+                raise ValueError(f"is '{code}': HTTP statuses are 100 to 599")
+        return value
+
+
+class TcpCheck(Value):
+    """A service that listens on a TCP port: connect, send (if anything), expect (if anything)."""
+
+    port: int = Field(ge=1, le=65535, description="the TCP port to connect to")
+    send: str = Field(default="", description="what to send once connected")
+    expect: str = Field(default="", description="a text that the answer must contain")
+
+
+class ProcessCheck(Value):
+    """A service known by its process's name, as `ps -o comm` shows it (the kernel keeps 15 bytes)."""
+
+    name: str = Field(min_length=1, description="the process's name, as `ps -o comm` shows it")
+
+    @field_validator("name")
+    @classmethod
+    def _comm(cls, value: str) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9_.:@+()-]+", value):
+            raise ValueError(
+                f"is '{value}': give the process's name as `ps -o comm` shows it, without path or arguments"
+            )
+        if len(value) > 15:
+            raise ValueError(
+                f"is '{value}', which never matches: the kernel cuts process names at 15 bytes,"
+                f" so write '{value[:15]}'"
+            )
+        return value
+
+
+class Checks(Value):
+    """What tells whether a service is well. None at all means that a ping of the host must do."""
+
+    http: HttpCheck | None = Field(default=None, description='what to ask, such as {url: "http://{host}/"}')
+    tcp: TcpCheck | None = Field(default=None, description="what to connect to, such as {port: 25}")
+    process: ProcessCheck | None = Field(
+        default=None, description="what to look for in the process table, such as {name: apache2}"
+    )
+
+    @property
+    def deciding(self) -> tuple[str, ...]:
+        """Names of the checks whose failure means that the service is down.
+
+        A process is what a respawn looks at; where the service can be asked itself, that is what counts.
+        """
+        asked = tuple(name for name in ("http", "tcp") if getattr(self, name) is not None)
+        if asked:
+            return asked
+        return ("process",) if self.process is not None else ("ping",)
