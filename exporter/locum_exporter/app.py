@@ -43,9 +43,9 @@ class Exporter:
             look = look_for(runner.site, query.get("check"), query.get("service"), query.get("host"))
             deadline_seconds = deadline_from(request.headers.get(TIMEOUT_HEADER))
         except NotKnown as unknown:
-            return web.Response(status=404, text=f"{unknown}\n")
+            return web.Response(status=404, text=f"{_one_line(str(unknown))}\n")
         except NotAsked as missing:
-            return web.Response(status=400, text=f"{missing}\n")
+            return web.Response(status=400, text=f"{_one_line(str(missing))}\n")
         result = await runner.run_one(look, deadline_seconds)
         self.own_metrics.count(look, result)
         registry = CollectorRegistry()

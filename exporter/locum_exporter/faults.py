@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import socket
 
 from locum_exporter.result import Reason
 
@@ -29,8 +30,8 @@ def reason_of_os_error(error: OSError) -> Reason:
 
 def text_of_os_error(error: OSError) -> str:
     """Return one line for people, without the address that asyncio puts into the text."""
-    if isinstance(error, ExplainedError):
-        return str(error.strerror)
+    if isinstance(error, ExplainedError | socket.gaierror):
+        return str(error.strerror)  # a gaierror's number is not of the kernel's
     if error.errno:
         return os.strerror(error.errno).lower()
     return (str(error) or type(error).__name__).splitlines()[0]

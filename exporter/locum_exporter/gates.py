@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from locum_inventory.model import Site
-from locum_inventory.shell import Shell
+from locum_inventory.shell import Shells
 
 
-def open_shells(site: Site, this_name: str | None) -> Mapping[str, Shell]:
+def open_shells(site: Site, this_name: str | None) -> Shells:
     """Return the shells by host name; nothing is connected before it is asked.
 
     The host this runs on (`this_name`) is asked directly, others over SSH with the exporter's key.
     """
-    try:
-        from locum_inventory.shells import Shells  # type: ignore[import-untyped]  # noqa: PLC0415
-    except ImportError:
-        return {}
-    shells: Mapping[str, Shell] = Shells(site, this_name, role="exporter")
+    shells = Shells(site, this_name, role="exporter")
+    for name in hosts_with_gates(site, this_name):
+        # Making one may load a library for a tenth of a second: better now than while others' looks wait.
+        shells[name]
     return shells
 
 
-def close_shells(shells: Mapping[str, Shell]) -> None:
-    """Give up all connections."""
-    for shell in shells.values():
-        shell.close()
+def hosts_with_gates(site: Site, this_name: str | None) -> list[str]:
+    """Return the hosts whose gate can be asked from here and has a process to look for."""
+    watched = {
+        host
+        for service in site.services.values()
+        if service.checks.process is not None
+        for host in service.hosts
+    }
+    return [name for name, host in site.hosts.items() if name in watched and (name == this_name or host.ssh)]

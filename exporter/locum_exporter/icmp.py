@@ -122,8 +122,8 @@ class Pinger:
                 pings.append(asyncio.create_task(self.ping(address, ends_at - loop.time())))
                 pause_ends_at = ends_at if index == count - 1 else loop.time() + spacing_seconds
                 if await _none_missing(pings, enough, pause_ends_at):
-                    break
-            return _count(pings)
+                    return _count([ping for ping in pings if ping.done()], sent=len(pings))
+            return _count(pings, sent=len(pings))
         finally:
             for ping in pings:
                 ping.cancel()
@@ -212,10 +212,10 @@ def _answered_from_first(pings: list[asyncio.Task[Echo]]) -> int:
     return count if all(answered[:count]) else 0
 
 
-def _count(pings: list[asyncio.Task[Echo]]) -> Burst:
-    echoes = [ping.result() for ping in pings if ping.done()]
+def _count(pings: list[asyncio.Task[Echo]], *, sent: int) -> Burst:
+    """Count what came of a burst that is over. A ping still under way went unanswered."""
+    echoes = [ping.result() if ping.done() else Echo(None, "timeout", "no reply") for ping in pings]
     rtts = tuple(echo.rtt_seconds for echo in echoes if echo.rtt_seconds is not None)
-    failed = [echo for echo in echoes if echo.rtt_seconds is None]
     unsent = sum(not echo.was_sent for echo in echoes)
-    last = failed[-1] if failed else Echo(None)
-    return Burst(len(pings) - unsent, len(rtts), rtts, unsent, last.reason, last.text)
+    last = next((echo for echo in reversed(echoes) if echo.rtt_seconds is None), Echo(None))
+    return Burst(sent - unsent, len(rtts), rtts, unsent, last.reason, last.text)

@@ -18,6 +18,7 @@ TIME_EXCEEDED = {4: 11, 6: 3}
 _PROHIBITED = {4: frozenset({9, 10, 13}), 6: frozenset({1, 5, 6})}
 
 _PROTOCOL_ICMP = {4: 1, 6: 58}
+_IPV4_HEADER_BYTES = 20  # at least
 _IPV6_HEADER_BYTES = 40
 _ECHO_HEADER_BYTES = 8
 
@@ -65,7 +66,7 @@ def _quoted_request(family: Family, quoted: bytes, error: str) -> Message | None
     else:
         header_bytes, protocol_at, target = _IPV6_HEADER_BYTES, 6, quoted[24:40]
     echo = quoted[header_bytes:]
-    if len(echo) < _ECHO_HEADER_BYTES:
+    if header_bytes < _IPV4_HEADER_BYTES or len(echo) < _ECHO_HEADER_BYTES:
         return None
     if quoted[protocol_at] != _PROTOCOL_ICMP[family] or echo[0] != ECHO_REQUEST[family]:
         return None

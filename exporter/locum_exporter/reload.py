@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
 from concurrent.futures import Executor
 from pathlib import Path
 
 from locum_exporter.app import Exporter
-from locum_exporter.gates import close_shells, open_shells
+from locum_exporter.gates import open_shells
 from locum_exporter.icmp import Pinger
 from locum_exporter.neighbours import Neighbours
 from locum_exporter.runner import Runner
 from locum_exporter.whereabouts import find_this_name
 from locum_inventory.load import SiteFault, load_site
 from locum_inventory.model import Site
-from locum_inventory.shell import Shell
+from locum_inventory.shell import Shells
 
 log = logging.getLogger("locum.exporter")
 
@@ -33,7 +32,7 @@ class Runners:
         self._pinger = pinger
         self._neighbours = neighbours
         self._executor = executor
-        self._shells: list[Mapping[str, Shell]] = []
+        self._shells: list[Shells] = []
         self._reload: asyncio.Task[None] | None = None
 
     async def runner_for(self, site: Site) -> Runner:
@@ -82,13 +81,14 @@ class Runners:
             raise SiteFault(f"{site_file}: has no host '{self._host}', which --host says this is")
         return site
 
-    def _close_old(self, shells: Mapping[str, Shell]) -> None:
-        if shells in self._shells:
-            self._shells.remove(shells)
-            self._executor.submit(close_shells, shells)
+    def _close_old(self, shells: Shells) -> None:
+        kept = [one for one in self._shells if one is not shells]
+        if len(kept) < len(self._shells):
+            self._shells = kept
+            self._executor.submit(shells.close)
 
     def close(self) -> None:
         """Close all gates' connections."""
         for shells in self._shells:
-            close_shells(shells)
+            shells.close()
         self._shells.clear()

@@ -17,6 +17,7 @@ import click
 from aiohttp import web
 
 from locum_exporter.app import Exporter
+from locum_exporter.faults import text_of_os_error
 from locum_exporter.icmp import Pinger
 from locum_exporter.neighbours import Neighbours
 from locum_exporter.reload import Runners
@@ -91,7 +92,7 @@ def main(site_option: str | None, listen: str, host: str | None) -> None:
     try:
         asyncio.run(serve(Options(site_file, listen_host, listen_port, host), site))
     except OSError as error:
-        click.echo(f"cannot listen on {listen}: {error.strerror or error}", err=True)
+        click.echo(f"cannot listen on {listen}: {text_of_os_error(error)}", err=True)
         raise SystemExit(_EXIT_FAILED) from None
 
 

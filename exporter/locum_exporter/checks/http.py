@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from locum_exporter.checks.http_phases import Phases
-from locum_exporter.checks.http_tls import Handshake, client_context, watch_handshake
+from locum_exporter.checks.http_tls import CaFileFault, Handshake, client_context, watch_handshake
 from locum_exporter.faults import reason_of_os_error, text_of_os_error
 from locum_exporter.icmp_socket import Address
 from locum_exporter.result import CheckResult, Reason
@@ -54,6 +54,8 @@ async def http(check: HttpCheck, address: Address, deadline_seconds: float) -> C
             text = await _converse(check, url, phases, handshake, details)
     except _Failed as failed:
         reason, text = failed.reason, str(failed)
+    except CaFileFault as fault:
+        reason, text = "tls", str(fault)
     except TimeoutError:
         reason, text = "timeout", f"{phases.stage} not over within {deadline_seconds * 1000:.0f} ms"
     except (aiohttp.ClientError, OSError, ValueError) as error:
@@ -68,8 +70,7 @@ async def http(check: HttpCheck, address: Address, deadline_seconds: float) -> C
 def url_for(check: HttpCheck, address: Address) -> str:
     """Return the URL with the address of a host in it; RFC 3986 wants IPv6 addresses in brackets."""
     host = f"[{address}]" if isinstance(address, IPv6Address) else str(address)
-    # `http://[{host}]/` is what one writes for IPv6 before reading that the brackets come by themselves.
-    return check.url.replace("[{host}]", "{host}").replace("{host}", host)
+    return check.url.replace("{host}", host)
 
 
 async def _converse(

@@ -12,6 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from locum_exporter.faults import text_of_os_error
+
+
+class CaFileFault(Exception):  # noqa: N818 - what is wrong with the file
+    """The file of trusted certificates cannot be used."""
+
 
 @dataclass(slots=True)
 class Handshake:
@@ -59,14 +65,19 @@ class _WatchedContext(ssl.SSLContext):
 def client_context(ca_file: Path | None) -> ssl.SSLContext:
     """Return what to trust: the certificates of `ca_file`, or the system's.
 
-    Loading the system's takes some 20 ms, so a context is kept for as long as its file is the same one.
-    OSError: the file cannot be read. ssl.SSLError: it holds no certificates.
+    Loading the system's takes some 20 ms, so a context is kept for as long as its file is the same one. Raises
+    CaFileFault.
     """
     path = ca_file or _system_file()
     if path is None:
         return _load(None, 0, 0)
-    facts = path.stat()
-    return _load(path, facts.st_mtime_ns, facts.st_size)
+    try:
+        facts = path.stat()
+        return _load(path, facts.st_mtime_ns, facts.st_size)
+    except ssl.SSLError:
+        raise CaFileFault("the CA file cannot be used: it holds no certificate") from None
+    except OSError as error:
+        raise CaFileFault(f"the CA file cannot be used: {text_of_os_error(error)}") from None
 
 
 @functools.lru_cache(maxsize=256)

@@ -1,0 +1,33 @@
+"""A gate that answers what a test says, with real waiting."""
+
+import threading
+from collections.abc import Mapping
+
+from locum_inventory.shell import GateStatus, ServiceStatus, ShellFault, Verb
+
+
+class FakeShell:
+    """Answers `look` with counts, or raises a fault, or blocks until its deadline."""
+
+    def __init__(
+        self, counts: Mapping[str, int] | None = None, *, fault: ShellFault | None = None, hangs: bool = False
+    ) -> None:
+        self._counts, self._fault, self._hangs = counts or {}, fault, hangs
+        self.closed = threading.Event()
+
+    def look(self, *, deadline_seconds: float) -> Mapping[str, int]:
+        if self._hangs:
+            self.closed.wait(deadline_seconds)
+            raise ShellFault("timeout", f"no answer within {deadline_seconds:g} s")
+        if self._fault is not None:
+            raise self._fault
+        return self._counts
+
+    def status(self, *, deadline_seconds: float) -> GateStatus:
+        raise AssertionError("an exporter only looks")
+
+    def change(self, verb: Verb, service: str, epoch: int, *, deadline_seconds: float) -> ServiceStatus:
+        raise AssertionError("an exporter only looks")
+
+    def close(self) -> None:
+        self.closed.set()

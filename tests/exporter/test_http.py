@@ -1,0 +1,380 @@
+"""The HTTP check against real servers: what is success, and which reason each failure has."""
+
+import asyncio
+import shutil
+import subprocess
+import time
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from locum_exporter.checks.http import http, url_for
+from locum_exporter.result import CheckResult
+from locum_inventory.model import HttpCheck
+from tests.exporter.certificates import GOOD_UNTIL, Authority, expired
+from tests.exporter.servers import (
+    Talk,
+    closing,
+    dripping,
+    http_answer,
+    resetting,
+    says,
+    server,
+    silent,
+    unused_port,
+)
+
+DEADLINE_SECONDS = 0.4
+
+
+@dataclass(frozen=True)
+class Row:
+    talk: Talk
+    reason: str | None
+    text: str
+    check: dict[str, Any] = field(default_factory=dict)
+
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+HUGE = b"x" * 20_000_000
+
+ROWS: dict[str, Row] = {
+    "status and body as expected": Row(
+        http_answer(), None, "answered 200, 21 bytes", {"expect_body": "<html>"}
+    ),
+    "no body is expected": Row(http_answer(b""), None, "answered 200, 0 bytes"),
+    "another status is expected": Row(
+        http_answer(status="204 No Content", length=0, body=b""),
+        None,
+        "answered 204, 0 bytes",
+        {"expect_status": 204},
+    ),
+    "a body cut into packets": Row(
+        says(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n<ht", b"ml", b">"),
+        None,
+        "answered 200, 6 bytes",
+        {"expect_body": "<html>"},
+    ),
+    "a chunked body": Row(
+        says(CHUNKED + b"3\r\n<ht\r\n", b"3\r\nml>\r\n0\r\n\r\n"),
+        None,
+        "answered 200, 6 bytes",
+        {"expect_body": "<html>"},
+    ),
+    "a body of exactly the size allowed": Row(
+        http_answer(b"x" * 1000), None, "answered 200, 1000 bytes", {"max_body_bytes": 1000}
+    ),
+    "a body one byte too large": Row(
+        http_answer(b"x" * 1001), "body", "the body is larger than 1000 bytes", {"max_body_bytes": 1000}
+    ),
+    "a body of 20 MB": Row(http_answer(HUGE), "body", "the body is larger than 1048576 bytes"),
+    "what is expected is beyond the bound": Row(
+        http_answer(HUGE + b"<html>"),
+        "body",
+        "the body is larger than 1048576 bytes",
+        {"expect_body": "<html>"},
+    ),
+    "a compressed bomb is not unfolded": Row(
+        http_answer(b"\x1f\x8b" + bytes(100), headers="Content-Encoding: gzip\r\n"),
+        None,
+        "answered 200, 102 bytes",
+    ),
+    "another body": Row(
+        http_answer(b"hello"),
+        "body",
+        "the body of 5 bytes does not contain '<html>'",
+        {"expect_body": "<html>"},
+    ),
+    "capitals count": Row(
+        http_answer(b"<HTML>"),
+        "body",
+        "the body of 6 bytes does not contain '<html>'",
+        {"expect_body": "<html>"},
+    ),
+    "an error status": Row(http_answer(status="503 Busy"), "status", "answered 503, expected 200"),
+    "none of several statuses": Row(
+        http_answer(status="404 Nowhere"),
+        "status",
+        "answered 404, expected 200 or 204",
+        {"expect_status": (200, 204)},
+    ),
+    "a redirect is not followed": Row(
+        http_answer(status="302 Found", headers="Location: http://192.0.2.1/\r\n"),
+        "status",
+        "answered 302, expected 200",
+    ),
+    "a byte at a time": Row(dripping, "timeout", "the body was not over within 400 ms"),
+    "accepts and says nothing": Row(silent, "timeout", "the answer was not over within 400 ms"),
+    "breaks off with a reset": Row(resetting, "reset", "connection reset by peer"),
+    "closes without an answer": Row(closing, "reset", "the connection was closed before there was an answer"),
+    "closes half-way through the body": Row(
+        http_answer(b"half", length=100), "reset", "the connection was closed before the body was complete"
+    ),
+    "closes half-way through a chunk": Row(
+        says(CHUNKED + b"ff\r\nhalf"), "reset", "the connection was closed before the body was complete"
+    ),
+    "speaks something else": Row(says(b"220 mail.example ESMTP\r\n"), "protocol", "does not speak HTTP: "),
+    "a header without an end": Row(
+        says(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 100_000), "protocol", "does not speak HTTP: "
+    ),
+    "a header that is none": Row(
+        says(b"HTTP/1.1 200 OK\r\n\x00\x00\r\n\r\n"), "protocol", "does not speak HTTP: "
+    ),
+}
+
+
+async def look(talk: Talk, host: str = "127.0.0.1", **check: Any) -> CheckResult:
+    async with server(talk, host=host) as port:
+        url = check.pop("url", f"http://{{host}}:{port}/")
+        return await http(
+            HttpCheck(url=url.replace("PORT", str(port)), **check), ip_address(host), DEADLINE_SECONDS
+        )
+
+
+@pytest.mark.parametrize("row", ROWS)
+async def test_http(row: str) -> None:
+    wanted = ROWS[row]
+    started_at = time.perf_counter()
+    result = await look(wanted.talk, **wanted.check)
+    said = result.text.partition("/: ")[2]
+    assert (result.reason, said[: len(wanted.text)] if wanted.text.endswith(" ") else said) == (
+        wanted.reason,
+        wanted.text,
+    )
+    assert time.perf_counter() - started_at < DEADLINE_SECONDS + 0.3
+
+
+async def test_ipv6() -> None:
+    result = await look(http_answer(), host="::1")
+    assert result.success
+    assert result.text.startswith("http http://[::1]:")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+async def test_refused(host: str) -> None:
+    check = HttpCheck(url=f"http://{{host}}:{unused_port(host)}/")
+    result = await http(check, ip_address(host), DEADLINE_SECONDS)
+    assert (result.reason, result.text.partition("/: ")[2]) == ("refused", "connection refused")
+
+
+async def test_a_name_that_does_not_resolve() -> None:
+    result = await http(HttpCheck(url="http://{host}.invalid/"), ip_address("127.0.0.1"), 5.0)
+    assert result.reason in {"dns", "timeout"}  # a resolver that is cut off may take its time
+    assert not result.success
+
+
+async def test_the_proxy_of_the_environment_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, f"http://127.0.0.1:{unused_port()}")
+    assert (await look(http_answer())).success
+
+
+async def test_a_netrc_of_the_environment_is_not_used(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login somebody password secret\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    assert b"Authorization" not in await request_of()
+
+
+async def request_of(**check: Any) -> bytes:
+    heard = b""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal heard
+        heard = await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        await writer.drain()
+
+    assert (await look(talk, **check)).success
+    return heard
+
+
+async def test_the_request() -> None:
+    heard = (
+        await request_of(host_header="www.example.org:8080", url="http://{host}:PORT/health?full=1")
+    ).decode()
+    lines = heard.split("\r\n")
+    assert lines[0] == "GET /health?full=1 HTTP/1.1"
+    assert "Host: www.example.org:8080" in lines
+    assert "Connection: close" in lines
+    assert "Accept-Encoding: identity" in lines
+    assert any(line.startswith("User-Agent: locum/") for line in lines)
+
+
+async def test_the_phases_add_up() -> None:
+    result = await look(http_answer())
+    phases = result.details["phases"]
+    assert isinstance(phases, dict)
+    assert list(phases) == ["connect", "first_byte", "transfer"]
+    assert 0 < sum(phases.values()) <= result.seconds
+
+
+URLS = {
+    "IPv4": ("http://{host}/", "192.0.2.1", "http://192.0.2.1/"),
+    "IPv6 gets brackets": ("http://{host}:8080/", "2001:db8::1", "http://[2001:db8::1]:8080/"),
+    "in the path too": ("http://{host}/of/{host}", "192.0.2.1", "http://192.0.2.1/of/192.0.2.1"),
+}
+
+
+@pytest.mark.parametrize("row", URLS)
+def test_url(row: str) -> None:
+    url, address, expected = URLS[row]
+    assert url_for(HttpCheck(url=url), ip_address(address)) == expected
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("ca"))
+
+
+HELLO = http_answer()
+
+
+@dataclass(frozen=True)
+class TlsRow:
+    names: tuple[str, ...]
+    reason: str | None
+    text: str
+    host_header: str | None = None
+    is_expired: bool = False
+    trusts: bool = True
+    talk: Talk = HELLO
+
+
+TLS_ROWS: dict[str, TlsRow] = {
+    "a certificate for the address": TlsRow(("127.0.0.1",), None, "answered 200, 21 bytes"),
+    "a certificate for the name in host_header": TlsRow(
+        ("www.example.org",), None, "answered 200, 21 bytes", "www.example.org"
+    ),
+    "a certificate for the name in host_header, which has a port": TlsRow(
+        ("www.example.org",), None, "answered 200, 21 bytes", "www.example.org:443"
+    ),
+    "for another name": TlsRow(
+        ("www.example.net",),
+        "tls",
+        "the certificate is not accepted: Hostname mismatch, certificate is not valid for 'www.example.org'.",
+        "www.example.org",
+    ),
+    "for no address": TlsRow(
+        ("www.example.net",),
+        "tls",
+        "the certificate is not accepted: IP address mismatch, certificate is not valid for '127.0.0.1'.",
+    ),
+    "expired": TlsRow(
+        ("127.0.0.1",), "tls", "the certificate is not accepted: certificate has expired", is_expired=True
+    ),
+    "from an authority nobody trusts": TlsRow(
+        ("127.0.0.1",),
+        "tls",
+        "the certificate is not accepted: unable to get local issuer certificate",
+        trusts=False,
+    ),
+    "silent after the handshake": TlsRow(
+        ("127.0.0.1",), "timeout", "the answer was not over within 400 ms", talk=silent
+    ),
+}
+
+
+@pytest.mark.parametrize("row", TLS_ROWS)
+async def test_https(row: str, authority: Authority, tmp_path: Path) -> None:
+    wanted = TLS_ROWS[row]
+    until = expired() if wanted.is_expired else GOOD_UNTIL
+    ca_file = authority.ca_file if wanted.trusts else Authority(tmp_path, "somebody else").ca_file
+    async with server(wanted.talk, tls=authority.server_context(*wanted.names, until=until)) as port:
+        check = HttpCheck(url=f"https://{{host}}:{port}/", host_header=wanted.host_header, ca_file=ca_file)
+        result = await http(check, ip_address("127.0.0.1"), DEADLINE_SECONDS)
+    assert (result.reason, result.text.partition("/: ")[2]) == (wanted.reason, wanted.text)
+    expiry = result.details.get("certificate_expiry_timestamp_seconds")
+    assert expiry == (None if wanted.reason == "tls" else GOOD_UNTIL.timestamp())
+
+
+async def test_https_phases(authority: Authority) -> None:
+    async with server(http_answer(), tls=authority.server_context("127.0.0.1")) as port:
+        check = HttpCheck(url=f"https://{{host}}:{port}/", ca_file=authority.ca_file)
+        result = await http(check, ip_address("127.0.0.1"), DEADLINE_SECONDS)
+    phases = result.details["phases"]
+    assert isinstance(phases, dict)
+    assert list(phases) == ["connect", "tls", "first_byte", "transfer"]
+    assert all(seconds > 0 for seconds in phases.values())
+
+
+NO_TLS: dict[str, tuple[Talk, str, str]] = {
+    "plain HTTP": (says(b"HTTP/1.1 400 Bad Request\r\n\r\n"), "tls", "the handshake failed: "),
+    "no answer to the handshake": (silent, "timeout", "the connection was not over within 400 ms"),
+    "a reset in the handshake": (resetting, "reset", "connection reset by peer"),
+}
+
+
+@pytest.mark.parametrize("row", NO_TLS)
+async def test_https_without_tls(row: str, authority: Authority) -> None:
+    talk, reason, text = NO_TLS[row]
+    result = await look(talk, url="https://{host}:PORT/", ca_file=authority.ca_file)
+    assert (result.reason, result.text.partition("/: ")[2][: len(text)]) == (reason, text)
+
+
+CA_FILES = {
+    "missing": (None, "the CA file cannot be used: no such file or directory"),
+    "not a certificate": ("hello", "the CA file cannot be used: it holds no certificate"),
+    "empty": ("", "the CA file cannot be used: it holds no certificate"),
+}
+
+
+@pytest.mark.parametrize("row", CA_FILES)
+async def test_a_ca_file_that_cannot_be_used(row: str, tmp_path: Path) -> None:
+    content, text = CA_FILES[row]
+    ca_file = tmp_path / "ca.pem"
+    if content is not None:
+        ca_file.write_text(content)
+    result = await look(silent, url="https://{host}:PORT/", ca_file=ca_file)
+    assert (result.reason, result.text.partition("/: ")[2]) == ("tls", text)
+
+
+async def test_a_ca_file_that_was_renewed_is_read_again(authority: Authority, tmp_path: Path) -> None:
+    ca_file = tmp_path / "ca.pem"
+    ca_file.write_bytes(Authority(tmp_path, "old").ca_file.read_bytes())
+    async with server(http_answer(), tls=authority.server_context("127.0.0.1")) as port:
+        check = HttpCheck(url=f"https://{{host}}:{port}/", ca_file=ca_file)
+        before = await http(check, ip_address("127.0.0.1"), DEADLINE_SECONDS)
+        ca_file.write_bytes(authority.ca_file.read_bytes())
+        after = await http(check, ip_address("127.0.0.1"), DEADLINE_SECONDS)
+    assert (before.reason, after.reason) == ("tls", None)
+
+
+APACHE = """
+ServerName localhost
+ServerRoot {root}
+PidFile {root}/pid
+ErrorLog {root}/error.log
+Listen 127.0.0.1:{port}
+LoadModule mpm_event_module /usr/lib/apache2/modules/mod_mpm_event.so
+LoadModule authz_core_module /usr/lib/apache2/modules/mod_authz_core.so
+DocumentRoot {root}/www
+"""
+
+
+@pytest.mark.skipif(shutil.which("apache2") is None, reason="needs Debian's apache2")
+def test_apache(tmp_path: Path) -> None:
+    tmp_path.parent.parent.chmod(0o755)  # Apache's workers are not root
+    tmp_path.parent.chmod(0o755)
+    tmp_path.chmod(0o755)
+    (tmp_path / "www").mkdir(mode=0o755)
+    (tmp_path / "www" / "index.html").write_text("<html>apache</html>")
+    port = unused_port()
+    config = tmp_path / "apache2.conf"
+    config.write_text(APACHE.format(root=tmp_path, port=port))
+    apache = subprocess.Popen(["apache2", "-f", str(config), "-DFOREGROUND"])
+    try:
+        check = HttpCheck(url=f"http://{{host}}:{port}/index.html", expect_body="apache")
+        deadline = time.monotonic() + 5
+        while not (result := asyncio.run(http(check, ip_address("127.0.0.1"), 1.0))).success:
+            assert time.monotonic() < deadline, result.text
+            time.sleep(0.02)
+    finally:
+        apache.terminate()
+        apache.wait(10)

@@ -1,0 +1,66 @@
+"""The process check has three answers: present, absent, could not look."""
+
+import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from locum_exporter.checks.process import process
+from locum_inventory.shell import FaultReason, Shell, ShellFault
+from tests.exporter.fake_shell import FakeShell
+
+ROWS: dict[str, tuple[FakeShell, str | None, str, object]] = {
+    "present": (FakeShell({"www": 1}), None, "process of www: 1 running", 1),
+    "several": (FakeShell({"www": 55, "mail": 0}), None, "process of www: 55 running", 55),
+    "absent": (FakeShell({"www": 0, "mail": 3}), "absent", "process of www: none is running", 0),
+    "a gate that does not know the service": (
+        FakeShell({"mail": 3}),
+        "shell",
+        "process of www: could not look: the gate knows no such service; run `locum enrol` for this host",
+        None,
+    ),
+    "a gate that hangs": (FakeShell(hangs=True), "timeout", "process of www: could not look", None),
+}
+
+
+@pytest.mark.parametrize("row", ROWS)
+async def test_process(row: str) -> None:
+    shell, reason, text, count = ROWS[row]
+    result = await process(shell, "www", 0.1)
+    assert (result.reason, result.text[: len(text)]) == (reason, text)
+    assert result.details.get("count") == count
+
+
+FAULTS: dict[FaultReason, str] = {
+    "unreachable": "unreachable",
+    "refused": "refused",
+    "timeout": "timeout",
+    "auth": "auth",
+    "host_key_unknown": "host_key_unknown",
+    "host_key_changed": "host_key_changed",
+    "closed": "reset",
+    "failed": "shell",
+    "gate": "shell",
+    "old_epoch": "shell",
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_could_not_look_is_neither_present_nor_absent(fault: FaultReason) -> None:
+    result = await process(FakeShell(fault=ShellFault(fault, "what the gate said")), "www", 1.0)
+    assert (result.reason, result.details) == (FAULTS[fault], {})
+    assert result.text == "process of www: could not look: what the gate said"
+
+
+async def test_hanging_gates_do_not_keep_others_waiting_beyond_the_deadline() -> None:
+    hanging = [FakeShell(hangs=True) for _ in range(3)]
+    with ThreadPoolExecutor(2) as threads:
+        started_at = time.perf_counter()
+        shells: list[Shell] = [*hanging, FakeShell({"www": 1})]
+        results = await asyncio.gather(*(process(shell, "www", 0.2, executor=threads) for shell in shells))
+        seconds = time.perf_counter() - started_at
+        for shell in hanging:
+            shell.close()
+    assert [result.reason for result in results] == ["timeout", "timeout", "timeout", "timeout"]
+    assert seconds < 0.35

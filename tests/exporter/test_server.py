@@ -1,0 +1,147 @@
+"""locum-exporter as a program: started, asked, reloaded, ended."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.exporter.servers import unused_port
+
+SITE = """
+hosts:
+  a: {address: 127.0.0.11, ssh: {user: locum, key_file: /nonexistent/key}}
+  b: {address: 127.0.0.1}
+services:
+  www:
+    hosts: [a, b]
+    addresses: [10.9.0.100/24]
+    interface: nosuch0
+    checks:
+      http: {url: "http://{host}/"}
+    commands: {start: "true", stop: "true"}
+    takeover: {unreachable: probe}
+vantage_points: {b: {url: "http://127.0.0.1:10751"}}
+witnesses: [10.9.0.254]
+actuator: {host: b, webhook_token_file: /nonexistent/token}
+"""
+PROGRAM = [sys.executable, "-m", "locum_exporter.server"]
+
+
+@pytest.fixture
+def site_file(tmp_path: Path) -> Path:
+    path = tmp_path / "locum.yml"
+    path.write_text(SITE)
+    return path
+
+
+class Program:
+    """A running exporter; `log` is what it has said so far."""
+
+    def __init__(self, process: subprocess.Popen[str], port: int, log_file: Path) -> None:
+        self.process, self._port, self._log_file = process, port, log_file
+
+    def get(self, path: str) -> requests.Response:
+        return requests.get(f"http://127.0.0.1:{self._port}{path}", timeout=5)
+
+    @property
+    def log(self) -> str:
+        return self._log_file.read_text()
+
+    def wait_for(self, text: str) -> None:
+        deadline = time.monotonic() + 10
+        while text not in self.log:
+            assert time.monotonic() < deadline, self.log
+            assert self.process.poll() is None, self.log
+            time.sleep(0.02)
+
+
+@contextmanager
+def exporter(site_file: Path, *options: str, host: str = "127.0.0.1") -> Iterator[Program]:
+    port = unused_port()
+    log_file = site_file.with_suffix(".log")
+    with log_file.open("w") as log:
+        arguments = [*PROGRAM, "--site", str(site_file), "--listen", f"{host}:{port}", *options]
+        process = subprocess.Popen(arguments, stderr=log, text=True)
+    program = Program(process, port, log_file)
+    try:
+        program.wait_for("listening on")
+        yield program
+    finally:
+        process.kill()
+        process.wait(5)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_ends_when_told(site_file: Path, number: signal.Signals) -> None:
+    with exporter(site_file) as program:
+        assert program.get("/-/healthy").text == "locum-exporter is healthy\n"
+        os.kill(program.process.pid, number)
+        assert program.process.wait(5) == 0
+        assert program.log.splitlines()[-1] == "INFO locum.exporter: ended"
+
+
+def test_it_ends_although_a_look_is_under_way_and_a_client_stays(site_file: Path) -> None:
+    with exporter(site_file) as program, requests.Session() as session:
+        session.get(f"http://127.0.0.1:{program._port}/-/healthy", timeout=5)
+        program.process.terminate()
+        assert program.process.wait(5) == 0
+
+
+def test_reload(site_file: Path) -> None:
+    with exporter(site_file) as program:
+        assert program.get("/probe?check=ping&host=c").status_code == 404
+        site_file.write_text(SITE.replace("services:", "  c: {address: 127.0.0.13}\nservices:", 1))
+        program.process.send_signal(signal.SIGHUP)
+        program.wait_for("again")
+        assert "locum_check_success 1.0" in program.get("/probe?check=ping&host=c").text
+
+        site_file.write_text(SITE.replace("interface:", "interfaec:"))
+        program.process.send_signal(signal.SIGHUP)
+        program.wait_for("the old site stays in use")
+        assert program.log.count("interfaec") >= 1
+        assert "locum_check_success 1.0" in program.get("/probe?check=ping&host=c").text
+        assert "locum_exporter_site_reload_success 0.0" in program.get("/metrics").text
+
+
+def test_it_finds_out_which_host_it_is_on(site_file: Path) -> None:
+    with exporter(site_file) as program:
+        assert "on host <b>b</b>" in program.get("/").text
+    with exporter(site_file, "--host", "a") as program:
+        assert "on host <b>a</b>" in program.get("/").text
+
+
+def test_beyond_loopback_it_warns(site_file: Path) -> None:
+    with exporter(site_file, host="") as program:
+        assert "listening beyond loopback (:" in program.log
+        assert "without TLS: anybody there can read what it sees" in program.log
+
+
+USAGE: dict[str, tuple[list[str], int, str]] = {
+    "no site file": (["--site", "/nonexistent.yml"], 2, "/nonexistent.yml: cannot be read: No such file or directory"),
+    "an unknown host": (["--host", "z"], 2, "Error: the site file has no host 'z': use one of a, b"),
+    "no port": (["--listen", "127.0.0.1"], 2, "Error: Invalid value for --listen: '127.0.0.1' is not HOST:PORT"),
+    "a port too high": (
+        ["--listen", "127.0.0.1:70000"], 2, "Error: Invalid value for --listen: '127.0.0.1:70000' is not HOST:PORT",
+    ),
+    "IPv6 without brackets": (
+        ["--listen", "::1:80"], 2, "Error: Invalid value for --listen: '::1:80': write IPv6 addresses in brackets, [::1]:80",
+    ),
+    "an address this host does not have": (
+        ["--listen", "192.0.2.77:1"], 1, "cannot listen on 192.0.2.77:1: cannot assign requested address",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("row", USAGE)
+def test_usage(site_file: Path, row: str) -> None:
+    options, code, text = USAGE[row]
+    arguments = [*PROGRAM, "--site", str(site_file), *options]
+    done = subprocess.run(arguments, check=False, capture_output=True, text=True, timeout=20)
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (code, text)
