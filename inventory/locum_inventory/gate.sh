@@ -250,7 +250,11 @@ check_epoch() {
 
 # Durable before anything changes: a new file, read back, synced, moved over the old one.
 store_epoch() {
-    check_epoch && [ "$epoch" = "$wanted_epoch" ] && [ -e "$STATE/$s_name.epoch" ] && return 0
+    if check_epoch; then
+        [ "$epoch" != "$wanted_epoch" ] || [ ! -e "$STATE/$s_name.epoch" ] || return 0
+    else
+        [ "$verb" = release ] || return 1   # only a release may write over what nobody can read
+    fi
     new=$STATE/$s_name.new back=''
     { [ -d "$STATE" ] || mkdir -p "$STATE"; } &&
         { echo "$wanted_epoch" >"$new"; } && read -r back <"$new" && [ "$back" = "$wanted_epoch" ] &&
@@ -305,7 +309,7 @@ command_ended() {
 }
 
 end_command() {
-    [ -z "$command_pid" ] || kill -KILL -- "-$command_pid" 2>/dev/null
+    [ -z "$command_pid" ] || kill -KILL "-$command_pid" 2>/dev/null
     rm -f "$RUN/$$.said" "$RUN/$$.pipe"
 }
 

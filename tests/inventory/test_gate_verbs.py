@@ -1,0 +1,393 @@
+"""The gate's verbs against real processes and real addresses."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.inventory.gate_host import GateHost, copy_of_sleep, install_gate, needs_root, wait_for
+
+pytestmark = needs_root
+
+NAME = f"lg{os.getpid()}"  # of the service's process: nobody else's has it
+SHELLS = ["dash", "busybox sh"]
+ADDRESSES = ["address 198.51.100.7 {}", "address 2001:db8::7 {}"]
+
+Spawn = Callable[..., list[subprocess.Popen[bytes]]]
+
+HOST_FILE = f"""
+service www
+address 198.51.100.7/24
+address 2001:db8::7/64
+interface card0
+process {NAME}
+start {{directory}}/{NAME} 100 &
+respawn {{directory}}/{NAME} 100 &
+stop {{stop}}
+stop_timeout_ms 400
+service dns
+address 198.51.100.8/24
+interface card0
+process {NAME}
+standby running
+"""
+STOP_ALL = f"kill $(pidof {NAME})"
+
+
+@pytest.fixture(scope="module")
+def namespace() -> Iterator[str]:
+    name = f"lgate{os.getpid()}"
+    subprocess.run(["ip", "netns", "add", name], check=True)
+    try:
+        for words in (
+            "link add card0 type veth peer name wire0",
+            "link set card0 up",
+            "link set wire0 up",
+            "link set lo up",
+        ):
+            subprocess.run(["ip", "-n", name, *words.split()], check=True)
+        yield name
+    finally:
+        subprocess.run(["ip", "netns", "del", name], check=False)
+
+
+@pytest.fixture
+def make_host(namespace: str, tmp_path: Path) -> Iterator[Callable[..., GateHost]]:
+    copy_of_sleep(tmp_path, NAME)
+
+    def make(shell: str = "dash", stop: str = STOP_ALL) -> GateHost:
+        text = HOST_FILE.format(directory=tmp_path, stop=stop)
+        return install_gate(tmp_path, text, ("ip", "netns", "exec", namespace, *shell.split()))
+
+    yield make
+    subprocess.run(["ip", "-n", namespace, "addr", "flush", "dev", "card0"], check=True)
+    for process in processes():
+        os.kill(process, signal.SIGKILL)
+
+
+def processes(name: str = NAME) -> list[int]:
+    """Process ids by name, the dead left out."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            stat = (entry / "stat").read_text() if entry.name.isdigit() else ""
+        except OSError:
+            continue
+        if f"({name})" in stat and stat.rpartition(") ")[2][0] not in "ZX":
+            found.append(int(entry.name))
+    return found
+
+
+@pytest.fixture
+def spawn() -> Iterator[Spawn]:
+    spawned: list[subprocess.Popen[bytes]] = []
+
+    def spawn(host: GateHost, count: int = 1) -> list[subprocess.Popen[bytes]]:
+        new = [subprocess.Popen([host.prefix / NAME, "100"]) for _ in range(count)]
+        spawned.extend(new)
+        wait_for(lambda: len(processes()) >= count, "the processes are there")
+        return new
+
+    yield spawn
+    for process in spawned:
+        process.kill()
+        process.wait(timeout=2.0)
+
+
+def reap(found: list[subprocess.Popen[bytes]]) -> list[int]:
+    return [process.wait(timeout=2.0) for process in found]
+
+
+def ip(namespace: str, words: str) -> str:
+    return subprocess.run(
+        ["ip", "-n", namespace, *words.split()], check=True, capture_output=True, text=True
+    ).stdout
+
+
+def state(epoch: int, held: str, count: int, verdict: str = "ok") -> list[str]:
+    """An answer, whole."""
+    lines = ["locum-gate 1 1", "service www", f"epoch {epoch}", *(line.format(held) for line in ADDRESSES)]
+    return [*lines, f"processes {count}", f"end {verdict}"]
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_life(make_host: Callable[..., GateHost], shell: str) -> None:
+    host = make_host(shell)
+    steps = [
+        (("start", "www", "1"), state(1, "absent", 1)),
+        (("start", "www", "1"), state(1, "absent", 1)),  # it runs: nothing to do
+        (("claim", "www", "2"), state(2, "held", 1)),
+        (("claim", "www", "2"), state(2, "held", 1)),
+        (("respawn", "www", "2"), state(2, "held", 2)),
+        (("stop", "www", "3"), state(3, "held", 0)),
+        (("stop", "www", "3"), state(3, "held", 0)),
+        (("start", "www", "3"), state(3, "held", 1)),
+        (("release", "www", "4"), state(4, "absent", 0)),
+        (("release", "www", "4"), state(4, "absent", 0)),
+    ]
+    for words, answer in steps:
+        assert host.run(*words) == answer, words
+    assert processes() == []
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_status_says_what_is(
+    make_host: Callable[..., GateHost], spawn: Spawn, namespace: str, shell: str
+) -> None:
+    host = make_host(shell)
+    spawn(host, 2)
+    ip(namespace, "addr add 2001:0db8:0::0007/128 dev lo")  # another spelling, another interface
+    ip(namespace, "addr add 198.51.100.70/24 dev card0")  # not ours, though it begins like ours
+    try:
+        answer = host.run("status")
+    finally:
+        ip(namespace, "addr del 2001:db8::7/128 dev lo")
+    hash_line = subprocess.run(["sha256sum", host.host_file], capture_output=True, text=True, check=True)
+    assert answer == [
+        "locum-gate 1 1",
+        f"config {hash_line.stdout.split()[0]}",
+        "service www", "epoch 0", "address 198.51.100.7 absent", "address 2001:db8::7 held", "processes 2",
+        "service dns", "epoch 0", "address 198.51.100.8 absent", "processes 2",
+        "end ok",
+    ]  # fmt: skip
+
+
+EPOCHS = {
+    "the first": (None, "1", "ok"),
+    "zero": (None, "0", "ok"),
+    "the same": ("7\n", "7", "ok"),
+    "a higher one": ("7\n", "8", "ok"),
+    "a longer one": ("9\n", "10", "ok"),
+    "the highest there is": ("7\n", "9" * 18, "ok"),
+    "a lower one": ("7\n", "6", "old_epoch www: epoch 6 is older than 7"),
+    "a shorter one": ("10\n", "9", "old_epoch www: epoch 9 is older than 10"),
+    "after one that cannot be read": ("garbage\n", "9", "failed www: the epoch could not be stored"),
+    "after an empty file": ("", "9", "failed www: the epoch could not be stored"),
+}
+
+
+@pytest.mark.parametrize(("stored", "asked", "verdict"), EPOCHS.values(), ids=EPOCHS.keys())
+def test_an_older_epoch_is_refused(
+    make_host: Callable[..., GateHost], stored: str | None, asked: str, verdict: str
+) -> None:
+    host = make_host()
+    host.state.mkdir()
+    if stored is not None:
+        (host.state / "www.epoch").write_text(stored)
+    answer = host.run("claim", "www", asked)
+    assert answer[-1] == f"end {verdict}"
+    done = verdict == "ok"
+    assert ("address 198.51.100.7 held" in answer) == done
+    if done:
+        assert (host.state / "www.epoch").read_text() == f"{asked}\n"
+
+
+def test_an_old_release_takes_nothing_off(make_host: Callable[..., GateHost], namespace: str) -> None:
+    host = make_host()
+    host.run("claim", "www", "5")
+    assert host.run("release", "www", "4") == ["locum-gate 1 1", "end old_epoch www: epoch 4 is older than 5"]
+    assert "198.51.100.7/24" in ip(namespace, "addr show dev card0")
+
+
+@pytest.mark.parametrize("damage", ["a file where the directory should be", "a damaged epoch"])
+def test_only_a_release_goes_on_without_its_epoch(
+    make_host: Callable[..., GateHost], spawn: Spawn, damage: str
+) -> None:
+    host = make_host()
+    spawned = spawn(host)
+    host.run("claim", "www", "5")
+    if damage == "a damaged epoch":
+        (host.state / "www.epoch").write_text("?")
+    else:
+        (host.state / "www.epoch").unlink()
+        host.state.rmdir()
+        host.state.write_text("")
+    for verb in ("claim", "start", "respawn", "stop"):
+        assert host.run(verb, "www", "6")[-1] == "end failed www: the epoch could not be stored"
+    assert host.run("release", "www", "6")[-2:] == ["processes 0", "end ok"]
+    reap(spawned)
+
+
+def test_a_full_disk_does_not_stop_a_release(make_host: Callable[..., GateHost]) -> None:
+    host = make_host()
+    host.state.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4k", "none", host.state], check=True)
+    try:
+        host.run("claim", "www", "5")
+        (host.state / "www.epoch").unlink()
+        (host.state / "filler").write_bytes(b"x" * 4096)
+        assert host.run("claim", "www", "6")[-1] == "end failed www: the epoch could not be stored"
+        assert host.run("release", "www", "6") == state(0, "absent", 0)
+    finally:
+        subprocess.run(["umount", host.state], check=True)
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_stopped_process_is_killed_at_once(
+    make_host: Callable[..., GateHost], spawn: Spawn, shell: str
+) -> None:
+    host = make_host(shell, "true")  # as apachectl does: returns 0, nothing happens
+    text = host.host_file.read_text().replace("stop_timeout_ms 400", "stop_timeout_ms 10000")
+    host.write_host_file(text)
+    spawned = spawn(host, 3)
+    os.kill(spawned[1].pid, signal.SIGSTOP)
+    began = time.monotonic()
+    assert host.run("release", "www", "1") == state(1, "absent", 0)
+    assert time.monotonic() - began < 2.0
+    assert reap(spawned) == [-signal.SIGKILL] * 3
+
+
+@pytest.mark.parametrize("stop", ["true", "sleep 30", "exit 1", "trap '' TERM; sleep 30"])
+def test_what_a_stop_command_leaves_is_killed(
+    make_host: Callable[..., GateHost], spawn: Spawn, stop: str
+) -> None:
+    host = make_host(stop=stop)
+    spawned = spawn(host, 2)
+    began = time.monotonic()
+    assert host.run("release", "www", "1") == state(1, "absent", 0)
+    assert 0.4 <= time.monotonic() - began < 2.0
+    assert reap(spawned) == [-signal.SIGKILL] * 2
+
+
+def test_where_the_service_runs_on_every_host_a_release_takes_the_address_only(
+    make_host: Callable[..., GateHost],
+    spawn: Spawn,
+) -> None:
+    host = make_host()
+    spawn(host)
+    assert host.run("claim", "dns", "1")[3:] == ["address 198.51.100.8 held", "processes 1", "end ok"]
+    assert host.run("release", "dns", "2")[3:] == ["address 198.51.100.8 absent", "processes 1", "end ok"]
+
+
+def test_a_release_takes_addresses_off_wherever_they_are_and_no_others(
+    make_host: Callable[..., GateHost], namespace: str
+) -> None:
+    host = make_host()
+    ip(namespace, "addr add 198.51.100.7/24 dev card0")  # the first of its subnet: the others hang on it
+    ip(namespace, "addr add 198.51.100.9/24 dev card0")
+    ip(namespace, "addr add 198.51.100.7/32 dev lo")
+    ip(namespace, "addr add 2001:db8::7/64 dev card0 nodad")
+    ip(namespace, "addr add 2001:db8::9/64 dev card0 nodad")
+    assert host.run("release", "www", "1") == state(1, "absent", 0)
+    left = ip(namespace, "addr show")
+    assert "198.51.100.7" not in left
+    assert "2001:db8::7" not in left
+    assert "198.51.100.9/24" in left
+    assert "2001:db8::9/64" in left
+
+
+def test_a_zombie_is_no_process(make_host: Callable[..., GateHost], spawn: Spawn) -> None:
+    host = make_host()
+    spawned = spawn(host)
+    os.kill(spawned[0].pid, signal.SIGKILL)
+    wait_for(lambda: processes() == [], "it is a zombie")
+    assert "processes 0" in host.run("status", "www")
+    assert host.run("release", "www", "1") == state(1, "absent", 0)
+    reap(spawned)
+
+
+FAILURES = {
+    "a start that fails": ("start", "echo no luck >&2; exit 3", "start returned 3 and {}; it said: no luck "),
+    "a respawn that fails": ("respawn", "exit 1", "respawn returned 1 and {}; it said: "),
+    "a start that says too much": ("start", "yes | head -c 5000; exit 1", None),
+    "a start that says what no terminal bears": (
+        "start", r"printf '\033[31m\nend ok\n'; exit 1", "start returned 1 and {}; it said:  [31m end ok ",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("verb", "line", "text"), FAILURES.values(), ids=FAILURES.keys())
+def test_a_failure_is_told_with_what_the_command_said(
+    make_host: Callable[..., GateHost], verb: str, line: str, text: str | None
+) -> None:
+    host = make_host()
+    host.write_host_file(
+        f"service www\naddress 198.51.100.7/24\ninterface card0\nprocess {NAME}\n{verb} {line}\n"
+    )
+    answer = host.run(verb, "www", "1")
+    assert answer[:-1] == [
+        "locum-gate 1 1",
+        "service www",
+        "epoch 1",
+        "address 198.51.100.7 absent",
+        "processes 0",
+    ]
+    if text is not None:
+        assert answer[-1] == "end failed www: " + text.format(f"no process {NAME} is there")
+    assert len(answer[-1]) < 1200
+    assert list(host.run_directory.glob("*.said")) + list(host.run_directory.glob("*.pipe")) == []
+
+
+def test_a_claim_on_no_interface_fails(make_host: Callable[..., GateHost]) -> None:
+    host = make_host()
+    host.write_host_file("service www\naddress 198.51.100.7/24\ninterface card9\n")
+    answer = host.run("claim", "www", "1")
+    assert answer[-1].startswith("end failed www: ip: ")
+    assert "card9" in answer[-1]
+
+
+def test_a_daemon_that_keeps_its_output_open_holds_nobody_up(make_host: Callable[..., GateHost]) -> None:
+    host = make_host()
+    chatty = f"{host.prefix}/{NAME} 100 & while :; do echo chatter; sleep 0.01; done & sleep 0.1"
+    host.write_host_file(
+        f"service www\naddress 198.51.100.7/24\ninterface card0\nprocess {NAME}\nstart {chatty}\n"
+    )
+    began = time.monotonic()
+    answer = host.run("start", "www", "1")
+    pids = subprocess.run(["pgrep", "-f", "echo chatter"], capture_output=True, text=True, check=False).stdout
+    for pid in pids.split():
+        os.kill(int(pid), signal.SIGKILL)
+    assert answer[-2:] == ["processes 1", "end ok"]
+    assert time.monotonic() - began < 2.0
+
+
+def test_verbs_of_one_service_take_turns(make_host: Callable[..., GateHost]) -> None:
+    host = make_host()
+    log = host.prefix / "order"
+    line = f"echo begin >>{log}; sleep 0.2; echo end >>{log}"
+    host.write_host_file(
+        f"service www\naddress 198.51.100.7/24\ninterface card0\nrespawn {line}\nstart true\n"
+    )
+    runs = [threading.Thread(target=host.run, args=("respawn", "www", "1")) for _ in range(3)]
+    for run in runs:
+        run.start()
+    for run in runs:
+        run.join()
+    assert log.read_text().split() == ["begin", "end"] * 3
+
+
+def test_a_release_does_not_wait_for_a_respawn_that_hangs(
+    make_host: Callable[..., GateHost], namespace: str
+) -> None:
+    host = make_host()
+    host.run("claim", "www", "1")
+    text = host.host_file.read_text().removeprefix("locum-gate 1\n")
+    host.write_host_file(
+        text.replace(f"respawn {host.prefix}/{NAME} 100 &", f"respawn touch {host.prefix}/hangs; sleep 60")
+    )
+    respawn: list[list[str]] = []
+    thread = threading.Thread(target=lambda: respawn.append(host.run("respawn", "www", "1")))
+    thread.start()
+    wait_for((host.prefix / "hangs").exists, "the respawn hangs")
+    began = time.monotonic()
+    assert host.run("release", "www", "2") == state(2, "absent", 0)
+    assert time.monotonic() - began < 2.0
+    thread.join()
+    assert respawn[0][-1] == "end failed www: a release ended this respawn"
+
+
+def test_nothing_is_left_running(make_host: Callable[..., GateHost]) -> None:
+    host = make_host()
+    host.run("claim", "www", "1")
+    host.run("release", "www", "1")
+    left = ["pgrep", "-f", str(host.gate)]
+    wait_for(
+        lambda: subprocess.run(left, capture_output=True, check=False).returncode == 1, "every gate ended"
+    )
