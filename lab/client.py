@@ -62,15 +62,16 @@ def seconds_without_service(samples: Sequence[Sample], since: float, n: int = IN
 
     Only requests that started at `since` or later count. If none of them failed: 0.0. Otherwise the first `n`
     good answers in a row after the first failure tell that the service is back, and the first of these is when
-    it came back. None: it is not back yet. Good answers before the first failure do not count (a fault may take
-    a moment to show), and failures after the service was back are a new outage, which `failed_requests` tells.
+    it came back. None: it is not back yet, or too little was asked to know. Good answers before the first
+    failure do not count (a fault may take a moment to show), and failures after the service was back are a new
+    outage, which `failed_requests` tells.
     """
     later = _since(samples, since)
     first_failure = next((index for index, sample in enumerate(later) if not sample.ok), None)
-    if first_failure is None:
-        return 0.0
     run = next(_good_runs(later[first_failure:], n), None)
-    return None if run is None else run[0].ended - since
+    if run is None:
+        return None
+    return 0.0 if first_failure is None else run[0].ended - since
 
 
 class Client:

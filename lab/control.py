@@ -144,11 +144,15 @@ class Control:
 
     def __init__(self, lab: Lab) -> None:
         self._lab = lab
+        self._path = lab.anchor.directory / SOCKET
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        path = lab.anchor.directory / SOCKET
-        self._socket.bind(str(path))  # its directory is root's alone
-        path.chmod(0o600)
-        self._socket.listen()
+        try:
+            self._socket.bind(str(self._path))  # its directory is root's alone
+            self._path.chmod(0o600)
+            self._socket.listen()
+        except BaseException:
+            self._socket.close()
+            raise
         self._thread = threading.Thread(target=self._serve, name="lab-control", daemon=True)
         self._thread.start()
 
@@ -164,6 +168,7 @@ class Control:
             self._socket.shutdown(socket.SHUT_RDWR)  # wakes accept
         self._thread.join(ANSWER_SECONDS)
         self._socket.close()
+        self._path.unlink(missing_ok=True)
 
     def _serve(self) -> None:
         while True:

@@ -167,7 +167,8 @@ class Host:
         """List the host's processes: number (the machine's), name, state (proc(5): R, S, T, Z …)."""
         mine = Path(f"/proc/{self.running_pid}/ns/pid").readlink()
         for directory in Path("/proc").glob("[0-9]*"):
-            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            # One that ended meanwhile is none; one that root may not look at is not of the lab.
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError, PermissionError):
                 if (directory / "ns/pid").readlink() == mine:
                     stat = (directory / "stat").read_text(encoding="utf-8", errors="replace")
                     name, rest = stat[stat.index("(") + 1 :].rsplit(")", 1)

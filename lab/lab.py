@@ -60,6 +60,8 @@ class Lab(Faults):
         self.note: str | None = None  # one line for people: addresses that the machine uses too
 
     def __enter__(self) -> Lab:
+        if self._anchor is not None:
+            raise LabFault("this lab is running already")
         needs.check()
         self.note = plan.clash()
         try:

@@ -66,8 +66,11 @@ async def ask(number: int, address: str, port: int, timeout_seconds: float, head
         fault = TEXTS.get(error.errno or 0, str(error))
     seconds = round(time.monotonic() - clock, 6)
     line = {"number": number, "started": started, "seconds": seconds, "host": host, "fault": fault}
-    sys.stdout.write(json.dumps(line) + "\n")
-    sys.stdout.flush()
+    try:
+        sys.stdout.write(json.dumps(line) + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os._exit(0)  # nobody listens any more
 
 
 async def main() -> None:
