@@ -137,6 +137,7 @@ clock() {
 # is_live PID NAME: sets state. A zombie is dead, unless threads of it live on. proc(5): comm may hold anything.
 is_live() {
     IFS= read -r line 2>/dev/null <"/proc/$1/stat" || return 1
+    case $line in *"($2) "*) ;; *) return 1 ;; esac     # a name with a newline ends the line early
     comm=${line#*\(}
     [ "${comm%\)*}" = "$2" ] || return 1
     rest=${line##*\) }
