@@ -1,0 +1,147 @@
+"""The rules as they are shipped: nothing in them that does not exist, nothing untested."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from locum_inventory.model import INTERVAL_SECONDS
+
+ROOT = Path(__file__).parents[2]
+RULES = ROOT / "alert_rules" / "locum.rules.yml"
+RULE_TESTS = sorted((ROOT / "alert_rules" / "tests").glob("*.yml"))
+GROUPS: dict[str, dict[str, Any]] = {
+    group["name"]: group for group in yaml.safe_load(RULES.read_text())["groups"]
+}
+ALERTS = [rule for group in GROUPS.values() for rule in group["rules"] if "alert" in rule]
+ALERT_NAMES = sorted({alert["alert"] for alert in ALERTS})
+METRICS = sorted(
+    {
+        name
+        for group in GROUPS.values()
+        for rule in group["rules"]
+        for name in re.findall(r"(?<![:\w])locum_[a-z_]+(?=[\s{\[)]|$)", rule["expr"])
+    }
+    - {"locum_action"}
+)
+
+
+def milliseconds(duration: str) -> float:
+    number, unit = re.fullmatch(r"(\d+)(ms|s|m)", duration).groups()  # type: ignore[union-attr]
+    return int(number) * {"ms": 1, "s": 1000, "m": 60_000}[unit]
+
+
+@pytest.mark.parametrize("file", RULE_TESTS, ids=lambda file: file.stem)
+def test_promtool_agrees(file: Path) -> None:
+    done = subprocess.run(
+        ["promtool", "test", "rules", file], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_promtool_finds_nothing_to_complain_of() -> None:
+    done = subprocess.run(
+        ["promtool", "check", "rules", RULES], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout.splitlines()[1].strip()) == (
+        0,
+        f"SUCCESS: {sum(len(group['rules']) for group in GROUPS.values())} rules found",
+    )
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_every_metric_of_a_rule_is_made_somewhere(metric: str) -> None:
+    sources = [
+        path.read_text()
+        for package in ("exporter/locum_exporter", "actuator/locum_actuator")
+        for path in (ROOT / package).rglob("*.py")
+    ]
+    # prometheus_client adds _total to the name of a counter by itself.
+    names = (f'"{metric}"', f'"{metric.removesuffix("_total")}"')
+    assert any(name in source for source in sources for name in names), f"nothing makes {metric}"
+
+
+def test_the_metrics_were_found_in_the_rules() -> None:
+    assert {"locum_check_success", "locum_site_voters", "locum_actuator_holder"} <= set(METRICS)
+    assert len(METRICS) > 12
+
+
+def _tested() -> Iterator[tuple[str, bool]]:
+    for file in RULE_TESTS:
+        for case in yaml.safe_load(file.read_text())["tests"]:
+            for look in case["alert_rule_test"]:
+                yield look["alertname"], bool(look["exp_alerts"])
+
+
+TESTED = frozenset(_tested())
+
+
+@pytest.mark.parametrize("alert", ALERT_NAMES)
+def test_every_alert_is_shown_silent_and_firing(alert: str) -> None:
+    wanted = {True} if alert == "LocumHeartbeat" else {False, True}  # it is never silent
+    assert {fires for name, fires in TESTED if name == alert} == wanted
+
+
+@pytest.mark.parametrize(
+    "alert", ALERTS, ids=lambda alert: "-".join([alert["alert"], *alert["labels"].values()])
+)
+def test_every_alert_has_what_people_need(alert: dict[str, Any]) -> None:
+    assert alert["labels"]["severity"] in {"critical", "warning", "info", "none"}
+    assert set(alert["annotations"]) == {"summary", "description", "runbook_url"}
+    assert alert["annotations"]["runbook_url"] == f"RUNBOOK.md#{alert['alert'].lower()}"
+
+
+def test_the_runbook_has_a_chapter_for_each_alert_and_no_other() -> None:
+    headings = re.findall(r"^### (\w+)$", (RULES.parent / "RUNBOOK.md").read_text(), re.MULTILINE)
+    assert sorted(headings) == ALERT_NAMES
+
+
+@pytest.mark.parametrize(
+    "alert", ALERTS, ids=lambda alert: "-".join([alert["alert"], *alert["labels"].values()])
+)
+def test_what_acts_waits_for_nothing(alert: dict[str, Any]) -> None:
+    acts = alert["alert"] in {"LocumServiceDown", "LocumAddressUnheld", "LocumAddressHeldTwice"}
+    assert (alert["labels"].get("locum_action") == "true") == acts
+    assert not (acts and "for" in alert)
+
+
+def _rules_text(tier: str, written_for: str) -> str:
+    """Return the text of a tier's rules, with tier and windows turned into those of another."""
+    section = RULES.read_text().split(f"- name: locum-tier-{tier}\n")[1].split("\n\n")[0]
+    text = section.split("rules:\n")[1].split("\n  - name:")[0].strip()
+    factor = INTERVAL_SECONDS[written_for] / INTERVAL_SECONDS[tier]
+
+    def window(match: re.Match[str]) -> str:
+        # the one-minute windows of slow facts are the same everywhere
+        return match[0] if match[1] == "1m" else f"[{milliseconds(match[1]) * factor:g} ms]"
+
+    text = text.replace(f'"{tier}"', f'"{written_for}"').replace(f"tier: {tier}", f"tier: {written_for}")
+    return re.sub(r"\[(\w+)\]", window, text)
+
+
+@pytest.mark.parametrize("tier", INTERVAL_SECONDS)
+def test_every_tier_has_the_same_rules_with_windows_of_its_own(tier: str) -> None:
+    assert _rules_text(tier, tier) == _rules_text("250ms", tier)
+
+
+@pytest.mark.parametrize("tier", INTERVAL_SECONDS)
+def test_windows_cover_every_phase(tier: str) -> None:
+    """A sample is `age` old when it is looked at: from nothing to its delay and the time between evaluations.
+
+    Two failed samples must both lie in some window that the good one before them does not.
+    """
+    interval = INTERVAL_SECONDS[tier] * 1000
+    group = GROUPS[f"locum-tier-{tier}"]
+    expression = group["rules"][0]["expr"]
+    windows = {milliseconds(window) for window in re.findall(r"\[(\w+)\]", expression)}
+    oldest = 0.9 * interval + milliseconds(
+        group["interval"]
+    )  # the exporter answers within 0.9 of the timeout
+    for age in range(int(min(oldest, 1.9 * interval))):
+        assert any(age + interval <= window < age + 2 * interval for window in windows), f"age {age} ms"
