@@ -77,7 +77,6 @@ async def serve(options: Options, site: Site) -> None:
 @click.option("--host", metavar="NAME", help="The host this is, if its address does not tell.")
 def main(site_option: str | None, listen: str, host: str | None) -> None:
     """Look at hosts and services when asked over HTTP: the eyes of locum."""
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
     try:
         site_file = find_site(site_option)
         site = load_site(site_file)
@@ -87,6 +86,7 @@ def main(site_option: str | None, listen: str, host: str | None) -> None:
     if host is not None and host not in site.hosts:
         raise click.UsageError(f"the site file has no host '{host}': use one of {', '.join(site.hosts)}")
     listen_host, listen_port = parse_listen(listen)
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
     if not _is_loopback(listen_host):
         log.warning("listening beyond loopback (%s) without TLS: anybody there can read what it sees", listen)
     try:

@@ -1,0 +1,81 @@
+"""The process check against a real gate and real processes: directly, and through a real sshd."""
+
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from locum_exporter.checks.process import process
+from locum_exporter.result import CheckResult
+from locum_inventory.shell import Shell
+from locum_inventory.shell_local import LocalShell
+from locum_inventory.shell_ssh import SshShell
+from tests.inventory.gate_host import (
+    ADDRESS,
+    GateHost,
+    copy_of_sleep,
+    free_port,
+    install_gate,
+    needs_root,
+    prepare_sshd,
+    running_sshd,
+)
+
+pytestmark = needs_root
+
+NAME = f"x{os.getpid()}-daemon"[:15]
+MakeShell = Callable[[GateHost, Path], Iterator[Shell]]
+
+
+def at_a_local_gate(host: GateHost, _directory: Path) -> Iterator[Shell]:
+    shell = LocalShell("a", "exporter", gate_path=host.gate)
+    yield shell
+    shell.close()
+
+
+def at_a_gate_over_ssh(host: GateHost, directory: Path) -> Iterator[Shell]:
+    port = free_port()
+    prepare_sshd(directory, str(host.gate), port)
+    with running_sshd(directory, port) as sshd:
+        shell = SshShell("a", ADDRESS, sshd.ssh("exporter"), "exporter")
+        yield shell
+        shell.close()
+
+
+@pytest.fixture(params=[at_a_local_gate, at_a_gate_over_ssh], ids=["local", "ssh"])
+def shell(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Shell]:
+    make: MakeShell = request.param
+    yield from make(install_gate(tmp_path / "gate", f"service www\nprocess {NAME}\n"), tmp_path)
+
+
+async def test_absent_present_and_absent_again(shell: Shell, tmp_path: Path) -> None:
+    said: list[CheckResult] = [await process(shell, "www", 5.0)]
+    program = copy_of_sleep(tmp_path, NAME)
+    daemon = subprocess.Popen([program, "60"])  # noqa: ASYNC220 - it is started, not waited for
+    try:
+        said.append(await process(shell, "www", 5.0))
+    finally:
+        daemon.kill()
+    # Killed and not yet waited for: a zombie keeps its name, and is no presence.
+    os.waitid(os.P_PID, daemon.pid, os.WEXITED | os.WNOWAIT)  # noqa: ASYNC222 - it was killed
+    said.append(await process(shell, "www", 5.0))
+    daemon.wait()
+    assert [(one.reason, one.details.get("count")) for one in said] == [
+        ("absent", 0),
+        (None, 1),
+        ("absent", 0),
+    ]
+
+
+async def test_a_service_the_gate_does_not_know(shell: Shell) -> None:
+    result = await process(shell, "ftp", 5.0)
+    assert (result.reason, result.details) == ("shell", {})
+
+
+async def test_no_gate_at_all(tmp_path: Path) -> None:
+    shell = LocalShell("a", "exporter", gate_path=tmp_path / "nothing")
+    result = await process(shell, "www", 5.0)
+    shell.close()
+    assert (result.reason, result.details) == ("shell", {})
