@@ -1,0 +1,135 @@
+"""Where the chain's parts listen, and the texts made of that."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from locum_actuator.chain import Chain, Listen, alertmanager_text, prometheus_text, rules_text
+from locum_inventory.model import Site
+
+
+def a_site(**changes: Any) -> Site:
+    return Site.model_validate(
+        {
+            "hosts": {"a": {"address": "192.0.2.1"}, "b": {"address": "192.0.2.2"}},
+            "services": {
+                "www": {
+                    "hosts": ["a", "b"],
+                    "addresses": ["192.0.2.100/24"],
+                    "interface": "eth0",
+                    "takeover": {"unreachable": "probe"},
+                }
+            },
+            "vantage_points": {"b": {"url": "http://192.0.2.2:10751"}},
+            "witnesses": ["192.0.2.254"],
+            "actuator": {"host": "b", "webhook_token_file": "/etc/locum/webhook.token"},
+            **changes,
+        }
+    )
+
+
+LISTENS = {
+    "127.0.0.1:9090": Listen("127.0.0.1", 9090),
+    "[::1]:9090": Listen("::1", 9090),
+    "localhost:1": Listen("localhost", 1),
+}
+BAD_LISTENS = {
+    "": "'' is not HOST:PORT, as in 127.0.0.1:9090",
+    "9090": "'9090' is not HOST:PORT, as in 127.0.0.1:9090",
+    ":9090": "':9090' is not HOST:PORT, as in 127.0.0.1:9090",
+    "127.0.0.1:": "'127.0.0.1:' is not HOST:PORT, as in 127.0.0.1:9090",
+    "127.0.0.1:0": "'127.0.0.1:0' is not HOST:PORT, as in 127.0.0.1:9090",
+    "127.0.0.1:65536": "'127.0.0.1:65536' is not HOST:PORT, as in 127.0.0.1:9090",
+    "127.0.0.1:²": "'127.0.0.1:²' is not HOST:PORT, as in 127.0.0.1:9090",
+    "::1:9090": "'::1:9090': write an IPv6 address in brackets, as in [::1]:9090",
+}
+
+
+@pytest.mark.parametrize(("text", "listen"), LISTENS.items())
+def test_listen_is_read_and_written(text: str, listen: Listen) -> None:
+    assert Listen.parse(text) == listen
+    assert str(listen) == text
+
+
+@pytest.mark.parametrize(("text", "message"), BAD_LISTENS.items())
+def test_a_bad_listen_is_refused(text: str, message: str) -> None:
+    with pytest.raises(ValueError) as caught:  # noqa: PT011 - the whole message is compared
+        Listen.parse(text)
+    assert str(caught.value) == message
+
+
+URLS = {
+    "0.0.0.0:80": "http://127.0.0.1:80",
+    "[::]:80": "http://[::1]:80",
+    "192.0.2.1:80": "http://192.0.2.1:80",
+}
+
+
+@pytest.mark.parametrize(("text", "url"), URLS.items())
+def test_everywhere_is_asked_on_loopback(text: str, url: str) -> None:
+    assert Listen.parse(text).url == url
+
+
+EXPORTERS = {
+    "where the vantage point is": ({"b": {"url": "http://192.0.2.2:10751"}}, "192.0.2.2:10751"),
+    "IPv6": ({"b": {"url": "http://[2001:db8::2]:10751"}}, "[2001:db8::2]:10751"),
+    "no port": ({"b": {"url": "http://192.0.2.2"}}, "192.0.2.2:80"),
+    "no vantage point of its own": ({"a": {"url": "http://192.0.2.1:10751"}}, "127.0.0.1:10751"),
+}
+
+
+@pytest.mark.parametrize(("points", "listen"), EXPORTERS.values(), ids=EXPORTERS)
+def test_the_exporter_listens(points: dict[str, Any], listen: str) -> None:
+    assert str(Chain.of(a_site(vantage_points=points)).exporter) == listen
+
+
+def test_prometheus_is_told_of_every_exporter_and_every_alertmanager(tmp_path: Path) -> None:
+    points = {
+        "b": {"url": "http://192.0.2.2:10751"},
+        "c": {"url": "https://192.0.2.3:10751"},
+        "d": {"url": "http://[2001:db8::4]:10751"},
+    }
+    chain = Chain.of(
+        a_site(vantage_points=points),
+        alertmanagers=[Listen("127.0.0.1", 9093), Listen("192.0.2.3", 9093)],
+        prometheus=Listen("127.0.0.1", 9999),
+    )
+    file = tmp_path / "prometheus.yml"
+    file.write_text(prometheus_text(chain))
+    (tmp_path / "locum.rules.yml").write_text(rules_text())
+    subprocess.run(["promtool", "check", "config", file], check=True, capture_output=True, timeout=20)
+    config = yaml.safe_load(file.read_text())
+    jobs = {job["job_name"]: job for job in config["scrape_configs"]}
+    assert [sd["url"] for sd in jobs["locum-probe"]["http_sd_configs"]] == [
+        "http://192.0.2.2:10751/sd",
+        "https://192.0.2.3:10751/sd",
+        "http://[2001:db8::4]:10751/sd",
+    ]
+    assert jobs["locum-exporter"]["static_configs"] == [
+        {"targets": ["192.0.2.2:10751"], "labels": {"vantage_point": "b", "__scheme__": "http"}},
+        {"targets": ["192.0.2.3:10751"], "labels": {"vantage_point": "c", "__scheme__": "https"}},
+        {"targets": ["[2001:db8::4]:10751"], "labels": {"vantage_point": "d", "__scheme__": "http"}},
+    ]
+    both = [{"targets": ["127.0.0.1:9093", "192.0.2.3:9093"]}]
+    assert config["alerting"]["alertmanagers"] == [{"static_configs": both}]
+    assert jobs["locum-alertmanager"]["static_configs"] == both
+    assert jobs["locum-prometheus"]["static_configs"] == [{"targets": ["127.0.0.1:9999"]}]
+
+
+def test_the_token_is_named_by_its_file_and_quoted(tmp_path: Path) -> None:
+    token = tmp_path / 'a "token": #1'
+    token.write_text("a secret that must not be seen")
+    site = a_site(actuator={"host": "b", "webhook_token_file": str(token)})
+    text = alertmanager_text(Chain.of(site, actuator=Listen("::1", 10752)))
+    assert "a secret" not in text
+    for receiver in yaml.safe_load(text)["receivers"][1:]:
+        (webhook,) = receiver["webhook_configs"]
+        assert webhook["url"] == "http://[::1]:10752/webhook"
+        assert webhook["http_config"]["authorization"] == {"type": "Bearer", "credentials_file": str(token)}
+        assert webhook["max_alerts"] == 0
+        assert webhook["send_resolved"] == (receiver["name"] == "actuator")

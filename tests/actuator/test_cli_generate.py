@@ -1,0 +1,52 @@
+"""`locum generate` as a person calls it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from locum_actuator.cli import main
+
+ROOT = Path(__file__).parents[2]
+EXAMPLE = str(ROOT / "locum.example.yml")
+
+
+@pytest.mark.parametrize(
+    ("what", "file"),
+    [("prometheus", "prometheus.yml"), ("alertmanager", "alertmanager.yml"), ("rules", "locum.rules.yml")],
+)
+def test_prints_what_is_shipped(what: str, file: str) -> None:
+    result = CliRunner().invoke(main, ["--site", EXAMPLE, "generate", what])
+    assert (result.exit_code, result.stdout) == (0, (ROOT / "alert_rules" / file).read_text())
+
+
+def test_rules_need_no_site_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert CliRunner().invoke(main, ["generate", "rules"]).exit_code == 0
+
+
+def test_says_where_things_listen() -> None:
+    options = ["--alertmanager-listen", "127.0.0.1:1", "--alertmanager-listen", "192.0.2.9:2"]
+    result = CliRunner().invoke(main, ["--site", EXAMPLE, "generate", "prometheus", *options])
+    assert '- targets: ["127.0.0.1:1", "192.0.2.9:2"]' in result.stdout
+
+
+WRONG = {
+    "no such site file": (
+        ["--site", "/nonexistent.yml", "generate", "prometheus"],
+        "/nonexistent.yml: cannot be read: No such file or directory",
+    ),
+    "no such thing": (["generate", "nagios"], "Error: No such command 'nagios'."),
+    "not an address": (
+        ["--site", EXAMPLE, "generate", "prometheus", "--prometheus-listen", "here"],
+        "Error: Invalid value for '--prometheus-listen': 'here' is not HOST:PORT, as in 127.0.0.1:9090",
+    ),
+}
+
+
+@pytest.mark.parametrize(("arguments", "message"), WRONG.values(), ids=WRONG)
+def test_wrong_use_is_exit_code_2(arguments: list[str], message: str) -> None:
+    result = CliRunner().invoke(main, arguments)
+    assert (result.exit_code, result.stderr.strip().splitlines()[-1]) == (2, message)

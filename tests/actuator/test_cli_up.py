@@ -1,0 +1,116 @@
+"""`locum up` where it must say no. What it does when all is well is in tests/e2e and test_up_live.py."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from locum_actuator.cli import main
+
+SITE = """\
+hosts:
+  a: {{address: 192.0.2.1, ssh: {{user: locum}}}}
+  b: {{address: 192.0.2.2}}
+services:
+  www:
+    hosts: [a, b]
+    addresses: [192.0.2.100/24]
+    interface: eth0
+    commands: {{start: "true", stop: "true"}}
+    takeover: {{unreachable: refuse, mode: observe}}
+vantage_points: {{b: {{url: "http://127.0.0.1:10751"}}}}
+witnesses: [192.0.2.254]
+actuator: {{host: b, state_directory: {state}, webhook_token_file: {state}/token}}
+"""
+
+
+@pytest.fixture
+def site_file(tmp_path: Path) -> Path:
+    file = tmp_path / "locum.yml"
+    file.write_text(SITE.format(state=tmp_path / "state"))
+    return file
+
+
+@pytest.fixture
+def taken() -> Iterator[str]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"127.0.0.1:{server.getsockname()[1]}"
+
+
+def _up(site_file: Path, **listens: str) -> tuple[int, str]:
+    arguments = [word for name, listen in listens.items() for word in (f"--{name}-listen", listen)]
+    result = CliRunner().invoke(main, ["--site", str(site_file), "up", *arguments])
+    return result.exit_code, result.stderr
+
+
+def free() -> str:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return f"127.0.0.1:{server.getsockname()[1]}"
+
+
+PARTS = ("exporter", "actuator", "alertmanager", "prometheus")
+WHO = {
+    "exporter": "the exporter cannot listen there; another `locum up` may be running",
+    "actuator": "the actuator cannot listen there; another `locum up` may be running",
+    "alertmanager": "Alertmanager cannot listen there; Debian's package may have started its own:"
+    " systemctl disable --now prometheus-alertmanager",
+    "prometheus": "Prometheus cannot listen there; Debian's package may have started its own:"
+    " systemctl disable --now prometheus",
+}
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_port_that_is_taken_is_named(part: str, site_file: Path, taken: str) -> None:
+    listens = {name: taken if name == part else free() for name in PARTS}
+    assert _up(site_file, **listens) == (
+        1,
+        f"{taken} is taken: {WHO[part]}, or choose another with --{part}-listen\n",
+    )
+
+
+def test_all_taken_ports_are_named_at_once(site_file: Path, taken: str) -> None:
+    code, text = _up(site_file, exporter=free(), actuator=free(), alertmanager=taken, prometheus=taken)
+    assert (code, len(text.splitlines())) == (1, 2)
+
+
+def test_another_machines_address_is_named(site_file: Path) -> None:
+    listens = {name: free() for name in PARTS} | {"exporter": "192.0.2.77:10751"}
+    assert _up(site_file, **listens) == (
+        1,
+        "192.0.2.77:10751 is no address of this machine: the exporter cannot listen there; run `locum up` on the"
+        " host that the site file names as actuator.host, or choose another with --exporter-listen\n",
+    )
+
+
+def test_missing_programs_are_named_with_their_packages(
+    site_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert _up(site_file, **{name: free() for name in PARTS}) == (
+        1,
+        "not in the PATH: prometheus and prometheus-alertmanager;"
+        " on Debian: apt-get install prometheus prometheus-alertmanager\n",
+    )
+
+
+def test_a_faulty_site_file_is_exit_code_2(tmp_path: Path) -> None:
+    file = tmp_path / "locum.yml"
+    file.write_text("hosts: {}\n")
+    code, text = _up(file)
+    assert code == 2
+    assert text.startswith(f"{file}:1: hosts: ")
+
+
+def test_a_part_that_will_not_start_ends_it_all(site_file: Path) -> None:
+    """There is no token file: the actuator ends each time, and says why."""
+    code, text = _up(site_file, **{name: free() for name in PARTS})
+    state = site_file.parent / "state"
+    assert code == 1
+    assert text.startswith("actuator does not start: it ended with exit code 2: ")
+    assert text.endswith(f"({state}/log/actuator.log)\n")
+    assert f"{state}/token" in text
+    assert {path.stat().st_mode & 0o777 for path in (state / "chain").iterdir()} == {0o600}

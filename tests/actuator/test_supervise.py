@@ -1,0 +1,175 @@
+"""Children that are started again, end in order, and never outlive their parent. All of them real processes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from locum_actuator.child_log import ChildLog
+from locum_actuator.supervise import Program, Supervisor
+
+FOR_EVER = ("sleep", "1000")
+DEAF = ("sh", "-c", "trap '' TERM; echo ready; while :; do sleep 0.05; done")
+
+
+def alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
+async def until(true: Callable[[], bool], deadline_seconds: float = 5.0) -> None:
+    async with asyncio.timeout(deadline_seconds):
+        while not true():  # noqa: ASYNC110 - what is waited for is another process
+            await asyncio.sleep(0.01)
+
+
+ENDS = {
+    "an exit code and last words": (
+        ("sh", "-c", "echo one; echo two >&2; exit 3"),
+        "ended with exit code 3: two",
+    ),
+    "silence": (("true",), "ended with exit code 0"),
+    "a signal": (("sh", "-c", "kill -9 $$"), "was ended by SIGKILL"),
+    "no such program": (
+        ("/nonexistent",),
+        "could not be started ([Errno 2] No such file or directory: '/nonexistent')",
+    ),
+}
+
+
+@pytest.mark.parametrize(("command", "said"), ENDS.values(), ids=ENDS)
+async def test_a_child_that_ends_is_named_and_started_again(
+    command: tuple[str, ...], said: str, tmp_path: Path
+) -> None:
+    heard: list[str] = []
+    supervisor = Supervisor(tmp_path, heard.append)
+    child = supervisor.start(Program("it", command))
+    await until(lambda: child.ends >= 2)
+    await supervisor.stop()
+    assert heard == [
+        f"it {said}; starting it again in 0.25 s",
+        f"it {said}; starting it again in 0.5 s",
+    ]
+
+
+async def test_a_killed_child_comes_back(tmp_path: Path) -> None:
+    supervisor = Supervisor(tmp_path, lambda _: None)
+    child = supervisor.start(Program("it", FOR_EVER))
+    await until(lambda: child.pid is not None)
+    first = child.pid
+    assert first is not None
+    os.kill(first, signal.SIGKILL)
+    await until(lambda: child.pid not in {None, first})
+    second = child.pid
+    await supervisor.stop()
+    assert second is not None
+    assert not alive(second)
+
+
+async def test_the_last_started_ends_first(tmp_path: Path) -> None:
+    order = tmp_path / "order"
+    supervisor = Supervisor(tmp_path, lambda _: None)
+    for name in ("one", "two", "three"):
+        script = f"trap 'echo {name} >> {order}; exit' TERM; echo ready; while :; do sleep 0.02; done"
+        child = supervisor.start(Program(name, ("sh", "-c", script)))
+        await until(lambda child=child: child.log.last_words() == "ready")  # type: ignore[misc]
+    await supervisor.stop()
+    assert order.read_text().split() == ["three", "two", "one"]
+
+
+async def test_a_deaf_child_is_killed_after_its_deadline(tmp_path: Path) -> None:
+    heard: list[str] = []
+    supervisor = Supervisor(tmp_path, heard.append)
+    child = supervisor.start(Program("deaf", DEAF, stop_seconds=0.2))
+    await until(lambda: child.log.last_words() == "ready")
+    pid = child.pid
+    began = time.monotonic()
+    await supervisor.stop()
+    assert time.monotonic() - began < 1.5
+    assert heard == ["deaf did not end within 0.2 s: killed"]
+    assert pid is not None
+    assert not alive(pid)
+
+
+async def test_what_a_child_started_for_itself_lives_on(tmp_path: Path) -> None:
+    """The actuator starts services: ending it must not end them."""
+    supervisor = Supervisor(tmp_path, lambda _: None)
+    child = supervisor.start(Program("it", ("sh", "-c", "sleep 1000 & echo $!; wait")))
+    await until(lambda: child.log.last_words() != "")
+    service = int(child.log.last_words())
+    await supervisor.stop()
+    assert alive(service)
+    os.kill(service, signal.SIGKILL)
+
+
+async def test_hang_up_reaches_every_child(tmp_path: Path) -> None:
+    supervisor = Supervisor(tmp_path, lambda _: None)
+    script = "trap 'echo reloaded' HUP; echo ready; while :; do sleep 0.02; done"
+    children = [supervisor.start(Program(name, ("sh", "-c", script))) for name in ("one", "two")]
+    for child in children:
+        await until(lambda child=child: child.log.last_words() == "ready")  # type: ignore[misc]
+    supervisor.hang_up()
+    for child in children:
+        await until(lambda child=child: child.log.last_words() == "reloaded")  # type: ignore[misc]
+    await supervisor.stop()
+
+
+def test_children_die_with_a_parent_that_is_killed(tmp_path: Path) -> None:
+    script = tmp_path / "parent.py"
+    script.write_text(
+        textwrap.dedent(
+            f"""
+            import asyncio, pathlib
+            from locum_actuator.supervise import Program, Supervisor
+            async def main():
+                supervisor = Supervisor(pathlib.Path({str(tmp_path)!r}), print)
+                deaf = supervisor.start(Program("deaf", {DEAF!r}))
+                while deaf.log.last_words() != "ready":
+                    await asyncio.sleep(0.01)
+                print(deaf.pid, flush=True)
+                await asyncio.sleep(1000)
+            asyncio.run(main())
+            """
+        )
+    )
+    with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        child = int(parent.stdout.readline())
+        assert alive(child)
+        parent.kill()
+    end = time.monotonic() + 5
+    while alive(child) and time.monotonic() < end:
+        time.sleep(0.01)
+    assert not alive(child)
+
+
+def test_a_log_that_grows_too_long_is_moved_aside_and_written_on(tmp_path: Path) -> None:
+    log = ChildLog(tmp_path / "it.log", limit_bytes=100)
+    descriptor = log.open()
+    os.write(descriptor, b"x" * 150 + b"\nold\n")
+    log.trim()
+    os.write(descriptor, b"new\n")
+    os.close(descriptor)
+    assert log.path.read_text() == "new\n"
+    assert (tmp_path / "it.log.1").read_text().endswith("old\n")
+    assert log.last_words() == "new"
+    assert log.path.stat().st_mode & 0o777 == 0o600
+
+
+def test_last_words_are_those_of_the_child_at_hand(tmp_path: Path) -> None:
+    log = ChildLog(tmp_path / "it.log")
+    log.path.write_text("words of the child before\n")
+    os.close(log.open())
+    assert log.last_words() == ""
