@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import os
+import queue
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -48,6 +50,7 @@ class Locum:
         self.say = say
         self._settings = {"unreachable": unreachable, "interval": interval, "mode": mode}
         self._up: Inside | None = None
+        self._said: queue.SimpleQueue[str | None] = queue.SimpleQueue()
 
     def __enter__(self) -> Locum:
         self.install()
@@ -115,17 +118,31 @@ class Locum:
             HOME, [*UNPRIVILEGED, str(BIN / "locum"), "--site", SITE, "up"],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
-        assert self._up.stdout is not None
-        said: list[str] = []
+        self._said = queue.SimpleQueue()
+        # Read to its end, whatever it says: a full pipe would stop it.
+        threading.Thread(target=self._listen, args=(self._up, self._said), daemon=True).start()
+        heard: list[str] = []
         deadline = time.monotonic() + UP_SECONDS
-        for line in self._up.stdout:
-            said.append(line.rstrip())
-            self.say(f"locum up: {line.rstrip()}")
-            if line.startswith("locum is up"):
+        while (line := self._next_line(deadline)) is not None:
+            heard.append(line)
+            self.say(f"locum up: {line}")
+            if line == "locum is up":
                 return
-            if time.monotonic() > deadline:
-                break
-        raise LabFault("locum did not come up:\n" + "\n".join(said))
+        raise LabFault("locum did not come up:\n" + "\n".join(heard))
+
+    def _next_line(self, deadline: float) -> str | None:
+        try:
+            return self._said.get(timeout=max(0.0, deadline - time.monotonic()))
+        except queue.Empty:
+            return None
+
+    @staticmethod
+    def _listen(up: Inside, said: queue.SimpleQueue[str | None]) -> None:
+        assert up.stdout is not None
+        with up.stdout as lines:
+            for line in lines:
+                said.put(line.rstrip())
+        said.put(None)
 
     def down(self) -> None:
         """End the chain, as an administrator would."""

@@ -1,0 +1,120 @@
+"""The main job on real parts: what each fault must lead to, and what must lead to nothing."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+
+from lab.lab import Lab
+from lab.locum import HOME, Locum
+from lab.trial import FAULTS, trial
+
+pytestmark = pytest.mark.e2e
+
+
+def test_killed_is_respawned_and_not_taken_over(calm: Locum) -> None:
+    """The 2001 script took over after every respawn, also when it had helped."""
+    done = trial(calm.lab, calm, FAULTS["killed"])
+    assert done.faults() == []
+    time.sleep(3)
+    assert calm.lab.holders() == ["a"]
+    outcomes = [row["outcome"] for row in calm.incidents() if row["opened_at"] >= done.at]
+    assert "takeover" not in outcomes
+
+
+def test_an_address_taken_off_by_hand_is_given_back(calm: Locum) -> None:
+    at = calm.lab.drop_address("a")
+    calm.lab.watcher.wait_holders([], timeout=5)
+    calm.lab.watcher.wait_holders(["a"], timeout=15)
+    incident = calm.wait_incident("claim", since=at)
+    assert incident["reason"] == "nobody holds the address and a serves"
+    calm.lab.client.wait_good()
+    assert calm.lab.client.answered_by(at) == "a"
+    assert calm.lab.holders() == ["a"]
+    assert calm.lab.watcher.held_by_two_seconds(at) == 0
+
+
+def test_a_zombie_is_not_a_presence(calm: Locum) -> None:
+    lab = calm.lab
+    lab.zombie("a", "apache2")
+    at = lab.kill_service("a")
+    try:
+        incident = calm.wait_incident("respawn", since=at)
+        assert incident["reason"] == "apache2 is not running on a"
+    finally:
+        lab.heal("a")
+
+
+def test_an_alert_for_a_healthy_service_leads_to_nothing(calm: Locum) -> None:
+    at = time.time()
+    alert = {
+        "version": "4",
+        "alerts": [
+            {"status": "firing", "labels": {"alertname": "LocumServiceDown", "service": "www", "host": "a"}}
+        ],
+    }
+    script = (
+        'curl -sS --max-time 5 -H "Authorization: Bearer $(cat /etc/locum/webhook.token)"'
+        " --data @- http://127.0.0.1:10752/webhook"
+    )
+    answer = calm.lab.run(HOME, ["sh", "-c", script], input=json.dumps(alert))
+    assert json.loads(answer.stdout) == {"verdicts": {"accepted": 1}}
+    incident = calm.wait_incident("nothing", since=at)
+    assert incident["reason"].startswith("b got an answer from a: http http://192.0.2.1/: answered 200")
+    assert [event["kind"] for event in incident["events"]] == ["decided"]
+    assert calm.lab.client.failed_requests(at) == 0
+
+
+def test_a_standby_that_is_cut_off_claims_nothing(calm: Locum) -> None:
+    lab = calm.lab
+    at = lab.cut_off("b")
+    time.sleep(8)
+    assert lab.holders() == ["a"]
+    assert lab.client.failed_requests(at) == 0
+    lab.heal("b")
+    incident = calm.wait_incident("nothing", since=at)
+    assert "refuse: no witness answers (192.0.2.254): it may be this host that is cut off" in [
+        event["text"] for event in incident["events"]
+    ]
+
+
+@pytest.mark.parametrize("name", ["hung", "crashed"])
+def test_taken_over(fresh: Locum, name: str) -> None:
+    done = trial(fresh.lab, fresh, FAULTS[name])
+    assert done.faults() == []
+    assert fresh.lab.holders() == ["b"]
+    _b_is_watched_as_the_holder(fresh)
+
+
+def _b_is_watched_as_the_holder(locum: Locum) -> None:
+    """The monitor of 2001 had to exit after a takeover; this one goes on, and takes b for b."""
+    time.sleep(2)
+    at = locum.lab.kill_service("b")
+    incident = locum.wait_incident("respawn", since=at)
+    assert incident["reason"] == "apache2 is not running on b"
+    locum.lab.client.wait_good()
+    assert locum.lab.client.answered_by(at) == "b"
+    assert locum.lab.holders() == ["b"]
+
+
+def test_a_silent_host_is_not_taken_over_where_the_site_file_says_refuse() -> None:
+    with Lab() as lab, Locum(lab, unreachable="refuse") as locum:
+        at = lab.crash("a")
+        time.sleep(6)
+        assert lab.holders() == []
+        status = json.loads(locum.command("status", "www", "--json").stdout)
+        assert status["open_incident"]
+        (incident,) = [row for row in locum.incidents() if row["opened_at"] >= at]
+        assert "takeover.unreachable is refuse: make sure that a is off" in incident["events"][0]["text"]
+
+
+def test_observe_touches_nothing() -> None:
+    with Lab(holder="a") as lab, Locum(lab, mode="observe") as locum:
+        at = lab.hang_service("a")
+        time.sleep(5)
+        assert lab.holders() == ["a"]
+        (incident,) = [row for row in locum.incidents() if row["opened_at"] >= at]
+        text = incident["events"][0]["text"]
+        assert text.startswith("record: mode is observe; would have: release on a, confirm on b, start on b")
