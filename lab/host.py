@@ -235,8 +235,8 @@ class Host:
 
 
 def _on_other_file_systems() -> list[str]:
-    """Return what a host must be shown besides the machine's root: the project and its Python."""
-    wanted = [CHECKOUT, Path(sys.prefix).resolve(), Path(sys.base_prefix).resolve()]
+    """Return what a host must be shown besides the machine's root: the project, its Python, a /usr of its own."""
+    wanted = [CHECKOUT, Path("/usr"), Path(sys.prefix).resolve(), Path(sys.base_prefix).resolve()]
     there = Path("/").stat().st_dev
     others = [path for path in wanted if path == CHECKOUT or path.stat().st_dev != there]
     return [

@@ -109,7 +109,7 @@ class Lab(Faults):
     def _start(self) -> None:
         self._anchor = Anchor()
         self.switch = Switch(self._anchor.pid)
-        keys = make_keys([*self._names, "admin"])
+        keys = make_keys([*self._names, "admin"], self._anchor.directory)
         self.hosts = {name: self._make(name, keys) for name in self._names}
         self.everybody = {
             **self.hosts,

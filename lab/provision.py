@@ -65,10 +65,10 @@ class Key:
     public: str
 
 
-def make_keys(names: Iterable[str]) -> dict[str, Key]:
-    """Make a key pair for each name."""
+def make_keys(names: Iterable[str], where: Path) -> dict[str, Key]:
+    """Make a key pair for each name, in a directory of the lab's own memory: never on the machine's disk."""
     keys = {}
-    with tempfile.TemporaryDirectory(prefix="lab-keys-") as directory:
+    with tempfile.TemporaryDirectory(prefix="keys-", dir=where) as directory:
         for name in names:
             path = Path(directory, name)
             subprocess.run(

@@ -49,8 +49,12 @@ class WireFaults:
             yield f'iifname "{port(one)}" oifname "{port(other)}" {but}drop'
             yield f'iifname "{port(other)}" oifname "{port(one)}" {but}drop'
         for (host, way), share in sorted(self.lost.items()):
+            if share == 0:
+                continue
             side = "oifname" if way == "in" else "iifname"
-            yield f'{side} "{port(host)}" numgen random mod 10000 < {round(share * 10000)} drop'
+            of_10000 = round(share * 10000)  # nftables refuses a comparison that is always true
+            some = f"numgen random mod 10000 < {of_10000} " if of_10000 < 10000 else ""
+            yield f'{side} "{port(host)}" {some}drop'
 
 
 class Switch:

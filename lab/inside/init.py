@@ -61,6 +61,7 @@ def mount_disk(disk: str, shown: Sequence[str]) -> bool:
     mount("shm", f"{root}/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777")
     mount("run", f"{root}/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=755")
     mount("tmp", f"{root}/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777")
+    Path(root, "var/log").mkdir(parents=True, exist_ok=True)  # /var may be a file system of its own
     mount(f"{disk}/log", f"{root}/var/log", flags=MS_BIND)
     for path in shown:  # an overlay shows one file system only: what lies on others is bound into it
         Path(root + path).mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,63 @@
+"""What the watcher's rounds say, and that an answer is counted in the round that it answers."""
+
+from __future__ import annotations
+
+import pytest
+
+from lab.inside.watches import ASKERS, answer, asker, probe
+from lab.watcher import Gap, Round, gaps, held_by_two_seconds, timeline
+
+NOBODY, A, B, BOTH = (frozenset(names) for names in ("", "a", "b", "ab"))
+ADDRESS = bytes((192, 0, 2, 100))
+
+
+@pytest.mark.parametrize(
+    ("rounds", "seconds"),
+    [
+        pytest.param([], 0.0, id="nothing seen"),
+        pytest.param([(0.0, A), (0.02, NOBODY), (0.04, B)], 0.0, id="handed over"),
+        pytest.param([(0.0, A), (0.02, BOTH), (0.04, B)], 0.02, id="both in one round"),
+        pytest.param([(0.0, BOTH), (0.02, BOTH), (0.04, BOTH)], 0.06, id="both, and it goes on"),
+        pytest.param([(0.0, BOTH), (5.0, A)], 0.1, id="a round does not speak for a gap"),
+        pytest.param([(-1.0, BOTH), (0.0, A)], 0.0, id="before the fault"),
+    ],
+)
+def test_held_by_two_seconds(rounds: list[tuple[float, frozenset[str]]], seconds: float) -> None:
+    assert held_by_two_seconds([Round(*one) for one in rounds], 0.0) == pytest.approx(seconds)
+
+
+def test_timeline_tells_changes_only() -> None:
+    rounds = [Round(0.0, A), Round(0.02, A), Round(0.04, NOBODY), Round(0.06, B), Round(0.08, B)]
+    assert timeline(rounds, 0.0) == [Round(0.0, A), Round(0.04, NOBODY), Round(0.06, B)]
+
+
+def test_gaps_are_told() -> None:
+    assert gaps([Round(0.0, A), Round(0.25, A), Round(0.27, A), Round(0.77, A)], 0.25) == [Gap(0.27, 0.5)]
+
+
+def reply(number: int, sender: bytes = ADDRESS, mac: bytes = b"\x02\0\x5e\x10\0\x01") -> bytes:
+    """What a holder answers to a round's probe (RFC 826)."""
+    to = asker(number)
+    return to + mac + b"\x08\x06" + b"\0\x01\x08\0\x06\x04\0\x02" + mac + sender + to + bytes(4)
+
+
+@pytest.mark.parametrize(
+    ("frame", "heard"),
+    [
+        pytest.param(reply(3), (3, "02:00:5e:10:00:01"), id="an answer"),
+        pytest.param(reply(3 + ASKERS), (3, "02:00:5e:10:00:01"), id="askers take turns"),
+        pytest.param(reply(3, sender=bytes((192, 0, 2, 1))), None, id="another address"),
+        pytest.param(probe(3, ADDRESS), None, id="a question"),
+        pytest.param(reply(3)[:40], None, id="cut short"),
+        pytest.param(b"", None, id="empty"),
+    ],
+)
+def test_answer(frame: bytes, heard: tuple[int, str] | None) -> None:
+    assert answer(frame, ADDRESS) == heard
+
+
+def test_a_probe_names_no_sender() -> None:
+    frame = probe(0, ADDRESS)
+    assert frame[:6] == b"\xff" * 6
+    assert frame[28:32] == bytes(4)  # sender's address 0.0.0.0: RFC 5227, 2.1.1
+    assert frame[38:42] == ADDRESS
