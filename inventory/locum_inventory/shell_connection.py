@@ -192,7 +192,8 @@ def _log_in(
     transport.banner_timeout = transport.handshake_timeout = LOGIN_SECONDS
     # Only the pinned kinds are asked for: another kind could not be compared.
     options = transport.get_security_options()
-    options.key_types = [kind for kind in options.key_types if kind in pinned] or options.key_types
+    kinds = {*pinned, *(("rsa-sha2-512", "rsa-sha2-256") if "ssh-rsa" in pinned else ())}
+    options.key_types = [kind for kind in options.key_types if kind in kinds] or options.key_types
     late = ShellFault("timeout", f"{host}: the login did not finish within {LOGIN_SECONDS:g} s")
     try:
         transport.start_client(timeout=deadline.left_seconds)

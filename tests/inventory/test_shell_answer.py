@@ -1,0 +1,71 @@
+"""What a gate answers is read strictly."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+
+import pytest
+
+from locum_inventory.shell import GateStatus, ServiceStatus, ShellFault
+from locum_inventory.shell_answer import read_answer
+
+GOOD = """\
+locum-gate 1 1
+config abc
+service www
+epoch 7
+address 192.0.2.7 held
+address 2001:db8::7 absent
+processes 3
+service dns
+epoch 0
+end ok
+"""
+
+
+def test_a_whole_answer() -> None:
+    assert read_answer(GOOD, "", "a") == GateStatus(
+        "1",
+        "abc",
+        {
+            "www": ServiceStatus(7, {ip_address("192.0.2.7"): True, ip_address("2001:db8::7"): False}, 3),
+            "dns": ServiceStatus(0, {}, None),
+        },
+    )
+
+
+HEAD = "locum-gate 1 1\n"
+CUT = "a: the gate's answer was cut short"
+HOLDS = "a: the gate's answer holds {!r}"
+NEWER = "a: its gate speaks protocol 2, not 1: run `locum enrol a`"
+BAD = {
+    "nothing": ("", "gate", "a: no gate answered"),
+    "nothing but a complaint": ("", "gate", "a: no gate answered: sudo: a password is required"),
+    "a shell's words": ("sh: not found\n", "gate", "a: what answered is not a gate: 'sh: not found'"),
+    "a later protocol": ("locum-gate 2 9\nend ok\n", "gate", NEWER),
+    "only the greeting": (HEAD, "closed", CUT),
+    "no last line": (GOOD.removesuffix("end ok\n"), "closed", CUT),
+    "half a last line": (GOOD.removesuffix("\n"), "closed", CUT),
+    "an old epoch": (HEAD + "end old_epoch www: 1 is old\n", "old_epoch", "a: www: 1 is old"),
+    "a failure": (HEAD + "service www\nepoch 1\nend failed www: no luck\n", "failed", "a: www: no luck"),
+    "a refusal": (HEAD + "end refused no such verb\n", "gate", "a: no such verb"),
+    "a refusal without words": (HEAD + "end refused\n", "gate", "a: refused"),
+    "another end": (HEAD + "end whatever\n", "gate", "a: whatever"),
+    "an unknown key": (HEAD + "service www\ncolour red\nend ok\n", "gate", HOLDS.format("colour red")),
+    "a line of no service": (HEAD + "epoch 1\nend ok\n", "gate", HOLDS.format("epoch 1")),
+    "an epoch of letters": (HEAD + "service www\nepoch x\nend ok\n", "gate", HOLDS.format("epoch x")),
+    "a negative count": (HEAD + "service www\nprocesses -1\nend ok\n", "gate", HOLDS.format("processes -1")),
+    "no address": (HEAD + "service www\naddress x held\nend ok\n", "gate", HOLDS.format("address x held")),
+    "neither held nor absent": (
+        HEAD + "service www\naddress 192.0.2.7 maybe\nend ok\n", "gate", HOLDS.format("address 192.0.2.7 maybe"),
+    ),
+    "signs for the terminal": (HEAD + "end failed \x1b[31mred\n", "failed", "a: [31mred"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("answer", "reason", "text"), BAD.values(), ids=BAD.keys())
+def test_anything_else_is_a_fault(answer: str, reason: str, text: str) -> None:
+    complaint = "sudo: a password is required\n" if "password" in text else ""
+    with pytest.raises(ShellFault) as raised:
+        read_answer(answer, complaint, "a")
+    assert (raised.value.reason, str(raised.value)) == (reason, text)

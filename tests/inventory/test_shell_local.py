@@ -1,0 +1,159 @@
+"""The gate of this machine, and the shells of a site."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from locum_inventory.model import Site
+from locum_inventory.shell import Shell, ShellFault, Shells
+from locum_inventory.shell_local import LocalShell
+from locum_inventory.shell_ssh import SshShell
+from tests.inventory.gate_host import GateHost, install_gate, needs_root, wait_for
+
+HOST_FILE = """
+service www
+address 203.0.113.7/24
+interface lo
+process init-of-nobody
+start sleep {seconds}; exit 1
+"""
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> GateHost:
+    return install_gate(tmp_path, HOST_FILE.format(seconds=0))
+
+
+def reason(call: object) -> tuple[str, str]:
+    assert callable(call)
+    with pytest.raises(ShellFault) as raised:
+        call()
+    return raised.value.reason, str(raised.value)
+
+
+@needs_root
+def test_every_call(host: GateHost) -> None:
+    shell: Shell = LocalShell("b", "actuator", gate_path=host.gate)
+    try:
+        assert shell.status(deadline_seconds=5).services["www"].processes == 0
+        assert shell.look(deadline_seconds=5) == {"www": 0}
+        assert shell.look(deadline_seconds=5) == {"www": 0}
+        assert shell.change("release", "www", 3, deadline_seconds=5).epoch == 3
+        assert reason(lambda: shell.change("claim", "www", 2, deadline_seconds=5)) == (
+            "old_epoch", "b: www: epoch 2 is older than 3",
+        )  # fmt: skip
+        assert reason(lambda: shell.change("start", "www", 3, deadline_seconds=5)) == (
+            "failed", "b: www: start returned 1 and no process init-of-nobody is there; it said:",
+        )  # fmt: skip
+        assert reason(lambda: shell.change("start", "dns", 3, deadline_seconds=5)) == (
+            "gate", "b: no such service: dns",
+        )  # fmt: skip
+    finally:
+        shell.close()
+    wait_for(lambda: not [p for p in Path("/proc").glob("[0-9]*/cmdline") if _has(p, host)], "watch ended")
+
+
+def _has(cmdline: Path, host: GateHost) -> bool:
+    try:
+        return str(host.gate).encode() in cmdline.read_bytes()
+    except OSError:
+        return False
+
+
+@needs_root
+def test_a_slow_gate_meets_the_deadline_and_is_left_to_finish(host: GateHost) -> None:
+    done = host.prefix / "done"
+    host.write_host_file(
+        f"service www\naddress 203.0.113.7/24\ninterface lo\nstart sleep 0.5; touch {done}\n"
+    )
+    shell = LocalShell("b", "actuator", gate_path=host.gate)
+    began = time.monotonic()
+    assert reason(lambda: shell.change("start", "www", 1, deadline_seconds=0.1)) == (
+        "timeout", "b: the gate did not finish start within 0.1 s",
+    )  # fmt: skip
+    assert time.monotonic() - began < 0.4
+    wait_for(done.exists, "the gate went on")
+
+
+@needs_root
+def test_a_watch_survives_a_new_host_file(host: GateHost) -> None:
+    shell = LocalShell("b", "exporter", gate_path=host.gate)
+    assert shell.look(deadline_seconds=5) == {"www": 0}
+    host.write_host_file("service dns\nprocess init-of-nobody\n")
+    assert shell.look(deadline_seconds=5) == {"dns": 0}
+    shell.close()
+
+
+def test_a_gate_that_is_missing(tmp_path: Path) -> None:
+    shell = LocalShell("b", "actuator", gate_path=tmp_path / "gate")
+    text = f"b: {tmp_path}/gate is missing: run `locum enrol b`"
+    assert reason(lambda: shell.status(deadline_seconds=5)) == ("gate", text)
+    assert reason(lambda: shell.look(deadline_seconds=5)) == ("gate", text)
+
+
+DEAD = {
+    "answers nothing": ("exit 1", "gate", "b: no gate answered"),
+    "complains": ("echo no luck >&2; exit 1", "gate", "b: no gate answered: no luck"),
+    "dies half-way": (
+        "echo locum-gate 1 1; kill -9 $$",
+        "closed",
+        "b: the gate's answer was cut short",
+    ),
+    "is no gate": ("echo hello", "gate", "b: what answered is not a gate: 'hello'"),
+}
+
+
+@pytest.mark.parametrize(("script", "kind", "text"), DEAD.values(), ids=DEAD.keys())
+@pytest.mark.skipif(os.geteuid() != 0, reason="would ask sudo")
+def test_a_gate_that_dies(tmp_path: Path, script: str, kind: str, text: str) -> None:
+    gate = tmp_path / "gate"
+    gate.write_text(f"#!/bin/sh\n{script}\n")
+    gate.chmod(0o755)
+    assert reason(lambda: LocalShell("b", "actuator", gate_path=gate).status(deadline_seconds=5)) == (
+        kind,
+        text,
+    )
+
+
+SITE = Site.model_validate(
+    {
+        "hosts": {
+            "a": {"address": "192.0.2.1", "ssh": {"key_file": "/etc/locum/id_ed25519"}},
+            "b": {"address": "192.0.2.2"},
+            "c": {"address": "192.0.2.3"},
+        },
+        "services": {
+            "www": {
+                "hosts": ["a", "b"],
+                "addresses": ["192.0.2.100/24"],
+                "interface": "eth0",
+                "takeover": {"unreachable": "refuse"},
+            }
+        },
+        "vantage_points": {"b": {"url": "http://192.0.2.2:10751"}},
+        "witnesses": ["192.0.2.254"],
+        "actuator": {"host": "b", "webhook_token_file": "/etc/locum/webhook.token"},
+    }
+)
+
+
+def test_each_host_has_its_shell() -> None:
+    shells = Shells(SITE, "b", "actuator")
+    assert (len(shells), list(shells)) == (3, ["a", "b", "c"])
+    assert isinstance(shells["a"], SshShell)
+    assert isinstance(shells["b"], LocalShell)
+    assert shells["a"] is shells["a"]
+    with pytest.raises(KeyError):
+        shells["nowhere"]
+    text = "c: the site file gives no ssh for this host, and it is not this machine"
+    for call in (
+        lambda: shells["c"].status(deadline_seconds=1),
+        lambda: shells["c"].look(deadline_seconds=1),
+        lambda: shells["c"].change("claim", "www", 1, deadline_seconds=1),
+    ):
+        assert reason(call) == ("gate", text)
+    shells.close()

@@ -1,0 +1,440 @@
+"""The gate of another host over a real sshd, and over ones that misbehave."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+
+from locum_inventory import shell_connection
+from locum_inventory.model import Ssh
+from locum_inventory.shell import ShellFault
+from locum_inventory.shell_ssh import SshShell
+from tests.inventory.gate_host import (
+    ADDRESS,
+    GateHost,
+    Sshd,
+    free_port,
+    install_gate,
+    make_key,
+    needs_root,
+    prepare_sshd,
+    running_sshd,
+    wait_for,
+)
+
+pytestmark = needs_root
+
+HOST_FILE = """
+service www
+address 203.0.113.7/24
+interface lo
+process init-of-nobody
+start exit 1
+service slow
+address 203.0.113.8/24
+interface lo
+start sleep 0.5
+"""
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory: pytest.TempPathFactory) -> GateHost:
+    return install_gate(tmp_path_factory.mktemp("host"), HOST_FILE)
+
+
+@pytest.fixture(scope="module")
+def sshd(host: GateHost, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
+    directory, port = tmp_path_factory.mktemp("sshd"), free_port()
+    prepare_sshd(directory, str(host.gate), port)
+    with running_sshd(directory, port) as running:
+        yield running
+
+
+@pytest.fixture
+def shell(sshd: Sshd) -> Iterator[SshShell]:
+    with closing(SshShell("a", ADDRESS, sshd.ssh(), "actuator")) as open_shell:
+        yield open_shell
+
+
+@contextmanager
+def closing(shell: SshShell) -> Iterator[SshShell]:
+    try:
+        yield shell
+    finally:
+        shell.close()
+
+
+def fault(call: Callable[[], object]) -> tuple[str, str]:
+    with pytest.raises(ShellFault) as raised:
+        call()
+    return raised.value.reason, str(raised.value)
+
+
+def test_every_call(shell: SshShell) -> None:
+    assert shell.status(deadline_seconds=5).services["www"].processes == 0
+    assert shell.look(deadline_seconds=5) == {"www": 0}
+    assert shell.change("release", "www", 3, deadline_seconds=5).epoch == 3
+    old = fault(lambda: shell.change("claim", "www", 2, deadline_seconds=5))
+    assert old == ("old_epoch", "a: www: epoch 2 is older than 3")
+    failed = fault(lambda: shell.change("start", "www", 3, deadline_seconds=5))
+    assert failed == ("failed", "a: www: start returned 1 and no process init-of-nobody is there; it said:")
+
+
+def test_one_connection_serves_every_call(sshd: Sshd, shell: SshShell) -> None:
+    before = sshd.log().count("Accepted publickey")
+    threads = [threading.Thread(target=shell.status, kwargs={"deadline_seconds": 10}) for _ in range(10)]
+    for thread in threads:
+        thread.start()
+    for _ in range(20):
+        assert shell.look(deadline_seconds=5)["www"] == 0
+    for thread in threads:
+        thread.join()
+    assert sshd.log().count("Accepted publickey") == before + 1
+
+
+def test_an_exporters_key_changes_nothing(sshd: Sshd) -> None:
+    with closing(SshShell("a", ADDRESS, sshd.ssh("exporter"), "exporter")) as shell:
+        assert shell.look(deadline_seconds=5)["www"] == 0
+        refused = fault(lambda: shell.change("release", "www", 9, deadline_seconds=5))
+        assert refused == ("gate", "a: this key may only watch and status")
+
+
+def test_a_call_past_its_deadline_ends_alone(sshd: Sshd, shell: SshShell) -> None:
+    shell.status(deadline_seconds=5)
+    logins = sshd.log().count("Accepted publickey")
+    began = time.monotonic()
+    late = fault(lambda: shell.change("start", "slow", 1, deadline_seconds=0.2))
+    assert late == ("timeout", "a: the gate did not finish start within 0.2 s")
+    assert time.monotonic() - began < 0.5
+    assert shell.look(deadline_seconds=5)["www"] == 0
+    assert sshd.log().count("Accepted publickey") == logins
+
+
+def test_commands_see_nothing_of_the_wire(sshd: Sshd, host: GateHost, tmp_path: Path) -> None:
+    before = host.host_file.read_text()
+    host.write_host_file(f"service www\naddress 203.0.113.7/24\ninterface lo\nstart env >{tmp_path}/env\n")
+    try:
+        with closing(SshShell("a", ADDRESS, sshd.ssh(), "actuator")) as shell:
+            shell.change("start", "www", 9, deadline_seconds=5)
+    finally:
+        host.host_file.write_text(before)
+    assert "SSH_ORIGINAL_COMMAND" not in (tmp_path / "env").read_text()
+
+
+Break = Callable[[Sshd, Path], Ssh]
+
+
+def _other_known_hosts(sshd: Sshd, tmp_path: Path, text: str) -> Ssh:
+    path = tmp_path / "known_hosts"
+    path.write_text(text)
+    return sshd.ssh().model_copy(update={"known_hosts": path})
+
+
+def _pinned(sshd: Sshd) -> str:
+    return (sshd.directory / "known_hosts").read_text()
+
+
+KEYS: dict[str, tuple[Break, str, str]] = {
+    "no known_hosts file": (
+        lambda sshd, tmp: sshd.ssh().model_copy(update={"known_hosts": tmp / "none"}),
+        "host_key_unknown",
+        "a: no host key is pinned: {tmp}/none cannot be read: No such file or directory",
+    ),
+    "unknown host key": (
+        lambda sshd, tmp: _other_known_hosts(sshd, tmp, _pinned(sshd).replace("127.0.0.1", "127.0.0.9")),
+        "host_key_unknown",
+        "a: no host key is pinned for [127.0.0.1]:{port} in {tmp}/known_hosts",
+    ),
+    "pinned for another port only": (
+        lambda sshd, tmp: _other_known_hosts(sshd, tmp, _pinned(sshd).replace(f"]:{sshd.port}", "]:1")),
+        "host_key_unknown",
+        "a: no host key is pinned for [127.0.0.1]:{port} in {tmp}/known_hosts",
+    ),
+    "changed host key": (
+        lambda sshd, tmp: _other_known_hosts(
+            sshd, tmp, f"[127.0.0.1]:{sshd.port} {make_key(tmp / 'other')}\n"
+        ),
+        "host_key_changed",
+        "a: the host shows another key (SHA256:",
+    ),
+    "host key of another kind": (
+        lambda sshd, tmp: _other_known_hosts(sshd, tmp, f"[127.0.0.1]:{sshd.port} {_rsa_key(tmp)}\n"),
+        "host_key_changed",
+        "a: sshd offers no host key of a pinned kind",
+    ),
+    "a key nobody knows": (
+        lambda sshd, tmp: sshd.ssh("stranger"),
+        "auth",
+        "a: sshd does not accept {directory}/stranger for user root",
+    ),
+    "no key file": (
+        lambda sshd, tmp: sshd.ssh("missing"),
+        "auth",
+        "a: the key {directory}/missing cannot be read: No such file or directory",
+    ),
+    "a key file that holds none": (
+        lambda sshd, tmp: sshd.ssh("sshd_config"),
+        "auth",
+        "a: {directory}/sshd_config is not an ed25519 key without passphrase",
+    ),
+}
+
+
+def _rsa_key(directory: Path) -> str:
+    subprocess.run(
+        ["ssh-keygen", "-q", "-t", "rsa", "-b", "2048", "-N", "", "-f", directory / "rsa"], check=True
+    )
+    return (directory / "rsa.pub").read_text().strip()
+
+
+@pytest.mark.parametrize(("broken", "kind", "text"), KEYS.values(), ids=KEYS.keys())
+def test_a_key_that_is_not_as_it_must_be(
+    sshd: Sshd, tmp_path: Path, broken: Break, kind: str, text: str
+) -> None:
+    with closing(SshShell("a", ADDRESS, broken(sshd, tmp_path), "actuator")) as shell:
+        reason, said = fault(lambda: shell.status(deadline_seconds=5))
+        expected = text.format(tmp=tmp_path, port=sshd.port, directory=sshd.directory)
+        assert (reason, said[: len(expected)]) == (kind, expected)
+        assert fault(lambda: shell.look(deadline_seconds=5))[0] == kind
+
+
+@contextmanager
+def tcp_server(serve: Callable[[socket.socket], None]) -> Iterator[int]:
+    """A server of a test's own making."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+
+        def accept() -> None:
+            while True:
+                try:
+                    connection, _ = listener.accept()
+                except OSError:
+                    return
+                threading.Thread(target=_serve, args=(serve, connection), daemon=True).start()
+
+        thread = threading.Thread(target=accept, daemon=True)
+        thread.start()
+        try:
+            yield port
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join()
+
+
+def _serve(serve: Callable[[socket.socket], None], connection: socket.socket) -> None:
+    with connection, suppress(OSError):
+        serve(connection)
+
+
+def _say_nothing(connection: socket.socket) -> None:
+    connection.recv(1024)
+    while connection.recv(1024):
+        pass
+
+
+def _greet_then_close(connection: socket.socket) -> None:
+    connection.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")
+    connection.recv(1024)
+
+
+def _drip(connection: socket.socket) -> None:
+    for byte in b"SSH-2.0-" + b"x" * 200:
+        connection.sendall(bytes([byte]))
+        time.sleep(0.1)
+
+
+SERVERS = {
+    "accepts and says nothing": (_say_nothing, {"timeout"}),
+    "closes at once": (lambda connection: None, {"closed"}),
+    "closes after its greeting": (_greet_then_close, {"closed"}),
+    "drips a byte now and then": (_drip, {"timeout", "closed"}),
+    "speaks HTTP": (
+        lambda connection: connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n" * 100),
+        {"closed"},
+    ),
+}
+
+
+def _ssh_to(port: int, sshd: Sshd, tmp_path: Path) -> Ssh:
+    text = _pinned(sshd).replace(str(sshd.port), str(port))
+    return _other_known_hosts(sshd, tmp_path, text).model_copy(update={"port": port})
+
+
+@pytest.mark.parametrize(("serve", "kinds"), SERVERS.values(), ids=SERVERS.keys())
+def test_a_login_that_leads_nowhere(
+    sshd: Sshd,
+    tmp_path: Path,
+    serve: Callable[[socket.socket], None],
+    kinds: set[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(shell_connection, "LOGIN_SECONDS", 0.5)
+    with (
+        tcp_server(serve) as port,
+        closing(SshShell("a", ADDRESS, _ssh_to(port, sshd, tmp_path), "actuator")) as shell,
+    ):
+        began = time.monotonic()
+        assert fault(lambda: shell.status(deadline_seconds=2))[0] in kinds
+        assert time.monotonic() - began < 1.0
+        began = time.monotonic()
+        assert fault(lambda: shell.look(deadline_seconds=0.2))[0] in kinds
+        assert time.monotonic() - began < 0.4
+
+
+def test_nobody_listens(sshd: Sshd, tmp_path: Path) -> None:
+    port = free_port()
+    with closing(SshShell("a", ADDRESS, _ssh_to(port, sshd, tmp_path), "actuator")) as shell:
+        refused = ("refused", f"a: 127.0.0.1 port {port} refused the connection")
+        assert fault(lambda: shell.status(deadline_seconds=2)) == refused
+        began = time.monotonic()
+        assert fault(lambda: shell.status(deadline_seconds=2)) == refused
+        assert time.monotonic() - began < 0.05  # inside the back-off: no new attempt
+
+
+def test_attempts_keep_their_distance(sshd: Sshd, tmp_path: Path) -> None:
+    attempts: list[float] = []
+
+    def count(connection: socket.socket) -> None:
+        attempts.append(time.monotonic())
+
+    with (
+        tcp_server(count) as port,
+        closing(SshShell("a", ADDRESS, _ssh_to(port, sshd, tmp_path), "actuator")) as shell,
+    ):
+        until = time.monotonic() + 1.2
+
+        def hammer() -> None:
+            while time.monotonic() < until:
+                fault(lambda: shell.look(deadline_seconds=0.1))
+                time.sleep(0.01)
+
+        threads = [threading.Thread(target=hammer) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert 3 <= len(attempts) <= 8
+
+
+def test_an_sshd_that_returns_is_found_within_a_second(sshd: Sshd, host: GateHost, tmp_path: Path) -> None:
+    port = free_port()
+    prepare_sshd(tmp_path, str(host.gate), port)
+    with closing(SshShell("a", ADDRESS, Sshd(port, tmp_path, sshd.process).ssh(), "actuator")) as shell:
+        until = time.monotonic() + 1.5
+        while time.monotonic() < until:  # long enough for the back-off to have grown
+            assert fault(lambda: shell.look(deadline_seconds=0.2))[0] == "refused"
+            time.sleep(0.05)
+        with running_sshd(tmp_path, port):
+            began = time.monotonic()
+            while True:
+                try:
+                    assert shell.look(deadline_seconds=1.0)["www"] == 0
+                    break
+                except ShellFault:
+                    time.sleep(0.02)
+            assert time.monotonic() - began < 1.5
+
+
+def _session_processes(sshd: Sshd) -> list[int]:
+    """The process of the newest login, and those it forked."""
+    listed = subprocess.run(
+        ["pgrep", "-P", str(sshd.process.pid)], capture_output=True, text=True, check=True
+    )
+    newest = max(map(int, listed.stdout.split()))
+    below = subprocess.run(["pgrep", "-P", str(newest)], capture_output=True, text=True, check=False)
+    return [newest, *map(int, below.stdout.split())]
+
+
+def test_a_connection_that_was_cut_is_made_anew_within_the_call(sshd: Sshd, shell: SshShell) -> None:
+    assert shell.look(deadline_seconds=5)["www"] == 0
+    for pid in _session_processes(sshd)[:1]:
+        os.kill(pid, signal.SIGKILL)
+    assert shell.look(deadline_seconds=5)["www"] == 0
+    assert shell.status(deadline_seconds=5).version == "1"
+
+
+def test_an_sshd_that_hangs_costs_a_call_its_deadline_and_no_more(sshd: Sshd, shell: SshShell) -> None:
+    shell.status(deadline_seconds=5)
+    session = _session_processes(sshd)
+    for pid in session:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        # Half of the deadline goes to the connection that hangs, the rest to a new one.
+        assert shell.status(deadline_seconds=2).version == "1"
+        assert shell.look(deadline_seconds=1)["www"] == 0
+    finally:
+        for pid in session:
+            os.kill(pid, signal.SIGCONT)
+
+
+@contextmanager
+def dead_link() -> Iterator[tuple[str, Callable[[str], None]]]:
+    """A network namespace on a link that can be cut: its name, and a function that sets the link `up` or `down`."""
+    name, link = f"lssh{os.getpid()}", f"ls{os.getpid()}"
+
+    def ip(words: str) -> None:
+        subprocess.run(["ip", *words.split()], check=True)
+
+    ip(f"netns add {name}")
+    try:
+        ip(f"link add {link} type veth peer name eth0 netns {name}")
+        ip(f"addr add 198.18.77.1/30 dev {link}")
+        ip(f"link set {link} up")
+        ip(f"-n {name} addr add 198.18.77.2/30 dev eth0")
+        ip(f"-n {name} link set eth0 up")
+        ip(f"-n {name} link set lo up")
+        yield name, lambda state: ip(f"-n {name} link set eth0 {state}")
+    finally:
+        subprocess.run(["ip", "netns", "del", name], check=False)
+
+
+def test_a_dead_host_is_noticed_and_found_again(host: GateHost, tmp_path: Path) -> None:
+    address, port = ip_address("198.18.77.2"), 22
+    prepare_sshd(tmp_path, str(host.gate), port)
+    for name in ("sshd_config", "known_hosts"):
+        path = tmp_path / name
+        path.write_text(
+            path.read_text().replace("127.0.0.1", "198.18.77.2").replace("[198.18.77.2]:22 ", "198.18.77.2 ")
+        )
+    with dead_link() as (namespace, set_link):
+        with (tmp_path / "log").open("ab") as log:
+            process = subprocess.Popen(
+                ["ip", "netns", "exec", namespace, "/usr/sbin/sshd", "-D", "-e", "-f", tmp_path / "sshd_config"],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            )  # fmt: skip
+        sshd = Sshd(port, tmp_path, process)
+        try:
+            wait_for(lambda: b"Server listening" in (tmp_path / "log").read_bytes(), "sshd listens")
+            with closing(SshShell("a", address, sshd.ssh(), "actuator")) as shell:
+                assert shell.look(deadline_seconds=5)["www"] == 0
+                set_link("down")
+                for call in (shell.look, shell.status):
+                    began = time.monotonic()
+                    assert fault(partial(call, deadline_seconds=0.4))[0] in {"timeout", "unreachable"}
+                    assert time.monotonic() - began < 0.6
+                connection = shell._kept._connection
+                wait_for(lambda: connection is None or not connection.is_usable, "the dead are noticed", 3.5)
+                set_link("up")
+                began = time.monotonic()
+                while True:
+                    try:
+                        assert shell.look(deadline_seconds=1.0)["www"] == 0
+                        break
+                    except ShellFault:
+                        assert time.monotonic() - began < 3.0
+                        time.sleep(0.05)
+                assert time.monotonic() - began < 2.0
+        finally:
+            process.terminate()
+            process.wait(timeout=5)
