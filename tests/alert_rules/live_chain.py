@@ -8,6 +8,7 @@ import socket
 import subprocess
 import threading
 import time
+import urllib.parse
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -127,6 +128,13 @@ def _handler(world: World, exporter: Listen) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing when Prometheus no longer waits for an answer."""
+
+
 class LiveChain:
     """Started with `with`; ends its programs and threads when left."""
 
@@ -134,8 +142,7 @@ class LiveChain:
         self.world = world
         self.directory = directory
         exporter = Listen("127.0.0.1", free_port())
-        self.server = ThreadingHTTPServer((exporter.host, exporter.port), _handler(world, exporter))
-        self.server.daemon_threads = True
+        self.server = _Server((exporter.host, exporter.port), _handler(world, exporter))
         token = directory / "token"
         token.write_text(TOKEN)
         self.chain = Chain.of(

@@ -1,0 +1,103 @@
+"""`locum up` with the real exporter, actuator, Alertmanager and Prometheus, in a network namespace of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.e2e
+
+SITE = """\
+hosts:
+  a: {{address: 192.0.2.1, ssh: {{user: locum}}}}
+  b: {{address: 192.0.2.2}}
+services:
+  www:
+    hosts: [a, b]
+    addresses: [192.0.2.100/24]
+    interface: lo
+    checks: {{http: {{url: "http://{{host}}:8080/"}}}}
+    commands: {{start: "true", stop: "true"}}
+    takeover: {{unreachable: refuse, mode: observe}}
+vantage_points: {{b: {{url: "http://192.0.2.2:10751"}}}}
+witnesses: [192.0.2.254]
+actuator: {{host: b, state_directory: {state}, webhook_token_file: {token}, api_token_file: {token}}}
+"""
+NETWORK = "ip link set lo up; ip address add 192.0.2.2/24 dev lo; exec "
+LOCUM = Path(sys.executable).with_name("locum")
+
+
+@pytest.fixture
+def up(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    site, token = tmp_path / "locum.yml", tmp_path / "token"
+    site.write_text(SITE.format(state=tmp_path / "state", token=token))
+    token.touch(mode=0o600)
+    token.write_text("a token of more than sixteen characters\n")
+    command = ["unshare", "--net", "sh", "-c", NETWORK + '"$@"', "sh", str(LOCUM), "--site", str(site), "up"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        yield process
+        process.kill()
+
+
+def _lines_until(process: subprocess.Popen[str], last: str) -> list[str]:
+    assert process.stdout is not None
+    lines = []
+    for line in process.stdout:
+        lines.append(line.rstrip())
+        if last in line:
+            return lines
+    raise AssertionError(f"'{last}' never came: {lines}")
+
+
+def _children(process: subprocess.Popen[str]) -> list[int]:
+    return [int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
+
+
+def _gone(pids: list[int], deadline_seconds: float = 5) -> bool:
+    end = time.monotonic() + deadline_seconds
+    while time.monotonic() < end:
+        if not any(Path(f"/proc/{pid}").exists() for pid in pids):
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_comes_up_brings_back_what_dies_and_ends_when_told(up: subprocess.Popen[str]) -> None:
+    assert _lines_until(up, "locum is up") == [
+        "exporter answers at http://192.0.2.2:10751",
+        "actuator answers at http://127.0.0.1:10752",
+        "Alertmanager ready at http://127.0.0.1:9093",
+        "Prometheus ready at http://127.0.0.1:9090",
+        "Prometheus: 9 of 9 targets scraped",
+        "actuator ready: the heartbeat came through Prometheus and Alertmanager",
+        "locum is up",
+    ]
+    children = _children(up)
+    assert len(children) == 4
+    os.kill(children[0], signal.SIGKILL)
+    (died,) = _lines_until(up, "starting it again")
+    assert died.startswith("exporter was ended by SIGKILL: ")
+
+    up.send_signal(signal.SIGHUP)
+    assert _lines_until(up, "reloaded") == ["reloaded"]
+
+    up.terminate()
+    assert up.wait(20) == 0
+    assert up.stdout is not None
+    assert up.stdout.read().splitlines() == ["ending", "ended; addresses stay where they are"]
+    assert _gone(children, 0.1)
+
+
+def test_takes_its_children_with_it_when_it_is_killed(up: subprocess.Popen[str]) -> None:
+    _lines_until(up, "Prometheus ready")
+    children = _children(up)
+    assert len(children) == 4
+    up.kill()
+    assert _gone(children)

@@ -1,0 +1,89 @@
+"""From a check that fails to the webhook, through a real Prometheus and Alertmanager with the shipped rules."""
+
+from __future__ import annotations
+
+import random
+import re
+import statistics
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.alert_rules.live_chain import LiveChain, World
+
+pytestmark = pytest.mark.e2e
+
+TIER, TIER_SECONDS = "250ms", 0.25
+DEAD = tuple(f"dead{number}" for number in range(4))
+HUNG = tuple(f"hung{number}" for number in range(4))
+HUNG_SECONDS = 0.175  # what a check may take has to leave the answer time for its way
+RULES = Path(__file__).parents[2] / "alert_rules" / "locum.rules.yml"
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveChain]:
+    # Every service has other labels, and so is scraped at another moment: many phases in one run.
+    world = World((*DEAD, *HUNG), TIER, hosts=(("a", "preferred"),))
+    with LiveChain(tmp_path_factory.mktemp("chain"), world) as chain:
+        chain.wait_for_targets(len(world.services) + 4)
+        yield chain
+
+
+def _seconds_until_heard(world: World, services: tuple[str, ...], status: str, since: float) -> list[float]:
+    end = since + 6 * TIER_SECONDS + 2
+    while True:
+        heard = {name: world.heard(name, status, since) for name in services}
+        missing = [name for name, seconds in heard.items() if seconds is None]
+        if not missing:
+            return [seconds for seconds in heard.values() if seconds is not None]
+        assert time.monotonic() < end, f"never heard of {missing}"
+        time.sleep(0.02)
+
+
+def test_the_heartbeat_comes_and_nothing_else(live: LiveChain) -> None:
+    end = time.monotonic() + 10
+    while not live.world.webhooks and time.monotonic() < end:
+        time.sleep(0.1)
+    assert {alert["labels"]["alertname"] for _, alert in live.world.webhooks} == {"LocumHeartbeat"}
+    assert live.world.unauthorized == 0
+
+
+KINDS = {
+    # two samples an interval apart, the first up to one interval after the fault, evaluation every 100 ms
+    "refused at once": (DEAD, 0.0, 0.7),
+    "silent until the deadline": (HUNG, HUNG_SECONDS, 0.95),
+}
+
+
+@pytest.mark.parametrize(("services", "takes_seconds", "median_seconds"), KINDS.values(), ids=KINDS)
+def test_a_fault_is_told_soon_and_never_missed(
+    services: tuple[str, ...], takes_seconds: float, median_seconds: float, live: LiveChain
+) -> None:
+    world = live.world
+    time.sleep(random.random())
+    world.failure_takes_seconds = takes_seconds
+    since = time.monotonic()
+    world.failing |= set(services)
+    told = _seconds_until_heard(world, services, "firing", since)
+    print(f"told after {statistics.median(told):.3f} s (median), {max(told):.3f} s (max)")
+    assert min(told) >= TIER_SECONDS, "told of a single failed sample"
+    assert statistics.median(told) <= median_seconds
+    assert max(told) <= 1.5
+
+    healed = time.monotonic()
+    world.failing -= set(services)
+    assert max(_seconds_until_heard(world, services, "resolved", healed)) <= 1.5
+
+
+def test_the_metrics_of_prometheus_and_alertmanager_that_rules_ask_for_exist(live: LiveChain) -> None:
+    asked = set(re.findall(r"\b(?:prometheus|alertmanager)_[a-z_]+_total\b", RULES.read_text()))
+    assert len(asked) == 4
+    there = set(live.query("/api/v1/label/__name__/values")["data"])
+    assert asked <= there
+
+
+def test_no_rule_fails(live: LiveChain) -> None:
+    groups = live.query("/api/v1/rules")["data"]["groups"]
+    assert {rule["health"] for group in groups for rule in group["rules"]} == {"ok"}
