@@ -115,14 +115,16 @@ class Pinger:
         With `enough`, stop early once the first `enough` or more were answered with none missing among them.
         """
         loop = asyncio.get_running_loop()
-        ends_at = loop.time() + (count - 1) * spacing_seconds + wait_seconds
         pings: list[asyncio.Task[Echo]] = []
         try:
-            for index in range(count):
-                pings.append(asyncio.create_task(self.ping(address, ends_at - loop.time())))
-                pause_ends_at = ends_at if index == count - 1 else loop.time() + spacing_seconds
-                if await _none_missing(pings, enough, pause_ends_at):
+            for left in reversed(range(count)):
+                # A ping's time runs from its own start: a busy moment must not make a live host look dead.
+                deadline_seconds = left * spacing_seconds + wait_seconds
+                pings.append(asyncio.create_task(self.ping(address, deadline_seconds)))
+                pause_seconds = spacing_seconds if left else wait_seconds
+                if await _none_missing(pings, enough, loop.time() + pause_seconds):
                     return _count([ping for ping in pings if ping.done()], sent=len(pings))
+            await asyncio.wait(pings)  # each ends by its own deadline
             return _count(pings, sent=len(pings))
         finally:
             for ping in pings:
@@ -213,8 +215,8 @@ def _answered_from_first(pings: list[asyncio.Task[Echo]]) -> int:
 
 
 def _count(pings: list[asyncio.Task[Echo]], *, sent: int) -> Burst:
-    """Count what came of a burst that is over. A ping still under way went unanswered."""
-    echoes = [ping.result() if ping.done() else Echo(None, "timeout", "no reply") for ping in pings]
+    """Count what came of the pings of a burst that are over."""
+    echoes = [ping.result() for ping in pings]
     rtts = tuple(echo.rtt_seconds for echo in echoes if echo.rtt_seconds is not None)
     unsent = sum(not echo.was_sent for echo in echoes)
     last = next((echo for echo in reversed(echoes) if echo.rtt_seconds is None), Echo(None))

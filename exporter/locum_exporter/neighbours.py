@@ -71,38 +71,58 @@ class Neighbours:
     ) -> dict[Address, set[str]]:
         """Return, for every address asked, the MAC addresses that answered for it; empty if none did.
 
-        All attempts are made, so that a second holder is heard too, unless `until_answered`: then one answer
-        for each address is enough. `this_host` saves asking the kernel again. Raises NeighbourFault if it was
-        not possible to look.
+        All attempts are made and listened to in full, so that a second holder is heard too, unless
+        `until_answered`: then one answer for each address is enough. `this_host` saves asking the kernel again.
+        Raises NeighbourFault if it was not possible to look, or not within the deadline: a look that was cut
+        short has not found that nobody is there.
         """
         answers: dict[Address, set[str]] = {address: set() for address in addresses}
-        loop = asyncio.get_running_loop()
-        ends_at = loop.time() + attempts * spacing_seconds
-        if deadline_seconds is not None:
-            ends_at = min(ends_at, loop.time() + deadline_seconds)
-        all_answered = asyncio.Event()
         try:
-            if this_host is None and any(address.version == 6 for address in answers):
-                this_host = await local_host()
-            with ExitStack() as stack:
-                questions = []
-                for version in sorted({address.version for address in answers}):
-                    packet_socket = stack.enter_context(
-                        self._hearing(interface, version, answers, all_answered)
-                    )
-                    asked = [address for address in answers if address.version == version]
-                    questions += [(packet_socket, _question(packet_socket, one, this_host)) for one in asked]
-                for _ in range(attempts):
-                    for packet_socket, frame in questions:
-                        packet_socket.send(frame)
-                    pause_seconds = min(spacing_seconds, ends_at - loop.time())
-                    await _pause(pause_seconds, all_answered if until_answered else None)
-                    if loop.time() >= ends_at or (until_answered and all_answered.is_set()):
-                        break
+            async with asyncio.timeout(deadline_seconds):
+                if this_host is None and any(address.version == 6 for address in answers):
+                    this_host = await local_host()
+                await self._ask(
+                    interface,
+                    answers,
+                    this_host,
+                    attempts=attempts,
+                    spacing_seconds=spacing_seconds,
+                    until_answered=until_answered,
+                )
+        except TimeoutError:
+            text = f"could not ask {attempts} times on interface {interface} within {deadline_seconds} s"
+            raise NeighbourFault("timeout", text) from None
         except OSError as error:
             text = f"cannot ask on interface {interface}: {text_of_os_error(error)}"
             raise NeighbourFault(reason_of_os_error(error), text) from error
         return answers
+
+    async def _ask(
+        self,
+        interface: str,
+        answers: dict[Address, set[str]],
+        this_host: LocalHost | None,
+        *,
+        attempts: int,
+        spacing_seconds: float,
+        until_answered: bool,
+    ) -> None:
+        """Send every question `attempts` times and gather the answers."""
+        all_answered = asyncio.Event()
+        with ExitStack() as stack:
+            questions = []
+            for version in sorted({address.version for address in answers}):
+                hearing = self._hearing(interface, version, answers, all_answered)
+                packet_socket = stack.enter_context(hearing)
+                asked = [address for address in answers if address.version == version]
+                questions += [(packet_socket, _question(packet_socket, one, this_host)) for one in asked]
+            for _ in range(attempts):
+                for packet_socket, frame in questions:
+                    packet_socket.send(frame)
+                # Counted from here, however long it took to get here: a busy moment must not shorten listening.
+                await _pause(spacing_seconds, all_answered if until_answered else None)
+                if until_answered and all_answered.is_set():
+                    return
 
     @contextmanager
     def _hearing(
@@ -166,8 +186,6 @@ def _question(packet_socket: PacketSocket, address: Address, this_host: LocalHos
 
 
 async def _pause(seconds: float, until: asyncio.Event | None) -> None:
-    if seconds <= 0:
-        return
     if until is None:
         await asyncio.sleep(seconds)
         return

@@ -4,6 +4,7 @@ import asyncio
 import ctypes
 import os
 import subprocess
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -60,6 +61,16 @@ def plug(wire: str, name: str, interface: str, *, port: str) -> None:
     ip("-n", wire, "link", "add", port, *veth)
     ip("-n", wire, "link", "set", port, "master", "br0", "up")
     ip("-n", name, "link", "set", interface, "up")
+    _wait_for("state forwarding", "bridge", "-n", wire, "link", "show", "dev", port)
+    _wait_for("state UP", "ip", "-n", name, "link", "show", interface)
+
+
+def _wait_for(text: str, *command: str) -> None:
+    """Wait until a command says something: a new link takes the kernel up to a second to notice."""
+    deadline = time.monotonic() + 5
+    while text not in subprocess.run(command, check=True, capture_output=True, text=True, timeout=10).stdout:
+        assert time.monotonic() < deadline, command
+        time.sleep(0.005)
 
 
 def add_address(name: str, address: str, interface: str = "eth0") -> None:

@@ -225,6 +225,19 @@ def test_a_burst_counts(silent_namespace: str, row: str) -> None:
     assert as_expected(burst), burst
 
 
+async def test_a_busy_moment_is_no_loss() -> None:
+    """A loop that was held up for longer than the burst would take must still hear every reply."""
+    async with Pinger() as pinger:
+        bursting = asyncio.create_task(
+            pinger.burst(ip_address("127.0.0.1"), count=10, spacing_seconds=0.01, wait_seconds=0.05)
+        )
+        for _ in range(5):
+            time.sleep(0.06)  # noqa: ASYNC251 - holds up the loop
+            await asyncio.sleep(0)
+        burst = await bursting
+    assert (burst.sent, burst.received) == (10, 10)
+
+
 def test_a_burst_that_cannot_leave_is_not_sent() -> None:
     async def work() -> Burst:
         async with Pinger() as pinger:

@@ -85,7 +85,7 @@ TIMES: dict[str, tuple[list[str], bool, float | None, float, float]] = {
     "all attempts are made": (["10.9.0.2"], False, None, 0.14, 0.3),
     "answered is enough": (["10.9.0.2", "10.9.0.3", "fd09::2"], True, None, 0.0, 0.1),
     "one does not answer": (["10.9.0.2", "10.9.0.200"], True, None, 0.14, 0.3),
-    "a deadline shorter than the attempts": (["10.9.0.200"], False, 0.06, 0.05, 0.12),
+    "a deadline that is not needed": (["10.9.0.2"], True, 0.06, 0.0, 0.06),
 }
 
 
@@ -106,6 +106,43 @@ def test_how_long_it_takes(wire: Wire, row: str) -> None:
             return time.perf_counter() - started_at
 
     assert at_least <= run_in(wire.me, work) < at_most
+
+
+CUT_SHORT = {
+    "nobody would have answered": "10.9.0.200",
+    "somebody has answered, but a second one might": "10.9.0.100",
+}
+
+
+@pytest.mark.parametrize("row", CUT_SHORT)
+def test_a_look_cut_short_is_no_look(wire: Wire, row: str) -> None:
+    async def work() -> str:
+        try:
+            await who_has("eth0", [ip_address(CUT_SHORT[row])], deadline_seconds=0.08)
+        except NeighbourFault as fault:
+            return f"{fault.reason}: {fault}"
+        return "looked"
+
+    assert run_in(wire.me, work) == "timeout: could not ask 3 times on interface eth0 within 0.08 s"
+
+
+def test_a_busy_moment_does_not_shorten_listening(wire: Wire) -> None:
+    """A loop that was held up for longer than all attempts would take must still hear the answers."""
+
+    async def work() -> dict[Address, set[str]]:
+        async with Neighbours() as neighbours:
+            asking = asyncio.create_task(
+                neighbours.who_has("eth0", [ip_address("10.9.0.101"), ip_address("fd09::2")])
+            )
+            for _ in range(8):
+                time.sleep(0.06)  # noqa: ASYNC251 - holds up the loop
+                await asyncio.sleep(0)
+            return await asking
+
+    assert run_in(wire.me, work) == {
+        ip_address("10.9.0.101"): {wire.macs["a"]},
+        ip_address("fd09::2"): {wire.macs["a"]},
+    }
 
 
 def test_what_came_before_the_question_is_no_answer(wire: Wire) -> None:

@@ -20,6 +20,7 @@ from locum_inventory.model import Service, Site
 Address = IPv4Address | IPv6Address
 
 _ATTEMPTS = 3
+_AGAIN_ATTEMPTS = 2  # more than one, so that a lost packet does not hide a second holder
 _ROUND_SHARE = 0.6  # of the deadline for the first round; the rest is for asking again when two hosts answer
 _LONGEST_SPACING_SECONDS = 0.05
 
@@ -43,10 +44,12 @@ async def address(
     deadline_seconds: float,
     *,
     this_name: str | None,
+    spacing_seconds: float = _LONGEST_SPACING_SECONDS,
 ) -> CheckResult:
     """Ask which hosts hold a service's addresses: one should, and two never may.
 
-    `this_name` is the name of the host this runs on, if the site file knows it.
+    `this_name` is the name of the host this runs on, if the site file knows it. `spacing_seconds` is how long
+    to wait for answers after each of the three times it is asked, as far as the deadline has room for it.
     """
     started_at = time.perf_counter()
     service = site.services[service_name]
@@ -54,7 +57,9 @@ async def address(
     try:
         async with asyncio.timeout(deadline_seconds):
             question = await _question(site, service, this_name)
-            held = await _held(neighbours, question, deadline_seconds)
+            held = await _held(
+                neighbours, question, min(spacing_seconds, deadline_seconds * _ROUND_SHARE / _ATTEMPTS)
+            )
     except NeighbourFault as fault:
         seconds = time.perf_counter() - started_at
         return CheckResult(False, fault.reason, seconds, f"{where}: could not look: {fault}")
@@ -78,17 +83,16 @@ async def _question(site: Site, service: Service, this_name: str | None) -> _Que
 
 
 async def _held(
-    neighbours: Neighbours, question: _Question, deadline_seconds: float
+    neighbours: Neighbours, question: _Question, spacing_seconds: float
 ) -> Mapping[Address, frozenset[str]]:
     """Return the owners of each service address.
 
     Within one round an address may move from one host to another, and both are heard. So two are believed only
     if both answer again.
     """
-    spacing_seconds = min(_LONGEST_SPACING_SECONDS, deadline_seconds * _ROUND_SHARE / _ATTEMPTS)
     held = await _ask(neighbours, question, _ATTEMPTS, spacing_seconds)
     if any(len(owners) > 1 for owners in held.values()):
-        held = await _ask(neighbours, question, 1, spacing_seconds)
+        held = await _ask(neighbours, question, _AGAIN_ATTEMPTS, spacing_seconds / _AGAIN_ATTEMPTS)
     return held
 
 
