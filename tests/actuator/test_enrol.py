@@ -194,6 +194,25 @@ def test_the_actuators_own_host_needs_no_ssh(site_file: Path) -> None:
     assert lines[4:] == ["exit 0", "b: everything is in place", "gate.conf", "locum.yml"]
 
 
+@pytest.mark.e2e
+@needs_root
+def test_the_gate_does_not_wait_for_dns(site_file: Path) -> None:
+    lines = on_a_machine(
+        site_file,
+        f"""
+        {ENROL} --yes >/dev/null
+        echo 'nameserver 192.0.2.1' >/etc/resolv.conf   # where a socket is open and nobody answers
+        python3 -c 'import socket, time; s = socket.socket(type=socket.SOCK_DGRAM)
+s.bind(("192.0.2.1", 53)); time.sleep(60)' &
+        sleep 0.3
+        timeout 3 su -s /bin/sh locum -c 'sudo -n /usr/local/lib/locum/gate actuator status' 2>&1
+        kill $!
+        """,
+    )
+    assert lines[0] == "locum-gate 1 1"
+    assert lines[-1] == "end ok"
+
+
 REFUSED = {
     "no such host": ("enrol nowhere", "locum: there is no host 'nowhere' in the site file; there is a, b, c", 2),
     "no ssh": ("enrol c", "locum: hosts.c.ssh is missing in the site file: how should locum log in there?", 2),
