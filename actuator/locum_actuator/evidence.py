@@ -33,16 +33,17 @@ BURST_ECHOES = 20
 BURST_SPACING_SECONDS = 0.015
 BURST_WAIT_SECONDS = 0.1
 BURST_ENOUGH = 5  # this many in a row, none missing, show a clean line
-GATE_SECONDS = 0.5
+GATE_SECONDS = 0.4
 WITNESS_ECHOES = 5
 WITNESS_SPACING_SECONDS = 0.03
 OWNERS_SECONDS = 0.3
+OWNERS_SPACING_SECONDS = 0.03  # a neighbour answers in well under a millisecond; asked three times
 GRACE_SECONDS = 0.5  # beside the look's own deadline, before a look that hangs is given up
 
 
 def look_seconds(service: Service) -> float:
     """Return how long a service may take to answer when it is asked again, in seconds."""
-    return min(max(1.6 * service.interval_seconds, 0.4), 3.0)
+    return min(max(1.4 * service.interval_seconds, 0.35), 3.0)
 
 
 class Evidence:
@@ -92,13 +93,21 @@ class Evidence:
             return Look(self._local, True, "a process answers through no address")
         return self._run(self._look(service, address, None), look_seconds(values) + GRACE_SECONDS)
 
+    def confirm(self, service: str) -> tuple[bool, tuple[frozenset[str], frozenset[str]] | None]:
+        """Ask the witnesses and the wire at once: (does a witness answer, who holds the addresses).
+
+        Who holds them is (hosts, strangers' MACs), or None where nobody could be asked.
+        """
+
+        async def both() -> tuple[dict[str, bool], tuple[frozenset[str], frozenset[str]] | None]:
+            return await asyncio.gather(self._witnesses(None), self._owners(service))
+
+        witnesses, found = self._run(both(), 2.0)
+        return any(witnesses.values()), found
+
     def witness_answers(self, source: str | None = None) -> bool:
         """Ping the witnesses, from a given source address where one is named, and tell whether any answered."""
         return any(self._run(self._witnesses(source), 2.0).values())
-
-    def owners(self, service: str) -> tuple[frozenset[str], frozenset[str]] | None:
-        """Ask the wire who has the service addresses: (hosts, strangers' MACs); None: could not ask."""
-        return self._run(self._owners(service), 2.0)
 
     # -- the whole look ----------------------------------------------------------------------------------------
 
@@ -202,7 +211,12 @@ class Evidence:
 
     async def _owners(self, service: str) -> tuple[frozenset[str], frozenset[str]] | None:
         result = await address_check(
-            self._neighbours, self._site, service, OWNERS_SECONDS, this_name=self._local
+            self._neighbours,
+            self._site,
+            service,
+            OWNERS_SECONDS,
+            this_name=self._local,
+            spacing_seconds=OWNERS_SPACING_SECONDS,
         )
         names = result.details.get("owner_names")
         if not isinstance(names, tuple):

@@ -157,7 +157,9 @@ class FakeWorld:
 
     def service_through_address(self, service: str) -> Look:
         """See whether whoever holds the address answers."""
-        holder = next((name for name, shell in self.shells.items() if shell.held and name not in self.dead), None)
+        holder = next(
+            (name for name, shell in self.shells.items() if shell.held and name not in self.dead), None
+        )
         well = self.through_address and holder is not None and self._serves(holder)
         return Look("b", well, "answered 200" if well else "no answer")
 
@@ -165,10 +167,10 @@ class FakeWorld:
         """See the witness."""
         return self.witness
 
-    def owners(self, service: str) -> tuple[frozenset[str], frozenset[str]] | None:
-        """See who answers for the address."""
+    def confirm(self, service: str) -> tuple[bool, tuple[frozenset[str], frozenset[str]] | None]:
+        """See the witness, and who answers for the address."""
         held = {name for name, shell in self.shells.items() if shell.held and name not in self.dead}
-        return frozenset(held), frozenset()
+        return self.witness, (frozenset(held), frozenset())
 
     def situation(self, service: str) -> Situation:
         """See all of it."""

@@ -35,8 +35,11 @@ class Eyes(Protocol):
     def witness_answers(self, source: str | None = None) -> bool:
         """Ping the witnesses, from a given source address where one is named."""
 
-    def owners(self, service: str) -> tuple[frozenset[str], frozenset[str]] | None:
-        """Ask the wire who has the service addresses: (hosts, strangers' MACs); None: could not ask."""
+    def confirm(self, service: str) -> tuple[bool, tuple[frozenset[str], frozenset[str]] | None]:
+        """Ask at once whether a witness answers and who has the addresses: (hosts, strangers' MACs).
+
+        The latter is None where nobody could be asked.
+        """
 
 
 @dataclass(frozen=True, slots=True)

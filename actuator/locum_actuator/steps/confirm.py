@@ -20,14 +20,14 @@ class Confirm:
 
     def do(self) -> str:
         """Ask; anything but a clear answer is a fault."""
-        found = self.hands.eyes.owners(self.hands.name)
+        witnessed, found = self.hands.eyes.confirm(self.hands.name)
         if found is None:
             raise StepFault("nobody could be asked who has the address")
         hosts, strangers = found
         others = sorted((hosts - {self.host}) | strangers)
         if others:
             raise StepFault(f"{', '.join(others)} still answers for the address")
-        if not self.hands.eyes.witness_answers():
+        if not witnessed:
             raise StepFault("no witness answers any more: it may be this host that is cut off")
         return "nobody answers for the address, and a witness answers"
 
