@@ -217,7 +217,11 @@ def _site(exporter: Listen, directory: Path, token: Path) -> Site:
                     "takeover": {"unreachable": "probe"},
                 }
             },
-            "vantage_points": {"b": {"url": exporter.url}},
+            # One exporter under two names, so that all targets are listed twice.
+            "vantage_points": {
+                "b": {"url": exporter.url},
+                "c": {"url": f"http://localhost:{exporter.port}"},
+            },
             "witnesses": ["192.0.2.254"],
             "actuator": {"host": "b", "webhook_token_file": str(token), "state_directory": str(directory)},
         }

@@ -18,6 +18,7 @@ pytestmark = pytest.mark.e2e
 TIER, TIER_SECONDS = "250ms", 0.25
 DEAD = tuple(f"dead{number}" for number in range(4))
 HUNG = tuple(f"hung{number}" for number in range(4))
+OWN = ("exporter b", "exporter c", "actuator", "Alertmanager", "Prometheus")
 HUNG_SECONDS = 0.175  # what a check may take has to leave the answer time for its way
 RULES = Path(__file__).parents[2] / "alert_rules" / "locum.rules.yml"
 
@@ -27,7 +28,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveChain]:
     # Every service has other labels, and so is scraped at another moment: many phases in one run.
     world = World((*DEAD, *HUNG), TIER, hosts=(("a", "preferred"),))
     with LiveChain(tmp_path_factory.mktemp("chain"), world) as chain:
-        chain.wait_for_targets(len(world.services) + 4)
+        chain.wait_for_targets(len(world.services) + len(OWN))
         yield chain
 
 
@@ -48,6 +49,12 @@ def test_the_heartbeat_comes_and_nothing_else(live: LiveChain) -> None:
         time.sleep(0.1)
     assert {alert["labels"]["alertname"] for _, alert in live.world.webhooks} == {"LocumHeartbeat"}
     assert live.world.unauthorized == 0
+
+
+def test_what_two_exporters_list_alike_is_scraped_once(live: LiveChain) -> None:
+    targets = live.query("/api/v1/targets", {"state": "active"})["data"]["activeTargets"]
+    probed = sorted(t["labels"]["service"] for t in targets if t["labels"]["job"] == "locum-probe")
+    assert probed == sorted(live.world.services)
 
 
 KINDS = {
