@@ -32,5 +32,10 @@ cp "$site" /etc/locum/locum.yml
 /usr/sbin/sshd -D -E /run/sshd.log &
 sshd=$!
 trap 'kill "$sshd"' EXIT
-until grep -q 'Server listening' /run/sshd.log 2>/dev/null; do sleep 0.05; done
+tries=0
+until grep -q 'Server listening' /run/sshd.log 2>/dev/null; do
+    tries=$((tries + 1))
+    [ "$tries" -lt 200 ] || { cat /run/sshd.log >&2; exit 1; }
+    sleep 0.05
+done
 "$@"
