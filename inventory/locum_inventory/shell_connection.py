@@ -76,6 +76,24 @@ class Connection:
             self._leave()
             raise
 
+    def begin(self, channel: paramiko.Channel, command: str, deadline: Deadline) -> None:
+        """Have sshd run a command on a channel. Raises `SSHException`, `TimeoutError` at the deadline.
+
+        paramiko waits for sshd's word without a deadline of its own: closing the channel is what wakes it.
+        """
+        alarm = threading.Timer(deadline.left_seconds, channel.close)
+        alarm.daemon = True
+        alarm.start()
+        try:
+            channel.exec_command(command)
+        except paramiko.SSHException:
+            if deadline.passed:
+                self.retire()
+                raise TimeoutError from None
+            raise
+        finally:
+            alarm.cancel()
+
     def release(self, channel: paramiko.Channel) -> None:
         """Close a channel."""
         channel.close()

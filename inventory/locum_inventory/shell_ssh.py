@@ -71,7 +71,7 @@ class SshShell:
         connection, channel = self._open_channel(deadline)
         try:
             with _faults(self._host, late_text):
-                channel.exec_command(command)
+                connection.begin(channel, command, deadline)
                 answer = bytearray()
                 while len(answer) <= ANSWER_LIMIT_BYTES:
                     channel.settimeout(deadline.left_seconds)
@@ -105,7 +105,7 @@ class SshShell:
         connection, channel = self._open_channel(deadline)
         try:
             with _faults(self._host, f"{self._host}: the gate's watch did not begin in time"):
-                channel.exec_command("watch")
+                connection.begin(channel, "watch", deadline)
         except ShellFault:
             connection.release(channel)
             raise

@@ -42,9 +42,7 @@ class Watch:
         self._late = 0  # looks in a row
         self._turn = threading.Condition()
         self._looking = False
-        self._begun = (
-            0  # looks so far; its number goes with each look, so that no late answer passes for fresh
-        )
+        self._begun = 0  # looks so far; each carries its number, so that no late answer passes for fresh
         self._answered = 0
         self._counts: Mapping[str, int] = {}
 

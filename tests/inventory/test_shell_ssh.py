@@ -19,6 +19,8 @@ import pytest
 from locum_inventory import shell_connection
 from locum_inventory.model import Ssh
 from locum_inventory.shell import ShellFault
+from locum_inventory.shell_connection import Destination, connect
+from locum_inventory.shell_deadline import Deadline
 from locum_inventory.shell_ssh import SshShell
 from tests.inventory.gate_host import (
     ADDRESS,
@@ -376,6 +378,24 @@ def test_an_sshd_that_hangs_costs_a_call_its_deadline_and_no_more(sshd: Sshd, sh
     finally:
         for pid in session:
             os.kill(pid, signal.SIGCONT)
+
+
+def test_an_sshd_that_hangs_before_a_command_costs_no_more_either(sshd: Sshd) -> None:
+    connection = connect(Destination("a", ADDRESS, sshd.ssh(), sshd.ssh().key_file))
+    channel = connection.open_channel(Deadline(5))
+    session = _session_processes(sshd)
+    for pid in session:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        began = time.monotonic()
+        with pytest.raises(TimeoutError):
+            connection.begin(channel, "status", Deadline(0.2))
+        assert 0.2 <= time.monotonic() - began < 0.4
+        assert not connection.is_usable
+    finally:
+        for pid in session:
+            os.kill(pid, signal.SIGCONT)
+        connection.release(channel)
 
 
 @contextmanager
