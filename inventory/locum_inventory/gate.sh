@@ -269,15 +269,25 @@ lock() {
     [ -d "$RUN" ] || mkdir -p "$RUN" 2>/dev/null
     { command exec 9>>"$RUN/$s_name.lock"; } 2>/dev/null || return 1
     until flock -n 9; do
-        if [ "$verb" = release ] && read -r owner owner_verb 2>/dev/null <"$RUN/$s_name.owner"; then
-            case $owner_verb in respawn | start | claim) kill -TERM "$owner" 2>/dev/null ;; esac
-        fi
+        [ "$verb" != release ] || outrank
         clock
         [ "$now" -lt "$lock_by" ] || return 1
         sleep "$POLL_SECONDS"
     done
-    trap 'outranked' TERM
-    { echo "$$ $verb" >"$RUN/$s_name.owner"; } 2>/dev/null
+    case $verb in
+        respawn | start | claim)
+            trap 'outranked' TERM
+            { echo "$$" >"$RUN/$s_name.owner"; } 2>/dev/null ;;
+        *) rm -f "$RUN/$s_name.owner" ;;
+    esac
+}
+
+# Ends the verb that has the lock, if it may be ended: it has the lock file open, so it is no stranger's process.
+outrank() {
+    owner=''
+    read -r owner 2>/dev/null <"$RUN/$s_name.owner"
+    # shellcheck disable=SC3013  # dash and busybox know -ef
+    [ "/proc/${owner:-0}/fd/9" -ef "$RUN/$s_name.lock" ] && kill -TERM "$owner" 2>/dev/null
 }
 
 outranked() { end_command; failed "a release ended this $verb"; }
@@ -462,6 +472,7 @@ do_change() {
         release) do_release ;;
         claim) addresses_on ;;
     esac
+    log "epoch $wanted_epoch: done"
     describe
     finish ok
 }

@@ -20,6 +20,7 @@ ip addr add 192.0.2.1/24 dev lo
 ip addr add 192.0.2.2/24 dev lo
 
 rm -rf /root/.ssh /etc/locum /usr/local/lib/locum /etc/sudoers.d/locum-gate
+rm -f /root/.bashrc /root/.profile # what a developer's start-up files do is not tested here
 mkdir -p /root/.ssh /etc/locum
 ssh-keygen -q -t ed25519 -N '' -f /root/.ssh/id_ed25519
 cp /root/.ssh/id_ed25519.pub /root/.ssh/authorized_keys

@@ -156,6 +156,7 @@ def prepare_sshd(directory: Path, gate_command: str, port: int) -> None:
         f"ListenAddress 127.0.0.1:{port}\nHostKey {directory}/host_key\nPidFile none\nUsePAM no\n"
         f"StrictModes no\nAuthorizedKeysFile {directory}/authorized_keys\nPermitRootLogin yes\n"
         "PasswordAuthentication no\nUseDNS no\nLogLevel VERBOSE\n"
+        f"SetEnv HOME={directory}\n"  # root's own start-up files may be slow
     )
 
 

@@ -256,6 +256,33 @@ def test_what_a_stop_command_leaves_is_killed(
     assert reap(spawned) == [-signal.SIGKILL] * 2
 
 
+@pytest.mark.parametrize("respawn", ["with a respawn command", "with stop and start only"])
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_hung_service_is_respawned(
+    make_host: Callable[..., GateHost], spawn: Spawn, shell: str, respawn: str
+) -> None:
+    host = make_host(shell, "true")
+    text = host.host_file.read_text().removeprefix("locum-gate 1\n")
+    if respawn == "with stop and start only":
+        text = text.replace("respawn ", "# respawn ")
+    host.write_host_file(text)
+    spawned = spawn(host, 2)
+    os.kill(spawned[0].pid, signal.SIGSTOP)
+    assert host.run("respawn", "www", "1") == state(1, "absent", 1)
+    assert reap(spawned) == [-signal.SIGKILL] * 2
+
+
+def test_a_respawn_without_a_command_of_its_own_is_stop_and_start(
+    make_host: Callable[..., GateHost], spawn: Spawn
+) -> None:
+    host = make_host()
+    text = host.host_file.read_text().removeprefix("locum-gate 1\n")
+    host.write_host_file(text.replace("respawn ", "# respawn "))
+    spawned = spawn(host, 1)
+    assert host.run("respawn", "www", "1") == state(1, "absent", 1)
+    assert reap(spawned) == [-signal.SIGTERM]
+
+
 def test_where_the_service_runs_on_every_host_a_release_takes_the_address_only(
     make_host: Callable[..., GateHost],
     spawn: Spawn,
