@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import shutil
 import signal
@@ -12,10 +13,15 @@ import threading
 from lab.control import VERBS, Control, ask
 from lab.forward import Forwarder
 from lab.lab import Lab
+from lab.locum import BIN, HOME, SITE, Locum
 from lab.namespaces import enter
 from lab.needs import ENVIRONMENT, PATH, LabFault
 
 ME = "sudo .venv/bin/python -m lab" if os.geteuid() != 0 else ".venv/bin/python -m lab"
+
+
+# locum's own pages on b, and their ports
+_CHAIN = {"locum": 10752, "Prometheus": 9090, "Alertmanager": 9093, "the exporter": 10751}
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -24,8 +30,10 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m lab",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Without a verb: bring up the lab and stay until Ctrl-C. With one: say it to the running lab.",
-        epilog=f"verbs:\n{verbs}\n  {'shell HOST [COMMAND …]':<36} a shell in a host (gw and client as well)",
+        epilog=f"verbs:\n{verbs}\n  {'shell HOST [COMMAND …]':<36} a shell in a host (gw and client as well)"
+        f"\n  {'locum …':<36} the locum command on b, for example: locum status",
     )
+    parser.add_argument("--bare", action="store_true", help="without locum: nobody stands in for anybody")
     parser.add_argument("--hosts", default="a,b", help="which hosts to make: a,b (the default) or a,b,c")
     parser.add_argument("--lab", type=int, help="which lab, where several run")
     parser.add_argument("words", nargs=argparse.REMAINDER, metavar="VERB …")
@@ -44,29 +52,39 @@ def _shell(words: list[str], lab: int | None) -> None:
     os.execve(program, argv, environment)
 
 
-def _explain(lab: Lab, forwarder: Forwarder) -> None:
-    pages = [("the service, as the client reaches it", "client", str(lab.service_address.ip), 8080)]
-    pages += [(f"{name}'s own page", name, "127.0.0.1", 8081 + n) for n, name in enumerate(lab.hosts)]
+def _explain(lab: Lab, forwarder: Forwarder, *, bare: bool) -> None:
+    pages = [("the service, as the client reaches it", "client", str(lab.service_address.ip), 80, 8080)]
+    pages += [(f"{name}'s own page", name, "127.0.0.1", 80, 8081 + n) for n, name in enumerate(lab.hosts)]
+    if not bare:
+        pages += [(what, HOME, "127.0.0.1", port, port) for what, port in _CHAIN.items()]
     print(f"The lab is up: {', '.join(lab.everybody)}. {next(iter(lab.hosts))} holds {lab.service_address}.")
     if lab.note:
         print(f"Note: {lab.note}.")
     print("\nIn a browser on this machine:")
-    for what, host, address, port in pages:
-        page = forwarder.forward(lab.host(host), 80, address=address, prefer=port)
+    for what, host, address, port, prefer in pages:
+        page = forwarder.forward(lab.host(host), port, address=address, prefer=prefer)
         print(f"  {page.url:<28} {what}" + (f" ({page.note})" if page.note else ""))
     print("\nIn another terminal:")
-    for words in ("status", "crash a", "reboot a", "hang a", "heal a", "shell b", "--help"):
-        print(f"  {ME} {words}")
+    words = ["status", "kill a", "crash a", "reboot a", "hang a", "heal a", "shell b", "--help"]
+    if not bare:
+        words[1:1] = ["locum status", "locum explain www", "locum incidents"]
+    for word in words:
+        print(f"  {ME} {word}")
     print("\nCtrl-C ends it; nothing is left behind.", flush=True)
 
 
-def _stay(hosts: str) -> None:
+def _stay(hosts: str, *, bare: bool) -> None:
     over = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: over.set())
     names = tuple(hosts.split(","))
-    with Lab(hosts=names, holder=names[0]) as lab, Forwarder() as forwarder, Control(lab):
-        _explain(lab, forwarder)
+    with contextlib.ExitStack() as stack:
+        lab = stack.enter_context(Lab(hosts=names, holder=names[0]))
+        if not bare:
+            stack.enter_context(Locum(lab, say=print))
+        forwarder = stack.enter_context(Forwarder())
+        stack.enter_context(Control(lab))
+        _explain(lab, forwarder, bare=bare)
         over.wait()  # the one wait without a deadline: it is a person who ends it
 
 
@@ -75,9 +93,11 @@ def main() -> int:
     options = _parser().parse_args()
     try:
         if not options.words:
-            _stay(options.hosts)
+            _stay(options.hosts, bare=options.bare)
         elif options.words[0] == "shell":
             _shell(options.words[1:], options.lab)
+        elif options.words[0] == "locum":
+            _shell([HOME, str(BIN / "locum"), "--site", SITE, *options.words[1:]], options.lab)
         else:
             print(ask(options.words, options.lab))
     except LabFault as fault:
