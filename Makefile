@@ -1,5 +1,7 @@
 # Two commands matter: `make demo` and `make test`. Both set up whatever they need first.
 PY := .venv/bin/python
+# The lab and the tests make namespaces, which takes root.
+AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
 LINTED_SH := inventory/locum_inventory/gate.sh inventory/locum_inventory/install.sh tools/setup.sh
 
 .PHONY: help setup lint unit e2e test demo lab bench bench-outage clean
@@ -19,16 +21,16 @@ lint: setup      ## ruff, mypy, import-linter, shellcheck, promtool, amtool
 	promtool check config --syntax-only alert_rules/prometheus.yml
 	amtool check-config alert_rules/alertmanager.yml
 unit: setup      ## the tests that need no lab
-	$(PY) -m pytest -m 'not e2e' -n 2
+	$(AS_ROOT) $(PY) -m pytest -m 'not e2e' -n 2
 e2e: setup       ## the tests that drive the lab (root)
-	$(PY) -m pytest -m e2e
+	$(AS_ROOT) $(PY) -m pytest -m e2e
 test: lint unit e2e ## everything
 demo: setup      ## locum keeps a web site alive on two hosts: killed, hung, crashed
-	$(PY) -m lab.demo
+	$(AS_ROOT) $(PY) -m lab.demo
 lab: setup       ## the lab, to play with
-	$(PY) -m lab
+	$(AS_ROOT) $(PY) -m lab
 bench: bench-outage
 bench-outage: setup ## seconds without service: killed, hung, crashed, 7 runs each
-	$(PY) -m bench.outage
+	$(AS_ROOT) $(PY) -m bench.outage
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache dist

@@ -67,7 +67,9 @@ def labels(**changes: Any) -> dict[str, Any]:
         pytest.param(
             {**GOOD, "status": "maybe"}, "status is 'maybe'; it should be 'firing' or 'resolved'", id="status"
         ),
-        pytest.param({**GOOD, "status": 1}, "status is 1; it should be 'firing' or 'resolved'", id="status a number"),
+        pytest.param(
+            {**GOOD, "status": 1}, "status is 1; it should be 'firing' or 'resolved'", id="status a number"
+        ),
     ],
 )
 def test_an_alert_that_cannot_be_used_says_why(item: Any, fault: str) -> None:

@@ -273,7 +273,9 @@ ROWS = [
     ),
     Row(
         "held twice: the one the journal does not name releases, the other announces itself",
-        situation(host("a", holds=True, serves=True, processes=3), host("b", holds=True, serves=True, processes=3)),
+        situation(
+            host("a", holds=True, serves=True, processes=3), host("b", holds=True, serves=True, processes=3)
+        ),
         "release",
         "held_twice",
         ("release on a", "claim on b"),

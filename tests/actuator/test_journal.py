@@ -27,7 +27,9 @@ def test_one_open_incident_a_service(tmp_path: Path) -> None:
 
 def test_threads_open_one_incident_between_them(tmp_path: Path) -> None:
     journal, found = Journal(tmp_path / "j"), []
-    threads = [threading.Thread(target=lambda: found.append(journal.open_incident("www", "x"))) for _ in range(8)]
+    threads = [
+        threading.Thread(target=lambda: found.append(journal.open_incident("www", "x"))) for _ in range(8)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:

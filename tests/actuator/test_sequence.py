@@ -54,7 +54,13 @@ def events(journal: Journal) -> list[str]:
     return [f"{event['kind']} {event['step']}:{event['host']}" for event in journal.incidents()[0]["events"]]
 
 
-TAKEOVER = (Step("release", "a"), Step("confirm", "b"), Step("start", "b"), Step("claim", "b"), Step("prove", "b"))
+TAKEOVER = (
+    Step("release", "a"),
+    Step("confirm", "b"),
+    Step("start", "b"),
+    Step("claim", "b"),
+    Step("prove", "b"),
+)
 
 
 def test_a_takeover_runs_through(world: FakeWorld, journal: Journal) -> None:

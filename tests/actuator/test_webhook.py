@@ -89,9 +89,7 @@ def test_accepted_means_in_the_journal(client: FlaskClient, engine: Engine) -> N
             id="wrong version",
         ),
         pytest.param(body(), 400, "alerts is empty; a webhook carries one alert at least", id="no alerts"),
-        pytest.param(
-            "x" * 5_000_000, 413, f"the body is larger than {MAX_BODY_BYTES} bytes", id="5 MB body"
-        ),
+        pytest.param("x" * 5_000_000, 413, f"the body is larger than {MAX_BODY_BYTES} bytes", id="5 MB body"),
     ],
 )
 def test_refused_with_a_reason(
@@ -132,10 +130,16 @@ def test_without_the_token_nothing_is_read(
             alert(service="mail"), "unknown", "no service 'mail' in the site file", id="unknown service"
         ),
         pytest.param(
-            alert(host="b"), "not_holder", "b is not the holder of www; a is", id="a host that is not the holder"
+            alert(host="b"),
+            "not_holder",
+            "b is not the holder of www; a is",
+            id="a host that is not the holder",
         ),
         pytest.param(
-            alert(name="Watchdog"), "ignored", "Watchdog is not an alert that locum acts on", id="another's alert"
+            alert(name="Watchdog"),
+            "ignored",
+            "Watchdog is not an alert that locum acts on",
+            id="another's alert",
         ),
         pytest.param(
             {"status": "firing", "labels": {"alertname": "LocumServiceDown"}},
@@ -144,9 +148,14 @@ def test_without_the_token_nothing_is_read(
             id="missing label",
         ),
         pytest.param(
-            alert(service=["www"]), "faulty", "not usable: label service is missing", id="a label of a wrong type"
+            alert(service=["www"]),
+            "faulty",
+            "not usable: label service is missing",
+            id="a label of a wrong type",
         ),
-        pytest.param("x", "faulty", "not usable: an alert is a string; it should be an object", id="not an object"),
+        pytest.param(
+            "x", "faulty", "not usable: an alert is a string; it should be an object", id="not an object"
+        ),
     ],
 )
 def test_recorded_and_no_harm(
@@ -196,7 +205,9 @@ def test_a_heartbeat_makes_ready_and_is_not_journaled(client: FlaskClient, engin
     [
         pytest.param("/api/v1/services/mail", 404, "no service 'mail'; there is www", id="unknown service"),
         pytest.param("/api/v1/services/mail/explain", 404, "no service 'mail'; there is www", id="explain"),
-        pytest.param("/api/v1/incidents?service=mail", 404, "no service 'mail'; there is www", id="incidents"),
+        pytest.param(
+            "/api/v1/incidents?service=mail", 404, "no service 'mail'; there is www", id="incidents"
+        ),
     ],
 )
 def test_api_says_what_there_is(client: FlaskClient, path: str, status: int, error: str) -> None:
