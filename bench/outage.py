@@ -1,7 +1,7 @@
 """Seconds without service when the holder is killed, hung or crashed: `make bench-outage`.
 
-Each run but those of `killed` gets a lab of its own, for afterwards b holds the service. The fault comes at a random
-phase of the scrape interval. Prints a table and writes bench/results/outage.json.
+Each run but those of `killed` gets a lab of its own, for afterwards b holds the service. The fault comes at a
+random phase of the scrape interval. Prints a table and writes bench/results/outage.json.
 """
 
 from __future__ import annotations

@@ -25,7 +25,6 @@ from lab.needs import LabFault
 
 HOME = "b"
 SITE = "/etc/locum/locum.yml"
-STATE = "/var/lib/locum"
 BIN = Path(sys.executable).parent  # of the virtual environment, which the hosts see at the same path
 UP_SECONDS = 90.0
 UNPRIVILEGED = (
@@ -67,8 +66,6 @@ class Locum:
     def install(self) -> None:
         """Write the site file and enrol b, then a over the administrator's SSH."""
         self._open_the_way()
-        self.lab.run(HOME, ["useradd", "--system", "--shell", "/bin/sh", "locum"])
-        self.lab.run(HOME, ["install", "-d", "-o", "locum", STATE])
         self.say("locum init: writes the site file")
         self.command(
             "init", "--output", SITE, "--unreachable", self._settings["unreachable"],
@@ -79,8 +76,7 @@ class Locum:
             "--witness", str(self.lab.everybody["gw"].address),
         )  # fmt: skip
         self._settle()
-        self.lab.run(HOME, ["sh", "-c", "chown locum /etc/locum/*.token"])
-        self.say("locum enrol b: the gate on this host, the keys")
+        self.say("locum enrol b: this host's gate, and the user that runs locum")
         self.command("enrol", "b", "--yes")
         self.say("locum enrol a: over the administrator's SSH")
         self.command(

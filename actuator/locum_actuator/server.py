@@ -11,7 +11,6 @@ from pathlib import Path
 from types import FrameType
 
 import click
-from locum_inventory.shell import Shells
 from waitress.server import create_server
 
 from locum_actuator.engine import Engine
@@ -21,6 +20,7 @@ from locum_actuator.metrics import Metrics
 from locum_actuator.webhook import create_app
 from locum_inventory.load import SiteFault, find_site, load_site
 from locum_inventory.model import Site
+from locum_inventory.shell import Shells
 
 log = logging.getLogger("locum_actuator")
 

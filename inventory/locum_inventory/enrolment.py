@@ -5,15 +5,16 @@ from __future__ import annotations
 import base64
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
+from pathlib import Path
 from typing import Literal
 
 from locum_inventory.gate_config import GATE_PATH, gate_script, host_file
 from locum_inventory.model import Site
 
 State = Literal["absent", "same", "differs"]
-PARTS = ("gate", "host_file", "user", "keys", "sudo_rule")
+PARTS = ("gate", "host_file", "user", "keys", "runner", "private", "sudo_rule")
 _MARK = "locum-install "
 
 
@@ -29,6 +30,9 @@ class Wanted:
     sudo_user: str  # who may run the gate as root
     host_file: str
     authorized_keys: tuple[str, ...]
+    runner: str = ""  # who runs locum on this host; "" where it does not run
+    state_directory: str = ""
+    private: tuple[str, ...] = ()  # files that are the runner's, and nobody else's to read
 
     def script(self, mode: Literal["look", "install"]) -> str:
         """Return the text for `sh -s`, run there as root: `look` changes nothing."""
@@ -39,6 +43,9 @@ class Wanted:
             "gate": _base64(gate_script()),
             "host_file": _base64(self.host_file),
             "keys": _base64("".join(f"{line}\n" for line in self.authorized_keys)),
+            "runner": self.runner,
+            "state_directory": self.state_directory,
+            "private": "\n".join(self.private),
         }
         head = "".join(f"{name}={shlex.quote(value)}\n" for name, value in words.items())
         return head + files("locum_inventory").joinpath("install.sh").read_text(encoding="utf-8")
@@ -53,8 +60,13 @@ class Report:
     host_key: str | None  # kind and key, as in known_hosts
 
 
-def wanted_on(site: Site, host: str, actuator_key: str | None, exporter_key: str | None) -> Wanted:
-    """Return what is to be on a host; the keys are the public halves, None where that role logs in nowhere."""
+def wanted_on(
+    site: Site, host: str, actuator_key: str | None, exporter_key: str | None, runner: str = "locum"
+) -> Wanted:
+    """Return what is to be on a host; the keys are the public halves, None where that role logs in nowhere.
+
+    `runner` is who runs locum on the actuator's host; he is given what locum writes and its secrets there.
+    """
     ssh = site.hosts[host].ssh
     lines = [
         f'restrict,command="{GATE_PATH} {role}" {_bare(key)} locum-{role}'
@@ -62,7 +74,29 @@ def wanted_on(site: Site, host: str, actuator_key: str | None, exporter_key: str
         if key is not None
     ]
     user = ssh.user if ssh is not None else ""
-    return Wanted(user, user or "locum", host_file(site, host), tuple(lines))
+    wanted = Wanted(user, user or runner, host_file(site, host), tuple(lines))
+    if host != site.actuator.host or runner == "root":
+        return wanted
+    return replace(
+        wanted,
+        sudo_user=runner,
+        runner=runner,
+        state_directory=str(site.actuator.state_directory),
+        private=tuple(map(str, _secrets(site))),
+    )
+
+
+def _secrets(site: Site) -> list[Path]:
+    """Return the files that only locum itself may read, on the host it runs on."""
+    actuator = site.actuator
+    keys = [
+        key
+        for host in site.hosts.values()
+        if host.ssh is not None
+        for key in (host.ssh.key_file, host.ssh.exporter_key_file)
+    ]
+    every = [actuator.webhook_token_file, actuator.api_token_file, *keys]
+    return sorted({path for path in every if path is not None})
 
 
 def read_report(text: str) -> Report:

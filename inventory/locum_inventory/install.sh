@@ -6,6 +6,8 @@
 #   user            whom the locum keys log in as; empty: no key may log in (the actuator's own host)
 #   sudo_user       who may run the gate as root through sudo
 #   gate, host_file, keys    what is to be there, in base64
+#   runner          who runs locum on this host; empty: it does not run here
+#   state_directory, private    what is the runner's own: a directory, and files, one a line
 # It answers in lines `locum-install KEY VALUE`; the last one is `locum-install done`. Repeating it is harmless.
 #
 # shellcheck disable=SC2154  # the words above are set by `locum enrol`
@@ -85,7 +87,7 @@ merge_keys() {
 
 wants_sudo_rule() {
     [ "$sudo_user" != root ] || return 1
-    [ "$sudo_user" = "$user" ] || getent passwd "$sudo_user" >/dev/null
+    [ "$sudo_user" = "$user" ] || [ "$sudo_user" = "$runner" ] || getent passwd "$sudo_user" >/dev/null
 }
 
 report() {
@@ -96,12 +98,43 @@ report() {
         merge_keys
         tell keys "$(state "$scratch/merged" "$authorized")"
     fi
+    report_runner
     ! wants_sudo_rule || tell sudo_rule "$(state "$scratch/sudoers" "$SUDOERS")"
     for program in ip flock setsid mkfifo dd sha256sum stat arping; do
         has "$program" || tell missing "$program"
     done
     ! wants_sudo_rule || { has sudo && has visudo; } || tell missing sudo
     [ ! -r "$HOST_KEY" ] || tell host_key "$(cut -d' ' -f1,2 "$HOST_KEY")"
+}
+
+# Whether everything that is there of the runner's own is his, and the secrets nobody else's to read.
+runner_owns_all() {
+    [ "$(stat -c %U "$state_directory" 2>/dev/null)" = "$runner" ] || return 1
+    printf '%s\n' "$private" | while IFS= read -r file; do
+        [ ! -e "$file" ] || [ "$(stat -c %U:%a "$file")" = "$runner:600" ] || exit 1
+    done
+}
+
+report_runner() {
+    [ -n "$runner" ] || return 0
+    if getent passwd "$runner" >/dev/null; then tell runner same; else tell runner absent; fi
+    if runner_owns_all; then tell private same; else tell private differs; fi
+}
+
+make_runner() {
+    [ -n "$runner" ] || return 0
+    if ! getent passwd "$runner" >/dev/null; then
+        useradd --system --home-dir "$state_directory" --no-create-home --shell /usr/sbin/nologin "$runner" ||
+            fail "useradd could not make user $runner"
+    fi
+    mkdir -p "$state_directory"
+    chown "$runner:" "$state_directory"
+    chmod 750 "$state_directory"
+    printf '%s\n' "$private" | while IFS= read -r file; do
+        [ -e "$file" ] || continue
+        chown "$runner:" "$file"
+        chmod 600 "$file"
+    done
 }
 
 make_user() {
@@ -144,6 +177,7 @@ install_all() {
     put "$scratch/gate" "$GATE" 755
     put "$scratch/host_file" "$HOST_FILE" 600
     make_user
+    make_runner
     install_sudo_rule
     install_keys    # last: a key that gets in finds everything in place
 }

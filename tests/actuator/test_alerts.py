@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from locum_actuator.alerts import Alert, PayloadFault, parse
 
 GOOD = {

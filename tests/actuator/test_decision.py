@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 
 import pytest
 from fakes import host, site, situation
+
 from locum_actuator.decision import decide
-from locum_actuator.situation import Memory, Situation
+from locum_actuator.situation import HostView, Memory, Situation
 
 A_HOLDS = Memory(holder="a", epoch=1)
 B_HOLDS = Memory(holder="b", epoch=2)
@@ -15,7 +16,10 @@ NOBODY = Memory(holder=None, epoch=0)
 STANDBY = host("b")
 MOVE_FROM_LIVING = ("release on a", "confirm on b", "start on b", "claim on b", "prove on b")
 MOVE_FROM_DEAD = ("confirm on b", "start on b", "claim on b", "prove on b")
-DEAD = {"echoes": (0, 20), "gate": "no answer within 0.5 s"}
+
+
+def dead(*, pinged_by: tuple[str, ...] = ()) -> HostView:
+    return host("a", echoes=(0, 20), gate="no answer within 0.5 s", pinged_by=pinged_by)
 
 
 @dataclass(frozen=True)
@@ -131,7 +135,7 @@ ROWS = [
     ),
     Row(
         "dead, probe: take over",
-        situation(host("a", **DEAD), STANDBY),
+        situation(dead(), STANDBY),
         "takeover",
         "takeover",
         MOVE_FROM_DEAD,
@@ -140,7 +144,7 @@ ROWS = [
     ),
     Row(
         "dead, refuse: tell people",
-        situation(host("a", **DEAD), STANDBY),
+        situation(dead(), STANDBY),
         "refuse",
         "unreachable",
         reason="a does not answer at all, and takeover.unreachable is refuse: make sure that a is off, then move"
@@ -149,27 +153,27 @@ ROWS = [
     ),
     Row(
         "dead, but somebody answers for the address: keep looking",
-        situation(host("a", **DEAD), STANDBY, holders=("a",)),
+        situation(dead(), STANDBY, holders=("a",)),
         "keep_looking",
         "still_answers",
     ),
     Row(
         "dead, but another vantage point gets its echo: the line is cut",
-        situation(host("a", **DEAD, pinged_by=("c",)), STANDBY),
+        situation(dead(pinged_by=("c",)), STANDBY),
         "refuse",
         "partition",
         reason="a does not answer here, but it answers c: the line to it is cut, not its power",
     ),
     Row(
         "dead, and the wire could not be asked",
-        situation(host("a", **DEAD), STANDBY, looked=False),
+        situation(dead(), STANDBY, looked=False),
         "refuse",
         "could_not_look",
         reason="nobody could be asked who has the address",
     ),
     Row(
         "everything silent, the witness too: it is us",
-        situation(host("a", **DEAD), STANDBY, witness=False),
+        situation(dead(), STANDBY, witness=False),
         "refuse",
         "cut_off",
     ),
@@ -250,7 +254,7 @@ ROWS = [
     ),
     Row(
         "first start, a dead, probe: take over",
-        situation(host("a", **DEAD), STANDBY),
+        situation(dead(), STANDBY),
         "takeover",
         "takeover",
         MOVE_FROM_DEAD,
@@ -341,7 +345,7 @@ def test_row(row: Row) -> None:
 
 
 def test_after_claim_starts_behind_the_claim() -> None:
-    seen = situation(host("a", **DEAD), STANDBY)
+    seen = situation(dead(), STANDBY)
     plan = decide(seen, A_HOLDS, site(start="after_claim").services["www"])
     assert tuple(map(str, plan.steps)) == ("confirm on b", "claim on b", "start on b", "prove on b")
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from fakes import FakeShell, FakeWorld, site
+
 from locum_actuator import incident as incident_module
 from locum_actuator import netlink, worker
 from locum_actuator.incident import Context, Incident

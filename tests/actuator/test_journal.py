@@ -11,6 +11,7 @@ import threading
 from pathlib import Path
 
 import pytest
+
 from locum_actuator.journal import AlertRow, Journal, JournalFault
 
 ALERT = AlertRow("LocumServiceDown", "www", "a", "firing", None, None, "woke the worker")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from fakes import FakeShell, FakeWorld, site
+
 from locum_actuator import netlink
 from locum_actuator.decision import Plan, Step
 from locum_actuator.journal import Journal

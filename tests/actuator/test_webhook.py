@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from fakes import FakeShell, FakeWorld, site
 from flask.testing import FlaskClient
+
 from locum_actuator.engine import Engine
 from locum_actuator.journal import Journal, JournalFault
 from locum_actuator.metrics import Metrics
@@ -217,8 +218,9 @@ def test_api_says_what_there_is(client: FlaskClient, path: str, status: int, err
 
 def test_explain_looks_and_does_nothing(client: FlaskClient, world: FakeWorld) -> None:
     world.shells["a"].processes = 0
-    answer = client.get("/api/v1/services/www/explain").json
-    assert answer["plan"]["kind"] == "respawn"
+    answer = client.get("/api/v1/services/www/explain")
+    assert answer.json is not None
+    assert answer.json["plan"]["kind"] == "respawn"
     assert world.shells["a"].calls == []
 
 

@@ -30,6 +30,8 @@ _PLANS: Mapping[str, str] = {
     "gate": f"the gate, {GATE_PATH}",
     "host_file": f"what it may run, {HOST_FILE_PATH}",
     "user": "the user that locum logs in as",
+    "runner": "the user that runs locum here",
+    "private": "who owns the state directory, the tokens and the keys: this user, and nobody else reads them",
     "keys": "locum's keys in authorized_keys, which may run the gate and nothing else",
     "sudo_rule": "the sudo rule that lets this user run the gate, and nothing else, as root",
 }
@@ -98,7 +100,11 @@ def administrator(
     help="accept only the host key in this file, and ask nothing",
 )
 @click.option(
-    "--owner", metavar="USER", help="who will run locum and own its keys [default: locum, if there is]"
+    "--owner",
+    metavar="USER",
+    default="locum",
+    show_default=True,
+    help="who runs locum on the actuator's host, and owns its keys there",
 )
 @click.option("--yes", is_flag=True, help="do not ask")
 @click.option("--dry-run", is_flag=True, help="show what would be done, and do nothing")
@@ -111,7 +117,7 @@ def enrol(
     admin: str | None,
     identity: Path | None,
     admin_known_hosts: Path | None,
-    owner: str | None,
+    owner: str,
     yes: bool,
     dry_run: bool,
     replace_host_key: bool,
@@ -128,7 +134,7 @@ def enrol(
         wrong_use(f"locum: hosts.{host}.ssh is missing in the site file: how should locum log in there?")
     way = administrator(site, host, admin, identity, admin_known_hosts)
     try:
-        _enrol(site, way, owner or _default_owner(), _Wishes(yes, dry_run, replace_host_key))
+        _enrol(site, way, owner, _Wishes(yes, dry_run, replace_host_key))
     except EnrolFault as fault:
         did_not_work(f"locum: {host}: {fault}")
     except OSError as error:
@@ -142,11 +148,11 @@ class _Wishes:
     replace_host_key: bool
 
 
-def _enrol(site: Site, way: Administrator, owner: str | None, wishes: _Wishes) -> None:
+def _enrol(site: Site, way: Administrator, owner: str, wishes: _Wishes) -> None:
     host, ssh = way.host, site.hosts[way.host].ssh
     new_keys = [path for path in _key_files(ssh) if not path.exists()]
     # With keys still to be made a look needs stand-ins for them: they differ from whatever is there.
-    before = way.run(_wanted(site, host, _public_or_none).script("look"))
+    before = way.run(_wanted(site, host, _public_or_none, owner).script("look"))
     _check_host_key(site, host, before, wishes)
     if not _show_plan(site, host, before, new_keys):
         click.echo(f"{host}: everything is in place")
@@ -155,8 +161,8 @@ def _enrol(site: Site, way: Administrator, owner: str | None, wishes: _Wishes) -
     if not wishes.yes and not click.confirm("Do this?", default=False):
         did_not_work("locum: nothing was done")
     for path in new_keys:
-        user_keys.make_key(path, owner)
-    after = way.run(_wanted(site, host, user_keys.public_key).script("install"))
+        user_keys.make_key(path, _who_gets_keys(owner))
+    after = way.run(_wanted(site, host, user_keys.public_key, owner).script("install"))
     left = [part for part, state in after.parts.items() if state != "same"]
     if left:
         raise EnrolFault(f"installed, but not as wanted: {', '.join(left)}")
@@ -167,12 +173,12 @@ def _enrol(site: Site, way: Administrator, owner: str | None, wishes: _Wishes) -
     _try_gate(site, host)
 
 
-def _wanted(site: Site, host: str, public: Callable[[Path], str | None]) -> Wanted:
+def _wanted(site: Site, host: str, public: Callable[[Path], str | None], owner: str) -> Wanted:
     ssh = site.hosts[host].ssh
     if ssh is None:
-        return wanted_on(site, host, None, None)
+        return wanted_on(site, host, None, None, owner)
     exporter = public(ssh.exporter_key_file) if ssh.exporter_key_file is not None else None
-    return wanted_on(site, host, public(ssh.key_file), exporter)
+    return wanted_on(site, host, public(ssh.key_file), exporter, owner)
 
 
 def _key_files(ssh: Ssh | None) -> list[Path]:
@@ -242,11 +248,14 @@ def _try_gate(site: Site, host: str) -> None:
     sys.stdout.flush()
 
 
-def _default_owner() -> str | None:
-    """Return `locum` where root enrols and there is such a user; else whoever runs this owns the keys."""
+def _who_gets_keys(owner: str) -> str | None:
+    """Return the owner where root enrols and there is such a user already; else whoever runs this keeps them.
+
+    Enrolling the actuator's own host makes the user and hands him what was made before.
+    """
     if os.geteuid() != 0:
         return None
     try:
-        return pwd.getpwnam("locum").pw_name
+        return pwd.getpwnam(owner).pw_name
     except KeyError:
         return None
