@@ -80,6 +80,29 @@ def test_a_standby_that_is_cut_off_claims_nothing(calm: Locum) -> None:
     ]
 
 
+def test_an_address_held_twice_is_released_by_the_wrong_host(calm: Locum) -> None:
+    at = calm.lab.add_address("b", announce=True)
+    incident = calm.wait_incident("release", since=at)
+    assert incident["reason"] == "a and b both hold the address; the holder is a"
+    assert calm.lab.holders() == ["a"]
+    calm.lab.client.wait_good()
+    assert calm.lab.client.answered_by(at) == "a"
+
+
+def test_an_address_held_twice_at_first_start_is_told() -> None:
+    """Without a journal nobody knows which of the two is wrong."""
+    with Lab(holder="a") as lab, Locum(lab) as locum:
+        locum.down()
+        lab.add_address("b")
+        lab.run(HOME, ["sh", "-c", "rm /var/lib/locum/journal.sqlite*"])
+        locum.up()
+        (incident,) = locum.incidents()
+        assert "a and b both hold the address and the journal names neither" in incident["events"][0]["text"]
+        assert lab.holders() == ["a", "b"], "nothing is done to either"
+        lab.drop_address("b")
+        locum.wait_incident("nothing", since=incident["opened_at"])
+
+
 @pytest.mark.parametrize("name", ["hung", "crashed"])
 def test_taken_over(fresh: Locum, name: str) -> None:
     done = trial(fresh.lab, fresh, FAULTS[name])
