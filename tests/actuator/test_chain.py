@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from locum_actuator.chain import Chain, Listen, alertmanager_text, prometheus_text, rules_text
+from locum_actuator.chain.configuration import alertmanager_text, prometheus_text, rules_text
+from locum_actuator.chain.layout import Chain, Listen
 from locum_inventory.model import Site
 
 

@@ -219,7 +219,7 @@ def test_live_tells_what_is_wrong_and_how_to_mend_it(site_file: Path, tmp_path: 
         "interface eth7 for www": ("wrong", "is not on this host, 'b'", "name one of eth0"),
         "witness (192.0.2.254)": (
             "wrong",
-            "answers none of 5 pings: no reply",
+            "answers none of 5 pings: no reply within 1000 ms",
             "is it up, and does its firewall let ICMP echo through?",
         ),
         "gate of b": ("wrong", "runs what another site file said", "locum enrol b"),

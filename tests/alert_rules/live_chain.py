@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from locum_actuator.chain import Chain, Listen, alertmanager_text, prometheus_text, rules_text
+from locum_actuator.chain.configuration import alertmanager_text, prometheus_text, rules_text
+from locum_actuator.chain.layout import Chain, Listen
 from locum_inventory.model import Site
 
 TOKEN = "a-token-of-this-test"

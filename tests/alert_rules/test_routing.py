@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from locum_actuator.chain import Chain, alertmanager_text, prometheus_text
+from locum_actuator.chain.configuration import alertmanager_text, prometheus_text
+from locum_actuator.chain.layout import Chain
 from locum_inventory.load import load_site
 from locum_inventory.model import Mail
 

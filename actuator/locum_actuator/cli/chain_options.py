@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from locum_actuator.chain import Chain, Listen
-from locum_inventory.load import SiteFault, find_site, load_site
+from locum_actuator.chain.layout import (
+    ACTUATOR_PORT,
+    ALERTMANAGER_PORT,
+    PROMETHEUS_PORT,
+    Chain,
+    Listen,
+)
 from locum_inventory.model import Site
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
-WRONG_USE = 2
 
 
 class _ListenType(click.ParamType[Listen]):
@@ -30,13 +33,13 @@ _OPTIONS = (
     click.option(
         "--exporter-listen", type=_ListenType(), help="[default: as the site file's vantage point says]"
     ),
-    click.option("--actuator-listen", type=_ListenType(), help="[default: 127.0.0.1:10752]"),
-    click.option("--prometheus-listen", type=_ListenType(), help="[default: 127.0.0.1:9090]"),
+    click.option("--actuator-listen", type=_ListenType(), help=f"[default: 127.0.0.1:{ACTUATOR_PORT}]"),
+    click.option("--prometheus-listen", type=_ListenType(), help=f"[default: 127.0.0.1:{PROMETHEUS_PORT}]"),
     click.option(
         "--alertmanager-listen",
         type=_ListenType(),
         multiple=True,
-        help="may be given several times: Prometheus tells all of them [default: 127.0.0.1:9093]",
+        help=f"may be given several times: Prometheus tells all of them [default: 127.0.0.1:{ALERTMANAGER_PORT}]",
     ),
 )
 
@@ -64,13 +67,3 @@ def chain_of(
         prometheus=prometheus_listen,
         alertmanagers=alertmanager_listen,
     )
-
-
-def load_or_exit(context: click.Context) -> tuple[Path, Site]:
-    """Return the site file's path and what it says; print its faults and exit 2 if it cannot be used."""
-    try:
-        path = find_site(context.obj)
-        return path.absolute(), load_site(path)
-    except SiteFault as fault:
-        click.echo(fault, err=True)
-        context.exit(WRONG_USE)

@@ -14,11 +14,9 @@ from rich.console import Console
 from rich.text import Text
 
 from locum_actuator.cli.check_finding import Finding, State
+from locum_actuator.cli.exits import DID_NOT_WORK, WRONG_USE
 from locum_inventory.load import SiteFault, advice, find_site, load_site
 from locum_inventory.model import Site
-
-DID_NOT_WORK = 1
-WRONG_USE = 2
 
 _STYLES: dict[State, str] = {"ok": "green", "note": "cyan", "wrong": "bold red", "unknown": "bold yellow"}
 

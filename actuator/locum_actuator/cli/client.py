@@ -2,43 +2,21 @@
 
 from __future__ import annotations
 
-import sys
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 import requests
 
-from locum_inventory.load import SiteFault, find_site, load_site
-from locum_inventory.model import Site
+from locum_actuator.chain.layout import ACTUATOR_PORT
+from locum_actuator.cli.exits import did_not_work, wrong_use
 
-DEFAULT_URL = "http://127.0.0.1:10752"
+DEFAULT_URL = f"http://127.0.0.1:{ACTUATOR_PORT}"
 TIMEOUT_SECONDS = 10.0
 
 actuator_option = click.option(
     "--actuator", "url", default=DEFAULT_URL, show_default=True, metavar="URL", help="the actuator's address"
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="print JSON, for programs")
-
-
-def wrong_use(*lines: str) -> NoReturn:
-    """End with exit code 2: wrong use, or a faulty site file."""
-    for line in lines:
-        click.echo(line, err=True)
-    sys.exit(2)
-
-
-def did_not_work(line: str) -> NoReturn:
-    """End with exit code 1: it did not work."""
-    click.echo(line, err=True)
-    sys.exit(1)
-
-
-def site_of(site_file: str | None) -> Site:
-    """Load the site file that a command was given, or end with its faults."""
-    try:
-        return load_site(find_site(site_file))
-    except SiteFault as fault:
-        wrong_use(*fault.lines)
 
 
 def ask(url: str, path: str, **query: str | int) -> Any:

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import click
 
-from locum_actuator.cli.client import did_not_work, site_of, wrong_use
+from locum_actuator.cli.exits import did_not_work, wrong_use
+from locum_actuator.cli.site_option import load_or_exit
 from locum_inventory import host_keys, user_keys
 from locum_inventory.enrolment import EnrolFault, Report, Wanted, read_report, wanted_on
 from locum_inventory.gate_config import GATE_PATH, HOST_FILE_PATH, gate_version, host_file_sha256
@@ -127,7 +128,7 @@ def enrol(
     On the actuator's host it works without SSH, as root or through sudo. It can be repeated, and should be
     after every change of the site file.
     """
-    site = site_of(context.obj)
+    _, site = load_or_exit(context.obj)
     if host not in site.hosts:
         wrong_use(f"locum: there is no host {host!r} in the site file; there is {', '.join(site.hosts)}")
     if site.hosts[host].ssh is None and host != site.actuator.host:

@@ -6,8 +6,9 @@ from typing import Any
 
 import click
 
-from locum_actuator.chain import alertmanager_text, prometheus_text, rules_text
-from locum_actuator.cli.chain_options import chain_of, chain_options, load_or_exit
+from locum_actuator.chain.configuration import alertmanager_text, prometheus_text, rules_text
+from locum_actuator.cli.chain_options import chain_of, chain_options
+from locum_actuator.cli.site_option import load_or_exit
 
 
 @click.group()
@@ -17,18 +18,18 @@ def generate() -> None:
 
 @generate.command()
 @chain_options
-@click.pass_context
-def prometheus(context: click.Context, /, **listens: Any) -> None:
+@click.pass_obj
+def prometheus(site_file: str | None, /, **listens: Any) -> None:
     """Print prometheus.yml."""
-    _print(prometheus_text(chain_of(load_or_exit(context)[1], **listens)))
+    _print(prometheus_text(chain_of(load_or_exit(site_file)[1], **listens)))
 
 
 @generate.command()
 @chain_options
-@click.pass_context
-def alertmanager(context: click.Context, /, **listens: Any) -> None:
+@click.pass_obj
+def alertmanager(site_file: str | None, /, **listens: Any) -> None:
     """Print alertmanager.yml."""
-    _print(alertmanager_text(chain_of(load_or_exit(context)[1], **listens)))
+    _print(alertmanager_text(chain_of(load_or_exit(site_file)[1], **listens)))
 
 
 @generate.command()

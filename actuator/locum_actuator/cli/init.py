@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 
+from locum_actuator.cli.exits import did_not_work, wrong_use
 from locum_actuator.cli.init_ask import ask, ask_unreachable, default_route, named_addresses
 from locum_actuator.cli.init_files import write_site, write_token
 from locum_actuator.cli.init_text import Answers, site_text
 from locum_inventory.load import SITE_FILES, SiteFault, advice, site_from
 from locum_inventory.share import EXAMPLE, shared
-
-WRONG_USE = 2
 
 
 @click.command()
@@ -74,12 +72,12 @@ def init(output: Path, directory: Path, force: bool, example: bool, **given: Any
         click.echo(shared(EXAMPLE).read_text(encoding="utf-8"), nl=False)
         return
     if not force and output.exists():
-        _end(1, _there_already(output))
+        did_not_work(_there_already(output))
     text = site_text(_answers(directory.absolute(), given))
     try:
         site = site_from(text, output)
     except SiteFault as fault:
-        _end(WRONG_USE, "nothing was written, for the site file would have these faults:", *fault.lines)
+        wrong_use("nothing was written, for the site file would have these faults:", *fault.lines)
     tokens = [site.actuator.webhook_token_file]
     tokens += [site.actuator.api_token_file] if site.actuator.api_token_file is not None else []
     _write(output, text, tokens, force=force)
@@ -139,10 +137,10 @@ def _write(output: Path, text: str, tokens: list[Path], *, force: bool) -> None:
             made = write_token(token)
             click.echo(f"{token}: {'made' if made else 'is there already, kept'}")
         if not write_site(output, text, replace=force):
-            _end(1, _there_already(output))
+            did_not_work(_there_already(output))
     except OSError as error:
         where = f"{error.filename}: {error.strerror}"
-        _end(1, f"{where}: nothing more was written; --directory and --output say where")
+        did_not_work(f"{where}: nothing more was written; --directory and --output say where")
     click.echo(f"{output}: written")
 
 
@@ -158,9 +156,3 @@ def _say_what_is_next(output: Path, hosts: list[str]) -> None:
         click.echo(f"  {locum} enrol {host}")
     click.echo(f"  {locum} check --live")
     click.echo(f"  {locum} up")
-
-
-def _end(code: int, *lines: str) -> NoReturn:
-    for line in lines:
-        click.echo(line, err=True)
-    sys.exit(code)

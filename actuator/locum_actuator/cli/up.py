@@ -10,41 +10,39 @@ from typing import Any
 
 import click
 
-from locum_actuator.chain import Chain
-from locum_actuator.cli.chain_options import chain_of, chain_options, load_or_exit
-from locum_actuator.ports import port_faults
-from locum_actuator.programs import NotInstalled, find_programs, programs, write_configuration
-from locum_actuator.readiness import Failed, Readiness
-from locum_actuator.supervise import Supervisor
+from locum_actuator.chain.configuration import write_configuration
+from locum_actuator.chain.layout import Chain
+from locum_actuator.chain.ports import port_faults
+from locum_actuator.chain.programs import NotInstalled, find_programs, programs
+from locum_actuator.chain.readiness import Failed, Readiness
+from locum_actuator.chain.supervise import Supervisor
+from locum_actuator.cli.chain_options import chain_of, chain_options
+from locum_actuator.cli.exits import did_not_work
+from locum_actuator.cli.site_option import load_or_exit
 from locum_inventory.load import SiteFault, load_site
-
-DID_NOT_WORK = 1
 
 
 @click.command()
 @chain_options
-@click.pass_context
-def up(context: click.Context, /, **listens: Any) -> None:
+@click.pass_obj
+def up(site_option: str | None, /, **listens: Any) -> None:
     """Run the whole chain on this machine: exporter, actuator, Alertmanager and Prometheus.
 
     It stays until it is told to end (Ctrl-C, SIGTERM), and takes its children with it. SIGHUP reads the site file
     again. Logs are in the state directory under log/.
     """
-    site_file, site = load_or_exit(context)
+    site_file, site = load_or_exit(site_option)
     chain = chain_of(site, **listens)
     if faults := list(port_faults(chain)):
-        click.echo("\n".join(faults), err=True)
-        context.exit(DID_NOT_WORK)
+        did_not_work(*faults)
     try:
         found = find_programs()
         write_configuration(chain)
         asyncio.run(_run(chain, site_file, found, listens))
     except (NotInstalled, Failed) as failed:
-        click.echo(failed, err=True)
-        context.exit(DID_NOT_WORK)
+        did_not_work(str(failed))
     except OSError as fault:
-        click.echo(f"{fault.filename}: {fault.strerror}", err=True)
-        context.exit(DID_NOT_WORK)
+        did_not_work(f"{fault.filename}: {fault.strerror}")
 
 
 async def _run(chain: Chain, site_file: Path, found: Mapping[str, str], listens: Mapping[str, Any]) -> None:

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from locum_actuator.chain import Chain, Listen
+from locum_actuator.chain.layout import Chain, Listen
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The programs of the chain: where they are, how they are called, and the files they are called with."""
+"""The programs of the chain: where they are, and how they are called."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from locum_actuator.chain import RULES_FILE, Chain, alertmanager_text, prometheus_text, rules_text
-from locum_actuator.supervise import Program
+from locum_actuator.chain.layout import Chain
+from locum_actuator.chain.supervise import Program
 
 _PACKAGES = {"prometheus": "prometheus", "alertmanager": "prometheus-alertmanager"}
 
@@ -73,19 +73,3 @@ def programs(chain: Chain, site_file: Path, found: Mapping[str, str]) -> tuple[P
             ),
         ),
     )
-
-
-def write_configuration(chain: Chain) -> None:
-    """Write the configuration of Prometheus and Alertmanager, for their owner's eyes only."""
-    state = chain.site.actuator.state_directory
-    for directory in (state, chain.directory, state / "log", state / "prometheus", state / "alertmanager"):
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for name, text in (
-        ("prometheus.yml", prometheus_text(chain)),
-        (RULES_FILE, rules_text()),
-        ("alertmanager.yml", alertmanager_text(chain)),
-    ):
-        new = chain.directory / f".{name}.new"
-        new.touch(mode=0o600)
-        new.write_text(text, encoding="utf-8")
-        new.rename(chain.directory / name)

@@ -10,8 +10,8 @@ from typing import Any
 
 import aiohttp
 
-from locum_actuator.chain import Chain
-from locum_actuator.supervise import Child, Program, Say, Supervisor
+from locum_actuator.chain.layout import Chain
+from locum_actuator.chain.supervise import Child, Program, Say, Supervisor
 
 _ASK_EVERY_SECONDS = 0.1
 _ANSWER_SECONDS = 2.0

@@ -1,0 +1,95 @@
+"""Where each part of the chain listens, and where it keeps its files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from locum_inventory.model import Site
+
+EXPORTER_PORT, ACTUATOR_PORT, PROMETHEUS_PORT, ALERTMANAGER_PORT = 10751, 10752, 9090, 9093
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """A host and a port that a program listens on, or is reached at."""
+
+    host: str
+    port: int
+
+    @classmethod
+    def parse(cls, text: str) -> Listen:
+        """Read `HOST:PORT`, an IPv6 address in brackets; raise `ValueError` saying what would be right."""
+        host, _, port = text.rpartition(":")
+        if host.startswith("[") and host.endswith("]"):
+            host = host[1:-1]
+        elif ":" in host:
+            raise ValueError(f"'{text}': write an IPv6 address in brackets, as in [::1]:9090")
+        if not host or not port.isascii() or not port.isdigit() or not 1 <= int(port) <= 65535:
+            raise ValueError(f"'{text}' is not HOST:PORT, as in 127.0.0.1:9090")
+        return cls(host, int(port))
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def url(self) -> str:
+        """The address as a browser on this machine takes it."""
+        everywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - this is what to dial, not to bind
+        return f"http://{Listen(everywhere.get(self.host, self.host), self.port)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """Where each part of the chain listens and keeps its files. The whole chain is on the actuator's host."""
+
+    site: Site
+    exporter: Listen
+    actuator: Listen
+    prometheus: Listen
+    alertmanagers: tuple[Listen, ...]  # the first is the one that `locum up` starts
+    directory: Path  # where the configuration files are written
+
+    @classmethod
+    def of(
+        cls,
+        site: Site,
+        *,
+        exporter: Listen | None = None,
+        actuator: Listen | None = None,
+        prometheus: Listen | None = None,
+        alertmanagers: Iterable[Listen] = (),
+    ) -> Chain:
+        """Return the chain of a site; what is not given is on loopback at its usual port.
+
+        The exporter is the exception: where the actuator's host is a vantage point, the exporter listens where
+        the site file says that this vantage point is.
+        """
+        return cls(
+            site=site,
+            exporter=exporter or _own_exporter(site),
+            actuator=actuator or Listen("127.0.0.1", ACTUATOR_PORT),
+            prometheus=prometheus or Listen("127.0.0.1", PROMETHEUS_PORT),
+            alertmanagers=tuple(alertmanagers) or (Listen("127.0.0.1", ALERTMANAGER_PORT),),
+            directory=site.actuator.state_directory / "chain",
+        )
+
+    @property
+    def alertmanager(self) -> Listen:
+        """The Alertmanager that `locum up` starts."""
+        return self.alertmanagers[0]
+
+    @property
+    def exporter_urls(self) -> Mapping[str, str]:
+        """Where the exporter of each vantage point is, by the vantage point's name."""
+        return {name: point.url for name, point in self.site.vantage_points.items()}
+
+
+def _own_exporter(site: Site) -> Listen:
+    own = site.vantage_points.get(site.actuator.host)
+    if own is not None:
+        url = urlsplit(own.url)
+        return Listen(url.hostname or "127.0.0.1", url.port or (443 if url.scheme == "https" else 80))
+    return Listen("127.0.0.1", EXPORTER_PORT)
