@@ -42,7 +42,7 @@ if [ -n "$missing" ]; then
 fi
 
 stamp=$VENV/.setup-stamp
-if [ ! -e $stamp ] || [ pyproject.toml -nt $stamp ] || [ constraints.txt -nt $stamp ]; then
+if [ ! -e $stamp ] || [ -n "$(find pyproject.toml constraints.txt -newer $stamp)" ]; then
     say "making the virtual environment $VENV"
     [ -x $VENV/bin/python ] || python3 -m venv $VENV
     $VENV/bin/python -m pip install --progress-bar on -c constraints.txt -e '.[dev]' >&2
