@@ -40,7 +40,7 @@ class Scraped:
 
 
 class Readiness:
-    """The way from nothing to `locum is up`."""
+    """The way from nothing to a chain that is up."""
 
     def __init__(self, chain: Chain, supervisor: Supervisor, say: Say) -> None:
         self._chain = chain
