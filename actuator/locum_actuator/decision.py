@@ -72,6 +72,8 @@ def _decide(situation: Situation, memory: Memory, service: Service) -> Plan:
         return _holder_unknown(situation, memory, service)
     holder = situation.hosts[memory.holder]
     if holder.serves and holder.name in situation.holders:
+        if astray := _astray(situation, memory, service):
+            return astray
         seen = next(look for look in holder.looks if look.well)
         return Plan("nothing", "well", f"{seen.vantage_point} got an answer from {holder.name}: {seen.text}")
     if holder.gate_answers and not holder.holds:
@@ -82,6 +84,26 @@ def _decide(situation: Situation, memory: Memory, service: Service) -> Plan:
     if holder.gate_answers:
         return _silent_service(holder, situation, memory, service)
     return _silent_gate(holder, situation, memory, service)
+
+
+def _astray(situation: Situation, memory: Memory, service: Service) -> Plan | None:
+    """A host that has come back must not go on where it stopped: its service is stopped before it writes data."""
+    if service.standby == "running":
+        return None
+    astray = [
+        view.name
+        for view in situation.hosts.values()
+        if view.name in memory.returned - {memory.holder}
+        and view.processes
+        and f"release:{view.name}" not in memory.tried
+    ]
+    if not astray:
+        return None
+    names = " and ".join(astray)
+    steps = tuple(Step("release", name) for name in astray)
+    return Plan(
+        "release", "returned", f"{names} is back and runs the service, which {memory.holder} holds", steps
+    )
 
 
 def _held_twice(situation: Situation, memory: Memory) -> Plan:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
 from locum_actuator.alerts import ACTING, HEARTBEAT, Alert
@@ -18,7 +19,7 @@ from locum_inventory.model import Site
 
 log = logging.getLogger(__name__)
 
-END_SECONDS = 5.0
+END_SECONDS = 60.0  # a plan that has begun is finished: broken off half-way it may leave the service on no host
 
 
 class KeptShells(Shells, Protocol):
@@ -26,6 +27,37 @@ class KeptShells(Shells, Protocol):
 
     def close(self) -> None:
         """Give up every connection."""
+
+
+class KeptLooker(Looker, Protocol):
+    """A looker that keeps threads and sockets."""
+
+    def close(self) -> None:
+        """Give them up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Crew:
+    """All that works for one reading of the site file."""
+
+    site: Site
+    shells: KeptShells
+    looker: KeptLooker
+    workers: Mapping[str, Worker]
+
+    def end(self) -> None:
+        """Ask the workers to end, each between two looks or after the plan at hand."""
+        for worker in self.workers.values():
+            worker.end()
+
+    def join(self, seconds: float | None = None) -> None:
+        """Wait until all have ended, then give up what they used."""
+        deadline = None if seconds is None else time.monotonic() + seconds
+        for worker in self.workers.values():
+            if worker.is_alive():
+                worker.join(None if deadline is None else max(0.0, deadline - time.monotonic()))
+        self.shells.close()
+        self.looker.close()
 
 
 class Engine:
@@ -37,24 +69,38 @@ class Engine:
         journal: Journal,
         metrics: Metrics,
         make_shells: Callable[[Site], KeptShells],
-        make_looker: Callable[[Site, KeptShells], Looker],
+        make_looker: Callable[[Site, KeptShells], KeptLooker],
     ) -> None:
         self.journal = journal
         self.metrics = metrics
-        self.heartbeat_at: float | None = None  # seconds since the epoch
+        self.heartbeat_at: float | None = None  # on the monotonic clock: a clock that is set must not age it
         self._make_shells = make_shells
         self._make_looker = make_looker
         self._lock = threading.Lock()
-        self._adopt(site)
+        self._stopped = False
+        self._crew = self._gather(site, {})
+        self._forget_unnamed()
 
-    def _adopt(self, site: Site) -> None:
-        self.site = site
-        self._shells = self._make_shells(site)
-        self.looker = self._make_looker(site, self._shells)
-        self.workers = {
-            name: Worker(Context(site, name, self.journal, self.metrics, self._shells, self.looker))
+    @property
+    def site(self) -> Site:
+        """The site as it was read last."""
+        return self._crew.site
+
+    @property
+    def workers(self) -> Mapping[str, Worker]:
+        """The workers, by service."""
+        return self._crew.workers
+
+    def _gather(self, site: Site, before: Mapping[str, Worker]) -> Crew:
+        shells = self._make_shells(site)
+        looker = self._make_looker(site, shells)
+        workers = {
+            name: Worker(
+                Context(site, name, self.journal, self.metrics, shells, looker), after=before.get(name)
+            )
             for name in site.services
         }
+        return Crew(site, shells, looker, workers)
 
     def start(self) -> None:
         """Let the workers run."""
@@ -63,21 +109,40 @@ class Engine:
 
     def stop(self) -> None:
         """End the workers, each between two looks or after the plan at hand; held addresses stay where they are."""
-        for worker in self.workers.values():
-            worker.end()
-        deadline = time.monotonic() + END_SECONDS
-        for worker in self.workers.values():
-            if worker.is_alive():
-                worker.join(max(0.0, deadline - time.monotonic()))
-        self._shells.close()
+        with self._lock:
+            self._stopped = True
+            self._crew.end()
+        self._crew.join(END_SECONDS)
 
     def reload(self, site: Site) -> None:
-        """Go on with another site; incidents that are open go on under it."""
+        """Go on with another site; incidents that are open go on under it.
+
+        A worker in the middle of a plan finishes it under the old site, and its successor waits for it: two at
+        work for one service could give its address to two hosts.
+        """
         with self._lock:
-            self.stop()
-            self._adopt(site)
+            if self._stopped:
+                return
+            old, new = self._crew, self._gather(site, self.workers)
+            old.end()
+            self._crew = new
             self.start()
+        threading.Thread(target=self._retire, args=(old,), name="retire", daemon=True).start()
         log.info("reloaded: services %s", ", ".join(site.services))
+
+    def _retire(self, old: Crew) -> None:
+        """Tidy up after an old crew once its last plan has ended."""
+        old.join()
+        for name, service in old.site.services.items():
+            now = self.site.services.get(name)
+            self.metrics.forget(name, set(service.hosts) - set(now.hosts if now else ()), gone=now is None)
+        self._forget_unnamed()
+
+    def _forget_unnamed(self) -> None:
+        """Close incidents of services that the site file no longer names, for nobody else would."""
+        for name, incident in self.journal.open_incidents().items():
+            if name not in self.workers:
+                self.journal.close_incident(incident, "dropped", "the site file no longer names the service")
 
     def context(self, service: str) -> Context:
         """Return what there is to work with for a service; raises KeyError for one the site does not name."""
@@ -88,14 +153,15 @@ class Engine:
 
         Raises `JournalFault` where the journal cannot take them: then nobody was woken.
         """
+        workers = self.workers  # one reading for all of it: a reload may come between
         judged: list[tuple[Alert, str, str]] = []
         for alert in alerts:
             if alert.name == HEARTBEAT and alert.fault is None:
                 if alert.status == "firing":
-                    self.heartbeat_at = time.time()
+                    self.heartbeat_at = time.monotonic()
                     self.metrics.beat()
                 continue
-            verdict, words = self._judge(alert)
+            verdict, words = self._judge(alert, workers)
             judged.append((alert, verdict, words))
         counts: dict[str, int] = {}
         if not judged:
@@ -107,16 +173,16 @@ class Engine:
         for number, (alert, verdict, _) in zip(self.journal.accept(rows), judged, strict=True):
             counts[verdict] = counts.get(verdict, 0) + 1
             if verdict == "accepted" and alert.service is not None and alert.name is not None:
-                self.workers[alert.service].wake(alert.name, number)
+                workers[alert.service].wake(alert.name, number)
         return counts
 
-    def _judge(self, alert: Alert) -> tuple[str, str]:
+    def _judge(self, alert: Alert, workers: Mapping[str, Worker]) -> tuple[str, str]:
         """Return a verdict in one word and in words. An alert is a hint: accepted means only that we look."""
         if alert.fault is not None:
             return "faulty", f"not usable: {alert.fault}"
         if alert.name not in ACTING:
             return "ignored", f"{alert.name} is not an alert that locum acts on"
-        if alert.service not in self.workers:
+        if alert.service not in workers:
             return "unknown", f"no service '{alert.service}' in the site file"
         if alert.status == "resolved":
             return "resolved", "resolved: recorded, never acted on"

@@ -51,7 +51,7 @@ class Context:
         """The service's values."""
         return self.site.services[self.name]
 
-    def memory(self, tried: frozenset[str] = frozenset()) -> Memory:
+    def memory(self, tried: frozenset[str] = frozenset(), returned: frozenset[str] = frozenset()) -> Memory:
         """Return what the journal remembers of the service."""
         known = self.journal.holder(self.name)
         return Memory(
@@ -60,6 +60,7 @@ class Context:
             epoch=known.epoch,
             takeovers_last_hour=self.journal.takeovers_since(self.name, time.time() - HOUR_SECONDS),
             tried=tried,
+            returned=returned,
         )
 
     def tell_holder(self) -> None:
@@ -74,6 +75,7 @@ class Incident:
 
     context: Context
     number: int
+    returned: frozenset[str] = frozenset()  # hosts that were silent and answer again
     opened: float = field(default_factory=time.monotonic)
     _tried: dict[str, float] = field(default_factory=dict)
     _told: str = ""
@@ -81,16 +83,29 @@ class Incident:
 
     def handle(self, ended: threading.Event) -> None:
         """Look, decide and act until the incident is closed, or `ended` is set: then it stays open."""
+        interrupted = self.context.journal.interrupted(self.number)
+        if interrupted is not None:
+            self.context.journal.note(self.number, "resumed", f"stopped in the middle of: {interrupted}")
         while not ended.is_set():
             situation = self._look()
-            plan = decide(situation, self.context.memory(self._recently_tried()), self.context.service)
+            memory = self.context.memory(self._recently_tried(), self.returned)
+            plan = decide(situation, memory, self.context.service)
             self._tell(plan, situation)
             outcome = self._carry_out(plan, situation)
             if outcome is not None:
+                if interrupted is not None:
+                    outcome = outcome[0], f"{outcome[1]} ({self._resumed(interrupted)})"
                 self.context.journal.close_incident(self.number, *outcome)
                 log.info("incident %d of %s closed: %s: %s", self.number, self.context.name, *outcome)
                 return
             ended.wait(self._rest_seconds(plan))
+
+    def _resumed(self, interrupted: str) -> str:
+        """Say what became of a plan that a stop broke off: the world decides, so it shows in who holds now."""
+        before = self.context.journal.holder_before(self.number)
+        now = self.context.journal.holder(self.context.name).host
+        became = f"undone, {now} holds as before" if now == before else f"finished, {now} holds now"
+        return f"broken off in the middle of {interrupted}, and {became}"
 
     def _look(self) -> Situation:
         begun = time.monotonic()
@@ -170,9 +185,10 @@ class Incident:
             metrics.claims.labels(name).inc()
 
     def _remember_failure(self, plan: Plan) -> None:
-        mark = "respawn" if plan.kind == "respawn" else "take"
-        if plan.target is not None:
-            self._tried[f"{mark}:{plan.target}"] = time.monotonic()
+        mark = {"respawn": "respawn", "release": "release"}.get(plan.kind, "take")
+        hosts = [step.host for step in plan.steps] if plan.kind == "release" else [plan.target]
+        for host in hosts:
+            self._tried[f"{mark}:{host}"] = time.monotonic()
 
     def _recently_tried(self) -> frozenset[str]:
         now = time.monotonic()
@@ -181,7 +197,7 @@ class Incident:
     def _rest_seconds(self, plan: Plan) -> float:
         if plan.kind in {"refuse", "record"}:
             return WAITING_SECONDS
-        return KEEP_LOOKING_SECONDS if plan.kind == "keep_looking" else 0.0
+        return 0.0 if plan.kind == "adopt" else KEEP_LOOKING_SECONDS
 
     def _age(self) -> float:
         return time.monotonic() - self.opened

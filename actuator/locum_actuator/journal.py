@@ -199,6 +199,19 @@ class Journal:
                 (time.time(), outcome, reason, incident),
             )
 
+    def interrupted(self, incident: int) -> str | None:
+        """Return the step that an incident was in the middle of when its worker stopped; None where in none."""
+        rows = self._read("SELECT step, host FROM events WHERE incident=? ORDER BY id DESC LIMIT 1", incident)
+        if not rows or rows[0]["step"] is None:
+            return None  # a decision came after the last step: it was only waiting or looking
+        return f"{rows[0]['step']} on {rows[0]['host']}"
+
+    def holder_before(self, incident: int) -> str | None:
+        """Return who held the service when an incident was opened."""
+        (row,) = self._read("SELECT holder_before FROM incidents WHERE id=?", incident)
+        host: str | None = row["holder_before"]
+        return host
+
     def open_incidents(self) -> dict[str, int]:
         """Return the id of each service's open incident."""
         return {

@@ -87,6 +87,14 @@ class Metrics:
         for step in _STEPS:
             self.step_failures.labels(service, step)
 
+    def forget(self, service: str, hosts: Iterable[str], *, gone: bool) -> None:
+        """Drop the gauges of hosts that a service no longer has, and, where it is gone, of the service."""
+        for host in hosts:
+            self.holder.remove(service, host)
+        if gone:
+            for gauge in (self.incident_open, self.alone, self.epoch):
+                gauge.remove(service)
+
     def set_holder(self, service: str, hosts: Iterable[str], holder: str | None, epoch: int) -> None:
         """Say who holds a service."""
         for host in hosts:

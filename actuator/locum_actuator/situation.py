@@ -80,3 +80,4 @@ class Memory:
     epoch: int
     takeovers_last_hour: int = 0
     tried: frozenset[str] = field(default_factory=frozenset)  # plans tried in this incident, as "kind:host"
+    returned: frozenset[str] = field(default_factory=frozenset)  # hosts that were silent and answer again

@@ -129,7 +129,7 @@ def unready(engine: Engine) -> str | None:
         return f"no worker for {', '.join(dead)}"
     if engine.heartbeat_at is None:
         return "no heartbeat has come through Prometheus and Alertmanager yet"
-    age = time.time() - engine.heartbeat_at
+    age = time.monotonic() - engine.heartbeat_at
     if age > HEARTBEAT_LATE_SECONDS:
         return f"the last heartbeat came {age:.0f} s ago: Prometheus, Alertmanager or the rules are missing"
     return None
@@ -162,6 +162,6 @@ def _service(engine: Engine, name: str) -> dict[str, Any]:
         "mode": service.takeover.mode,
         "unreachable": service.takeover.unreachable,
         "open_incident": engine.workers[name].incident,
-        "alone": engine.workers[name].alone,
-        "hosts_seen": engine.workers[name].patrolled,
+        "alone": engine.workers[name].patrol.alone,
+        "hosts_seen": engine.workers[name].patrol.seen,
     }

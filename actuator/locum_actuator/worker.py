@@ -13,13 +13,11 @@ from dataclasses import dataclass
 
 from locum_actuator.incident import Context, Incident
 from locum_actuator.journal import JournalFault
-from locum_inventory.shell import ServiceStatus, ShellFault
+from locum_actuator.patrol import Patrol
 
 log = logging.getLogger(__name__)
 
-PATROL_SECONDS = 5.0  # between two looks at the gates while all is well
 AFTER_FAULT_SECONDS = 1.0
-STATUS_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,17 +26,18 @@ class Wake:
 
     trigger: str
     alert: int | None = None
+    returned: frozenset[str] = frozenset()  # hosts that were silent and answer again
 
 
 class Worker(threading.Thread):
     """The one thread that handles a service."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, after: Worker | None = None) -> None:
         super().__init__(name=f"worker-{context.name}", daemon=True)
         self.context = context
+        self._after = after  # who handled the service before a reload
         self.incident: int | None = None  # the open one, for those who look
-        self.alone = False  # nobody is left to stand in for the holder
-        self.patrolled: dict[str, str] = {}  # what each host's gate said on the last patrol, in words
+        self.patrol = Patrol(context)
         self._wakes: queue.SimpleQueue[Wake | None] = queue.SimpleQueue()
         self._ended = threading.Event()
         context.metrics.know(context.name, context.service.hosts)
@@ -55,13 +54,14 @@ class Worker(threading.Thread):
 
     def run(self) -> None:
         """Look once at the start, for nobody says how long the world went on without us; then wait and patrol."""
+        self._succeed()
         wake: Wake | None = Wake("start-up")
         while not self._ended.is_set():
             try:
                 if wake is not None:
                     self._handle(wake)
-                elif (trigger := self._patrol()) is not None:
-                    self._handle(Wake(trigger))
+                elif (found := self.patrol.round()) is not None:
+                    self._handle(Wake(found.reason, returned=found.returned))
             except JournalFault as fault:
                 log.error(
                     "%s: nothing is done while the journal cannot be written: %s", self.context.name, fault
@@ -73,11 +73,17 @@ class Worker(threading.Thread):
                 self._ended.wait(AFTER_FAULT_SECONDS)
             wake = self._next_wake()
 
+    def _succeed(self) -> None:
+        """Wait for the plan that the worker before is in the middle of: each of its steps has its deadline."""
+        before, self._after = self._after, None
+        if before is not None and before.is_alive():
+            before.join()
+
     def _next_wake(self) -> Wake | None:
         if self._ended.is_set():
             return None
         try:
-            return self._wakes.get(timeout=PATROL_SECONDS)
+            return self._wakes.get(timeout=self.patrol.pause_seconds)
         except queue.Empty:
             return None
 
@@ -89,7 +95,7 @@ class Worker(threading.Thread):
         if wake.alert is not None:
             context.journal.attach(wake.alert, self.incident)
         try:
-            Incident(context, self.incident).handle(self._ended)
+            Incident(context, self.incident, wake.returned).handle(self._ended)
             self._attach_waiting(self.incident)
         finally:
             self.incident = None
@@ -105,40 +111,3 @@ class Worker(threading.Thread):
                 return
             if wake is not None and wake.alert is not None:
                 self.context.journal.attach(wake.alert, incident)
-
-    def _patrol(self) -> str | None:
-        """Ask every gate what it holds; return a reason to look closer, if there is one.
-
-        This is how an address taken off by hand, or a returned host that brings it along, is noticed without any
-        alert; and it tells whether somebody is left to stand in.
-        """
-        holder = self.context.memory().holder
-        seen = {host: self._ask(host) for host in self.context.service.hosts}
-        self.patrolled = {host: _words(answer) for host, answer in seen.items()}
-        self.alone = not any(
-            isinstance(answer, ServiceStatus) for host, answer in seen.items() if host != holder
-        )
-        self.context.metrics.alone.labels(self.context.name).set(self.alone)
-        for host, answer in seen.items():
-            if not isinstance(answer, ServiceStatus):
-                continue
-            if host == holder and not all(answer.held.values()):
-                return f"patrol: {host} does not hold the address"
-            if host != holder and any(answer.held.values()):
-                return f"patrol: {host} holds the address and is not the holder"
-        return None
-
-    def _ask(self, host: str) -> ServiceStatus | str:
-        name = self.context.name
-        try:
-            status = self.context.shells[host].status(deadline_seconds=STATUS_SECONDS).services.get(name)
-        except ShellFault as fault:
-            return f"gate silent: {fault}"
-        return status if status is not None else f"its gate does not know {name}: run locum enrol {host}"
-
-
-def _words(answer: ServiceStatus | str) -> str:
-    if isinstance(answer, str):
-        return answer
-    held = "holds the address" if any(answer.held.values()) else "does not hold the address"
-    return held if answer.processes is None else f"{held}, {answer.processes} processes"

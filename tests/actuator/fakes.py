@@ -147,6 +147,11 @@ class FakeWorld:
     hung: set[str] = field(default_factory=set)
     through_address: bool = True
     looks: int = 0
+    closed: bool = False
+
+    def close(self) -> None:
+        """Nothing to give up, and a test may ask whether it was."""
+        self.closed = True
 
     def _serves(self, name: str) -> bool:
         return self.shells[name].processes > 0 and name not in self.hung and name not in self.dead

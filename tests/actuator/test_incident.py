@@ -11,7 +11,7 @@ import pytest
 from fakes import FakeShell, FakeWorld, site
 
 from locum_actuator import incident as incident_module
-from locum_actuator import netlink, worker
+from locum_actuator import netlink, patrol, worker
 from locum_actuator.incident import Context, Incident
 from locum_actuator.journal import Journal
 from locum_actuator.metrics import Metrics
@@ -159,7 +159,7 @@ def wait_for(what: Callable[[], object], seconds: float = 3.0) -> None:
 def test_a_worker_looks_at_the_start_and_on_patrol(
     world: FakeWorld, journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker, "PATROL_SECONDS", 0.03)
+    monkeypatch.setattr(patrol, "CALM_SECONDS", 0.03)
     there = Worker(context(world, journal))
     there.start()
     try:
@@ -169,7 +169,7 @@ def test_a_worker_looks_at_the_start_and_on_patrol(
         wait_for(lambda: journal.incidents()[0]["outcome"] == "claim")
         assert journal.incidents()[0]["trigger"] == "patrol: a does not hold the address"
         world.shells["b"].fault = "refused"
-        wait_for(lambda: there.alone)
+        wait_for(lambda: there.patrol.alone)
     finally:
         there.end()
         there.join(2)

@@ -15,6 +15,7 @@ from sqlite3 import Connection
 
 import pytest
 from fakes import FakeShell, FakeWorld, site
+
 from locum_actuator import incident as incident_module
 from locum_actuator import netlink
 from locum_actuator.incident import Context, Incident
@@ -191,6 +192,7 @@ def test_killed_at_every_instant(
             life.lose_power()
         life.live("start-up", Fate(None))
         ends_well(life, at)
+        says_which(life, at)
 
 
 def ends_well(life: Life, at: int) -> None:
@@ -207,3 +209,19 @@ def ends_well(life: Life, at: int) -> None:
     assert journal.holder("www").host == held[0], (at, story)
     assert journal.open_incidents() == {}, (at, story)
     journal.close()
+
+
+def says_which(life: Life, at: int) -> None:
+    """Where a step was under way, the incident says so, and whether it was finished or undone."""
+    journal = Journal(life.directory / "journal.sqlite")
+    first = journal.incidents()[-1]
+    kinds = [event["kind"] for event in first["events"]]
+    journal.close()
+    if "resumed" not in kinds:
+        return
+    assert kinds[kinds.index("resumed") - 1] != "decided", at
+    assert "broken off in the middle of" in first["reason"], at
+    before, after = first["holder_before"], life.world.shells["a"].held and "a" not in life.world.dead
+    word = "undone, a holds as before" if after else "finished, b holds now"
+    assert before == "a"
+    assert word in first["reason"], (at, first["reason"])

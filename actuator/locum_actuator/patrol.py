@@ -1,0 +1,110 @@
+"""Walk round while all is well: who holds what, who could stand in, who has come back; and announce the address.
+
+A patrol asks the gates and nothing else. It is how an address that was taken off by hand, or a host that returns
+with it, is noticed without any alert.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from locum_actuator.announce import announce
+from locum_actuator.incident import Context
+from locum_inventory.shell import ServiceStatus, ShellFault
+
+log = logging.getLogger(__name__)
+
+CALM_SECONDS = 5.0  # between two rounds while every host answers
+MISSING_SECONDS = 1.0  # … while one does not: when it returns it must not keep what it should not have
+ANNOUNCE_SECONDS = 60.0  # a lost announcement must not last for as long as an ARP cache
+STATUS_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A reason to look closer. `returned` are hosts that were silent and answer again."""
+
+    reason: str
+    returned: frozenset[str] = frozenset()
+
+
+@dataclass(slots=True)
+class Patrol:
+    """The rounds of one service."""
+
+    context: Context
+    seen: dict[str, str] = field(default_factory=dict)  # what each host's gate said last, in words
+    alone: bool = False  # nobody is left to stand in for the holder
+    _silent: set[str] = field(default_factory=set)
+    _announced: float = float("-inf")
+
+    @property
+    def pause_seconds(self) -> float:
+        """Return how long to wait before the next round."""
+        return MISSING_SECONDS if self._silent else CALM_SECONDS
+
+    def round(self) -> Finding | None:
+        """Ask every gate at once; return a reason to look closer, if there is one."""
+        context = self.context
+        holder = context.memory().holder
+        with ThreadPoolExecutor(
+            len(context.service.hosts), thread_name_prefix=f"patrol-{context.name}"
+        ) as pool:
+            answers = dict(
+                zip(context.service.hosts, pool.map(self._ask, context.service.hosts), strict=True)
+            )
+        self.seen = {host: _words(answer) for host, answer in answers.items()}
+        heard = {host: answer for host, answer in answers.items() if isinstance(answer, ServiceStatus)}
+        returned = self._silent & (heard.keys() - {holder})
+        self._silent = set(answers.keys() - heard.keys())
+        self.alone = not heard.keys() - {holder}
+        context.metrics.alone.labels(context.name).set(self.alone)
+        finding = _finding(holder, heard, returned)
+        if finding is None and holder in heard:
+            self._announce(holder)
+        return finding
+
+    def _ask(self, host: str) -> ServiceStatus | str:
+        name = self.context.name
+        try:
+            status = self.context.shells[host].status(deadline_seconds=STATUS_SECONDS).services.get(name)
+        except ShellFault as fault:
+            return f"gate silent: {fault}"
+        return status if status is not None else f"its gate does not know {name}: run locum enrol {host}"
+
+    def _announce(self, holder: str) -> None:
+        """Have the holder say again whose the address is: here on the wire, elsewhere by a claim over its gate."""
+        context, now = self.context, time.monotonic()
+        if now - self._announced < ANNOUNCE_SECONDS or context.service.takeover.mode == "observe":
+            return
+        self._announced = now
+        service = context.service
+        try:
+            if holder == context.site.actuator.host:
+                announce(service.interface[holder], [address.ip for address in service.addresses])
+            else:
+                epoch = context.journal.holder(context.name).epoch
+                context.shells[holder].change("claim", context.name, epoch, deadline_seconds=STATUS_SECONDS)
+        except (OSError, ShellFault) as fault:
+            log.warning("%s: the address could not be announced again on %s: %s", context.name, holder, fault)
+
+
+def _finding(holder: str | None, heard: dict[str, ServiceStatus], returned: set[str]) -> Finding | None:
+    for host, status in heard.items():
+        if host == holder and not all(status.held.values()):
+            return Finding(f"patrol: {host} does not hold the address", frozenset(returned))
+        if host != holder and any(status.held.values()):
+            return Finding(f"patrol: {host} holds the address and is not the holder", frozenset(returned))
+    if returned:
+        return Finding(f"patrol: {', '.join(sorted(returned))} answers again", frozenset(returned))
+    return None
+
+
+def _words(answer: ServiceStatus | str) -> str:
+    if isinstance(answer, str):
+        return answer
+    held = "holds the address" if any(answer.held.values()) else "does not hold the address"
+    return held if answer.processes is None else f"{held}, {answer.processes} processes"

@@ -1,0 +1,93 @@
+"""Patrols: what is noticed without any alert, and how often the address is announced."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from fakes import FakeShell, FakeWorld, site
+
+from locum_actuator import patrol as patrol_module
+from locum_actuator.incident import Context
+from locum_actuator.journal import Journal
+from locum_actuator.metrics import Metrics
+from locum_actuator.patrol import CALM_SECONDS, MISSING_SECONDS, Finding, Patrol
+
+
+@pytest.fixture
+def world() -> FakeWorld:
+    return FakeWorld({"a": FakeShell(held=True, processes=3, epoch=1), "b": FakeShell()})
+
+
+@pytest.fixture
+def patrol(world: FakeWorld, tmp_path: Path) -> Patrol:
+    journal = Journal(tmp_path / "journal.sqlite")
+    journal.set_holder("www", "a", 1)
+    return Patrol(Context(site(), "www", journal, Metrics(), world.shells, world))
+
+
+def test_all_well(patrol: Patrol) -> None:
+    assert patrol.round() is None
+    assert patrol.seen == {
+        "a": "holds the address, 3 processes",
+        "b": "does not hold the address, 0 processes",
+    }
+    assert not patrol.alone
+    assert patrol.pause_seconds == CALM_SECONDS
+
+
+def test_stripped(patrol: Patrol, world: FakeWorld) -> None:
+    world.shells["a"].held = False
+    assert patrol.round() == Finding("patrol: a does not hold the address")
+
+
+def test_held_by_another(patrol: Patrol, world: FakeWorld) -> None:
+    world.shells["b"].held = True
+    assert patrol.round() == Finding("patrol: b holds the address and is not the holder")
+
+
+def test_the_last_standby_is_gone_and_comes_back(patrol: Patrol, world: FakeWorld) -> None:
+    world.shells["b"].fault = "unreachable"
+    assert patrol.round() is None
+    assert patrol.alone
+    assert patrol.pause_seconds == MISSING_SECONDS
+    world.shells["b"].fault = None
+    assert patrol.round() == Finding("patrol: b answers again", frozenset({"b"}))
+    assert not patrol.alone
+    assert patrol.round() is None, "it comes back once"
+
+
+def test_a_holder_that_comes_back_is_no_stranger(patrol: Patrol, world: FakeWorld) -> None:
+    world.shells["a"].fault = "unreachable"
+    patrol.round()
+    world.shells["a"].fault = None
+    assert patrol.round() is None
+
+
+def test_announced_at_first_and_every_minute(
+    patrol: Patrol, world: FakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [1000.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    for _ in range(4):
+        patrol.round()
+        now[0] += 25
+    assert world.shells["a"].calls == ["claim", "claim"], "by the holder's own gate, at 0 s and at 75 s"
+
+
+def test_announced_here_where_this_host_holds(
+    patrol: Patrol, world: FakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(patrol_module, "announce", lambda interface, addresses: said.append(interface))
+    patrol.context.journal.set_holder("www", "b", 2)
+    world.shells["a"].held, world.shells["b"].held = False, True
+    patrol.round()
+    assert said == ["eth0"]
+    assert world.shells["b"].calls == []
+
+
+def test_nothing_is_announced_while_something_is_wrong(patrol: Patrol, world: FakeWorld) -> None:
+    world.shells["b"].held = True
+    patrol.round()
+    assert world.shells["a"].calls == []
