@@ -19,7 +19,7 @@ from locum_inventory.model import Site
 
 log = logging.getLogger(__name__)
 
-END_SECONDS = 60.0  # a plan that has begun is finished: broken off half-way it may leave the service on no host
+END_SECONDS = 60.0  # a plan that has begun is finished: half a plan may leave the service on no host
 
 
 class KeptShells(Shells, Protocol):
@@ -182,7 +182,7 @@ class Engine:
             return "faulty", f"not usable: {alert.fault}"
         if alert.name not in ACTING:
             return "ignored", f"{alert.name} is not an alert that locum acts on"
-        if alert.service not in workers:
+        if alert.service is None or alert.service not in workers:
             return "unknown", f"no service '{alert.service}' in the site file"
         if alert.status == "resolved":
             return "resolved", "resolved: recorded, never acted on"
