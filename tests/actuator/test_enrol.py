@@ -185,13 +185,16 @@ def test_the_actuators_own_host_needs_no_ssh(site_file: Path) -> None:
     lines = on_a_machine(
         site_file, f"kill $sshd 2>/dev/null; {LOCAL} --yes; {LOCAL} --yes | head -1; ls /etc/locum"
     )
-    assert lines[:3] == [
+    assert lines[:6] == [
         "b: enrolment will",
         "  - install the gate, /usr/local/lib/locum/gate",
         "  - install what it may run, /etc/locum/gate.conf",
+        "  - install the user that runs locum here",
+        "  - update who owns the state directory, the tokens and the keys: this user, and nobody else reads them",
+        "  - install the sudo rule that lets this user run the gate, and nothing else, as root",
     ]
-    assert lines[3].startswith("b: enrolled; gate version 1")
-    assert lines[4:] == ["exit 0", "b: everything is in place", "gate.conf", "locum.yml"]
+    assert lines[6].startswith("b: enrolled; gate version 1")
+    assert lines[7:] == ["exit 0", "b: everything is in place", "gate.conf", "locum.yml"]
 
 
 @pytest.mark.e2e
