@@ -100,12 +100,16 @@ def _follows_from_another(error: ErrorDetails) -> bool:
 def _existing(tree: yaml_tree.Tree, location: yaml_tree.Path, *, missing: bool) -> yaml_tree.Path:
     """Return the part of pydantic's location that the file has; what is missing is named after its parent.
 
-    pydantic's own steps ("[key]" for a mapping's key) and the model's (one interface for all) fall away.
+    pydantic's own steps ("[key]" for a mapping's key) and the model's (one interface for all, one fence device
+    where a list may stand) fall away.
     """
     last = (location[-1],) if missing else ()
-    path = location[: len(location) - len(last)]
-    while path and path not in tree.lines:
-        path = path[:-1]
+    path: yaml_tree.Path = ()
+    for step in location[: len(location) - len(last)]:
+        if (*path, step) in tree.lines:
+            path = (*path, step)
+        elif not isinstance(step, int):
+            break
     return (*path, *last)
 
 

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from locum_inventory.fence_devices import FenceDevice
 from locum_inventory.field_types import (
     DEFAULT_EXPORTER_URL,
     INTERVAL_SECONDS,
@@ -37,6 +38,7 @@ __all__ = [
     "Address",
     "Checks",
     "Commands",
+    "FenceDevice",
     "Host",
     "HttpCheck",
     "Interface",
@@ -85,6 +87,15 @@ class Host(Value):
 
     address: OwnAddress = Field(description="the host's own address, IPv4 or IPv6")
     ssh: Ssh | None = Field(default=None, description="how to log in there, such as {user: locum}")
+    fence: tuple[FenceDevice, ...] = Field(
+        default=(),
+        description="what switches it off from outside, such as {agent: fence_ipmilan, options: {...}}, or a list",
+    )
+
+    @field_validator("fence", mode="before")
+    @classmethod
+    def _one_device_or_several(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, Mapping) else value
 
 
 class Commands(Value):
@@ -114,6 +125,10 @@ class Takeover(Value):
     )
     start: Literal["before_claim", "after_claim", "during_release"] = Field(
         default="before_claim", description="when the service is started on the standby"
+    )
+    unconfirmed_fence: Literal["refuse", "take_over"] = Field(
+        default="refuse",
+        description="'refuse', or 'take_over' to go on although nobody could confirm that the old holder is off",
     )
     max_per_hour: int = Field(
         default=3, ge=1, le=60, description="how many takeovers an hour may see before people must look"

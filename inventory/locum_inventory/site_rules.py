@@ -86,6 +86,13 @@ def _nothing_is_promised_in_vain(draft: Draft) -> Iterator[Breach]:
             yield ("services", service, "hooks"), "are not run by this version: leave them out, or write {}"
 
 
+def _nobody_fences_himself(draft: Draft) -> Iterator[Breach]:
+    name = draft.actuator_host
+    if name is not None and "fence" in mapping(draft.hosts.get(name)):
+        why = f"would have the actuator on '{name}' switch itself off: leave it out"
+        yield ("hosts", name, "fence"), why
+
+
 def _vantage_points_differ(draft: Draft) -> Iterator[Breach]:
     first: dict[str, str] = {}
     for name, values in draft.vantage_points.items():
@@ -105,5 +112,6 @@ _RULES: tuple[Callable[[Draft], Iterator[Breach]], ...] = (
     _hosts_can_be_reached,
     _what_is_stopped_can_be_started,
     _nothing_is_promised_in_vain,
+    _nobody_fences_himself,
     _vantage_points_differ,
 )

@@ -54,7 +54,7 @@ def field_at(path: Path) -> FieldInfo | None:
 
 def keys_at(path: Path) -> tuple[str, ...]:
     """Return the keys that the model knows in the mapping at the path."""
-    kind = _follow(path)[1]
+    kind = _one_of_several(_follow(path)[1])
     return tuple(kind.model_fields) if _is_model(kind) else ()
 
 
@@ -135,6 +135,8 @@ def _follow(path: Path) -> tuple[FieldInfo | None, Any]:
     field: FieldInfo | None = None
     kind: Any = Site
     for key in path:
+        if isinstance(key, str):
+            kind = _one_of_several(kind)
         if _is_model(kind):
             field = kind.model_fields.get(key)
             kind = _bare(field.annotation) if field is not None else None
@@ -143,6 +145,12 @@ def _follow(path: Path) -> tuple[FieldInfo | None, Any]:
             parts = [part for part in get_args(kind) if part is not Ellipsis]
             kind = _bare(parts[-1]) if parts else None
     return field, kind
+
+
+def _one_of_several(kind: Any) -> Any:
+    """Return the model of which a list may hold several: a single one may stand without the list."""
+    parts = get_args(kind) if get_origin(kind) is tuple else ()
+    return _bare(parts[0]) if parts and _is_model(_bare(parts[0])) else kind
 
 
 def _is_model(kind: Any) -> bool:

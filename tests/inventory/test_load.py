@@ -125,7 +125,7 @@ actuator: {host: b, webhook_token: hunter2}
         "locum.yml:1: witnesses: is missing: give addresses that answer a ping while the network is fine, such as"
         " the gateway's",
         "locum.yml:2: hosts.a.address: is missing: give the host's own address, IPv4 or IPv6",
-        "locum.yml:2: hosts.a.adress: is not known: did you mean 'address'? here are address, ssh",
+        "locum.yml:2: hosts.a.adress: is not known: did you mean 'address'? here are address, ssh, fence",
         "locum.yml:2: hosts.a.ssh: is missing: the actuator on host 'b' tells 'a' over SSH to release: give how to"
         " log in there, such as {user: locum}",
         "locum.yml:5: services.www.commands: is missing: a standby that is stopped must be started: give"

@@ -185,3 +185,6 @@ def _paths(value: object, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...
     if isinstance(value, dict):
         for key, inner in value.items():
             yield from _paths(inner, (*path, key))
+    if isinstance(value, list):
+        for inner in value:
+            yield from _paths(inner, path)
