@@ -11,7 +11,7 @@ from locum_actuator import patrol as patrol_module
 from locum_actuator.incident import Context
 from locum_actuator.journal import Journal
 from locum_actuator.metrics import Metrics
-from locum_actuator.patrol import CALM_SECONDS, MISSING_SECONDS, Finding, Patrol
+from locum_actuator.patrol import CALM_SECONDS, WARY_SECONDS, Finding, Patrol
 
 
 @pytest.fixture
@@ -50,11 +50,12 @@ def test_the_last_standby_is_gone_and_comes_back(patrol: Patrol, world: FakeWorl
     world.shells["b"].fault = "unreachable"
     assert patrol.round() is None
     assert patrol.alone
-    assert patrol.pause_seconds == MISSING_SECONDS
+    assert patrol.pause_seconds == WARY_SECONDS
     world.shells["b"].fault = None
     assert patrol.round() == Finding("patrol: b answers again", frozenset({"b"}))
     assert not patrol.alone
     assert patrol.round() is None, "it comes back once"
+    assert patrol.pause_seconds == WARY_SECONDS, "and is watched for a while"
 
 
 def test_a_holder_that_comes_back_is_no_stranger(patrol: Patrol, world: FakeWorld) -> None:

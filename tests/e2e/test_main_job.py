@@ -141,3 +141,21 @@ def test_observe_touches_nothing() -> None:
         (incident,) = [row for row in locum.incidents() if row["opened_at"] >= at]
         text = incident["events"][0]["text"]
         assert text.startswith("record: mode is observe; would have: release on a, confirm on b, start on b")
+
+
+def test_a_host_that_comes_back_with_the_address_is_released(fresh: Locum) -> None:
+    """a crashes, b takes over, a boots with its service and, as if configured so, with the address."""
+    lab = fresh.lab
+    done = trial(lab, fresh, FAULTS["crashed"])
+    assert done.faults() == []
+    lab.reboot("a")
+    at = lab.add_address("a", announce=True)
+    incident = fresh.wait_incident("release", since=at - 5)
+    lab.watcher.wait_holders(["b"], timeout=5)
+    assert lab.holders() == ["b"]
+    assert incident["reason"].startswith("a and b both hold the address; the holder is b")
+    milliseconds = lab.watcher.held_by_two_seconds(at) * 1000
+    print(f"held by two for {milliseconds:.0f} ms after a came back with the address")
+    lab.client.wait_good()
+    assert lab.client.answered_by(time.time() - 1) == "b"
+    assert "apache2" not in {name for _, name, state in lab.hosts["a"].processes() if state != "Z"}
