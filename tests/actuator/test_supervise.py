@@ -16,17 +16,10 @@ import pytest
 
 from locum_actuator.chain.child_log import ChildLog
 from locum_actuator.chain.supervise import Program, Supervisor
+from tests.processes import alive
 
 FOR_EVER = ("sleep", "1000")
 DEAF = ("sh", "-c", "trap '' TERM; echo ready; while :; do sleep 0.05; done")
-
-
-def alive(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return False
-    return state != "Z"
 
 
 async def until(true: Callable[[], bool], deadline_seconds: float = 5.0) -> None:

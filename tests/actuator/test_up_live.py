@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.processes import alive
+
 pytestmark = pytest.mark.e2e
 
 SITE = """\
@@ -63,7 +65,7 @@ def _children(process: subprocess.Popen[str]) -> list[int]:
 def _gone(pids: list[int], deadline_seconds: float = 5) -> bool:
     end = time.monotonic() + deadline_seconds
     while time.monotonic() < end:
-        if not any(Path(f"/proc/{pid}").exists() for pid in pids):
+        if not any(map(alive, pids)):
             return True
         time.sleep(0.05)
     return False

@@ -15,6 +15,7 @@ import pytest
 
 from lab import Lab, LabFault
 from lab.plan import PLACES
+from tests.processes import alive
 
 pytestmark = pytest.mark.e2e
 
@@ -66,7 +67,7 @@ def test_nothing_is_left(number: signal.Signals) -> None:
         maker.kill()
         maker.communicate()
     deadline = time.monotonic() + 5
-    while left := {pid for pid in processes if Path(f"/proc/{pid}").exists()}:
+    while left := {pid for pid in processes if alive(pid)}:
         assert time.monotonic() < deadline, [Path(f"/proc/{pid}/status").read_text() for pid in left]
         time.sleep(0.01)
     assert traces() == []
