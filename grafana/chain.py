@@ -1,0 +1,162 @@
+"""The dashboard *chain*: exporter, Prometheus, Alertmanager, actuator, and how long each hop takes."""
+
+from __future__ import annotations
+
+from grafana_foundation_sdk.models import dashboard
+
+from grafana import chain_hops
+from grafana import queries as q
+from grafana.chain_hops import PARTS
+from grafana.frame import Frame, Section, events
+from grafana.links import CHAIN
+from grafana.panels import SLOW, About, Column, Query, lines_panel, stat_panel, table_panel, timeline_panel
+
+VERDICTS = ("heartbeat", "accepted", "resolved", "not_holder", "unauthorised", "journal")
+HEARTBEAT_AGE = "time() - max(locum_actuator_heartbeat_timestamp_seconds)"
+
+
+def build() -> dashboard.Dashboard:
+    """Return the dashboard."""
+    return Frame(
+        CHAIN,
+        "Whether the chain from the checks to the actuator is alive, and how long each hop of it takes.",
+        annotations=events(""),
+        sections=[
+            Section("Is it alive?", _alive()),
+            Section("Exporter and scrapes", chain_hops.scrapes()),
+            Section("Rules and alerts", chain_hops.alerts()),
+            Section("Actuator", _actuator()),
+            Section("What it costs", _costs()),
+        ],
+    ).build()
+
+
+def _alive() -> list[dashboard.Panel]:
+    gone = {
+        "exporter": "LocumExporterGone",
+        "prometheus": None,
+        "alertmanager": "LocumAlertmanagerGone",
+        "actuator": "LocumActuatorGone",
+    }
+    parts = [
+        stat_panel(
+            About(
+                job.capitalize(),
+                "The worst of them, where there are several.",
+                4,
+                4,
+                (alert,) if alert else (),
+            ),
+            Query(f'min(up{{job="locum-{job}"}})'),
+            states=q.UP,
+            empty="NOT WATCHED",
+        )
+        for job, alert in gone.items()
+    ]
+    return [
+        *parts,
+        stat_panel(
+            About(
+                "Heartbeat",
+                "Time since an alert that always fires came all the way. It comes every ten seconds.",
+                4,
+                4,
+                ("LocumNoHeartbeat",),
+            ),
+            Query(HEARTBEAT_AGE),
+            unit="s",
+            wrong_from=45,
+            empty="NEVER CAME",
+        ),
+        stat_panel(
+            About(
+                "Checks without an answer",
+                "Targets that Prometheus could not scrape.",
+                4,
+                4,
+                ("LocumProbeGone",),
+            ),
+            Query('count(up{job="locum-probe"} == 0) or vector(0)'),
+            wrong_from=1,
+        ),
+        timeline_panel(
+            About(
+                "Parts",
+                "As Prometheus reached them.",
+                12,
+                8,
+                ("LocumExporterGone", "LocumActuatorGone", "LocumAlertmanagerGone"),
+            ),
+            [
+                Query(
+                    f'min by (job, instance) (up{{job=~"locum-({"|".join(PARTS)})"}})', "{{job}} {{instance}}"
+                )
+            ],
+            q.UP,
+        ),
+        lines_panel(
+            About(
+                "Age of the heartbeat", "From 45 s on LocumNoHeartbeat fires.", 12, 8, ("LocumNoHeartbeat",)
+            ),
+            [Query(HEARTBEAT_AGE, "age")],
+            unit="s",
+            known=("age",),
+            wrong_from=45,
+        ),
+    ]
+
+
+def _actuator() -> list[dashboard.Panel]:
+    looks = "locum_actuator_look_duration_seconds"
+    return [
+        lines_panel(
+            About("Webhooks", "A second, by what became of them.", 12),
+            [
+                Query(
+                    "sum by (verdict) (rate(locum_actuator_webhooks_total[$__rate_interval]))", "{{verdict}}"
+                )
+            ],
+            unit="cps",
+            known=VERDICTS,
+        ),
+        table_panel(
+            About("Looking again", "How long it took, since the actuator was started.", 12),
+            [
+                Query(f"max by (service) ({looks}_count)"),
+                Query(f"sum by (service) ({looks}_sum) / sum by (service) ({looks}_count)"),
+                Query(f"histogram_quantile(0.5, sum by (le, service) ({looks}_bucket))"),
+                Query(f"histogram_quantile(0.9, sum by (le, service) ({looks}_bucket))"),
+            ],
+            [
+                Column("service", "Service"),
+                Column("Value #A", "Times"),
+                Column("Value #B", "Mean", "s"),
+                Column("Value #C", "Half within", "s"),
+                Column("Value #D", "Nine of ten within", "s"),
+            ],
+        ),
+    ]
+
+
+def _costs() -> list[dashboard.Panel]:
+    return [
+        lines_panel(
+            About("CPU", "Share of one core.", 12),
+            [
+                Query(
+                    'sum by (job) (rate(process_cpu_seconds_total{job=~"locum-.+"}[$__rate_interval]))',
+                    "{{job}}",
+                )
+            ],
+            unit="percentunit",
+            known=PARTS,
+            interval=SLOW,
+        ),
+        lines_panel(
+            About("Memory", "Resident.", 12),
+            [Query('sum by (job) (process_resident_memory_bytes{job=~"locum-.+"})', "{{job}}")],
+            unit="bytes",
+            known=PARTS,
+            interval=SLOW,
+        ),
+    ]

@@ -1,0 +1,48 @@
+"""The colours of the dashboards, and what they mean.
+
+Blue is well, orange wants a person, purple is neither, grey is at rest. Blue and orange stay apart for people who
+cannot tell red from green, and Grafana has a shade of each for light and for dark. No panel says anything by its
+colour alone: states carry a word, lines a name in the legend, and lines that are known by name a pattern too.
+"""
+
+from __future__ import annotations
+
+from grafana_foundation_sdk.models import dashboard
+
+WELL, WRONG, OTHER, REST = "blue", "orange", "purple", "#8e8e8e"
+
+# Colour and dashes (lengths of line and gap) of the first, second, ... line that is known by name.
+LINES: tuple[tuple[str, tuple[int, ...]], ...] = (
+    ("blue", ()),
+    ("orange", (10, 6)),
+    ("purple", (2, 6)),
+    ("light-blue", (20, 6)),
+    ("dark-yellow", (10, 4, 2, 4)),
+    ("light-purple", (6, 6)),
+)
+
+
+def words(states: dict[str, tuple[str, str]], many: str | None = None) -> list[dashboard.ValueMapping]:
+    """Return the mappings from a value to word and colour; `many` is the word for 2 and more, a wrong state."""
+    found: list[dashboard.ValueMapping] = [
+        dashboard.ValueMap(
+            {
+                value: dashboard.ValueMappingResult(text=text, color=color, index=number)
+                for number, (value, (text, color)) in enumerate(states.items())
+            }
+        )
+    ]
+    if many is not None:
+        result = dashboard.ValueMappingResult(text=many, color=WRONG, index=len(states))
+        found.append(dashboard.RangeMap(dashboard.DashboardRangeMapOptions(2, 1e6, result)))
+    return found
+
+
+def pattern(number: int) -> list[dashboard.DynamicConfigValue]:
+    """Return what gives a line the colour and the dashes of the `number`th known name."""
+    color, dashes = LINES[number % len(LINES)]
+    style = {"fill": "dash", "dash": list(dashes)} if dashes else {"fill": "solid"}
+    return [
+        dashboard.DynamicConfigValue("color", {"mode": "fixed", "fixedColor": color}),
+        dashboard.DynamicConfigValue("custom.lineStyle", style),
+    ]

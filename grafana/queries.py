@@ -1,0 +1,64 @@
+"""PromQL that more than one dashboard asks, and the words for its answers."""
+
+from __future__ import annotations
+
+from grafana.palette import REST, WELL, WRONG
+
+HOLDS = {"1": ("holds", WELL), "0": ("stands by", REST)}
+CHECK = {"1": ("well", WELL), "0": ("FAILS", WRONG), "2": ("stopped, as meant", REST)}
+INCIDENT = {"0": ("none", REST), "1": ("OPEN", WRONG)}
+STAND_IN = {"0": ("yes", WELL), "1": ("NOBODY", WRONG)}
+OWNERS = {"0": ("NOBODY", WRONG), "1": ("one host", WELL)}
+OWNERS_MANY = "HELD TWICE"
+ANSWERS = {"1": ("answers", WELL)}
+FILE_READ = {"1": ("read", WELL), "0": ("FAULTY", WRONG)}
+UP = {"1": ("up", WELL), "0": ("DOWN", WRONG)}
+FAILS = {"1": ("fails", WRONG)}
+
+CHECK_NAME = "{{service}} on {{host}}: {{check}} from {{vantage_point}}"
+
+
+def holders(matcher: str) -> str:
+    """Return 1 for the holder and 0 for the other hosts, by service and host."""
+    return f"max by (service, host) (locum_actuator_holder{{{matcher}}})"
+
+
+def checks(matcher: str) -> str:
+    """Return the worst of each check in each step: 1 well, 0 fails, 2 fails where it is meant to be stopped.
+
+    The second half of the `or` is for checks that are slower than the window.
+    """
+    standby = _worst(f'{matcher}, standby="stopped"')
+    stopped = f"2 + ({standby} == 0 and on (service, host) ({holders('')} == 0))"
+    return f"{stopped} or {_worst(matcher)}"
+
+
+def pings(condition: str = "") -> str:
+    """Return the worst ping of each host in each step, by host and vantage point."""
+    selector = 'locum_check_success{check="ping"}'
+    worst = f"min_over_time({selector}[$__rate_interval]) or {selector}"
+    return f"min by (host, vantage_point) (({worst}){condition})"
+
+
+def failing_now(matcher: str) -> str:
+    """Return 1 for each check that fails now and should not, with its reason."""
+    failures = f"locum_check_failure{{{matcher}}}"
+    meant = f'{failures.removesuffix("}")}, standby="stopped"}} and on (service, host) ({holders("")} == 0)'
+    return f"max by (service, host, check, vantage_point, reason) ({failures} unless ({meant}))"
+
+
+def in_range(counter: str, matcher: str) -> str:
+    """Return by how much a counter that starts at 0 grew in the time shown, by service."""
+    return f"round(sum by (service) (increase({counter}{{{matcher}}}[$__range])))"
+
+
+def since_first(counter: str, matcher: str) -> str:
+    """The same for a counter whose series begin with their first event, which increase() does not see."""
+    selector = f"{counter}{{{matcher}}}"
+    return f"sum by (service) (clamp_min({selector} - ({selector} offset $__range or {selector} * 0), 0))"
+
+
+def _worst(matcher: str) -> str:
+    selector = f"locum_check_success{{{matcher}}}"
+    worst = f"min_over_time({selector}[$__rate_interval]) or {selector}"
+    return f"min by (service, host, check, vantage_point) ({worst})"

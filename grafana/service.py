@@ -1,0 +1,180 @@
+"""The dashboard *service*: one service, seen from every vantage point, and what was done for it."""
+
+from __future__ import annotations
+
+from grafana_foundation_sdk.models import dashboard
+
+from grafana import queries as q
+from grafana import service_numbers
+from grafana.frame import Frame, Section, events, query_variable
+from grafana.links import SERVICE
+from grafana.panels import About, Query, lines_panel, stat_panel, timeline_panel
+from grafana.service_numbers import ONE, PLACE
+
+
+def build() -> dashboard.Dashboard:
+    """Return the dashboard."""
+    return Frame(
+        SERVICE,
+        "One service: its checks from every vantage point, its incidents, and what was done about them.",
+        variables=[
+            query_variable("service", "Service", "label_values(locum_actuator_holder, service)", many=False)
+        ],
+        annotations=events(ONE),
+        sections=[
+            Section("Now", _now()),
+            Section("As its checks see it", _checks()),
+            Section("Its address and its hosts", _hosts()),
+            Section("In numbers", service_numbers.numbers()),
+            Section("What the actuator did", service_numbers.actions()),
+        ],
+    ).build()
+
+
+def _now() -> list[dashboard.Panel]:
+    return [
+        stat_panel(
+            About("Holder", "The host that holds the service, as the actuator's journal says.", 5, 4),
+            Query(f"{q.holders(ONE)} == 1", "{{host}}"),
+            names=True,
+            empty="nobody",
+        ),
+        stat_panel(
+            About(
+                "Hosts that hold the address",
+                "As heard on the wire.",
+                5,
+                4,
+                ("LocumAddressUnheld", "LocumAddressHeldTwice"),
+            ),
+            Query(f"max(locum_address_owners{{{ONE}}})"),
+            states=q.OWNERS,
+            many=q.OWNERS_MANY,
+        ),
+        stat_panel(
+            About(
+                "Incident",
+                "Whether one is open. `locum explain` says what locum is waiting for.",
+                4,
+                4,
+                ("LocumIncidentOpen",),
+            ),
+            Query(f"max(locum_actuator_incident_open{{{ONE}}})"),
+            states=q.INCIDENT,
+        ),
+        stat_panel(
+            About(
+                "Could another host stand in?", "If not, the next fault is an outage.", 4, 4, ("LocumAlone",)
+            ),
+            Query(f"max(locum_actuator_alone{{{ONE}}})"),
+            states=q.STAND_IN,
+        ),
+        stat_panel(
+            About("Takeovers", "In the time shown.", 3, 4, ("LocumTakeover",)),
+            Query(q.in_range("locum_actuator_takeovers_total", ONE)),
+            wrong_from=1,
+        ),
+        stat_panel(
+            About("Respawns", "In the time shown.", 3, 4, ("LocumRespawned",)),
+            Query(q.in_range("locum_actuator_respawns_total", ONE)),
+            wrong_from=1,
+        ),
+    ]
+
+
+def _checks() -> list[dashboard.Panel]:
+    return [
+        timeline_panel(
+            About(
+                "Checks",
+                "The worst answer of each step. A standby that is meant to be stopped does not answer and is well"
+                " all the same. The marks are incidents and what was done about them.",
+                24,
+                9,
+                ("LocumServiceDown", "LocumStandbyNotReady", "LocumProcessAbsent"),
+            ),
+            [Query(q.checks(f'{ONE}, check!~"ping|address"'), "{{host}}: {{check}} from {{vantage_point}}")],
+            q.CHECK,
+        ),
+        timeline_panel(
+            About(
+                "Why checks failed",
+                "Every failure with its reason, those of a standby that is meant to be stopped included.",
+                16,
+                8,
+                ("LocumCannotLook",),
+            ),
+            [
+                Query(
+                    "max by (host, check, vantage_point, reason)"
+                    f" (max_over_time(locum_check_failure{{{ONE}}}[$__rate_interval]))",
+                    "{{host}}: {{check}} from {{vantage_point}}: {{reason}}",
+                )
+            ],
+            q.FAILS,
+        ),
+        lines_panel(
+            About(
+                "Votes against a host",
+                "Vantage points that saw a deciding check fail twice in a row. More than half of those configured,"
+                " against the holder, wake the actuator.",
+                8,
+                8,
+                ("LocumServiceDown",),
+            ),
+            [
+                Query(f"max by (host) (locum:votes_down{{{ONE}}})", "against {{host}}"),
+                Query(f"max by (host) (locum_site_voters{{{ONE}}})", "configured for {{host}}"),
+            ],
+            unit="short",
+            whole=True,
+        ),
+    ]
+
+
+def _hosts() -> list[dashboard.Panel]:
+    return [
+        timeline_panel(
+            About("Holder over time", "As the actuator's journal says.", 12, 6, ("LocumTakeover",)),
+            [Query(q.holders(ONE), "{{host}}")],
+            q.HOLDS,
+        ),
+        timeline_panel(
+            About(
+                "Who answers for the address",
+                "On the wire, as heard from each vantage point.",
+                12,
+                6,
+                ("LocumAddressUnheld", "LocumAddressHeldTwice"),
+            ),
+            [
+                Query(
+                    f"max by (owner, vantage_point) (locum_address_owner{{{ONE}}})",
+                    "{{owner}} heard from {{vantage_point}}",
+                )
+            ],
+            q.ANSWERS,
+        ),
+        lines_panel(
+            About("Ping", "Round trip of an echo.", 12, 8, ("LocumHostUnreachable",)),
+            [
+                Query(
+                    f"max by (host, vantage_point) (locum_ping_rtt_seconds and on (host) {q.holders(ONE)})",
+                    PLACE,
+                )
+            ],
+            unit="s",
+        ),
+        lines_panel(
+            About(
+                "Processes",
+                "Live processes of the configured name. Where nothing is drawn nobody could look.",
+                12,
+                8,
+                ("LocumProcessAbsent",),
+            ),
+            [Query(f"max by (host, vantage_point) (locum_process_count{{{ONE}}})", PLACE)],
+            unit="short",
+            whole=True,
+        ),
+    ]

@@ -1,0 +1,130 @@
+"""The numbers of the dashboard *service*: what its checks measured, and what the actuator did."""
+
+from __future__ import annotations
+
+from grafana_foundation_sdk.models import dashboard
+
+from grafana import queries as q
+from grafana.panels import About, Column, Query, lines_panel, table_panel, timeline_panel
+
+ONE = 'service="$service"'
+PLACE = "{{host}} from {{vantage_point}}"
+STEPS = ("respawn", "release", "confirm", "start", "claim", "prove")
+PHASES = ("connect", "first_byte", "transfer", "tls", "resolve")
+
+
+def numbers() -> list[dashboard.Panel]:
+    """Return the panels with what the checks measured."""
+    return [
+        lines_panel(
+            About("Seconds that checks took", "The longest of each step.", 12),
+            [
+                Query(
+                    "max by (host, check, vantage_point)"
+                    f" (max_over_time(locum_check_duration_seconds{{{ONE}}}[$__rate_interval])"
+                    f" or locum_check_duration_seconds{{{ONE}}})",
+                    "{{check}} {{host}} from {{vantage_point}}",
+                )
+            ],
+            unit="s",
+        ),
+        lines_panel(
+            About("HTTP, phase by phase", "On the holder; mean over the vantage points.", 12),
+            [
+                Query(
+                    f"avg by (phase) (locum_http_phase_seconds{{{ONE}}}"
+                    f" and on (service, host) ({q.holders(ONE)} == 1))",
+                    "{{phase}}",
+                )
+            ],
+            unit="s",
+            known=PHASES,
+            stacked=True,
+        ),
+        lines_panel(
+            About("HTTP status", "Of the answer, whether it was the expected one or not.", 6),
+            [Query(f"max by (host, vantage_point) (locum_http_status_code{{{ONE}}})", PLACE)],
+            unit="none",
+            whole=True,
+        ),
+        lines_panel(
+            About("HTTP body", "Its size.", 6),
+            [Query(f"max by (host, vantage_point) (locum_http_body_bytes{{{ONE}}})", PLACE)],
+            unit="bytes",
+        ),
+        lines_panel(
+            About("TCP connection", "Seconds until it was there.", 6),
+            [Query(f"max by (host, vantage_point) (locum_tcp_connect_seconds{{{ONE}}})", PLACE)],
+            unit="s",
+        ),
+        lines_panel(
+            About(
+                "Certificate",
+                "Time until it ends. LocumCertificateExpires fires with 14 days left.",
+                6,
+                8,
+                ("LocumCertificateExpires",),
+            ),
+            [
+                Query(
+                    f"min by (host) (locum_http_certificate_expiry_timestamp_seconds{{{ONE}}}) - time()",
+                    "{{host}}",
+                )
+            ],
+            unit="s",
+        ),
+    ]
+
+
+def actions() -> list[dashboard.Panel]:
+    """Return the panels with what the actuator did."""
+    return [
+        timeline_panel(
+            About("Incidents", "`locum incidents` tells the steps of each.", 12, 5, ("LocumIncidentOpen",)),
+            [
+                Query(
+                    f"max(max_over_time(locum_actuator_incident_open{{{ONE}}}[$__rate_interval]))", "incident"
+                )
+            ],
+            q.INCIDENT,
+        ),
+        table_panel(
+            About(
+                "Refusals",
+                "Times that locum saw a fault and would not act, since the actuator was started.",
+                12,
+                5,
+                ("LocumTakeoverRefused",),
+            ),
+            [Query(f"max by (reason) (locum_actuator_refusals_total{{{ONE}}})")],
+            [Column("reason", "Reason"), Column("Value", "Times")],
+        ),
+        table_panel(
+            About(
+                "Steps", "How long each step took, over all services, since the actuator was started.", 12, 7
+            ),
+            [
+                Query("max by (step) (locum_actuator_step_duration_seconds_count)"),
+                Query(
+                    "sum by (step) (locum_actuator_step_duration_seconds_sum)"
+                    " / sum by (step) (locum_actuator_step_duration_seconds_count)"
+                ),
+                Query(
+                    "histogram_quantile(0.9, sum by (le, step) (locum_actuator_step_duration_seconds_bucket))"
+                ),
+            ],
+            [
+                Column("step", "Step"),
+                Column("Value #A", "Times"),
+                Column("Value #B", "Mean", "s"),
+                Column("Value #C", "Nine of ten within", "s"),
+            ],
+        ),
+        lines_panel(
+            About("Steps that failed", "Since the actuator was started.", 12, 7, ("LocumStepFailed",)),
+            [Query(f"max by (step) (locum_actuator_step_failures_total{{{ONE}}})", "{{step}}")],
+            unit="short",
+            known=STEPS,
+            whole=True,
+        ),
+    ]

@@ -1,0 +1,228 @@
+"""The dashboard *site*: who holds what, the health of every check on every host, what is open."""
+
+from __future__ import annotations
+
+from grafana_foundation_sdk.models import dashboard
+
+from grafana import queries as q
+from grafana.frame import Frame, Section, events, query_variable
+from grafana.links import SITE, TO_RUNBOOK, TO_SERVICE, TO_SERVICE_FROM_ROW
+from grafana.panels import About, Column, Query, stat_panel, table_panel, timeline_panel
+
+CHOSEN = 'service=~"$service"'
+CHECKS = f'{CHOSEN}, check!~"ping|address"'
+
+
+def build() -> dashboard.Dashboard:
+    """Return the dashboard."""
+    return Frame(
+        SITE,
+        "Who holds what, the health of every check on every host, and what is open.",
+        variables=[
+            query_variable("service", "Service", "label_values(locum_actuator_holder, service)", many=True)
+        ],
+        annotations=events(CHOSEN),
+        sections=[
+            Section("Now", _now()),
+            Section("Who serves", _holders()),
+            Section("Health", _health()),
+            Section("What is wrong, and what was done", _events()),
+        ],
+    ).build()
+
+
+def _now() -> list[dashboard.Panel]:
+    def count(title: str, description: str, expr: str, *alerts: str) -> dashboard.Panel:
+        about = About(title, description, 4, 4, alerts)
+        return stat_panel(about, Query(expr), wrong_from=1 if title != "Services" else None)
+
+    return [
+        count(
+            "Services",
+            "Services that the actuator looks after.",
+            f"count(max by (service) (locum_actuator_epoch{{{CHOSEN}}}))",
+        ),
+        count(
+            "Without a holder",
+            "Services whose holder the actuator does not know.",
+            f"count(max by (service) (locum_actuator_holder{{{CHOSEN}}}) == 0) or vector(0)",
+            "LocumAddressUnheld",
+        ),
+        count(
+            "Incidents open",
+            "Services with an incident that is not over.",
+            f"sum(max by (service) (locum_actuator_incident_open{{{CHOSEN}}}))",
+            "LocumIncidentOpen",
+        ),
+        count(
+            "Nobody to stand in",
+            "Services for which no other host could take over now: the next fault is an outage.",
+            f"sum(max by (service) (locum_actuator_alone{{{CHOSEN}}}))",
+            "LocumAlone",
+        ),
+        count(
+            "Held twice",
+            "Services with an address that two hosts answer for. This must never be.",
+            f"count(max by (service) (locum_address_owners{{{CHOSEN}}}) >= 2) or vector(0)",
+            "LocumAddressHeldTwice",
+        ),
+        count(
+            "Alerts firing",
+            "Alerts of locum that fire now, those included that only tell of something.",
+            'count(ALERTS{alertname=~"Locum.+", alertname!="LocumHeartbeat", alertstate="firing"}) or vector(0)',
+        ),
+    ]
+
+
+def _holders() -> list[dashboard.Panel]:
+    return [
+        timeline_panel(
+            About(
+                "Who holds what",
+                "The holder of each service as the actuator's journal says. Click a row for the service.",
+                14,
+                9,
+                ("LocumTakeover",),
+            ),
+            [Query(q.holders(CHOSEN), "{{service}} on {{host}}")],
+            q.HOLDS,
+            url=TO_SERVICE,
+        ),
+        table_panel(
+            About("Holders now", "The epoch grows by one with every change of holder.", 10, 9),
+            [
+                Query(
+                    f"max by (service) (locum_actuator_epoch{{{CHOSEN}}})"
+                    f" * on (service) group_right () ({q.holders(CHOSEN)} == 1)"
+                )
+            ],
+            [
+                Column("service", "Service", url=TO_SERVICE_FROM_ROW),
+                Column("host", "Holder"),
+                Column("Value", "Epoch"),
+            ],
+            empty="no holder is known",
+        ),
+        timeline_panel(
+            About(
+                "Hosts that answer for the address",
+                "How many different hosts hold each service's addresses, as heard on the wire by a vantage point.",
+                24,
+                7,
+                ("LocumAddressUnheld", "LocumAddressHeldTwice"),
+            ),
+            [
+                Query(
+                    f"max by (service, vantage_point) (locum_address_owners{{{CHOSEN}}})",
+                    "{{service}} heard from {{vantage_point}}",
+                )
+            ],
+            q.OWNERS,
+            many=q.OWNERS_MANY,
+            url=TO_SERVICE,
+        ),
+    ]
+
+
+def _health() -> list[dashboard.Panel]:
+    return [
+        timeline_panel(
+            About(
+                "Every check on every host",
+                "The worst answer of each step, so that a short failure shows at any zoom (and looks up to 4 s"
+                " longer than it was). A standby that is meant to be stopped does not answer and is well all the"
+                " same.",
+                24,
+                12,
+                ("LocumServiceDown", "LocumStandbyNotReady", "LocumProcessAbsent"),
+            ),
+            [Query(q.checks(CHECKS), q.CHECK_NAME)],
+            q.CHECK,
+            url=TO_SERVICE,
+        ),
+        timeline_panel(
+            About("Ping", "Whether each host answered the echo requests.", 24, 6, ("LocumHostUnreachable",)),
+            [Query(q.pings(), "{{host}} from {{vantage_point}}")],
+            q.CHECK,
+        ),
+    ]
+
+
+def _events() -> list[dashboard.Panel]:
+    return [
+        table_panel(
+            About(
+                "Checks that fail now",
+                "With the reason why. A standby that is meant to be stopped is not shown.",
+                12,
+                8,
+                ("LocumCannotLook",),
+            ),
+            [Query(q.failing_now(CHOSEN))],
+            [
+                Column("service", "Service", url=TO_SERVICE_FROM_ROW),
+                Column("host", "Host"),
+                Column("check", "Check"),
+                Column("vantage_point", "Seen from"),
+                Column("reason", "Reason"),
+            ],
+        ),
+        table_panel(
+            About("Alerts", "Pending and firing. Click an alert for the runbook.", 12),
+            [
+                Query(
+                    "max by (alertname, alertstate, severity, service, host)"
+                    ' (ALERTS{alertname=~"Locum.+", alertname!="LocumHeartbeat"})'
+                )
+            ],
+            [
+                Column("alertname", "Alert", url=TO_RUNBOOK),
+                Column("alertstate", "State"),
+                Column("severity", "Severity"),
+                Column("service", "Service"),
+                Column("host", "Host"),
+            ],
+        ),
+        timeline_panel(
+            About(
+                "Incidents",
+                "An incident is one fault of one service, from what woke the actuator to the last step."
+                " `locum incidents` tells the steps.",
+                12,
+                8,
+                ("LocumIncidentOpen",),
+            ),
+            [
+                Query(
+                    f"max by (service) (max_over_time(locum_actuator_incident_open{{{CHOSEN}}}[$__rate_interval]))",
+                    "{{service}}",
+                )
+            ],
+            q.INCIDENT,
+            url=TO_SERVICE,
+        ),
+        table_panel(
+            About(
+                "What the actuator did",
+                "How often in the time shown.",
+                12,
+                8,
+                ("LocumTakeover", "LocumRespawned", "LocumTakeoverRefused", "LocumStepFailed"),
+            ),
+            [
+                Query(q.in_range("locum_actuator_respawns_total", CHOSEN)),
+                Query(q.in_range("locum_actuator_takeovers_total", CHOSEN)),
+                Query(q.in_range("locum_actuator_claims_total", CHOSEN)),
+                Query(q.in_range("locum_actuator_step_failures_total", CHOSEN)),
+                Query(q.since_first("locum_actuator_refusals_total", CHOSEN)),
+            ],
+            [
+                Column("service", "Service", url=TO_SERVICE_FROM_ROW),
+                Column("Value #A", "Respawns"),
+                Column("Value #B", "Takeovers"),
+                Column("Value #C", "Addresses given back"),
+                Column("Value #D", "Steps failed"),
+                Column("Value #E", "Refusals"),
+            ],
+        ),
+    ]

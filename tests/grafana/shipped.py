@@ -1,0 +1,62 @@
+"""The dashboards as they are shipped, and every query in them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+FILES = {path.stem: path for path in sorted((ROOT / "grafana" / "dashboards").glob("*.json"))}
+DASHBOARDS: dict[str, dict[str, Any]] = {name: json.loads(path.read_text()) for name, path in FILES.items()}
+
+# What Grafana puts in place of a variable: a service of the lab, and a window of a viewer's choice.
+VALUES = {
+    "${datasource}": "locum",
+    "$service": "www",
+    "$__rate_interval": "4s",
+    "$__interval": "1s",
+    "$__range": "600s",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ShippedQuery:
+    """One query, where it stands, and whether it is asked for now alone."""
+
+    dashboard: str
+    panel: str
+    ref: str
+    expr: str
+    instant: bool
+
+    @property
+    def name(self) -> str:
+        return f"{self.dashboard}: {self.panel}: {self.ref}"
+
+    @property
+    def filled(self) -> str:
+        text = self.expr
+        for variable, value in VALUES.items():
+            text = text.replace(variable, value)
+        return text
+
+
+def panels(dashboard: dict[str, Any]) -> list[dict[str, Any]]:
+    """Every panel but the headings of rows."""
+    return [panel for panel in dashboard["panels"] if panel["type"] != "row"]
+
+
+def _queries() -> Iterator[ShippedQuery]:
+    for name, dashboard in DASHBOARDS.items():
+        for panel in panels(dashboard):
+            for target in panel.get("targets", []):
+                instant = target.get("instant", False)
+                yield ShippedQuery(name, panel["title"], target["refId"], target["expr"], instant)
+        for annotation in dashboard["annotations"].get("list", []):
+            yield ShippedQuery(name, f"mark '{annotation['name']}'", "A", annotation["expr"], False)
+
+
+QUERIES = list(_queries())
