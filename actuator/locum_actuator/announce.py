@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from locum_exporter.neighbours import gratuitous_arp, unsolicited_na
+from locum_exporter.frames import gratuitous_arp, unsolicited_na
 from locum_inventory.model import Address
 
 log = logging.getLogger(__name__)

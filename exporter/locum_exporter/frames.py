@@ -10,6 +10,8 @@ import struct
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 
+from locum_inventory.model import Address
+
 ETHERTYPE_ARP = 0x0806
 ETHERTYPE_IPV6 = 0x86DD
 
@@ -32,7 +34,7 @@ _HOP_LIMIT = 255  # anything less was forwarded by a router and must be ignored:
 class Claim:
     """Somebody said on the wire that an address is at a MAC address."""
 
-    address: IPv4Address | IPv6Address
+    address: Address
     mac: str
 
 

@@ -8,15 +8,13 @@ import secrets
 import socket
 import struct
 from collections.abc import Iterator
-from ipaddress import IPv4Address, IPv6Address
 
 from icmplib import ICMPRequest, ICMPv4Socket, ICMPv6Socket
 from icmplib.exceptions import ICMPSocketError, SocketPermissionError
 
 from locum_exporter.faults import ExplainedError
 from locum_exporter.icmp_wire import ECHO_REPLY, TIME_EXCEEDED, UNREACHABLE, Family, Message, parse
-
-Address = IPv4Address | IPv6Address
+from locum_inventory.model import Address
 
 # Linux's numbers, which the socket module does not name: include/uapi/linux/icmp.h and icmpv6.h.
 _SOL_RAW, _ICMP_FILTER = 255, 1

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface, ip_interface
+from ipaddress import IPv6Address, ip_interface
 
 from pyroute2 import AsyncIPRoute
+
+from locum_inventory.model import Address, Interface
 
 # include/uapi/linux/if_addr.h: an address that is not (or not yet) in use, because another may have it.
 _NOT_IN_USE = 0x40 | 0x08  # IFA_F_TENTATIVE | IFA_F_DADFAILED
@@ -19,7 +21,7 @@ class LocalAddress:
     """One address of this host, with its prefix and the interface it is on."""
 
     interface: str
-    address: IPv4Interface | IPv6Interface
+    address: Interface
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,7 @@ class LocalHost:
     addresses: tuple[LocalAddress, ...]
     macs: frozenset[str]
 
-    def holds(self, address: IPv4Address | IPv6Address) -> bool:
+    def holds(self, address: Address) -> bool:
         """Tell whether an address is in use on any interface of this host."""
         return any(local.address.ip == address for local in self.addresses)
 
@@ -41,7 +43,7 @@ class LocalHost:
                 return ip
         return None
 
-    def interface_towards(self, address: IPv4Address | IPv6Address) -> str | None:
+    def interface_towards(self, address: Address) -> str | None:
         """Return the interface whose network an address belongs to, the narrowest; None if there is none."""
         on_link = [
             local
@@ -65,7 +67,7 @@ async def local_host() -> LocalHost:
     return LocalHost(tuple(_in_use(addresses, names)), macs)
 
 
-async def local_addresses() -> frozenset[IPv4Address | IPv6Address]:
+async def local_addresses() -> frozenset[Address]:
     """Return the addresses in use on this host."""
     return frozenset(local.address.ip for local in (await local_host()).addresses)
 

@@ -14,14 +14,11 @@ from types import TracebackType
 from typing import Self
 
 from locum_exporter.faults import reason_of_os_error, text_of_os_error
-from locum_exporter.frames import arp_probe, gratuitous_arp, neighbour_solicitation, unsolicited_na
-from locum_exporter.local import LocalHost, local_addresses, local_host
+from locum_exporter.frames import arp_probe, neighbour_solicitation
+from locum_exporter.local import LocalHost, local_host
 from locum_exporter.packet_socket import PacketSocket
 from locum_exporter.result import Reason
-
-__all__ = ["NeighbourFault", "Neighbours", "gratuitous_arp", "local_addresses", "unsolicited_na", "who_has"]
-
-Address = IPv4Address | IPv6Address
+from locum_inventory.model import Address
 
 _NOBODY = IPv6Address("::")
 
@@ -155,27 +152,6 @@ class Neighbours:
             idle.append(packet_socket)
             raise
         idle.append(packet_socket)
-
-
-async def who_has(
-    interface: str,
-    addresses: Iterable[Address],
-    *,
-    attempts: int = 3,
-    spacing_seconds: float = 0.05,
-    deadline_seconds: float | None = None,
-    until_answered: bool = False,
-) -> dict[Address, set[str]]:
-    """Ask once, as `Neighbours.who_has` does, with sockets of its own."""
-    async with Neighbours() as neighbours:
-        return await neighbours.who_has(
-            interface,
-            addresses,
-            attempts=attempts,
-            spacing_seconds=spacing_seconds,
-            deadline_seconds=deadline_seconds,
-            until_answered=until_answered,
-        )
 
 
 def _question(packet_socket: PacketSocket, address: Address, this_host: LocalHost | None) -> bytes:

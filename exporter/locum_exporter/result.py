@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Literal
 
 Reason = Literal[
     "refused",  # the host said no: connection refused, or an administrative prohibition
@@ -24,7 +24,6 @@ Reason = Literal[
     "permission",  # this process lacks the capability that the check needs
     "protocol",  # what answered does not speak what was asked
 ]
-REASONS: tuple[str, ...] = get_args(Reason)
 
 
 @dataclass(frozen=True, slots=True)

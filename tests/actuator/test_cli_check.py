@@ -19,8 +19,9 @@ from locum_actuator.cli.check_live import look
 from locum_inventory.gate_config import GATE_PATH, host_file
 from locum_inventory.load import load_site
 from locum_inventory.model import Site
-from tests.exporter.namespaces import add_address, ip, needs_root, network, run_in
 from tests.inventory.gate_host import install_gate
+from tests.marks import needs_root
+from tests.namespaces import add_address, ip, network, run_in
 
 SITE = """\
 hosts:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,8 +11,8 @@ import pytest
 from locum_actuator.cli.enrol import administrator
 from locum_inventory.enrolment import EnrolFault, read_report
 from locum_inventory.load import load_site
+from tests.marks import needs_root
 
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes a machine out of namespaces")
 # The command, for a machine's shell: what it prints, then how it ended.
 _MAIN = f'{sys.executable} -c "from locum_actuator.cli import main; main()"'
 LOCUM = f'locum() {{ {_MAIN} "$@" 2>&1; echo "exit $?"; }}\n'

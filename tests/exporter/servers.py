@@ -109,9 +109,3 @@ def unused_port(host: str = "127.0.0.1") -> int:
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as one:
         one.bind((host, 0))
         return int(one.getsockname()[1])
-
-
-async def until_hung_up(reader: asyncio.StreamReader) -> None:
-    """Wait until the client is gone."""
-    while await reader.read(65536):
-        pass

@@ -9,11 +9,13 @@ from locum_exporter.checks.address import address
 from locum_exporter.neighbours import Neighbours
 from locum_exporter.result import CheckResult
 from locum_inventory.model import Site
-from tests.exporter.namespaces import add_address, ip, mac_of, namespace, needs_root, network, plug, run_in
 from tests.exporter.sites import service, site
+from tests.marks import needs_root
+from tests.namespaces import add_address, ip, mac_of, namespace, network, plug, run_in
 
 pytestmark = needs_root
 
+DEADLINE_SECONDS = 0.7  # a scrape's of one second; that of 250 ms is missed at times on a busy machine
 SERVICE4, SERVICE6 = "10.9.0.100/32", "fd09::100/128"
 HOSTS = {
     "a": {"address": "10.9.0.1", "ssh": {"key_file": "/k"}},
@@ -73,7 +75,9 @@ ROWS: dict[str, Row] = {
 }  # fmt: skip
 
 
-def look(name: str, from_site: Site, this_name: str | None, deadline_seconds: float = 0.225) -> CheckResult:
+def look(
+    name: str, from_site: Site, this_name: str | None, deadline_seconds: float = DEADLINE_SECONDS
+) -> CheckResult:
     async def work() -> CheckResult:
         async with Neighbours() as neighbours:
             return await address(neighbours, from_site, "www", deadline_seconds, this_name=this_name)
@@ -90,7 +94,7 @@ def test_owners(names: dict[str, str], row: str) -> None:
     text = wanted.text.replace("{x}", mac_of(names["x"]))
     assert (result.reason, result.text) == (wanted.reason, f"address of www: {text}")
     assert result.details["owners"] == wanted.owners
-    assert result.seconds < 0.225
+    assert result.seconds < DEADLINE_SECONDS
 
 
 def test_two_cards_of_one_host_on_one_wire_are_one_owner() -> None:

@@ -14,7 +14,8 @@ import pytest
 
 from locum_exporter.checks.ping import ping
 from locum_exporter.icmp import Burst, Echo, Pinger
-from tests.exporter.namespaces import namespace, needs_root, run_in
+from tests.marks import needs_root
+from tests.namespaces import namespace, run_in
 
 pytestmark = needs_root
 

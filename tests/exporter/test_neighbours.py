@@ -13,17 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from locum_exporter.local import local_host
-from locum_exporter.neighbours import (
-    Address,
-    NeighbourFault,
-    Neighbours,
-    gratuitous_arp,
-    local_addresses,
-    unsolicited_na,
-    who_has,
-)
-from tests.exporter.namespaces import add_address, ip, mac_of, namespace, needs_root, network, run_in
+from locum_exporter.frames import gratuitous_arp, unsolicited_na
+from locum_exporter.local import local_addresses, local_host
+from locum_exporter.neighbours import NeighbourFault, Neighbours
+from locum_inventory.model import Address
+from tests.marks import needs_root
+from tests.namespaces import add_address, ip, mac_of, namespace, network, run_in
 
 pytestmark = needs_root
 
@@ -118,7 +113,8 @@ CUT_SHORT = {
 def test_a_look_cut_short_is_no_look(wire: Wire, row: str) -> None:
     async def work() -> str:
         try:
-            await who_has("eth0", [ip_address(CUT_SHORT[row])], deadline_seconds=0.08)
+            async with Neighbours() as neighbours:
+                await neighbours.who_has("eth0", [ip_address(CUT_SHORT[row])], deadline_seconds=0.08)
         except NeighbourFault as fault:
             return f"{fault.reason}: {fault}"
         return "looked"
@@ -237,12 +233,6 @@ def test_sockets_are_kept_and_used_again(wire: Wire) -> None:
     assert run_in(wire.me, work) == 1
 
 
-def test_asked_once(wire: Wire) -> None:
-    assert run_in(wire.me, lambda: who_has("eth0", [ip_address("10.9.0.101")])) == {
-        ip_address("10.9.0.101"): {wire.macs["a"]}
-    }
-
-
 FAULTS: dict[str, tuple[str, str]] = {
     "nosuch0": ("unreachable", "cannot ask on interface nosuch0: no such device"),
     "lo": ("unreachable", "cannot ask on interface lo: lo is not an Ethernet interface"),
@@ -254,7 +244,8 @@ FAULTS: dict[str, tuple[str, str]] = {
 def test_could_not_look(interface: str) -> None:
     async def work() -> tuple[str, str]:
         try:
-            await who_has(interface, [ip_address("10.9.0.2")])
+            async with Neighbours() as neighbours:
+                await neighbours.who_has(interface, [ip_address("10.9.0.2")])
         except NeighbourFault as fault:
             return fault.reason, str(fault)
         return "", "looked"
@@ -288,7 +279,7 @@ def test_an_interface_that_went_away_and_came_back(wire: Wire) -> None:
 def test_without_the_capability() -> None:
     ask = (
         "import asyncio; from ipaddress import ip_address; from locum_exporter.neighbours import *\n"
-        "try: asyncio.run(who_has('lo', [ip_address('10.9.0.2')]))\n"
+        "try: asyncio.run(Neighbours().who_has('lo', [ip_address('10.9.0.2')]))\n"
         "except NeighbourFault as fault: print(fault.reason, fault)"
     )
     drop = ["setpriv", "--bounding-set", "-net_raw", sys.executable, "-c", ask]

@@ -18,10 +18,10 @@ from tests.inventory.gate_host import (
     copy_of_sleep,
     free_port,
     install_gate,
-    needs_root,
     prepare_sshd,
     running_sshd,
 )
+from tests.marks import needs_root
 
 pytestmark = needs_root
 

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.inventory.gate_host import GateHost, copy_of_sleep, install_gate, needs_root, wait_for
+from tests import namespaces
+from tests.inventory.gate_host import GateHost, copy_of_sleep, install_gate, wait_for
+from tests.marks import needs_root
 
 pytestmark = needs_root
 
@@ -43,19 +45,11 @@ STOP_ALL = f"kill $(pidof {NAME})"
 
 @pytest.fixture(scope="module")
 def namespace() -> Iterator[str]:
-    name = f"lgate{os.getpid()}"
-    subprocess.run(["ip", "netns", "add", name], check=True)
-    try:
-        for words in (
-            "link add card0 type veth peer name wire0",
-            "link set card0 up",
-            "link set wire0 up",
-            "link set lo up",
-        ):
-            subprocess.run(["ip", "-n", name, *words.split()], check=True)
+    with namespaces.namespace("gate") as name:
+        ip(name, "link add card0 type veth peer name wire0")
+        for card in ("card0", "wire0"):
+            ip(name, f"link set {card} up")
         yield name
-    finally:
-        subprocess.run(["ip", "netns", "del", name], check=False)
 
 
 @pytest.fixture

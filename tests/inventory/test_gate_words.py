@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.inventory.gate_host import GateHost, install_gate, needs_root
+from tests.inventory.gate_host import GateHost, install_gate
+from tests.marks import needs_root
 
 pytestmark = needs_root
 

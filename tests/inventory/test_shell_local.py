@@ -12,7 +12,8 @@ from locum_inventory.model import Site
 from locum_inventory.shell import Shell, ShellFault, Shells
 from locum_inventory.shell_local import LocalShell
 from locum_inventory.shell_ssh import SshShell
-from tests.inventory.gate_host import GateHost, install_gate, needs_root, wait_for
+from tests.inventory.gate_host import GateHost, install_gate, wait_for
+from tests.marks import needs_root
 
 HOST_FILE = """
 service www

@@ -29,11 +29,12 @@ from tests.inventory.gate_host import (
     free_port,
     install_gate,
     make_key,
-    needs_root,
     prepare_sshd,
     running_sshd,
     wait_for,
 )
+from tests.marks import needs_root
+from tests.namespaces import add_address, ip, namespace
 
 pytestmark = needs_root
 
@@ -401,36 +402,28 @@ def test_an_sshd_that_hangs_before_a_command_costs_no_more_either(sshd: Sshd) ->
 @contextmanager
 def dead_link() -> Iterator[tuple[str, Callable[[str], None]]]:
     """A network namespace on a link that can be cut: its name, and a function that sets the link `up` or `down`."""
-    name, link = f"lssh{os.getpid()}", f"ls{os.getpid()}"
-
-    def ip(words: str) -> None:
-        subprocess.run(["ip", *words.split()], check=True)
-
-    ip(f"netns add {name}")
-    try:
-        ip(f"link add {link} type veth peer name eth0 netns {name}")
-        ip(f"addr add 198.18.77.1/30 dev {link}")
-        ip(f"link set {link} up")
-        ip(f"-n {name} addr add 198.18.77.2/30 dev eth0")
-        ip(f"-n {name} link set eth0 up")
-        ip(f"-n {name} link set lo up")
-        yield name, lambda state: ip(f"-n {name} link set eth0 {state}")
-    finally:
-        subprocess.run(["ip", "netns", "del", name], check=False)
+    link = f"ls{os.getpid()}"
+    with namespace("ssh") as name:
+        ip("link", "add", link, "type", "veth", "peer", "name", "eth0", "netns", name)
+        ip("addr", "add", "198.18.77.1/30", "dev", link)
+        ip("link", "set", link, "up")
+        add_address(name, "198.18.77.2/30")
+        ip("-n", name, "link", "set", "eth0", "up")
+        yield name, lambda state: ip("-n", name, "link", "set", "eth0", state)
 
 
 def test_a_dead_host_is_noticed_and_found_again(host: GateHost, tmp_path: Path) -> None:
     address, port = ip_address("198.18.77.2"), 22
     prepare_sshd(tmp_path, str(host.gate), port)
-    for name in ("sshd_config", "known_hosts"):
-        path = tmp_path / name
+    for file in ("sshd_config", "known_hosts"):
+        path = tmp_path / file
         path.write_text(
             path.read_text().replace("127.0.0.1", "198.18.77.2").replace("[198.18.77.2]:22 ", "198.18.77.2 ")
         )
-    with dead_link() as (namespace, set_link):
+    with dead_link() as (name, set_link):
         with (tmp_path / "log").open("ab") as log:
             process = subprocess.Popen(
-                ["ip", "netns", "exec", namespace, "/usr/sbin/sshd", "-D", "-e", "-f", tmp_path / "sshd_config"],
+                ["ip", "netns", "exec", name, "/usr/sbin/sshd", "-D", "-e", "-f", tmp_path / "sshd_config"],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             )  # fmt: skip
         sshd = Sshd(port, tmp_path, process)

@@ -10,14 +10,11 @@ import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address
 
 from locum_exporter.local import LocalHost, local_host
 from locum_exporter.neighbours import NeighbourFault, Neighbours
 from locum_exporter.result import CheckResult
-from locum_inventory.model import Service, Site
-
-Address = IPv4Address | IPv6Address
+from locum_inventory.model import Address, Service, Site
 
 _ATTEMPTS = 3
 _AGAIN_ATTEMPTS = 2  # more than one, so that a lost packet does not hide a second holder

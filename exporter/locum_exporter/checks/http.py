@@ -18,9 +18,8 @@ import aiohttp
 from locum_exporter.checks.http_phases import Phases
 from locum_exporter.checks.http_tls import CaFileFault, Handshake, client_context, watch_handshake
 from locum_exporter.faults import reason_of_os_error, text_of_os_error
-from locum_exporter.icmp_socket import Address
 from locum_exporter.result import CheckResult, Reason
-from locum_inventory.model import HttpCheck
+from locum_inventory.model import Address, HttpCheck
 
 _HEADERS = {
     "User-Agent": f"locum/{version('locum')}",

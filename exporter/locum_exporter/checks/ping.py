@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 
 from locum_exporter.icmp import Pinger
-from locum_exporter.icmp_socket import Address
 from locum_exporter.result import CheckResult
+from locum_inventory.model import Address
 
 
 async def ping(pinger: Pinger, address: Address, deadline_seconds: float) -> CheckResult:

@@ -6,9 +6,8 @@ import asyncio
 import time
 
 from locum_exporter.faults import reason_of_os_error, text_of_os_error
-from locum_exporter.icmp_socket import Address
 from locum_exporter.result import CheckResult, Reason
-from locum_inventory.model import TcpCheck
+from locum_inventory.model import Address, TcpCheck
 
 _LISTEN_BYTES = 65_536  # what is expected must come within these first bytes
 

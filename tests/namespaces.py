@@ -11,14 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-import pytest
-
 _CLONE_NEWNET = 0x40000000
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 T = TypeVar("T")
-
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes network namespaces")
 
 
 def ip(*arguments: str) -> None:
