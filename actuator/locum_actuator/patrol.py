@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 CALM_SECONDS = 5.0  # between two rounds while every host answers
 WARY_SECONDS = 1.0  # … while one does not: when it returns it must not keep what it should not have
-WARY_FOR_SECONDS = 60.0  # … and so long after it did: a host that boots goes on configuring itself
+WARY_FOR_SECONDS = 60.0  # … and so long after it did, or after an incident: a host that boots goes on doing so
 ANNOUNCE_SECONDS = 60.0  # a lost announcement must not last for as long as an ARP cache
 STATUS_SECONDS = 2.0
 
@@ -40,14 +40,18 @@ class Patrol:
     seen: dict[str, str] = field(default_factory=dict)  # what each host's gate said last, in words
     alone: bool = False  # nobody is left to stand in for the holder
     _silent: set[str] = field(default_factory=set)
-    _returned: float = float("-inf")
+    _wary_since: float = float("-inf")
     _announced: float = float("-inf")
 
     @property
     def pause_seconds(self) -> float:
         """Return how long to wait before the next round."""
-        wary = self._silent or time.monotonic() - self._returned < WARY_FOR_SECONDS
+        wary = self._silent or time.monotonic() - self._wary_since < WARY_FOR_SECONDS
         return WARY_SECONDS if wary else CALM_SECONDS
+
+    def be_wary(self) -> None:
+        """Walk round more often for a while."""
+        self._wary_since = time.monotonic()
 
     def round(self) -> Finding | None:
         """Ask every gate at once; return a reason to look closer, if there is one."""
@@ -63,7 +67,7 @@ class Patrol:
         heard = {host: answer for host, answer in answers.items() if isinstance(answer, ServiceStatus)}
         returned = self._silent & (heard.keys() - {holder})
         if self._silent & heard.keys():
-            self._returned = time.monotonic()
+            self.be_wary()
         self._silent = set(answers.keys() - heard.keys())
         self.alone = not heard.keys() - {holder}
         context.metrics.alone.labels(context.name).set(self.alone)

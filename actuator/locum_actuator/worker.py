@@ -99,6 +99,7 @@ class Worker(threading.Thread):
             self._attach_waiting(self.incident)
         finally:
             self.incident = None
+            self.patrol.be_wary()
             context.metrics.incident_open.labels(context.name).set(0)
             context.tell_holder()
 
