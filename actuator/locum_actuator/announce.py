@@ -1,7 +1,8 @@
 """Tell the network whose a service address is now: gratuitous ARP and unsolicited neighbour advertisements.
 
 RFC 5227 section 3, RFC 9131. The first goes out before `announce` returns; a few more follow from a thread, because
-one frame can be lost and then its clients would wait for their caches.
+one frame can be lost and then its clients would wait for their caches. Those end with the address being held here:
+to go on would turn clients away from its next holder.
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from locum_actuator import netlink
 from locum_exporter.frames import gratuitous_arp, unsolicited_na
 from locum_inventory.model import Address
 
 log = logging.getLogger(__name__)
 
+_Frame = tuple[Address, bytes]  # what it announces, and how it goes on the wire
 _BURST_SECONDS = (0.05, 0.2, 0.5, 1.0, 2.0)  # after the first
 
 
@@ -30,26 +33,30 @@ def announce(interface: str, addresses: Sequence[Address]) -> None:
     threading.Thread(target=_follow, args=(wire, frames), name=f"announce-{interface}", daemon=True).start()
 
 
-def _frames(interface: str, addresses: Sequence[Address]) -> list[bytes]:
+def _frames(interface: str, addresses: Sequence[Address]) -> list[_Frame]:
     mac = (Path("/sys/class/net") / interface / "address").read_text().strip()
-    frames: list[bytes] = []
+    frames: list[_Frame] = []
     for address in addresses:
         if address.version == 4:
-            frames += [gratuitous_arp(mac, address), gratuitous_arp(mac, address, reply=True)]
+            frames += [
+                (address, gratuitous_arp(mac, address)),
+                (address, gratuitous_arp(mac, address, reply=True)),
+            ]
         else:
-            frames.append(unsolicited_na(mac, address))
+            frames.append((address, unsolicited_na(mac, address)))
     return frames
 
 
-def _follow(wire: socket.socket, frames: list[bytes]) -> None:
+def _follow(wire: socket.socket, frames: list[_Frame]) -> None:
     with wire:
         for pause in _BURST_SECONDS:
             time.sleep(pause)
-            _send(wire, frames)
+            here = netlink.present()
+            _send(wire, [frame for frame in frames if frame[0] in here])
 
 
-def _send(wire: socket.socket, frames: list[bytes]) -> None:
-    for frame in frames:
+def _send(wire: socket.socket, frames: list[_Frame]) -> None:
+    for _, frame in frames:
         try:
             wire.send(frame)
         except OSError as fault:

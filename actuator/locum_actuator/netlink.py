@@ -24,14 +24,16 @@ class NetlinkFault(Exception):  # noqa: N818 - why the kernel said no
 
 def held(addresses: list[Interface] | tuple[Interface, ...]) -> set[Address]:
     """Return those of `addresses` that an interface of this machine has, whatever its prefix length."""
-    wanted = {address.ip for address in addresses}
-    found: set[Address] = set()
+    return {address.ip for address in addresses} & present()
+
+
+def present() -> set[Address]:
+    """Return every address that this machine has, on any interface."""
     with IPRoute() as route:
-        for message in route.get_addr():
-            text = message.get_attr("IFA_LOCAL") or message.get_attr("IFA_ADDRESS")
-            if text and (address := ipaddress.ip_address(text)) in wanted:
-                found.add(address)
-    return found
+        texts = [
+            message.get_attr("IFA_LOCAL") or message.get_attr("IFA_ADDRESS") for message in route.get_addr()
+        ]
+    return {ipaddress.ip_address(text) for text in texts if text}
 
 
 def add(interface: str, address: Interface) -> None:

@@ -91,6 +91,7 @@ def test_the_wire_hears_who_has_it_now_and_again() -> None:
     """A request and a reply form of gratuitous ARP, an advertisement for IPv6, and all of it more than once."""
     heard = inside(
         "wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3)); wire.bind(('peer0', 0))\n"
+        "netlink.add('eth0', four); netlink.add('eth0', six)\n"
         "announcing.announce('eth0', [four.ip, six.ip])\n"
         "end, seen = time.monotonic() + 0.5, []\n"
         "wire.settimeout(0.1)\n"
@@ -104,3 +105,20 @@ def test_the_wire_hears_who_has_it_now_and_again() -> None:
         "print(*sorted(set(seen)), min(seen.count(kind) for kind in set(seen)) >= 2)"
     )
     assert heard == "advertisement reply request True"
+
+
+def test_what_is_not_held_any_more_is_not_announced_any_more() -> None:
+    """After an undo the old holder announces itself: who went on would turn its clients away again."""
+    assert (
+        inside(
+            "netlink.add('eth0', four)\n"
+            "announcing.announce('eth0', [four.ip])\n"
+            "netlink.remove(four)\n"
+            "wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0806))\n"
+            "wire.bind(('peer0', 0))\n"
+            "wire.settimeout(0.5)\n"
+            "try: print(wire.recv(2048)[28:32] == four.ip.packed)\n"
+            "except TimeoutError: print('silence')"
+        )
+        == "silence"
+    )
