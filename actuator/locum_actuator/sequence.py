@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from locum_actuator.decision import Plan
 from locum_actuator.decision import Step as StepOfPlan
-from locum_actuator.journal import Journal
+from locum_actuator.journal import Journal, JournalFault
 from locum_actuator.metrics import Metrics
 from locum_actuator.steps.base import Hands, Step, StepFault
 from locum_actuator.steps.claim import Claim
@@ -25,6 +26,8 @@ from locum_actuator.steps.respawn import Respawn
 from locum_actuator.steps.start import Start
 
 log = logging.getLogger(__name__)
+
+CONFIRMED_SECONDS = 1.0  # how long a look at the wire holds good
 
 _STEPS: Mapping[str, type[Respawn | Release | Confirm | Start | Claim | Prove]] = {
     "respawn": Respawn,
@@ -46,34 +49,44 @@ class Outcome:
 
 
 class Sequence:
-    """Runs plans of one incident."""
+    """Runs one plan of an incident."""
 
     def __init__(self, journal: Journal, metrics: Metrics, incident: int) -> None:
         self._journal = journal
         self._metrics = metrics
         self._incident = incident
+        self._begun = False  # the journal has heard of the first step
+        self._confirmed_at: float | None = None  # of the monotonic clock
 
     def run(self, plan: Plan, hands: Hands) -> Outcome:
         """Run every step of a plan, or undo what was done."""
         finished: list[tuple[StepOfPlan, Step]] = []
         for spec in plan.steps:
             step: Step = _STEPS[spec.name](hands, spec.host)
-            if spec.name == "claim":
-                # Before the address is added: should we die in between, the journal must not call the new
-                # holder an intruder.
-                self._journal.set_holder(hands.name, spec.host, hands.epoch)
             try:
+                if spec.name == "claim":
+                    self._confirm_anew(spec, hands)
+                    # Before the address is added: should we die in between, the journal must not call the new
+                    # holder an intruder.
+                    self._write(partial(self._journal.set_holder, hands.name, spec.host, hands.epoch))
                 self._one(spec, step, hands)
             except StepFault as fault:
                 self._metrics.step_failures.labels(hands.name, spec.name).inc()
-                if spec.name == "prove":
-                    # The address is where it should be and its old holder does not have it: to go back would
-                    # help nobody. The next look decides.
-                    return Outcome(False, str(fault))
+                if spec.name == "prove" or (spec.name == "claim" and spec.host == hands.old_holder):
+                    # The address is where it should be, or should be nowhere else: to go back would help nobody,
+                    # and to give back what another host was made to release would put it on two. The next look
+                    # decides.
+                    return Outcome(False, str(fault), undone=False)
                 undone = self._undo([*finished, (spec, step)], hands)
                 return Outcome(False, str(fault), undone)
             finished.append((spec, step))
         return Outcome(True, plan.reason)
+
+    def _confirm_anew(self, claim: StepOfPlan, hands: Hands) -> None:
+        """Ask the wire again before a claim where starting the service took long: its old holder may be back."""
+        if self._confirmed_at is None or time.monotonic() - self._confirmed_at < CONFIRMED_SECONDS:
+            return
+        self._one(StepOfPlan("confirm", claim.host), Confirm(hands, claim.host), hands)
 
     def _one(self, spec: StepOfPlan, step: Step, hands: Hands) -> None:
         self._note("started", spec, f"epoch {hands.epoch}")
@@ -92,6 +105,8 @@ class Sequence:
             self._note("failed", spec, f"{type(fault).__name__}: {fault}", time.monotonic() - begun)
             raise StepFault(f"{spec} broke: {fault}") from fault
         seconds = time.monotonic() - begun
+        if spec.name == "confirm":
+            self._confirmed_at = time.monotonic()
         self._metrics.step_seconds.labels(spec.name).observe(seconds)
         self._note("done", spec, text, seconds)
 
@@ -102,13 +117,31 @@ class Sequence:
             except StepFault as fault:
                 self._note("undo_failed", spec, str(fault))
                 return False
+            except Exception as fault:
+                log.exception("undoing step %s broke", spec)
+                self._note("undo_failed", spec, f"{type(fault).__name__}: {fault}")
+                return False
             if text is None:
                 continue
             if spec.name == "claim" and hands.old_holder is not None:
-                self._journal.set_holder(hands.name, hands.old_holder, hands.epoch)
+                self._write(partial(self._journal.set_holder, hands.name, hands.old_holder, hands.epoch))
             self._note("undone", spec, text)
         return True
 
     def _note(self, kind: str, spec: StepOfPlan, text: str, seconds: float | None = None) -> None:
         log.info("incident %d: %s %s: %s", self._incident, spec, kind, text)
-        self._journal.note(self._incident, kind, text, step=spec.name, host=spec.host, seconds=seconds)
+        note = partial(self._journal.note, self._incident, kind, text)
+        self._write(partial(note, step=spec.name, host=spec.host, seconds=seconds))
+
+    def _write(self, write: Callable[[], None]) -> None:
+        """Write to the journal. Nothing begins that it cannot take; but what has begun is carried to its end.
+
+        A disk that fills up in the middle of a takeover must not leave the service on no host at all.
+        """
+        try:
+            write()
+        except JournalFault as fault:
+            if not self._begun:
+                raise
+            log.error("the journal does not hear of this, and the plan goes on: %s", fault)
+        self._begun = True

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from fakes import FakeShell, FakeWorld, site
 
 from locum_actuator import netlink
+from locum_actuator import sequence as sequence_module
 from locum_actuator.decision import Plan, Step
-from locum_actuator.journal import Journal
+from locum_actuator.journal import Journal, JournalFault
 from locum_actuator.metrics import Metrics
 from locum_actuator.sequence import Outcome, Sequence
 from locum_actuator.steps import claim, prove, release, respawn, start
 from locum_actuator.steps.base import Hands
-from locum_inventory.model import Interface
+from locum_inventory.model import Interface, Site
+from locum_inventory.shell import ServiceStatus, Verb
 
 
 @pytest.fixture
@@ -44,8 +47,10 @@ def world(monkeypatch: pytest.MonkeyPatch) -> FakeWorld:
     return world
 
 
-def run(world: FakeWorld, journal: Journal, *steps: Step, epoch: int = 2) -> Outcome:
-    values = site()
+def run(
+    world: FakeWorld, journal: Journal, *steps: Step, epoch: int = 2, values: Site | None = None
+) -> Outcome:
+    values = values or site()
     hands = Hands(values, "www", values.services["www"], "b", world.shells, world, epoch, "a")
     incident = journal.open_incident("www", "test")
     return Sequence(journal, Metrics(), incident).run(Plan("takeover", "t", "it hung", steps, "b"), hands)
@@ -98,7 +103,7 @@ def test_a_standby_that_does_not_start_gives_everything_back(world: FakeWorld, j
     outcome = run(world, journal, *TAKEOVER)
     assert not outcome.done
     assert outcome.undone
-    assert world.shells["b"].calls == ["start", "stop"]
+    assert world.shells["b"].calls == ["start", "release"]
     assert world.shells["a"].held
     assert not world.shells["b"].held
     assert events(journal)[-3:] == ["failed start:b", "undone start:b", "undone release:a"]
@@ -180,3 +185,95 @@ def test_a_release_that_is_so_already_is_not_repeated(world: FakeWorld, journal:
     run(world, journal, Step("release", "a"))
     assert events(journal) == ["started release:a", "already release:a"]
     assert world.shells["a"].calls == []
+
+
+def test_who_was_no_holder_gets_nothing_back(world: FakeWorld, journal: Journal) -> None:
+    """b held the address beside a, and its release did not end well: it must not be given the address again."""
+    b = world.shells["b"]
+    b.held, b.processes, b.refuse["release"] = True, 3, "failed"
+    outcome = run(world, journal, Step("release", "b"), Step("claim", "a"))
+    assert not outcome.done
+    assert b.calls == ["release"]
+
+
+def test_what_was_released_for_the_rightful_holder_is_not_given_back(
+    world: FakeWorld, journal: Journal
+) -> None:
+    b = world.shells["b"]
+    b.held, b.processes, world.shells["a"].refuse["claim"] = True, 3, "failed"
+    assert not run(world, journal, Step("release", "b"), Step("claim", "a")).done
+    assert world.shells["a"].held, "a claim that failed takes nothing from the holder"
+    assert not b.held
+    assert b.calls == ["release"]
+
+
+def test_nothing_is_given_back_while_somebody_else_answers(
+    world: FakeWorld, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = (frozenset({"c"}), frozenset[str]())
+    monkeypatch.setattr(world, "confirm", lambda service: (True, found))
+    assert run(world, journal, *TAKEOVER).text == "c still answers for the address"
+    assert not world.shells["a"].held
+    assert events(journal)[-1] == "undo_failed release:a"
+
+
+def test_the_wire_is_asked_once_more_where_the_start_took_long(
+    world: FakeWorld, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """a was dead, and came back with its address while b's service started."""
+    real = FakeShell.change
+
+    def slow(self: FakeShell, verb: Verb, *words: object, **deadline: float) -> ServiceStatus:
+        if verb == "start" and self is world.shells["b"]:
+            world.shells["a"].held = True
+        return real(self, verb, *words, **deadline)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(FakeShell, "change", slow)
+    monkeypatch.setattr(sequence_module, "CONFIRMED_SECONDS", 0.0)
+    world.shells["a"].held, world.shells["a"].processes = False, 0
+    outcome = run(world, journal, *TAKEOVER[1:])
+    assert outcome.text == "a still answers for the address"
+    assert not world.shells["b"].held
+    assert world.shells["b"].processes == 0
+    assert journal.holder("www").host == "a"
+
+
+@pytest.mark.parametrize("heard", range(1, 10))
+def test_a_plan_that_has_begun_goes_on_when_the_journal_cannot_be_written(
+    world: FakeWorld, journal: Journal, monkeypatch: pytest.MonkeyPatch, heard: int
+) -> None:
+    """A disk that is full must not leave the service on no host at all."""
+    real, left = journal.note, [heard]
+
+    def note(*words: object, **data: object) -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            raise JournalFault("the disk is full")
+        real(*words, **data)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(journal, "note", note)
+    assert run(world, journal, *TAKEOVER).done
+    assert (world.shells["a"].held, world.shells["b"].held) == (False, True)
+
+
+def test_a_plan_the_journal_cannot_take_does_not_begin(
+    world: FakeWorld, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def note(*words: object, **data: object) -> None:
+        raise JournalFault("the disk is full")
+
+    monkeypatch.setattr(journal, "note", note)
+    with pytest.raises(JournalFault, match="the disk is full"):
+        run(world, journal, *TAKEOVER)
+    assert world.shells["a"].held
+    assert world.shells["a"].calls == []
+
+
+def test_a_service_that_nobody_can_count_is_stopped_though_the_address_is_gone(
+    world: FakeWorld, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = FakeShell._service
+    monkeypatch.setattr(FakeShell, "_service", lambda self: replace(real(self), processes=None))
+    world.shells["a"].held = False
+    run(world, journal, Step("release", "a"))
+    assert world.shells["a"].calls == ["release"]

@@ -19,13 +19,15 @@ class Release:
     host: str
 
     def already(self) -> bool:
-        """Tell whether the gate says that nothing is held and nothing runs."""
+        """Tell whether the gate says that nothing is held and nothing runs; a service it cannot count may run."""
         try:
             status = self.hands.shells[self.host].status(deadline_seconds=STATUS_SECONDS)
         except ShellFault:
             return False
         service = status.services.get(self.hands.name)
-        return service is not None and self._released(service)
+        if service is None or (service.processes is None and self.hands.service.standby == "stopped"):
+            return False
+        return self._released(service)
 
     def do(self) -> str:
         """Send `release` and take only the gate's confirmation for done."""
@@ -41,9 +43,15 @@ class Release:
             raise StepFault(f"{self.host} says it still holds {_words(after)}")
         return f"{self.host} confirms: address off, {_words(after)}"
 
-    def undo(self) -> str:
-        """Give service and address back to the host, for nobody else could take them."""
+    def undo(self) -> str | None:
+        """Give service and address back to the old holder, for nobody else could take them.
+
+        A host that was no holder gets nothing back, and nobody does while somebody else answers for the address.
+        """
         hands = self.hands
+        if self.host != hands.old_holder:
+            return None
+        self._look_for_others()
         shell = hands.shells[self.host]
         try:
             if hands.service.standby == "stopped" and hands.service.commands is not None:
@@ -52,6 +60,14 @@ class Release:
         except ShellFault as fault:
             raise StepFault(f"giving the service back to {self.host}: {fault}") from fault
         return f"{self.host} has service and address back"
+
+    def _look_for_others(self) -> None:
+        _, found = self.hands.eyes.confirm(self.hands.name)
+        if found is None:
+            raise StepFault(f"not given back to {self.host}: nobody could be asked who has the address")
+        hosts, strangers = found
+        if others := sorted((hosts - {self.host}) | strangers):
+            raise StepFault(f"not given back to {self.host}: {', '.join(others)} answers for the address")
 
     def _released(self, status: ServiceStatus) -> bool:
         if any(status.held.values()):

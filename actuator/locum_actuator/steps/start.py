@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from locum_actuator.steps.base import Hands, StepFault, until
 from locum_inventory.shell import ShellFault
 
-GATE_SECONDS = 15.0
+GATE_SECONDS = 40.0  # the gate itself gives a start 30 s, and 5 s more for its process to appear
 ANSWER_SECONDS = 10.0
 
 
@@ -35,12 +35,15 @@ class Start:
         return f"answers on {self.host}: {seen.text}"
 
     def undo(self) -> str | None:
-        """Stop it again, for its data may not be written on two hosts; not where it runs on standbys anyway."""
+        """Stop it again, for its data may not be written on two hosts; not where it runs on standbys anyway.
+
+        By a release: unlike a stop it ends a start that is still under way, and SIGKILLs what is left.
+        """
         hands = self.hands
         if hands.service.standby == "running":
             return None
         try:
-            hands.shells[self.host].change("stop", hands.name, hands.epoch, deadline_seconds=GATE_SECONDS)
+            hands.shells[self.host].change("release", hands.name, hands.epoch, deadline_seconds=GATE_SECONDS)
         except ShellFault as fault:
             raise StepFault(f"stopping it on {self.host} again: {fault}") from fault
         return f"stopped on {self.host} again"
