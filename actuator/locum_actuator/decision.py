@@ -72,8 +72,8 @@ def _decide(situation: Situation, memory: Memory, service: Service) -> Plan:
         return _holder_unknown(situation, memory, service)
     holder = situation.hosts[memory.holder]
     if holder.serves and holder.name in situation.holders:
-        if astray := _astray(situation, memory, service):
-            return astray
+        if other := _astray(situation, memory, service) or _incomplete(holder, memory, service):
+            return other
         seen = next(look for look in holder.looks if look.well)
         return Plan("nothing", "well", f"{seen.vantage_point} got an answer from {holder.name}: {seen.text}")
     if holder.gate_answers and not holder.holds:
@@ -106,6 +106,18 @@ def _astray(situation: Situation, memory: Memory, service: Service) -> Plan | No
     )
 
 
+def _incomplete(holder: HostView, memory: Memory, service: Service) -> Plan | None:
+    """One of several addresses is missing on the holder: give it that one back, and leave the others alone."""
+    wanted = {address.ip for address in service.addresses}
+    if holder.holds is None or not (missing := wanted - holder.holds):
+        return None
+    lacks = f"{holder.name} serves and does not hold {', '.join(sorted(map(str, missing)))}"
+    if f"take:{holder.name}" in memory.tried:
+        return Plan("refuse", "incomplete", f"{lacks}, and a claim did not help: see why on {holder.name}")
+    steps = (Step("claim", holder.name), Step("prove", holder.name))
+    return Plan("claim", "incomplete", lacks, steps, holder.name)
+
+
 def _held_twice(situation: Situation, memory: Memory) -> Plan:
     both = " and ".join(sorted(situation.holders))
     if memory.holder not in situation.holders:
@@ -135,10 +147,18 @@ def _holder_unknown(situation: Situation, memory: Memory, service: Service) -> P
     """No holder is known, or another host than the known one holds the address: look who has it."""
     if situation.holders:
         (found,) = situation.holders
+        if found not in situation.hosts:
+            return Plan(
+                "refuse",
+                "stranger",
+                f"{found} holds the address and is no host of this service: take it off there",
+            )
         before = "no holder was known" if memory.holder is None else f"the journal named {memory.holder}"
         return Plan("adopt", "adopted", f"{found} holds the address ({before})", (), found)
     silent = [view for view in situation.hosts.values() if not view.gate_answers]
     if silent:
+        # Any of them may hold it, so the one that is surest to be alive decides.
+        silent.sort(key=lambda view: view.liveness == "dead")
         return _dead_or_refuse(silent[0], situation, memory, service)
     return _unheld(situation, memory, service)
 
@@ -147,21 +167,30 @@ def _unheld(situation: Situation, memory: Memory, service: Service) -> Plan:
     """Nobody holds the address, and every host that could is known not to: give it to one that can serve."""
     if not situation.witnessed:
         return _cut_off(situation)
+    if situation.holders:
+        who = " and ".join(sorted(situation.holders))
+        return Plan(
+            "keep_looking",
+            "still_answers",
+            f"{who} answers for the address, and its gate says it does not hold it",
+        )
+    silent = [view.name for view in situation.hosts.values() if not view.gate_answers]
+    if silent and not situation.address_looked:
+        return Plan(
+            "refuse",
+            "could_not_look",
+            f"nobody could be asked who has the address, and the gate of {' and '.join(silent)} is silent",
+        )
     order = _candidates(situation, memory, service)
     if not order:
         return _refuse_no_standby(situation, "nobody holds the address")
     best = order[0]
-    if memory.holder is not None and best.name != memory.holder:
-        spent = _budget(memory, service)
-        if spent is not None:
-            return spent
-    return Plan(
-        "claim",
-        "unheld",
-        f"nobody holds the address and {best.name} {'serves' if best.serves else 'can serve'}",
-        _take(best, service),
-        best.name,
-    )
+    why = f"nobody holds the address and {best.name} {'serves' if best.serves else 'can serve'}"
+    if memory.holder is None or best.name == memory.holder:
+        return Plan("claim", "unheld", why, _take(best, service), best.name)
+    # The last holder has no address, but its service may still run, and may write data.
+    steps = (Step("release", memory.holder), Step("confirm", best.name), *_take(best, service))
+    return _budget(memory, service) or Plan("claim", "unheld", why, steps, best.name)
 
 
 def _silent_service(holder: HostView, situation: Situation, memory: Memory, service: Service) -> Plan:
@@ -172,6 +201,8 @@ def _silent_service(holder: HostView, situation: Situation, memory: Memory, serv
         if can_respawn:
             return _respawn(holder, "absent", absent)
         return _takeover(holder, f"{absent} and a respawn did not help", situation, memory, service)
+    if all(look.well is None for look in holder.looks):
+        return Plan("keep_looking", "could_not_look", f"nobody could look at {holder.name}: {_seen(holder)}")
     if holder.liveness != "alive":
         return Plan(
             "keep_looking",

@@ -19,6 +19,11 @@ class Look:
     text: str  # what it saw, in words
 
 
+# Behind 30 % loss each way a live host answers none of so many less than once in 10,000 bursts (0.51^14). Where
+# this host could send but a part of a burst, fewer prove nothing.
+ECHOES_OF_THE_DEAD = 14
+
+
 @dataclass(frozen=True, slots=True)
 class HostView:
     """One host of the service, as seen just now."""
@@ -32,6 +37,7 @@ class HostView:
     processes: int | None = None  # None: gate silent, or the service names no process
     epoch: int = 0  # the highest epoch its gate has seen; 0 where it did not answer
     looks: tuple[Look, ...] = ()
+    fenceable: bool = False  # the site file names a fence device, and it is not this host
     pinged_by: tuple[str, ...] = ()  # other vantage points that get its echo
 
     @property
@@ -50,6 +56,8 @@ class HostView:
         if self.echoes_sent == 0:
             return "unknown"
         if self.echoes_received == 0:
+            if self.echoes_sent < ECHOES_OF_THE_DEAD:
+                return "unknown"
             return "partitioned" if self.pinged_by else "dead"
         return "alive" if self.echoes_received == self.echoes_sent else "lossy"
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from fakes import host, site, situation
 
 from locum_actuator.decision import decide
-from locum_actuator.situation import HostView, Memory, Situation
+from locum_actuator.situation import HostView, Look, Memory, Situation
+from locum_inventory.model import Service, Site
 
 A_HOLDS = Memory(holder="a", epoch=1)
 B_HOLDS = Memory(holder="b", epoch=2)
@@ -356,7 +357,72 @@ ROWS = [
         ("release on b", "confirm on a", "start on a", "claim on a", "prove on a"),
         memory=B_HOLDS,
     ),
+    Row(
+        "unheld: its last holder's service is stopped before another starts",
+        situation(host("a", processes=3), STANDBY),
+        "claim",
+        "unheld",
+        MOVE_FROM_LIVING,
+        memory=Memory("a", 1, tried=frozenset({"take:a"})),
+    ),
+    Row(
+        "unheld by its gate, and it answers on the wire",
+        situation(host("a", processes=3), STANDBY, holders=("a",)),
+        "keep_looking",
+        "still_answers",
+        reason="a answers for the address, and its gate says it does not hold it",
+    ),
+    Row(
+        "unheld, and another host that is silent may hold it: nobody could look",
+        situation(host("a", gate="refused"), STANDBY, looked=False),
+        "refuse",
+        "could_not_look",
+        reason="nobody could be asked who has the address, and the gate of a is silent",
+        memory=B_HOLDS,
+    ),
+    Row(
+        "nobody could look: no respawn, no takeover",
+        situation(replace(host("a", holds=True, processes=3), looks=(Look("b", None, "too busy"),)), STANDBY),
+        "keep_looking",
+        "could_not_look",
+        reason="nobody could look at a: b: too busy",
+    ),
+    Row(
+        "a burst that could not be sent in full proves nobody dead",
+        situation(host("a", echoes=(0, 13), gate="no answer within 0.5 s"), STANDBY),
+        "refuse",
+        "could_not_look",
+    ),
 ]
+
+
+TWO_ADDRESSES = ["192.0.2.100/24", "2001:db8::100/64"]
+
+
+def two_addresses() -> Service:
+    values = site().model_dump()
+    values["services"]["www"]["addresses"] = TWO_ADDRESSES
+    return Site.model_validate(values).services["www"]
+
+
+def test_one_of_two_addresses_missing_is_given_back() -> None:
+    seen = situation(host("a", serves=True, holds=True, processes=3), STANDBY)
+    plan = decide(seen, A_HOLDS, two_addresses())
+    assert (plan.kind, plan.reason) == ("claim", "a serves and does not hold 2001:db8::100")
+    assert tuple(map(str, plan.steps)) == ("claim on a", "prove on a")
+    plan = decide(seen, replace(A_HOLDS, tried=frozenset({"take:a"})), two_addresses())
+    assert (plan.kind, plan.code) == ("refuse", "incomplete")
+
+
+def test_a_host_that_is_none_of_the_service_is_not_adopted() -> None:
+    plan = decide(situation(host("a"), STANDBY, holders=("c",)), A_HOLDS, site().services["www"])
+    assert (plan.kind, plan.code) == ("refuse", "stranger")
+
+
+def test_of_two_silent_hosts_the_living_one_decides() -> None:
+    living = host("c", gate="refused")
+    plan = decide(situation(dead(), living, STANDBY), NOBODY, site().services["www"])
+    assert (plan.kind, plan.code) == ("refuse", "unfenced")
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
