@@ -16,8 +16,6 @@ DASHBOARDS: dict[str, dict[str, Any]] = {name: json.loads(path.read_text()) for 
 VALUES = {
     "${datasource}": "locum",
     "$service": "www",
-    "$__rate_interval": "4s",
-    "$__interval": "1s",
     "$__range": "600s",
 }
 
@@ -31,6 +29,7 @@ class ShippedQuery:
     ref: str
     expr: str
     instant: bool
+    interval_seconds: int  # the shortest step that the panel asks for
 
     @property
     def name(self) -> str:
@@ -39,7 +38,9 @@ class ShippedQuery:
     @property
     def filled(self) -> str:
         text = self.expr
-        for variable, value in VALUES.items():
+        # Grafana takes four times the shortest step, or more where the step is longer.
+        values = {**VALUES, "$__rate_interval": f"{4 * self.interval_seconds}s"}
+        for variable, value in values.items():
             text = text.replace(variable, value)
         return text
 
@@ -53,10 +54,12 @@ def _queries() -> Iterator[ShippedQuery]:
     for name, dashboard in DASHBOARDS.items():
         for panel in panels(dashboard):
             for target in panel.get("targets", []):
-                instant = target.get("instant", False)
-                yield ShippedQuery(name, panel["title"], target["refId"], target["expr"], instant)
+                seconds = int(panel["interval"].removesuffix("s"))
+                yield ShippedQuery(
+                    name, panel["title"], target["refId"], target["expr"], target["instant"], seconds
+                )
         for annotation in dashboard["annotations"].get("list", []):
-            yield ShippedQuery(name, f"mark '{annotation['name']}'", "A", annotation["expr"], False)
+            yield ShippedQuery(name, f"mark '{annotation['name']}'", "A", annotation["expr"], False, 1)
 
 
 QUERIES = list(_queries())

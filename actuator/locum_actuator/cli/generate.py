@@ -1,19 +1,26 @@
-"""`locum generate`: the configuration that an existing Prometheus and Alertmanager need."""
+"""`locum generate`: what an existing Prometheus, Alertmanager and Grafana need."""
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import click
 
 from locum_actuator.chain.configuration import alertmanager_text, prometheus_text, rules_text
 from locum_actuator.cli.chain_options import chain_of, chain_options
+from locum_actuator.cli.exits import did_not_work, wrong_use
 from locum_actuator.cli.site_option import load_or_exit
+from locum_inventory.share import shared
+
+# What the shipped provisioning files say, for the sites that need not say otherwise.
+PROMETHEUS_URL, DASHBOARDS = "http://127.0.0.1:9090", "/var/lib/grafana/dashboards/locum"
 
 
 @click.group()
 def generate() -> None:
-    """Print what an existing Prometheus and Alertmanager need: the very text that `locum up` uses."""
+    """Print or write what an existing Prometheus, Alertmanager and Grafana need: what `locum up` uses itself."""
 
 
 @generate.command()
@@ -36,6 +43,34 @@ def alertmanager(site_file: str | None, /, **listens: Any) -> None:
 def rules() -> None:
     """Print the alert rules, to be laid beside prometheus.yml as locum.rules.yml. They serve every site."""
     _print(rules_text())
+
+
+@generate.command()
+@click.option(
+    "--prometheus-url", default=PROMETHEUS_URL, show_default=True, help="Where Grafana reaches Prometheus."
+)
+@click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
+def grafana(directory: Path, prometheus_url: str) -> None:
+    """Write the dashboards, and the files with which Grafana finds them, into DIRECTORY."""
+    if not prometheus_url.startswith(("http://", "https://")):
+        wrong_use(f"--prometheus-url: '{prometheus_url}' is not a URL such as {PROMETHEUS_URL}")
+    said = {
+        f"url: {PROMETHEUS_URL}": f"url: {json.dumps(prometheus_url)}",  # a JSON string is a YAML string
+        f"path: {DASHBOARDS}": f"path: {json.dumps(str(directory.absolute() / 'dashboards'))}",
+    }
+    source = shared("grafana")
+    try:
+        for file in sorted([*source.glob("dashboards/*.json"), *source.glob("provisioning/*/*.yml")]):
+            text = file.read_text(encoding="utf-8")
+            if file.suffix == ".yml":
+                for shipped, here in said.items():
+                    text = text.replace(shipped, here)
+            written = directory / file.relative_to(source)
+            written.parent.mkdir(parents=True, exist_ok=True)
+            written.write_text(text, encoding="utf-8")
+            click.echo(f"wrote {written}")
+    except OSError as fault:
+        did_not_work(f"{fault.filename}: cannot be written: {fault.strerror}")
 
 
 def _print(text: str) -> None:

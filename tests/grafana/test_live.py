@@ -1,0 +1,78 @@
+"""Every query of every dashboard, asked of a real Prometheus after an incident."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from lab.lab import Lab
+from lab.locum import HOME, Locum
+from lab.trial import FAULTS, trial
+from tests.grafana.shipped import QUERIES, ShippedQuery
+
+pytestmark = pytest.mark.e2e
+
+PROMETHEUS = "http://127.0.0.1:9090/api/v1"
+STEP_SECONDS = 1
+
+# Where nothing is what should be seen, and why.
+MAY_BE_EMPTY: Mapping[str, str] = {
+    "service: Certificate: A": "the lab's site is served without TLS",
+    "service: TCP connection: A": "the lab's service has no tcp check",
+    "service: Refusals: A": "a refusal's series begins with the first refusal, and a respawn is none",
+    "site: What the actuator did: E": "a refusal's series begins with the first refusal, and a respawn is none",
+    "site: mark 'takeover': A": "the incident ended with a respawn",
+    "service: mark 'takeover': A": "the incident ended with a respawn",
+    "chain: mark 'takeover': A": "the incident ended with a respawn",
+    "site: mark 'refused': A": "nothing was refused",
+    "service: mark 'refused': A": "nothing was refused",
+    "chain: mark 'refused': A": "nothing was refused",
+    "site: Checks that fail now: A": "everything is well again",
+}
+
+
+@pytest.fixture(scope="module")
+def after_an_incident() -> Iterator[tuple[Locum, float]]:
+    """A lab in which Apache was killed and respawned, and the time from which on it was watched."""
+    with Lab() as lab, Locum(lab) as locum:
+        since = time.time()
+        assert trial(lab, locum, FAULTS["killed"]).faults() == []
+        time.sleep(12)  # Prometheus and Alertmanager are scraped every 5 s: two samples make a rate
+        yield locum, since
+
+
+def _series(locum: Locum, query: ShippedQuery, since: float) -> int:
+    """Return how many series a query has: now, or over the time since `since`."""
+    now = time.time()
+    if query.instant:
+        path, form = "query", {"time": now}
+    else:
+        path, form = "query_range", {"start": since, "end": now, "step": STEP_SECONDS}
+    words = ["--data-urlencode", f"query={query.filled}"]
+    for key, value in form.items():
+        words += ["--data-urlencode", f"{key}={value:.3f}"]
+    done = locum.lab.run(HOME, ["curl", "-sS", "--max-time", "5", "-G", f"{PROMETHEUS}/{path}", *words])
+    answer = json.loads(done.stdout)
+    assert answer["status"] == "success", f"{query.name}: {answer.get('error')}\n{query.filled}"
+    return sum(_has_a_number(series) for series in answer["data"]["result"])
+
+
+def _has_a_number(series: Any) -> bool:
+    values = series["values"] if "values" in series else [series["value"]]
+    return any(value != "NaN" for _, value in values)
+
+
+def test_every_panel_shows_something_after_an_incident(after_an_incident: tuple[Locum, float]) -> None:
+    locum, since = after_an_incident
+    counts = {query.name: _series(locum, query, since) for query in QUERIES}
+    for name, count in counts.items():
+        print(f"{count:4d}  {name}{'' if count else ': ' + MAY_BE_EMPTY.get(name, 'SHOULD NOT BE EMPTY')}")
+    assert [name for name, count in counts.items() if not count and name not in MAY_BE_EMPTY] == []
+
+
+def test_those_that_may_be_empty_are_queries_that_exist() -> None:
+    assert set(MAY_BE_EMPTY) <= {query.name for query in QUERIES}
