@@ -75,6 +75,7 @@ async def _probe(
             for sample in family.samples:
                 if sample.name == "locum_check_success":
                     return bool(sample.value == 1)
-    except (aiohttp.ClientError, OSError, ValueError, TimeoutError):
+    except Exception:
+        # Whatever an exporter answers, of whatever version: what it does not say is not known.
         return None
     return None

@@ -16,6 +16,7 @@ from ipaddress import ip_address
 from typing import Any, TypeVar
 
 from locum_actuator.elsewhere import ask, asking_session
+from locum_actuator.lag import Lag
 from locum_actuator.service_look import look_at_service
 from locum_actuator.situation import HostView, Look, Situation
 from locum_actuator.steps.base import Shells
@@ -117,7 +118,7 @@ class Evidence:
 
     async def _situation(self, service: str) -> Situation:
         values = self._site.services[service]
-        async with asking_session() as session:
+        async with asking_session() as session, Lag() as lag:
             views, found, witnesses = await asyncio.gather(
                 asyncio.gather(*(self._view(service, host, session) for host in values.hosts)),
                 self._owners(service),
@@ -127,7 +128,7 @@ class Evidence:
         on_the_wire, strangers = found or (frozenset(), frozenset())
         return Situation(
             service=service,
-            hosts={view.name: view for view in views},
+            hosts={view.name: lag.discount(view, self._local) for view in views},
             holders=frozenset(holders | on_the_wire),
             strangers=strangers,
             address_looked=found is not None,
@@ -167,7 +168,7 @@ class Evidence:
             holds=frozenset(a for a, held in status.held.items() if held) if status else None,
             processes=status.processes if status else None,
             epoch=status.epoch if status else 0,
-            looks=(here, *(answer.look for answer in elsewhere)),
+            looks=(_counted(here, values, status), *(answer.look for answer in elsewhere)),
             pinged_by=tuple(answer.look.vantage_point for answer in elsewhere if answer.pinged),
         )
 
@@ -194,6 +195,9 @@ class Evidence:
             return str(fault)
         except TimeoutError:
             return f"no answer within {GATE_SECONDS:g} s"
+        except Exception as fault:
+            # No threads or descriptors left, for example: what else can be seen must still be seen.
+            return f"could not be asked: {type(fault).__name__}: {fault}"
         return status.services.get(service) or f"the gate does not know {service}: run `locum enrol {host}`"
 
     async def _look(self, service: str, address: Address, host: str | None) -> Look:
@@ -247,4 +251,20 @@ class Evidence:
         return {str(witness): burst.received > 0 for witness, burst in zip(asked, bursts, strict=True)}
 
     def _run(self, work: Coroutine[Any, Any, _T], deadline_seconds: float) -> _T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(deadline_seconds)
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return future.result(deadline_seconds)
+        finally:
+            future.cancel()  # what hangs is not left to pile up
+
+
+def _counted(here: Look, service: Service, status: ServiceStatus | None) -> Look:
+    """Take the gate's own count for the look at a service that is known by its process alone.
+
+    The look goes over the kept `watch`, and where that could not be asked the status still tells.
+    """
+    if here.well is not None or service.checks.deciding != ("process",):
+        return here
+    if status is None or status.processes is None:
+        return here
+    return Look(here.vantage_point, status.processes > 0, f"its gate counts {status.processes} processes")

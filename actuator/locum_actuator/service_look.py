@@ -42,10 +42,13 @@ async def look_at_service(
         return Look(vantage_point, result.success if result.reason in _LOOKED else None, result.text)
     if "ping" in deciding:
         result = await ping(pinger, address, deadline_seconds)
-        return Look(vantage_point, result.success, result.text)
+        return Look(vantage_point, None if result.reason == "permission" else result.success, result.text)
     results: list[CheckResult] = await asyncio.gather(
         *([http(checks.http, address, deadline_seconds)] if checks.http else []),
         *([tcp(checks.tcp, address, deadline_seconds)] if checks.tcp else []),
     )
     told = [result for result in results if not result.success] or results
-    return Look(vantage_point, all(result.success for result in results), "; ".join(r.text for r in told))
+    text = "; ".join(result.text for result in told)
+    if any(result.reason == "permission" for result in told):
+        return Look(vantage_point, None, text)  # what is missing is missing here
+    return Look(vantage_point, all(result.success for result in results), text)

@@ -16,6 +16,10 @@ _REASONS: dict[int, Reason] = {
     errno.ETIMEDOUT: "timeout",
     errno.EPERM: "permission",
     errno.EACCES: "permission",
+    errno.EMFILE: "permission",
+    errno.ENFILE: "permission",
+    errno.ENOMEM: "permission",
+    errno.ENOBUFS: "permission",
 }
 
 

@@ -21,7 +21,7 @@ Reason = Literal[
     "host_key_unknown",  # SSH: no host key is pinned for this host
     "host_key_changed",  # SSH: the host shows another key than the pinned one
     "shell",  # SSH or the gate: could not look, for a reason not named above
-    "permission",  # this process lacks the capability that the check needs
+    "permission",  # this process lacks what the check needs: a capability, file descriptors, its CA file
     "protocol",  # what answered does not speak what was asked
 ]
 

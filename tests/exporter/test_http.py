@@ -332,7 +332,7 @@ async def test_a_ca_file_that_cannot_be_used(row: str, tmp_path: Path) -> None:
     if content is not None:
         ca_file.write_text(content)
     result = await look(silent, url="https://{host}:PORT/", ca_file=ca_file)
-    assert (result.reason, result.text.partition("/: ")[2]) == ("tls", text)
+    assert (result.reason, result.text.partition("/: ")[2]) == ("permission", text)
 
 
 async def test_a_ca_file_that_was_renewed_is_read_again(authority: Authority, tmp_path: Path) -> None:

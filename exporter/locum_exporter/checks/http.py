@@ -54,7 +54,7 @@ async def http(check: HttpCheck, address: Address, deadline_seconds: float) -> C
     except _Failed as failed:
         reason, text = failed.reason, str(failed)
     except CaFileFault as fault:
-        reason, text = "tls", str(fault)
+        reason, text = "permission", str(fault)  # says nothing of the server: nobody was asked
     except TimeoutError:
         reason, text = "timeout", f"{phases.stage} not over within {deadline_seconds * 1000:.0f} ms"
     except (aiohttp.ClientError, OSError, ValueError) as error:

@@ -1,0 +1,58 @@
+"""How late this host itself was during a look: one that was busy elsewhere has not seen that nobody answered."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import replace
+from types import TracebackType
+from typing import Self
+
+from locum_actuator.situation import HostView, Look
+
+TICK_SECONDS = 0.02
+TOO_LATE_SECONDS = 0.1  # a look has 0.35 s at least: so much of it gone, a failure may be our own
+
+
+class Lag:
+    """Measures by how much the event loop was late at most, from entering to the last `discount`."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._due = 0.0
+        self._ticking: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._ticking = asyncio.create_task(self._tick())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._ticking is not None:
+            self._ticking.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._ticking
+
+    def discount(self, view: HostView, vantage_point: str) -> HostView:
+        """Return what was seen of a host; failures seen from here are no looks at all where this host was late."""
+        self._note()
+        if self.seconds < TOO_LATE_SECONDS:
+            return view
+        text = f"this host was {self.seconds * 1000:.0f} ms too busy to look"
+        looks = (
+            Look(look.vantage_point, None, f"{text}: {look.text}")
+            if look.vantage_point == vantage_point and look.well is False
+            else look
+            for look in view.looks
+        )
+        return replace(view, looks=tuple(looks))
+
+    def _note(self) -> None:
+        self.seconds = max(self.seconds, asyncio.get_running_loop().time() - self._due)
+
+    async def _tick(self) -> None:
+        while True:
+            self._due = asyncio.get_running_loop().time() + TICK_SECONDS
+            await asyncio.sleep(TICK_SECONDS)
+            self._note()

@@ -1,0 +1,122 @@
+"""Looks that could not be made are no failures: not of a host that was busy, nor of one out of descriptors."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import socket
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from ipaddress import IPv4Address
+from pathlib import Path
+
+import pytest
+from fakes import ADDRESS, host, site
+
+from locum_actuator.evidence import _counted
+from locum_actuator.lag import Lag
+from locum_actuator.service_look import look_at_service
+from locum_actuator.situation import Look
+from locum_exporter.icmp import Pinger
+from locum_inventory.model import Checks, Service
+from locum_inventory.shell import ServiceStatus
+
+HERE = IPv4Address("127.0.0.1")
+
+
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    """A port that refuses: bound, and nobody listens."""
+    with socket.socket() as sock:
+        sock.bind((str(HERE), 0))
+        yield sock.getsockname()[1]
+
+
+async def look(checks: Checks, seconds: float = 0.3) -> Look:
+    with ThreadPoolExecutor(1) as pool:
+        return await look_at_service(
+            checks,
+            HERE,
+            seconds,
+            vantage_point="b",
+            pinger=Pinger(),
+            service="www",
+            shell=None,
+            executor=pool,
+        )
+
+
+def http(port: int) -> Checks:
+    return Checks.model_validate({"http": {"url": f"http://{{host}}:{port}/"}})
+
+
+def tcp(port: int) -> Checks:
+    return Checks.model_validate({"tcp": {"port": port}})
+
+
+async def test_a_refusal_is_a_failure(closed_port: int) -> None:
+    assert (await look(http(closed_port))).well is False
+
+
+@pytest.mark.parametrize("kind", [http, tcp])
+async def test_no_descriptors_left_is_no_look(kind: Callable[[int], Checks], closed_port: int) -> None:
+    """A healthy holder would be taken over for what is missing on this host."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    await look(checks := kind(closed_port))  # whatever opens files once
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+    try:
+        seen = await look(checks)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert seen.well is None, seen.text
+    assert "too many open files" in seen.text
+
+
+async def test_a_ca_file_that_cannot_be_read_is_no_look(tmp_path: Path, closed_port: int) -> None:
+    checks = Checks.model_validate(
+        {"http": {"url": f"https://{{host}}:{closed_port}/", "ca_file": tmp_path / "gone.pem"}}
+    )
+    seen = await look(checks)
+    assert seen.well is None
+    assert "the CA file cannot be used: no such file or directory" in seen.text
+
+
+@pytest.mark.parametrize(
+    ("busy_seconds", "well"), [(0.0, False), (0.05, False), (0.3, None)], ids=["idle", "a little", "busy"]
+)
+async def test_a_failure_while_this_host_was_busy_is_no_look(busy_seconds: float, well: bool | None) -> None:
+    async with Lag() as lag:
+        await asyncio.sleep(0.03)
+        time.sleep(busy_seconds)  # noqa: ASYNC251 - that is the point
+        seen = lag.discount(host("a", elsewhere=False), "b")
+    assert [look.well for look in seen.looks] == [well, False], "and what others saw stands"
+
+
+async def test_a_success_counts_however_busy() -> None:
+    async with Lag() as lag:
+        await asyncio.sleep(0)
+        time.sleep(0.3)  # noqa: ASYNC251 - that is the point
+        assert lag.discount(host("a", serves=True), "b").serves
+
+
+def process_only() -> Service:
+    values = site().services["www"]
+    return values.model_copy(update={"checks": Checks.model_validate({"process": {"name": "apache2"}})})
+
+
+@pytest.mark.parametrize(
+    ("here", "counted", "well"),
+    [
+        (None, 3, True),
+        (None, 0, False),
+        (None, None, None),
+        (True, 0, True),
+    ],
+    ids=["the gate counts some", "the gate counts none", "nobody could count", "the watch told"],
+)
+def test_a_process_is_counted_by_the_gate_where_the_watch_cannot(
+    here: bool | None, counted: int | None, well: bool | None
+) -> None:
+    status = ServiceStatus(1, {ADDRESS: True}, counted)
+    assert _counted(Look("b", here, "words"), process_only(), status).well is well
