@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from locum_actuator.cli.enrol import administrator
+from locum_actuator.cli.enrol_administrator import administrator
 from locum_inventory.enrolment import EnrolFault, read_report
 from locum_inventory.load import load_site
 from tests.marks import needs_root

@@ -4,29 +4,23 @@ from __future__ import annotations
 
 import os
 import pwd
-import re
-import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
+from locum_actuator.cli.enrol_administrator import Administrator, administrator
 from locum_actuator.cli.exits import did_not_work, wrong_use
 from locum_actuator.cli.site_option import load_or_exit
 from locum_inventory import host_keys, user_keys
-from locum_inventory.enrolment import EnrolFault, Report, Wanted, read_report, wanted_on
+from locum_inventory.enrolment import EnrolFault, Report, Wanted, wanted_on
 from locum_inventory.gate_config import GATE_PATH, HOST_FILE_PATH, gate_version, host_file_sha256
 from locum_inventory.model import Site, Ssh
 from locum_inventory.shell import GateStatus, ShellFault, Shells
 
-ADMIN_SECONDS = 300.0  # a person may have to answer ssh's questions
 TRY_SECONDS = 10.0
 
-# The whole remote command: no word of it comes from anywhere else.
-_REMOTE = 'if [ "$(id -u)" = 0 ]; then exec sh -s; else exec sudo -n sh -s; fi'
-_TARGET = re.compile(r"(ssh://)?([A-Za-z0-9._-]+@)?[A-Za-z0-9._:%\[\]-]+")
 _PLANS: Mapping[str, str] = {
     "gate": f"the gate, {GATE_PATH}",
     "host_file": f"what it may run, {HOST_FILE_PATH}",
@@ -37,50 +31,6 @@ _PLANS: Mapping[str, str] = {
     "sudo_rule": "the sudo rule that lets this user run the gate, and nothing else, as root",
 }
 _OPTIONAL = {"arping": "a claim over this gate will not be announced; on Debian it is in iputils-arping"}
-
-
-@dataclass(frozen=True, slots=True)
-class Administrator:
-    """How the administrator gets onto a host: `command` reads a shell script on its standard input, as root."""
-
-    host: str
-    command: tuple[str, ...]
-
-    def run(self, script: str) -> Report:
-        """Run install.sh there and return its report."""
-        try:
-            done = subprocess.run(
-                self.command,
-                input=script,
-                stdout=subprocess.PIPE,
-                text=True,
-                timeout=ADMIN_SECONDS,
-                check=False,
-            )
-        except OSError as error:
-            raise EnrolFault(f"{self.command[0]} cannot be run: {error.strerror}") from None
-        except subprocess.TimeoutExpired:
-            raise EnrolFault(f"not done within {ADMIN_SECONDS:g} s") from None
-        if "locum-install " not in done.stdout:
-            raise EnrolFault(f"{self.command[0]} ended with {done.returncode} before anything was done")
-        return read_report(done.stdout)
-
-
-def administrator(
-    site: Site, host: str, admin: str | None, identity: Path | None, admin_known_hosts: Path | None
-) -> Administrator:
-    """Return the administrator's way: a shell here for the actuator's own host, ssh for every other."""
-    if host == site.actuator.host:
-        return Administrator(host, ("sh", "-s") if os.geteuid() == 0 else ("sudo", "--", "sh", "-s"))
-    target = admin or f"root@{site.hosts[host].address}"
-    if not _TARGET.fullmatch(target) or target.startswith("-"):
-        wrong_use(f"locum: --admin: {target!r} is not USER@ADDRESS")
-    options = ["-T", "-o", "ConnectTimeout=10", "-o", "ServerAliveInterval=5"]
-    if identity is not None:
-        options += ["-i", str(identity), "-o", "IdentitiesOnly=yes"]
-    if admin_known_hosts is not None:
-        options += ["-o", f'UserKnownHostsFile="{admin_known_hosts}"', "-o", "StrictHostKeyChecking=yes"]
-    return Administrator(host, ("ssh", *options, "--", target, _REMOTE))
 
 
 @click.command()
@@ -246,7 +196,6 @@ def _try_gate(site: Site, host: str) -> None:
         f"{host}: enrolled; gate version {status.version}, host file sha256 {status.config_sha256}, "
         f"services {', '.join(status.services) or 'none'}"
     )
-    sys.stdout.flush()
 
 
 def _who_gets_keys(owner: str) -> str | None:
