@@ -131,7 +131,10 @@ class Journal:
 
     def _read(self, sql: str, *values: object) -> list[dict[str, Any]]:
         with self._lock:
-            return [dict(row) for row in self._db.execute(sql, values)]
+            try:
+                return [dict(row) for row in self._db.execute(sql, values)]
+            except sqlite3.Error as fault:
+                raise JournalFault(f"{self.path}: the journal cannot be read: {fault}") from fault
 
     # -- alerts ------------------------------------------------------------------------------------------------
 
@@ -151,10 +154,12 @@ class Journal:
                 for a in alerts
             ]
 
-    def attach(self, alert: int, incident: int) -> None:
-        """Note which incident an alert belongs to."""
+    def attach(self, alerts: Iterable[int], incident: int) -> None:
+        """Note which incident alerts belong to: all at once, for a long one gathers thousands."""
         with self._write() as db:
-            db.execute("UPDATE alerts SET incident=? WHERE id=?", (incident, alert))
+            db.executemany(
+                "UPDATE alerts SET incident=? WHERE id=?", [(incident, alert) for alert in alerts]
+            )
 
     # -- incidents ---------------------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ and closes it.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import queue
 import threading
@@ -57,21 +58,30 @@ class Worker(threading.Thread):
         self._succeed()
         wake: Wake | None = Wake("start-up")
         while not self._ended.is_set():
-            try:
-                if wake is not None:
-                    self._handle(wake)
-                elif (found := self.patrol.round()) is not None:
-                    self._handle(Wake(found.reason, returned=found.returned))
-            except JournalFault as fault:
-                log.error(
-                    "%s: nothing is done while the journal cannot be written: %s", self.context.name, fault
-                )
+            wake = self._work(wake)
+            if wake is None:
+                wake = self._next_wake()
+            else:
                 self._ended.wait(AFTER_FAULT_SECONDS)
-            except Exception:
-                # Whatever it was, the service still needs its worker: the next wake or patrol looks anew.
-                log.exception("%s: the worker stumbled and goes on", self.context.name)
-                self._ended.wait(AFTER_FAULT_SECONDS)
-            wake = self._next_wake()
+
+    def _work(self, wake: Wake | None) -> Wake | None:
+        """Follow a reason to look, or go on patrol without one; return the reason where that is not over.
+
+        Whatever it was that broke, the service still needs its worker, and a fault that was seen is still there.
+        """
+        try:
+            if wake is None and (found := self.patrol.round()) is not None:
+                wake = Wake(found.reason, returned=found.returned)
+            if wake is not None:
+                self._handle(wake)
+        except JournalFault as fault:
+            name = self.context.name
+            log.error("%s: nothing is done while the journal cannot be written: %s", name, fault)
+            return wake
+        except Exception:
+            log.exception("%s: the worker stumbled and goes on", self.context.name)
+            return wake
+        return None
 
     def _succeed(self) -> None:
         """Wait for the plan that the worker before is in the middle of: each of its steps has its deadline."""
@@ -93,7 +103,7 @@ class Worker(threading.Thread):
         context.metrics.incident_open.labels(context.name).set(1)
         log.info("incident %d of %s: %s", self.incident, context.name, wake.trigger)
         if wake.alert is not None:
-            context.journal.attach(wake.alert, self.incident)
+            context.journal.attach([wake.alert], self.incident)
         try:
             Incident(context, self.incident, wake.returned).handle(self._ended)
             self._attach_waiting(self.incident)
@@ -105,10 +115,11 @@ class Worker(threading.Thread):
 
     def _attach_waiting(self, incident: int) -> None:
         """Count the alerts that came while we worked to the same incident: the look that closed it was later."""
-        while True:
-            try:
+        alerts: list[int] = []
+        with contextlib.suppress(queue.Empty):
+            while True:
                 wake = self._wakes.get_nowait()
-            except queue.Empty:
-                return
-            if wake is not None and wake.alert is not None:
-                self.context.journal.attach(wake.alert, incident)
+                if wake is not None and wake.alert is not None:
+                    alerts.append(wake.alert)
+        if alerts:
+            self.context.journal.attach(alerts, incident)

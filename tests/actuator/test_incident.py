@@ -13,7 +13,7 @@ from fakes import FakeShell, FakeWorld, site
 from locum_actuator import incident as incident_module
 from locum_actuator import netlink, patrol, worker
 from locum_actuator.incident import Context, Incident
-from locum_actuator.journal import Journal
+from locum_actuator.journal import AlertRow, Journal
 from locum_actuator.metrics import Metrics
 from locum_actuator.steps import claim, prove, respawn, start
 from locum_actuator.worker import Worker
@@ -197,3 +197,46 @@ def test_the_worker_survives_a_look_that_breaks(
     finally:
         there.end()
         there.join(2)
+
+
+def test_a_look_that_broke_is_made_again_without_another_alert(
+    world: FakeWorld, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The alert may have been the last: Prometheus may be gone, and a patrol does not ask the service."""
+    real, left = world.situation, [2]
+
+    def situation(service: str) -> object:
+        left[0] -= 1
+        if left[0] >= 0:
+            raise TimeoutError
+        return real(service)
+
+    monkeypatch.setattr(world, "situation", situation)
+    monkeypatch.setattr(worker, "AFTER_FAULT_SECONDS", 0.01)
+    world.hung.add("a")
+    there = Worker(context(world, journal))
+    there.start()
+    try:
+        wait_for(lambda: world.shells["b"].held)
+        wait_for(lambda: journal.incidents()[0]["outcome"] == "takeover")
+    finally:
+        there.end()
+        there.join(2)
+
+
+def test_ten_thousand_alerts_of_a_long_incident_are_counted_to_it_at_once(
+    world: FakeWorld, journal: Journal
+) -> None:
+    row = AlertRow("LocumServiceDown", "www", "a", "firing", None, None, "woke the worker")
+    numbers = journal.accept([row] * 10_000)
+    there = Worker(context(world, journal))
+    for number in numbers:
+        there.wake("LocumServiceDown", number)
+    there.start()
+    begun = time.monotonic()
+    try:
+        wait_for(lambda: journal.alerts(10_000)[0]["incident"] and journal.alerts(10_000)[-1]["incident"])
+        assert time.monotonic() - begun < 2
+    finally:
+        there.end()
+        there.join(5)
