@@ -110,14 +110,18 @@ def _actuator() -> list[dashboard.Panel]:
     looks = "locum_actuator_look_duration_seconds"
     return [
         lines_panel(
-            About("Webhooks", "A second, by what became of them.", 12),
+            About(
+                "Webhooks", "In the minute before, by what became of them. Six of them are heartbeats.", 12
+            ),
             [
                 Query(
-                    "sum by (verdict) (rate(locum_actuator_webhooks_total[$__rate_interval]))", "{{verdict}}"
+                    q.since_first("locum_actuator_webhooks_total", "", by="verdict", window="1m"),
+                    "{{verdict}}",
                 )
             ],
-            unit="cps",
+            unit="short",
             known=VERDICTS,
+            whole=True,
         ),
         table_panel(
             About("Looking again", "How long it took, since the actuator was started.", 12),

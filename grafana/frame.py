@@ -35,7 +35,7 @@ class PrometheusAnnotation(dashboard.AnnotationQuery):
 
     def to_json(self) -> dict[str, object]:
         """Return the annotation with what the data source adds: title, text, tags and resolution."""
-        own = {"step": "1s", "tagKeys": "service", "titleFormat": self.name, "textFormat": self.text}
+        own = {"step": "5s", "tagKeys": "service", "titleFormat": self.name, "textFormat": self.text}
         return {**super().to_json(), **own}
 
 

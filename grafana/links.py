@@ -37,9 +37,13 @@ def runbook_links(alerts: tuple[str, ...]) -> list[dashboard.DashboardLink]:
 
 
 def to_other_dashboards(uid: str) -> list[Builder[dashboard.DashboardLink]]:
-    """Return the links in a dashboard's head: to all others, with the time shown and the data source."""
+    """Return the links in a dashboard's head: to all others, with the time shown and the data source.
+
+    Other variables stay behind: "all services" of one dashboard would be a service's name in another.
+    """
+    chosen = "" if uid == RUNBOOK else "?var-datasource=${datasource}"
     return [
-        link(title, f"/d/{other}").keep_time(True).include_vars(True)
+        link(title, f"/d/{other}" + (chosen if other != RUNBOOK else "")).keep_time(True)
         for other, title in UID_TO_TITLE.items()
         if other != uid
     ]

@@ -52,10 +52,10 @@ def in_range(counter: str, matcher: str) -> str:
     return f"round(sum by (service) (increase({counter}{{{matcher}}}[$__range])))"
 
 
-def since_first(counter: str, matcher: str) -> str:
-    """The same for a counter whose series begin with their first event, which increase() does not see."""
+def since_first(counter: str, matcher: str, *, by: str = "service", window: str = "$__range") -> str:
+    """Return the same for a counter whose series begin with their first event, which increase() does not see."""
     selector = f"{counter}{{{matcher}}}"
-    return f"sum by (service) (clamp_min({selector} - ({selector} offset $__range or {selector} * 0), 0))"
+    return f"sum by ({by}) (clamp_min({selector} - ({selector} offset {window} or {selector} * 0), 0))"
 
 
 def _worst(matcher: str) -> str:

@@ -29,7 +29,7 @@ class ShippedQuery:
     ref: str
     expr: str
     instant: bool
-    interval_seconds: int  # the shortest step that the panel asks for
+    rate_seconds: int  # the shortest window that Grafana takes for a rate
 
     @property
     def name(self) -> str:
@@ -38,8 +38,7 @@ class ShippedQuery:
     @property
     def filled(self) -> str:
         text = self.expr
-        # Grafana takes four times the shortest step, or more where the step is longer.
-        values = {**VALUES, "$__rate_interval": f"{4 * self.interval_seconds}s"}
+        values = {**VALUES, "$__rate_interval": f"{self.rate_seconds}s"}
         for variable, value in values.items():
             text = text.replace(variable, value)
         return text
@@ -56,10 +55,10 @@ def _queries() -> Iterator[ShippedQuery]:
             for target in panel.get("targets", []):
                 seconds = int(panel["interval"].removesuffix("s"))
                 yield ShippedQuery(
-                    name, panel["title"], target["refId"], target["expr"], target["instant"], seconds
+                    name, panel["title"], target["refId"], target["expr"], target["instant"], 4 * seconds
                 )
         for annotation in dashboard["annotations"].get("list", []):
-            yield ShippedQuery(name, f"mark '{annotation['name']}'", "A", annotation["expr"], False, 1)
+            yield ShippedQuery(name, f"mark '{annotation['name']}'", "A", annotation["expr"], False, 5 + 1)
 
 
 QUERIES = list(_queries())

@@ -45,8 +45,8 @@ def after_an_incident() -> Iterator[tuple[Locum, float]]:
         yield locum, since
 
 
-def _series(locum: Locum, query: ShippedQuery, since: float) -> int:
-    """Return how many series a query has: now, or over the time since `since`."""
+def _ask(locum: Locum, query: ShippedQuery, since: float) -> list[dict[str, Any]]:
+    """Return a query's series: now, or over the time since `since`."""
     now = time.time()
     if query.instant:
         path, form = "query", {"time": now}
@@ -58,7 +58,8 @@ def _series(locum: Locum, query: ShippedQuery, since: float) -> int:
     done = locum.lab.run(HOME, ["curl", "-sS", "--max-time", "5", "-G", f"{PROMETHEUS}/{path}", *words])
     answer = json.loads(done.stdout)
     assert answer["status"] == "success", f"{query.name}: {answer.get('error')}\n{query.filled}"
-    return sum(_has_a_number(series) for series in answer["data"]["result"])
+    series: list[dict[str, Any]] = answer["data"]["result"]
+    return series
 
 
 def _has_a_number(series: Any) -> bool:
@@ -68,10 +69,24 @@ def _has_a_number(series: Any) -> bool:
 
 def test_every_panel_shows_something_after_an_incident(after_an_incident: tuple[Locum, float]) -> None:
     locum, since = after_an_incident
-    counts = {query.name: _series(locum, query, since) for query in QUERIES}
+    counts = {query.name: sum(_has_a_number(one) for one in _ask(locum, query, since)) for query in QUERIES}
     for name, count in counts.items():
         print(f"{count:4d}  {name}{'' if count else ': ' + MAY_BE_EMPTY.get(name, 'SHOULD NOT BE EMPTY')}")
     assert [name for name, count in counts.items() if not count and name not in MAY_BE_EMPTY] == []
+
+
+def test_a_fault_is_told_from_a_standby_that_is_stopped(after_an_incident: tuple[Locum, float]) -> None:
+    """1 is well, 0 fails, 2 is a standby that does not answer and should not."""
+    locum, since = after_an_incident
+    (query,) = [query for query in QUERIES if query.name == "site: Every check on every host: A"]
+    seen = {
+        (one["metric"]["host"], one["metric"]["check"]): [value for _, value in one["values"]]
+        for one in _ask(locum, query, since)
+    }
+    assert set(seen) == {(host, check) for host in "ab" for check in ("http", "process")}
+    assert set(seen["a", "http"]) == {"0", "1"}
+    assert seen["a", "http"][-1] == "1"
+    assert set(seen["b", "http"]) == set(seen["b", "process"]) == {"2"}
 
 
 def test_those_that_may_be_empty_are_queries_that_exist() -> None:
