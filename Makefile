@@ -6,7 +6,7 @@ AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo env PYTHONDONTWRITEBYTECODE=1 \
 	PYTEST_ADDOPTS=-pno:cacheprovider HYPOTHESIS_STORAGE_DIRECTORY=/root/.cache/hypothesis)
 LINTED_SH := inventory/locum_inventory/gate.sh inventory/locum_inventory/install.sh tools/setup.sh
 
-.PHONY: help setup lint unit e2e test demo lab bench bench-outage clean
+.PHONY: help setup lint unit e2e test demo lab bench bench-outage campaign clean
 
 help:            ## this list
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed 's/: .*##/ -/'
@@ -34,5 +34,7 @@ lab: setup       ## the lab, to play with
 bench: bench-outage
 bench-outage: setup ## seconds without service: killed, hung, crashed, 7 runs each
 	$(AS_ROOT) $(PY) -m bench.outage
+campaign: setup  ## 200 faults drawn by a seed, brought upon locum; what it promises must hold
+	$(AS_ROOT) $(PY) -m bench.campaign --faults 200
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist

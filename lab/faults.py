@@ -139,6 +139,14 @@ class Faults:
             raise LabFault(f"{name}: no {SERVICE_PROCESS} runs there")
         return moment
 
+    def wake_service(self, name: str) -> float:
+        """SIGCONT to every process of the service; whatever else is wrong with the host stays wrong."""
+        host = self.host(name)
+        moment = time.time()
+        if host.up:
+            self._signal(host, signal.SIGCONT)
+        return moment
+
     def stop_service(self, name: str) -> float:
         """Stop the service as its administrator would."""
         return self._apachectl(name, "stop")

@@ -110,13 +110,7 @@ class Locum:
 
     def up(self) -> None:
         """Start `locum up` on b and wait until it says that it is up."""
-        self._up = self.lab.popen(
-            HOME, [*UNPRIVILEGED, str(BIN / "locum"), "--site", SITE, "up"],
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        )  # fmt: skip
-        self._said = queue.SimpleQueue()
-        # Read to its end, whatever it says: a full pipe would stop it.
-        threading.Thread(target=self._listen, args=(self._up, self._said), daemon=True).start()
+        self.launch()
         heard: list[str] = []
         deadline = time.monotonic() + UP_SECONDS
         while (line := self._next_line(deadline)) is not None:
@@ -125,6 +119,16 @@ class Locum:
             if line == "locum is up":
                 return
         raise LabFault("locum did not come up:\n" + "\n".join(heard))
+
+    def launch(self) -> None:
+        """Start `locum up` on b, and wait for nothing."""
+        self._up = self.lab.popen(
+            HOME, [*UNPRIVILEGED, str(BIN / "locum"), "--site", SITE, "up"],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )  # fmt: skip
+        self._said = queue.SimpleQueue()
+        # Read to its end, whatever it says: a full pipe would stop it.
+        threading.Thread(target=self._listen, args=(self._up, self._said), daemon=True).start()
 
     def _next_line(self, deadline: float) -> str | None:
         try:

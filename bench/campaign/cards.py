@@ -1,0 +1,83 @@
+"""Looks into each host, every 20 ms: has it the service address on a card? Whatever the wire and locum say."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+from itertools import pairwise
+from pathlib import Path
+
+from lab.lab import Lab
+
+PACE_SECONDS = 0.02
+GAP_SECONDS = 0.1  # between two looks so far apart nobody looked
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One look into every host that has power."""
+
+    at: float  # time.time()
+    holders: frozenset[str]
+
+
+class Cards:
+    """Looks until it is closed."""
+
+    def __init__(self, lab: Lab) -> None:
+        self._lab = lab
+        self._looks: list[Look] = []
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="cards", daemon=True)
+        self._thread.start()
+
+    def looks(self, since: float = 0.0) -> list[Look]:
+        """Return the looks made at `since` or later."""
+        return [look for look in list(self._looks) if look.at >= since]
+
+    def close(self) -> None:
+        """Look no more."""
+        self._ended.set()
+        self._thread.join(5)
+
+    def _watch(self) -> None:
+        wanted = self._lab.service_address.ip
+        due = time.monotonic()
+        while not self._ended.wait(max(0.0, due - time.monotonic())):
+            due = max(due + PACE_SECONDS, time.monotonic())
+            pids = {name: host.pid for name, host in self._lab.hosts.items()}
+            holders = [name for name, pid in pids.items() if pid is not None and _has(pid, wanted)]
+            self._looks.append(Look(time.time(), frozenset(holders)))
+
+
+def _has(pid: int, address: IPv4Address) -> bool:
+    """Whether an address is local where process `pid` is, as the kernel's own table says.
+
+    The table of a network namespace is in /proc/PID/net/fib_trie: a leaf `|-- ADDRESS`, and below it its routes,
+    `/32 host LOCAL` for an address of a card. A host that loses its power under the look has none.
+    """
+    try:
+        table = Path(f"/proc/{pid}/net/fib_trie").read_text(encoding="ascii")
+    except (OSError, ProcessLookupError):
+        return False
+    return f"|-- {address}\n" in table and any(
+        line.strip() == f"|-- {address}" and "host LOCAL" in following
+        for line, following in pairwise(table.splitlines())
+    )
+
+
+def gaps(looks: Sequence[Look]) -> list[float]:
+    """Return the seconds of each time in which nobody looked."""
+    return [later.at - one.at for one, later in pairwise(looks) if later.at - one.at > GAP_SECONDS]
+
+
+def changes(looks: Sequence[Look]) -> list[Look]:
+    """Return the looks in which the answer changed, the first one included."""
+    found: list[Look] = []
+    for look in looks:
+        if not found or found[-1].holders != look.holders:
+            found.append(look)
+    return found

@@ -1,0 +1,189 @@
+"""Brings a scenario's faults upon a lab at their times, and takes them away again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Literal
+
+from bench.campaign.schedule import Fault, Scenario
+from bench.campaign.system import System
+from lab.lab import Lab
+from lab.needs import LabFault
+
+TEND_SECONDS = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A fault that took hold or was taken away, and when (time.time()). `words` tell where it did nothing."""
+
+    at: float
+    what: Literal["begins", "heals"]
+    fault: Fault
+    words: str | None = None
+
+
+class Injector:
+    """Carries out one scenario on one lab."""
+
+    def __init__(self, lab: Lab, system: System) -> None:
+        self.marks: list[Mark] = []
+        self._lab = lab
+        self._system = system
+        self._frozen: dict[int, list[int]] = {}  # by the fault's identity: the processes that it stopped
+        self._slow: list[threading.Thread] = []
+        self._failed: list[BaseException] = []
+
+    def run(self, scenario: Scenario) -> float:
+        """Carry it out; return when the last fault was taken away (time.time())."""
+        begun = time.monotonic()
+        for seconds, what, fault in _timeline(scenario):
+            while (left := begun + seconds - time.monotonic()) > 0:
+                time.sleep(min(left, TEND_SECONDS))
+                self._system.tend()
+            at = time.time()
+            words = (self._bring if what == "begins" else self._heal)(fault)
+            self.marks.append(Mark(at, what, fault, words))
+        for thread in self._slow:
+            thread.join(60)
+        if self._failed:
+            raise self._failed[0]
+        return time.time()
+
+    def _bring(self, fault: Fault) -> str | None:
+        try:
+            return getattr(self, f"_bring_{fault.kind}")(fault)  # type: ignore[no-any-return]
+        except LabFault as told:
+            return f"did not take hold: {told}"
+
+    def _heal(self, fault: Fault) -> str | None:
+        undo: Callable[[Fault], str | None] = getattr(self, f"_heal_{fault.kind}", _nothing)
+        try:
+            return undo(fault)
+        except LabFault as told:
+            return f"nothing to heal: {told}"
+
+    # Power
+
+    def _bring_crash(self, fault: Fault) -> None:
+        self._lab.crash(fault.host)
+
+    def _heal_crash(self, fault: Fault) -> None:
+        self._slowly(lambda: self._boot(fault))
+
+    def _boot(self, fault: Fault) -> None:
+        self._lab.reboot(fault.host)
+        if fault.detail["keeps_address"]:
+            # As a host does whose own boot configuration names the service address.
+            self._lab.add_address(fault.host, announce=True)
+        self._system.revive(fault.host)
+
+    # Wires: each fault is taken away by itself, for another may still last
+
+    def _bring_blackhole(self, fault: Fault) -> None:
+        self._lab.blackhole(fault.host)
+
+    def _heal_blackhole(self, fault: Fault) -> None:
+        self._lab.switch.faults.dead.discard(fault.host)
+        self._lab.switch.apply()
+
+    def _bring_unplug(self, fault: Fault) -> None:
+        self._lab.cut_off(fault.host, carrier=False)
+
+    def _heal_unplug(self, fault: Fault) -> None:
+        self._lab.switch.set_carrier(fault.host, on=True)
+
+    def _bring_partition(self, fault: Fault) -> None:
+        self._lab.partition("a", "b", arp=fault.detail["arp"])
+
+    def _heal_partition(self, _: Fault) -> None:
+        self._lab.switch.faults.parted.clear()
+        self._lab.switch.apply()
+
+    def _bring_loss(self, fault: Fault) -> None:
+        self._lab.loss(fault.host, fault.detail["share"], fault.detail["way"])
+
+    def _heal_loss(self, fault: Fault) -> None:
+        lost = self._lab.switch.faults.lost
+        for key in [key for key in lost if key[0] == fault.host]:
+            del lost[key]
+        self._lab.switch.apply()
+
+    # The service and its address
+
+    def _bring_kill(self, fault: Fault) -> None:
+        self._lab.kill_service(fault.host)
+
+    def _heal_kill(self, fault: Fault) -> None:
+        self._system.restore_service(fault.host)
+
+    def _bring_hang(self, fault: Fault) -> None:
+        self._lab.hang_service(fault.host)
+
+    def _heal_hang(self, fault: Fault) -> None:
+        self._lab.wake_service(fault.host)
+
+    def _bring_zombie(self, fault: Fault) -> None:
+        self._lab.zombie(fault.host)
+
+    def _bring_drop_address(self, fault: Fault) -> str | None:
+        if fault.host not in self._lab.holders():
+            return "did not take hold: it has no service address"
+        self._lab.drop_address(fault.host)
+        return None
+
+    # The parts of what is tried
+
+    def _bring_kill_part(self, fault: Fault) -> str | None:
+        return self._signal(self._system.pids(fault.detail["part"]), signal.SIGKILL)
+
+    def _bring_freeze_part(self, fault: Fault) -> str | None:
+        pids = self._frozen[id(fault)] = list(self._system.pids(fault.detail["part"]))
+        return self._signal(pids, signal.SIGSTOP)
+
+    def _heal_freeze_part(self, fault: Fault) -> str | None:
+        return self._signal(self._frozen.pop(id(fault), []), signal.SIGCONT)
+
+    def _bring_kill_all_parts(self, _: Fault) -> None:
+        self._system.kill_all()
+
+    def _heal_kill_all_parts(self, _: Fault) -> None:
+        self._slowly(self._system.start_all)
+
+    def _signal(self, pids: Sequence[int], number: signal.Signals) -> str | None:
+        told = 0
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+                told += 1
+        return None if told else "did nothing: no such process runs"
+
+    def _slowly(self, work: Callable[[], None]) -> None:
+        """What takes its time must not keep the next fault waiting."""
+
+        def run() -> None:
+            try:
+                work()
+            except BaseException as fault:  # raised again at the end of the run
+                self._failed.append(fault)
+
+        thread = threading.Thread(target=run, daemon=True)
+        thread.start()
+        self._slow.append(thread)
+
+
+def _nothing(_: Fault) -> None:
+    return None
+
+
+def _timeline(scenario: Scenario) -> Iterator[tuple[float, Literal["begins", "heals"], Fault]]:
+    events: list[tuple[float, Literal["begins", "heals"], Fault]] = []
+    for fault in scenario.faults:
+        events += [(fault.begins, "begins", fault), (fault.heals, "heals", fault)]
+    yield from sorted(events, key=lambda event: event[0])

@@ -1,0 +1,120 @@
+"""Listens on a host's loopback for webhooks, and prints each one that was answered: a line of JSON.
+
+It sees what passes between Alertmanager and the actuator, and touches neither (packet(7)). One line per answer:
+when (time.time()), the HTTP status, and of each alert what names it. Linux gives a socket on `lo` every packet
+twice, going out and coming in: those going out are read. Segments of a connection come in order on a loopback.
+
+Usage: webhooks.py PORT
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import struct
+import sys
+import time
+from typing import Any
+
+ETH_P_ALL, IPPROTO_TCP = 3, 6
+BUFFER_BYTES = 16 * 1024 * 1024
+SOL_PACKET, PACKET_STATISTICS, SO_RCVBUFFORCE = 263, 6, 33
+FIN_OR_RST, SYN = 0x05, 0x02
+Flow = tuple[int, int]  # client's port, server's port
+
+
+def segment(packet: bytes) -> tuple[int, int, int, bytes] | None:
+    """Return source port, destination port, flags and payload of an IPv4 packet that carries TCP."""
+    head = (packet[0] & 15) * 4
+    if packet[0] >> 4 != 4 or packet[9] != IPPROTO_TCP or len(packet) < head + 20:
+        return None
+    length = struct.unpack_from("!H", packet, 2)[0] or len(packet)
+    source, target = struct.unpack_from("!HH", packet, head)
+    offset = (packet[head + 12] >> 4) * 4
+    return source, target, packet[head + 13], packet[head + offset : length]
+
+
+def message(data: bytes) -> tuple[str, bytes, bytes] | None:
+    """Return first line, body and what follows of an HTTP message with a Content-Length; None if not all there."""
+    head, mark, rest = data.partition(b"\r\n\r\n")
+    if not mark:
+        return None
+    first, *lines = head.decode("latin-1").split("\r\n")
+    length = next((int(line[15:]) for line in lines if line.lower().startswith("content-length:")), 0)
+    return None if len(rest) < length else (first, rest[:length], rest[length:])
+
+
+def alerts(body: bytes) -> list[dict[str, Any]]:
+    """Return what names each alert of a webhook."""
+    named = []
+    for alert in json.loads(body).get("alerts", []):
+        labels = alert.get("labels", {})
+        named.append(
+            {
+                "name": labels.get("alertname"), "service": labels.get("service"), "host": labels.get("host"),
+                "status": alert.get("status"), "starts_at": alert.get("startsAt"),
+                "fingerprint": alert.get("fingerprint"),
+            }
+        )  # fmt: skip
+    return named
+
+
+class Conversations:
+    """What was said on each connection to the port, both ways."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._said: dict[tuple[int, str], bytes] = {}
+        self._asked: dict[int, bytes] = {}  # webhooks that wait for their answer
+
+    def hear(self, packet: bytes) -> list[dict[str, Any]]:
+        """Take in a packet; return the webhooks whose answer it completed."""
+        found = segment(packet)
+        if found is None or self._port not in found[:2]:
+            return []
+        source, target, flags, payload = found
+        client, way = (source, "to") if target == self._port else (target, "from")
+        if flags & SYN:
+            for key in ((client, "to"), (client, "from")):
+                self._said.pop(key, None)
+        self._said[client, way] = self._said.get((client, way), b"") + payload
+        answered = self._complete(client, way)
+        if flags & FIN_OR_RST:
+            self._said.pop((client, way), None)
+        return answered
+
+    def _complete(self, client: int, way: str) -> list[dict[str, Any]]:
+        answered = []
+        while (whole := message(self._said[client, way])) is not None:
+            first, body, self._said[client, way] = whole
+            if way == "to" and first.startswith("POST /webhook "):
+                self._asked[client] = body
+            elif way == "from" and client in self._asked and not first.startswith("HTTP/1.1 100"):
+                status = int(first.split()[1])
+                answered.append(
+                    {"at": time.time(), "status": status, "alerts": alerts(self._asked.pop(client))}
+                )
+        return answered
+
+
+def main() -> None:
+    """Listen for ever."""
+    # Only a socket for every protocol is shown what goes out.
+    wire = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(ETH_P_ALL))
+    wire.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, BUFFER_BYTES)
+    wire.bind(("lo", ETH_P_ALL))
+    conversations = Conversations(int(sys.argv[1]))
+    sys.stdout.write(json.dumps({"listening": time.time()}) + "\n")
+    sys.stdout.flush()
+    while True:
+        packet, origin = wire.recvfrom(1 << 17)
+        if origin[2] != socket.PACKET_OUTGOING:
+            continue
+        for line in conversations.hear(packet):
+            _, dropped = struct.unpack("II", wire.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8))
+            sys.stdout.write(json.dumps({**line, "dropped": dropped}) + "\n")
+            sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,177 @@
+"""locum, as the campaign runs it: set up by its own commands, its webhooks listened to on the wire."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from bench.campaign.system import Account, processes_of
+from lab.host import Host
+from lab.lab import Lab
+from lab.locum import HOME, Locum
+from lab.namespaces import PYTHON
+
+LISTENER = Path(__file__).parent / "inside" / "webhooks.py"
+READER = LISTENER.with_name("journal.py")
+ACTUATOR_PORT = "10752"
+RESTART_SECONDS = 1.0  # what has ended by itself is started again so much later, as systemd would
+STATE = "var/lib/locum"
+_WORDS = {
+    "actuator": (b"locum_actuator.server",),
+    "exporter": (b"locum_exporter.server",),
+    "prometheus": (b"/usr/bin/prometheus\0",),
+    "alertmanager": (b"/usr/bin/prometheus-alertmanager\0",),
+    "up": (b"/locum\0", b"\0up\0"),
+}
+
+Journal = dict[str, list[dict[str, Any]]]  # its tables
+
+
+class LocumSystem:
+    """locum on b of a lab (and its eyes on c, where the profile has them there)."""
+
+    def __init__(self, lab: Lab, profile: str) -> None:
+        self.name = f"locum {profile}"
+        self._lab = lab
+        self._locum = Locum(lab, **_SETTINGS[profile])
+        self._wanted_up = False
+        self._ended_at: float | None = None
+        self._heard: list[dict[str, Any]] = []
+        self._listening = threading.Event()
+
+    @property
+    def _home(self) -> Host:
+        return self._lab.hosts[HOME]
+
+    def start(self) -> None:
+        """Enrol the hosts and start the chain; return when it says that it is up and a serves."""
+        self._locum.install()
+        self._listen()
+        self._locum.up()
+        self._wanted_up = True
+        self._lab.client.wait_good()
+
+    def revive(self, host: str) -> None:
+        """After a boot of b the chain starts; on a nothing of locum does, only sshd."""
+        if host == HOME:
+            self._listen()
+            self.start_all()
+
+    def tend(self) -> None:
+        """Start `locum up` again a second after it ended by itself, as its unit would (Restart=always)."""
+        if not self._wanted_up or not self._home.up or processes_of(self._home, *_WORDS["up"]):
+            self._ended_at = None
+            return
+        self._ended_at = self._ended_at or time.monotonic()
+        if time.monotonic() - self._ended_at >= RESTART_SECONDS:
+            self._ended_at = None
+            self._locum.launch()
+
+    def pids(self, part: str) -> Sequence[int]:
+        """Return the processes of one part of the chain."""
+        return processes_of(self._home, *_WORDS[part])
+
+    def kill_all(self) -> None:
+        """`kill -9` of `locum up`: its children end with it."""
+        self._wanted_up = False
+        for pid in self.pids("up"):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def start_all(self) -> None:
+        """Start `locum up` again; it is waited for by nobody."""
+        self._wanted_up = True
+        if not self.pids("up"):
+            self._locum.launch()
+
+    def restore_service(self, host: str) -> None:
+        """Nobody does: that is what locum is for."""
+
+    def account(self) -> Account:
+        """End the chain, then read the journal."""
+        self._wanted_up = False
+        with suppress(subprocess.TimeoutExpired):
+            self._locum.down()
+        journal = self._journal()
+        return Account(
+            webhooks=list(self._heard),
+            unheard_packets=sum(line.get("dropped", 0) for line in self._heard),
+            alerts=journal["alerts"],
+            unfinished=_unfinished(journal),
+        )
+
+    def keep(self, directory: Path) -> None:
+        """Copy the state directory: journal and logs."""
+        if self._home.up:
+            shutil.copytree(
+                self._home.root / STATE,
+                directory,
+                dirs_exist_ok=True,
+                ignore=shutil.ignore_patterns("prometheus"),
+            )
+
+    def refusal(self) -> str | None:
+        """Return locum's open refusal in words, as its journal has it now."""
+        return _refusal(self._journal())
+
+    def _journal(self) -> Journal:
+        said = self._lab.run(HOME, [*PYTHON, str(READER), f"/{STATE}/journal.sqlite"], user="locum").stdout
+        journal: Journal = json.loads(said)
+        return journal
+
+    def _listen(self) -> None:
+        """Listen on b's loopback; the listener dies with b and is started anew after its boot."""
+        self._listening.clear()
+        listener = self._lab.popen(
+            HOME, [*PYTHON, str(LISTENER), ACTUATOR_PORT], stdout=subprocess.PIPE, text=True
+        )
+        threading.Thread(target=self._hear, args=(listener.stdout,), name="webhooks", daemon=True).start()
+        if not self._listening.wait(10):
+            raise TimeoutError("nobody listens for webhooks after 10 s")
+
+    def _hear(self, lines: Any) -> None:
+        with lines:
+            for text in lines:
+                line = json.loads(text)
+                if "listening" in line:
+                    self._listening.set()
+                else:
+                    self._heard.append(line)
+
+
+_SETTINGS: dict[str, dict[str, Any]] = {
+    "probe": {"unreachable": "probe"},
+    "refuse": {"unreachable": "refuse"},
+    "three": {"unreachable": "probe", "watcher": "c"},
+}
+PROFILES = tuple(_SETTINGS)
+HOSTS = {"three": ("a", "b", "c")}
+
+
+def _refusal(journal: Journal) -> str | None:
+    """Return why locum does nothing, if its open incident's last decision says so."""
+    still_open = {row["id"] for row in journal["incidents"] if row["closed_at"] is None}
+    said = [
+        str(event["text"])
+        for event in journal["events"]
+        if event["incident"] in still_open and event["kind"] in {"decided", "refused"}
+    ]
+    return said[-1] if said and said[-1].startswith(("refuse: ", "for ")) else None
+
+
+def _unfinished(journal: Journal) -> list[str]:
+    """Return alerts that woke a worker and came to no incident, in words."""
+    return [
+        f"alert {row['id']} {row['name']} of {row['received_at']:.3f} belongs to no incident"
+        for row in journal["alerts"]
+        if row["verdict"].startswith("woke") and row["incident"] is None
+    ]

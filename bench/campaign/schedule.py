@@ -1,0 +1,125 @@
+"""Draws scenarios: which faults, on whom, from when to when. The same seed gives the same scenarios. No I/O."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+LATEST_BEGIN_SECONDS = 6.0
+SHORTEST_SECONDS, LONGEST_SECONDS = 0.5, 12.0
+MOST_FAULTS = 4
+BOOT_SECONDS = 2.0  # nothing else is done to a host so long after its power came back
+PARTS = ("actuator", "prometheus", "alertmanager", "exporter")
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One fault. Times are seconds from the scenario's begin; `detail` is what its kind needs to know."""
+
+    kind: str
+    host: str
+    begins: float
+    heals: float
+    detail: Mapping[str, Any]
+
+    def __str__(self) -> str:
+        more = "".join(f" {name}={value}" for name, value in self.detail.items())
+        return f"{self.begins:5.2f} to {self.heals:5.2f} s  {self.kind} {self.host}{more}"
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """Faults that belong together. `seed` and `number` are all that is needed to draw it again."""
+
+    seed: int
+    number: int
+    faults: tuple[Fault, ...]
+
+    @property
+    def name(self) -> str:
+        """What a person gives to `--replay`."""
+        return f"{self.seed}/{self.number}"
+
+    @property
+    def ends(self) -> float:
+        """When the last fault heals, in seconds from the begin."""
+        return max(fault.heals for fault in self.faults)
+
+    def __str__(self) -> str:
+        return "\n".join([f"scenario {self.name}", *(f"  {fault}" for fault in self.faults)])
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    name: str
+    weight: int
+    slot: str  # two faults of one slot never overlap on one host
+    detail: Callable[[random.Random], dict[str, Any]] = lambda _: {}
+    hosts: tuple[str, ...] = ("a", "b")
+
+
+_KINDS = (
+    _Kind("crash", 4, "power", lambda r: {"keeps_address": r.random() < 0.25}),
+    _Kind("blackhole", 3, "wire"),
+    _Kind("unplug", 2, "wire"),
+    _Kind("partition", 4, "wire", lambda r: {"arp": r.random() < 0.5}, ("a",)),
+    _Kind(
+        "loss", 4, "wire", lambda r: {"share": r.choice((0.3, 0.6)), "way": r.choice(("both", "in", "out"))}
+    ),
+    _Kind("kill", 3, "service"),
+    _Kind("hang", 3, "service"),
+    _Kind("zombie", 1, "zombie"),
+    _Kind("drop_address", 2, "address"),
+    _Kind("kill_part", 5, "part", lambda r: {"part": r.choice(PARTS)}, ("b",)),
+    _Kind("freeze_part", 4, "part", lambda r: {"part": r.choice(PARTS)}, ("b",)),
+    _Kind("kill_all_parts", 2, "part", hosts=("b",)),
+)
+KINDS = tuple(kind.name for kind in _KINDS)
+_SLOTS = {kind.name: kind.slot for kind in _KINDS}
+
+
+def scenarios(seed: int, faults: int) -> Iterator[Scenario]:
+    """Yield scenarios until they have at least so many faults together."""
+    drawn, number = 0, 0
+    while drawn < faults:
+        one = scenario(seed, number)
+        drawn += len(one.faults)
+        number += 1
+        yield one
+
+
+def scenario(seed: int, number: int) -> Scenario:
+    """Draw one scenario."""
+    source = random.Random(f"locum campaign {seed}/{number}")
+    found: list[Fault] = []
+    for _ in range(source.randint(1, MOST_FAULTS)):
+        fault = _fault(source)
+        if not any(_clash(fault, other) for other in found):
+            found.append(fault)
+    return Scenario(seed, number, tuple(sorted(found, key=lambda fault: fault.begins)))
+
+
+def _fault(source: random.Random) -> Fault:
+    (kind,) = source.choices(_KINDS, [kind.weight for kind in _KINDS])
+    begins = round(source.uniform(0, LATEST_BEGIN_SECONDS), 2)
+    # As many short faults as long ones, on a logarithmic scale.
+    seconds = SHORTEST_SECONDS * (LONGEST_SECONDS / SHORTEST_SECONDS) ** source.random()
+    return Fault(
+        kind.name, source.choice(kind.hosts), begins, round(begins + seconds, 2), kind.detail(source)
+    )
+
+
+def _clash(one: Fault, other: Fault) -> bool:
+    """Whether two faults cannot be had at once: without power nothing can be hung or unplugged."""
+    slots = {_SLOTS[one.kind], _SLOTS[other.kind]}
+    same_wire = slots == {"wire"} and "partition" in (one.kind, other.kind)
+    if one.host != other.host and not same_wire:
+        return False
+    power = "power" in slots
+    nft_only = slots == {"power", "wire"} and "unplug" not in (one.kind, other.kind)
+    if len(slots) > 1 and (not power or nft_only):
+        return False
+    rest = BOOT_SECONDS if power else 0.1
+    return one.begins < other.heals + rest and other.begins < one.heals + rest

@@ -1,0 +1,41 @@
+"""The systems that a campaign can be run against, by name, and the hosts that each needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from bench.campaign.keepalived_system import SETTINGS, KeepalivedSystem
+from bench.campaign.locum_system import HOSTS, PROFILES, LocumSystem
+from bench.campaign.system import System
+from lab.lab import Lab
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """How a system is made, and what must hold for it."""
+
+    name: str
+    hosts: tuple[str, ...]
+    make: Callable[[Lab], System]
+    must_hold: bool  # whether a violation is a fault of the run; peers are only measured
+    may_be_held_by_two: bool = False  # `probe` alone: what it was is told, in a table of its own
+
+
+def _locum(profile: str) -> Candidate:
+    return Candidate(
+        f"locum {profile}", HOSTS.get(profile, ("a", "b")), lambda lab: LocumSystem(lab, profile),
+        must_hold=True, may_be_held_by_two=profile == "probe",
+    )  # fmt: skip
+
+
+def _keepalived(setting: str) -> Candidate:
+    return Candidate(
+        f"keepalived {setting}", ("a", "b"), lambda lab: KeepalivedSystem(lab, setting), must_hold=False
+    )
+
+
+CANDIDATES: Mapping[str, Candidate] = {
+    **{profile: _locum(profile) for profile in PROFILES},
+    **{f"keepalived-{setting}": _keepalived(setting) for setting in SETTINGS},
+}
