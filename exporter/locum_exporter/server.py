@@ -10,7 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
-from ipaddress import ip_address
 from pathlib import Path
 
 import click
@@ -21,6 +20,7 @@ from locum_exporter.faults import text_of_os_error
 from locum_exporter.icmp import Pinger
 from locum_exporter.neighbours import Neighbours
 from locum_exporter.reload import Runners
+from locum_inventory.listen import Listen
 from locum_inventory.load import SiteFault, find_site, load_site
 from locum_inventory.model import Site
 
@@ -37,8 +37,7 @@ class Options:
     """What the command line says."""
 
     site_file: Path
-    listen_host: str
-    listen_port: int
+    listen: Listen
     host: str | None
 
 
@@ -60,8 +59,8 @@ async def serve(options: Options, site: Site) -> None:
         web_runner = web.AppRunner(exporter.app(), access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS)
         await web_runner.setup()
         stack.push_async_callback(web_runner.cleanup)
-        await web.TCPSite(web_runner, options.listen_host, options.listen_port).start()
-        log.info("listening on %s port %d", options.listen_host, options.listen_port)
+        await web.TCPSite(web_runner, options.listen.host, options.listen.port).start()
+        log.info("listening on %s", options.listen)
         await ended.wait()
     log.info("ended")
 
@@ -85,34 +84,22 @@ def main(site_option: str | None, listen: str, host: str | None) -> None:
         raise SystemExit(_EXIT_USAGE) from None
     if host is not None and host not in site.hosts:
         raise click.UsageError(f"the site file has no host '{host}': use one of {', '.join(site.hosts)}")
-    listen_host, listen_port = parse_listen(listen)
+    where = _listen(listen)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
-    if not _is_loopback(listen_host):
-        log.warning("listening beyond loopback (%s) without TLS: anybody there can read what it sees", listen)
+    if not where.is_loopback:
+        log.warning("listening beyond loopback (%s) without TLS: anybody there can read what it sees", where)
     try:
-        asyncio.run(serve(Options(site_file, listen_host, listen_port, host), site))
+        asyncio.run(serve(Options(site_file, where, host), site))
     except OSError as error:
-        click.echo(f"cannot listen on {listen}: {text_of_os_error(error)}", err=True)
+        click.echo(f"cannot listen on {where}: {text_of_os_error(error)}", err=True)
         raise SystemExit(_EXIT_FAILED) from None
 
 
-def parse_listen(text: str) -> tuple[str, int]:
-    """Split HOST:PORT; IPv6 addresses are in brackets, and no host at all means every address."""
-    host, colon, port = text.rpartition(":")
-    if not colon or not port.isdecimal() or not 0 <= int(port) <= 65535:
-        raise click.BadParameter(f"'{text}' is not HOST:PORT", param_hint="--listen")
-    if ":" in host and not (host.startswith("[") and host.endswith("]")):
-        raise click.BadParameter(
-            f"'{text}': write IPv6 addresses in brackets, [::1]:{port}", param_hint="--listen"
-        )
-    return host.strip("[]"), int(port)
-
-
-def _is_loopback(host: str) -> bool:
+def _listen(text: str) -> Listen:
     try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+        return Listen.parse(text)
+    except ValueError as fault:
+        raise click.BadParameter(str(fault), param_hint="--listen") from None
 
 
 if __name__ == "__main__":

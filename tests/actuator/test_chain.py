@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from locum_actuator.chain.configuration import alertmanager_text, prometheus_text, rules_text
-from locum_actuator.chain.layout import Chain, Listen
+from locum_actuator.chain.layout import Chain
+from locum_inventory.listen import Listen
 from locum_inventory.model import Site
 
 
@@ -38,11 +39,11 @@ LISTENS = {
     "127.0.0.1:9090": Listen("127.0.0.1", 9090),
     "[::1]:9090": Listen("::1", 9090),
     "localhost:1": Listen("localhost", 1),
+    ":9090": Listen("", 9090),
 }
 BAD_LISTENS = {
     "": "'' is not HOST:PORT, as in 127.0.0.1:9090",
     "9090": "'9090' is not HOST:PORT, as in 127.0.0.1:9090",
-    ":9090": "':9090' is not HOST:PORT, as in 127.0.0.1:9090",
     "127.0.0.1:": "'127.0.0.1:' is not HOST:PORT, as in 127.0.0.1:9090",
     "127.0.0.1:0": "'127.0.0.1:0' is not HOST:PORT, as in 127.0.0.1:9090",
     "127.0.0.1:65536": "'127.0.0.1:65536' is not HOST:PORT, as in 127.0.0.1:9090",
@@ -65,6 +66,7 @@ def test_a_bad_listen_is_refused(text: str, message: str) -> None:
 
 
 URLS = {
+    ":80": "http://127.0.0.1:80",
     "0.0.0.0:80": "http://127.0.0.1:80",
     "[::]:80": "http://[::1]:80",
     "192.0.2.1:80": "http://192.0.2.1:80",

@@ -18,7 +18,8 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from locum_actuator.chain.configuration import alertmanager_text, prometheus_text, rules_text
-from locum_actuator.chain.layout import Chain, Listen
+from locum_actuator.chain.layout import Chain
+from locum_inventory.listen import Listen
 from locum_inventory.model import Site
 
 TOKEN = "a-token-of-this-test"

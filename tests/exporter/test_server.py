@@ -130,14 +130,20 @@ USAGE: dict[str, tuple[list[str], int, str]] = {
         ["--site", "/nonexistent.yml"], 2, "/nonexistent.yml: cannot be read: No such file or directory",
     ),
     "an unknown host": (["--host", "z"], 2, "Error: the site file has no host 'z': use one of a, b"),
-    "no port": (["--listen", "127.0.0.1"], 2, "Error: Invalid value for --listen: '127.0.0.1' is not HOST:PORT"),
+    "no port": (
+        ["--listen", "127.0.0.1"],
+        2,
+        "Error: Invalid value for --listen: '127.0.0.1' is not HOST:PORT, as in 127.0.0.1:9090",
+    ),
     "a port too high": (
-        ["--listen", "127.0.0.1:70000"], 2, "Error: Invalid value for --listen: '127.0.0.1:70000' is not HOST:PORT",
+        ["--listen", "127.0.0.1:70000"],
+        2,
+        "Error: Invalid value for --listen: '127.0.0.1:70000' is not HOST:PORT, as in 127.0.0.1:9090",
     ),
     "IPv6 without brackets": (
         ["--listen", "::1:80"],
         2,
-        "Error: Invalid value for --listen: '::1:80': write IPv6 addresses in brackets, [::1]:80",
+        "Error: Invalid value for --listen: '::1:80': write an IPv6 address in brackets, as in [::1]:80",
     ),
 }  # fmt: skip
 

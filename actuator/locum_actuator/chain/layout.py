@@ -7,38 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from locum_inventory.listen import Listen
 from locum_inventory.model import Site
 
 EXPORTER_PORT, ACTUATOR_PORT, PROMETHEUS_PORT, ALERTMANAGER_PORT = 10751, 10752, 9090, 9093
-
-
-@dataclass(frozen=True, slots=True)
-class Listen:
-    """A host and a port that a program listens on, or is reached at."""
-
-    host: str
-    port: int
-
-    @classmethod
-    def parse(cls, text: str) -> Listen:
-        """Read `HOST:PORT`, an IPv6 address in brackets; raise `ValueError` saying what would be right."""
-        host, _, port = text.rpartition(":")
-        if host.startswith("[") and host.endswith("]"):
-            host = host[1:-1]
-        elif ":" in host:
-            raise ValueError(f"'{text}': write an IPv6 address in brackets, as in [::1]:9090")
-        if not host or not port.isascii() or not port.isdigit() or not 1 <= int(port) <= 65535:
-            raise ValueError(f"'{text}' is not HOST:PORT, as in 127.0.0.1:9090")
-        return cls(host, int(port))
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-    @property
-    def url(self) -> str:
-        """The address as a browser on this machine takes it."""
-        everywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - this is what to dial, not to bind
-        return f"http://{Listen(everywhere.get(self.host, self.host), self.port)}"
 
 
 @dataclass(frozen=True, slots=True)

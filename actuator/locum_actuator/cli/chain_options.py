@@ -12,8 +12,8 @@ from locum_actuator.chain.layout import (
     ALERTMANAGER_PORT,
     PROMETHEUS_PORT,
     Chain,
-    Listen,
 )
+from locum_inventory.listen import Listen
 from locum_inventory.model import Site
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
