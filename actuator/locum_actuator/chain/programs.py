@@ -37,9 +37,6 @@ def programs(chain: Chain, site_file: Path, found: Mapping[str, str]) -> tuple[P
     # -P: whatever lies in the directory where `locum up` is called is not to be imported.
     python = (sys.executable, "-P", "-m")
     site, me = ("--site", str(site_file)), ("--host", chain.site.actuator.host)
-    watched = ("--prometheus", chain.prometheus.url)
-    for listen in chain.alertmanagers:
-        watched += ("--alertmanager", listen.url)
     state, on = chain.site.actuator.state_directory, chain.directory
     return (
         Program(
@@ -48,7 +45,7 @@ def programs(chain: Chain, site_file: Path, found: Mapping[str, str]) -> tuple[P
         ),
         Program(
             "actuator",
-            (*python, "locum_actuator.server", *site, "--listen", str(chain.actuator), *watched),
+            (*python, "locum_actuator.server", *site, "--listen", str(chain.actuator)),
             stop_seconds=10.0,  # a step that has begun may be finished
         ),
         Program(
