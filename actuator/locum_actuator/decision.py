@@ -3,8 +3,9 @@
 The rows are tried in order and the first that fits is the plan. Three rules run through all of them:
 
 1. "Could not look" is neither yes nor no. It never makes a plan safe.
-2. Moving the address needs proof that the old holder no longer has it: its gate confirms the release, or, where
-   it is silent altogether, the site file says in so many words that a silent wire is proof enough (`probe`).
+2. Moving the address needs proof that the old holder no longer has it: its gate confirms the release, or it was
+   fenced, or, where it is silent altogether and cannot be fenced, the site file says in so many words that a silent
+   wire is proof enough (`probe`).
 3. A success that anybody reports when asked again is a veto.
 """
 
@@ -19,7 +20,7 @@ from locum_inventory.model import Service
 Kind = Literal[
     "nothing", "adopt", "keep_looking", "refuse", "record", "respawn", "claim", "release", "takeover"
 ]
-StepName = Literal["respawn", "release", "confirm", "start", "claim", "prove", "stop"]
+StepName = Literal["respawn", "release", "fence", "confirm", "start", "claim", "prove", "stop"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,17 +129,20 @@ def _held_twice(situation: Situation, memory: Memory) -> Plan:
         )
     wrong = [name for name in situation.hosts if name in situation.holders and name != memory.holder]
     told = [name for name in wrong if situation.hosts[name].gate_answers]
-    if not told:
+    steps = tuple(step for name in told for step in _expel(situation.hosts[name], memory))
+    if not steps:
         return Plan(
             "refuse",
             "held_twice",
             f"{both} both hold the address; {' and '.join(wrong)} should not, and does not answer its gate",
         )
+    if not situation.witnessed and any(step.name == "fence" for step in steps):
+        return _cut_off(situation)
     return Plan(
         "release",
         "held_twice",
         f"{both} both hold the address; the holder is {memory.holder}",
-        (*(Step("release", name) for name in told), Step("claim", memory.holder)),
+        (*steps, Step("claim", memory.holder)),
         memory.holder,
     )
 
@@ -189,7 +193,8 @@ def _unheld(situation: Situation, memory: Memory, service: Service) -> Plan:
     if memory.holder is None or best.name == memory.holder:
         return Plan("claim", "unheld", why, _take(best, service), best.name)
     # The last holder has no address, but its service may still run, and may write data.
-    steps = (Step("release", memory.holder), Step("confirm", best.name), *_take(best, service))
+    gone = _expel(situation.hosts[memory.holder], memory)
+    steps = (*gone, Step("confirm", best.name), *_take(best, service))
     return _budget(memory, service) or Plan("claim", "unheld", why, steps, best.name)
 
 
@@ -229,6 +234,13 @@ def _silent_gate(holder: HostView, situation: Situation, memory: Memory, service
         )
     if holder.liveness == "partitioned":
         return _partition(holder)
+    if holder.liveness == "alive" and holder.fenceable:
+        if all(look.well is None for look in holder.looks):
+            return Plan(
+                "keep_looking", "could_not_look", f"nobody could look at {holder.name}: {_seen(holder)}"
+            )
+        why = f"{holder.name} answers ping, but neither its gate ({holder.gate_fault}) nor its service does"
+        return _takeover(holder, why, situation, memory, service)
     if holder.liveness == "alive":
         return Plan(
             "refuse",
@@ -251,6 +263,11 @@ def _dead_or_refuse(holder: HostView, situation: Situation, memory: Memory, serv
         return Plan(
             "refuse", "unfenced", f"{holder.name} answers ping but not its gate ({holder.gate_fault})"
         )
+    silent = (
+        f"{holder.name} does not answer at all (0 of {holder.echoes_sent} echoes, gate: {holder.gate_fault})"
+    )
+    if _fencing_settles_it(holder, situation, memory):
+        return _takeover(holder, f"{silent} and a witness answers", situation, memory, service)
     if service.takeover.unreachable == "refuse":
         return Plan(
             "refuse",
@@ -264,11 +281,14 @@ def _dead_or_refuse(holder: HostView, situation: Situation, memory: Memory, serv
         return Plan(
             "keep_looking", "still_answers", f"{holder.name} is silent, but somebody answers for the address"
         )
-    why = (
-        f"{holder.name} does not answer at all (0 of {holder.echoes_sent} echoes, gate: {holder.gate_fault}), "
-        "nobody answers for the address and a witness answers"
-    )
+    why = f"{silent}, nobody answers for the address and a witness answers"
     return _takeover(holder, why, situation, memory, service)
+
+
+def _fencing_settles_it(holder: HostView, situation: Situation, memory: Memory) -> bool:
+    """Tell whether nobody can hold the address once this host is off; where no holder is known, others might."""
+    silent = [view.name for view in situation.hosts.values() if not view.gate_answers]
+    return holder.fenceable and (memory.holder == holder.name or silent == [holder.name])
 
 
 def _takeover(holder: HostView, why: str, situation: Situation, memory: Memory, service: Service) -> Plan:
@@ -281,14 +301,36 @@ def _takeover(holder: HostView, why: str, situation: Situation, memory: Memory, 
     if not order:
         return _refuse_no_standby(situation, why)
     target = order[0]
-    release = (Step("release", holder.name),) if holder.gate_answers else ()
+    gone = _expel(holder, memory)
+    if not gone and holder.fenceable:
+        return Plan(
+            "refuse",
+            "unfenced",
+            f"{why}; fencing {holder.name} did not work, and is tried again after a while",
+        )
+    if not situation.address_looked and any(step.name == "fence" for step in gone):
+        # What comes after a fence needs the wire: a host must not be switched off for nothing.
+        return Plan("refuse", "could_not_look", "nobody could be asked who has the address")
     return Plan(
         "takeover",
         "takeover",
         why,
-        (*release, Step("confirm", target.name), *_take(target, service)),
+        (*gone, Step("confirm", target.name), *_take(target, service)),
         target.name,
     )
+
+
+def _expel(view: HostView, memory: Memory) -> tuple[Step, ...]:
+    """Return the step that makes sure a host has neither address nor service any more.
+
+    Its own word where its gate answers; fencing where it does not, or where its word could not be had just now.
+    None where it is silent and cannot be fenced, or where fencing it failed just now.
+    """
+    if view.gate_answers and not (view.fenceable and f"release:{view.name}" in memory.tried):
+        return (Step("release", view.name),)
+    if view.fenceable and f"fence:{view.name}" not in memory.tried:
+        return (Step("fence", view.name),)
+    return ()
 
 
 def _take(target: HostView, service: Service) -> tuple[Step, ...]:

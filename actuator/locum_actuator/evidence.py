@@ -106,6 +106,21 @@ class Evidence:
         witnesses, found = self._run(both(), 2.0)
         return any(witnesses.values()), found
 
+    def echoes(self, host: str) -> int | None:
+        """Ping a host; return how many echoes came back, None where none could be sent."""
+
+        async def burst() -> Burst:
+            return await self._pinger.burst(
+                self._site.hosts[host].address,
+                count=WITNESS_ECHOES,
+                spacing_seconds=WITNESS_SPACING_SECONDS,
+                wait_seconds=BURST_WAIT_SECONDS,
+                enough=1,
+            )
+
+        seen = self._run(burst(), 2.0)
+        return seen.received if seen.sent else None
+
     def witness_answers(self, source: str | None = None) -> bool:
         """Ping the witnesses, from a given source address where one is named, and tell whether any answered."""
         return any(self._run(self._witnesses(source), 2.0).values())
@@ -169,6 +184,7 @@ class Evidence:
             processes=status.processes if status else None,
             epoch=status.epoch if status else 0,
             looks=(_counted(here, values, status), *(answer.look for answer in elsewhere)),
+            fenceable=bool(self._site.hosts[host].fence) and host != self._local,
             pinged_by=tuple(answer.look.vantage_point for answer in elsewhere if answer.pinged),
         )
 

@@ -149,7 +149,7 @@ class Incident:
         outcome = self._act(plan, situation)
         context.tell_holder()
         if not outcome.done:
-            self._remember_failure(plan)
+            self._remember_failure(plan, outcome, situation)
             return None
         self._count(plan)
         return plan.kind, plan.reason
@@ -184,7 +184,16 @@ class Incident:
         elif plan.kind == "claim":
             metrics.claims.labels(name).inc()
 
-    def _remember_failure(self, plan: Plan) -> None:
+    def _remember_failure(self, plan: Plan, outcome: Outcome, situation: Situation) -> None:
+        failed = outcome.failed
+        if (
+            failed is not None
+            and failed.name in {"release", "fence"}
+            and situation.hosts[failed.host].fenceable
+        ):
+            # Not the target's fault: a release that did not work leads to fencing, a fence to a refusal.
+            self._tried[f"{failed.name}:{failed.host}"] = time.monotonic()
+            return
         mark = {"respawn": "respawn", "release": "release"}.get(plan.kind, "take")
         hosts = [step.host for step in plan.steps] if plan.kind == "release" else [plan.target]
         for host in hosts:

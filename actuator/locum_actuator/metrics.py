@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 _SECONDS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 30)
-_STEPS = ("respawn", "release", "confirm", "start", "claim", "prove")
+_STEPS = ("respawn", "release", "fence", "confirm", "start", "claim", "prove")
 
 
 class Metrics:
@@ -75,6 +76,21 @@ class Metrics:
             "When the last heartbeat came through the chain",
             registry=r,
         )
+
+        self.chain_up = Gauge(
+            "locum_actuator_chain_up",
+            "1 while a part of the chain is there, 0 while it is missing, NaN while nobody can look",
+            ["part"],
+            registry=r,
+        )
+
+    def set_part(self, part: str, up: bool | None) -> None:
+        """Say whether a part of the chain is there."""
+        self.chain_up.labels(part).set(math.nan if up is None else up)
+
+    def forget_part(self, part: str) -> None:
+        """Drop a part that the chain no longer has."""
+        self.chain_up.remove(part)
 
     def know(self, service: str, hosts: Iterable[str]) -> None:
         """Start every series of a service at 0."""

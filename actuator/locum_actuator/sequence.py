@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from locum_actuator.decision import Plan
@@ -20,6 +20,7 @@ from locum_actuator.metrics import Metrics
 from locum_actuator.steps.base import Hands, Step, StepFault
 from locum_actuator.steps.claim import Claim
 from locum_actuator.steps.confirm import Confirm
+from locum_actuator.steps.fence import Fence
 from locum_actuator.steps.prove import Prove
 from locum_actuator.steps.release import Release
 from locum_actuator.steps.respawn import Respawn
@@ -29,9 +30,10 @@ log = logging.getLogger(__name__)
 
 CONFIRMED_SECONDS = 1.0  # how long a look at the wire holds good
 
-_STEPS: Mapping[str, type[Respawn | Release | Confirm | Start | Claim | Prove]] = {
+_STEPS: Mapping[str, type[Respawn | Release | Fence | Confirm | Start | Claim | Prove]] = {
     "respawn": Respawn,
     "release": Release,
+    "fence": Fence,
     "confirm": Confirm,
     "start": Start,
     "claim": Claim,
@@ -46,6 +48,7 @@ class Outcome:
     done: bool
     text: str
     undone: bool = True
+    failed: StepOfPlan | None = field(default=None, compare=False)  # the step that did not work
 
 
 class Sequence:
@@ -76,9 +79,9 @@ class Sequence:
                     # The address is where it should be, or should be nowhere else: to go back would help nobody,
                     # and to give back what another host was made to release would put it on two. The next look
                     # decides.
-                    return Outcome(False, str(fault), undone=False)
+                    return Outcome(False, str(fault), undone=False, failed=spec)
                 undone = self._undo([*finished, (spec, step)], hands)
-                return Outcome(False, str(fault), undone)
+                return Outcome(False, str(fault), undone, spec)
             finished.append((spec, step))
         return Outcome(True, plan.reason)
 

@@ -48,6 +48,7 @@ def host(
     gate: str | None = None,
     pinged_by: tuple[str, ...] = (),
     elsewhere: bool | None = None,
+    fenceable: bool = False,
     epoch: int = 1,
 ) -> HostView:
     """Return how a host looks; `gate` is why its gate is silent."""
@@ -65,6 +66,7 @@ def host(
         epoch=0 if silent else epoch,
         looks=tuple(looks),
         pinged_by=pinged_by,
+        fenceable=fenceable,
     )
 
 
@@ -167,6 +169,10 @@ class FakeWorld:
         )
         well = self.through_address and holder is not None and self._serves(holder)
         return Look("b", well, "answered 200" if well else "no answer")
+
+    def echoes(self, host: str) -> int | None:
+        """See whether a host returns a ping."""
+        return 0 if host in self.dead else 5
 
     def witness_answers(self, source: str | None = None) -> bool:
         """See the witness."""

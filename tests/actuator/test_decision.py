@@ -19,8 +19,15 @@ MOVE_FROM_LIVING = ("release on a", "confirm on b", "start on b", "claim on b", 
 MOVE_FROM_DEAD = ("confirm on b", "start on b", "claim on b", "prove on b")
 
 
-def dead(*, pinged_by: tuple[str, ...] = ()) -> HostView:
-    return host("a", echoes=(0, 20), gate="no answer within 0.5 s", pinged_by=pinged_by)
+FENCE_AND_MOVE = ("fence on a", *MOVE_FROM_DEAD)
+
+
+def dead(*, pinged_by: tuple[str, ...] = (), fenceable: bool = False) -> HostView:
+    return host("a", echoes=(0, 20), gate="no answer within 0.5 s", pinged_by=pinged_by, fenceable=fenceable)
+
+
+def blind(view: HostView) -> HostView:
+    return replace(view, looks=(Look("b", None, "could not look"),))
 
 
 @dataclass(frozen=True)
@@ -127,6 +134,140 @@ ROWS = [
         "unfenced",
         reason="a answers ping but not its gate (connection refused): it may still hold the address, and there is"
         " no fencing to make sure; repair the gate or switch the host off",
+    ),
+    Row(
+        "gate silent, ping clean, with fencing: fence, then take over",
+        situation(host("a", gate="connection refused", fenceable=True), STANDBY, holders=("a",)),
+        "takeover",
+        "takeover",
+        FENCE_AND_MOVE,
+        "a answers ping, but neither its gate (connection refused) nor its service does",
+    ),
+    Row(
+        "gate silent, ping clean, with fencing, but nobody could look at the service",
+        situation(blind(host("a", gate="connection refused", fenceable=True)), STANDBY, holders=("a",)),
+        "keep_looking",
+        "could_not_look",
+    ),
+    Row(
+        "gate silent, with fencing, but the service answers c",
+        situation(
+            host("a", gate="connection refused", fenceable=True, elsewhere=True), STANDBY, holders=("a",)
+        ),
+        "nothing",
+        "well",
+    ),
+    Row(
+        "gate silent, with fencing, echoes lost: keep looking",
+        situation(host("a", gate="no answer", echoes=(3, 20), fenceable=True), STANDBY),
+        "keep_looking",
+        "mixed",
+    ),
+    Row(
+        "dead, with fencing: fence, whatever `unreachable` says",
+        situation(dead(fenceable=True), STANDBY),
+        "takeover",
+        "takeover",
+        FENCE_AND_MOVE,
+        "a does not answer at all (0 of 20 echoes, gate: no answer within 0.5 s) and a witness answers",
+        takeover={"unreachable": "refuse"},
+    ),
+    Row(
+        "dead, with fencing, and its kernel still answers for the address: fence",
+        situation(dead(fenceable=True), STANDBY, holders=("a",)),
+        "takeover",
+        "takeover",
+        FENCE_AND_MOVE,
+    ),
+    Row(
+        "dead, with fencing, no witness: it is us",
+        situation(dead(fenceable=True), STANDBY, witness=False),
+        "refuse",
+        "cut_off",
+    ),
+    Row(
+        "dead, with fencing, and the wire could not be asked: not switched off for nothing",
+        situation(dead(fenceable=True), STANDBY, looked=False),
+        "refuse",
+        "could_not_look",
+    ),
+    Row(
+        "dead, with fencing, but another vantage point gets its echo",
+        situation(dead(pinged_by=("c",), fenceable=True), STANDBY),
+        "refuse",
+        "partition",
+    ),
+    Row(
+        "dead, with fencing, budget spent: not fenced",
+        situation(dead(fenceable=True), STANDBY),
+        "refuse",
+        "budget",
+        memory=Memory("a", 1, takeovers_last_hour=3),
+    ),
+    Row(
+        "dead, with fencing, nobody to stand in: not fenced",
+        situation(dead(fenceable=True), host("b", gate="sudo says no")),
+        "refuse",
+        "no_standby",
+    ),
+    Row(
+        "dead, and fencing failed just now: tell people",
+        situation(dead(fenceable=True), STANDBY),
+        "refuse",
+        "unfenced",
+        reason="a does not answer at all (0 of 20 echoes, gate: no answer within 0.5 s) and a witness answers;"
+        " fencing a did not work, and is tried again after a while",
+        memory=Memory("a", 1, tried=frozenset({"fence:a"})),
+    ),
+    Row(
+        "hung, with fencing: released, not fenced",
+        situation(host("a", holds=True, processes=3, fenceable=True), STANDBY),
+        "takeover",
+        "takeover",
+        MOVE_FROM_LIVING,
+    ),
+    Row(
+        "hung, and its release was not confirmed: fence",
+        situation(host("a", holds=True, processes=3, fenceable=True), STANDBY),
+        "takeover",
+        "takeover",
+        FENCE_AND_MOVE,
+        memory=Memory("a", 1, tried=frozenset({"release:a"})),
+    ),
+    Row(
+        "first start, a dead, with fencing: fence",
+        situation(dead(fenceable=True), STANDBY),
+        "takeover",
+        "takeover",
+        FENCE_AND_MOVE,
+        memory=NOBODY,
+        takeover={"unreachable": "refuse"},
+    ),
+    Row(
+        "first start, a dead and c silent, too: fencing a settles nothing",
+        situation(dead(fenceable=True), STANDBY, host("c", echoes=(0, 20), gate="no answer")),
+        "refuse",
+        "unreachable",
+        memory=NOBODY,
+        takeover={"unreachable": "refuse"},
+    ),
+    Row(
+        "first start, a's gate not set up yet: not fenced for that",
+        situation(host("a", gate="no gate", fenceable=True), STANDBY),
+        "refuse",
+        "unfenced",
+        memory=NOBODY,
+    ),
+    Row(
+        "held twice, the wrong one did not confirm its release: fence it",
+        situation(
+            host("a", holds=True, processes=3, fenceable=True),
+            host("b", holds=True, serves=True, processes=3),
+        ),
+        "release",
+        "held_twice",
+        ("fence on a", "claim on b"),
+        memory=Memory("b", 2, tried=frozenset({"release:a"})),
     ),
     Row(
         "gate silent, echoes lost: keep looking",

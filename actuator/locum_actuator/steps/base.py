@@ -35,6 +35,9 @@ class Eyes(Protocol):
     def witness_answers(self, source: str | None = None) -> bool:
         """Ping the witnesses, from a given source address where one is named."""
 
+    def echoes(self, host: str) -> int | None:
+        """Ping a host; return how many echoes came back, None where none could be sent."""
+
     def confirm(self, service: str) -> tuple[bool, tuple[frozenset[str], frozenset[str]] | None]:
         """Ask at once whether a witness answers and who has the addresses: (hosts, strangers' MACs).
 

@@ -1,0 +1,128 @@
+"""Fence: switch a host off from outside, and believe only what its device's status and the wire show.
+
+docs/fencing.md says in words what counts.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+
+from locum_actuator.fence_agent import AgentFault, FenceAgent
+from locum_actuator.steps.base import Hands, StepFault
+from locum_inventory.model import FenceDevice
+
+STATUS_SECONDS = 5.0  # for a look at the status before anything is done
+SHARE_OF_OFF = 0.75  # of a device's time; the rest is for its status, should `off` hang
+PAUSE_SECONDS = 0.1  # between two looks at the status; it grows
+LONGEST_PAUSE_SECONDS = 2.0
+ON_SECONDS = 30.0
+
+# One host's services may all want it fenced at once: one does it, the others wait and find it off.
+_locks: dict[str, threading.Lock] = {}
+_seen_off_at: dict[str, float] = {}  # by host, time.monotonic()
+
+
+class _NotConfirmed(Exception):  # noqa: N818 - why one device did not show the host off
+    """One device failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """Make sure from outside that a host can neither serve nor hold an address."""
+
+    hands: Hands
+    host: str
+
+    def already(self) -> bool:
+        """Tell whether a device says off and the host is silent, so that nothing is left to do."""
+        return any(self._is_off(FenceAgent(self.host, device)) for device in self._devices())
+
+    def do(self) -> str:
+        """Try the devices in order until one shows the host off, and tell what was seen."""
+        devices = self._devices()
+        if self.host == self.hands.local_host or not devices:
+            raise StepFault(f"there is nothing to fence {self.host} with")
+        asked = time.monotonic()
+        lock = _locks.setdefault(self.host, threading.Lock())
+        if not lock.acquire(timeout=sum(device.timeout for device in devices) + ON_SECONDS):
+            raise StepFault(f"another service has been fencing {self.host} for too long")
+        faults = []
+        try:
+            if _seen_off_at.get(self.host, float("-inf")) > asked:
+                return f"{self.host} was seen off while we waited: another of its services fenced it"
+            for device in devices:
+                try:
+                    return self._with(device)
+                except (_NotConfirmed, AgentFault) as fault:
+                    faults.append(f"{device.name}: {fault}")
+        finally:
+            lock.release()
+        why = f"nobody could confirm that {self.host} is off ({'; '.join(faults)})"
+        if self.hands.service.takeover.unconfirmed_fence == "take_over":
+            return f"{why}; going on all the same, for takeover.unconfirmed_fence is take_over"
+        raise StepFault(f"{why}: make sure that it is, then move the service by hand")
+
+    def undo(self) -> None:
+        """Nothing: power is not given back by a program that does not know why it was needed."""
+        return
+
+    def _devices(self) -> tuple[FenceDevice, ...]:
+        return self.hands.site.hosts[self.host].fence
+
+    def _with(self, device: FenceDevice) -> str:
+        """Switch the host off by one device and watch until it is seen off."""
+        agent, end = FenceAgent(self.host, device), time.monotonic() + device.timeout
+        fault: AgentFault | None = None
+        try:
+            agent.turn("off", deadline_seconds=device.timeout * SHARE_OF_OFF)
+        except AgentFault as failed:
+            fault = failed
+        # An agent that failed may have switched off all the same: it is looked at once, and not pestered.
+        seen = self._watch(
+            agent, end if fault is None else min(end, time.monotonic() + STATUS_SECONDS), fault
+        )
+        if seen is not None:
+            raise _NotConfirmed(f"{fault}; {seen}" if fault else seen)
+        _seen_off_at[self.host] = time.monotonic()
+        off = f"{device.name} says that {self.host} is off, and it answers no ping"
+        return f"{off}{self._on_again(agent)}"
+
+    def _watch(self, agent: FenceAgent, end: float, failed: AgentFault | None) -> str | None:
+        """Look until the host is seen off; return what was seen instead where it was not."""
+        pause = PAUSE_SECONDS
+        while True:
+            try:
+                power = agent.power(deadline_seconds=max(0.1, end - time.monotonic()))
+                seen = "status says on" if power == "on" else self._still_answers()
+            except AgentFault as fault:
+                seen = str(fault)
+            if seen is None or failed is not None or time.monotonic() + pause >= end:
+                return seen
+            time.sleep(pause)
+            pause = min(pause * 1.5, LONGEST_PAUSE_SECONDS)
+
+    def _still_answers(self) -> str | None:
+        """Return why a host whose device says off may be on all the same; None where it is silent."""
+        echoes = self.hands.eyes.echoes(self.host)
+        if echoes is None:
+            return f"status says off, and {self.host} could not be pinged"
+        if echoes:
+            return f"status says off, and {self.host} still answers ping: is this device {self.host}'s?"
+        return None
+
+    def _is_off(self, agent: FenceAgent) -> bool:
+        try:
+            return agent.power(deadline_seconds=STATUS_SECONDS) == "off" and self._still_answers() is None
+        except AgentFault:
+            return False
+
+    def _on_again(self, agent: FenceAgent) -> str:
+        if agent.device.action == "off":
+            return "; it stays off until a person switches it on"
+        try:
+            agent.turn("on", deadline_seconds=ON_SECONDS)
+        except AgentFault as fault:
+            return f"; switching it on again did not work ({fault}): a person must"
+        return "; switched on again"
