@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -89,8 +90,8 @@ def _commands(answers: Answers) -> str:
     )
 
 
-def _list(values: object) -> str:
-    return f"[{', '.join(_value(value) for value in values)}]"  # type: ignore[attr-defined]
+def _list(values: Iterable[object]) -> str:
+    return f"[{', '.join(_value(value) for value in values)}]"
 
 
 def _value(value: object) -> str:
