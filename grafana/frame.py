@@ -94,7 +94,11 @@ def events(matcher: str) -> list[PrometheusAnnotation]:
     return [
         PrometheusAnnotation("incident open", opened, OTHER, "{{service}}"),
         PrometheusAnnotation("respawn", happened("locum_actuator_respawns_total"), WELL, "{{service}}"),
+        PrometheusAnnotation("address claimed", happened("locum_actuator_claims_total"), WELL, "{{service}}"),
         PrometheusAnnotation("takeover", happened("locum_actuator_takeovers_total"), WRONG, "{{service}}"),
+        PrometheusAnnotation(
+            "step failed", happened("locum_actuator_step_failures_total"), WRONG, "{{service}}"
+        ),
         PrometheusAnnotation("refused", refused, WRONG, "{{service}}: {{reason}}"),
     ]
 

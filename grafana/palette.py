@@ -19,6 +19,7 @@ LINES: tuple[tuple[str, tuple[int, ...]], ...] = (
     ("light-blue", (20, 6)),
     ("dark-yellow", (10, 4, 2, 4)),
     ("light-purple", (6, 6)),
+    ("dark-blue", (2, 4, 10, 4)),
 )
 
 

@@ -9,7 +9,7 @@ from grafana.panels import About, Column, Query, lines_panel, table_panel, timel
 
 ONE = 'service="$service"'
 PLACE = "{{host}} from {{vantage_point}}"
-STEPS = ("respawn", "release", "confirm", "start", "claim", "prove")
+STEPS = ("respawn", "release", "fence", "confirm", "start", "claim", "prove")
 PHASES = ("connect", "first_byte", "transfer", "tls", "resolve")
 
 

@@ -20,18 +20,25 @@ PROMETHEUS = "http://127.0.0.1:9090/api/v1"
 STEP_SECONDS = 1
 
 # Where nothing is what should be seen, and why.
+_RESPAWNED = "the incident ended with a respawn, and nothing else was done, refused or failed"
+_SHORT = "an incident may be over between two scrapes; what was done in it is counted, and marked"
 MAY_BE_EMPTY: Mapping[str, str] = {
     "service: Certificate: A": "the lab's site is served without TLS",
     "service: TCP connection: A": "the lab's service has no tcp check",
-    "service: Refusals: A": "a refusal's series begins with the first refusal, and a respawn is none",
-    "site: What the actuator did: E": "a refusal's series begins with the first refusal, and a respawn is none",
-    "site: mark 'takeover': A": "the incident ended with a respawn",
-    "service: mark 'takeover': A": "the incident ended with a respawn",
-    "chain: mark 'takeover': A": "the incident ended with a respawn",
-    "site: mark 'refused': A": "nothing was refused",
-    "service: mark 'refused': A": "nothing was refused",
-    "chain: mark 'refused': A": "nothing was refused",
+    "service: Refusals: A": _RESPAWNED,
+    "site: What the actuator did: E": _RESPAWNED,
     "site: Checks that fail now: A": "everything is well again",
+    **{
+        f"{dashboard}: mark '{mark}': A": reason
+        for dashboard in ("site", "service", "chain")
+        for mark, reason in {
+            "incident open": _SHORT,
+            "address claimed": _RESPAWNED,
+            "takeover": _RESPAWNED,
+            "step failed": _RESPAWNED,
+            "refused": _RESPAWNED,
+        }.items()
+    },
 }
 
 
