@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import queue
+import re
 import subprocess
 import sys
 import threading
@@ -22,15 +23,29 @@ from lab.host import CHECKOUT
 from lab.lab import Lab
 from lab.namespaces import Inside
 from lab.needs import LabFault
+from lab.power import PowerSwitch
 
 HOME = "b"
 SITE = "/etc/locum/locum.yml"
+FENCE_PASSWORD = "/etc/locum/fence.password"  # a file of that name, on b
+FENCE = """\
+    fence:
+      agent: fence_lab
+      options: {{plug: {name}}}
+      secret_files: {{password: {password_file}}}
+      timeout: 10
+"""
 BIN = Path(sys.executable).parent  # of the virtual environment, which the hosts see at the same path
 UP_SECONDS = 90.0
 UNPRIVILEGED = (
     "setpriv", "--reuid=locum", "--regid=locum", "--init-groups",
     "--inh-caps=-all,+net_admin,+net_raw", "--ambient-caps=-all,+net_admin,+net_raw",
 )  # fmt: skip
+NOBODY = (
+    "setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups",
+    "--inh-caps=-all,+net_raw", "--ambient-caps=-all,+net_raw",
+)  # fmt: skip
+EXPORTER_PORT = 10751
 
 
 class Locum:
@@ -43,16 +58,22 @@ class Locum:
         unreachable: str = "probe",
         interval: str = "250ms",
         mode: str = "act",
+        watchers: Sequence[str] = (),
         say: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.lab = lab
         self.say = say
         self._settings = {"unreachable": unreachable, "interval": interval, "mode": mode}
+        self._watchers = tuple(watchers)  # hosts besides b that run an exporter, such as c
+        self._fence = fence
+        self.power: PowerSwitch | None = None  # what fences, where `fence` was asked for
         self._up: Inside | None = None
         self._said: queue.SimpleQueue[str | None] = queue.SimpleQueue()
 
     def __enter__(self) -> Locum:
         self.install()
+        for host in self._watchers:
+            self.watch_from(host)
         self.up()
         return self
 
@@ -60,6 +81,8 @@ class Locum:
         self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.down()
+        if self.power is not None:
+            self.power.close()
 
     # -- set up ------------------------------------------------------------------------------------------------
 
@@ -78,11 +101,27 @@ class Locum:
         self._settle()
         self.say("locum enrol b: this host's gate, and the user that runs locum")
         self.command("enrol", "b", "--yes")
+        if self._fence:
+            self._install_fencing()
         self.say("locum enrol a: over the administrator's SSH")
         self.command(
             "enrol", "a", "--yes", "--admin", f"root@{self.lab.hosts['a'].address}",
             "--identity", str(self.lab.admin_key),
         )  # fmt: skip
+
+    def _install_fencing(self) -> None:
+        """Plug every other host into the power switch, and write down for the user locum how it is told."""
+        self.power = PowerSwitch(self.lab, self.lab.hosts[HOME])
+        secret = f"umask 077; printf '%s\\n' \"$1\" > {FENCE_PASSWORD}; chgrp locum $0; chmod 640 $0"
+        self.lab.run(HOME, ["sh", "-c", secret, FENCE_PASSWORD, self.power.password])
+        path = self.lab.hosts[HOME].root / SITE.lstrip("/")
+        text = path.read_text(encoding="utf-8")
+        for name in set(self.lab.hosts) - {HOME}:
+            told = FENCE.format(name=name, password_file=FENCE_PASSWORD)
+            text = re.sub(
+                rf"^  {name}:\n    address: .*\n", lambda found: found[0] + told, text, flags=re.MULTILINE
+            )  # noqa: B023
+        path.write_text(text, encoding="utf-8")
 
     def command(
         self, *words: str, check: bool = True, timeout: float = 60.0
@@ -99,12 +138,22 @@ class Locum:
         text = path.read_text(encoding="utf-8")
         for key in ("interval", "mode"):
             path.write_text(text := _with(text, key, self._settings[key]), encoding="utf-8")
+        if self._watchers:
+            path.write_text(self._with_watchers(text), encoding="utf-8")
 
-    def _open_the_way(self) -> None:
-        """Let the user locum reach the interpreter and the checkout, on b's own disk and nowhere else."""
+    def _with_watchers(self, text: str) -> str:
+        """Add hosts that only look, as an administrator would write them into the site file."""
+        addresses = {host: self.lab.hosts[host].address for host in self._watchers}
+        hosts = "".join(f"  {host}: {{address: {address}}}\n" for host, address in addresses.items())
+        points = {HOME: "127.0.0.1", **addresses}
+        lines = "".join(f'  {host}: {{url: "http://{at}:{EXPORTER_PORT}"}}\n' for host, at in points.items())
+        return text.replace("hosts:\n", f"hosts:\n{hosts}", 1) + f"\nvantage_points:\n{lines}"
+
+    def _open_the_way(self, host: str = HOME) -> None:
+        """Let the user locum reach the interpreter and the checkout, on that host's own disk and nowhere else."""
         for target in {CHECKOUT, Path(sys.base_prefix), Path(os.path.realpath(sys.executable))}:
             for parent in target.parents:
-                self.lab.run(HOME, ["chmod", "o+x", str(parent)], check=False)
+                self.lab.run(host, ["chmod", "o+x", str(parent)], check=False)
 
     # -- run ---------------------------------------------------------------------------------------------------
 
@@ -152,6 +201,22 @@ class Locum:
                 self._up.wait(15)
             except subprocess.TimeoutExpired:
                 self._up.kill()
+
+    def watch_from(self, host: str) -> None:
+        """Run an exporter on another host, as an unprivileged user; it has no key, and so asks no gate."""
+        there, here = self.lab.hosts[host].root, self.lab.hosts[HOME].root
+        site = there / SITE.lstrip("/")
+        site.parent.mkdir(parents=True, exist_ok=True)
+        site.write_text((here / SITE.lstrip("/")).read_text(encoding="utf-8"), encoding="utf-8")
+        for path in (site.parent, site):
+            path.chmod(0o755 if path.is_dir() else 0o644)
+        self._open_the_way(host)
+        listen = f"{self.lab.hosts[host].address}:{EXPORTER_PORT}"
+        self.lab.popen(
+            host, [*NOBODY, str(BIN / "locum-exporter"), "--site", SITE, "--listen", listen, "--host", host],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        self.lab.hosts[host].wait_listening(EXPORTER_PORT, UP_SECONDS)
 
     # -- look --------------------------------------------------------------------------------------------------
 

@@ -41,6 +41,7 @@ class LocumSystem:
 
     def __init__(self, lab: Lab, profile: str) -> None:
         self.name = f"locum {profile}"
+        self._profile = profile
         self._lab = lab
         self._locum = Locum(lab, **_SETTINGS[profile])
         self._wanted_up = False
@@ -55,6 +56,8 @@ class LocumSystem:
     def start(self) -> None:
         """Enrol the hosts and start the chain; return when it says that it is up and a serves."""
         self._locum.install()
+        for host in HOSTS.get(self._profile, ())[2:]:
+            self._locum.watch_from(host)
         self._listen()
         self._locum.up()
         self._wanted_up = True
@@ -151,7 +154,7 @@ class LocumSystem:
 _SETTINGS: dict[str, dict[str, Any]] = {
     "probe": {"unreachable": "probe"},
     "refuse": {"unreachable": "refuse"},
-    "three": {"unreachable": "probe", "watcher": "c"},
+    "three": {"unreachable": "probe", "watchers": ("c",)},
 }
 PROFILES = tuple(_SETTINGS)
 HOSTS = {"three": ("a", "b", "c")}
