@@ -78,7 +78,10 @@ def _fault(name: str | None, service: str | None, host: str | None, status: Any)
 
 
 def _text(value: Any) -> str | None:
-    return value[:256] if isinstance(value, str) and value else None
+    if not isinstance(value, str) or not value:
+        return None
+    # JSON can carry half a surrogate pair, which no database and no terminal can take.
+    return value[:256].encode("utf-8", "replace").decode()
 
 
 def _kind(value: Any) -> str:

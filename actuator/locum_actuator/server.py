@@ -11,11 +11,12 @@ from pathlib import Path
 from types import FrameType
 
 import click
-from waitress.server import create_server
 
+from locum_actuator.alone import NotAlone, lock_alone
 from locum_actuator.engine import Engine
 from locum_actuator.evidence import Evidence
 from locum_actuator.journal import Journal, JournalFault
+from locum_actuator.listening import listen_on
 from locum_actuator.metrics import Metrics
 from locum_actuator.webhook import create_app
 from locum_inventory.load import SiteFault, find_site, load_site
@@ -25,7 +26,6 @@ from locum_inventory.shell import Shells
 log = logging.getLogger("locum_actuator")
 
 DEFAULT_LISTEN = "127.0.0.1:10752"
-HTTP_THREADS = 8
 
 
 class StartFault(Exception):  # noqa: N818 - why the actuator does not start
@@ -39,6 +39,8 @@ def read_token(path: Path) -> str:
         token = path.read_text().strip()
     except OSError as fault:
         raise StartFault(f"{path}: {fault.strerror}; `locum init` makes one") from fault
+    except UnicodeDecodeError as fault:
+        raise StartFault(f"{path}: is not text; `locum init` makes one") from fault
     if mode & (stat.S_IRWXO | stat.S_IWGRP):
         raise StartFault(f"{path}: others may read or change it; chmod 600 {path}")
     if len(token) < 16:
@@ -68,18 +70,12 @@ class Actuator:
         directory = site.actuator.state_directory
         token = read_token(site.actuator.webhook_token_file)
         api_token = read_token(site.actuator.api_token_file) if site.actuator.api_token_file else None
+        self._alone = lock_alone(directory)
         self._journal = Journal(directory / "journal.sqlite")
         self._engine = Engine(site, self._journal, Metrics(), _shells, Evidence)
         app = create_app(self._engine, token, api_token, self.reload)
         try:
-            self._server = create_server(
-                app,
-                host=host,
-                port=port,
-                threads=HTTP_THREADS,
-                ident=None,
-                clear_untrusted_proxy_headers=True,
-            )
+            self._server = listen_on(app, host, port)
         except OSError as fault:
             raise StartFault(f"{listen} is taken: {fault.strerror}") from fault
 
@@ -115,6 +111,7 @@ class Actuator:
         self._server.close()
         self._engine.stop()
         self._journal.close()
+        self._alone.close()
 
 
 def _shells(site: Site) -> Shells:
@@ -140,7 +137,7 @@ def main(site_file: str | None, listen: str, log_level: str) -> None:
     except StartFault as fault:
         click.echo(f"locum-actuator: {fault}", err=True)
         sys.exit(2)
-    except JournalFault as fault:
+    except (JournalFault, NotAlone) as fault:
         click.echo(f"locum-actuator: {fault}", err=True)
         sys.exit(1)
     actuator.run()

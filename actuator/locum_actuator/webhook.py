@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import json
 import logging
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -22,6 +23,7 @@ from locum_actuator.journal import JournalFault
 log = logging.getLogger(__name__)
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
+EXPLAIN_WAIT_SECONDS = 5.0
 HEARTBEAT_LATE_SECONDS = 30.0
 
 
@@ -34,6 +36,7 @@ def create_app(
     """
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
+    explaining = threading.Lock()
 
     @app.errorhandler(HTTPException)
     def plain_fault(fault: HTTPException) -> tuple[Response, int]:
@@ -75,7 +78,13 @@ def create_app(
         if name not in engine.workers:
             return _unknown(engine, name)
         context = engine.context(name)
-        situation = context.looker.situation(name)
+        # One at a time: looks that anybody asks for must not take the gates' room from those that decide.
+        if not explaining.acquire(timeout=EXPLAIN_WAIT_SECONDS):
+            return jsonify(error="another look is under way; ask again"), 503
+        try:
+            situation = context.looker.situation(name)
+        finally:
+            explaining.release()
         plan = decide(situation, context.memory(), context.service)
         return jsonify(plan=asdict(plan), seen=seen(situation), **_service(engine, name)), 200
 

@@ -93,3 +93,10 @@ def test_the_address_alerts_speak_of_no_host() -> None:
 def test_root_status_is_not_believed() -> None:
     (alert,) = parse(payload({**GOOD, "status": "resolved"}, status="firing"))
     assert alert.status == "resolved"
+
+
+def test_half_a_surrogate_pair_is_a_question_mark() -> None:
+    """It would fail in the journal, and the whole webhook would be sent again and again."""
+    labels = {"alertname": "\ud800", "service": "www\udfff", "host": "a"}
+    (alert,) = parse({"version": "4", "alerts": [{"status": "firing", "labels": labels}]})
+    assert (alert.name, alert.service, alert.host) == ("?", "www?", "a")

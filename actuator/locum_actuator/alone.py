@@ -1,0 +1,32 @@
+"""One actuator at a time: two with one journal would both act, and could give an address to two hosts."""
+
+from __future__ import annotations
+
+import fcntl
+from pathlib import Path
+from typing import IO
+
+
+class NotAlone(Exception):  # noqa: N818 - who else is there
+    """Another actuator has the state directory, or nobody can tell."""
+
+
+def lock_alone(directory: Path) -> IO[str]:
+    """Return a file that is locked until it is closed or this process ends, however it ends.
+
+    Raises `NotAlone`. No child of ours keeps the lock: Python's files close on exec.
+    """
+    path = directory / "actuator.lock"
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        file = path.open("w")
+    except OSError as fault:
+        raise NotAlone(f"{path}: cannot be written: {fault.strerror}") from fault
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as fault:
+        file.close()
+        if isinstance(fault, BlockingIOError):
+            raise NotAlone(f"{directory}: another actuator runs with this state directory") from fault
+        raise NotAlone(f"{path}: cannot be locked: {fault.strerror}") from fault
+    return file

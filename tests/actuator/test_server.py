@@ -1,0 +1,97 @@
+"""The actuator as a process: what it starts with, what it refuses, and clients that mean no good."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from waitress.server import TcpWSGIServer
+
+from locum_actuator.alone import NotAlone, lock_alone
+from locum_actuator.listening import listen_on
+from locum_actuator.server import StartFault, read_token
+from locum_actuator.webhook import MAX_BODY_BYTES
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    """A server with one page, on a free port."""
+    app = Flask(__name__)
+    app.add_url_rule("/", "page", lambda: "here")
+    app.add_url_rule("/webhook", "webhook", lambda: "read", methods=["POST"])
+    server = listen_on(app, "127.0.0.1", 0)
+    assert isinstance(server, TcpWSGIServer)
+    assert server.socket is not None
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    yield int(server.socket.getsockname()[1])
+    server.close()
+    server.task_dispatcher.shutdown()
+    thread.join(5)
+
+
+def get(port: int) -> tuple[int, float]:
+    begun = time.monotonic()
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    connection.request("GET", "/")
+    status = connection.getresponse().status
+    connection.close()
+    return status, time.monotonic() - begun
+
+
+@pytest.mark.parametrize(
+    "said", [b"", b"POST /webhook HTTP/1.1\r\nContent-Length: 9\r\n\r\nhalf"], ids=["silent", "half-sent"]
+)
+def test_two_hundred_slow_clients_stop_nobody(port: int, said: bytes) -> None:
+    slow = [socket.create_connection(("127.0.0.1", port)) for _ in range(200)]
+    try:
+        for sock in slow:
+            sock.sendall(said)
+        status, seconds = get(port)
+    finally:
+        for sock in slow:
+            sock.close()
+    assert status == 200
+    assert seconds < 2
+
+
+def test_a_body_that_is_too_large_is_refused_before_it_is_sent(port: int) -> None:
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as sock:
+        sock.sendall(f"POST /webhook HTTP/1.1\r\nContent-Length: {MAX_BODY_BYTES + 1}\r\n\r\n".encode())
+        assert sock.recv(100).startswith(b"HTTP/1.1 413 ")
+
+
+def test_one_actuator_a_state_directory(tmp_path: Path) -> None:
+    first = lock_alone(tmp_path / "state")
+    with pytest.raises(NotAlone) as caught:
+        lock_alone(tmp_path / "state")
+    assert str(caught.value) == f"{tmp_path}/state: another actuator runs with this state directory"
+    first.close()
+    lock_alone(tmp_path / "state").close()
+
+
+@pytest.mark.parametrize(
+    ("content", "mode", "fault"),
+    [
+        (None, 0o600, "No such file or directory; `locum init` makes one"),
+        (b"\xff\xfe" * 20, 0o600, "is not text; `locum init` makes one"),
+        (b"short", 0o600, "holds 5 characters; a token has 16 at least"),
+        (b"a-token-of-some-length", 0o644, "others may read or change it; chmod 600 PATH"),
+        (b"a-token-of-some-length", 0o620, "others may read or change it; chmod 600 PATH"),
+    ],
+    ids=["none", "binary", "short", "others may read", "the group may write"],
+)
+def test_a_token_that_is_none(tmp_path: Path, content: bytes | None, mode: int, fault: str) -> None:
+    path = tmp_path / "token"
+    if content is not None:
+        path.write_bytes(content)
+        path.chmod(mode)
+    with pytest.raises(StartFault) as caught:
+        read_token(path)
+    assert str(caught.value) == f"{path}: {fault}".replace("PATH", str(path))
