@@ -58,6 +58,7 @@ class Locum:
         unreachable: str = "probe",
         interval: str = "250ms",
         mode: str = "act",
+        fence: bool = False,
         watchers: Sequence[str] = (),
         say: Callable[[str], None] = lambda _: None,
     ) -> None:
@@ -117,10 +118,11 @@ class Locum:
         path = self.lab.hosts[HOME].root / SITE.lstrip("/")
         text = path.read_text(encoding="utf-8")
         for name in set(self.lab.hosts) - {HOME}:
-            told = FENCE.format(name=name, password_file=FENCE_PASSWORD)
-            text = re.sub(
-                rf"^  {name}:\n    address: .*\n", lambda found: found[0] + told, text, flags=re.MULTILINE
-            )  # noqa: B023
+            head, told = (
+                rf"^  {name}:\n    address: .*\n",
+                FENCE.format(name=name, password_file=FENCE_PASSWORD),
+            )
+            text = re.sub(head, rf"\g<0>{told}", text, flags=re.MULTILINE)
         path.write_text(text, encoding="utf-8")
 
     def command(
