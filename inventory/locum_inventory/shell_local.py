@@ -6,7 +6,7 @@ import os
 import select
 import subprocess
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Literal
 
@@ -15,6 +15,9 @@ from locum_inventory.shell import GateStatus, ServiceStatus, ShellFault, Verb
 from locum_inventory.shell_answer import ANSWER_LIMIT_BYTES, read_answer
 from locum_inventory.shell_deadline import Deadline, within
 from locum_inventory.shell_watch import Watch
+
+CALLS_AT_ONCE = 16  # a sudo that hangs must not take every descriptor of this process, call by call
+COMPLAINT_SECONDS = 0.1
 
 
 class LocalShell:
@@ -25,8 +28,9 @@ class LocalShell:
     ) -> None:
         self._host = host
         self._gate_path = gate_path
+        self._room = threading.BoundedSemaphore(CALLS_AT_ONCE)
         self._command = [*([] if os.geteuid() == 0 else ["sudo", "-n", "--"]), str(gate_path), role]
-        self._watch = Watch(host, lambda _deadline: _WatchProcess(self._start("watch")))
+        self._watch = Watch(host, self._open_watch)
 
     def status(self, *, deadline_seconds: float) -> GateStatus:
         """Ask what is held and what runs."""
@@ -48,18 +52,37 @@ class LocalShell:
         self._watch.close()
 
     def _ask(self, deadline_seconds: float, *words: str) -> GateStatus:
+        deadline = Deadline(deadline_seconds)
+
         def run() -> tuple[bytes, bytes]:
+            self._enter(deadline)
             # Past its deadline the gate is left to finish what it does: a release broken off helps nobody.
-            with self._start(*words) as process:
-                return process.communicate()
+            try:
+                with self._start(*words) as process:
+                    return process.communicate()
+            finally:
+                self._room.release()
 
         late_text = f"{self._host}: the gate did not finish {words[0]} within {deadline_seconds:g} s"
-        answer, complaint = within(Deadline(deadline_seconds), late_text, run)
+        answer, complaint = within(deadline, late_text, run)
         return read_answer(
             answer[:ANSWER_LIMIT_BYTES].decode("utf-8", "replace"),
             complaint.decode("utf-8", "replace"),
             self._host,
         )
+
+    def _open_watch(self, deadline: Deadline) -> _WatchProcess:
+        self._enter(deadline)
+        try:
+            return _WatchProcess(self._start("watch"), self._room.release)
+        except BaseException:
+            self._room.release()
+            raise
+
+    def _enter(self, deadline: Deadline) -> None:
+        """Wait for room for one process more, to be given back when it has ended."""
+        if not self._room.acquire(timeout=deadline.left_seconds):
+            raise ShellFault("timeout", f"{self._host}: {CALLS_AT_ONCE} calls of the gate hang already")
 
     def _start(self, *words: str) -> subprocess.Popen[bytes]:
         if not self._gate_path.exists():
@@ -80,8 +103,9 @@ class LocalShell:
 class _WatchProcess:
     """A gate that watches, over pipes."""
 
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], ended: Callable[[], None]) -> None:
         self._process = process
+        self._ended = ended
 
     def send(self, data: bytes, deadline: Deadline) -> None:
         """Send all of it; a line is far smaller than a pipe, so this does not block."""
@@ -101,7 +125,12 @@ class _WatchProcess:
 
     def complaint(self) -> str:
         """Return what it said before it ended."""
-        return os.read(_pipe(self._process.stderr).fileno(), 4096).decode("utf-8", "replace")
+        errors = _pipe(self._process.stderr)
+        poll = select.poll()
+        poll.register(errors, select.POLLIN)
+        if not poll.poll(COMPLAINT_SECONDS * 1000):
+            return ""
+        return os.read(errors.fileno(), 4096).decode("utf-8", "replace")
 
     def is_suspect(self) -> bool:
         """Whether it has ended."""
@@ -112,7 +141,11 @@ class _WatchProcess:
         for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
             _pipe(pipe).close()
         # Reaped beside us: the end of its input ends it, and root's process could not be killed from here anyway.
-        threading.Thread(target=self._process.wait, name="locum-reap", daemon=True).start()
+        threading.Thread(target=self._reap, name="locum-reap", daemon=True).start()
+
+    def _reap(self) -> None:
+        self._process.wait()
+        self._ended()
 
 
 def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:

@@ -26,6 +26,7 @@ class KeptConnection:
         self._connection: Connection | None = None
         self._dialling = False
         self._attempts = 0  # finished ones
+        self._closed = 0  # how often: what was dialled before the last time is not kept
         self._faults = 0  # in a row
         self._fault: ShellFault | None = None
         self._not_before = 0.0  # of the monotonic clock
@@ -52,6 +53,7 @@ class KeptConnection:
     def close(self) -> None:
         """Close it; a later `get` makes a new one."""
         with self._changed:
+            self._closed += 1
             connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
@@ -75,6 +77,7 @@ class KeptConnection:
     def _attempt(self) -> None:
         connection: Connection | None = None
         fault: ShellFault | None = None
+        closed = self._closed
         try:
             connection = self._dial()
         except ShellFault as error:
@@ -84,6 +87,9 @@ class KeptConnection:
         with self._changed:
             self._dialling = False
             self._attempts += 1
+            if connection is not None and closed != self._closed:
+                connection.close()
+                connection, fault = None, ShellFault("closed", f"{self._host}: the connection was given up")
             self._connection, self._fault = connection, fault
             self._faults = 0 if fault is None else min(self._faults + 1, 10)
             self._changed.notify_all()

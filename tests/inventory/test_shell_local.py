@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from locum_inventory.model import Site
 from locum_inventory.shell import Shell, ShellFault, Shells
-from locum_inventory.shell_local import LocalShell
+from locum_inventory.shell_deadline import Deadline
+from locum_inventory.shell_local import CALLS_AT_ONCE, LocalShell
 from locum_inventory.shell_ssh import SshShell
 from tests.inventory.gate_host import GateHost, install_gate, wait_for
 from tests.marks import needs_root
@@ -158,3 +161,32 @@ def test_each_host_has_its_shell() -> None:
     ):
         assert reason(call) == ("gate", text)
     shells.close()
+
+
+@pytest.fixture
+def hanging(tmp_path: Path) -> Iterator[LocalShell]:
+    """A gate that never answers, whose processes end with the test; as a sudo that waits for its directory."""
+    gate, pids = tmp_path / "gate", tmp_path / "pids"
+    gate.write_text(f"#!/bin/sh\necho $$ >>{pids}\nexec sleep 60\n")
+    gate.chmod(0o755)
+    shell = LocalShell("b", "actuator", gate_path=gate)
+    shell._command = [str(gate), "actuator"]  # whoever runs the test
+    yield shell
+    shell.close()
+    for pid in pids.read_text().split():
+        os.kill(int(pid), signal.SIGKILL)
+
+
+@pytest.mark.parametrize("kind", ["status", "look"])
+def test_a_gate_that_hangs_does_not_take_every_descriptor(
+    hanging: LocalShell, tmp_path: Path, kind: str
+) -> None:
+    texts = [
+        reason(lambda: getattr(hanging, kind)(deadline_seconds=0.02))[1] for _ in range(3 * CALLS_AT_ONCE)
+    ]
+    assert "b: 16 calls of the gate hang already" in {*texts, _last(hanging)}
+    assert len((tmp_path / "pids").read_text().split()) <= CALLS_AT_ONCE
+
+
+def _last(shell: LocalShell) -> str:
+    return reason(lambda: shell._enter(Deadline(0.01)))[1]

@@ -1,0 +1,66 @@
+"""A connection that is kept: what is given up while it is being made."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from locum_inventory.shell import ShellFault
+from locum_inventory.shell_connection import Connection
+from locum_inventory.shell_deadline import Deadline
+from locum_inventory.shell_redial import KeptConnection
+
+
+class Fake(Connection):
+    """A connection that needs no sshd."""
+
+    def __init__(self) -> None:
+        self.closed = threading.Event()
+
+    @property
+    def is_usable(self) -> bool:
+        """Until it is closed."""
+        return not self.closed.is_set()
+
+    def close(self) -> None:
+        """Remember."""
+        self.closed.set()
+
+
+def test_what_is_dialled_when_it_is_closed_is_not_kept() -> None:
+    """Every reload in the middle of a login would leave a connection behind for ever."""
+    begun, may_end, late = threading.Event(), threading.Event(), Fake()
+
+    def dial() -> Connection:
+        begun.set()
+        assert may_end.wait(3)
+        return late
+
+    kept = KeptConnection("a", dial)
+
+    def give_up() -> None:
+        assert begun.wait(3)
+        kept.close()
+        may_end.set()
+
+    threading.Thread(target=give_up).start()
+    with pytest.raises(ShellFault, match="a: the connection was given up"):
+        kept.get(Deadline(3))
+    assert late.closed.wait(1)
+
+
+def test_after_a_close_a_new_one_is_made() -> None:
+    made: list[Fake] = []
+
+    def dial() -> Connection:
+        made.append(Fake())
+        return made[-1]
+
+    kept = KeptConnection("a", dial)
+    first = kept.get(Deadline(1))
+    kept.close()
+    time.sleep(0.2)  # an attempt comes no sooner after the one before
+    assert kept.get(Deadline(1)) is not first
+    assert made[0].closed.is_set()
