@@ -46,7 +46,7 @@ def programs(chain: Chain, site_file: Path, found: Mapping[str, str]) -> tuple[P
         Program(
             "actuator",
             (*python, "locum_actuator.server", *site, "--listen", str(chain.actuator)),
-            stop_seconds=10.0,  # a step that has begun may be finished
+            stop_seconds=65.0,  # a plan that has begun is finished, which the actuator gives a minute
         ),
         Program(
             "alertmanager",
