@@ -246,6 +246,27 @@ class Journal:
         """Return the alerts accepted, newest first, with what was made of each."""
         return self._read("SELECT * FROM alerts ORDER BY id DESC LIMIT ?", limit)
 
+    def fenced(self, host: str) -> tuple[float, str] | None:
+        """Return when a host was fenced last (seconds since the epoch) and what was seen of it.
+
+        None where it never was, or where its gate has answered since: then it is on again, and it is history.
+        """
+        rows = self._read(
+            "SELECT id, at, kind, text FROM events WHERE step='fence' AND host=? AND kind IN ('done', 'already')"
+            " ORDER BY id DESC LIMIT 1",
+            host,
+        )
+        if not rows:
+            return None
+        last = rows[0]
+        gate = f"$.seen.hosts.{json.dumps(host)}.gate"
+        if self._read(
+            "SELECT 1 FROM events WHERE id>? AND json_extract(data, ?)='answers' LIMIT 1", last["id"], gate
+        ):
+            return None
+        seen = last["text"] if last["kind"] == "done" else f"{host} was off already, and stays off"
+        return float(last["at"]), seen
+
     # -- holders -----------------------------------------------------------------------------------------------
 
     def holder(self, service: str) -> Holder:

@@ -19,7 +19,9 @@ log = logging.getLogger(__name__)
 
 CALM_SECONDS = 5.0  # between two rounds while every host answers
 WARY_SECONDS = 1.0  # … while one does not: when it returns it must not keep what it should not have
-WARY_FOR_SECONDS = 60.0  # … and so long after it did, or after an incident: a host that boots goes on doing so
+WARY_FOR_SECONDS = (
+    60.0  # … and so long after it did, or after an incident: a host that boots goes on doing so
+)
 ANNOUNCE_SECONDS = 60.0  # a lost announcement must not last for as long as an ARP cache
 STATUS_SECONDS = 2.0
 
@@ -63,7 +65,7 @@ class Patrol:
             answers = dict(
                 zip(context.service.hosts, pool.map(self._ask, context.service.hosts), strict=True)
             )
-        self.seen = {host: _words(answer) for host, answer in answers.items()}
+        self.seen = {host: self._words(host, answer) for host, answer in answers.items()}
         heard = {host: answer for host, answer in answers.items() if isinstance(answer, ServiceStatus)}
         returned = self._silent & (heard.keys() - {holder})
         if self._silent & heard.keys():
@@ -75,6 +77,13 @@ class Patrol:
         if finding is None and holder in heard:
             self._announce(holder)
         return finding
+
+    def _words(self, host: str, answer: ServiceStatus | str) -> str:
+        fenced = None if isinstance(answer, ServiceStatus) else self.context.journal.fenced(host)
+        if fenced is None:
+            return _words(answer)
+        at, seen = fenced
+        return f"fenced {time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(at))}: {seen} ({answer})"
 
     def _ask(self, host: str) -> ServiceStatus | str:
         name = self.context.name

@@ -92,3 +92,17 @@ def test_nothing_is_announced_while_something_is_wrong(patrol: Patrol, world: Fa
     world.shells["b"].held = True
     patrol.round()
     assert world.shells["a"].calls == []
+
+
+def test_a_fenced_host_is_named_until_it_answers_again(patrol: Patrol, world: FakeWorld) -> None:
+    journal = patrol.context.journal
+    incident = journal.open_incident("www", "test")
+    journal.note(incident, "done", "it is off; it stays off", step="fence", host="b")
+    world.shells["b"].fault = "unreachable"
+    patrol.round()
+    assert patrol.seen["b"].startswith("fenced 20")
+    assert patrol.seen["b"].endswith(": it is off; it stays off (gate silent: gate unreachable)")
+    seen = {"seen": {"hosts": {"b": {"gate": "answers"}}}}
+    journal.note(incident, "decided", "it answers again", data=seen)
+    patrol.round()
+    assert patrol.seen["b"] == "gate silent: gate unreachable", "what happened before it came back is history"
