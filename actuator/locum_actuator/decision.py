@@ -11,57 +11,22 @@ The rows are tried in order and the first that fits is the plan. Three rules run
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
-
+from locum_actuator import brakes
+from locum_actuator.plan import Plan, Step
 from locum_actuator.situation import HostView, Memory, Situation
 from locum_inventory.model import Service
 
-Kind = Literal[
-    "nothing", "adopt", "keep_looking", "refuse", "record", "respawn", "claim", "release", "takeover"
-]
-StepName = Literal["respawn", "release", "fence", "confirm", "start", "claim", "prove", "stop"]
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One step of a plan, on one host."""
-
-    name: StepName
-    host: str
-
-    def __str__(self) -> str:
-        return f"{self.name} on {self.host}"
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What to do and why. `code` is one short word for metrics; `target` is the host the plan makes the holder."""
-
-    kind: Kind
-    code: str
-    reason: str
-    steps: tuple[Step, ...] = ()
-    target: str | None = None
-
-    @property
-    def acts(self) -> bool:
-        """Tell whether the plan touches anything."""
-        return bool(self.steps)
-
 
 def decide(situation: Situation, memory: Memory, service: Service) -> Plan:
-    """Return the plan for what is known now; in `mode: observe`, the record of it."""
-    plan = _decide(situation, memory, service)
-    if plan.acts and service.takeover.mode == "observe":
-        would = ", ".join(map(str, plan.steps))
-        return Plan("record", "observe", f"mode is observe; would have: {would}, because {plan.reason}")
-    return plan
+    """Return the plan for what is known now, or what holds it back: observe mode, a pause, a brake."""
+    return brakes.applied(_decide(situation, memory, service), memory, service)
 
 
 def _decide(situation: Situation, memory: Memory, service: Service) -> Plan:
     if situation.strangers:
         macs = ", ".join(sorted(situation.strangers))
+        if situation.by_command:
+            return Plan("refuse", "stranger", f"the record names {macs}, which is no host of this service")
         return Plan(
             "refuse",
             "stranger",
@@ -77,7 +42,7 @@ def _decide(situation: Situation, memory: Memory, service: Service) -> Plan:
             return other
         seen = next(look for look in holder.looks if look.well)
         return Plan("nothing", "well", f"{seen.vantage_point} got an answer from {holder.name}: {seen.text}")
-    if holder.gate_answers and not holder.holds:
+    if _is_known_not_to_hold(holder, situation):
         return _unheld(situation, memory, service)
     if holder.serves:
         # The service answers, and only the address could not be confirmed: no reason to touch anything.
@@ -85,6 +50,13 @@ def _decide(situation: Situation, memory: Memory, service: Service) -> Plan:
     if holder.gate_answers:
         return _silent_service(holder, situation, memory, service)
     return _silent_gate(holder, situation, memory, service)
+
+
+def _is_known_not_to_hold(view: HostView, situation: Situation) -> bool:
+    """Tell whether a host says that it does not hold; of a record, whether a look at it says so."""
+    if situation.by_command:
+        return view.gate_answers and situation.address_looked and view.name not in situation.holders
+    return view.gate_answers and not view.holds
 
 
 def _astray(situation: Situation, memory: Memory, service: Service) -> Plan | None:
@@ -195,16 +167,23 @@ def _unheld(situation: Situation, memory: Memory, service: Service) -> Plan:
     # The last holder has no address, but its service may still run, and may write data.
     gone = _expel(situation.hosts[memory.holder], memory)
     steps = (*gone, Step("confirm", best.name), *_take(best, service))
-    return _budget(memory, service) or Plan("claim", "unheld", why, steps, best.name)
+    return Plan("claim", "unheld", why, steps, best.name)
 
 
 def _silent_service(holder: HostView, situation: Situation, memory: Memory, service: Service) -> Plan:
     """Handle a holder whose gate answers and whose service does not."""
-    can_respawn = service.commands is not None and f"respawn:{holder.name}" not in memory.tried
+    respawns = memory.respawns_last_hour.get(holder.name, 0)
+    worn_out = respawns >= service.takeover.max_respawns_per_hour
+    can_respawn = (
+        service.commands is not None and f"respawn:{holder.name}" not in memory.tried and not worn_out
+    )
     if service.checks.process is not None and holder.processes == 0:
         absent = f"{service.checks.process.name} is not running on {holder.name}"
         if can_respawn:
             return _respawn(holder, "absent", absent)
+        if worn_out:
+            why = f"{absent}, and {respawns} respawns there within an hour are no cure"
+            return _takeover(holder, why, situation, memory, service, code="flapping")
         return _takeover(holder, f"{absent} and a respawn did not help", situation, memory, service)
     if all(look.well is None for look in holder.looks):
         return Plan("keep_looking", "could_not_look", f"nobody could look at {holder.name}: {_seen(holder)}")
@@ -277,6 +256,8 @@ def _dead_or_refuse(holder: HostView, situation: Situation, memory: Memory, serv
         )
     if not situation.address_looked:
         return Plan("refuse", "could_not_look", "nobody could be asked who has the address")
+    if situation.by_command:  # the record may go on naming a dead host: it moves without it
+        return _takeover(holder, f"{silent}, and a witness answers", situation, memory, service)
     if situation.holders:
         return Plan(
             "keep_looking", "still_answers", f"{holder.name} is silent, but somebody answers for the address"
@@ -291,12 +272,17 @@ def _fencing_settles_it(holder: HostView, situation: Situation, memory: Memory) 
     return holder.fenceable and (memory.holder == holder.name or silent == [holder.name])
 
 
-def _takeover(holder: HostView, why: str, situation: Situation, memory: Memory, service: Service) -> Plan:
+def _takeover(
+    holder: HostView,
+    why: str,
+    situation: Situation,
+    memory: Memory,
+    service: Service,
+    *,
+    code: str = "takeover",
+) -> Plan:
     if not situation.witnessed:
         return _cut_off(situation)
-    spent = _budget(memory, service)
-    if spent is not None:
-        return spent
     order = [view for view in _candidates(situation, memory, service) if view.name != holder.name]
     if not order:
         return _refuse_no_standby(situation, why)
@@ -313,7 +299,7 @@ def _takeover(holder: HostView, why: str, situation: Situation, memory: Memory, 
         return Plan("refuse", "could_not_look", "nobody could be asked who has the address")
     return Plan(
         "takeover",
-        "takeover",
+        code,
         why,
         (*gone, Step("confirm", target.name), *_take(target, service)),
         target.name,
@@ -358,18 +344,6 @@ def _candidates(situation: Situation, memory: Memory, service: Service) -> list[
 
 def _respawn(holder: HostView, code: str, why: str) -> Plan:
     return Plan("respawn", code, why, (Step("respawn", holder.name),), holder.name)
-
-
-def _budget(memory: Memory, service: Service) -> Plan | None:
-    limit = service.takeover.max_per_hour
-    if memory.takeovers_last_hour < limit:
-        return None
-    return Plan(
-        "refuse",
-        "budget",
-        f"{memory.takeovers_last_hour} takeovers in the last hour, and max_per_hour is {limit}: "
-        "find out why it keeps moving",
-    )
 
 
 def _cut_off(situation: Situation) -> Plan:

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from locum_actuator.alerts import ACTING, HEARTBEAT, Alert
+from locum_actuator.brake_metrics import BrakeCollector
 from locum_actuator.incident import Context, Looker
 from locum_actuator.journal import AlertRow, Journal
 from locum_actuator.metrics import Metrics
 from locum_actuator.steps.base import Shells
+from locum_actuator.storm import Storm
 from locum_actuator.worker import Worker
 from locum_inventory.model import Site
 
@@ -76,9 +78,11 @@ class Engine:
         self.heartbeat_at: float | None = None  # on the monotonic clock: a clock that is set must not age it
         self._make_shells = make_shells
         self._make_looker = make_looker
+        self._storm = Storm()
         self._lock = threading.Lock()
         self._stopped = False
         self._crew = self._gather(site, {})
+        metrics.registry.register(BrakeCollector(journal, lambda: self.site))
         self._forget_unnamed()
 
     @property
@@ -91,12 +95,18 @@ class Engine:
         """The workers, by service."""
         return self._crew.workers
 
+    @property
+    def heartbeat_age_seconds(self) -> float | None:
+        """How long ago the last heartbeat came; None where none ever did."""
+        return None if self.heartbeat_at is None else time.monotonic() - self.heartbeat_at
+
     def _gather(self, site: Site, before: Mapping[str, Worker]) -> Crew:
         shells = self._make_shells(site)
         looker = self._make_looker(site, shells)
         workers = {
             name: Worker(
-                Context(site, name, self.journal, self.metrics, shells, looker), after=before.get(name)
+                Context(site, name, self.journal, self.metrics, shells, looker, self._storm),
+                after=before.get(name),
             )
             for name in site.services
         }

@@ -11,12 +11,14 @@ import time
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from locum_actuator.decision import Plan, decide
-from locum_actuator.journal import Journal
+from locum_actuator.decision import decide
+from locum_actuator.journal import Journal, Pause
 from locum_actuator.metrics import Metrics
+from locum_actuator.plan import Plan
 from locum_actuator.sequence import Outcome, Sequence
 from locum_actuator.situation import Memory, Situation
 from locum_actuator.steps.base import Eyes, Hands, Shells
+from locum_actuator.storm import Storm
 from locum_inventory.model import Service, Site
 
 log = logging.getLogger(__name__)
@@ -45,6 +47,7 @@ class Context:
     metrics: Metrics
     shells: Shells
     looker: Looker
+    storm: Storm = field(default_factory=Storm)  # one for all services
 
     @property
     def service(self) -> Service:
@@ -53,14 +56,24 @@ class Context:
 
     def memory(self, tried: frozenset[str] = frozenset(), returned: frozenset[str] = frozenset()) -> Memory:
         """Return what the journal remembers of the service."""
-        known = self.journal.holder(self.name)
+        known, now = self.journal.holder(self.name), time.time()
+        last, pause = self.journal.last_takeover(self.name), self.journal.pause(self.name)
+        failing, unseen = self.storm.near(self.name)
+        holders = self.journal.holders()
         return Memory(
             # A holder that the site file no longer lists is nobody we could judge.
             holder=known.host if known.host in self.service.hosts else None,
             epoch=known.epoch,
-            takeovers_last_hour=self.journal.takeovers_since(self.name, time.time() - HOUR_SECONDS),
+            takeovers_last_hour=self.journal.takeovers_since(self.name, now - HOUR_SECONDS),
             tried=tried,
             returned=returned,
+            respawns_last_hour=self.journal.respawns_since(self.name, now - HOUR_SECONDS),
+            # A clock that was set back must not make a cooldown last.
+            seconds_since_takeover=None if last is None or last > now else now - last,
+            paused=None if pause is None else _until(pause),
+            holding_hosts=len({host for name, host in holders.items() if name in self.site.services}),
+            failing_elsewhere=failing,
+            unseen_elsewhere=unseen,
         )
 
     def tell_holder(self) -> None:
@@ -80,12 +93,20 @@ class Incident:
     _tried: dict[str, float] = field(default_factory=dict)
     _told: str = ""
     _told_mixed: bool = False
+    _unproven: Plan | None = None  # ran to its end, and its proof failed
 
     def handle(self, ended: threading.Event) -> None:
         """Look, decide and act until the incident is closed, or `ended` is set: then it stays open."""
         interrupted = self.context.journal.interrupted(self.number)
         if interrupted is not None:
             self.context.journal.note(self.number, "resumed", f"stopped in the middle of: {interrupted}")
+        self.context.storm.opened(self.context.name, self.context.journal.holder(self.context.name).host)
+        try:
+            self._work(ended, interrupted)
+        finally:
+            self.context.storm.closed(self.context.name)
+
+    def _work(self, ended: threading.Event, interrupted: str | None) -> None:
         while not ended.is_set():
             situation = self._look()
             memory = self.context.memory(self._recently_tried(), self.returned)
@@ -111,6 +132,9 @@ class Incident:
         begun = time.monotonic()
         situation = self.context.looker.situation(self.context.name)
         self.context.metrics.look_seconds.labels(self.context.name).observe(time.monotonic() - begun)
+        holder = self.context.journal.holder(self.context.name).host
+        view = None if holder is None else situation.hosts.get(holder)
+        self.context.storm.looked(self.context.name, holder, failing=view is not None and not view.serves)
         return situation
 
     def _tell(self, plan: Plan, situation: Situation) -> None:
@@ -137,6 +161,8 @@ class Incident:
     def _carry_out(self, plan: Plan, situation: Situation) -> tuple[str, str] | None:
         """Do what the plan says; return outcome and reason where that ends the incident."""
         context = self.context
+        if plan.kind == "nothing" and self._unproven is not None:
+            return self._unproven.kind, f"{self._unproven.reason} (not proven at first; then {plan.reason})"
         if plan.kind == "nothing":
             return "nothing", plan.reason
         if plan.kind == "adopt" and plan.target is not None:
@@ -148,6 +174,10 @@ class Incident:
             return None
         outcome = self._act(plan, situation)
         context.tell_holder()
+        if outcome.failed is not None and outcome.failed.name == "prove" and self._unproven is None:
+            # The address has moved all the same, and people are told of that; the next look decides.
+            self._unproven = plan
+            self._count(plan)
         if not outcome.done:
             self._remember_failure(plan, outcome, situation)
             return None
@@ -161,8 +191,11 @@ class Incident:
         if plan.kind != "respawn":
             epoch += 1
             context.journal.set_epoch(context.name, epoch)
-        if plan.kind == "takeover":
+        moves = plan.kind == "claim" and before.host not in {None, plan.target}
+        if plan.kind == "takeover" or moves:
             context.journal.count_takeover(context.name, self.number)
+        if plan.kind == "respawn" and plan.target is not None:
+            context.journal.count_respawn(context.name, plan.target, self.number)
         hands = Hands(
             site=context.site,
             name=context.name,
@@ -172,6 +205,9 @@ class Incident:
             eyes=context.looker,
             epoch=epoch,
             old_holder=before.host,
+            new_holder=plan.target,
+            incident=self.number,
+            reason=plan.reason,
         )
         return Sequence(context.journal, context.metrics, self.number).run(plan, hands)
 
@@ -181,6 +217,7 @@ class Incident:
             metrics.respawns.labels(name).inc()
         elif plan.kind == "takeover":
             metrics.takeovers.labels(name).inc()
+            self.context.journal.takeover_done(name, self.number)
         elif plan.kind == "claim":
             metrics.claims.labels(name).inc()
 
@@ -210,6 +247,10 @@ class Incident:
 
     def _age(self) -> float:
         return time.monotonic() - self.opened
+
+
+def _until(pause: Pause) -> str:
+    return f"until {time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(pause.until))} ({pause.reason})"
 
 
 def _highest_epoch(situation: Situation) -> int:

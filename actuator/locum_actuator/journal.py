@@ -11,51 +11,14 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-_SCHEMA_VERSION = 1
-_SCHEMA = """
-CREATE TABLE alerts (
-    id INTEGER PRIMARY KEY,
-    received_at REAL NOT NULL,      -- seconds since the epoch, as every *_at here
-    name TEXT, service TEXT, host TEXT, status TEXT, starts_at TEXT, fingerprint TEXT,
-    verdict TEXT NOT NULL,          -- what was made of it, in words
-    incident INTEGER REFERENCES incidents(id)
-);
-CREATE TABLE incidents (
-    id INTEGER PRIMARY KEY,
-    service TEXT NOT NULL,
-    opened_at REAL NOT NULL,
-    trigger TEXT NOT NULL,          -- the alert's name, or what else woke the actuator
-    holder_before TEXT,
-    closed_at REAL,
-    outcome TEXT,                   -- one word
-    reason TEXT                     -- in words
-);
-CREATE UNIQUE INDEX one_open_incident_per_service ON incidents(service) WHERE closed_at IS NULL;
-CREATE TABLE events (
-    id INTEGER PRIMARY KEY,
-    incident INTEGER NOT NULL REFERENCES incidents(id),
-    at REAL NOT NULL,
-    kind TEXT NOT NULL,             -- looked, decided, started, done, failed, undone, already
-    step TEXT, host TEXT,
-    text TEXT NOT NULL,
-    seconds REAL,
-    data TEXT                       -- JSON
-);
-CREATE INDEX events_of_incident ON events(incident);
-CREATE TABLE holders (
-    service TEXT PRIMARY KEY,
-    host TEXT,
-    epoch INTEGER NOT NULL,
-    since REAL NOT NULL
-);
-CREATE TABLE takeovers (service TEXT NOT NULL, at REAL NOT NULL, incident INTEGER NOT NULL);
-CREATE INDEX takeovers_by_time ON takeovers(service, at);
-"""
+from locum_actuator.journal_schema import VERSIONS
+
+PROOF_SECONDS = 5.0  # for so long a write shows that the journal can be written
 
 
 class JournalFault(Exception):  # noqa: N818 - what is wrong with the journal
@@ -84,12 +47,23 @@ class Holder:
     since: float
 
 
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A person's word that a service is to be left alone, with its end (seconds since the epoch)."""
+
+    begun_at: float
+    until: float
+    reason: str
+
+
 class Journal:
     """The journal in one file. Threads may share it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = threading.RLock()
+        self._fault: str | None = None  # why the last write did not work
+        self._written_at = float("-inf")  # monotonic
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=5.0)
@@ -103,15 +77,24 @@ class Journal:
 
     def _migrate(self) -> None:
         (version,) = self._db.execute("PRAGMA user_version").fetchone()
-        if version == 0:
-            self._db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version={_SCHEMA_VERSION}; COMMIT;")
-        elif version != _SCHEMA_VERSION:
+        if version > len(VERSIONS):
             raise JournalFault(f"{self.path}: written by another version of locum (schema {version})")
+        for number, script in enumerate(VERSIONS[version:], version + 1):
+            self._db.executescript(f"BEGIN IMMEDIATE; {script} PRAGMA user_version={number}; COMMIT;")
 
     def close(self) -> None:
         """Close the file."""
         with self._lock:
             self._db.close()
+
+    def look(self) -> str | None:
+        """Return why the journal cannot be written, or None. A write of late is proof enough, else one is made."""
+        if self._fault is not None or time.monotonic() - self._written_at > PROOF_SECONDS:
+            with suppress(JournalFault), self._write() as db:
+                db.execute(
+                    f"PRAGMA user_version={len(VERSIONS)}"
+                )  # what it is: a page is written all the same
+        return self._fault
 
     @contextmanager
     def _write(self) -> Iterator[sqlite3.Connection]:
@@ -124,7 +107,9 @@ class Journal:
                     self._db.execute("ROLLBACK")
                     raise
                 self._db.execute("COMMIT")
+                self._fault, self._written_at = None, time.monotonic()
             except sqlite3.Error as fault:
+                self._fault = str(fault)
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise JournalFault(f"{self.path}: the journal cannot be written: {fault}") from fault
@@ -157,9 +142,7 @@ class Journal:
     def attach(self, alerts: Iterable[int], incident: int) -> None:
         """Note which incident alerts belong to: all at once, for a long one gathers thousands."""
         with self._write() as db:
-            db.executemany(
-                "UPDATE alerts SET incident=? WHERE id=?", [(incident, alert) for alert in alerts]
-            )
+            db.executemany("UPDATE alerts SET incident=? WHERE id=?", [(incident, alert) for alert in alerts])
 
     # -- incidents ---------------------------------------------------------------------------------------------
 
@@ -274,6 +257,11 @@ class Journal:
         rows = self._read("SELECT host, epoch, since FROM holders WHERE service=?", service)
         return Holder(**rows[0]) if rows else Holder(None, 0, 0.0)
 
+    def holders(self) -> dict[str, str]:
+        """Return who holds each service, where that is known."""
+        rows = self._read("SELECT service, host FROM holders WHERE host IS NOT NULL")
+        return {row["service"]: row["host"] for row in rows}
+
     def set_epoch(self, service: str, epoch: int) -> None:
         """Write down a new epoch before the first step under it; epochs only grow."""
         with self._write() as db:
@@ -295,9 +283,71 @@ class Journal:
     def count_takeover(self, service: str, incident: int) -> None:
         """Count a takeover before it begins: one that fails half-way has spent its budget too."""
         with self._write() as db:
-            db.execute("INSERT INTO takeovers VALUES (?,?,?)", (service, time.time(), incident))
+            db.execute(
+                "INSERT INTO takeovers (service, at, incident) VALUES (?,?,?)",
+                (service, time.time(), incident),
+            )
 
     def takeovers_since(self, service: str, since: float) -> int:
         """Count the takeovers of a service begun after `since` (seconds since the epoch)."""
         (row,) = self._read("SELECT count(*) AS n FROM takeovers WHERE service=? AND at>?", service, since)
         return int(row["n"])
+
+    def takeover_done(self, service: str, incident: int) -> None:
+        """Note that the takeover an incident counted last made a standby the holder."""
+        with self._write() as db:
+            db.execute(
+                "UPDATE takeovers SET done_at=? WHERE rowid="
+                "(SELECT max(rowid) FROM takeovers WHERE service=? AND incident=?)",
+                (time.time(), service, incident),
+            )
+
+    def last_takeover(self, service: str) -> float | None:
+        """Return when a standby last became the holder (seconds since the epoch); None where none ever did."""
+        (row,) = self._read("SELECT max(done_at) AS at FROM takeovers WHERE service=?", service)
+        at: float | None = row["at"]
+        return at
+
+    def count_respawn(self, service: str, host: str, incident: int) -> None:
+        """Count a respawn before it begins."""
+        with self._write() as db:
+            db.execute("INSERT INTO respawns VALUES (?,?,?,?)", (service, host, time.time(), incident))
+
+    def respawns_since(self, service: str, since: float) -> dict[str, int]:
+        """Count the respawns of a service begun after `since` (seconds since the epoch), by host."""
+        rows = self._read(
+            "SELECT host, count(*) AS n FROM respawns WHERE service=? AND at>? GROUP BY host", service, since
+        )
+        return {row["host"]: row["n"] for row in rows}
+
+    # -- pauses ------------------------------------------------------------------------------------------------
+
+    def begin_pause(self, service: str, seconds: float, reason: str) -> Pause:
+        """Pause a service from now on; a pause that it has already is replaced."""
+        now = time.time()
+        with self._write() as db:
+            db.execute("UPDATE pauses SET ended_at=? WHERE service=? AND ended_at IS NULL", (now, service))
+            db.execute(
+                "INSERT INTO pauses (service, begun_at, until, reason) VALUES (?,?,?,?)",
+                (service, now, now + seconds, reason),
+            )
+        return Pause(now, now + seconds, reason)
+
+    def end_pause(self, service: str) -> bool:
+        """End a service's pause; return whether there was one."""
+        was_paused = self.pause(service) is not None
+        with self._write() as db:
+            db.execute(
+                "UPDATE pauses SET ended_at=? WHERE service=? AND ended_at IS NULL", (time.time(), service)
+            )
+        return was_paused
+
+    def pause(self, service: str) -> Pause | None:
+        """Return the pause of a service, None where it is not paused or its end has come."""
+        rows = self._read(
+            "SELECT begun_at, until, reason FROM pauses WHERE service=? AND ended_at IS NULL AND until>?"
+            " ORDER BY id DESC LIMIT 1",
+            service,
+            time.time(),
+        )
+        return Pause(**rows[0]) if rows else None

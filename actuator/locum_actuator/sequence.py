@@ -13,10 +13,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
-from locum_actuator.decision import Plan
-from locum_actuator.decision import Step as StepOfPlan
 from locum_actuator.journal import Journal, JournalFault
 from locum_actuator.metrics import Metrics
+from locum_actuator.plan import Plan
+from locum_actuator.plan import Step as StepOfPlan
 from locum_actuator.steps.base import Hands, Step, StepFault
 from locum_actuator.steps.claim import Claim
 from locum_actuator.steps.confirm import Confirm

@@ -73,6 +73,9 @@ class Situation:
     address_looked: bool  # could the wire be asked who has the address?
     witnesses: Mapping[str, bool]  # address -> did it answer
     taken_at: float  # seconds since the epoch
+    by_command: bool = (
+        False  # commands stand in for an address: `holders` is what their look says, not the wire
+    )
 
     @property
     def witnessed(self) -> bool:
@@ -89,3 +92,11 @@ class Memory:
     takeovers_last_hour: int = 0
     tried: frozenset[str] = field(default_factory=frozenset)  # plans tried in this incident, as "kind:host"
     returned: frozenset[str] = field(default_factory=frozenset)  # hosts that were silent and answer again
+    respawns_last_hour: Mapping[str, int] = field(default_factory=dict)  # by host
+    seconds_since_takeover: float | None = None  # None: there was none yet
+    paused: str | None = None  # until when and why, in words; None: it is not
+    holding_hosts: int = 0  # how many hosts hold any service of the site
+    failing_elsewhere: frozenset[str] = (
+        frozenset()
+    )  # other holder hosts that began to fail about when this one did
+    unseen_elsewhere: frozenset[str] = frozenset()  # … whose first look is still being taken

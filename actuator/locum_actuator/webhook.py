@@ -19,6 +19,7 @@ from locum_actuator.decision import decide
 from locum_actuator.engine import Engine
 from locum_actuator.incident import seen
 from locum_actuator.journal import JournalFault
+from locum_actuator.pause_api import in_plain_values, pause_routes
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +37,7 @@ def create_app(
     """
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
+    app.register_blueprint(pause_routes(engine, lambda: api_token is not None and _authorised(api_token)))
     explaining = threading.Lock()
 
     @app.errorhandler(HTTPException)
@@ -170,6 +172,7 @@ def _service(engine: Engine, name: str) -> dict[str, Any]:
         "since": holder.since,
         "mode": service.takeover.mode,
         "unreachable": service.takeover.unreachable,
+        "pause": in_plain_values(engine.journal.pause(name)),
         "open_incident": engine.workers[name].incident,
         "alone": engine.workers[name].patrol.alone,
         "hosts_seen": engine.workers[name].patrol.seen,

@@ -47,7 +47,8 @@ def _looks(site: Site, point_name: str) -> Iterator[tuple[dict[str, str], Interv
         yield {"check": "ping", "host": host_name, "decides": "false", "votes": votes}, _slowest(services)
     for service_name, service in site.services.items():
         about = {"service": service_name, "standby": service.standby}
-        yield {"check": "address", "decides": "false", "votes": "true", **about}, _slower(service)
+        if service.addresses:
+            yield {"check": "address", "decides": "false", "votes": "true", **about}, _slower(service)
         for host_name in service.hosts:
             for check in _checks(site, service, host_name, point_name):
                 decides = check in service.checks.deciding

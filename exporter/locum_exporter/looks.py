@@ -55,5 +55,7 @@ def look_for(site: Site, check: str | None, service: str | None, host: str | Non
         and getattr(site.services[service].checks, check) is None
     ):
         raise NotKnown(f"service '{service}' has no {check} check")
+    if service and check == "address" and not site.services[service].addresses:
+        raise NotKnown(f"service '{service}' has no address: commands stand in its place")
     name: CheckName = check  # type: ignore[assignment]  # it is one of CHECKS
     return Look(name, service or None, (host or None) if needs_host else None)

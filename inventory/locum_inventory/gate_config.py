@@ -44,7 +44,8 @@ def host_file_sha256(site: Site, host: str) -> str:
 def _section(name: str, service: Service, host: str) -> str:
     lines = [f"service {name}"]
     lines += [f"address {address}" for address in service.addresses]
-    lines.append(f"interface {service.interface[host]}")
+    if service.address_commands is None:
+        lines.append(f"interface {service.interface[host]}")
     if service.checks.process is not None:
         lines.append(f"process {service.checks.process.name}")
     commands = service.commands

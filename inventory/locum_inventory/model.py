@@ -30,15 +30,19 @@ from locum_inventory.field_types import (
     Value,
     port_is_sound,
 )
+from locum_inventory.local_commands import AddressCommands, Hook, HookName, Seconds
 from locum_inventory.service_checks import Checks, HttpCheck, ProcessCheck, TcpCheck
 
 __all__ = [
     "INTERVAL_SECONDS",
     "Actuator",
     "Address",
+    "AddressCommands",
+    "ChainParts",
     "Checks",
     "Commands",
     "FenceDevice",
+    "Hook",
     "Host",
     "HttpCheck",
     "Interface",
@@ -133,6 +137,19 @@ class Takeover(Value):
     max_per_hour: int = Field(
         default=3, ge=1, le=60, description="how many takeovers an hour may see before people must look"
     )
+    cooldown: Seconds = Field(
+        default=60.0, ge=0, le=3600, description="how many seconds after a takeover no other is begun"
+    )
+    max_respawns_per_hour: int = Field(
+        default=10,
+        ge=1,
+        le=60,
+        description="how many respawns on one host an hour may see until they are no cure",
+    )
+    storm: Literal["refuse", "act"] = Field(
+        default="refuse",
+        description="'refuse', or 'act' to take over also while several holder hosts fail at once",
+    )
 
 
 class Mirror(Value):
@@ -158,11 +175,16 @@ class Service(Value):
     hosts: tuple[Name, ...] = Field(
         min_length=2, description="its hosts, the preferred one first, such as [a, b]"
     )
+    # `site_rules.py` demands both, or `address_commands` in their place.
     addresses: tuple[ServiceAddress, ...] = Field(
-        min_length=1, description="its addresses with prefix lengths, such as [192.0.2.100/24]"
+        default=(), min_length=1, description="its addresses with prefix lengths, such as [192.0.2.100/24]"
     )
     interface: Mapping[Name, InterfaceName] = Field(
-        description="the interface its addresses go on, such as eth0, or one per host: {a: eth0, b: enp3s0}"
+        default_factory=dict,
+        description="the interface its addresses go on, such as eth0, or one per host: {a: eth0, b: enp3s0}",
+    )
+    address_commands: AddressCommands | None = Field(
+        default=None, description="what moves in place of an address: {claim: ..., check: ...}"
     )
     checks: Checks = Field(
         default=Checks(), description="what tells whether it is well, or {} where a ping must do"
@@ -176,7 +198,10 @@ class Service(Value):
     )
     takeover: Takeover = Field(description="what locum may do for it")
     mirror: Mirror | None = Field(default=None, description="where a standby's copy of the data comes from")
-    hooks: Mapping[str, Any] = Field(default_factory=dict, description="{}")
+    hooks: Mapping[HookName, Hook] = Field(
+        default_factory=dict,
+        description="commands before and after steps: {after_claim: {command: ...}}",
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -249,6 +274,38 @@ class Actuator(Value):
     )
 
 
+class ChainParts(Value):
+    """Where Prometheus and Alertmanager are, for the actuator to look whether they are there."""
+
+    prometheus: str = Field(
+        default="http://127.0.0.1:9090", description="where Prometheus is, such as http://127.0.0.1:9090"
+    )
+    alertmanagers: tuple[str, ...] = Field(
+        default=("http://127.0.0.1:9093",),
+        min_length=1,
+        description="where every Alertmanager is, such as [http://127.0.0.1:9093]",
+    )
+
+    @field_validator("prometheus")
+    @classmethod
+    def _prometheus(cls, value: str) -> str:
+        return _url_of_a_part(value)
+
+    @field_validator("alertmanagers")
+    @classmethod
+    def _alertmanagers(cls, values: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(_url_of_a_part(value) for value in values)
+
+
+def _url_of_a_part(value: str) -> str:
+    """Return a URL without a slash at its end; a path before it is what `--web.external-url` may ask for."""
+    if not re.fullmatch(r"https?://[^/\s@?#]+(/[^\s@?#]*)?", value) or not port_is_sound(value):
+        raise ValueError(
+            f"is '{value}': give http:// or https://, the address and the port, such as http://127.0.0.1:9090"
+        )
+    return value.rstrip("/")
+
+
 class Site(Value):
     """Everything a site file says."""
 
@@ -263,6 +320,9 @@ class Site(Value):
     )
     actuator: Actuator = Field(description="where the actuator runs, such as {host: b}")
     mail: Mail | None = Field(default=None, description="whom to mail: {to: [...], sender: ...}")
+    chain: ChainParts = Field(
+        default=ChainParts(), description="where Prometheus and Alertmanager are: {prometheus: ...}"
+    )
 
     @model_validator(mode="before")
     @classmethod

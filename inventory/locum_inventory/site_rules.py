@@ -7,7 +7,7 @@ from typing import Any
 
 from locum_inventory import address_rules
 from locum_inventory.site_draft import Breach, Draft, mapping, read_draft
-from locum_inventory.site_words import did_you_mean
+from locum_inventory.site_words import did_you_mean, field_at
 from locum_inventory.yaml_tree import Path
 
 
@@ -56,6 +56,18 @@ def _interfaces_are_complete(draft: Draft) -> Iterator[Breach]:
                 yield (*path, name), f"is no host of the service: {proposal}its hosts are {', '.join(hosts)}"
 
 
+def _something_moves(draft: Draft) -> Iterator[Breach]:
+    """A service has addresses and where they go, or commands in their place."""
+    for service, values in draft.services.items():
+        for key in ("addresses", "interface"):
+            path: Path = ("services", service, key)
+            if "address_commands" in values and key in values:
+                yield path, "has no place beside address_commands: keep one of them"
+            elif "address_commands" not in values and key not in values:
+                field = field_at(path)
+                yield path, f"is missing: give {field.description if field is not None else 'it'}"
+
+
 def _hosts_can_be_reached(draft: Draft) -> Iterator[Breach]:
     actuator_host = draft.actuator_host
     if actuator_host not in draft.hosts:
@@ -82,8 +94,12 @@ def _what_is_stopped_can_be_started(draft: Draft) -> Iterator[Breach]:
 
 def _nothing_is_promised_in_vain(draft: Draft) -> Iterator[Breach]:
     for service, values in draft.services.items():
-        if values.get("hooks"):
-            yield ("services", service, "hooks"), "are not run by this version: leave them out, or write {}"
+        for name, hook in mapping(values.get("hooks")).items():
+            if str(name).startswith("after_") and mapping(hook).get("on_failure") == "abort":
+                why = (
+                    "is 'abort', and what comes after a step cannot stop it: use ignore, or a hook before it"
+                )
+                yield ("services", service, "hooks", name, "on_failure"), why
 
 
 def _nobody_fences_himself(draft: Draft) -> Iterator[Breach]:
@@ -108,6 +124,7 @@ _RULES: tuple[Callable[[Draft], Iterator[Breach]], ...] = (
     _named_hosts_exist,
     _hosts_of_a_service_differ,
     _interfaces_are_complete,
+    _something_moves,
     address_rules.breaches,
     _hosts_can_be_reached,
     _what_is_stopped_can_be_started,

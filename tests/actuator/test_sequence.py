@@ -10,9 +10,9 @@ from fakes import FakeShell, FakeWorld, site
 
 from locum_actuator import netlink
 from locum_actuator import sequence as sequence_module
-from locum_actuator.decision import Plan, Step
 from locum_actuator.journal import Journal, JournalFault
 from locum_actuator.metrics import Metrics
+from locum_actuator.plan import Plan, Step
 from locum_actuator.sequence import Outcome, Sequence
 from locum_actuator.steps import claim, prove, release, respawn, start
 from locum_actuator.steps.base import Hands

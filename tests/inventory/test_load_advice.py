@@ -181,7 +181,10 @@ def _plain(heading: str) -> str:
 def _paths(value: object, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     """Every path in the values; the second step, a name that people chose, is left out where it is one."""
     named = path[:1] in {("hosts",), ("services",), ("vantage_points",)}
-    yield path[:1] + path[2:] if named else path
+    plain = path[:1] + path[2:] if named else path
+    yield tuple(
+        key for key in plain if not re.match("(before|after)_", key)
+    )  # a hook's name is the user's choice
     if isinstance(value, dict):
         for key, inner in value.items():
             yield from _paths(inner, (*path, key))

@@ -16,6 +16,8 @@ COMMANDS: Mapping[str, str] = {
     "status": "locum_actuator.cli.status:status",
     "explain": "locum_actuator.cli.explain:explain",
     "incidents": "locum_actuator.cli.incidents:incidents",
+    "pause": "locum_actuator.cli.pause:pause",
+    "resume": "locum_actuator.cli.resume:resume",
     "enrol": "locum_actuator.cli.enrol:enrol",
     "generate": "locum_actuator.cli.generate:generate",
 }

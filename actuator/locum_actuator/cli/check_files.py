@@ -28,6 +28,8 @@ def interfaces(site: Site, this_name: str) -> Iterator[Finding]:
     """Look whether the interfaces that services use on this host are there."""
     there = sorted(name for _, name in socket.if_nameindex())
     for name, service in site.services_on(this_name).items():
+        if service.address_commands is not None:
+            continue
         interface = service.interface[this_name]
         what = f"interface {interface} for {name}"
         if interface in there:

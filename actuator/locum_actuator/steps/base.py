@@ -57,6 +57,9 @@ class Hands:
     eyes: Eyes
     epoch: int
     old_holder: str | None
+    new_holder: str | None = None
+    incident: int = 0
+    reason: str = ""
 
 
 class Step(Protocol):

@@ -1,0 +1,61 @@
+"""What holds locum back, for Prometheus: read from the journal at each scrape, for a pause ends by itself."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+
+from prometheus_client.metrics_core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from locum_actuator.journal import Journal
+from locum_inventory.model import Site
+
+HOUR_SECONDS = 3600.0
+
+
+class BrakeCollector(Collector):
+    """Pauses, and services that keep falling over."""
+
+    def __init__(self, journal: Journal, site: Callable[[], Site]) -> None:
+        self._journal = journal
+        self._site = site
+
+    def describe(self) -> list[GaugeMetricFamily]:
+        """Name nothing beforehand: to register must not read the journal."""
+        return []
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Yield the gauges of every service; none while the journal cannot be read."""
+        paused = GaugeMetricFamily(
+            "locum_actuator_paused", "1 while a person wants the service left alone", labels=["service"]
+        )
+        until = GaugeMetricFamily(
+            "locum_actuator_paused_until_timestamp_seconds",
+            "When the pause ends by itself; absent where there is none",
+            labels=["service"],
+        )
+        flapping = GaugeMetricFamily(
+            "locum_actuator_flapping",
+            "1 where max_respawns_per_hour or max_per_hour were needed within the last hour",
+            labels=["service"],
+        )
+        try:
+            for name in self._site().services:
+                pause = self._journal.pause(name)
+                paused.add_metric([name], pause is not None)
+                if pause is not None:
+                    until.add_metric([name], pause.until)
+                flapping.add_metric([name], self._flaps(name))
+        except sqlite3.Error:
+            return
+        yield from (paused, until, flapping)
+
+    def _flaps(self, service: str) -> bool:
+        takeover, since = self._site().services[service].takeover, time.time() - HOUR_SECONDS
+        respawns = max(self._journal.respawns_since(service, since).values(), default=0)
+        return (
+            respawns >= takeover.max_respawns_per_hour
+            or self._journal.takeovers_since(service, since) >= takeover.max_per_hour
+        )

@@ -1,0 +1,51 @@
+"""`locum pause`: leave a service alone for a while, so that a person can work on it."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import Any
+
+import click
+
+from locum_actuator.cli.client import actuator_option, api_token, tell
+
+_UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_DURATION = re.compile(r"([0-9]{1,7})([smhd])")
+
+
+class Duration(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic in later versions
+    """A time such as 90s, 30m, 2h or 1d, in seconds."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the seconds."""
+        if isinstance(value, float):
+            return value
+        found = _DURATION.fullmatch(str(value))
+        if found is None or int(found[1]) == 0:
+            self.fail(f"'{value}': give a number and s, m, h or d, such as 30m or 2h", param, ctx)
+        return float(int(found[1]) * _UNIT_SECONDS[found[2]])
+
+
+@click.command()
+@click.argument("service")
+@click.option(
+    "--for", "seconds", type=Duration(), default="1h", show_default=True, metavar="TIME",
+    help="how long, such as 30m or 2h; a pause ends by itself",
+)  # fmt: skip
+@click.option("--reason", default="", metavar="TEXT", help="why, for those who wonder")
+@actuator_option
+@click.pass_obj
+def pause(site_file: str | None, /, service: str, seconds: float, reason: str, url: str) -> None:
+    """Touch nothing of SERVICE for a while; what would have been done is recorded.
+
+    A plan that has begun is finished first. The service goes on running, and is watched.
+    """
+    token = api_token(site_file)
+    answer = tell(url, f"/api/v1/services/{service}/pause", token, {"seconds": seconds, "reason": reason})
+    until = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(answer["pause"]["until"]))
+    click.echo(f"{service} is paused until {until}: {answer['pause']['reason']}")
+    if answer["open_incident"]:
+        click.echo(f"incident {answer['open_incident']} is open: a plan that has begun is finished first")

@@ -1,0 +1,65 @@
+"""What the journal's tables are, version by version: each script makes the next version of the one before.
+
+A new journal runs them all; an older one those it has not had. What a script did stays as it is for ever, for
+journals of that version are out there.
+"""
+
+from __future__ import annotations
+
+_FIRST = """
+CREATE TABLE alerts (
+    id INTEGER PRIMARY KEY,
+    received_at REAL NOT NULL,      -- seconds since the epoch, as every *_at here
+    name TEXT, service TEXT, host TEXT, status TEXT, starts_at TEXT, fingerprint TEXT,
+    verdict TEXT NOT NULL,          -- what was made of it, in words
+    incident INTEGER REFERENCES incidents(id)
+);
+CREATE TABLE incidents (
+    id INTEGER PRIMARY KEY,
+    service TEXT NOT NULL,
+    opened_at REAL NOT NULL,
+    trigger TEXT NOT NULL,          -- the alert's name, or what else woke the actuator
+    holder_before TEXT,
+    closed_at REAL,
+    outcome TEXT,                   -- one word
+    reason TEXT                     -- in words
+);
+CREATE UNIQUE INDEX one_open_incident_per_service ON incidents(service) WHERE closed_at IS NULL;
+CREATE TABLE events (
+    id INTEGER PRIMARY KEY,
+    incident INTEGER NOT NULL REFERENCES incidents(id),
+    at REAL NOT NULL,
+    kind TEXT NOT NULL,             -- looked, decided, started, done, failed, undone, already
+    step TEXT, host TEXT,
+    text TEXT NOT NULL,
+    seconds REAL,
+    data TEXT                       -- JSON
+);
+CREATE INDEX events_of_incident ON events(incident);
+CREATE TABLE holders (
+    service TEXT PRIMARY KEY,
+    host TEXT,
+    epoch INTEGER NOT NULL,
+    since REAL NOT NULL
+);
+CREATE TABLE takeovers (service TEXT NOT NULL, at REAL NOT NULL, incident INTEGER NOT NULL);
+CREATE INDEX takeovers_by_time ON takeovers(service, at);
+"""
+
+# Brakes: pauses, and what is counted against flapping and for the cooldown.
+_SECOND = """
+CREATE TABLE pauses (
+    id INTEGER PRIMARY KEY,
+    service TEXT NOT NULL,
+    begun_at REAL NOT NULL,
+    until REAL NOT NULL,
+    reason TEXT NOT NULL,
+    ended_at REAL                   -- when it was ended, or replaced by another, before its time
+);
+CREATE INDEX pauses_of_service ON pauses(service);
+CREATE TABLE respawns (service TEXT NOT NULL, host TEXT NOT NULL, at REAL NOT NULL, incident INTEGER NOT NULL);
+CREATE INDEX respawns_by_time ON respawns(service, at);
+ALTER TABLE takeovers ADD COLUMN done_at REAL;  -- when a standby had become the holder; NULL: it did not
+"""
+
+VERSIONS = (_FIRST, _SECOND)

@@ -1,0 +1,95 @@
+"""Pause and resume over HTTP: a person's word that a service is to be left alone for a while.
+
+A pause always has an end: one that is forgotten ends by itself.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+from collections.abc import Callable
+from typing import Any
+
+from flask import Blueprint, Response, jsonify, request
+
+from locum_actuator.engine import Engine
+from locum_actuator.journal import JournalFault, Pause
+
+log = logging.getLogger(__name__)
+
+DEFAULT_SECONDS = 3600.0
+LONGEST_SECONDS = 31 * 86400.0
+LONGEST_REASON = 500  # characters
+
+
+class PauseFault(Exception):  # noqa: N818 - why it is no pause
+    """What was asked for is no pause; the text says what would be."""
+
+
+def pause_routes(engine: Engine, authorised: Callable[[], bool]) -> Blueprint:
+    """Return the routes under /api/v1; `authorised` judges the request at hand."""
+    routes = Blueprint("pauses", __name__, url_prefix="/api/v1/services/<name>")
+
+    def refused(name: str) -> tuple[Response, int] | None:
+        if not authorised():
+            why = "the bearer token is missing or wrong, or the site names no api_token_file"
+            return jsonify(error=why), 401
+        if name not in engine.workers:
+            return jsonify(error=f"no service '{name}'; there is {', '.join(engine.workers)}"), 404
+        return None
+
+    @routes.errorhandler(JournalFault)
+    def not_written(fault: JournalFault) -> tuple[Response, int]:
+        log.error("nothing was paused or resumed: %s", fault)
+        return jsonify(error=str(fault)), 503
+
+    @routes.post("/pause")
+    def pause(name: str) -> tuple[Response, int]:
+        if no := refused(name):
+            return no
+        try:
+            seconds, reason = read(json.loads(request.get_data()))
+        except PauseFault as wrong:
+            return jsonify(error=str(wrong)), 400
+        except (ValueError, RecursionError):
+            return jsonify(error="the body is not JSON"), 400
+        begun = engine.journal.begin_pause(name, seconds, reason)
+        log.warning("%s is paused for %.0f s: %s", name, seconds, reason)
+        open_incident = engine.workers[name].incident
+        return jsonify(service=name, pause=in_plain_values(begun), open_incident=open_incident), 200
+
+    @routes.post("/resume")
+    def resume(name: str) -> tuple[Response, int]:
+        if no := refused(name):
+            return no
+        was_paused = engine.journal.end_pause(name)
+        if was_paused:
+            log.warning("%s is resumed", name)
+            engine.workers[name].wake("resumed after a pause")
+        return jsonify(service=name, was_paused=was_paused), 200
+
+    return routes
+
+
+def read(body: Any) -> tuple[float, str]:
+    """Return the seconds and the reason of a request's JSON; raises `PauseFault`."""
+    if not isinstance(body, dict) or (unknown := set(body) - {"seconds", "reason"}):
+        what = f"'{sorted(unknown)[0]}' is not known: " if isinstance(body, dict) else ""
+        raise PauseFault(f'{what}give a JSON object such as {{"seconds": 3600, "reason": "new kernel"}}')
+    seconds, reason = body.get("seconds", DEFAULT_SECONDS), body.get("reason", "")
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not math.isfinite(seconds):
+        raise PauseFault("seconds: give a number: a pause has an end")
+    if not 1 <= seconds <= LONGEST_SECONDS:
+        raise PauseFault(f"seconds: give 1 to {LONGEST_SECONDS:.0f} (31 days): a pause has an end")
+    if not isinstance(reason, str):
+        raise PauseFault("reason: give a text")
+    words = " ".join("".join(c if c.isprintable() else " " for c in reason).split())
+    if len(words) > LONGEST_REASON:
+        raise PauseFault(f"reason: give at most {LONGEST_REASON} characters")
+    return float(seconds), words or "no reason given"
+
+
+def in_plain_values(pause: Pause | None) -> dict[str, object] | None:
+    """Return a pause for JSON and for the page."""
+    return None if pause is None else {"since": pause.begun_at, "until": pause.until, "reason": pause.reason}

@@ -1,0 +1,39 @@
+"""What a decision comes to: a plan, with its steps and its reason in words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal[
+    "nothing", "adopt", "keep_looking", "refuse", "record", "respawn", "claim", "release", "takeover"
+]
+StepName = Literal["respawn", "release", "fence", "confirm", "start", "claim", "prove", "stop"]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a plan, on one host."""
+
+    name: StepName
+    host: str
+
+    def __str__(self) -> str:
+        return f"{self.name} on {self.host}"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to do and why. `code` is one short word for metrics; `target` is the host the plan makes the holder."""
+
+    kind: Kind
+    code: str
+    reason: str
+    steps: tuple[Step, ...] = ()
+    target: str | None = None
+    would: tuple[Step, ...] = ()  # what would be done, were it not for observe mode, a pause or a brake
+
+    @property
+    def acts(self) -> bool:
+        """Tell whether the plan touches anything."""
+        return bool(self.steps)
