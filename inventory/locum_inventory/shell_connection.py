@@ -6,6 +6,7 @@ import errno
 import logging
 import socket
 import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from locum_inventory.shell_deadline import Deadline
 DIAL_SECONDS = 1.0  # a SYN that was lost is sent again after 1 s: a new attempt is as good
 LOGIN_SECONDS = 3.0  # banner, key exchange and authentication together
 DEAD_PEER_SECONDS = 3.0  # data or keepalive unacknowledged for so long: the kernel gives the connection up
+FULL_PAUSE_SECONDS = 0.02  # between two tries to open a channel where sshd has none free
 
 _SILENT_LOG = "locum.paramiko"
 logging.getLogger(_SILENT_LOG).setLevel(logging.CRITICAL + 1)  # its faults reach us as exceptions
@@ -67,11 +69,21 @@ class Connection:
         return not self._retired and self._transport.is_active()
 
     def open_channel(self, deadline: Deadline) -> paramiko.Channel:
-        """Open a channel, to be given back with `release`. Raises `SSHException`."""
+        """Open a channel, to be given back with `release`. Raises `SSHException`.
+
+        sshd counts a channel that we have closed until it has collected its program, and may refuse a new one
+        meanwhile (MaxSessions): the connection is as good as before, and a moment later there is room.
+        """
         with self._lock:
             self._users += 1
         try:
-            return self._transport.open_session(timeout=max(0.001, deadline.left_seconds))
+            while True:
+                try:
+                    return self._transport.open_session(timeout=max(0.001, deadline.left_seconds))
+                except paramiko.ChannelException:
+                    if deadline.left_seconds <= FULL_PAUSE_SECONDS:
+                        raise
+                time.sleep(FULL_PAUSE_SECONDS)
         except BaseException:
             self._leave()
             raise

@@ -106,6 +106,26 @@ def test_one_connection_serves_every_call(sshd: Sshd, shell: SshShell) -> None:
     assert sshd.log().count("Accepted publickey") == before + 1
 
 
+def test_a_full_sshd_is_waited_for(host: GateHost, tmp_path: Path) -> None:
+    port = free_port()
+    prepare_sshd(tmp_path, str(host.gate), port)
+    with (tmp_path / "sshd_config").open("a") as config:
+        config.write("MaxSessions 1\n")
+    with (
+        running_sshd(tmp_path, port) as sshd,
+        closing(SshShell("a", ADDRESS, sshd.ssh(), "actuator")) as shell,
+    ):
+        shell.status(deadline_seconds=5)
+        half_a_second = partial(shell.change, "start", "slow", 1, deadline_seconds=10)
+        busy = threading.Thread(target=half_a_second)
+        busy.start()
+        wait_for(lambda: sshd.log().count("Starting session") == 2, "the only channel is taken")
+        shell.status(deadline_seconds=10)
+        busy.join()
+        assert "no more sessions" in sshd.log()
+        assert sshd.log().count("Accepted publickey") == 1
+
+
 def test_an_exporters_key_changes_nothing(sshd: Sshd) -> None:
     with closing(SshShell("a", ADDRESS, sshd.ssh("exporter"), "exporter")) as shell:
         assert shell.look(deadline_seconds=5)["www"] == 0
