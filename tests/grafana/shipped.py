@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,7 @@ class ShippedQuery:
     expr: str
     instant: bool
     rate_seconds: int  # the shortest window that Grafana takes for a rate
+    labels: frozenset[str]  # what is shown of a series besides its value
 
     @property
     def name(self) -> str:
@@ -55,10 +57,26 @@ def _queries() -> Iterator[ShippedQuery]:
             for target in panel.get("targets", []):
                 seconds = int(panel["interval"].removesuffix("s"))
                 yield ShippedQuery(
-                    name, panel["title"], target["refId"], target["expr"], target["instant"], 4 * seconds
-                )
+                    name, panel["title"], target["refId"], target["expr"], target["instant"], 4 * seconds,
+                    _named(target["legendFormat"]) | _columns(panel),
+                )  # fmt: skip
         for annotation in dashboard["annotations"].get("list", []):
-            yield ShippedQuery(name, f"mark '{annotation['name']}'", "A", annotation["expr"], False, 5 + 1)
+            title, labels = f"mark '{annotation['name']}'", _named(annotation["textFormat"])
+            yield ShippedQuery(name, title, "A", annotation["expr"], False, 5 + 1, labels)
+
+
+def _named(text: str) -> frozenset[str]:
+    return frozenset(re.findall(r"{{(\w+)}}", text))
+
+
+def _columns(panel: dict[str, Any]) -> frozenset[str]:
+    fields = [
+        field
+        for step in panel.get("transformations", [])
+        if step["id"] == "filterFieldsByName"
+        for field in step["options"]["include"]["names"]
+    ]
+    return frozenset(field for field in fields if not field.startswith("Value"))
 
 
 QUERIES = list(_queries())
