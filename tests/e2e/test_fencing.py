@@ -1,0 +1,106 @@
+"""Fencing on real parts: a host that cannot be asked is switched off before its address moves, or nothing moves."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from lab.lab import Lab
+from lab.locum import Locum
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture
+def fenced() -> Iterator[Locum]:
+    """locum on b, a holding the service, and a power switch that switches a; `unreachable: refuse`."""
+    with Lab() as lab, Locum(lab, unreachable="refuse", fence=True) as locum:
+        lab.client.wait_good()
+        yield locum
+
+
+def stop_sshd_and_hang(lab: Lab, name: str) -> float:
+    """A host that answers ping and nothing else."""
+    lab.run(name, ["sh", "-c", "kill $(cat /run/sshd.pid)"])
+    for pid, command, _ in list(lab.host(name).processes()):
+        if command == "sshd":
+            lab.run(name, ["kill", f"-{signal.SIGKILL}", str(_inner(lab, name, pid))], check=False)
+    return lab.hang_service(name)
+
+
+def _inner(lab: Lab, name: str, pid: int) -> int:
+    """The process's number as its own host counts."""
+    from pathlib import Path
+
+    status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    (line,) = [line for line in status.splitlines() if line.startswith("NSpid:")]
+    return int(line.split()[-1])
+
+
+FAULTS = {
+    "its link is dead, and it lives on with the address": lambda lab: lab.blackhole("a"),
+    "it answers ping, its sshd is gone and Apache hangs": lambda lab: stop_sshd_and_hang(lab, "a"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+def test_fenced_then_taken_over(fenced: Locum, fault: object) -> None:
+    lab, power = fenced.lab, fenced.power
+    assert power is not None
+    at = fault(lab)  # type: ignore[operator]
+    incident = fenced.wait_incident("takeover", since=at)
+    lab.client.wait_good(since=at, timeout=20)
+    assert lab.client.answered_by(at) == "b"
+    assert lab.holders() == ["b"]
+    assert not lab.hosts["a"].up, "a is off, and stays off"
+    assert [(action, name) for _, action, name in power.switched] == [("off", "a")]
+    assert lab.watcher.held_by_two_seconds(at) == 0
+    # A host whose link is dead is heard by no watcher: that it was off before b claimed is told by the switch.
+    (off_at, _, _) = power.switched[0]
+    (claimed,) = [e for e in incident["events"] if (e["kind"], e["step"]) == ("started", "claim")]
+    assert off_at < claimed["at"]
+    time.sleep(2)
+    words = json.loads(fenced.command("status", "www", "--json").stdout)["hosts_seen"]["a"]
+    seen = "fence_lab says that a is off, and it answers no ping; it stays off until a person switches it on"
+    assert words.startswith("fenced 20")
+    assert seen in words
+
+
+def test_not_taken_over_while_the_fence_is_not_confirmed(fenced: Locum) -> None:
+    lab, power = fenced.lab, fenced.power
+    assert power is not None
+    power.temper = "claims"
+    at = stop_sshd_and_hang(lab, "a")
+    text = _wait_for_event(fenced, at, "failed")
+    assert text == (
+        "nobody could confirm that a is off (fence_lab: status says on): make sure that it is, then move the"
+        " service by hand"
+    )
+    assert _wait_for_event(fenced, at, "decided", "refuse").endswith(
+        "fencing a did not work, and is tried again after a while"
+    )
+    assert lab.holders() == ["a"]
+
+
+def test_without_fencing_a_host_that_answers_ping_alone_is_not_taken_over() -> None:
+    with Lab() as lab, Locum(lab) as locum:
+        lab.client.wait_good()
+        at = stop_sshd_and_hang(lab, "a")
+        text = _wait_for_event(locum, at, "decided", "refuse")
+        assert text.startswith("refuse: a answers ping but not its gate (")
+        assert lab.holders() == ["a"]
+
+
+def _wait_for_event(locum: Locum, at: float, kind: str, begins: str = "", seconds: float = 30.0) -> str:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        for row in locum.incidents():
+            for event in row["events"]:
+                if event["at"] >= at and event["kind"] == kind and event["text"].startswith(begins):
+                    return str(event["text"])
+        time.sleep(0.2)
+    raise AssertionError(f"no event '{kind} {begins}' within {seconds:g} s: {locum.incidents()}")
