@@ -46,6 +46,7 @@ MAY_BE_EMPTY: Mapping[str, str] = {
 MAY_LACK: Mapping[str, set[str]] = {
     "site: Alerts: A": {"service", "host"},
     "service: Seconds that checks took: A": {"host"},
+    "service: Why checks failed: A": {"host"},
 }
 
 
