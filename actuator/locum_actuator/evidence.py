@@ -20,6 +20,7 @@ from locum_actuator.lag import Lag
 from locum_actuator.service_look import look_at_service
 from locum_actuator.situation import HostView, Look, Situation
 from locum_actuator.steps.base import Shells
+from locum_exporter.checks.address import UNKNOWN_MAC
 from locum_exporter.checks.address import address as address_check
 from locum_exporter.icmp import Burst, Pinger
 from locum_exporter.neighbours import Neighbours
@@ -57,6 +58,7 @@ class Evidence:
         self._loop = asyncio.new_event_loop()
         self._pinger = Pinger()
         self._neighbours = Neighbours()
+        self._names_of_macs: dict[str, str] = {}  # of every host that was ever heard
         workers = 4 * max(1, len(site.hosts)) * max(1, len(site.services))
         self._pool = concurrent.futures.ThreadPoolExecutor(min(workers, 256), thread_name_prefix="gate")
         self._thread = threading.Thread(target=self._loop.run_forever, name="evidence", daemon=True)
@@ -238,11 +240,19 @@ class Evidence:
             this_name=self._local,
             spacing_seconds=OWNERS_SPACING_SECONDS,
         )
-        names = result.details.get("owner_names")
-        if not isinstance(names, tuple):
+        names, macs = result.details.get("owner_names"), result.details.get("names_of_macs")
+        if not isinstance(names, tuple) or not isinstance(macs, dict):
             return None
-        strangers = frozenset(name for name in names if name not in self._site.hosts)
-        return frozenset(names) - strangers, strangers
+        self._names_of_macs.update(macs)
+        hosts = frozenset(self._known(name) for name in names)
+        strangers = hosts - self._site.hosts.keys()
+        if strangers and not set(self._site.services[service].hosts) <= {*macs.values(), self._local}:
+            return None  # a host whose own address nobody answered for may be the stranger
+        return hosts - strangers, strangers
+
+    def _known(self, name: str) -> str:
+        """Return whose a MAC address was when its host was last heard: under loss it is not heard each time."""
+        return self._names_of_macs.get(name.removeprefix(UNKNOWN_MAC), name)
 
     async def _witnesses(self, source: str | None) -> dict[str, bool]:
         """Ping every witness; with `source`, those of its IP version, from it."""

@@ -17,7 +17,7 @@ from locum_inventory.shell_deadline import Deadline, within
 from locum_inventory.shell_redial import KeptConnection
 from locum_inventory.shell_watch import Watch
 
-CALLS_AT_ONCE = 8  # sshd allows ten channels a connection (MaxSessions), and one is the kept watch
+CALLS_AT_ONCE = 4  # sshd allows ten channels a connection (MaxSessions), and one is the kept watch
 
 
 class SshShell:

@@ -1,7 +1,8 @@
 """Who holds a service's addresses: the neighbours' answers joined with what this host itself holds.
 
-Details: `owners`, the number of different hosts that hold them (there when it could look), `owner_names`, and
-`held`, the owners of each address. A MAC address that belongs to no known host counts as a host of its own.
+Details: `owners`, the number of different hosts that hold them (there when it could look), `owner_names`,
+`held`, the owners of each address, and `names_of_macs`, whose the MAC addresses are that were heard. One that
+belongs to no known host counts as a host of its own.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from locum_exporter.neighbours import NeighbourFault, Neighbours
 from locum_exporter.result import CheckResult
 from locum_inventory.model import Address, Service, Site
 
+UNKNOWN_MAC = "unknown MAC "
 _ATTEMPTS = 3
 _AGAIN_ATTEMPTS = 2  # more than one, so that a lost packet does not hide a second holder
 _ROUND_SHARE = 0.6  # of the deadline for the first round; the rest is for asking again when two hosts answer
@@ -32,6 +34,14 @@ class _Question:
     interface: str
     this_host: LocalHost
     this_name: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    """Who answered: the owners of each service address, and whose MAC address is which."""
+
+    held: Mapping[Address, frozenset[str]]
+    names: Mapping[str, str]
 
 
 async def address(
@@ -54,7 +64,7 @@ async def address(
     try:
         async with asyncio.timeout(deadline_seconds):
             question = await _question(site, service, this_name)
-            held = await _held(
+            heard = await _held(
                 neighbours, question, min(spacing_seconds, deadline_seconds * _ROUND_SHARE / _ATTEMPTS)
             )
     except NeighbourFault as fault:
@@ -64,7 +74,7 @@ async def address(
         seconds = time.perf_counter() - started_at
         text = f"{where}: could not look within {deadline_seconds * 1000:.0f} ms"
         return CheckResult(False, "timeout", seconds, text)
-    return _judge(where, held, time.perf_counter() - started_at)
+    return _judge(where, heard, time.perf_counter() - started_at)
 
 
 async def _question(site: Site, service: Service, this_name: str | None) -> _Question:
@@ -79,23 +89,19 @@ async def _question(site: Site, service: Service, this_name: str | None) -> _Que
     return _Question(service, addresses, hosts, interface, this_host, this_name)
 
 
-async def _held(
-    neighbours: Neighbours, question: _Question, spacing_seconds: float
-) -> Mapping[Address, frozenset[str]]:
+async def _held(neighbours: Neighbours, question: _Question, spacing_seconds: float) -> _Heard:
     """Return the owners of each service address.
 
     Within one round an address may move from one host to another, and both are heard. So two are believed only
     if both answer again.
     """
-    held = await _ask(neighbours, question, _ATTEMPTS, spacing_seconds)
-    if any(len(owners) > 1 for owners in held.values()):
-        held = await _ask(neighbours, question, _AGAIN_ATTEMPTS, spacing_seconds / _AGAIN_ATTEMPTS)
-    return held
+    heard = await _ask(neighbours, question, _ATTEMPTS, spacing_seconds)
+    if any(len(owners) > 1 for owners in heard.held.values()):
+        heard = await _ask(neighbours, question, _AGAIN_ATTEMPTS, spacing_seconds / _AGAIN_ATTEMPTS)
+    return heard
 
 
-async def _ask(
-    neighbours: Neighbours, question: _Question, attempts: int, spacing_seconds: float
-) -> Mapping[Address, frozenset[str]]:
+async def _ask(neighbours: Neighbours, question: _Question, attempts: int, spacing_seconds: float) -> _Heard:
     asked = (*question.service_addresses, *question.host_addresses.values())
     answers = await neighbours.who_has(
         question.interface,
@@ -110,20 +116,22 @@ async def _ask(
     names |= dict.fromkeys(question.this_host.macs, this_name)
     held = {}
     for service_address in question.service_addresses:
-        owners = {names.get(mac, f"unknown MAC {mac}") for mac in answers[service_address]}
+        owners = {names.get(mac, f"{UNKNOWN_MAC}{mac}") for mac in answers[service_address]}
         if question.this_host.holds(service_address):
             owners.add(this_name)
         held[service_address] = frozenset(owners)
-    return held
+    return _Heard(held, names)
 
 
-def _judge(where: str, held: Mapping[Address, frozenset[str]], seconds: float) -> CheckResult:
+def _judge(where: str, heard: _Heard, seconds: float) -> CheckResult:
+    held = heard.held
     hosts = sorted(frozenset().union(*held.values()))
     free = [str(one) for one, owners in held.items() if not owners]
     details: dict[str, object] = {
         "owners": 0 if free and len(hosts) < 2 else len(hosts),
         "owner_names": tuple(hosts),
         "held": {str(one): tuple(sorted(owners)) for one, owners in held.items()},
+        "names_of_macs": dict(heard.names),
     }
     if len(hosts) > 1:
         return CheckResult(
