@@ -9,7 +9,7 @@ from pathlib import Path
 
 import aiohttp
 
-from locum_actuator.cli import check_files
+from locum_actuator.cli import check_fence, check_files
 from locum_actuator.cli.check_finding import Finding
 from locum_exporter.checks.address import address as look_for_address
 from locum_exporter.icmp import Pinger
@@ -48,12 +48,12 @@ async def look(site: Site, *, gate_path: Path = GATE_PATH) -> list[Finding]:
             looks += [_gate(site, name, shells[name]) for name in _hosts_of_services(site)]
             looks += [_holder(neighbours, site, name, this_name) for name in site.services]
             looks += [_exporter(site, name) for name in site.vantage_points]
-            found = await asyncio.gather(*looks)
+            found, fences = await asyncio.gather(asyncio.gather(*looks), check_fence.devices(site, pinger))
     finally:
         await asyncio.to_thread(shells.close)
-    here = [_this_machine(site, this_name), *check_files.files(site)]
+    here = [_this_machine(site, this_name), *check_files.files(site), *check_fence.secrets(site)]
     here += check_files.interfaces(site, this_name) if this_name is not None else []
-    return [*here, *found]
+    return [*here, *found, *fences]
 
 
 def _hosts_of_services(site: Site) -> list[str]:
