@@ -58,14 +58,14 @@ def _alive() -> list[dashboard.Panel]:
         stat_panel(
             About(
                 "Heartbeat",
-                "Time since an alert that always fires came all the way. It comes every ten seconds.",
+                "Time since an alert that always fires came all the way. It comes every two or three seconds.",
                 4,
                 4,
                 ("LocumNoHeartbeat",),
             ),
             Query(HEARTBEAT_AGE),
             unit="s",
-            wrong_from=45,
+            wrong_from=8,
             empty="NEVER CAME",
         ),
         stat_panel(
@@ -96,12 +96,12 @@ def _alive() -> list[dashboard.Panel]:
         ),
         lines_panel(
             About(
-                "Age of the heartbeat", "From 45 s on LocumNoHeartbeat fires.", 12, 8, ("LocumNoHeartbeat",)
+                "Age of the heartbeat", "From 8 s on LocumNoHeartbeat fires.", 12, 8, ("LocumNoHeartbeat",)
             ),
             [Query(HEARTBEAT_AGE, "age")],
             unit="s",
             known=("age",),
-            wrong_from=45,
+            wrong_from=8,
         ),
     ]
 
@@ -110,9 +110,7 @@ def _actuator() -> list[dashboard.Panel]:
     looks = "locum_actuator_look_duration_seconds"
     return [
         lines_panel(
-            About(
-                "Webhooks", "In the minute before, by what became of them. Six of them are heartbeats.", 12
-            ),
+            About("Webhooks", "In the minute before, by what became of them. Heartbeats are among them.", 12),
             [
                 Query(
                     q.since_first("locum_actuator_webhooks_total", "", by="verdict", window="1m"),

@@ -11,16 +11,20 @@ from pathlib import Path
 from types import FrameType
 
 import click
+from pydantic import ValidationError
 
 from locum_actuator.alone import NotAlone, lock_alone
+from locum_actuator.chain_look import LOOK_SECONDS, Chain
+from locum_actuator.chain_watch import HEARTBEAT, ChainWatch, judge_heartbeat
 from locum_actuator.engine import Engine
 from locum_actuator.evidence import Evidence
-from locum_actuator.journal import Journal, JournalFault
+from locum_actuator.journal import JournalFault
+from locum_actuator.journal_recovery import look_at_journal, open_journal
 from locum_actuator.listening import listen_on
 from locum_actuator.metrics import Metrics
 from locum_actuator.webhook import create_app
 from locum_inventory.load import SiteFault, find_site, load_site
-from locum_inventory.model import Site
+from locum_inventory.model import ChainParts, Site
 from locum_inventory.shell import Shells
 
 log = logging.getLogger("locum_actuator")
@@ -62,7 +66,8 @@ def parse_listen(text: str) -> tuple[str, int]:
 class Actuator:
     """One running actuator: engine, HTTP server, signals."""
 
-    def __init__(self, site_path: Path, listen: str) -> None:
+    def __init__(self, site_path: Path, listen: str, parts: ChainParts | None = None) -> None:
+        """`parts` says where Prometheus and Alertmanager are, where the site file is not to say it."""
         self._site_path = site_path
         self._listen = listen
         host, port = parse_listen(listen)
@@ -71,9 +76,17 @@ class Actuator:
         token = read_token(site.actuator.webhook_token_file)
         api_token = read_token(site.actuator.api_token_file) if site.actuator.api_token_file else None
         self._alone = lock_alone(directory)
-        self._journal = Journal(directory / "journal.sqlite")
+        self._journal = open_journal(directory / "journal.sqlite", site.services)
         self._engine = Engine(site, self._journal, Metrics(), _shells, Evidence)
-        app = create_app(self._engine, token, api_token, self.reload)
+        self._watch = ChainWatch(
+            lambda: Chain.of(self._engine.site, parts),
+            {
+                HEARTBEAT: lambda: judge_heartbeat(self._engine.heartbeat_age_seconds),
+                "journal": lambda: look_at_journal(self._journal, self._engine.site.services),
+            },
+            self._engine.metrics,
+        )
+        app = create_app(self._engine, token, api_token, self.reload, self._watch.parts)
         try:
             self._server = listen_on(app, host, port)
         except OSError as fault:
@@ -104,14 +117,28 @@ class Actuator:
         signal.signal(signal.SIGINT, end)
         signal.signal(signal.SIGHUP, hup)
         self._engine.start()
+        self._watch.start()
         threading.Thread(target=self._server.run, name="http", daemon=True).start()
         log.info("actuator listens on %s", self._listen)
         done.wait()
         log.info("ending; addresses stay where they are")
         self._server.close()
+        self._watch.end()
         self._engine.stop()
+        self._watch.join(2 * LOOK_SECONDS)  # it looks at the journal, which is closed now
         self._journal.close()
         self._alone.close()
+
+
+def _parts(prometheus: str | None, alertmanagers: tuple[str, ...]) -> ChainParts | None:
+    given = {"prometheus": prometheus, "alertmanagers": alertmanagers}
+    try:
+        return (
+            ChainParts.model_validate({k: v for k, v in given.items() if v}) if any(given.values()) else None
+        )
+    except ValidationError as fault:
+        (first, *_) = fault.errors()
+        raise StartFault(f"--prometheus, --alertmanager: {first['msg']}") from fault
 
 
 def _shells(site: Site) -> Shells:
@@ -121,16 +148,26 @@ def _shells(site: Site) -> Shells:
 @click.command()
 @click.option("--site", "site_file", metavar="FILE", default=None, help="the site file")
 @click.option("--listen", default=DEFAULT_LISTEN, show_default=True, metavar="HOST:PORT")
+@click.option("--prometheus", metavar="URL", help="where Prometheus is [default: as the site file says]")
+@click.option(
+    "--alertmanager",
+    "alertmanagers",
+    multiple=True,
+    metavar="URL",
+    help="where an Alertmanager is; may be given several times [default: as the site file says]",
+)
 @click.option("--log-level", default="info", type=click.Choice(["debug", "info", "warning", "error"]))
 @click.version_option(package_name="locum", prog_name="locum-actuator")
-def main(site_file: str | None, listen: str, log_level: str) -> None:
+def main(
+    site_file: str | None, listen: str, prometheus: str | None, alertmanagers: tuple[str, ...], log_level: str
+) -> None:
     """Act on Alertmanager's alerts: look again, decide, respawn or take over."""
     logging.basicConfig(
         level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr
     )
     logging.getLogger("paramiko").setLevel(logging.CRITICAL)
     try:
-        actuator = Actuator(find_site(site_file), listen)
+        actuator = Actuator(find_site(site_file), listen, _parts(prometheus, alertmanagers))
     except SiteFault as fault:
         click.echo("\n".join(fault.lines), err=True)
         sys.exit(2)

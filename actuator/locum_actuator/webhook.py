@@ -7,7 +7,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -15,6 +15,7 @@ from flask import Flask, Response, jsonify, render_template, request
 from werkzeug.exceptions import HTTPException
 
 from locum_actuator.alerts import PayloadFault, parse
+from locum_actuator.chain_watch import HEARTBEAT, Part, judge_heartbeat
 from locum_actuator.decision import decide
 from locum_actuator.engine import Engine
 from locum_actuator.incident import seen
@@ -25,20 +26,24 @@ log = logging.getLogger(__name__)
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
 EXPLAIN_WAIT_SECONDS = 5.0
-HEARTBEAT_LATE_SECONDS = 30.0
 
 
 def create_app(
-    engine: Engine, webhook_token: str, api_token: str | None, reload: Callable[[], str | None]
+    engine: Engine,
+    webhook_token: str,
+    api_token: str | None,
+    reload: Callable[[], str | None],
+    chain: Callable[[], Sequence[Part]] = tuple,
 ) -> Flask:
     """Return the Flask application.
 
-    `reload` loads the site file anew and returns what is wrong with it, or None where it took it.
+    `reload` loads the site file anew and returns what is wrong with it, or None where it took it. `chain` returns
+    what is known of the parts of the chain.
     """
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
-    app.register_blueprint(pause_routes(engine, lambda: api_token is not None and _authorised(api_token)))
     explaining = threading.Lock()
+    app.register_blueprint(pause_routes(engine, lambda: api_token is not None and _authorised(api_token)))
 
     @app.errorhandler(HTTPException)
     def plain_fault(fault: HTTPException) -> tuple[Response, int]:
@@ -98,6 +103,10 @@ def create_app(
         limit = request.args.get("limit", 50, type=int)
         return jsonify(incidents=engine.journal.incidents(name, max(1, min(limit, 1000)))), 200
 
+    @app.get("/api/v1/chain")
+    def parts() -> Response:
+        return jsonify(unready=unready(engine, chain()), parts=[_part(part) for part in chain()])
+
     @app.post("/-/reload")
     def reload_site() -> tuple[Response, int]:
         if api_token is None or not _authorised(api_token):
@@ -117,7 +126,7 @@ def create_app(
 
     @app.get("/-/ready")
     def ready() -> tuple[Response, int]:
-        why = unready(engine)
+        why = unready(engine, chain())
         return Response(f"{why or 'ready'}\n", mimetype="text/plain"), 503 if why else 200
 
     @app.get("/")
@@ -126,24 +135,29 @@ def create_app(
             "page.html",
             services=[_service(engine, name) for name in engine.workers],
             incidents=engine.journal.incidents(limit=20),
-            unready=unready(engine),
+            unready=unready(engine, chain()),
+            chain=chain(),
             when=lambda at: time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at)),
         )
 
     return app
 
 
-def unready(engine: Engine) -> str | None:
-    """Return why the actuator is not ready, or None: its workers run and the chain's heartbeat comes through."""
+def unready(engine: Engine, chain: Sequence[Part] = ()) -> str | None:
+    """Return why the actuator is not ready, or None: its workers run and every part of the chain is there."""
     dead = [name for name, worker in engine.workers.items() if not worker.is_alive()]
-    if dead:
-        return f"no worker for {', '.join(dead)}"
-    if engine.heartbeat_at is None:
-        return "no heartbeat has come through Prometheus and Alertmanager yet"
-    age = time.monotonic() - engine.heartbeat_at
-    if age > HEARTBEAT_LATE_SECONDS:
-        return f"the last heartbeat came {age:.0f} s ago: Prometheus, Alertmanager or the rules are missing"
-    return None
+    missing = {part.name: part.text for part in chain if part.up is not True}
+    # The heartbeat is judged now, and not when the chain was looked at last.
+    heartbeat = judge_heartbeat(engine.heartbeat_age_seconds)
+    missing.pop(HEARTBEAT, None)
+    if heartbeat.up is not True:
+        missing[HEARTBEAT] = heartbeat.text
+    found = [f"no worker for {', '.join(dead)}"] if dead else []
+    return "; ".join([*found, *(f"{name}: {text}" for name, text in missing.items())]) or None
+
+
+def _part(part: Part) -> dict[str, Any]:
+    return {"part": part.name, "up": part.up, "text": part.text, "since": part.since}
 
 
 def _authorised(token: str) -> bool:

@@ -37,6 +37,9 @@ def programs(chain: Chain, site_file: Path, found: Mapping[str, str]) -> tuple[P
     # -P: whatever lies in the directory where `locum up` is called is not to be imported.
     python = (sys.executable, "-P", "-m")
     site, me = ("--site", str(site_file)), ("--host", chain.site.actuator.host)
+    watched = ["--prometheus", chain.prometheus.url]
+    for listen in chain.alertmanagers:
+        watched += ["--alertmanager", listen.url]
     state, on = chain.site.actuator.state_directory, chain.directory
     return (
         Program(
@@ -45,7 +48,7 @@ def programs(chain: Chain, site_file: Path, found: Mapping[str, str]) -> tuple[P
         ),
         Program(
             "actuator",
-            (*python, "locum_actuator.server", *site, "--listen", str(chain.actuator)),
+            (*python, "locum_actuator.server", *site, "--listen", str(chain.actuator), *watched),
             stop_seconds=65.0,  # a plan that has begun is finished, which the actuator gives a minute
         ),
         Program(

@@ -1,0 +1,88 @@
+"""Tell Alertmanager ourselves what no rule can tell any more: Prometheus or its rules are gone.
+
+The alert has the labels that the rule of the same name gives it, so that Alertmanager takes both for one. It is
+sent again and again while the fault lasts, with an end that is near: if we die, it ends by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+import aiohttp
+
+log = logging.getLogger(__name__)
+
+PART_ALERT = "LocumChainPartMissing"
+TOLD_BY_US = ("prometheus", "rules")  # for all others there is a rule, as long as these two are there
+AGAIN_SECONDS = 5.0
+LASTS_SECONDS = 30.0
+
+
+class Part(Protocol):
+    """What is known of one part."""
+
+    @property
+    def name(self) -> str:
+        """The part's name."""
+
+    @property
+    def up(self) -> bool | None:
+        """Whether it is there."""
+
+    @property
+    def text(self) -> str:
+        """What was seen of it."""
+
+
+class Alarm:
+    """What we have told, and when."""
+
+    def __init__(self) -> None:
+        self._told: dict[str, dict[str, Any]] = {}
+        self._told_at = float("-inf")
+
+    async def sound(
+        self, session: aiohttp.ClientSession, alertmanagers: Iterable[str], parts: Iterable[Part]
+    ) -> None:
+        """Send what is wrong, when it changed or some seconds have passed; and the end of what is mended."""
+        now = {
+            part.name: _alert(part.name, part.text)
+            for part in parts
+            if part.name in TOLD_BY_US and part.up is False
+        }
+        if now.keys() == self._told.keys() and (not now or time.monotonic() - self._told_at < AGAIN_SECONDS):
+            return
+        ended = [alert for name, alert in self._told.items() if name not in now]
+        body = [*(_until(alert, LASTS_SECONDS) for alert in now.values()), *(_until(one, 0) for one in ended)]
+        self._told, self._told_at = now, time.monotonic()
+        await asyncio.gather(*(_post(session, url, body) for url in alertmanagers))
+
+
+def _alert(part: str, text: str) -> dict[str, Any]:
+    return {
+        "labels": {"alertname": PART_ALERT, "part": part, "severity": "critical"},
+        "annotations": {
+            "summary": f"{part} is missing in the chain that watches the services",
+            "description": text,
+            "runbook_url": f"RUNBOOK.md#{PART_ALERT.lower()}",
+        },
+    }
+
+
+def _until(alert: dict[str, Any], seconds: float) -> dict[str, Any]:
+    """Return an alert that ends so many seconds from now."""
+    return {**alert, "endsAt": datetime.fromtimestamp(time.time() + seconds, UTC).isoformat()}
+
+
+async def _post(session: aiohttp.ClientSession, alertmanager: str, body: list[dict[str, Any]]) -> None:
+    try:
+        async with session.post(f"{alertmanager}/api/v2/alerts", json=body, allow_redirects=False) as answer:
+            if answer.status != 200:
+                log.warning("chain: %s does not take our alert: %s", alertmanager, answer.status)
+    except (aiohttp.ClientError, OSError, ValueError, TimeoutError):
+        log.debug("chain: %s does not answer", alertmanager)  # it is itself missed by the watch

@@ -1,0 +1,142 @@
+"""One look at the parts of the chain: exporters, Prometheus and its rules, every Alertmanager. Keeps nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import aiohttp
+import yaml
+
+from locum_inventory.model import ChainParts, Site
+from locum_inventory.share import shared
+
+LOOK_SECONDS = 1.5  # for one part to answer; a part that needs longer is none that could be relied upon
+_MAX_BYTES = 8 * 1024 * 1024  # of what Prometheus says of its rules, with every alert that fires
+_NAMED_AT_MOST = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What one look found of one part. `up` is None where it could not look."""
+
+    up: bool | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """Where the parts of the chain are."""
+
+    exporters: Mapping[str, str]  # vantage point -> URL
+    parts: ChainParts
+
+    @classmethod
+    def of(cls, site: Site, parts: ChainParts | None = None) -> Chain:
+        """Return the chain of a site; `parts` stand for what the site file says."""
+        return cls({name: point.url for name, point in site.vantage_points.items()}, parts or site.chain)
+
+
+def looking_session() -> aiohttp.ClientSession:
+    """Return a session for looks: no proxies, no kept connections, one total deadline."""
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(force_close=True),
+        timeout=aiohttp.ClientTimeout(total=LOOK_SECONDS),
+        trust_env=False,
+    )
+
+
+async def look(session: aiohttp.ClientSession, chain: Chain) -> dict[str, Seen]:
+    """Look at every part at once, and return what was seen by the part's name; raises nothing."""
+    questions = {
+        **{f"exporter {name}": f"{url}/-/healthy" for name, url in chain.exporters.items()},
+        "prometheus": f"{chain.parts.prometheus}/-/ready",
+        **{_alertmanager(url): f"{url}/-/ready" for url in chain.parts.alertmanagers},
+    }
+    *answers, rules = await asyncio.gather(
+        *(_answers(session, url) for url in questions.values()), _rules(session, chain.parts.prometheus)
+    )
+    return {**dict(zip(questions, answers, strict=True)), "rules": rules}
+
+
+def _alertmanager(url: str) -> str:
+    return f"alertmanager {url.partition('://')[2]}"
+
+
+async def _answers(session: aiohttp.ClientSession, url: str) -> Seen:
+    try:
+        async with session.get(url, allow_redirects=False) as answer:
+            if answer.status != 200:
+                return Seen(False, f"answers {answer.status} at {url}")
+    except (aiohttp.ClientError, OSError, ValueError, TimeoutError) as fault:
+        return Seen(False, f"does not answer at {url} ({_why(fault)})")
+    return Seen(True, f"answers at {url}")
+
+
+def _why(fault: Exception) -> str:
+    if isinstance(fault, TimeoutError):
+        return f"nothing within {LOOK_SECONDS:g} s"
+    if isinstance(fault, aiohttp.ClientConnectorError):
+        return os.strerror(fault.os_error.errno or 0).lower()
+    return type(fault).__name__
+
+
+async def _rules(session: aiohttp.ClientSession, prometheus: str) -> Seen:
+    """See whether Prometheus has every rule of ours, and can evaluate it."""
+    url = f"{prometheus}/api/v1/rules"
+    try:
+        async with session.get(url, allow_redirects=False) as answer:
+            body = await answer.content.read(_MAX_BYTES) if answer.status == 200 else b""
+            while (
+                answer.status == 200 and len(body) < _MAX_BYTES and (more := await answer.content.readany())
+            ):
+                body += more
+        if answer.status != 200:
+            return Seen(None, f"could not look: {url} answers {answer.status}")
+        return judge_rules(json.loads(body))
+    except (aiohttp.ClientError, OSError, ValueError, TimeoutError) as fault:
+        return Seen(None, f"could not look: {url} does not answer ({_why(fault)})")
+
+
+def judge_rules(answer: Any) -> Seen:
+    """Judge what `/api/v1/rules` answered; ValueError where that is no list of rules."""
+    try:
+        loaded = {
+            (group["name"], rule["name"]): rule
+            for group in answer["data"]["groups"]
+            for rule in group["rules"]
+        }
+        wanted = shipped_rules()
+        missing = [key for key in wanted if key not in loaded]
+        faulty = [key for key in wanted if key in loaded and loaded[key]["health"] == "err"]
+    except (KeyError, TypeError) as fault:
+        raise ValueError("not an answer of Prometheus") from fault
+    if len(missing) == len(wanted):
+        return Seen(False, "Prometheus has none of locum's rules: `locum generate rules` prints them")
+    if missing:
+        return Seen(False, f"Prometheus lacks {_named(missing)}: `locum generate rules` prints all")
+    if faulty:
+        last = loaded[faulty[0]].get("lastError") or "no reason given"
+        return Seen(False, f"Prometheus cannot evaluate {_named(faulty)}: {last}")
+    return Seen(True, f"Prometheus has all {len(wanted)} of them")
+
+
+def _named(rules: list[tuple[str, str]]) -> str:
+    names = [f"{group}/{rule}" for group, rule in rules[:_NAMED_AT_MOST]]
+    more = len(rules) - len(names)
+    return ", ".join(names) + (f" and {more} more" if more else "")
+
+
+@cache
+def shipped_rules() -> tuple[tuple[str, str], ...]:
+    """Return group and name of every rule that ships with locum."""
+    groups = yaml.safe_load(shared("alert_rules/locum.rules.yml").read_text(encoding="utf-8"))["groups"]
+    keys = (
+        (group["name"], rule.get("alert") or rule["record"]) for group in groups for rule in group["rules"]
+    )
+    return tuple(dict.fromkeys(keys))

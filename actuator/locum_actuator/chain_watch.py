@@ -1,0 +1,148 @@
+"""Watch the chain that watches the services: a thread that looks whether each of its parts is there.
+
+The heartbeat tells that the chain as a whole is alive; this tells which part is not. What is missing is said once,
+when it goes and when it comes back, and within ten seconds: a look every two seconds, a second one before it is
+believed, and a heartbeat that is late after eight.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import aiohttp
+
+from locum_actuator.chain_alarm import Alarm
+from locum_actuator.chain_look import Chain, Seen, look, looking_session
+from locum_actuator.metrics import Metrics
+
+log = logging.getLogger(__name__)
+
+EVERY_SECONDS = 2.0
+UNSURE_SECONDS = 0.5  # between two looks while a part is not there, or not known yet
+BELIEVED_SECONDS = 2.5  # a part that is away no longer than this was restarted: nobody needs to know
+HEARTBEAT = "heartbeat"
+HEARTBEAT_LATE_SECONDS = 8.0  # it comes every two or three: Alertmanager's repeat_interval for it is 2 s
+
+
+@dataclass(slots=True)
+class Part:
+    """What is known of one part. `up` is None until it was seen, and while nobody can look."""
+
+    name: str
+    up: bool | None = None
+    text: str = "not looked at yet"
+    since: float = field(default_factory=time.time)  # seconds since the epoch
+    _missed_at: float | None = None  # monotonic: when the looks that failed began
+
+    def take(self, seen: Seen, now: float, *, at_once: bool = False) -> bool:
+        """Take what a look at monotonic time `now` found; return whether that changed what is believed.
+
+        That a part is missing takes two looks, unless `at_once`.
+        """
+        if seen.up is False:
+            self._missed_at = now if self._missed_at is None else self._missed_at
+            if self.up is not False and now - self._missed_at < BELIEVED_SECONDS and not at_once:
+                return False
+        else:
+            self._missed_at = None
+        changed = self.up is not seen.up
+        self.up, self.text = seen.up, seen.text
+        if changed:
+            self.since = time.time()
+        return changed
+
+    @property
+    def doubted(self) -> bool:
+        """Whether it should be looked at again soon."""
+        return self.up is not True or self._missed_at is not None
+
+
+class ChainWatch(threading.Thread):
+    """The thread that watches the chain, and what it knows.
+
+    `chain` returns where the parts are now. `own` are parts that need no second look, with who looks at them: the
+    heartbeat has a limit of its own, and what cannot be written is not there.
+    """
+
+    def __init__(
+        self, chain: Callable[[], Chain], own: Mapping[str, Callable[[], Seen]], metrics: Metrics
+    ) -> None:
+        super().__init__(name="chain-watch", daemon=True)
+        self._chain = chain
+        self._own = own
+        self._metrics = metrics
+        self._alarm = Alarm()
+        self._parts: dict[str, Part] = {}
+        self._ended = threading.Event()
+
+    def parts(self) -> list[Part]:
+        """Return the parts as they were seen last."""
+        return list(self._parts.values())
+
+    def end(self) -> None:
+        """Ask the thread to end."""
+        self._ended.set()
+
+    def run(self) -> None:
+        """Look until told to end."""
+        asyncio.run(self._watch())
+
+    async def _watch(self) -> None:
+        async with looking_session() as session:
+            while not self._ended.is_set():
+                try:
+                    await self._round(session)
+                except Exception:
+                    # Whatever it was: nobody else would notice that the watch has ended.
+                    log.exception("the watch over the chain stumbled and goes on")
+                await self._rest(UNSURE_SECONDS if self._doubted() else EVERY_SECONDS)
+
+    async def _round(self, session: aiohttp.ClientSession) -> None:
+        chain, begun = self._chain(), time.monotonic()
+        seen = await look(session, chain)
+        own = {name: await asyncio.to_thread(one) for name, one in self._own.items()}
+        self.learn(seen, own, begun)
+        await self._alarm.sound(session, chain.parts.alertmanagers, self.parts())
+
+    async def _rest(self, seconds: float) -> None:
+        await asyncio.to_thread(self._ended.wait, seconds)
+
+    def _doubted(self) -> bool:
+        return any(part.doubted for part in self._parts.values())
+
+    def learn(self, seen: Mapping[str, Seen], own: Mapping[str, Seen], now: float) -> None:
+        """Take in what a look at monotonic time `now` found, and say what changed."""
+        parts = {name: self._parts.get(name) or Part(name) for name in (*seen, *own)}
+        for name, part in parts.items():
+            if part.take(own.get(name) or seen[name], now, at_once=name in own):
+                _say(part)
+            self._metrics.set_part(name, part.up)
+        for name in self._parts.keys() - parts.keys():
+            self._metrics.forget_part(name)
+        self._parts = parts
+
+
+def judge_heartbeat(age_seconds: float | None) -> Seen:
+    """Judge the last heartbeat by its age; None where none ever came."""
+    if age_seconds is None:
+        return Seen(False, "none has come through Prometheus and Alertmanager yet")
+    if age_seconds > HEARTBEAT_LATE_SECONDS:
+        return Seen(
+            False,
+            f"the last one came {age_seconds:.0f} s ago: Prometheus, Alertmanager or the rules are missing",
+        )
+    return Seen(True, "comes through Prometheus and Alertmanager")
+
+
+def _say(part: Part) -> None:
+    if part.up is False:
+        log.error("chain: %s is missing: %s", part.name, part.text)
+    elif part.up is None:
+        log.warning("chain: %s: %s", part.name, part.text)
+    else:
+        log.info("chain: %s is there: %s", part.name, part.text)

@@ -1,0 +1,243 @@
+"""Who watches the watcher: real servers play the parts of the chain, and go."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from locum_actuator.chain_look import Chain, Seen, judge_rules, look, looking_session, shipped_rules
+from locum_actuator.chain_watch import ChainWatch, Part, judge_heartbeat
+from locum_actuator.metrics import Metrics
+from locum_inventory.model import ChainParts
+
+
+def rules(*leave_out: str, faulty: str | None = None) -> dict[str, Any]:
+    """What Prometheus says of the shipped rules, without some groups."""
+    groups: dict[str, list[dict[str, str]]] = {"of somebody else": [{"name": "Other", "health": "err"}]}
+    for group, name in shipped_rules():
+        if group not in leave_out:
+            bad = {"health": "err", "lastError": "many-to-many"} if name == faulty else {"health": "ok"}
+            groups.setdefault(group, []).append({"name": name, **bad})
+    return {"data": {"groups": [{"name": name, "rules": listed} for name, listed in groups.items()]}}
+
+
+@dataclass
+class Played:
+    """One server that is exporter, Prometheus and Alertmanager at once."""
+
+    status: int = 200
+    rules_status: int = 200
+    rules: Any = field(default_factory=rules)
+    late_seconds: float = 0.0
+    alerts: list[dict[str, Any]] = field(default_factory=list)
+    url: str = ""
+
+    def chain(self) -> Chain:
+        return Chain({"b": self.url}, ChainParts(prometheus=self.url, alertmanagers=(self.url,)))
+
+
+def _handler(played: Played) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+            """Say nothing: this runs inside a test."""
+
+        def answer(self, status: int, body: bytes = b"") -> None:
+            time.sleep(played.late_seconds)
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def do_GET(self) -> None:
+            if self.path == "/api/v1/rules":
+                self.answer(played.rules_status, json.dumps(played.rules).encode())
+            else:
+                self.answer(played.status)
+
+        def do_POST(self) -> None:
+            played.alerts += json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            self.answer(200)
+
+    return Handler
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing when a looker no longer waits."""
+
+
+@pytest.fixture
+def played() -> Iterator[Played]:
+    played = Played()
+    with _Server(("127.0.0.1", 0), _handler(played)) as server:
+        played.url = f"http://127.0.0.1:{server.server_port}"
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        yield played
+        server.shutdown()
+
+
+async def _look(chain: Chain) -> dict[str, Seen]:
+    async with looking_session() as session:
+        return await look(session, chain)
+
+
+async def test_all_there(played: Played) -> None:
+    at = played.url.removeprefix("http://")
+    assert await _look(played.chain()) == {
+        "exporter b": Seen(True, f"answers at {played.url}/-/healthy"),
+        "prometheus": Seen(True, f"answers at {played.url}/-/ready"),
+        f"alertmanager {at}": Seen(True, f"answers at {played.url}/-/ready"),
+        "rules": Seen(True, f"Prometheus has all {len(shipped_rules())} of them"),
+    }
+
+
+MISSING: dict[str, tuple[dict[str, Any], str, str]] = {
+    "not ready": ({"status": 503}, "answers 503 at {url}/-/ready", "has all"),
+    "slow": (
+        {"late_seconds": 2.0},
+        "does not answer at {url}/-/ready (nothing within 1.5 s)",
+        "could not look: {url}/api/v1/rules does not answer (nothing within 1.5 s)",
+    ),
+    "another program on the port": (
+        {"rules_status": 404},
+        "answers at {url}/-/ready",
+        "could not look: {url}/api/v1/rules answers 404",
+    ),
+    "not Prometheus's answer": (
+        {"rules": []},
+        "answers at {url}/-/ready",
+        "could not look: {url}/api/v1/rules does not answer (ValueError)",
+    ),
+}
+
+
+@pytest.mark.parametrize(("what", "prometheus", "of_rules"), MISSING.values(), ids=MISSING)
+async def test_what_is_wrong_is_said(
+    played: Played, what: dict[str, Any], prometheus: str, of_rules: str
+) -> None:
+    for name, value in what.items():
+        setattr(played, name, value)
+    seen = await _look(played.chain())
+    assert seen["prometheus"].text == prometheus.format(url=played.url)
+    assert of_rules.format(url=played.url) in seen["rules"].text
+
+
+async def test_a_port_where_nobody_listens() -> None:
+    parts = ChainParts(prometheus="http://127.0.0.1:1", alertmanagers=("http://127.0.0.1:1",))
+    seen = await _look(Chain({}, parts))
+    assert seen["prometheus"] == Seen(
+        False, "does not answer at http://127.0.0.1:1/-/ready (connection refused)"
+    )
+    assert seen["rules"].up is None, "nobody could look"
+
+
+RULES = {
+    "none of them": (
+        rules(*{group for group, _ in shipped_rules()}),
+        "Prometheus has none of locum's rules: `locum generate rules` prints them",
+    ),
+    "a group is missing": (
+        rules("locum-heartbeat"),
+        "Prometheus lacks locum-heartbeat/LocumHeartbeat: `locum generate rules` prints all",
+    ),
+    "one cannot be evaluated": (
+        rules(faulty="LocumHeartbeat"),
+        "Prometheus cannot evaluate locum-heartbeat/LocumHeartbeat: many-to-many",
+    ),
+}
+
+
+@pytest.mark.parametrize(("answer", "text"), RULES.values(), ids=RULES)
+def test_rules(answer: dict[str, Any], text: str) -> None:
+    assert judge_rules(answer) == Seen(False, text)
+
+
+HEARTBEATS = {
+    "none ever": (None, Seen(False, "none has come through Prometheus and Alertmanager yet")),
+    "just now": (0.1, Seen(True, "comes through Prometheus and Alertmanager")),
+    "two were lost": (7.9, Seen(True, "comes through Prometheus and Alertmanager")),
+    "late": (
+        8.6,
+        Seen(False, "the last one came 9 s ago: Prometheus, Alertmanager or the rules are missing"),
+    ),
+}
+
+
+@pytest.mark.parametrize(("age", "seen"), HEARTBEATS.values(), ids=HEARTBEATS)
+def test_heartbeat(age: float | None, seen: Seen) -> None:
+    assert judge_heartbeat(age) == seen
+
+
+UP, DOWN, BLIND = Seen(True, "there"), Seen(False, "away"), Seen(None, "could not look")
+LIVES: dict[str, tuple[list[tuple[float, Seen]], list[bool | None]]] = {
+    "a restart is not told": ([(0, UP), (2, DOWN), (2.5, DOWN), (3, UP)], [True, True, True, True]),
+    "away": ([(0, UP), (2, DOWN), (4.5, DOWN), (5, DOWN)], [True, True, False, False]),
+    "and back at once": ([(0, DOWN), (2.5, DOWN), (3, UP)], [None, False, True]),
+    "never there": ([(0, DOWN), (1, DOWN), (2.5, DOWN)], [None, None, False]),
+    "nobody can look": ([(0, UP), (2, BLIND), (4, DOWN), (5, DOWN)], [True, None, None, None]),
+    "it flaps: a good look begins anew": ([(0, UP), (2, DOWN), (3, UP), (5, DOWN)], [True, True, True, True]),
+}
+
+
+@pytest.mark.parametrize(("looks", "believed"), LIVES.values(), ids=LIVES)
+def test_what_is_believed(looks: list[tuple[float, Seen]], believed: list[bool | None]) -> None:
+    part, found = Part("x"), []
+    for now, seen in looks:
+        part.take(seen, now)
+        found.append(part.up)
+    assert found == believed
+
+
+@pytest.fixture
+def watch(played: Played) -> Iterator[ChainWatch]:
+    watch = ChainWatch(played.chain, {"journal": lambda: Seen(True, "can be written")}, Metrics())
+    watch.start()
+    yield watch
+    watch.end()
+    watch.join(5)
+    assert not watch.is_alive()
+
+
+def _within(seconds: float, true: Callable[[], bool]) -> float:
+    begun = time.monotonic()
+    while not true():
+        assert time.monotonic() - begun < seconds, "it did not come true"
+        time.sleep(0.02)
+    return time.monotonic() - begun
+
+
+def _up(watch: ChainWatch, name: str) -> bool | None:
+    return next((part.up for part in watch.parts() if part.name == name), None)
+
+
+def test_a_lost_prometheus_is_told_within_ten_seconds_and_once(
+    watch: ChainWatch, played: Played, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    _within(5, lambda: all(part.up for part in watch.parts()) and len(watch.parts()) == 5)
+    played.status, played.rules_status = 503, 503
+    seconds = _within(10, lambda: _up(watch, "prometheus") is False)
+    assert seconds < 8
+    _within(5, lambda: bool(played.alerts))
+    time.sleep(1.2)
+    told = [record.message for record in caplog.records if "prometheus is missing" in record.message]
+    assert told == [f"chain: prometheus is missing: answers 503 at {played.url}/-/ready"]
+    assert 'locum_actuator_chain_up{part="prometheus"} 0.0' in watch._metrics.render().decode()
+    assert 'locum_actuator_chain_up{part="rules"} NaN' in watch._metrics.render().decode()
+    labels = {"alertname": "LocumChainPartMissing", "part": "prometheus", "severity": "critical"}
+    assert [alert["labels"] for alert in played.alerts] == [labels], "sent when it changes, then every 5 s"
+
+    played.status, played.rules_status = 200, 200
+    _within(5, lambda: _up(watch, "prometheus") is True)
+    _within(5, lambda: len(played.alerts) == 2)
+    first, last = (alert["endsAt"] for alert in played.alerts)
+    assert last < first, "the last one ends it"
