@@ -240,3 +240,21 @@ def test_ten_thousand_alerts_of_a_long_incident_are_counted_to_it_at_once(
     finally:
         there.end()
         there.join(5)
+
+
+def test_a_takeover_that_was_not_proven_is_told_as_one(world: FakeWorld, journal: Journal) -> None:
+    """No witness answered to the service address, say; but the address has moved, and b serves."""
+    world.hung.add("a")
+    world.through_address = False
+    outcome, reason = handle(world, journal)
+    assert outcome == "takeover"
+    assert reason.endswith("(not proven at first; then b got an answer from b: answered 200)")
+    assert journal.holder("www").host == "b"
+
+
+def test_an_address_nobody_held_that_moves_spends_the_budget(world: FakeWorld, journal: Journal) -> None:
+    a = world.shells["a"]
+    a.held, a.processes, a.start_works = False, 0, False
+    assert handle(world, journal)[0] == "claim"
+    assert world.shells["b"].held
+    assert journal.takeovers_since("www", 0.0) == 1
