@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -52,21 +53,31 @@ class Injector:
             self.marks.append(Mark(at, what, fault, words))
         for thread in self._slow:
             thread.join(60)
+        self._power_on()
         if self._failed:
             raise self._failed[0]
         return time.time()
 
+    def _power_on(self) -> None:
+        """Give a host its power back that was fenced, as an administrator does who has seen to it."""
+        for name, host in self._lab.hosts.items():
+            if not host.up:
+                fenced = Fault("fenced", name, 0.0, 0.0, {})
+                self.marks.append(Mark(time.time(), "heals", fenced))
+                self._lab.reboot(name)
+                self._system.revive(name)
+
     def _bring(self, fault: Fault) -> str | None:
         try:
             return getattr(self, f"_bring_{fault.kind}")(fault)  # type: ignore[no-any-return]
-        except LabFault as told:
+        except (LabFault, subprocess.CalledProcessError) as told:
             return f"did not take hold: {told}"
 
     def _heal(self, fault: Fault) -> str | None:
         undo: Callable[[Fault], str | None] = getattr(self, f"_heal_{fault.kind}", _nothing)
         try:
             return undo(fault)
-        except LabFault as told:
+        except (LabFault, subprocess.CalledProcessError) as told:
             return f"nothing to heal: {told}"
 
     # Power
@@ -78,7 +89,12 @@ class Injector:
         self._slowly(lambda: self._boot(fault))
 
     def _boot(self, fault: Fault) -> None:
-        self._lab.reboot(fault.host)
+        if self._lab.hosts[fault.host].up:
+            return  # it had not been crashed: it was fenced at that moment, or switched on again since
+        try:
+            self._lab.reboot(fault.host)
+        except LabFault:
+            return  # fenced while it booted
         if fault.detail["keeps_address"]:
             # As a host does whose own boot configuration names the service address.
             self._lab.add_address(fault.host, announce=True)

@@ -19,6 +19,7 @@ from lab.host import Host
 from lab.lab import Lab
 from lab.locum import HOME, Locum
 from lab.namespaces import PYTHON
+from lab.power import PowerSwitch
 
 LISTENER = Path(__file__).parent / "inside" / "webhooks.py"
 READER = LISTENER.with_name("journal.py")
@@ -66,8 +67,17 @@ class LocumSystem:
     def revive(self, host: str) -> None:
         """After a boot of b the chain starts; on a nothing of locum does, only sshd."""
         if host == HOME:
+            self._plug_in_again()
             self._listen()
             self.start_all()
+
+    def _plug_in_again(self) -> None:
+        """The power switch listens in b's /run, which a boot empties; it goes on with the password it had."""
+        before = self._locum.power
+        if before is not None:
+            before.close()
+            self._locum.power = PowerSwitch(self._lab, self._home)
+            self._locum.power.password = before.password
 
     def tend(self) -> None:
         """Start `locum up` again a second after it ended by itself, as its unit would (Restart=always)."""
@@ -154,6 +164,7 @@ class LocumSystem:
 _SETTINGS: dict[str, dict[str, Any]] = {
     "probe": {"unreachable": "probe"},
     "refuse": {"unreachable": "refuse"},
+    "fence": {"unreachable": "refuse", "fence": True},
     "three": {"unreachable": "probe", "watchers": ("c",)},
 }
 PROFILES = tuple(_SETTINGS)
