@@ -242,6 +242,13 @@ def _dead_or_refuse(holder: HostView, situation: Situation, memory: Memory, serv
         return Plan(
             "refuse", "unfenced", f"{holder.name} answers ping but not its gate ({holder.gate_fault})"
         )
+    if holder.name in memory.doubted:
+        return Plan(
+            "keep_looking",
+            "mixed",
+            f"{holder.name} was heard through loss a moment ago and has left {memory.doubted[holder.name]} echoes "
+            "unanswered since: loss must not look like death",
+        )
     silent = (
         f"{holder.name} does not answer at all (0 of {holder.echoes_sent} echoes, gate: {holder.gate_fault})"
     )

@@ -16,6 +16,7 @@ from locum_actuator.journal import Journal, Pause
 from locum_actuator.metrics import Metrics
 from locum_actuator.plan import Plan
 from locum_actuator.sequence import Outcome, Sequence
+from locum_actuator.signs import Signs
 from locum_actuator.situation import Memory, Situation
 from locum_actuator.steps.base import Eyes, Hands, Shells
 from locum_actuator.storm import Storm
@@ -48,6 +49,7 @@ class Context:
     shells: Shells
     looker: Looker
     storm: Storm = field(default_factory=Storm)  # one for all services
+    signs: Signs = field(default_factory=Signs)
 
     @property
     def service(self) -> Service:
@@ -70,6 +72,7 @@ class Context:
             respawns_last_hour=self.journal.respawns_since(self.name, now - HOUR_SECONDS),
             # A clock that was set back must not make a cooldown last.
             seconds_since_takeover=None if last is None or last > now else now - last,
+            doubted=self.signs.doubted(),
             paused=None if pause is None else _until(pause),
             holding_hosts=len({host for name, host in holders.items() if name in self.site.services}),
             failing_elsewhere=failing,
@@ -90,6 +93,7 @@ class Incident:
     number: int
     returned: frozenset[str] = frozenset()  # hosts that were silent and answer again
     opened: float = field(default_factory=time.monotonic)
+    turned_at: float = field(default_factory=time.monotonic)  # when it last began to look: who stands still is stuck
     _tried: dict[str, float] = field(default_factory=dict)
     _told: str = ""
     _told_mixed: bool = False
@@ -108,6 +112,7 @@ class Incident:
 
     def _work(self, ended: threading.Event, interrupted: str | None) -> None:
         while not ended.is_set():
+            self.turned_at = time.monotonic()
             situation = self._look()
             memory = self.context.memory(self._recently_tried(), self.returned)
             plan = decide(situation, memory, self.context.service)
@@ -132,6 +137,7 @@ class Incident:
         begun = time.monotonic()
         situation = self.context.looker.situation(self.context.name)
         self.context.metrics.look_seconds.labels(self.context.name).observe(time.monotonic() - begun)
+        self.context.signs.looked(situation)
         holder = self.context.journal.holder(self.context.name).host
         view = None if holder is None else situation.hosts.get(holder)
         self.context.storm.looked(self.context.name, holder, failing=view is not None and not view.serves)

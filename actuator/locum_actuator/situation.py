@@ -94,6 +94,9 @@ class Memory:
     returned: frozenset[str] = field(default_factory=frozenset)  # hosts that were silent and answer again
     respawns_last_hour: Mapping[str, int] = field(default_factory=dict)  # by host
     seconds_since_takeover: float | None = None  # None: there was none yet
+    doubted: Mapping[str, int] = field(
+        default_factory=dict
+    )  # hosts heard through loss lately -> echoes unanswered since
     paused: str | None = None  # until when and why, in words; None: it is not
     holding_hosts: int = 0  # how many hosts hold any service of the site
     failing_elsewhere: frozenset[str] = (

@@ -44,6 +44,22 @@ class Row:
 
 ROWS = [
     Row(
+        "silent, but heard through loss a moment ago",
+        situation(dead(), STANDBY),
+        "keep_looking",
+        "mixed",
+        reason="a was heard through loss a moment ago and has left 40 echoes unanswered since: "
+        "loss must not look like death",
+        memory=Memory(holder="a", epoch=1, doubted={"a": 40}),
+    ),
+    Row(
+        "the same is not fenced either",
+        situation(dead(fenceable=True), STANDBY),
+        "keep_looking",
+        "mixed",
+        memory=Memory(holder="a", epoch=1, doubted={"a": 40}),
+    ),
+    Row(
         "well",
         situation(host("a", serves=True, holds=True, processes=3), STANDBY),
         "nothing",

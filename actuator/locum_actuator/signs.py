@@ -1,0 +1,54 @@
+"""Signs of life: which hosts were heard through loss lately, and how long each has been silent since.
+
+One burst of 20 echoes tells a dead host from one behind 30 % loss each way. Behind 60 % each way all 20 are lost once
+in 33 bursts (0.84^20), and who looks once a second for ten minutes sees that happen. So a host that was
+heard through loss has to be silent for longer before it is called dead. One that dies without loss does not.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+
+from locum_actuator.situation import HostView, Situation
+
+LOSSY_SECONDS = 120.0  # so long after loss was seen a host's silence is doubted
+ECHOES_AFTER_LOSS = (
+    120  # unanswered in a row; behind 60 % loss each way less than once in a billion (0.84^120)
+)
+
+
+class Signs:
+    """What the looks at one service's hosts had in common. Used by one thread, its worker's."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lossy_at: dict[str, float] = {}
+        self._unanswered: dict[str, int] = {}
+
+    def looked(self, situation: Situation) -> None:
+        """Take in one look."""
+        for name, view in situation.hosts.items():
+            if not _heard(view, situation):
+                self._unanswered[name] = self._unanswered.get(name, 0) + view.echoes_sent
+                continue
+            self._unanswered[name] = 0
+            if view.echoes_received < view.echoes_sent:
+                self._lossy_at[name] = self._clock()
+
+    def doubted(self) -> Mapping[str, int]:
+        """Return the hosts whose silence may still be loss: name -> echoes unanswered since they were heard."""
+        now = self._clock()
+        return {
+            name: self._unanswered[name]
+            for name, at in self._lossy_at.items()
+            if now - at < LOSSY_SECONDS and self._unanswered[name] < ECHOES_AFTER_LOSS
+        }
+
+
+def _heard(view: HostView, situation: Situation) -> bool:
+    """Tell whether anything at all came from a host: an echo, an answer of its gate or service, of its address."""
+    answers_for_the_address = view.name in situation.holders and not situation.by_command
+    return bool(
+        view.echoes_received or view.gate_answers or view.serves or view.pinged_by or answers_for_the_address
+    )
