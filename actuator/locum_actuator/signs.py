@@ -1,7 +1,7 @@
 """Signs of life: which hosts were heard through loss lately, and how long each has been silent since.
 
-One burst of 20 echoes tells a dead host from one behind 30 % loss each way. Behind 60 % each way all 20 are lost once
-in 33 bursts (0.84^20), and who looks once a second for ten minutes sees that happen. So a host that was
+One burst of 20 echoes tells a dead host from one behind 30 % loss each way. Behind 60 % each way all 20 are lost
+once in 33 bursts (0.84^20), and whoever looks once a second for ten minutes sees that happen. So a host that was
 heard through loss has to be silent for longer before it is called dead. One that dies without loss does not.
 """
 
