@@ -254,7 +254,7 @@ def _dead_or_refuse(holder: HostView, situation: Situation, memory: Memory, serv
     )
     if _fencing_settles_it(holder, situation, memory):
         return _takeover(holder, f"{silent} and a witness answers", situation, memory, service)
-    if service.takeover.unreachable == "refuse":
+    if service.takeover.unreachable == "refuse" and not holder.silent_to:
         return Plan(
             "refuse",
             "unreachable",

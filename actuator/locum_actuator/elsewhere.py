@@ -17,10 +17,10 @@ _MAX_BYTES = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What one vantage point saw: the service, and whether the host returned its echo."""
+    """What one vantage point saw: the service, and whether the host returned its echo (None: could not look)."""
 
     look: Look
-    pinged: bool
+    pinged: bool | None
 
 
 def asking_session() -> aiohttp.ClientSession:
@@ -50,10 +50,10 @@ async def ask(
     )
     *checks, ping = answers
     if any(answer is None for answer in checks):
-        return Answer(Look(vantage_point, None, "its exporter could not be asked"), ping is True)
+        return Answer(Look(vantage_point, None, "its exporter could not be asked"), ping)
     failed = [question["check"] for question, well in zip(deciding, checks, strict=True) if not well]
     text = f"{', '.join(failed)} failed" if failed else "answers"
-    return Answer(Look(vantage_point, not failed, text), ping is True)
+    return Answer(Look(vantage_point, not failed, text), ping)
 
 
 async def _probe(

@@ -188,6 +188,7 @@ class Evidence:
             looks=(_counted(here, values, status), *(answer.look for answer in elsewhere)),
             fenceable=bool(self._site.hosts[host].fence) and host != self._local,
             pinged_by=tuple(answer.look.vantage_point for answer in elsewhere if answer.pinged),
+            silent_to=tuple(answer.look.vantage_point for answer in elsewhere if answer.pinged is False),
         )
 
     async def _burst(self, address: Address) -> Burst:

@@ -39,6 +39,7 @@ class HostView:
     looks: tuple[Look, ...] = ()
     fenceable: bool = False  # the site file names a fence device, and it is not this host
     pinged_by: tuple[str, ...] = ()  # other vantage points that get its echo
+    silent_to: tuple[str, ...] = ()  # … that looked and got none
 
     @property
     def gate_answers(self) -> bool:

@@ -47,6 +47,7 @@ def host(
     echoes: tuple[int, int] = (5, 5),
     gate: str | None = None,
     pinged_by: tuple[str, ...] = (),
+    silent_to: tuple[str, ...] = (),
     elsewhere: bool | None = None,
     fenceable: bool = False,
     epoch: int = 1,
@@ -66,6 +67,7 @@ def host(
         epoch=0 if silent else epoch,
         looks=tuple(looks),
         pinged_by=pinged_by,
+        silent_to=silent_to,
         fenceable=fenceable,
     )
 

@@ -53,6 +53,21 @@ ROWS = [
         memory=Memory(holder="a", epoch=1, doubted={"a": 40}),
     ),
     Row(
+        "refuse, and a third vantage point gets no answer either",
+        situation(replace(dead(), silent_to=("c",)), STANDBY),
+        "takeover",
+        "takeover",
+        MOVE_FROM_DEAD,
+        takeover={"unreachable": "refuse"},
+    ),
+    Row(
+        "refuse, and the third vantage point could not be asked",
+        situation(dead(), STANDBY),
+        "refuse",
+        "unreachable",
+        takeover={"unreachable": "refuse"},
+    ),
+    Row(
         "the same is not fenced either",
         situation(dead(fenceable=True), STANDBY),
         "keep_looking",
