@@ -165,7 +165,7 @@ _SETTINGS: dict[str, dict[str, Any]] = {
     "probe": {"unreachable": "probe"},
     "refuse": {"unreachable": "refuse"},
     "fence": {"unreachable": "refuse", "fence": True},
-    "three": {"unreachable": "probe", "watchers": ("c",)},
+    "three": {"unreachable": "refuse", "watchers": ("c",)},
 }
 PROFILES = tuple(_SETTINGS)
 HOSTS = {"three": ("a", "b", "c")}
