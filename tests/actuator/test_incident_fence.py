@@ -1,0 +1,129 @@
+"""Incidents that need fencing, on fake hosts with a real agent: what leads to it, and what if it fails."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from fakes import FakeShell, FakeWorld, site
+from fence_scripts import actions, make
+
+from locum_actuator import incident as incident_module
+from locum_actuator import netlink
+from locum_actuator.incident import Context, Incident
+from locum_actuator.journal import Journal
+from locum_actuator.metrics import Metrics
+from locum_actuator.situation import Situation
+from locum_actuator.steps import claim, fence, prove
+from locum_inventory.model import Interface, Site
+
+
+@dataclass
+class World(FakeWorld):
+    """a is dead once its agent has switched it off."""
+
+    power: Path = Path("/nonexistent")
+
+    def situation(self, service: str) -> Situation:
+        seen = super().situation(service)
+        return replace(seen, hosts={**seen.hosts, "a": replace(seen.hosts["a"], fenceable=True)})
+
+    def echoes(self, host: str) -> int | None:
+        if host == "a" and (self.power / "off").exists():
+            self.dead.add("a")
+        return super().echoes(host)
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> World:
+    """a holds the address and hangs; b stands by."""
+    world = World(
+        {"a": FakeShell(held=True, processes=3, epoch=1), "b": FakeShell()}, hung={"a"}, power=tmp_path
+    )
+    b = world.shells["b"]
+
+    def add(interface: str, address: Interface) -> None:
+        b.held = True
+
+    monkeypatch.setattr(netlink, "add", add)
+    monkeypatch.setattr(netlink, "held", lambda addresses: {a.ip for a in addresses} if b.held else set())
+    monkeypatch.setattr(claim, "announce", lambda interface, addresses: None)
+    monkeypatch.setattr(prove, "announce", lambda interface, addresses: None)
+    monkeypatch.setattr(fence, "_seen_off_at", {})
+    for name in ("KEEP_LOOKING_SECONDS", "WAITING_SECONDS"):
+        monkeypatch.setattr(incident_module, name, 0.01)
+    return world
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Journal:
+    journal = Journal(tmp_path / "journal.sqlite")
+    journal.set_holder("www", "a", 1)
+    return journal
+
+
+def with_fence(directory: Path, ending: str) -> Site:
+    values = site(unreachable="refuse").model_dump()
+    values["hosts"]["a"]["fence"] = {"command": [str(make(directory, "agent", ending))], "timeout": 1}
+    return Site.model_validate(values)
+
+
+def handle(world: World, journal: Journal, values: Site, seconds: float = 10.0) -> dict[str, object]:
+    """Handle an incident to its end, or for so many seconds."""
+    metrics, ended = Metrics(), threading.Event()
+    metrics.know("www", ("a", "b"))
+    timer = threading.Timer(seconds, ended.set)
+    timer.start()
+    context = Context(values, "www", journal, metrics, world.shells, world)
+    Incident(context, journal.open_incident("www", "LocumServiceDown")).handle(ended)
+    timer.cancel()
+    row: dict[str, object] = journal.incidents()[0]
+    return row
+
+
+def told(row: dict[str, object]) -> list[str]:
+    events = row["events"]
+    assert isinstance(events, list)
+    return [f"{e['kind']} {e['step']}" if e["step"] else e["text"].split(":")[0] for e in events]
+
+
+def test_a_release_that_is_not_confirmed_leads_to_fencing(
+    world: World, journal: Journal, tmp_path: Path
+) -> None:
+    world.shells["a"].refuse["release"] = "timeout"
+    row = handle(world, journal, with_fence(tmp_path, "honest"))
+    assert row["outcome"] == "takeover"
+    assert told(row)[:5] == [
+        "takeover",
+        "started release",
+        "failed release",
+        "undone release",
+        "started fence",
+    ]
+    assert actions(tmp_path) == ["status", "off", "status"]
+    assert world.shells["b"].held
+    assert journal.holder("www").host == "b"
+
+
+def test_a_gate_that_is_silent_leads_to_fencing(world: World, journal: Journal, tmp_path: Path) -> None:
+    world.shells["a"].fault = "refused"
+    row = handle(world, journal, with_fence(tmp_path, "honest"))
+    assert row["outcome"] == "takeover"
+    assert row["reason"] == "a answers ping, but neither its gate (no answer) nor its service does"
+    fenced = journal.fenced("a")
+    assert fenced is not None
+    assert fenced[1].endswith("it stays off until a person switches it on")
+
+
+def test_a_fence_that_is_not_confirmed_is_no_fence_and_is_told(
+    world: World, journal: Journal, tmp_path: Path
+) -> None:
+    world.shells["a"].fault = "refused"
+    row = handle(world, journal, with_fence(tmp_path, "dies"), seconds=1.5)
+    assert row["outcome"] is None
+    assert told(row) == ["takeover", "started fence", "failed fence", "refuse"]
+    assert not world.shells["b"].held
+    assert actions(tmp_path) == ["status", "off", "status"], "once, and not again for a while"
+    assert journal.fenced("a") is None
