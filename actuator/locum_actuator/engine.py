@@ -100,6 +100,16 @@ class Engine:
         """How long ago the last heartbeat came; None where none ever did."""
         return None if self.heartbeat_at is None else time.monotonic() - self.heartbeat_at
 
+    def stuck(self) -> str | None:
+        """Say which workers are gone or have not moved for longer than a plan may take; None where all move."""
+        found = []
+        for name, worker in self.workers.items():
+            if not worker.is_alive():
+                found.append(f"no worker for {name}")
+            elif (seconds := worker.stuck_seconds) is not None:
+                found.append(f"the worker for {name} has not moved for {seconds:.0f} s")
+        return "; ".join(found) or None
+
     def _gather(self, site: Site, before: Mapping[str, Worker]) -> Crew:
         shells = self._make_shells(site)
         looker = self._make_looker(site, shells)

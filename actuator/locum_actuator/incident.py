@@ -93,7 +93,7 @@ class Incident:
     number: int
     returned: frozenset[str] = frozenset()  # hosts that were silent and answer again
     opened: float = field(default_factory=time.monotonic)
-    turned_at: float = field(default_factory=time.monotonic)  # when it last began to look: who stands still is stuck
+    turned_at: float = field(default_factory=time.monotonic)  # when it last began to look
     _tried: dict[str, float] = field(default_factory=dict)
     _told: str = ""
     _told_mixed: bool = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import logging
 import signal
 import stat
@@ -22,9 +23,11 @@ from locum_actuator.journal import JournalFault
 from locum_actuator.journal_recovery import look_at_journal, open_journal
 from locum_actuator.listening import listen_on
 from locum_actuator.metrics import Metrics
+from locum_actuator.watchdog import Watchdog
 from locum_actuator.webhook import create_app
 from locum_inventory.load import SiteFault, find_site, load_site
 from locum_inventory.model import ChainParts, Site
+from locum_inventory.service_manager import READY, STOPPING, tell
 from locum_inventory.shell import Shells
 
 log = logging.getLogger("locum_actuator")
@@ -120,13 +123,19 @@ class Actuator:
         self._watch.start()
         threading.Thread(target=self._server.run, name="http", daemon=True).start()
         log.info("actuator listens on %s", self._listen)
+        watchdog = Watchdog(self._engine.stuck, *parse_listen(self._listen))
+        watchdog.start()
+        tell(READY)
         done.wait()
+        watchdog.ending()
+        tell(STOPPING)
         log.info("ending; addresses stay where they are")
         self._server.close()
         self._watch.end()
         self._engine.stop()
         self._watch.join(2 * LOOK_SECONDS)  # it looks at the journal, which is closed now
         self._journal.close()
+        watchdog.end()
         self._alone.close()
 
 
@@ -165,6 +174,7 @@ def main(
     logging.basicConfig(
         level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr
     )
+    faulthandler.enable()  # systemd's watchdog ends us with SIGABRT: the log then says where every thread stood
     logging.getLogger("paramiko").setLevel(logging.CRITICAL)
     try:
         actuator = Actuator(find_site(site_file), listen, _parts(prometheus, alertmanagers))

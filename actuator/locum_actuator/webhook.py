@@ -145,14 +145,14 @@ def create_app(
 
 def unready(engine: Engine, chain: Sequence[Part] = ()) -> str | None:
     """Return why the actuator is not ready, or None: its workers run and every part of the chain is there."""
-    dead = [name for name, worker in engine.workers.items() if not worker.is_alive()]
+    stuck = engine.stuck()
     missing = {part.name: part.text for part in chain if part.up is not True}
     # The heartbeat is judged now, and not when the chain was looked at last.
     heartbeat = judge_heartbeat(engine.heartbeat_age_seconds)
     missing.pop(HEARTBEAT, None)
     if heartbeat.up is not True:
         missing[HEARTBEAT] = heartbeat.text
-    found = [f"no worker for {', '.join(dead)}"] if dead else []
+    found = [stuck] if stuck else []
     return "; ".join([*found, *(f"{name}: {text}" for name, text in missing.items())]) or None
 
 

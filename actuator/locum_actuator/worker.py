@@ -10,6 +10,7 @@ import contextlib
 import logging
 import queue
 import threading
+import time
 from dataclasses import dataclass
 
 from locum_actuator.incident import Context, Incident
@@ -19,6 +20,7 @@ from locum_actuator.patrol import Patrol
 log = logging.getLogger(__name__)
 
 AFTER_FAULT_SECONDS = 1.0
+PLAN_SECONDS = 180.0  # more than all other steps of a plan may take, each with its own deadline
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +41,19 @@ class Worker(threading.Thread):
         self._after = after  # who handled the service before a reload
         self.incident: int | None = None  # the open one, for those who look
         self.patrol = Patrol(context)
+        self._turned_at = time.monotonic()
+        self._at_work: Incident | None = None
         self._wakes: queue.SimpleQueue[Wake | None] = queue.SimpleQueue()
         self._ended = threading.Event()
         context.metrics.know(context.name, context.service.hosts)
         context.tell_holder()
+
+    @property
+    def stuck_seconds(self) -> float | None:
+        """How long it has not moved, where that is longer than the longest plan may take; else None."""
+        at_work = self._at_work
+        seconds = time.monotonic() - max(self._turned_at, at_work.turned_at if at_work else self._turned_at)
+        return seconds if seconds > _longest_seconds(self.context) else None
 
     def wake(self, trigger: str, alert: int | None = None) -> None:
         """Make the worker look; returns at once."""
@@ -58,6 +69,7 @@ class Worker(threading.Thread):
         self._succeed()
         wake: Wake | None = Wake("start-up")
         while not self._ended.is_set():
+            self._turned_at = time.monotonic()
             wake = self._work(wake)
             if wake is None:
                 wake = self._next_wake()
@@ -105,7 +117,8 @@ class Worker(threading.Thread):
         if wake.alert is not None:
             context.journal.attach([wake.alert], self.incident)
         try:
-            Incident(context, self.incident, wake.returned).handle(self._ended)
+            self._at_work = Incident(context, self.incident, wake.returned)
+            self._at_work.handle(self._ended)
             self._attach_waiting(self.incident)
         finally:
             self.incident = None
@@ -123,3 +136,11 @@ class Worker(threading.Thread):
                     alerts.append(wake.alert)
         if alerts:
             self.context.journal.attach(alerts, incident)
+
+
+def _longest_seconds(context: Context) -> float:
+    """Return how long a plan may take: every stop and every fence device into its deadline, and then the rest."""
+    commands = context.service.commands
+    stops = 2 * commands.stop_timeout if commands else 0.0
+    devices = (device for host in context.service.hosts for device in context.site.hosts[host].fence)
+    return PLAN_SECONDS + stops + sum(device.timeout for device in devices)

@@ -23,6 +23,7 @@ from locum_exporter.reload import Runners
 from locum_inventory.listen import Listen
 from locum_inventory.load import SiteFault, find_site, load_site
 from locum_inventory.model import Site
+from locum_inventory.service_manager import ALIVE, READY, STOPPING, tell, tell_alive_every_seconds
 
 log = logging.getLogger("locum.exporter")
 
@@ -61,8 +62,20 @@ async def serve(options: Options, site: Site) -> None:
         stack.push_async_callback(web_runner.cleanup)
         await web.TCPSite(web_runner, options.listen.host, options.listen.port).start()
         log.info("listening on %s", options.listen)
+        alive = asyncio.create_task(_tell_alive(), name="watchdog")
+        stack.callback(alive.cancel)
+        tell(READY)
         await ended.wait()
+        tell(STOPPING)
     log.info("ended")
+
+
+async def _tell_alive() -> None:
+    """Tell the service manager that the event loop turns, where it waits for that."""
+    every_seconds = tell_alive_every_seconds()
+    while every_seconds is not None:
+        tell(ALIVE)
+        await asyncio.sleep(every_seconds)
 
 
 @click.command()

@@ -1,0 +1,108 @@
+"""Unit files for systemd: the exporter and the actuator as services of their own, beside an existing Prometheus.
+
+The capabilities are ambient, for neither runs as root. What looks like hardening left out was left out on purpose:
+the gate runs through sudo, and a service that it starts on this host is a child of the actuator, with all that its
+unit was given. systemd.exec(5), systemd.kill(5).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from locum_actuator.chain.layout import Chain
+
+EXPORTER, ACTUATOR = "locum-exporter.service", "locum-actuator.service"
+
+_SUDO = """\
+# Not set, and not to be: NoNewPrivileges, CapabilityBoundingSet, and what implies the first for a user that is not
+# root: SystemCallFilter, RestrictAddressFamilies, RestrictNamespaces, RestrictSUIDSGID, PrivateDevices,
+# ProtectKernel*, ProtectClock, ProtectHostname, LockPersonality, MemoryDenyWriteExecute. This host's gate is run
+# through sudo.
+"""
+
+
+def units(chain: Chain, site_file: Path) -> Mapping[str, str]:
+    """Return the text of each unit file by its name."""
+    return {EXPORTER: _exporter(chain, site_file), ACTUATOR: _actuator(chain, site_file)}
+
+
+def _word(text: object) -> str:
+    """Return one word of a command line, as systemd.service(5) reads it."""
+    plain = str(text).replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
+    return f'"{plain}"' if any(c in plain for c in " \t'\";") else plain
+
+
+def _command(name: str, *words: object) -> str:
+    program = Path(sys.executable).with_name(name)
+    return " ".join(_word(word) for word in (program, *words))
+
+
+def _head(description: str) -> str:
+    return f"""\
+[Unit]
+Description={description}
+Wants=network-online.target
+After=network-online.target
+# Nobody is there at night to reset a counter of starts.
+StartLimitIntervalSec=0
+
+[Service]
+Type=notify
+NotifyAccess=main
+User=locum
+"""
+
+
+_TAIL = """\
+Restart=on-failure
+RestartSec=2
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+def _exporter(chain: Chain, site_file: Path) -> str:
+    return f"""\
+# /etc/systemd/system/{EXPORTER}, made by `locum generate systemd`.
+{_head("locum exporter: looks at hosts and services when asked")}\
+ExecStart={_command("locum-exporter", "--site", site_file.resolve(), "--listen", chain.exporter)}
+ExecReload=kill -HUP $MAINPID
+# For pings and ARP.
+AmbientCapabilities=CAP_NET_RAW
+{_SUDO}\
+ProtectSystem=full
+ProtectHome=read-only
+ProtectControlGroups=yes
+PrivateTmp=yes
+UMask=0077
+# It says that it is alive while its event loop turns.
+WatchdogSec=15
+TimeoutStopSec=10
+{_TAIL}"""
+
+
+def _actuator(chain: Chain, site_file: Path) -> str:
+    words = ["--site", site_file.resolve(), "--listen", chain.actuator]
+    return f"""\
+# /etc/systemd/system/{ACTUATOR}, made by `locum generate systemd`.
+{_head("locum actuator: looks again, decides, respawns or takes over")}\
+ExecStart={_command("locum-actuator", *words)}
+ExecReload=kill -HUP $MAINPID
+# For addresses and their announcement.
+AmbientCapabilities=CAP_NET_ADMIN CAP_NET_RAW
+{_SUDO}\
+# Nor anything that changes what a process sees of the file system (ProtectSystem, PrivateTmp ...): a service that
+# is started here on takeover would see the same. Best let commands.start be `systemctl start ...`: then the service
+# is in a unit of its own, and none of this touches it.
+#
+# A stop leaves a held address where it is, and the service too: an upgrade is no outage. With the usual KillMode
+# systemd would kill whatever the actuator has started.
+KillMode=process
+# It says that it is alive while every worker moves and its HTTP server answers.
+WatchdogSec=30
+# A plan that has begun is finished first.
+TimeoutStopSec=75
+{_TAIL}"""

@@ -1,0 +1,66 @@
+"""Tell the service manager that we are alive, as long as we are: every worker moves, and HTTP answers.
+
+When we no longer say so, systemd (WatchdogSec) ends the actuator and starts it anew; a held address stays where it
+is, and the new one looks at the world and finishes or undoes what was under way.
+"""
+
+from __future__ import annotations
+
+import http.client
+import logging
+import threading
+from collections.abc import Callable
+
+from locum_inventory.service_manager import ALIVE, tell, tell_alive_every_seconds
+
+log = logging.getLogger(__name__)
+
+ANSWER_SECONDS = 3.0
+
+
+class Watchdog(threading.Thread):
+    """The thread that tells. `stuck` returns in words what no longer moves, or None."""
+
+    def __init__(self, stuck: Callable[[], str | None], host: str, port: int) -> None:
+        super().__init__(name="watchdog", daemon=True)
+        self._stuck = stuck
+        self._host = host
+        self._port = port
+        self._every_seconds = tell_alive_every_seconds()
+        self._ending = threading.Event()
+        self._ended = threading.Event()
+
+    def ending(self) -> None:
+        """Ask nothing any more: a plan under way is finished before the end, and then HTTP no longer answers."""
+        self._ending.set()
+
+    def end(self) -> None:
+        """Ask the thread to end."""
+        self._ended.set()
+
+    def run(self) -> None:
+        """Tell until told to end; return at once where nobody waits to be told."""
+        if self._every_seconds is None:
+            return
+        while not self._ended.is_set():
+            why = None if self._ending.is_set() else self.look()
+            if why is None:
+                tell(ALIVE)
+            else:
+                log.critical("the watchdog is not told that we are alive: %s", why)
+            self._ended.wait(self._every_seconds)
+
+    def look(self) -> str | None:
+        """Return in words why we are not alive, or None."""
+        return self._stuck() or self._silent()
+
+    def _silent(self) -> str | None:
+        asked = http.client.HTTPConnection(self._host, self._port, timeout=ANSWER_SECONDS)
+        try:
+            asked.request("GET", "/-/healthy")
+            status = asked.getresponse().status
+        except (OSError, http.client.HTTPException) as fault:
+            return f"our own HTTP server does not answer ({fault})"
+        finally:
+            asked.close()
+        return None if status == 200 else f"our own HTTP server answers {status}"
