@@ -154,9 +154,9 @@ class KeepalivedSystem:
         return self._lab.hosts[name]
 
     def _launch(self, name: str) -> None:
-        log = (self._host(name).root / LOG).open("ab")
-        with log:
+        with (self._host(name).root / LOG).open("ab") as log:
+            # By a shell: nsenter stops when its own child does, and nobody would wake it again.
+            words = ["--dont-fork", "--log-console", "--log-detail", f"--use-file=/{CONFIG}"]
             self._lab.popen(
-                name, ["keepalived", "--dont-fork", "--log-console", "--log-detail", f"--use-file=/{CONFIG}"],
-                stdout=log, stderr=log,
-            )  # fmt: skip
+                name, ["sh", "-c", 'keepalived "$@" & wait', "sh", *words], stdout=log, stderr=log
+            )
