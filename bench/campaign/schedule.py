@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 LATEST_BEGIN_SECONDS = 6.0
-SHORTEST_SECONDS, LONGEST_SECONDS = 0.5, 12.0
+SHORTEST_SECONDS, LONGEST_SECONDS = 0.7, 15.0
+SOON_SECONDS = 3.0  # while the fault before is being handled: where half of the further ones begin
 MOST_FAULTS = 4
 BOOT_SECONDS = 2.0  # nothing else is done to a host so long after its power came back
 PARTS = ("actuator", "prometheus", "alertmanager", "exporter")
@@ -57,7 +58,7 @@ class _Kind:
     weight: int
     slot: str  # two faults of one slot never overlap on one host
     detail: Callable[[random.Random], dict[str, Any]] = lambda _: {}
-    hosts: tuple[str, ...] = ("a", "b")
+    hosts: tuple[str, ...] = ("a", "a", "b")  # the holder of the beginning twice as often
 
 
 _KINDS = (
@@ -95,15 +96,18 @@ def scenario(seed: int, number: int) -> Scenario:
     source = random.Random(f"locum campaign {seed}/{number}")
     found: list[Fault] = []
     for _ in range(source.randint(1, MOST_FAULTS)):
-        fault = _fault(source)
+        fault = _fault(source, found)
         if not any(_clash(fault, other) for other in found):
             found.append(fault)
     return Scenario(seed, number, tuple(sorted(found, key=lambda fault: fault.begins)))
 
 
-def _fault(source: random.Random) -> Fault:
+def _fault(source: random.Random, before: list[Fault]) -> Fault:
     (kind,) = source.choices(_KINDS, [kind.weight for kind in _KINDS])
-    begins = round(source.uniform(0, LATEST_BEGIN_SECONDS), 2)
+    begins = source.uniform(0, LATEST_BEGIN_SECONDS)
+    if before and source.random() < 0.5:
+        begins = source.choice(before).begins + source.uniform(0, SOON_SECONDS)
+    begins = round(begins, 2)
     # As many short faults as long ones, on a logarithmic scale.
     seconds = SHORTEST_SECONDS * (LONGEST_SECONDS / SHORTEST_SECONDS) ** source.random()
     return Fault(
