@@ -34,7 +34,19 @@ def status(service: str | None, url: str, as_json: bool) -> None:
         table.add_row(
             row["service"], "\n".join(row["addresses"]), holder, since, hosts, "\n".join(_notes(row))
         )
-    Console().print(table)
+    console = Console()
+    console.print(table)
+    chain = ask(url, "/api/v1/chain")
+    for line in _chain(chain["parts"]):
+        console.print(line, soft_wrap=True)
+
+
+def _chain(parts: list[dict[str, Any]]) -> list[Text]:
+    """Return one line that says that all is well, or a line for each part that is not there."""
+    wrong = [part for part in parts if part["up"] is not True]
+    if not wrong:
+        return [Text("chain: all of it is there", style="green")] if parts else []
+    return [Text(f"chain: {part['part']}: {part['text']}", style="bold red") for part in wrong]
 
 
 def _notes(row: dict[str, Any]) -> list[str]:
@@ -43,6 +55,9 @@ def _notes(row: dict[str, Any]) -> list[str]:
         notes.append(f"incident {row['open_incident']} is open")
     if row["alone"]:
         notes.append(f"nobody is left to stand in for {row['holder']}")
+    if row["pause"]:
+        until = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(row["pause"]["until"]))
+        notes.append(f"paused until {until}: {row['pause']['reason']}")
     if row["mode"] == "observe":
         notes.append("observes only")
     return notes
