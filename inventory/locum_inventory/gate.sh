@@ -297,9 +297,10 @@ outranked() { end_command; failed "a release ended this $verb"; }
 # begin_command LINE: starts it in a session of its own. The first 1,000 bytes it says are kept, the rest is
 # read away, for as long as a daemon of its keeps the pipe: so nobody waits for that daemon or fills a disk.
 begin_command() {
-    said_file=$RUN/$$.said pipe=$RUN/$$.pipe
+    said_file=$RUN/$$.said pipe=$RUN/$$.pipe reader_pid=''
     if mkfifo "$pipe" 2>/dev/null; then
         ( alone; exec <"$pipe"; dd bs=200 count=5 >"$said_file"; exec cat ) &
+        reader_pid=$!
     else
         pipe=/dev/null
     fi
@@ -307,14 +308,28 @@ begin_command() {
     command_pid=$!
 }
 
+# has_ended PID: whether a child runs no more; it may still be there to be waited for.
+has_ended() {
+    IFS= read -r line 2>/dev/null <"/proc/$1/stat" || return 0
+    rest=${line##*\) }
+    case $rest in Z* | X*) return 0 ;; esac
+    return 1
+}
+
+# The reader ends with the last who has the pipe: a moment for it to write down what a failed command said.
+hear_out() {
+    for _ in 1 2 3 4 5 6 7 8 9 10; do
+        has_ended "$reader_pid" && break
+        sleep "$POLL_SECONDS"
+    done
+}
+
 # Has it ended? Then sets code and said (one line).
 command_ended() {
-    if IFS= read -r line 2>/dev/null <"/proc/$command_pid/stat"; then
-        rest=${line##*\) }
-        case $rest in Z* | X*) ;; *) return 1 ;; esac
-    fi
+    has_ended "$command_pid" || return 1
     wait "$command_pid"
     code=$? command_pid='' said=''
+    [ "$code" = 0 ] || hear_out
     [ ! -s "$said_file" ] || said=$(tr -c '[:print:]' ' ' <"$said_file")
     rm -f "$said_file" "$RUN/$$.pipe"
 }
