@@ -399,7 +399,7 @@ def test_a_release_does_not_wait_for_a_respawn_that_hangs(
     wait_for((host.prefix / "hangs").exists, "the respawn hangs")
     began = time.monotonic()
     assert host.run("release", "www", "2") == state(2, "absent", 0)
-    assert time.monotonic() - began < 2.0
+    assert time.monotonic() - began < 10  # the respawn has half a minute
     thread.join()
     assert respawn[0][-1] == "end failed www: a release ended this respawn"
 
