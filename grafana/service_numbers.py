@@ -101,6 +101,17 @@ def actions() -> list[dashboard.Panel]:
         ),
         table_panel(
             About(
+                "Hooks that failed",
+                "Commands of yours before or after a step, since the actuator was started.",
+                24,
+                4,
+                ("LocumHookFailed",),
+            ),
+            [Query(f"max by (hook) (locum_actuator_hook_failures_total{{{ONE}}})")],
+            [Column("hook", "Hook"), Column("Value", "Times")],
+        ),
+        table_panel(
+            About(
                 "Steps", "How long each step took, over all services, since the actuator was started.", 12, 7
             ),
             [

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from collections.abc import Callable, Iterator
 
 from prometheus_client.metrics_core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from locum_actuator.journal import Journal
+from locum_actuator.journal import Journal, JournalFault
 from locum_inventory.model import Site
 
 HOUR_SECONDS = 3600.0
@@ -48,7 +47,7 @@ class BrakeCollector(Collector):
                 if pause is not None:
                     until.add_metric([name], pause.until)
                 flapping.add_metric([name], self._flaps(name))
-        except sqlite3.Error:
+        except JournalFault:
             return
         yield from (paused, until, flapping)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
+import logging
 import threading
 import time
 from collections.abc import Coroutine
@@ -17,6 +18,7 @@ from typing import Any, TypeVar
 
 from locum_actuator.elsewhere import ask, asking_session
 from locum_actuator.lag import Lag
+from locum_actuator.own_commands import CommandFault, holder_by_command
 from locum_actuator.service_look import look_at_service
 from locum_actuator.situation import HostView, Look, Situation
 from locum_actuator.steps.base import Shells
@@ -26,6 +28,8 @@ from locum_exporter.icmp import Burst, Pinger
 from locum_exporter.neighbours import Neighbours
 from locum_inventory.model import Address, Service, Site
 from locum_inventory.shell import ServiceStatus, ShellFault
+
+log = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
 
@@ -46,6 +50,11 @@ GRACE_SECONDS = 0.5  # beside the look's own deadline, before a look that hangs 
 def look_seconds(service: Service) -> float:
     """Return how long a service may take to answer when it is asked again, in seconds."""
     return min(max(1.4 * service.interval_seconds, 0.35), 3.0)
+
+
+def _command_seconds(service: Service) -> float:
+    """Return how long it may take to ask who holds the service where a command is asked, in seconds."""
+    return 0.0 if service.address_commands is None else service.address_commands.timeout
 
 
 class Evidence:
@@ -105,7 +114,7 @@ class Evidence:
         async def both() -> tuple[dict[str, bool], tuple[frozenset[str], frozenset[str]] | None]:
             return await asyncio.gather(self._witnesses(None), self._owners(service))
 
-        witnesses, found = self._run(both(), 2.0)
+        witnesses, found = self._run(both(), 2.0 + _command_seconds(self._site.services[service]))
         return any(witnesses.values()), found
 
     def echoes(self, host: str) -> int | None:
@@ -131,7 +140,8 @@ class Evidence:
 
     def situation(self, service: str) -> Situation:
         """Look at everything that matters for one service, all at once."""
-        return self._run(self._situation(service), look_seconds(self._site.services[service]) + 3.0)
+        values = self._site.services[service]
+        return self._run(self._situation(service), look_seconds(values) + 3.0 + _command_seconds(values))
 
     async def _situation(self, service: str) -> Situation:
         values = self._site.services[service]
@@ -151,6 +161,7 @@ class Evidence:
             address_looked=found is not None,
             witnesses=witnesses,
             taken_at=time.time(),
+            by_command=values.address_commands is not None,
         )
 
     async def _view(self, service: str, host: str, session: Any) -> HostView:
@@ -233,6 +244,9 @@ class Evidence:
         )
 
     async def _owners(self, service: str) -> tuple[frozenset[str], frozenset[str]] | None:
+        if self._site.services[service].address_commands is not None:
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._pool, self._owners_by_command, service)
         result = await address_check(
             self._neighbours,
             self._site,
@@ -254,6 +268,16 @@ class Evidence:
     def _known(self, name: str) -> str:
         """Return whose a MAC address was when its host was last heard: under loss it is not heard each time."""
         return self._names_of_macs.get(name.removeprefix(UNKNOWN_MAC), name)
+
+    def _owners_by_command(self, service: str) -> tuple[frozenset[str], frozenset[str]] | None:
+        values = self._site.services[service]
+        try:
+            holder = holder_by_command(service, values)
+        except CommandFault as fault:
+            log.warning("%s: who holds it could not be asked: %s", service, fault)
+            return None
+        found = frozenset() if holder is None else frozenset({holder})
+        return found & frozenset(values.hosts), found - frozenset(values.hosts)
 
     async def _witnesses(self, source: str | None) -> dict[str, bool]:
         """Ping every witness; with `source`, those of its IP version, from it."""

@@ -54,6 +54,9 @@ class Metrics:
         self.step_failures = Counter(
             "locum_actuator_step_failures", "Steps that did not work", ["service", "step"], registry=r
         )
+        self.hook_failures = Counter(
+            "locum_actuator_hook_failures", "Hooks that failed", ["service", "hook"], registry=r
+        )
         self.step_seconds = Histogram(
             "locum_actuator_step_duration_seconds",
             "How long a step took",

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from locum_actuator.announce import announce
 from locum_actuator.incident import Context
+from locum_actuator.own_commands import CommandFault, holder_by_command
 from locum_inventory.shell import ServiceStatus, ShellFault
 
 log = logging.getLogger(__name__)
@@ -73,7 +74,7 @@ class Patrol:
         self._silent = set(answers.keys() - heard.keys())
         self.alone = not heard.keys() - {holder}
         context.metrics.alone.labels(context.name).set(self.alone)
-        finding = _finding(holder, heard, returned)
+        finding = _finding(holder, heard, returned) or self._moved(holder)
         if finding is None and holder in heard:
             self._announce(holder)
         return finding
@@ -93,10 +94,24 @@ class Patrol:
             return f"gate silent: {fault}"
         return status if status is not None else f"its gate does not know {name}: run locum enrol {host}"
 
+    def _moved(self, holder: str | None) -> Finding | None:
+        """Where commands stand in for an address, ask whom the record names; no answer is no finding."""
+        service = self.context.service
+        if service.address_commands is None:
+            return None
+        try:
+            named = holder_by_command(self.context.name, service)
+        except CommandFault as fault:
+            log.warning("%s: who holds it could not be asked: %s", self.context.name, fault)
+            return None
+        return None if named == holder else Finding(f"patrol: the record names {named or 'nobody'}")
+
     def _announce(self, holder: str) -> None:
         """Have the holder say again whose the address is: here on the wire, elsewhere by a claim over its gate."""
         context, now = self.context, time.monotonic()
         if now - self._announced < ANNOUNCE_SECONDS or context.service.takeover.mode == "observe":
+            return
+        if context.service.address_commands is not None or context.journal.pause(context.name) is not None:
             return
         self._announced = now
         service = context.service

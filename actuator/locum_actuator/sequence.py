@@ -13,12 +13,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
+from locum_actuator.hooks import HookAbort, Hooks
 from locum_actuator.journal import Journal, JournalFault
 from locum_actuator.metrics import Metrics
 from locum_actuator.plan import Plan
 from locum_actuator.plan import Step as StepOfPlan
 from locum_actuator.steps.base import Hands, Step, StepFault
 from locum_actuator.steps.claim import Claim
+from locum_actuator.steps.claim_by_command import ClaimByCommand
 from locum_actuator.steps.confirm import Confirm
 from locum_actuator.steps.fence import Fence
 from locum_actuator.steps.prove import Prove
@@ -39,6 +41,12 @@ _STEPS: Mapping[str, type[Respawn | Release | Fence | Confirm | Start | Claim | 
     "claim": Claim,
     "prove": Prove,
 }
+
+
+def _made(spec: StepOfPlan, hands: Hands) -> Step:
+    if spec.name == "claim" and hands.service.address_commands is not None:
+        return ClaimByCommand(hands, spec.host)
+    return _STEPS[spec.name](hands, spec.host)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +72,22 @@ class Sequence:
     def run(self, plan: Plan, hands: Hands) -> Outcome:
         """Run every step of a plan, or undo what was done."""
         finished: list[tuple[StepOfPlan, Step]] = []
+        hooks = Hooks(hands, self._metrics, self._note_hook)
         for spec in plan.steps:
-            step: Step = _STEPS[spec.name](hands, spec.host)
+            step = _made(spec, hands)
             try:
+                if spec is plan.steps[0]:
+                    hooks.before_plan()
+                hooks.before(spec.name, spec.host)
                 if spec.name == "claim":
                     self._confirm_anew(spec, hands)
                     # Before the address is added: should we die in between, the journal must not call the new
                     # holder an intruder.
                     self._write(partial(self._journal.set_holder, hands.name, spec.host, hands.epoch))
                 self._one(spec, step, hands)
+            except HookAbort as fault:
+                self._metrics.step_failures.labels(hands.name, spec.name).inc()
+                return Outcome(False, str(fault), self._undo(finished, hands), spec)
             except StepFault as fault:
                 self._metrics.step_failures.labels(hands.name, spec.name).inc()
                 if spec.name == "prove" or (spec.name == "claim" and spec.host == hands.old_holder):
@@ -82,7 +97,9 @@ class Sequence:
                     return Outcome(False, str(fault), undone=False, failed=spec)
                 undone = self._undo([*finished, (spec, step)], hands)
                 return Outcome(False, str(fault), undone, spec)
+            hooks.after(spec.name, spec.host)
             finished.append((spec, step))
+        hooks.after_plan()
         return Outcome(True, plan.reason)
 
     def _confirm_anew(self, claim: StepOfPlan, hands: Hands) -> None:
@@ -135,6 +152,11 @@ class Sequence:
         log.info("incident %d: %s %s: %s", self._incident, spec, kind, text)
         note = partial(self._journal.note, self._incident, kind, text)
         self._write(partial(note, step=spec.name, host=spec.host, seconds=seconds))
+
+    def _note_hook(self, text: str, step: str, host: str, seconds: float) -> None:
+        log.info("incident %d: hook %s", self._incident, text)
+        note = partial(self._journal.note, self._incident, "hook", text)
+        self._write(partial(note, step=step, host=host, seconds=seconds))
 
     def _write(self, write: Callable[[], None]) -> None:
         """Write to the journal. Nothing begins that it cannot take; but what has begun is carried to its end.

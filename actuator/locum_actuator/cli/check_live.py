@@ -46,7 +46,11 @@ async def look(site: Site, *, gate_path: Path = GATE_PATH) -> list[Finding]:
             looks = [_ping(pinger, f"host {name}", host.address) for name, host in site.hosts.items()]
             looks += [_ping(pinger, "witness", witness) for witness in site.witnesses]
             looks += [_gate(site, name, shells[name]) for name in _hosts_of_services(site)]
-            looks += [_holder(neighbours, site, name, this_name) for name in site.services]
+            looks += [
+                _holder(neighbours, site, name, this_name)
+                for name, service in site.services.items()
+                if service.addresses
+            ]
             looks += [_exporter(site, name) for name in site.vantage_points]
             found, fences = await asyncio.gather(asyncio.gather(*looks), check_fence.devices(site, pinger))
     finally:

@@ -22,8 +22,10 @@ def explain(service: str, url: str, as_json: bool) -> None:
         return
     console, plan, seen = Console(highlight=False), answer["plan"], answer["seen"]
     console.print(f"[bold]{service}[/]: {plan['kind'].replace('_', ' ')}: {plan['reason']}")
-    for step in plan["steps"]:
+    for step in plan["steps"] or plan["would"]:
         console.print(f"  would {step['name']} on {step['host']}")
+    if plan["would"]:
+        console.print(f"  but is held back: {plan['code']}")
     console.print(
         f"holder: {answer['holder'] or 'not known'}; held by: {', '.join(seen['holders']) or 'nobody'}"
     )

@@ -24,6 +24,8 @@ class Confirm:
         if found is None:
             raise StepFault("nobody could be asked who has the address")
         hosts, strangers = found
+        if self.hands.service.address_commands is not None and self.hands.old_holder is not None:
+            hosts -= {self.hands.old_holder}  # the record names it until the claim
         others = sorted((hosts - {self.host}) | strangers)
         if others:
             raise StepFault(f"{', '.join(others)} still answers for the address")

@@ -29,6 +29,8 @@ class Prove:
     def do(self) -> str:
         """Look through the address and, on this host, from it; announce again while the wire is deaf."""
         hands = self.hands
+        if hands.service.address_commands is not None:
+            return self._on_the_host()
         seen = until(lambda: hands.eyes.service_through_address(hands.name), ANSWER_SECONDS)
         if not seen.well:
             raise StepFault(f"the service does not answer through its address: {seen.text}")
@@ -38,6 +40,14 @@ class Prove:
         if not reached.well:
             raise StepFault(reached.text)
         return f"answers through its address ({seen.text}); {reached.text}"
+
+    def _on_the_host(self) -> str:
+        """Where commands stand in for an address, there is none to look through: the claim has looked itself."""
+        hands = self.hands
+        seen = until(lambda: hands.eyes.service_on(hands.name, self.host), ANSWER_SECONDS)
+        if not seen.well:
+            raise StepFault(f"the service does not answer on {self.host}: {seen.text}")
+        return f"answers on {self.host}: {seen.text}"
 
     def _reached(self) -> Look:
         hands = self.hands

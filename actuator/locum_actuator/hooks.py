@@ -1,0 +1,66 @@
+"""Run the administrator's hooks before and after the steps of a plan."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from locum_actuator.metrics import Metrics
+from locum_actuator.own_commands import CommandFault, environment, run
+from locum_actuator.steps.base import Hands, StepFault
+
+
+class HookAbort(StepFault):
+    """A hook before a step would not have it done; nothing of the step was begun."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """The hooks of one plan. `note` writes what came of one into the journal: (text, step, host, seconds)."""
+
+    hands: Hands
+    metrics: Metrics
+    note: Callable[[str, str, str, float], None]
+
+    @property
+    def moves(self) -> bool:
+        """Tell whether the plan changes the holder, so that the hooks of a takeover are meant too."""
+        return self.hands.new_holder is not None and self.hands.new_holder != self.hands.old_holder
+
+    def before_plan(self) -> None:
+        """Run the hook before a change of holder; raises `HookAbort`."""
+        if self.moves and self.hands.new_holder is not None:
+            self.before("takeover", self.hands.new_holder)
+
+    def after_plan(self) -> None:
+        """Run the hook after a change of holder."""
+        if self.moves and self.hands.new_holder is not None:
+            self.after("takeover", self.hands.new_holder)
+
+    def before(self, step: str, host: str) -> None:
+        """Run the hook before a step; raises `HookAbort` where it failed and may stop the step."""
+        fault = self._run("before", step, host)
+        if fault is not None and self.hands.service.hooks[f"before_{step}"].on_failure == "abort":
+            raise HookAbort(f"hook before_{step}: {fault}")
+
+    def after(self, step: str, host: str) -> None:
+        """Run the hook after a step that has worked."""
+        self._run("after", step, host)
+
+    def _run(self, when: str, step: str, host: str) -> str | None:
+        """Run a hook, if there is one; return why it failed."""
+        name = f"{when}_{step}"
+        hook = self.hands.service.hooks.get(name)
+        if hook is None:
+            return None
+        begun, failed = time.monotonic(), None
+        try:
+            printed = run(hook.command, environment(self.hands, step, host), hook.timeout)
+            text = f"{name} worked{f': {printed}' if printed else ''}"
+        except CommandFault as fault:
+            failed = str(fault)
+            text = f"{name} failed: {fault}"
+            self.metrics.hook_failures.labels(self.hands.name, name).inc()
+        self.note(text, step, host, time.monotonic() - begun)
+        return failed

@@ -1,0 +1,159 @@
+"""What holds a sound plan back, as a table; and which hosts are seen to fail at once."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from fakes import host, site, situation
+
+from locum_actuator.decision import decide
+from locum_actuator.plan import Plan
+from locum_actuator.situation import Memory, Situation
+from locum_actuator.storm import NEAR_SECONDS, Storm
+
+HELD_BY_A = Memory(holder="a", epoch=1)
+DEAD = situation(host("a", echoes=(0, 20), gate="timeout"), host("b"))
+ABSENT = situation(host("a", holds=True), host("b"))
+STRIPPED = situation(host("a", serves=True, processes=3), host("b"))
+TAKEOVER = ("confirm on b", "start on b", "claim on b", "prove on b")
+
+
+def plan_for(seen: Situation, memory: dict[str, Any], takeover: dict[str, Any]) -> Plan:
+    values = site(**takeover).services["www"]
+    respawn = values.commands.model_copy(update={"respawn": "apachectl restart"}) if values.commands else None
+    return decide(seen, replace(HELD_BY_A, **memory), values.model_copy(update={"commands": respawn}))
+
+
+HELD_BACK: dict[str, tuple[Situation, dict[str, Any], dict[str, Any], tuple[str, str], str]] = {
+    "paused": (
+        DEAD,
+        {"paused": "until noon (new kernel)"},
+        {},
+        ("record", "paused"),
+        "paused until noon (new kernel); would have: confirm on b, start on b, claim on b, prove on b, because",
+    ),
+    "observed rather than paused": (
+        DEAD,
+        {"paused": "until noon (x)"},
+        {"mode": "observe"},
+        ("record", "observe"),
+        "mode is observe; would have: confirm on b",
+    ),
+    "the takeovers of the hour are spent": (
+        DEAD,
+        {"takeovers_last_hour": 3},
+        {},
+        ("refuse", "budget"),
+        "3 takeovers in the last hour, and max_per_hour is 3: find out why it keeps moving",
+    ),
+    "just taken over": (
+        DEAD,
+        {"seconds_since_takeover": 59.0},
+        {},
+        ("refuse", "cooldown"),
+        "the last takeover was less than takeover.cooldown (60 s) ago: the next may begin after that",
+    ),
+    "another holder fails as well": (
+        DEAD,
+        {"holding_hosts": 3, "failing_elsewhere": frozenset({"c"})},
+        {},
+        ("refuse", "storm"),
+        "a and c began to fail within the same half minute: that is rather a fault of the network than of each; a",
+    ),
+    "another holder is looked at": (
+        DEAD,
+        {"holding_hosts": 3, "unseen_elsewhere": frozenset({"c"})},
+        {},
+        ("keep_looking", "storm"),
+        "c is being looked at as well: it may be a storm",
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("seen", "memory", "takeover", "outcome", "reason"), HELD_BACK.values(), ids=HELD_BACK
+)
+def test_held_back(
+    seen: Situation, memory: dict[str, Any], takeover: dict[str, Any], outcome: tuple[str, str], reason: str
+) -> None:
+    plan = plan_for(seen, memory, takeover)
+    assert (plan.kind, plan.code) == outcome
+    assert plan.reason.startswith(reason)
+    assert plan.steps == ()
+    assert tuple(map(str, plan.would)) == TAKEOVER, "and it says what it would have done"
+
+
+GOES_ON: dict[str, tuple[Situation, dict[str, Any], dict[str, Any], tuple[str, str]]] = {
+    "nothing holds it back": (DEAD, {}, {}, ("takeover", "takeover")),
+    "the cooldown is over": (DEAD, {"seconds_since_takeover": 60.0}, {}, ("takeover", "takeover")),
+    "no cooldown is wanted": (
+        DEAD, {"seconds_since_takeover": 0.1}, {"cooldown": 0}, ("takeover", "takeover")
+    ),
+    "two hosts hold something and both fail": (
+        DEAD, {"holding_hosts": 2, "failing_elsewhere": frozenset({"c"})}, {}, ("takeover", "takeover")
+    ),
+    "many services of the one host fail": (
+        DEAD, {"holding_hosts": 9, "failing_elsewhere": frozenset({"a"})}, {}, ("takeover", "takeover")
+    ),
+    "a storm that the site file would have it act in": (
+        DEAD,
+        {"holding_hosts": 3, "failing_elsewhere": frozenset({"c"})},
+        {"storm": "act"},
+        ("takeover", "takeover"),
+    ),
+    "a respawn moves nothing": (
+        ABSENT,
+        {"takeovers_last_hour": 9, "holding_hosts": 3, "failing_elsewhere": frozenset({"c"})},
+        {},
+        ("respawn", "absent"),
+    ),
+    "an address given back to its holder moves nothing": (
+        STRIPPED, {"takeovers_last_hour": 9, "seconds_since_takeover": 1.0}, {}, ("claim", "unheld")
+    ),
+    "nine respawns": (ABSENT, {"respawns_last_hour": {"a": 9}}, {}, ("respawn", "absent")),
+    "ten respawns are no cure": (ABSENT, {"respawns_last_hour": {"a": 10}}, {}, ("takeover", "flapping")),
+    "ten respawns on the other host": (ABSENT, {"respawns_last_hour": {"b": 10}}, {}, ("respawn", "absent")),
+    "two, where two are the limit": (
+        ABSENT, {"respawns_last_hour": {"a": 2}}, {"max_respawns_per_hour": 2}, ("takeover", "flapping")
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("seen", "memory", "takeover", "outcome"), GOES_ON.values(), ids=GOES_ON)
+def test_goes_on(
+    seen: Situation, memory: dict[str, Any], takeover: dict[str, Any], outcome: tuple[str, str]
+) -> None:
+    plan = plan_for(seen, memory, takeover)
+    assert (plan.kind, plan.code) == outcome
+    assert plan.acts
+
+
+def test_flapping_says_how_often() -> None:
+    plan = plan_for(ABSENT, {"respawns_last_hour": {"a": 10}}, {})
+    assert plan.reason == "apache2 is not running on a, and 10 respawns there within an hour are no cure"
+
+
+def test_a_storm_is_of_hosts_and_of_about_one_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    storm = Storm()
+    storm.looked("www", "a", failing=True)
+    storm.looked("mail", "a", failing=True)
+    assert storm.near("www") == (frozenset(), frozenset()), "one host's many services are one fault"
+    storm.opened("dns", "c")
+    assert storm.near("www") == (frozenset(), frozenset({"c"}))
+    storm.looked("dns", "c", failing=True)
+    assert storm.near("www") == (frozenset({"c"}), frozenset())
+    assert storm.near("dns") == (frozenset({"a"}), frozenset())
+    storm.looked("dns", "c", failing=False)
+    assert storm.near("www") == (frozenset(), frozenset())
+    now[0] += NEAR_SECONDS + 1
+    storm.looked("dns", "c", failing=True)
+    storm.looked("www", "a", failing=True)
+    assert storm.near("www") == (frozenset(), frozenset()), "a's fault is an older one"
+    storm.closed("www")
+    storm.looked("www", "a", failing=True)
+    assert storm.near("www") == (frozenset({"c"}), frozenset())
