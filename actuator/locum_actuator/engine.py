@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from locum_actuator.alerts import ACTING, HEARTBEAT, Alert
+from locum_actuator.alerts import ACTING, HEARTBEAT, WOKE, Alert
 from locum_actuator.brake_metrics import BrakeCollector
 from locum_actuator.incident import Context, Looker
 from locum_actuator.journal import AlertRow, Journal
@@ -209,4 +209,4 @@ class Engine:
         holder = self.journal.holder(alert.service).host
         if alert.host is not None and holder is not None and alert.host != holder:
             return "not_holder", f"{alert.host} is not the holder of {alert.service}; {holder} is"
-        return "accepted", "woke the worker, which looks again"
+        return "accepted", WOKE

@@ -144,6 +144,13 @@ class Journal:
         with self._write() as db:
             db.executemany("UPDATE alerts SET incident=? WHERE id=?", [(incident, alert) for alert in alerts])
 
+    def unattended(self, service: str, verdict: str) -> list[int]:
+        """Return the alerts of a service, judged so, that belong to no incident."""
+        rows = self._read(
+            "SELECT id FROM alerts WHERE service=? AND verdict=? AND incident IS NULL", service, verdict
+        )
+        return [int(row["id"]) for row in rows]
+
     # -- incidents ---------------------------------------------------------------------------------------------
 
     def open_incident(self, service: str, trigger: str) -> int:

@@ -13,12 +13,14 @@ import threading
 import time
 from dataclasses import dataclass
 
+from locum_actuator.alerts import WOKE
 from locum_actuator.incident import Context, Incident
 from locum_actuator.journal import JournalFault
 from locum_actuator.patrol import Patrol
 
 log = logging.getLogger(__name__)
 
+START_UP = "start-up"  # why a worker looks first of all
 AFTER_FAULT_SECONDS = 1.0
 PLAN_SECONDS = 180.0  # more than all other steps of a plan may take, each with its own deadline
 
@@ -67,7 +69,7 @@ class Worker(threading.Thread):
     def run(self) -> None:
         """Look once at the start, for nobody says how long the world went on without us; then wait and patrol."""
         self._succeed()
-        wake: Wake | None = Wake("start-up")
+        wake: Wake | None = Wake(START_UP)
         while not self._ended.is_set():
             self._turned_at = time.monotonic()
             wake = self._work(wake)
@@ -116,6 +118,9 @@ class Worker(threading.Thread):
         log.info("incident %d of %s: %s", self.incident, context.name, wake.trigger)
         if wake.alert is not None:
             context.journal.attach([wake.alert], self.incident)
+        if wake.trigger == START_UP:
+            # What was accepted and not looked into when the actuator died: this look is the one that it is owed.
+            context.journal.attach(context.journal.unattended(context.name, WOKE), self.incident)
         try:
             self._at_work = Incident(context, self.incident, wake.returned)
             self._at_work.handle(self._ended)

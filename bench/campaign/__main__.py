@@ -80,8 +80,8 @@ def _wanted(asked: argparse.Namespace) -> list[Scenario]:
 def _tell(console: Console, one: Result, candidate: Candidate, *, story: bool) -> bool:
     """Print a line, and the whole story where something was wrong; return whether all was as it must be."""
     wrong = {name: count for name, count in one.violations().items() if count}
-    if candidate.may_be_held_by_two:
-        wrong.pop("held_by_two", None)
+    if candidate.guesses:
+        wrong = {name: count for name, count in wrong.items() if name not in {"held_by_two", "healthy_taken"}}
     held = one.held
     said = [
         f"{one.scenario}: {one.faults} faults, {one.seconds_without_service:.1f} s without service",
@@ -106,7 +106,7 @@ def _save(path: Path, candidate: Candidate, one: Result) -> None:
 
 def _show(console: Console, path: Path, *, page: bool) -> None:
     results = report.load(path)
-    promises = [one.name for one in CANDIDATES.values() if one.must_hold and not one.may_be_held_by_two]
+    promises = [one.name for one in CANDIDATES.values() if one.must_hold and not one.guesses]
     others = [one.name for one in CANDIDATES.values() if one.name not in promises]
     promised = report.markdown(report.rows(results, promises))
     beside = report.markdown(report.rows(results, others))

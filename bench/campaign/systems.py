@@ -19,13 +19,15 @@ class Candidate:
     hosts: tuple[str, ...]
     make: Callable[[Lab], System]
     must_hold: bool  # whether a violation is a fault of the run; peers are only measured
-    may_be_held_by_two: bool = False  # `probe` alone: what it was is told, in a table of its own
+    guesses: bool = (
+        False  # `probe` alone: in a partition it takes a healthy holder over; told in a table of its own
+    )
 
 
 def _locum(profile: str) -> Candidate:
     return Candidate(
         f"locum {profile}", HOSTS.get(profile, ("a", "b")), lambda lab: LocumSystem(lab, profile),
-        must_hold=True, may_be_held_by_two=profile == "probe",
+        must_hold=True, guesses=profile == "probe",
     )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from fakes import FakeShell, FakeWorld, site
 
 from locum_actuator import incident as incident_module
 from locum_actuator import netlink, patrol, worker
+from locum_actuator.alerts import WOKE
 from locum_actuator.incident import Context, Incident
 from locum_actuator.journal import AlertRow, Journal
 from locum_actuator.metrics import Metrics
@@ -170,6 +171,24 @@ def test_a_worker_looks_at_the_start_and_on_patrol(
         assert journal.incidents()[0]["trigger"] == "patrol: a does not hold the address"
         world.shells["b"].fault = "refused"
         wait_for(lambda: there.patrol.alone)
+    finally:
+        there.end()
+        there.join(2)
+
+
+def test_an_alert_accepted_just_before_a_kill_belongs_to_the_first_look(
+    world: FakeWorld, journal: Journal
+) -> None:
+    journal.accept(
+        AlertRow("LocumServiceDown", "www", "a", "firing", None, None, verdict)
+        for verdict in (WOKE, "resolved")
+    )
+    there = Worker(context(world, journal))
+    there.start()
+    try:
+        wait_for(lambda: journal.incidents() and journal.incidents()[0]["outcome"])
+        woke, resolved = sorted(journal.alerts(), key=lambda row: int(row["id"]))
+        assert (woke["incident"], resolved["incident"]) == (journal.incidents()[0]["id"], None)
     finally:
         there.end()
         there.join(2)
