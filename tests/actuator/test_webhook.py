@@ -11,6 +11,7 @@ import pytest
 from fakes import FakeShell, FakeWorld, site
 from flask.testing import FlaskClient
 
+from locum_actuator.chain_watch import Part
 from locum_actuator.engine import Engine
 from locum_actuator.journal import Journal, JournalFault
 from locum_actuator.metrics import Metrics
@@ -169,6 +170,18 @@ def test_recorded_and_no_harm(
     assert engine.journal.incidents() == []
 
 
+@pytest.mark.parametrize(
+    "starts_at",
+    ["1970-01-01T00:00:00Z", "2199-12-31T23:59:59Z", "0001-01-01T00:00:00Z", "yesterday", 12, None],
+)
+def test_a_clock_that_is_far_off_makes_no_difference(
+    client: FlaskClient, engine: Engine, starts_at: object
+) -> None:
+    answer = client.post("/webhook", data=body({**alert(), "startsAt": starts_at}), headers=AUTH)
+    assert (answer.status_code, answer.json) == (202, {"verdicts": {"accepted": 1}})
+    assert engine.journal.alerts()[0]["verdict"] == "woke the worker, which looks again"
+
+
 def test_duplicates_are_by_design(client: FlaskClient, engine: Engine) -> None:
     for _ in range(3):
         assert client.post("/webhook", data=body(alert(), alert()), headers=AUTH).status_code == 202
@@ -199,6 +212,31 @@ def test_a_heartbeat_makes_ready_and_is_not_journaled(client: FlaskClient, engin
     assert answer.json == {"verdicts": {"heartbeat": 1}}
     assert client.get("/-/ready").status_code == 200
     assert engine.journal.alerts() == []
+
+
+def test_ready_page_and_api_name_what_is_missing(engine: Engine) -> None:
+    there, away = (
+        Part("prometheus", up=True, text="answers"),
+        Part("rules", up=False, text="Prometheus lacks <x>"),
+    )
+    unknown = Part("exporter b")
+    client = create_app(engine, TOKEN, None, lambda: None, lambda: [there, away, unknown]).test_client()
+    engine.start()
+    client.post("/webhook", data=body(alert(name="LocumHeartbeat")), headers=AUTH)
+    answer = client.get("/-/ready")
+    assert (answer.status_code, answer.text) == (
+        503,
+        "rules: Prometheus lacks <x>; exporter b: not looked at yet\n",
+    )
+    page = client.get("/").text
+    assert "<strong>missing</strong>" in page
+    assert "Prometheus lacks &lt;x&gt;" in page
+    chain = client.get("/api/v1/chain").json
+    assert chain is not None
+    assert [(part["part"], part["up"]) for part in chain["parts"]] == [
+        ("prometheus", True), ("rules", False), ("exporter b", None),
+    ]  # fmt: skip
+    assert chain["unready"] == answer.text.strip()
 
 
 @pytest.mark.parametrize(

@@ -84,6 +84,22 @@ def test_a_fault_is_told_soon_and_never_missed(
     assert max(_seconds_until_heard(world, services, "resolved", healed)) <= 1.5
 
 
+def test_an_exporter_that_answers_too_late_has_no_vote(live: LiveChain) -> None:
+    """What comes after the scrape's deadline is no sample, and nothing was seen to fail."""
+    world = live.world
+    world.failure_takes_seconds = 1.5 * TIER_SECONDS
+    since = time.monotonic()
+    world.failing |= set(DEAD)
+    try:
+        time.sleep(8 * TIER_SECONDS)
+        assert [name for name in DEAD if world.heard(name, "firing", since) is not None] == []
+        targets = live.query("/api/v1/targets", {"state": "active"})["data"]["activeTargets"]
+        assert {t["health"] for t in targets if t["labels"].get("service") in DEAD} == {"down"}
+    finally:
+        world.failing -= set(DEAD)
+        world.failure_takes_seconds = 0.0
+
+
 def test_the_metrics_of_prometheus_and_alertmanager_that_rules_ask_for_exist(live: LiveChain) -> None:
     asked = set(re.findall(r"\b(?:prometheus|alertmanager)_[a-z_]+_total\b", RULES.read_text()))
     assert len(asked) == 4

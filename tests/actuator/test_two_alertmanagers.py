@@ -1,0 +1,169 @@
+"""Two real Alertmanagers in a cluster that both deliver: that is by design, and one fault is one incident."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import subprocess
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+from fakes import FakeShell, FakeWorld, site
+from waitress.server import create_server
+
+from locum_actuator.chain.configuration import alertmanager_text
+from locum_actuator.chain.layout import Chain
+from locum_actuator.engine import Engine
+from locum_actuator.journal import Journal
+from locum_actuator.metrics import Metrics
+from locum_actuator.webhook import create_app
+from locum_inventory.listen import Listen
+from locum_inventory.shell import ServiceStatus, Shell, Verb
+
+pytestmark = pytest.mark.e2e
+
+TOKEN = "a-token-of-twenty-four-c"
+RESPAWN_SECONDS = 2.0  # both deliveries come while the first is worked upon
+
+
+class SlowShell(FakeShell):
+    """A gate whose respawn takes its time."""
+
+    def change(self, verb: Verb, service: str, epoch: int, *, deadline_seconds: float) -> ServiceStatus:
+        """Wait where it is a respawn."""
+        if verb == "respawn":
+            time.sleep(RESPAWN_SECONDS)
+        return super().change(verb, service, epoch, deadline_seconds=deadline_seconds)
+
+
+class KeptFakes:
+    """Shells of a fake world, which need no closing."""
+
+    def __init__(self, world: FakeWorld) -> None:
+        self._world = world
+
+    def __getitem__(self, host: str) -> Shell:
+        return self._world.shells[host]
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.fixture
+def world() -> FakeWorld:
+    return FakeWorld({"a": SlowShell(held=True, processes=3, epoch=1), "b": FakeShell()})
+
+
+@pytest.fixture
+def engine(world: FakeWorld, tmp_path: Path) -> Iterator[Engine]:
+    journal = Journal(tmp_path / "journal.sqlite")
+    journal.set_holder("www", "a", 1)
+    engine = Engine(site(), journal, Metrics(), lambda _: KeptFakes(world), lambda _site, _shells: world)
+    engine.start()
+    yield engine
+    engine.stop()
+    journal.close()
+
+
+@pytest.fixture
+def webhook(engine: Engine) -> Iterator[Listen]:
+    listen = Listen("127.0.0.1", _free_port())
+    server = create_server(create_app(engine, TOKEN, None, lambda: None), host=listen.host, port=listen.port)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    yield listen
+    server.close()
+
+
+@contextmanager
+def _alertmanager(config: Path, listen: Listen, gossip: Listen, peer: Listen) -> Iterator[None]:
+    command = [
+        shutil.which("prometheus-alertmanager") or "alertmanager",
+        f"--config.file={config}",
+        f"--storage.path={config.parent / str(listen.port)}",
+        f"--web.listen-address={listen}",
+        f"--cluster.listen-address={gossip}",
+        f"--cluster.advertise-address={gossip}",
+        f"--cluster.peer={peer}",
+        "--cluster.peer-timeout=0s",  # the second waits for no word of the first, as when gossip is late
+        "--cluster.settle-timeout=1s",
+    ]
+    with (config.parent / f"{listen.port}.log").open("wb") as log:
+        program = subprocess.Popen(command, stdout=log, stderr=log)
+    try:
+        yield
+    finally:
+        program.terminate()
+        program.wait(10)
+
+
+@pytest.fixture
+def alertmanagers(webhook: Listen, tmp_path: Path) -> Iterator[list[Listen]]:
+    first, second, gossip_one, gossip_two = (Listen("127.0.0.1", _free_port()) for _ in range(4))
+    token = tmp_path / "token"
+    token.write_text(TOKEN)
+    values = site()
+    actuator = values.actuator.model_copy(update={"webhook_token_file": token})
+    chain = Chain.of(values.model_copy(update={"actuator": actuator}), actuator=webhook)
+    config = tmp_path / "alertmanager.yml"
+    config.write_text(alertmanager_text(chain))
+    with ExitStack() as stack:
+        stack.enter_context(_alertmanager(config, first, gossip_one, gossip_two))
+        stack.enter_context(_alertmanager(config, second, gossip_two, gossip_one))
+        for one in (first, second):
+            _until_there_are_two(one)
+        yield [first, second]
+
+
+def _until_there_are_two(listen: Listen) -> None:
+    end = time.monotonic() + 30
+    while time.monotonic() < end:
+        try:
+            with urllib.request.urlopen(f"{listen.url}/api/v2/status", timeout=2) as answer:
+                if len(json.load(answer)["cluster"]["peers"]) == 2:
+                    return
+        except (OSError, KeyError):
+            pass
+        time.sleep(0.1)
+    raise AssertionError("the cluster did not come together")
+
+
+def _tell(listen: Listen) -> None:
+    labels = {"alertname": "LocumServiceDown", "service": "www", "host": "a", "locum_action": "true"}
+    body = json.dumps([{"labels": labels}]).encode()
+    asked = urllib.request.Request(
+        f"{listen.url}/api/v2/alerts", body, {"Content-Type": "application/json"}, method="POST"
+    )
+    with urllib.request.urlopen(asked, timeout=5) as answer:
+        assert answer.status == 200
+
+
+def test_both_deliver_and_one_incident_comes_of_it(
+    alertmanagers: list[Listen], engine: Engine, world: FakeWorld
+) -> None:
+    world.shells["a"].processes = 0
+    tellers = [threading.Thread(target=_tell, args=(one,)) for one in alertmanagers]
+    for teller in tellers:
+        teller.start()
+    for teller in tellers:
+        teller.join()
+    time.sleep(RESPAWN_SECONDS + 1)
+    accepted = [row for row in engine.journal.alerts() if row["name"] == "LocumServiceDown"]
+    assert len(accepted) >= 2, "both delivered"
+    of_alerts = [row for row in engine.journal.incidents() if row["trigger"] == "LocumServiceDown"]
+    assert [row["outcome"] for row in of_alerts] == ["respawn"]
+    assert {row["incident"] for row in accepted} == {of_alerts[0]["id"]}, "all count to the one"
+    assert world.shells["a"].calls.count("respawn") == 1
