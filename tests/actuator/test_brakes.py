@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import host, site, situation
+from fakes import FakeShell, FakeWorld, host, site, situation
 
 from locum_actuator.decision import decide
+from locum_actuator.incident import Context, Incident
+from locum_actuator.journal import Journal
+from locum_actuator.metrics import Metrics
 from locum_actuator.plan import Plan
 from locum_actuator.situation import Memory, Situation
 from locum_actuator.storm import NEAR_SECONDS, Storm
+from locum_inventory.model import Site
 
 HELD_BY_A = Memory(holder="a", epoch=1)
 DEAD = situation(host("a", echoes=(0, 20), gate="timeout"), host("b"))
@@ -157,3 +163,56 @@ def test_a_storm_is_of_hosts_and_of_about_one_time(monkeypatch: pytest.MonkeyPat
     storm.closed("www")
     storm.looked("www", "a", failing=True)
     assert storm.near("www") == (frozenset({"c"}), frozenset())
+
+
+def three_hosts() -> Site:
+    """Three services, each held by a host of its own, and b to stand in."""
+    values = site().model_dump(exclude_unset=True)
+    www = values["services"]["www"]
+    for number, name in enumerate(("c", "d"), 3):
+        values["hosts"][name] = {"address": f"192.0.2.{number}", "ssh": {"user": "locum"}}
+    values["services"] = {
+        f"of_{name}": {**www, "hosts": [name, "b"], "addresses": [f"192.0.2.{100 + number}/24"]}
+        for number, name in enumerate(("a", "c", "d"))
+    }
+    return Site.model_validate(values)
+
+
+def handle(context: Context, seconds: float = 0.2) -> list[str]:
+    """Work an incident for a while and return what was decided."""
+    ended = threading.Event()
+    threading.Timer(seconds, ended.set).start()
+    number = context.journal.open_incident(context.name, "LocumServiceDown")
+    Incident(context, number).handle(ended)
+    return [event["text"] for event in context.journal.incidents(context.name)[0]["events"]]
+
+
+def test_a_fault_of_another_host_a_moment_ago_is_a_storm(tmp_path: Path) -> None:
+    """What one service's incident sees is in time before the other decides: they share one memory of it."""
+    values, journal, storm = three_hosts(), Journal(tmp_path / "j"), Storm()
+    world = FakeWorld({name: FakeShell(held=True, processes=3, epoch=1) for name in ("a", "c", "d")})
+    world.shells["b"] = FakeShell()
+    for name in ("a", "c", "d"):
+        journal.set_holder(f"of_{name}", name, 1)
+    there = Context(values, "of_a", journal, Metrics(), world.shells, world, storm)
+    world.dead.add("a")
+    world.shells = {name: world.shells[name] for name in ("a", "b")}
+    storm.looked("of_c", "c", failing=True)
+    assert handle(there)[0].startswith("refuse: a and c began to fail within the same half minute")
+    assert not world.shells["b"].held
+    assert storm.near("of_c") == (frozenset(), frozenset()), "an incident that ended is no fault any more"
+
+
+def test_respawns_and_takeovers_are_counted(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "j")
+    journal.set_holder("www", "a", 1)
+    world = FakeWorld({"a": FakeShell(held=True, epoch=1), "b": FakeShell()})
+    there = Context(site(), "www", journal, Metrics(), world.shells, world)
+    handle(there)
+    assert journal.respawns_since("www", 0) == {"a": 1}
+    assert there.memory().respawns_last_hour == {"a": 1}
+    assert there.memory().seconds_since_takeover is None
+    journal.count_takeover("www", 7)
+    journal.takeover_done("www", 7)
+    assert (there.memory().seconds_since_takeover or 99) < 5
+    assert there.memory().holding_hosts == 1
