@@ -80,8 +80,7 @@ def _wanted(asked: argparse.Namespace) -> list[Scenario]:
 def _tell(console: Console, one: Result, candidate: Candidate, *, story: bool) -> bool:
     """Print a line, and the whole story where something was wrong; return whether all was as it must be."""
     wrong = {name: count for name, count in one.violations().items() if count}
-    if candidate.guesses:
-        wrong = {name: count for name, count in wrong.items() if name not in {"held_by_two", "healthy_taken"}}
+    wrong = {what: count for what, count in wrong.items() if what not in candidate.excused}
     held = one.held
     said = [
         f"{one.scenario}: {one.faults} faults, {one.seconds_without_service:.1f} s without service",
@@ -106,7 +105,7 @@ def _save(path: Path, candidate: Candidate, one: Result) -> None:
 
 def _show(console: Console, path: Path, *, page: bool) -> None:
     results = report.load(path)
-    promises = [one.name for one in CANDIDATES.values() if one.must_hold and not one.guesses]
+    promises = [one.name for one in CANDIDATES.values() if one.must_hold and not one.excused]
     others = [one.name for one in CANDIDATES.values() if one.name not in promises]
     promised = report.markdown(report.rows(results, promises))
     beside = report.markdown(report.rows(results, others))

@@ -164,11 +164,12 @@ class LocumSystem:
 _SETTINGS: dict[str, dict[str, Any]] = {
     "probe": {"unreachable": "probe"},
     "refuse": {"unreachable": "refuse"},
-    "fence": {"unreachable": "refuse", "fence": True},
+    "fence": {"unreachable": "refuse", "fence": True, "watchers": ("c",)},
+    "fence-two": {"unreachable": "refuse", "fence": True},
     "three": {"unreachable": "refuse", "watchers": ("c",)},
 }
 PROFILES = tuple(_SETTINGS)
-HOSTS = {"three": ("a", "b", "c")}
+HOSTS = {"three": ("a", "b", "c"), "fence": ("a", "b", "c")}
 
 
 def _refusal(journal: Journal) -> str | None:
