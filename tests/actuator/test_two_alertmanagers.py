@@ -9,9 +9,10 @@ import subprocess
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from fakes import FakeShell, FakeWorld, site
@@ -26,9 +27,13 @@ from locum_actuator.webhook import create_app
 from locum_inventory.listen import Listen
 from locum_inventory.shell import ServiceStatus, Shell, Verb
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
 pytestmark = pytest.mark.e2e
 
 TOKEN = "a-token-of-twenty-four-c"
+ANSWER_SECONDS = 0.5
 RESPAWN_SECONDS = 2.0  # both deliveries come while the first is worked upon
 
 
@@ -81,7 +86,14 @@ def engine(world: FakeWorld, tmp_path: Path) -> Iterator[Engine]:
 @pytest.fixture
 def webhook(engine: Engine) -> Iterator[Listen]:
     listen = Listen("127.0.0.1", _free_port())
-    server = create_server(create_app(engine, TOKEN, None, lambda: None), host=listen.host, port=listen.port)
+    app = create_app(engine, TOKEN, None, lambda: None)
+
+    def slowly(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        # An Alertmanager tells its peer only of what was answered: until then both are at it.
+        time.sleep(ANSWER_SECONDS)
+        return app(environ, start_response)
+
+    server = create_server(slowly, host=listen.host, port=listen.port)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     yield listen
@@ -160,7 +172,7 @@ def test_both_deliver_and_one_incident_comes_of_it(
         teller.start()
     for teller in tellers:
         teller.join()
-    time.sleep(RESPAWN_SECONDS + 1)
+    time.sleep(ANSWER_SECONDS + RESPAWN_SECONDS + 1)
     accepted = [row for row in engine.journal.alerts() if row["name"] == "LocumServiceDown"]
     assert len(accepted) >= 2, "both delivered"
     of_alerts = [row for row in engine.journal.incidents() if row["trigger"] == "LocumServiceDown"]
