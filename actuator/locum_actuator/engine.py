@@ -12,7 +12,7 @@ from typing import Protocol
 from locum_actuator.alerts import ACTING, HEARTBEAT, WOKE, Alert
 from locum_actuator.brake_metrics import BrakeCollector
 from locum_actuator.incident import Context, Looker
-from locum_actuator.journal import AlertRow, Journal
+from locum_actuator.journal import AlertRow, Journal, JournalFault
 from locum_actuator.metrics import Metrics
 from locum_actuator.steps.base import Shells
 from locum_actuator.storm import Storm
@@ -81,6 +81,7 @@ class Engine:
         self._storm = Storm()
         self._lock = threading.Lock()
         self._stopped = False
+        self._retiring: list[threading.Thread] = []
         self._crew = self._gather(site, {})
         metrics.registry.register(BrakeCollector(journal, lambda: self.site))
         self._forget_unnamed()
@@ -132,7 +133,10 @@ class Engine:
         with self._lock:
             self._stopped = True
             self._crew.end()
+        deadline = time.monotonic() + END_SECONDS
         self._crew.join(END_SECONDS)
+        for thread in self._retiring:
+            thread.join(max(0.0, deadline - time.monotonic()))
 
     def reload(self, site: Site) -> None:
         """Go on with another site; incidents that are open go on under it.
@@ -147,7 +151,9 @@ class Engine:
             old.end()
             self._crew = new
             self.start()
-        threading.Thread(target=self._retire, args=(old,), name="retire", daemon=True).start()
+            retiring = threading.Thread(target=self._retire, args=(old,), name="retire", daemon=True)
+            self._retiring = [*(thread for thread in self._retiring if thread.is_alive()), retiring]
+            retiring.start()
         log.info("reloaded: services %s", ", ".join(site.services))
 
     def _retire(self, old: Crew) -> None:
@@ -156,7 +162,10 @@ class Engine:
         for name, service in old.site.services.items():
             now = self.site.services.get(name)
             self.metrics.forget(name, set(service.hosts) - set(now.hosts if now else ()), gone=now is None)
-        self._forget_unnamed()
+        try:
+            self._forget_unnamed()
+        except JournalFault as fault:
+            log.warning("incidents of services that are gone stay open: %s", fault)
 
     def _forget_unnamed(self) -> None:
         """Close incidents of services that the site file no longer names, for nobody else would."""

@@ -290,7 +290,12 @@ outrank() {
     [ "/proc/${owner:-0}/fd/9" -ef "$RUN/$s_name.lock" ] && kill -TERM "$owner" 2>/dev/null
 }
 
-outranked() { end_command; failed "a release ended this $verb"; }
+# The release goes on knocking until this verb is gone: once is enough.
+outranked() {
+    trap '' TERM
+    end_command
+    failed "a release ended this $verb"
+}
 
 # --- commands ------------------------------------------------------------------------------------------------
 

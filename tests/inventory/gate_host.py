@@ -55,7 +55,7 @@ class GateHost:
             timeout=timeout,
             stdin=subprocess.DEVNULL,
         )
-        assert done.stderr == ""
+        assert done.stderr == "", done.stderr
         return done.stdout.splitlines()
 
     def ask(self, original_command: str, role: str = "actuator") -> list[str]:
@@ -68,7 +68,7 @@ class GateHost:
             timeout=15.0,
             env={**os.environ, "SSH_ORIGINAL_COMMAND": original_command},
         )
-        assert done.stderr == ""
+        assert done.stderr == "", done.stderr
         return done.stdout.splitlines()
 
     def write_host_file(self, text: str) -> None:

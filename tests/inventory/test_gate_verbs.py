@@ -234,7 +234,7 @@ def test_a_stopped_process_is_killed_at_once(
     os.kill(spawned[1].pid, signal.SIGSTOP)
     began = time.monotonic()
     assert host.run("release", "www", "1") == state(1, "absent", 0)
-    assert time.monotonic() - began < 2.0
+    assert time.monotonic() - began < 10.0  # the daemon would hold it for ever
     assert reap(spawned) == [-signal.SIGKILL] * 3
 
 
@@ -366,7 +366,7 @@ def test_a_daemon_that_keeps_its_output_open_holds_nobody_up(make_host: Callable
     for pid in pids.split():
         os.kill(int(pid), signal.SIGKILL)
     assert answer[-2:] == ["processes 1", "end ok"]
-    assert time.monotonic() - began < 2.0
+    assert time.monotonic() - began < 10.0  # the daemon would hold it for ever
 
 
 def test_verbs_of_one_service_take_turns(make_host: Callable[..., GateHost]) -> None:
