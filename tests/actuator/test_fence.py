@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import threading
 import time
 from collections.abc import Mapping
@@ -347,7 +346,6 @@ def _cmdline(pid: str) -> bytes:
         return b""
 
 
-@pytest.mark.skipif(shutil.which("fence_dummy") is None, reason="Debian's fence-agents is not installed")
 def test_clusterlabs_own_dummy_agent(tmp_path: Path) -> None:
     state = tmp_path / "off"
     device = FenceDevice(agent="fence_dummy", options={"status_file": str(state)})
