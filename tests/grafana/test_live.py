@@ -25,6 +25,7 @@ _SHORT = "an incident may be over between two scrapes; what was done in it is co
 MAY_BE_EMPTY: Mapping[str, str] = {
     "service: Certificate: A": "the lab's site is served without TLS",
     "service: TCP connection: A": "the lab's service has no tcp check",
+    "service: Hooks that failed: A": "the lab's service has no hooks",
     "service: Refusals: A": _RESPAWNED,
     "site: What the actuator did: E": _RESPAWNED,
     "site: Checks that fail now: A": "everything is well again",
