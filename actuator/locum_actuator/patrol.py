@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
 from locum_actuator.announce import announce
@@ -25,6 +26,7 @@ WARY_FOR_SECONDS = (
 )
 ANNOUNCE_SECONDS = 60.0  # a lost announcement must not last for as long as an ARP cache
 STATUS_SECONDS = 2.0
+HURRY_SECONDS = 0.02  # an alert that comes during a round waits no longer than this
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +58,17 @@ class Patrol:
         """Walk round more often for a while."""
         self._wary_since = time.monotonic()
 
-    def round(self) -> Finding | None:
-        """Ask every gate at once; return a reason to look closer, if there is one."""
+    def round(self, wanted: Callable[[], bool] = lambda: False) -> Finding | None:
+        """Ask every gate at once; return a reason to look closer, if there is one.
+
+        A round is broken off, with no finding, as soon as `wanted` says that there is something to do: the gate
+        of a host that just died answers nobody, and an alert must not wait for it.
+        """
         context = self.context
         holder = context.memory().holder
-        with ThreadPoolExecutor(
-            len(context.service.hosts), thread_name_prefix=f"patrol-{context.name}"
-        ) as pool:
-            answers = dict(
-                zip(context.service.hosts, pool.map(self._ask, context.service.hosts), strict=True)
-            )
+        answers = self._ask_all(wanted)
+        if answers is None:
+            return None
         self.seen = {host: self._words(host, answer) for host, answer in answers.items()}
         heard = {host: answer for host, answer in answers.items() if isinstance(answer, ServiceStatus)}
         returned = self._silent & (heard.keys() - {holder})
@@ -85,6 +88,18 @@ class Patrol:
             return _words(answer)
         at, seen = fenced
         return f"fenced {time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(at))}: {seen} ({answer})"
+
+    def _ask_all(self, wanted: Callable[[], bool]) -> dict[str, ServiceStatus | str] | None:
+        hosts = self.context.service.hosts
+        pool = ThreadPoolExecutor(len(hosts), thread_name_prefix=f"patrol-{self.context.name}")
+        try:
+            asked = {host: pool.submit(self._ask, host) for host in hosts}
+            while wait(asked.values(), timeout=HURRY_SECONDS).not_done:
+                if wanted():
+                    return None
+            return {host: answer.result() for host, answer in asked.items()}
+        finally:
+            pool.shutdown(wait=False)  # what is still asked ends by its own deadline
 
     def _ask(self, host: str) -> ServiceStatus | str:
         name = self.context.name

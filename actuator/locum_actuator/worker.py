@@ -84,7 +84,7 @@ class Worker(threading.Thread):
         Whatever it was that broke, the service still needs its worker, and a fault that was seen is still there.
         """
         try:
-            if wake is None and (found := self.patrol.round()) is not None:
+            if wake is None and (found := self.patrol.round(self._is_wanted)) is not None:
                 wake = Wake(found.reason, returned=found.returned)
             if wake is not None:
                 self._handle(wake)
@@ -102,6 +102,9 @@ class Worker(threading.Thread):
         before, self._after = self._after, None
         if before is not None and before.is_alive():
             before.join()
+
+    def _is_wanted(self) -> bool:
+        return self._ended.is_set() or not self._wakes.empty()
 
     def _next_wake(self) -> Wake | None:
         if self._ended.is_set():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from locum_actuator.incident import Context
 from locum_actuator.journal import Journal
 from locum_actuator.metrics import Metrics
 from locum_actuator.patrol import CALM_SECONDS, WARY_SECONDS, Finding, Patrol
+from locum_inventory.shell import GateStatus, ShellFault
 
 
 @pytest.fixture
@@ -106,3 +109,22 @@ def test_a_fenced_host_is_named_until_it_answers_again(patrol: Patrol, world: Fa
     journal.note(incident, "decided", "it answers again", data=seen)
     patrol.round()
     assert patrol.seen["b"] == "gate silent: gate unreachable", "what happened before it came back is history"
+
+
+def test_an_alert_does_not_wait_for_the_gate_of_a_dead_host(
+    patrol: Patrol, world: FakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A crash in the middle of a round once cost two seconds: the round waited for the dead host's gate."""
+    given_up = threading.Event()
+
+    def dead(*, deadline_seconds: float) -> GateStatus:
+        given_up.wait(10)
+        raise ShellFault("timeout", "no answer")
+
+    monkeypatch.setattr(world.shells["a"], "status", dead)
+    before = dict(patrol.seen)
+    asked_at = time.monotonic()
+    assert patrol.round(lambda: time.monotonic() - asked_at > 0.05) is None
+    assert time.monotonic() - asked_at < 5
+    assert patrol.seen == before, "a round that was broken off has seen nothing"
+    given_up.set()
