@@ -10,13 +10,13 @@ from pathlib import Path
 
 from paramiko import HostKeys
 
-from locum_inventory.model import Host
+from locum_inventory.model import Address, Ssh
 
 
-def known_hosts_name(host: Host) -> str:
-    """Return how a known_hosts file names a host."""
-    port = host.ssh.port if host.ssh is not None else 22
-    return str(host.address) if port == 22 else f"[{host.address}]:{port}"
+def known_hosts_name(address: Address, ssh: Ssh | None) -> str:
+    """Return how a known_hosts file names a host: enrolment writes it so, and each connection looks for it so."""
+    port = ssh.port if ssh is not None else 22
+    return str(address) if port == 22 else f"[{address}]:{port}"
 
 
 def fingerprint(key: str) -> str:

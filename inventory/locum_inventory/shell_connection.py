@@ -13,6 +13,7 @@ from pathlib import Path
 import paramiko
 from paramiko.ssh_exception import IncompatiblePeer
 
+from locum_inventory.host_keys import known_hosts_name
 from locum_inventory.model import Address, Ssh
 from locum_inventory.shell import ShellFault
 from locum_inventory.shell_answer import clean
@@ -35,11 +36,6 @@ class Destination:
     address: Address
     ssh: Ssh
     key_file: Path
-
-    @property
-    def known_hosts_name(self) -> str:
-        """The host as known_hosts files name it (sshd(8))."""
-        return str(self.address) if self.ssh.port == 22 else f"[{self.address}]:{self.ssh.port}"
 
     def fault(self, error: OSError) -> ShellFault:
         """Return what the kernel's error means."""
@@ -196,7 +192,7 @@ def _user_key(destination: Destination) -> paramiko.PKey:
 
 
 def _pinned_keys(destination: Destination) -> dict[str, paramiko.PKey]:
-    path, name = destination.ssh.known_hosts, destination.known_hosts_name
+    path, name = destination.ssh.known_hosts, known_hosts_name(destination.address, destination.ssh)
     pins = paramiko.HostKeys()
     try:
         pins.load(str(path))

@@ -201,3 +201,17 @@ class FakeWorld:
             for name, shell in self.shells.items()
         ]
         return situation(*views, witness=self.witness)
+
+
+class KeptFakes:
+    """Shells of a fake world, which need no closing."""
+
+    def __init__(self, world: FakeWorld) -> None:
+        self._world = world
+
+    def __getitem__(self, host: str) -> FakeShell:
+        """Return the shell of a host."""
+        return self._world.shells[host]
+
+    def close(self) -> None:
+        """Nothing to close."""

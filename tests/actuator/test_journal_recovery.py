@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from fakes import FakeShell, FakeWorld, site
+from fakes import FakeShell, FakeWorld, KeptFakes, site
 
 from locum_actuator.chain_look import Seen
 from locum_actuator.engine import Engine
@@ -21,7 +21,6 @@ from locum_actuator.journal import Journal, JournalFault
 from locum_actuator.journal_recovery import corruption, look_at_journal, open_journal
 from locum_actuator.metrics import Metrics
 from locum_actuator.webhook import create_app
-from locum_inventory.shell import Shell
 from tests.marks import needs_root
 
 TOKEN = "a-token-of-twenty-four-c"
@@ -31,19 +30,6 @@ DOWN = {
         {"status": "firing", "labels": {"alertname": "LocumServiceDown", "service": "www", "host": "a"}}
     ],
 }
-
-
-class KeptFakes:
-    """Shells of a fake world, which need no closing."""
-
-    def __init__(self, world: FakeWorld) -> None:
-        self._world = world
-
-    def __getitem__(self, host: str) -> Shell:
-        return self._world.shells[host]
-
-    def close(self) -> None:
-        """Nothing to close."""
 
 
 def _engine(world: FakeWorld, journal: Journal) -> Engine:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from fakes import FakeShell, FakeWorld, site
+from fakes import FakeShell, FakeWorld, KeptFakes, site
 from flask.testing import FlaskClient
 from werkzeug.serving import make_server
 
@@ -20,25 +20,11 @@ from locum_actuator.engine import Engine
 from locum_actuator.journal import Journal
 from locum_actuator.metrics import Metrics
 from locum_actuator.webhook import create_app
-from locum_inventory.shell import Shell
 
 TOKEN = "an-api-token-of-some-length"
 AUTH = {"Authorization": f"Bearer {TOKEN}"}
 PAUSE = "/api/v1/services/www/pause"
 OBJECT = 'give a JSON object such as {"seconds": 3600, "reason": "new kernel"}'
-
-
-class KeptFakes:
-    """Shells of a fake world, which need no closing."""
-
-    def __init__(self, world: FakeWorld) -> None:
-        self._world = world
-
-    def __getitem__(self, host: str) -> Shell:
-        return self._world.shells[host]
-
-    def close(self) -> None:
-        """Nothing to close."""
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from fakes import FakeShell, FakeWorld, site
+from fakes import FakeShell, FakeWorld, KeptFakes, site
 from waitress.server import create_server
 
 from locum_actuator.chain.configuration import alertmanager_text
@@ -25,7 +25,7 @@ from locum_actuator.journal import Journal
 from locum_actuator.metrics import Metrics
 from locum_actuator.webhook import create_app
 from locum_inventory.listen import Listen
-from locum_inventory.shell import ServiceStatus, Shell, Verb
+from locum_inventory.shell import ServiceStatus, Verb
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -45,19 +45,6 @@ class SlowShell(FakeShell):
         if verb == "respawn":
             time.sleep(RESPAWN_SECONDS)
         return super().change(verb, service, epoch, deadline_seconds=deadline_seconds)
-
-
-class KeptFakes:
-    """Shells of a fake world, which need no closing."""
-
-    def __init__(self, world: FakeWorld) -> None:
-        self._world = world
-
-    def __getitem__(self, host: str) -> Shell:
-        return self._world.shells[host]
-
-    def close(self) -> None:
-        """Nothing to close."""
 
 
 def _free_port() -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import FakeShell, FakeWorld, site
+from fakes import FakeShell, FakeWorld, KeptFakes, site
 from flask.testing import FlaskClient
 
 from locum_actuator.chain_watch import Part
@@ -17,23 +17,9 @@ from locum_actuator.journal import Journal, JournalFault
 from locum_actuator.metrics import Metrics
 from locum_actuator.webhook import MAX_BODY_BYTES, create_app
 from locum_inventory.model import Site
-from locum_inventory.shell import Shell
 
 TOKEN = "a-token-of-twenty-four-c"
 AUTH = {"Authorization": f"Bearer {TOKEN}"}
-
-
-class KeptFakes:
-    """Shells of a fake world, which need no closing."""
-
-    def __init__(self, world: FakeWorld) -> None:
-        self._world = world
-
-    def __getitem__(self, host: str) -> Shell:
-        return self._world.shells[host]
-
-    def close(self) -> None:
-        """Nothing to close."""
 
 
 @pytest.fixture

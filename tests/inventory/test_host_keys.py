@@ -67,4 +67,5 @@ NAMES = {
 
 @pytest.mark.parametrize(("host", "name"), NAMES.values(), ids=NAMES.keys())
 def test_names(host: dict[str, object], name: str) -> None:
-    assert known_hosts_name(Host.model_validate(host)) == name
+    named = Host.model_validate(host)
+    assert known_hosts_name(named.address, named.ssh) == name

@@ -118,7 +118,7 @@ def _enrol(site: Site, way: Administrator, owner: str, wishes: _Wishes) -> None:
     if left:
         raise EnrolFault(f"installed, but not as wanted: {', '.join(left)}")
     if ssh is not None and before.host_key is not None:
-        name = host_keys.known_hosts_name(site.hosts[host])
+        name = host_keys.known_hosts_name(site.hosts[host].address, ssh)
         if host_keys.pinned(ssh.known_hosts, name) != (before.host_key,):
             host_keys.pin(ssh.known_hosts, name, before.host_key)
     _try_gate(site, host)
@@ -149,7 +149,7 @@ def _check_host_key(site: Site, host: str, report: Report, wishes: _Wishes) -> N
         return
     if report.host_key is None:
         raise EnrolFault("it has no /etc/ssh/ssh_host_ed25519_key.pub: ssh-keygen -A makes one")
-    pinned = host_keys.pinned(ssh.known_hosts, host_keys.known_hosts_name(site.hosts[host]))
+    pinned = host_keys.pinned(ssh.known_hosts, host_keys.known_hosts_name(site.hosts[host].address, ssh))
     if not pinned or report.host_key in pinned or wishes.replace_host_key:
         return
     raise EnrolFault(
@@ -166,7 +166,7 @@ def _show_plan(site: Site, host: str, report: Report, new_keys: list[Path]) -> b
     lines += [f"{words[state]} {_PLANS[part]}" for part, state in report.parts.items() if state != "same"]
     ssh = site.hosts[host].ssh
     if ssh is not None and report.host_key is not None:
-        pinned = host_keys.pinned(ssh.known_hosts, host_keys.known_hosts_name(site.hosts[host]))
+        pinned = host_keys.pinned(ssh.known_hosts, host_keys.known_hosts_name(site.hosts[host].address, ssh))
         if pinned != (report.host_key,):
             word = "replace the pinned host key by" if pinned else "pin the host key"
             lines.append(f"{word} {host_keys.fingerprint(report.host_key)} in {ssh.known_hosts}")
