@@ -1,0 +1,149 @@
+"""Hosts that are neither well nor dead: they answer ping, and something else of them does not work.
+
+What a verb here did is undone by `mend`; the service, wires and power have their own verbs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from lab.faults import Faults
+from lab.host import Host
+from lab.needs import LabFault
+
+GATE_FILE = "/etc/locum/gate.conf"
+GATE_STATE = "/var/lib/locum-gate"
+VOLATILE = ("/run", "/tmp")  # noqa: S108 - the host's own
+SMALL_KILOBYTES = 64
+GROUPS = Path("/sys/fs/cgroup")
+
+# Lays a small full file system over a directory; what was in the directory is in it too.
+_FILL = """
+set -e
+mkdir -p "$1"
+mkdir /run/lab-kept && cp -a "$1/." /run/lab-kept
+mount -t tmpfs -o "size=$2k,mode=755" lab-full "$1"
+cp -a /run/lab-kept/. "$1" && rm -r /run/lab-kept
+cat /dev/zero >"$1/lab-filler" 2>/dev/null || :
+"""
+# Gives a tmpfs no more room than it has used, to a page.
+_SHRINK = """
+set -e
+used=$(df --output=used -k "$1" | tail -n 1)
+mount -o "remount,size=$((used + $2))k" "$1"
+cat /dev/zero >"$1/lab-filler" 2>/dev/null || :
+"""
+
+
+class HalfDead(Faults):
+    """The verbs."""
+
+    def stop_sshd(self, name: str) -> float:
+        """sshd and its sessions are gone: port 22 refuses, everything else goes on."""
+        moment = time.time()
+        # The listener first: it would start new ones.
+        while self._signal_all(self.host(name), "sshd", signal.SIGKILL):
+            time.sleep(0.001)
+        return moment
+
+    def freeze_sshd(self, name: str) -> float:
+        """sshd and its sessions are stopped: the kernel takes connections, and nobody says a word on them."""
+        moment = time.time()
+        if not self._signal_all(self.host(name), "sshd", signal.SIGSTOP):
+            raise LabFault(f"{name}: no sshd runs there")
+        return moment
+
+    def hang_gate(self, name: str) -> float:
+        """The gate waits for ever when it reads its host file, as it would on a file system that hangs.
+
+        The file becomes a FIFO into which nobody writes: logins work, and each command stays where it is. A gate
+        that watches is ended, for it would go on with the file that it has.
+        """
+        host, moment = self.host(name), time.time()
+        host.run(["sh", "-c", 'mv "$1" "$1.kept" && mkfifo -m 644 "$1"', "sh", GATE_FILE])
+        self._signal_all(host, "gate", signal.SIGKILL)
+        return moment
+
+    def fill_disk(self, name: str) -> float:
+        """No byte more fits where the gate keeps its epochs, nor into /run and /tmp."""
+        host, moment = self.host(name), time.time()
+        host.run(["sh", "-c", _FILL, "sh", GATE_STATE, str(SMALL_KILOBYTES)])
+        for place in VOLATILE:
+            host.run(["sh", "-c", _SHRINK, "sh", place, str(SMALL_KILOBYTES)])
+        return moment
+
+    def read_only_disk(self, name: str) -> float:
+        """The disk can be read and not written, as after a fault that made the kernel remount it so."""
+        host, moment = self.host(name), time.time()
+        host.run(["mount", "-o", "remount,ro,bind", "/"])
+        return moment
+
+    def no_more_processes(self, name: str) -> float:
+        """The host can start no process more (pids.max of a control group); those that it has go on."""
+        host, moment = self.host(name), time.time()
+        group = self._group(host)
+        group.mkdir(exist_ok=True)
+        for _ in range(2):  # again: one may have forked meanwhile
+            for pid, _name, _state in list(host.processes()):
+                with contextlib.suppress(ProcessLookupError):
+                    (group / "cgroup.procs").write_text(str(pid))
+        (group / "pids.max").write_text("1")  # fewer than there are: no fork succeeds
+        return moment
+
+    def no_more_processes_of(self, name: str, user: str) -> float:
+        """A user of the host may have no process at all (RLIMIT_NPROC, set by PAM when somebody logs in)."""
+        host, moment = self.host(name), time.time()
+        (host.root / "etc/security/limits.d/lab.conf").write_text(f"{user} - nproc 0\n", encoding="ascii")
+        self._signal_all(host, "sshd", signal.SIGKILL, but_first=True)  # sessions that were there before
+        return moment
+
+    def mend(self, name: str) -> float:
+        """Undo what the verbs of this file did to a host; sshd runs again."""
+        host, moment = self.host(name), time.time()
+        if not host.up:
+            return moment
+        group = self._group(host)
+        if group.is_dir():
+            (group / "pids.max").write_text("max")
+        self._signal_all(host, "sshd", signal.SIGCONT)
+        host.run(["mount", "-o", "remount,rw,bind", "/"])
+        host.run(["umount", "-q", GATE_STATE], check=False)
+        for place in VOLATILE:
+            host.run(["sh", "-c", 'rm -f "$1/lab-filler"; mount -o remount,size=50% "$1"', "sh", place])
+        host.run(["sh", "-c", '[ ! -p "$1" ] || mv -f "$1.kept" "$1"', "sh", GATE_FILE])
+        (host.root / "etc/security/limits.d/lab.conf").unlink(missing_ok=True)
+        if not any(command == "sshd" and state not in "ZX" for _, command, state in host.processes()):
+            self._start_sshd(host)
+        return moment
+
+    def _start_sshd(self, host: Host) -> None:
+        for argv in host.boot_services:
+            if argv[0].endswith("/sshd"):
+                host.run(argv)
+                host.wait_listening(22, 10)
+
+    @staticmethod
+    def _group(host: Host) -> Path:
+        """Return the control group of a host's processes, of either version of cgroups(7)."""
+        base = GROUPS / "pids"
+        if not base.is_dir():
+            base = GROUPS
+            if "pids" not in (base / "cgroup.subtree_control").read_text(encoding="ascii").split():
+                raise LabFault(f"{base}: no pids controller is to be had")
+        return base / f"lab-{host.running_pid}"
+
+    @staticmethod
+    def _signal_all(host: Host, command: str, number: int, *, but_first: bool = False) -> int:
+        """Signal every live process of a command, the oldest first; return how many there were."""
+        pids: Sequence[int] = sorted(
+            pid for pid, its, state in host.processes() if its == command and state not in "ZX"
+        )
+        for pid in pids[1:] if but_first else pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+        return len(pids)
