@@ -11,12 +11,13 @@ from collections.abc import Callable, Mapping
 from typing import Literal
 
 from lab.host import Host
-from lab.namespaces import PYTHON, Inside
+from lab.namespaces import INSIDE, PYTHON, Inside
 from lab.needs import LabFault
-from lab.plan import CARD, SERVICE_ADDRESS
+from lab.plan import CARD, Interface
 from lab.switch import Direction, Switch
 
 SERVICE_PROCESS = "apache2"
+LONGEST_DELAY_MILLISECONDS = 60_000.0
 
 # Leaves a dead child that nobody collects: its parent sleeps. The kernel keeps 15 bytes of the name.
 _ZOMBIE = """
@@ -37,6 +38,7 @@ class Faults:
     hosts: Mapping[str, Host]
     everybody: Mapping[str, Host]
     switch: Switch
+    service_addresses: tuple[Interface, ...]
     _zombies: list[tuple[str, Inside]]
 
     def host(self, name: str) -> Host:
@@ -83,12 +85,15 @@ class Faults:
         self.switch.set_carrier(name, on=False)
         return moment
 
-    def partition(self, one: str, other: str, *, arp: bool = True) -> float:
-        """Two hosts do not hear each other, everybody else hears both; with `arp=False` ARP still passes."""
+    def partition(self, one: str, other: str, *, arp: bool = True, one_way: bool = False) -> float:
+        """Two hosts do not hear each other, everybody else hears both; with `arp=False` ARP still passes.
+
+        With `one_way` only `other` does not hear `one`.
+        """
         self.host(one)
         self.host(other)
-        pair = (min(one, other), max(one, other))
-        return self._wire(lambda: self.switch.faults.parted.update({pair: arp}))
+        ways = {(one, other): arp} if one_way else {(one, other): arp, (other, one): arp}
+        return self._wire(lambda: self.switch.faults.parted.update(ways))
 
     def loss(self, name: str, share: float, direction: Direction = "both") -> float:
         """Lose a share (0 to 1) of the frames on a host's wire, `in` and `out` as the host sees it."""
@@ -98,8 +103,17 @@ class Faults:
         ways: list[Literal["in", "out"]] = ["in", "out"] if direction == "both" else [direction]
         return self._wire(lambda: self.switch.faults.lost.update({(name, way): share for way in ways}))
 
+    def delay(self, name: str, milliseconds: float) -> float:
+        """Make every frame on a host's wire so much late, each way. A relay passes them on, until `heal`."""
+        self.host(name)
+        if not 0 < milliseconds <= LONGEST_DELAY_MILLISECONDS:
+            raise LabFault(
+                f"{milliseconds:g} ms is no delay: give more than 0, {LONGEST_DELAY_MILLISECONDS:g} at most"
+            )
+        return self._wire(lambda: self.switch.faults.slow.update({name: milliseconds / 1000}))
+
     def heal(self, name: str) -> float:
-        """Mend a host's wire, wake its service if it was stopped, and take its zombies away.
+        """Mend a host's wire, wake it or its service if they were stopped, and take its zombies away.
 
         A crashed host wants `reboot`, a killed service `start_service`.
         """
@@ -107,7 +121,7 @@ class Faults:
         moment = self._wire(lambda: self.switch.faults.heal(name))
         if host.up:
             self.switch.set_carrier(name, on=True)
-            self._signal(host, signal.SIGCONT)
+            self.thaw(name)
         for owner, zombie in self._zombies:
             if owner == name:
                 zombie.kill()
@@ -119,6 +133,34 @@ class Faults:
         moment = time.time()
         for name in self.everybody:
             self.heal(name)
+        return moment
+
+    # Every process
+
+    def freeze(self, name: str) -> float:
+        """SIGSTOP to every process of a host: its kernel answers pings and ARP, and takes connections, still.
+
+        With `blackhole` it is what a paused virtual machine is to others: silent, and as it was when it goes on.
+        """
+        host = self.host(name)
+        moment = time.time()
+        while running := [pid for pid, _, state in host.processes() if state not in "TZX"]:
+            for pid in running:  # again: one may have forked meanwhile
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGSTOP)
+            time.sleep(0.001)
+        return moment
+
+    def thaw(self, name: str) -> float:
+        """SIGCONT to every stopped process of a host; whatever else is wrong with it stays wrong."""
+        host = self.host(name)
+        moment = time.time()
+        if host.up:
+            for pid, _, state in host.processes():
+                if state == "T":
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGCONT)
+            host.wake_entrances()
         return moment
 
     # The service
@@ -172,20 +214,20 @@ class Faults:
 
     def add_address(self, name: str, *, announce: bool = False) -> float:
         """Put the service address on a host's card; without `announce` nobody is told, as the 2001 scheme did."""
-        moment = time.time()
-        self.host(name).run(["ip", "address", "replace", str(SERVICE_ADDRESS), "dev", CARD])
-        if announce:
-            # Waits out its second although it sends at once: nobody has to wait with it.
-            self.host(name).popen(
-                ["arping", "-q", "-U", "-c", "1", "-I", CARD, str(SERVICE_ADDRESS.ip)],
-                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            )  # fmt: skip
+        host, moment = self.host(name), time.time()
+        for address in self.service_addresses:
+            how = ["nodad"] if address.version == 6 else []
+            host.run(["ip", "address", "replace", str(address), "dev", CARD, *how])
+            if announce:
+                # arping waits out its second although it sends at once: nobody has to wait with it.
+                host.popen(_announcing(address), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         return moment
 
-    def drop_address(self, name: str) -> float:
-        """Take the service address off a host's card."""
+    def drop_address(self, name: str, *, only: Interface | None = None) -> float:
+        """Take the service addresses off a host's card, or `only` one of them."""
         moment = time.time()
-        self.host(name).run(["ip", "address", "delete", str(SERVICE_ADDRESS), "dev", CARD])
+        for address in self.service_addresses if only is None else (only,):
+            self.host(name).run(["ip", "address", "delete", str(address), "dev", CARD])
         return moment
 
     def _wire(self, change: Callable[[], object]) -> float:
@@ -210,3 +252,9 @@ class Faults:
         moment = time.time()
         self.host(name).run(["apachectl", verb])
         return moment
+
+
+def _announcing(address: Interface) -> list[str]:
+    if address.version == 4:
+        return ["arping", "-q", "-U", "-c", "1", "-I", CARD, str(address.ip)]
+    return [*PYTHON, str(INSIDE / "advertises.py"), CARD, str(address.ip)]

@@ -8,6 +8,7 @@ from typing import Literal
 
 from lab.namespaces import command
 from lab.plan import CARD, Place
+from lab.relay import Relay
 
 Direction = Literal["in", "out", "both"]  # as the host sees it
 
@@ -15,8 +16,13 @@ _BRIDGE = "switch"
 
 
 def port(name: str) -> str:
-    """Return the name of a host's port."""
+    """Return the name of the switch's end of a host's cable: its port, unless a relay is between the two."""
     return f"port-{name}"
+
+
+def slow_port(name: str) -> str:
+    """Return the name of the port of a host whose frames go through a relay."""
+    return f"slow-{name}"
 
 
 @dataclass
@@ -24,14 +30,18 @@ class WireFaults:
     """What is wrong with the wires, as the lab wants it. `rules()` says the same to nftables."""
 
     dead: set[str] = field(default_factory=set)  # hosts to and from which nothing passes
-    parted: dict[tuple[str, str], bool] = field(default_factory=dict)  # pairs; whether ARP is cut as well
+    parted: dict[tuple[str, str], bool] = field(
+        default_factory=dict
+    )  # (from, to); whether ARP is cut as well
     lost: dict[tuple[str, Literal["in", "out"]], float] = field(default_factory=dict)  # share of frames lost
+    slow: dict[str, float] = field(default_factory=dict)  # seconds by which each frame is late, each way
 
     def heal(self, host: str) -> None:
         """Forget every fault that has to do with a host."""
         self.dead.discard(host)
         self.parted = {pair: arp for pair, arp in self.parted.items() if host not in pair}
         self.lost = {(name, way): share for (name, way), share in self.lost.items() if name != host}
+        self.slow.pop(host, None)
 
     def rules(self) -> str:
         """Return the whole table in nftables' language; loaded at once, it replaces what was there (nft(8))."""
@@ -42,27 +52,30 @@ class WireFaults:
     def list(self) -> Iterator[str]:
         """Yield each rule, one line of nftables' language."""
         for host in sorted(self.dead):
-            yield f'iifname "{port(host)}" drop'
-            yield f'oifname "{port(host)}" drop'
+            yield f'iifname "{self._port(host)}" drop'
+            yield f'oifname "{self._port(host)}" drop'
         for (one, other), arp in sorted(self.parted.items()):
             but = "" if arp else "ether type != arp "
-            yield f'iifname "{port(one)}" oifname "{port(other)}" {but}drop'
-            yield f'iifname "{port(other)}" oifname "{port(one)}" {but}drop'
+            yield f'iifname "{self._port(one)}" oifname "{self._port(other)}" {but}drop'
         for (host, way), share in sorted(self.lost.items()):
             if share == 0:
                 continue
             side = "oifname" if way == "in" else "iifname"
             of_10000 = round(share * 10000)  # nftables refuses a comparison that is always true
             some = f"numgen random mod 10000 < {of_10000} " if of_10000 < 10000 else ""
-            yield f'{side} "{port(host)}" {some}drop'
+            yield f'{side} "{self._port(host)}" {some}drop'
+
+    def _port(self, host: str) -> str:
+        return slow_port(host) if host in self.slow else port(host)
 
 
 class Switch:
-    """One bridge; a host's cable is a veth pair. `pid` is a process in the switch's network namespace."""
+    """One bridge; a host's cable is a veth pair. `anchor` is a process in the switch's network namespace."""
 
-    def __init__(self, pid: int) -> None:
-        self._pid = pid
+    def __init__(self, anchor: int) -> None:
+        self._pid = anchor
         self.faults = WireFaults()
+        self._relays: dict[str, Relay] = {}
         self._ip(
             f"link add {_BRIDGE} type bridge stp_state 0 forward_delay 0 mcast_snooping 0",
             f"link set {_BRIDGE} up",
@@ -76,6 +89,7 @@ class Switch:
             f"link add {name} type veth peer name {CARD} address {place.mac} netns {pid}",
             f"link set {name} master {_BRIDGE} up",
         )
+        self._slow_down(place.name)
 
     def set_carrier(self, host: str, on: bool) -> None:
         """Pull or plug a host's cable: its card notices."""
@@ -83,11 +97,48 @@ class Switch:
 
     def unplug(self, host: str) -> None:
         """Take a host's card and cable away."""
+        self._speed_up(host)
         self._ip(f"link delete {port(host)}")
 
     def apply(self) -> None:
-        """Make the wires be as `faults` says, all at once."""
+        """Make the wires be as `faults` says. Frames that a relay had not passed on yet are lost."""
+        for host in [*self._relays]:
+            if self._relays[host].seconds != self.faults.slow.get(host):
+                self._speed_up(host)
+        for host in self.faults.slow:
+            self._slow_down(host)
         command(self._pid, "n", ["nft", "-f", "-"], text=self.faults.rules())
+
+    def _slow_down(self, host: str) -> None:
+        """Take a host's cable out of the bridge and put a relay between them, if that is wanted and not yet so."""
+        if host not in self.faults.slow or host in self._relays or not self._plugged(host):
+            return
+        self._ip(
+            f"link add {slow_port(host)} type veth peer name {_far(host)}",
+            f"link set {_far(host)} addrgenmode none up",
+            f"link set {slow_port(host)} master {_BRIDGE} up",
+            f"link set {port(host)} addrgenmode none",
+        )
+        relay = Relay(self._pid, port(host), _far(host), self.faults.slow[host])
+        self._ip(f"link set {port(host)} nomaster")
+        relay.begin()
+        self._relays[host] = relay
+
+    def _speed_up(self, host: str) -> None:
+        """Take the relay away again, and put the cable back where it was."""
+        relay = self._relays.pop(host, None)
+        if relay is None:
+            return
+        relay.end()
+        self._ip(f"link delete {slow_port(host)}", f"link set {port(host)} master {_BRIDGE}")
+
+    def _plugged(self, host: str) -> bool:
+        return f" {port(host)}@" in command(self._pid, "n", ["ip", "-oneline", "link"])
 
     def _ip(self, *lines: str) -> None:
         command(self._pid, "n", ["ip", "-batch", "-"], text="\n".join(lines) + "\n")
+
+
+def _far(host: str) -> str:
+    """Return the name of the relay's own end of a slow port."""
+    return f"far-{host}"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 
 import pytest
 
 from lab import Lab, LabFault
+from lab.namespaces import command
 
 pytestmark = pytest.mark.e2e
 
@@ -15,6 +17,11 @@ pytestmark = pytest.mark.e2e
 def pings(lab: Lab, one: str, other: str) -> bool:
     done = lab.run(one, ["ping", "-n", "-c1", "-W0.3", str(lab.everybody[other].address)], check=False)
     return done.returncode == 0
+
+
+def pings_again(lab: Lab, one: str, other: str) -> bool:
+    """A host that was asking in vain who has an address asks again a second later."""
+    return any(pings(lab, one, other) for _ in range(8))
 
 
 FAULTS = [
@@ -93,7 +100,87 @@ def test_a_partition_parts_two_hosts_only(served: Lab, arp: bool) -> None:
     asked = served.run("b", ["arping", "-q", "-D", "-c1", "-w1", "-I", "eth0", "192.0.2.1"], check=False)
     assert asked.returncode == (0 if arp else 1)  # 1: somebody answered, the address is taken
     served.heal("a")
+    assert pings_again(served, "b", "a")
+
+
+@pytest.mark.parametrize("arp", [True, False], ids=["with ARP", "ARP passes"])
+def test_a_partition_one_way_lets_the_other_way_pass(served: Lab, arp: bool) -> None:
+    heard = heard_by(served, "b")
+    served.partition("a", "b", arp=arp, one_way=True)
+    assert not pings(served, "b", "a")
+    assert pings(served, "b", "gw")
+    assert heard_by(served, "b") == heard, "the answer of a does not reach b"
+    assert not pings(served, "a", "b")
+    assert heard_by(served, "b") == heard
+    served.heal("b")
+    served.partition("b", "a", arp=arp, one_way=True)
+    assert not pings(served, "a", "b"), "a is heard by b, whose answer is not"
+    assert heard_by(served, "b") == heard + 1
+
+
+def heard_by(lab: Lab, name: str) -> int:
+    """Return how many echo requests a host's kernel has counted (/proc/net/snmp)."""
+    head, values = (
+        line.split()
+        for line in lab.run(name, ["cat", "/proc/net/snmp"]).stdout.splitlines()
+        if line.startswith("Icmp:")
+    )
+    return int(values[head.index("InEchos")])
+
+
+def test_a_delay_is_as_long_as_was_asked_for(served: Lab) -> None:
+    since = served.delay("a", 30)
+    served.client.wait_good(since=since + 0.2)
+    done = served.run("gw", ["ping", "-q", "-n", "-c20", "-i0.02", "-W1", "192.0.2.1"], check=False)
+    least, mean = map(float, done.stdout.split(" = ")[1].split("/")[:2])
+    assert least >= 60
+    assert mean < 75
+    assert pings(served, "b", "gw")
+    assert served.watcher.wait_holders(["a"]), "ARP passes as well"
+    served.loss("a", 1.0, "in")
+    assert not pings(served, "gw", "a"), "other faults hold behind a relay too"
+    served.heal("a")
+    assert pings_again(served, "gw", "a")
+    assert "slow-a" not in command(served.anchor.pid, "n", ["ip", "link"])
+
+
+def test_much_passes_a_relay_unharmed(served: Lab) -> None:
+    """Cards leave checksums and segments to each other: a relay that knew nothing of that would break them."""
+    (served.hosts["a"].root / "var/www/html/much").write_bytes(os.urandom(3_000_000))
+    served.delay("a", 5)
+    asked = ["curl", "-sS", "--max-time", "20", "http://192.0.2.1/much"]
+    there, fetched = (
+        served.run(host, ["sh", "-c", f"{source} | sha256sum"]).stdout
+        for host, source in (("a", "cat /var/www/html/much"), ("client", " ".join(asked)))
+    )
+    assert fetched == there
+
+
+def test_a_delayed_host_that_reboots_is_delayed_still(served: Lab) -> None:
+    served.delay("a", 100)
+    served.reboot("a")
+    assert not pings(served, "gw", "a"), (
+        "0.2 s there and back, and nobody waits longer than 0.3 s for the ARP too"
+    )
+    served.heal("a")
+    assert pings_again(served, "gw", "a")
+
+
+@pytest.mark.parametrize("milliseconds", [0, -1, 1e9])
+def test_no_delay_is_refused(served: Lab, milliseconds: float) -> None:
+    with pytest.raises(LabFault, match=r" ms is no delay: give more than 0, 60000 at most$"):
+        served.delay("a", milliseconds)
+
+
+def test_a_frozen_host_answers_by_its_kernel_alone(served: Lab) -> None:
+    since = served.freeze("a")
     assert pings(served, "b", "a")
+    served.client.wait_failed(since=since)
+    assert {state for _, _, state in served.hosts["a"].processes()} <= {"T", "Z"}
+    served.watcher.wait_holders(["a"])
+    served.thaw("a")
+    served.client.wait_good(timeout=5)
+    assert served.run("a", ["true"]).returncode == 0
 
 
 @pytest.mark.parametrize("direction", ["in", "out"])

@@ -32,7 +32,7 @@ def control(kept_lab: Lab) -> Iterator[Lab]:
     ("words", "line"),
     [
         pytest.param(["crush", "a"], "'crush' is no verb: status, crash, reboot, kill, hang, start, stop, zombie, "
-                     "blackhole, cut-off, partition, loss, heal, add-address, drop-address, pid, shell",
+                     "blackhole, cut-off, partition, delay, freeze, thaw, loss, heal, add-address, drop-address, pid, shell",
                      id="no verb"),
         pytest.param(["crash"], "use: crash HOST", id="too few words"),
         pytest.param(["crash", "a", "b"], "use: crash HOST", id="too many words"),
@@ -42,7 +42,9 @@ def control(kept_lab: Lab) -> Iterator[Lab]:
         pytest.param(["loss", "a", "130"], "a share of 1.3 cannot be lost: give 0 to 1", id="more than all"),
         pytest.param(["loss", "a", "5", "up"],
                      "'up' is no direction: in, out or both, as the host sees it", id="way"),
-        pytest.param(["partition", "a", "b", "arp"], "'arp' is not known: arp-passes or nothing", id="no flag"),
+        pytest.param(["partition", "a", "b", "arp"], "'arp' is not known: arp-passes, one-way or nothing",
+                     id="no flag"),
+        pytest.param(["delay", "a", "long"], "'long' are no milliseconds", id="no milliseconds"),
         pytest.param(["hang", "b"], "b: no apache2 runs there", id="nothing to hang"),
         pytest.param(["drop-address", "b"], "ip address delete 192.0.2.100/24 dev eth0 ended with 2: "
                      "Error: ipv4: Address not found.", id="nothing to drop"),
