@@ -57,7 +57,18 @@ def _loss(lab: Lab, words: Sequence[str]) -> object:
 
 
 def _partition(lab: Lab, words: Sequence[str]) -> object:
-    return lab.partition(words[0], words[1], arp=_flag(words[2:], "arp-passes"))
+    flags = words[2:]
+    if strange := [word for word in flags if word not in {"arp-passes", "one-way"}]:
+        raise LabFault(f"'{strange[0]}' is not known: arp-passes, one-way or nothing")
+    return lab.partition(words[0], words[1], arp="arp-passes" not in flags, one_way="one-way" in flags)
+
+
+def _delay(lab: Lab, words: Sequence[str]) -> object:
+    try:
+        milliseconds = float(words[1].removesuffix("ms"))
+    except ValueError:
+        raise LabFault(f"'{words[1]}' are no milliseconds") from None
+    return lab.delay(words[0], milliseconds)
 
 
 def _cut_off(lab: Lab, words: Sequence[str]) -> object:
@@ -90,7 +101,18 @@ VERBS: Mapping[str, Verb] = {
         "HOST", "its link is dead, silently; it lives on", lambda lab, words: lab.blackhole(words[0])
     ),
     "cut-off": Verb("HOST [no-carrier]", "the same; or its cable is pulled", _cut_off, 1, 2),
-    "partition": Verb("HOST HOST [arp-passes]", "two hosts do not hear each other", _partition, 2, 3),
+    "partition": Verb(
+        "HOST HOST [arp-passes] [one-way]",
+        "two hosts do not hear each other; or the second not the first",
+        _partition,
+        2,
+        4,
+    ),
+    "delay": Verb("HOST MILLISECONDS", "make its frames so much late, each way", _delay, 2, 2),
+    "freeze": Verb(
+        "HOST", "stop all its processes; its kernel answers still", lambda lab, words: lab.freeze(words[0])
+    ),
+    "thaw": Verb("HOST", "let them go on", lambda lab, words: lab.thaw(words[0])),
     "loss": Verb("HOST PERCENT [in|out|both]", "lose a share of its frames", _loss, 2, 3),
     "heal": Verb("[HOST]", "mend wires, wake a stopped Apache", _heal, 0, 1),
     "add-address": Verb(

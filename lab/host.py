@@ -174,6 +174,13 @@ class Host:
                     name, rest = stat[stat.index("(") + 1 :].rsplit(")", 1)
                     yield int(directory.name), name, rest.split()[0]
 
+    def wake_entrances(self) -> None:
+        """Wake each nsenter through which a program was started: it stops when the program is stopped."""
+        for process in self._inside:
+            if process.poll() is None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process.pid, signal.SIGCONT)
+
     def wait_listening(self, port: int, seconds: float) -> None:
         """Wait until something in the host listens on a TCP port; raise `LabFault` if nothing does."""
         deadline = time.monotonic() + seconds

@@ -32,7 +32,8 @@ def control(kept_lab: Lab) -> Iterator[Lab]:
     ("words", "line"),
     [
         pytest.param(["crush", "a"], "'crush' is no verb: status, crash, reboot, kill, hang, start, stop, zombie, "
-                     "blackhole, cut-off, partition, delay, freeze, thaw, loss, heal, add-address, drop-address, pid, shell",
+                     "blackhole, cut-off, partition, delay, freeze, thaw, loss, heal, add-address, drop-address, "
+                     "pid, shell",
                      id="no verb"),
         pytest.param(["crash"], "use: crash HOST", id="too few words"),
         pytest.param(["crash", "a", "b"], "use: crash HOST", id="too many words"),
