@@ -11,7 +11,7 @@ from typing import Any
 
 from lab.host import Host
 from lab.namespaces import INSIDE, PYTHON
-from lab.plan import SERVICE_ADDRESS
+from lab.plan import Address
 from lab.provision import SERVED_BY
 from lab.stream import Stream
 
@@ -75,17 +75,18 @@ def seconds_without_service(samples: Sequence[Sample], since: float, n: int = IN
 
 
 class Client:
-    """Asks the service address every 20 ms from the lab's client host and keeps what came of it."""
+    """Asks a service address every 20 ms from the lab's client host and keeps what came of it."""
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: Host, address: Address) -> None:
+        self.address = address
         process = host.popen(
             [
-                *PYTHON, str(INSIDE / "asks.py"), str(SERVICE_ADDRESS.ip), "80",
+                *PYTHON, str(INSIDE / "asks.py"), str(address), "80",
                 str(PACE_SECONDS), str(TIMEOUT_SECONDS), SERVED_BY,
             ],
             stdout=subprocess.PIPE,
         )  # fmt: skip
-        self._stream = Stream("client", process, _sample)
+        self._stream = Stream(f"client of {address}", process, _sample)
 
     def samples(self, since: float = 0.0) -> list[Sample]:
         """Return the requests that started at `since` or later and have ended, in the order of their start."""

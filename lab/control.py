@@ -134,7 +134,7 @@ def status(lab: Lab) -> str:
             Counter(comm for _, comm, state in host.processes() if state != "Z") if host.up else Counter()
         )
         runs = f"{processes['apache2']} apache2 processes" if processes["apache2"] else "no apache2"
-        holds = f", holds {lab.service_address}" if name in holders else ""
+        holds = f", holds {', '.join(map(str, lab.service_addresses))}" if name in holders else ""
         lines.append(f"{name}  {host.address}  " + (f"up, {runs}{holds}" if host.up else "down"))
     samples = lab.client.samples(time.time() - 1.2)
     seen = Counter(f"answered by {sample.host}" if sample.ok else f"{sample.fault}" for sample in samples)
@@ -142,9 +142,10 @@ def status(lab: Lab) -> str:
         "client, the last second: "
         + (", ".join(f"{n} {what}" for what, n in seen.most_common()) or "nothing")
     )
-    rounds = lab.watcher.rounds(time.time() - 1)
-    answering = ", ".join(sorted(rounds[-1].holders)) if rounds else ""
-    lines.append(f"watcher: {answering or 'nobody'} answers for {lab.service_address.ip}")
+    for watcher in lab.watchers:
+        rounds = watcher.rounds(time.time() - 1)
+        answering = ", ".join(sorted(rounds[-1].holders)) if rounds else ""
+        lines.append(f"watcher: {answering or 'nobody'} answers for {watcher.address}")
     lines += [f"wire: {rule}" for rule in lab.switch.faults.list()]
     return "\n".join(lines)
 

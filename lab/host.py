@@ -11,13 +11,13 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Any
 
 from lab.namespaces import INSIDE, PYTHON, Anchor, Inside, command, enter, start
 from lab.needs import ENVIRONMENT, LabFault
-from lab.plan import CARD, NETWORK, NETWORK6, PLACES, Place
+from lab.plan import CARD, NETWORK, NETWORK6, PLACES, Address, Place
 from lab.provision import ABSENT, File
 from lab.switch import Switch
 
@@ -36,12 +36,15 @@ class Host:
         switch: Switch,
         files: Sequence[File],
         services: Sequence[Sequence[str]],
+        *,
+        ip_versions: Sequence[int] = (4, 6),
     ) -> None:
         self.name = place.name
         self.mac = place.mac
         self.pid: int | None = None  # process 1 of the host, by the machine's numbering; None while it is off
         self.boot_services = [list(argv) for argv in services]
         self._place = place
+        self._ip_versions = ip_versions  # of its own addresses
         self._anchor = anchor
         self._switch = switch
         self._files = files
@@ -49,9 +52,9 @@ class Host:
         self._inside: list[Inside] = []
 
     @property
-    def address(self) -> IPv4Address:
-        """The host's own address."""
-        return self._place.address
+    def address(self) -> Address:
+        """The host's own address: IPv4, unless it has none."""
+        return self._place.address if 4 in self._ip_versions else self._place.address6
 
     @property
     def address6(self) -> IPv6Address:
@@ -221,13 +224,16 @@ class Host:
     def _connect(self, pid: int) -> None:
         self._switch.plug(self._place, pid)
         lines = ["link set lo up"]
+        ipv4 = 4 in self._ip_versions
         if self._place.number is not None:
-            lines.append(f"address add {self.address}/{NETWORK.prefixlen} dev {CARD}")
+            if ipv4:
+                lines.append(f"address add {self._place.address}/{NETWORK.prefixlen} dev {CARD}")
             if Path("/proc/sys/net/ipv6").exists():
                 lines.append(f"address add {self.address6}/{NETWORK6.prefixlen} dev {CARD} nodad")
         lines.append(f"link set {CARD} up")
         if self._place.number is not None and self.name != "gw":
-            lines.append(f"route add default via {PLACES['gw'].address} dev {CARD}")
+            gateway = PLACES["gw"].address if ipv4 else PLACES["gw"].address6
+            lines.append(f"route add default via {gateway} dev {CARD}")
         command(pid, "n", ["ip", "-batch", "-"], text="\n".join(lines) + "\n")
 
     def _become(self, user: str | None) -> list[str]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from lab import needs, plan
 from lab.client import Client
-from lab.faults import Faults
+from lab.half_dead import HalfDead
 from lab.host import Host
 from lab.namespaces import Anchor, Inside
 from lab.needs import LabFault
@@ -28,12 +28,16 @@ BOOT_SERVICES: Mapping[str, Sequence[Sequence[str]]] = MappingProxyType(
 )
 
 
-class Lab(Faults):
+class Lab(HalfDead):
     """Everything there is in a lab, for as long as the `with` block lasts.
 
     `hosts` are those that may serve, `everybody` also the gateway `gw`, the `client` and the `watcher`. Nobody
     holds the service address at first, unless `holder` names a host. Labs do not see each other: any number
     may run at once. When the process that made a lab ends, the lab is gone, however it ended.
+
+    `speaks` says which addresses there are. `ipv4`: the service has one, of IPv4, the hosts have both. `ipv6`:
+    nobody has IPv4. `both`: service and hosts have both; then `clients` and `watchers` are two each, and `client`
+    and `watcher` are those of IPv4.
     """
 
     service_address: IPv4Interface = plan.SERVICE_ADDRESS
@@ -43,6 +47,7 @@ class Lab(Faults):
     def __init__(
         self, hosts: Sequence[str] = ("a", "b"), *, holder: str | None = None,
         boot_services: Mapping[str, Sequence[Sequence[str]]] = BOOT_SERVICES,
+        speaks: plan.IPVersions = "ipv4",
     ) -> None:  # fmt: skip
         for name in hosts:
             if name not in plan.SERVERS:
@@ -52,8 +57,11 @@ class Lab(Faults):
         self._names = tuple(hosts)
         self._holder = holder
         self._boot_services = boot_services
+        self._speech = plan.SPEECH[speaks]
+        self.service_addresses = self._speech.service  # those in use
+        self.clients: tuple[Client, ...] = ()  # one for each service address
+        self.watchers: tuple[Watcher, ...] = ()
         self._anchor: Anchor | None = None
-        self._observers: list[Client | Watcher] = []
         self._zombies = []
         self.hosts: Mapping[str, Host] = {}
         self.everybody: Mapping[str, Host] = {}
@@ -77,6 +85,22 @@ class Lab(Faults):
         self.close()
 
     @property
+    def client(self) -> Client:
+        """The client that asks the first service address."""
+        return self.clients[0]
+
+    @property
+    def watcher(self) -> Watcher:
+        """The watcher that asks who has the first service address."""
+        return self.watchers[0]
+
+    @property
+    def witnesses(self) -> list[plan.Address]:
+        """The gateway's addresses, one for each IP version of the service's."""
+        gateway = plan.PLACES["gw"]
+        return [gateway.address if one.version == 4 else gateway.address6 for one in self.service_addresses]
+
+    @property
     def anchor(self) -> Anchor:
         """What holds the lab together."""
         if self._anchor is None:
@@ -92,7 +116,7 @@ class Lab(Faults):
         return self.host(host).popen(argv, **options)
 
     def holders(self) -> list[str]:
-        """Return the hosts that have the service address on a card: a look into each, whatever the wire says."""
+        """Return the hosts that have a service address on a card, and in use: a look into each, not on the wire."""
         return [name for name, host in self.hosts.items() if host.up and self._has_address(host)]
 
     def close(self) -> None:
@@ -102,9 +126,11 @@ class Lab(Faults):
             self._anchor = None
         for host in self.everybody.values():
             host.forget()
-        for observer in self._observers:
-            observer.close()
-        self._observers.clear()
+        for client in self.clients:
+            client.close()
+        for watcher in self.watchers:
+            watcher.close()
+        self.clients = self.watchers = ()
 
     def _start(self) -> None:
         self._anchor = Anchor()
@@ -120,18 +146,23 @@ class Lab(Faults):
                 booted.result()
         if self._holder is not None:
             self.add_address(self._holder)
-        self.client = Client(self.everybody["client"])
-        self._observers.append(self.client)
-        self.watcher = Watcher(self.everybody["watcher"])
-        self._observers.append(self.watcher)
+        asked = [address.ip for address in self.service_addresses]
+        self.clients = tuple(Client(self.everybody["client"], address) for address in asked)
+        self.watchers = tuple(Watcher(self.everybody["watcher"], address) for address in asked)
 
     def _make(self, name: str, keys: Any) -> Host:
         place = plan.PLACES[name]
         assert self._anchor is not None
         written = files(place, keys) if place.has_disk else []
-        return Host(place, self._anchor, self.switch, written, self._boot_services.get(name, ()))
+        services = self._boot_services.get(name, ())
+        return Host(place, self._anchor, self.switch, written, services, ip_versions=self._speech.hosts)
 
     def _has_address(self, host: Host) -> bool:
         links = json.loads(host.run(["ip", "-j", "address"]).stdout)
-        held = {info.get("local") for link in links for info in link.get("addr_info", [])}
-        return str(self.service_address.ip) in held
+        held = {
+            info.get("local")
+            for link in links
+            for info in link.get("addr_info", [])
+            if not info.get("tentative") and not info.get("dadfailed")
+        }
+        return any(str(address.ip) in held for address in self.service_addresses)

@@ -23,6 +23,7 @@ from lab.host import CHECKOUT
 from lab.lab import Lab
 from lab.namespaces import Inside
 from lab.needs import LabFault
+from lab.plan import Address
 from lab.power import PowerSwitch
 
 HOME = "b"
@@ -94,10 +95,10 @@ class Locum:
         self.command(
             "init", "--output", SITE, "--unreachable", self._settings["unreachable"],
             "--host", f"a={self.lab.hosts['a'].address}", "--host", f"b={self.lab.hosts['b'].address}",
-            "--service", "www", "--address", str(self.lab.service_address), "--interface", "eth0",
+            "--service", "www", *self._each("--address", self.lab.service_addresses), "--interface", "eth0",
             "--url", "http://{host}/", "--expect", "<html>", "--process", "apache2",
             "--start", "apachectl start", "--stop", "apachectl stop", "--respawn", "apachectl restart",
-            "--witness", str(self.lab.everybody["gw"].address),
+            *self._each("--witness", self.lab.witnesses),
         )  # fmt: skip
         self._settle()
         self.say("locum enrol b: this host's gate, and the user that runs locum")
@@ -109,6 +110,10 @@ class Locum:
             "enrol", "a", "--yes", "--admin", f"root@{self.lab.hosts['a'].address}",
             "--identity", str(self.lab.admin_key),
         )  # fmt: skip
+
+    @staticmethod
+    def _each(option: str, values: Sequence[object]) -> list[str]:
+        return [word for value in values for word in (option, str(value))]
 
     def _install_fencing(self) -> None:
         """Plug every other host into the power switch, and write down for the user locum how it is told."""
@@ -146,8 +151,8 @@ class Locum:
     def _with_watchers(self, text: str) -> str:
         """Add hosts that only look, as an administrator would write them into the site file."""
         addresses = {host: self.lab.hosts[host].address for host in self._watchers}
-        hosts = "".join(f"  {host}: {{address: {address}}}\n" for host, address in addresses.items())
-        points = {HOME: "127.0.0.1", **addresses}
+        hosts = "".join(f'  {host}: {{address: "{address}"}}\n' for host, address in addresses.items())
+        points = {HOME: "127.0.0.1", **{host: _in_url(address) for host, address in addresses.items()}}
         lines = "".join(f'  {host}: {{url: "http://{at}:{EXPORTER_PORT}"}}\n' for host, at in points.items())
         return text.replace("hosts:\n", f"hosts:\n{hosts}", 1) + f"\nvantage_points:\n{lines}"
 
@@ -213,7 +218,7 @@ class Locum:
         for path in (site.parent, site):
             path.chmod(0o755 if path.is_dir() else 0o644)
         self._open_the_way(host)
-        listen = f"{self.lab.hosts[host].address}:{EXPORTER_PORT}"
+        listen = f"{_in_url(self.lab.hosts[host].address)}:{EXPORTER_PORT}"
         self.lab.popen(
             host, [*NOBODY, str(BIN / "locum-exporter"), "--site", SITE, "--listen", listen, "--host", host],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
@@ -253,6 +258,10 @@ class Locum:
         )
         rows = json.loads(answer.stdout)["data"]["result"]
         return [[(float(at), float(value)) for at, value in row["values"]] for row in rows]
+
+
+def _in_url(address: Address) -> str:
+    return f"[{address}]" if address.version == 6 else str(address)
 
 
 def _form(values: dict[str, str]) -> Sequence[str]:

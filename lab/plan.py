@@ -7,7 +7,7 @@ import subprocess
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface, ip_interface, ip_network
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 from lab.needs import ENVIRONMENT
 
@@ -16,6 +16,27 @@ NETWORK6 = ip_network("2001:db8::/64")  # RFC 3849
 SERVICE_ADDRESS = IPv4Interface("192.0.2.100/24")
 SERVICE_ADDRESS6 = IPv6Interface("2001:db8::100/64")
 CARD = "eth0"  # the name of every host's network card
+
+Address = IPv4Address | IPv6Address
+Interface = IPv4Interface | IPv6Interface
+IPVersions = Literal["ipv4", "ipv6", "both"]
+
+
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """What is spoken in a lab: the IP versions of the hosts' own addresses, and the service addresses."""
+
+    hosts: tuple[int, ...]
+    service: tuple[Interface, ...]
+
+
+SPEECH: MappingProxyType[IPVersions, Speech] = MappingProxyType(
+    {
+        "ipv4": Speech((4, 6), (SERVICE_ADDRESS,)),
+        "ipv6": Speech((6,), (SERVICE_ADDRESS6,)),
+        "both": Speech((4, 6), (SERVICE_ADDRESS, SERVICE_ADDRESS6)),
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import Any
 
 from lab.host import Host
 from lab.namespaces import INSIDE, PYTHON
-from lab.plan import CARD, PLACES, SERVICE_ADDRESS
+from lab.plan import CARD, PLACES, Address
 from lab.stream import Stream
 
 PACE_SECONDS = 0.02
@@ -25,6 +25,14 @@ class Round:
 
     sent: float  # time.time()
     holders: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """Somebody told everybody, unasked, that he has the service address."""
+
+    at: float  # time.time()
+    host: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,30 +75,35 @@ def timeline(rounds: Iterable[Round], since: float) -> list[Round]:
 
 
 class Watcher:
-    """Asks the wire every 20 ms who has the service address, from a host and card of its own."""
+    """Asks the wire every 20 ms who has a service address, from a host and card of its own."""
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: Host, address: Address) -> None:
+        self.address = address
         process = host.popen(
-            [*PYTHON, str(INSIDE / "watches.py"), CARD, str(SERVICE_ADDRESS.ip), str(PACE_SECONDS)],
+            [*PYTHON, str(INSIDE / "watches.py"), CARD, str(address), str(PACE_SECONDS)],
             stdout=subprocess.PIPE,
         )
-        self._stream = Stream("watcher", process, _round)
+        self._stream = Stream(f"watcher of {address}", process, _record)
 
     def rounds(self, since: float = 0.0) -> list[Round]:
         """Return the rounds sent at `since` or later and closed (100 ms after they were sent)."""
-        return [one for one in self._stream.records() if one.sent >= since]
+        return [one for one in self._stream.records() if isinstance(one, Round) and one.sent >= since]
+
+    def announcements(self, since: float = 0.0) -> list[Announcement]:
+        """Return the gratuitous ARP and unsolicited neighbour advertisements heard at `since` or later."""
+        return [one for one in self._stream.records() if isinstance(one, Announcement) and one.at >= since]
 
     def holders(self, since: float = 0.0) -> list[Round]:
         """Return who held the address since then, as a list of changes."""
-        return timeline(self._stream.records(), since)
+        return timeline(self.rounds(since), since)
 
     def held_by_two_seconds(self, since: float) -> float:
         """As the function of that name says, for what the watcher has seen until now."""
-        return held_by_two_seconds(self._stream.records(), since)
+        return held_by_two_seconds(self.rounds(since), since)
 
     def gaps(self, since: float = 0.0) -> list[Gap]:
         """Return the times in which the watcher did not look."""
-        return gaps(self._stream.records(), since)
+        return gaps(self.rounds(since), since)
 
     def wait_holders(self, holders: Iterable[str], timeout: float = 10.0) -> float:
         """Wait until exactly these hosts answer in a round sent from now on; return when it was sent."""
@@ -115,5 +128,7 @@ class Watcher:
         self._stream.close()
 
 
-def _round(line: Mapping[str, Any]) -> Round:
+def _record(line: Mapping[str, Any]) -> Round | Announcement:
+    if "announced" in line:
+        return Announcement(line["announced"], _NAMES.get(line["mac"], line["mac"]))
     return Round(line["sent"], frozenset(_NAMES.get(mac, mac) for mac in line["macs"]))

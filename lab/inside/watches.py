@@ -1,11 +1,13 @@
 """Asks the wire all the time who has an address, and prints who answered in each round.
 
-A round is one ARP probe (RFC 5227, 2.1.1: the sender's address is 0.0.0.0, so that it changes nobody's cache).
-Each round is sent from one of sixteen MAC addresses in turn, and an answer goes back to the one that asked: a
-late answer is never counted in a later round. A line of JSON per round, when it is closed: when it was sent
-(time.time()) and the MACs that answered.
+A round is one question that changes nobody's opinion of the address: an ARP probe (RFC 5227, 2.1.1: the sender's
+address is 0.0.0.0) or a neighbour solicitation from a link-local address that is nobody's (RFC 4861, 4.3; from
+`::` it would break the duplicate address detection of whoever has just begun to claim it, RFC 4862, 5.4.3). Each
+round is sent from one of sixteen MAC addresses in turn, and an answer goes back to the one that asked: a late
+answer is never counted in a later round. A line of JSON per round, when it is closed: when it was sent
+(time.time()) and the MACs that answered; and one for each announcement: what somebody tells everybody, unasked.
 
-Usage: watches.py CARD IPV4_ADDRESS PACE_SECONDS
+Usage: watches.py CARD ADDRESS PACE_SECONDS
 """
 
 from __future__ import annotations
@@ -19,12 +21,17 @@ import sys
 import time
 from contextlib import suppress
 
-ETH_P_ARP = 0x0806
+ETH_P_ARP, ETH_P_IPV6 = 0x0806, 0x86DD
 SOL_PACKET, PACKET_ADD_MEMBERSHIP, PACKET_MR_PROMISC = 263, 1, 1
 ASKERS = 16
 OPEN_ROUNDS = 5  # a round is closed this many rounds later: an answer takes no 100 ms
 REQUEST, REPLY = 1, 2
 ARP = struct.Struct("!HHBBH6s4s6s4s")  # RFC 826
+ICMPV6, SOLICITATION, ADVERTISEMENT = 58, 135, 136
+SOURCE_MAC, TARGET_MAC = 1, 2  # options: RFC 4861, 4.6.1
+HOP_LIMIT = 255
+SOLICITED_NODE = socket.inet_pton(socket.AF_INET6, "ff02::1:ff00:0")[:13]
+EVERYBODY = (b"\xff" * 6, b"\x33\x33\0\0\0\x01")  # Ethernet's broadcast, and IPv6's all nodes
 
 
 def asker(number: int) -> bytes:
@@ -35,24 +42,63 @@ def asker(number: int) -> bytes:
 def probe(number: int, address: bytes) -> bytes:
     """Return a round's question, as it goes on the wire."""
     mac = asker(number)
+    if len(address) == 16:
+        return solicitation(mac, address)
     frame = b"\xff" * 6 + mac + ETH_P_ARP.to_bytes(2, "big")
     return frame + ARP.pack(1, 0x0800, 6, 4, REQUEST, mac, bytes(4), bytes(6), address)
 
 
+def solicitation(mac: bytes, address: bytes) -> bytes:
+    """Return a neighbour solicitation, from a link-local address made of the asker's MAC."""
+    source = b"\xfe\x80" + bytes(8) + mac
+    group = SOLICITED_NODE + address[13:]
+    body = struct.pack("!I", 0) + address + bytes((SOURCE_MAC, 1)) + mac
+    pseudo = source + group + struct.pack("!II", 4 + len(body), ICMPV6)
+    checked = checksum(pseudo + bytes((SOLICITATION, 0, 0, 0)) + body)
+    message = struct.pack("!BBH", SOLICITATION, 0, checked) + body
+    header = struct.pack("!IHBB", 6 << 28, len(message), ICMPV6, HOP_LIMIT) + source + group
+    return b"\x33\x33" + group[12:] + mac + ETH_P_IPV6.to_bytes(2, "big") + header + message
+
+
+def checksum(data: bytes) -> int:
+    """Return the Internet checksum of an even number of bytes (RFC 1071)."""
+    total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return ~total & 0xFFFF
+
+
+def claimed(frame: bytes, address: bytes) -> bytes | None:
+    """Return the MAC address at which a frame says that the address is; None if it says nothing of it."""
+    kind = int.from_bytes(frame[12:14], "big")
+    if len(address) == 16:
+        # Of hop limits and checksums: nobody forwards in the lab, and nothing damages its frames.
+        if kind != ETH_P_IPV6 or (frame[20:21], frame[54:55]) != (bytes((ICMPV6,)), bytes((ADVERTISEMENT,))):
+            return None
+        option = frame[80:86] if frame[78:80] == bytes((TARGET_MAC, 1)) and len(frame) >= 86 else frame[6:12]
+        return option if frame[62:78] == address else None
+    if kind != ETH_P_ARP or len(frame) < 14 + ARP.size:
+        return None
+    _, _, _, _, _, mac, sender, _, _ = ARP.unpack_from(frame, 14)
+    return bytes(mac) if sender == address else None
+
+
 def answer(frame: bytes, address: bytes) -> tuple[int, str] | None:
     """Return which asker a frame answers and from which MAC; None if it is no answer to us."""
-    if len(frame) < 14 + ARP.size or frame[12:14] != ETH_P_ARP.to_bytes(2, "big"):
-        return None
-    _, _, _, _, operation, mac, sender, target_mac, _ = ARP.unpack_from(frame, 14)
-    if operation != REPLY or sender != address or target_mac[:5] != asker(0)[:5]:
-        return None
-    return target_mac[5], mac.hex(":")
+    mac = claimed(frame, address)
+    return (frame[5], mac.hex(":")) if mac is not None and frame[:5] == asker(0)[:5] else None
 
 
-def open_wire(card: str) -> socket.socket:
-    """Open a socket that hears every ARP frame that reaches the card, whomever it is for (packet(7))."""
-    wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ARP))
-    wire.bind((card, ETH_P_ARP))
+def announcement(frame: bytes, address: bytes) -> str | None:
+    """Return the MAC that tells everybody that it has the address, None where a frame is no announcement."""
+    mac = claimed(frame, address)
+    return mac.hex(":") if mac is not None and frame[:6] in EVERYBODY else None
+
+
+def open_wire(card: str, kind: int) -> socket.socket:
+    """Open a socket that hears every frame of a kind that reaches the card, whomever it is for (packet(7))."""
+    wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(kind))
+    wire.bind((card, kind))
     membership = struct.pack("iHH8s", socket.if_nametoindex(card), PACKET_MR_PROMISC, 0, b"")
     wire.setsockopt(SOL_PACKET, PACKET_ADD_MEMBERSHIP, membership)
     wire.setblocking(False)
@@ -60,30 +106,40 @@ def open_wire(card: str) -> socket.socket:
 
 
 def hear(wire: socket.socket, address: bytes, heard: dict[int, set[str]], seconds: float) -> None:
-    """Collect answers until the time is up."""
+    """Collect answers until the time is up, and tell of announcements at once."""
     until = time.monotonic() + seconds
     while (left := until - time.monotonic()) > 0 and select.select([wire], [], [], left)[0]:
         with suppress(BlockingIOError):
-            found = answer(wire.recv(2048), address)
-            if found:
+            frame, sender = wire.recvfrom(2048)
+            if sender[2] == socket.PACKET_OUTGOING:
+                continue
+            if found := answer(frame, address):
                 heard.setdefault(found[0], set()).add(found[1])
+            elif mac := announcement(frame, address):
+                tell({"announced": time.time(), "mac": mac})
+
+
+def tell(record: dict[str, object]) -> None:
+    """Print a line."""
+    sys.stdout.write(json.dumps(record) + "\n")
+    sys.stdout.flush()
 
 
 def main() -> None:
     """Watch for ever."""
-    card, address, pace_seconds = sys.argv[1], socket.inet_aton(sys.argv[2]), float(sys.argv[3])
+    card, text, pace_seconds = sys.argv[1], sys.argv[2], float(sys.argv[3])
+    ipv6 = ":" in text
+    address = socket.inet_pton(socket.AF_INET6 if ipv6 else socket.AF_INET, text)
     with suppress(OSError):
         os.nice(-10)
-    wire = open_wire(card)
+    wire = open_wire(card, ETH_P_IPV6 if ipv6 else ETH_P_ARP)
     heard: dict[int, set[str]] = {}  # by asker
     sent: dict[int, float] = {}  # by round
     number, due = 0, time.monotonic()
     while True:
         closed = number - OPEN_ROUNDS
         if closed in sent:
-            macs = sorted(heard.pop(closed % ASKERS, set()))
-            sys.stdout.write(json.dumps({"sent": sent.pop(closed), "macs": macs}) + "\n")
-            sys.stdout.flush()
+            tell({"sent": sent.pop(closed), "macs": sorted(heard.pop(closed % ASKERS, set()))})
         with suppress(OSError):  # a card that is down sends nothing: that round has no answers
             sent[number] = time.time()
             wire.send(probe(number, address))
