@@ -14,6 +14,7 @@ import time
 from dataclasses import dataclass
 
 from locum_actuator.alerts import WOKE
+from locum_actuator.greet import greet
 from locum_actuator.incident import Context, Incident
 from locum_actuator.journal import JournalFault
 from locum_actuator.patrol import Patrol
@@ -69,6 +70,8 @@ class Worker(threading.Thread):
     def run(self) -> None:
         """Look once at the start, for nobody says how long the world went on without us; then wait and patrol."""
         self._succeed()
+        if not self._ended.is_set():
+            greet(self.context)
         wake: Wake | None = Wake(START_UP)
         while not self._ended.is_set():
             self._turned_at = time.monotonic()
@@ -127,7 +130,7 @@ class Worker(threading.Thread):
         try:
             self._at_work = Incident(context, self.incident, wake.returned)
             self._at_work.handle(self._ended)
-            self._attach_waiting(self.incident)
+            self._attach_waiting(self._at_work.number)
         finally:
             self.incident = None
             self.patrol.be_wary()

@@ -1,0 +1,42 @@
+"""Log in at every gate before the first look: a login takes longer than a look gives a gate.
+
+A kept connection answers in milliseconds; a new one needs key exchange and login first, on a busy machine for
+longer than a look lasts. Right after a start every gate would seem silent, and a host whose gate is silent while
+it returns echoes is one to be fenced.
+"""
+
+from __future__ import annotations
+
+import logging
+from concurrent.futures import ThreadPoolExecutor, wait
+
+from locum_actuator.incident import Context
+from locum_inventory.shell import ShellFault
+
+log = logging.getLogger(__name__)
+
+GREET_SECONDS = 2.0  # for all hosts at once; one that returns no echo is not waited for
+
+
+def greet(context: Context) -> None:
+    """Ask the gate of each other host that returns an echo; return when all have answered, or after 2 s."""
+    hosts = [host for host in context.service.hosts if host != context.site.actuator.host]
+    if not hosts:
+        return
+    pool = ThreadPoolExecutor(len(hosts), thread_name_prefix=f"greet-{context.name}")
+    try:
+        wait([pool.submit(_greet, context, host) for host in hosts], timeout=GREET_SECONDS)
+    finally:
+        pool.shutdown(wait=False)  # what is still asked ends by its own deadline
+
+
+def _greet(context: Context, host: str) -> None:
+    try:
+        if context.looker.echoes(host):
+            context.shells[host].status(deadline_seconds=GREET_SECONDS)
+    except ShellFault as fault:
+        log.info("%s: the gate of %s is not there yet: %s", context.name, host, fault)
+    except Exception:
+        log.exception(
+            "%s: %s could not be greeted", context.name, host
+        )  # the look that follows says what is so
