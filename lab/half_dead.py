@@ -18,7 +18,7 @@ from lab.needs import LabFault
 
 GATE_FILE = "/etc/locum/gate.conf"
 GATE_STATE = "/var/lib/locum-gate"
-VOLATILE = ("/run", "/tmp")  # noqa: S108 - the host's own
+VOLATILE = ("/run", "/tmp")
 SMALL_KILOBYTES = 64
 GROUPS = Path("/sys/fs/cgroup")
 

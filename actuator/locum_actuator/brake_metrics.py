@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 
 from prometheus_client.metrics_core import GaugeMetricFamily
@@ -52,7 +51,7 @@ class BrakeCollector(Collector):
         yield from (paused, until, flapping)
 
     def _flaps(self, service: str) -> bool:
-        takeover, since = self._site().services[service].takeover, time.time() - HOUR_SECONDS
+        takeover, since = self._site().services[service].takeover, self._journal.clock.now() - HOUR_SECONDS
         respawns = max(self._journal.respawns_since(service, since).values(), default=0)
         return (
             respawns >= takeover.max_respawns_per_hour

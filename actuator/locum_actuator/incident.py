@@ -58,7 +58,7 @@ class Context:
 
     def memory(self, tried: frozenset[str] = frozenset(), returned: frozenset[str] = frozenset()) -> Memory:
         """Return what the journal remembers of the service."""
-        known, now = self.journal.holder(self.name), time.time()
+        known, now = self.journal.holder(self.name), self.journal.clock.now()
         last, pause = self.journal.last_takeover(self.name), self.journal.pause(self.name)
         failing, unseen = self.storm.near(self.name)
         holders = self.journal.holders()
@@ -70,8 +70,7 @@ class Context:
             tried=tried,
             returned=returned,
             respawns_last_hour=self.journal.respawns_since(self.name, now - HOUR_SECONDS),
-            # A clock that was set back must not make a cooldown last.
-            seconds_since_takeover=None if last is None or last > now else now - last,
+            seconds_since_takeover=None if last is None else max(0.0, now - last),
             doubted=self.signs.doubted(),
             paused=None if pause is None else _until(pause),
             holding_hosts=len({host for name, host in holders.items() if name in self.site.services}),

@@ -7,6 +7,7 @@ loss. One connection under one lock; a write takes about a millisecond, so nobod
 from __future__ import annotations
 
 import json
+import logging
 import sqlite3
 import threading
 import time
@@ -16,7 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from locum_actuator.brake_clock import BrakeClock
+from locum_actuator.journal_future import count_as_now
+from locum_actuator.journal_repeats import count_look, repeated
 from locum_actuator.journal_schema import VERSIONS
+
+log = logging.getLogger(__name__)
 
 PROOF_SECONDS = 5.0  # for so long a write shows that the journal can be written
 
@@ -59,8 +65,9 @@ class Pause:
 class Journal:
     """The journal in one file. Threads may share it."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, clock: BrakeClock | None = None) -> None:
         self.path = path
+        self.clock = BrakeClock() if clock is None else clock  # by which all is counted that holds back
         self._lock = threading.RLock()
         self._fault: str | None = None  # why the last write did not work
         self._written_at = float("-inf")  # monotonic
@@ -81,6 +88,15 @@ class Journal:
             raise JournalFault(f"{self.path}: written by another version of locum (schema {version})")
         for number, script in enumerate(VERSIONS[version:], version + 1):
             self._db.executescript(f"BEGIN IMMEDIATE; {script} PRAGMA user_version={number}; COMMIT;")
+
+    def _leave_the_future(self) -> None:
+        """Where the wall clock was set back the newest brake counts as now; unwritten it holds back longer."""
+        with suppress(sqlite3.OperationalError):
+            ahead = count_as_now(self._db, self.clock.now())
+            if ahead:
+                log.warning(
+                    "the wall clock is %.0f s behind the journal: the newest brake counts as now", ahead
+                )
 
     def close(self) -> None:
         """Close the file."""
@@ -292,11 +308,11 @@ class Journal:
         with self._write() as db:
             db.execute(
                 "INSERT INTO takeovers (service, at, incident) VALUES (?,?,?)",
-                (service, time.time(), incident),
+                (service, self.clock.now(), incident),
             )
 
     def takeovers_since(self, service: str, since: float) -> int:
-        """Count the takeovers of a service begun after `since` (seconds since the epoch)."""
+        """Count the takeovers of a service begun after `since` (of `clock`)."""
         (row,) = self._read("SELECT count(*) AS n FROM takeovers WHERE service=? AND at>?", service, since)
         return int(row["n"])
 
@@ -306,11 +322,11 @@ class Journal:
             db.execute(
                 "UPDATE takeovers SET done_at=? WHERE rowid="
                 "(SELECT max(rowid) FROM takeovers WHERE service=? AND incident=?)",
-                (time.time(), service, incident),
+                (self.clock.now(), service, incident),
             )
 
     def last_takeover(self, service: str) -> float | None:
-        """Return when a standby last became the holder (seconds since the epoch); None where none ever did."""
+        """Return when a standby last became the holder (of `clock`); None where none ever did."""
         (row,) = self._read("SELECT max(done_at) AS at FROM takeovers WHERE service=?", service)
         at: float | None = row["at"]
         return at
@@ -318,10 +334,10 @@ class Journal:
     def count_respawn(self, service: str, host: str, incident: int) -> None:
         """Count a respawn before it begins."""
         with self._write() as db:
-            db.execute("INSERT INTO respawns VALUES (?,?,?,?)", (service, host, time.time(), incident))
+            db.execute("INSERT INTO respawns VALUES (?,?,?,?)", (service, host, self.clock.now(), incident))
 
     def respawns_since(self, service: str, since: float) -> dict[str, int]:
-        """Count the respawns of a service begun after `since` (seconds since the epoch), by host."""
+        """Count the respawns of a service begun after `since` (of `clock`), by host."""
         rows = self._read(
             "SELECT host, count(*) AS n FROM respawns WHERE service=? AND at>? GROUP BY host", service, since
         )
@@ -331,21 +347,22 @@ class Journal:
 
     def begin_pause(self, service: str, seconds: float, reason: str) -> Pause:
         """Pause a service from now on; a pause that it has already is replaced."""
-        now = time.time()
+        now = self.clock.now()
         with self._write() as db:
             db.execute("UPDATE pauses SET ended_at=? WHERE service=? AND ended_at IS NULL", (now, service))
             db.execute(
                 "INSERT INTO pauses (service, begun_at, until, reason) VALUES (?,?,?,?)",
                 (service, now, now + seconds, reason),
             )
-        return Pause(now, now + seconds, reason)
+        return self._on_the_wall(Pause(now, now + seconds, reason))
 
     def end_pause(self, service: str) -> bool:
         """End a service's pause; return whether there was one."""
         was_paused = self.pause(service) is not None
         with self._write() as db:
             db.execute(
-                "UPDATE pauses SET ended_at=? WHERE service=? AND ended_at IS NULL", (time.time(), service)
+                "UPDATE pauses SET ended_at=? WHERE service=? AND ended_at IS NULL",
+                (self.clock.now(), service),
             )
         return was_paused
 
@@ -355,6 +372,11 @@ class Journal:
             "SELECT begun_at, until, reason FROM pauses WHERE service=? AND ended_at IS NULL AND until>?"
             " ORDER BY id DESC LIMIT 1",
             service,
-            time.time(),
+            self.clock.now(),
         )
-        return Pause(**rows[0]) if rows else None
+        return self._on_the_wall(Pause(**rows[0])) if rows else None
+
+    def _on_the_wall(self, pause: Pause) -> Pause:
+        """Say it by the clock that people see."""
+        begun_at, until = map(self.clock.on_the_wall, (pause.begun_at, pause.until))
+        return Pause(begun_at, until, pause.reason)
