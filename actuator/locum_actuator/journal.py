@@ -19,7 +19,6 @@ from typing import Any
 
 from locum_actuator.brake_clock import BrakeClock
 from locum_actuator.journal_future import count_as_now
-from locum_actuator.journal_repeats import count_look, repeated
 from locum_actuator.journal_schema import VERSIONS
 
 log = logging.getLogger(__name__)
@@ -79,6 +78,7 @@ class Journal:
             self._db.execute("PRAGMA synchronous=FULL")
             self._db.execute("PRAGMA foreign_keys=ON")
             self._migrate()
+            self._leave_the_future()
         except (sqlite3.Error, OSError) as fault:
             raise JournalFault(f"{path}: the journal cannot be opened: {fault}") from fault
 
