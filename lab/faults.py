@@ -179,6 +179,8 @@ class Faults:
         moment = time.time()
         if not self._signal(host, signal.SIGSTOP):
             raise LabFault(f"{name}: no {SERVICE_PROCESS} runs there")
+        while self._signal(host, signal.SIGSTOP, but="T"):  # again: one may have forked meanwhile
+            time.sleep(0.001)
         return moment
 
     def wake_service(self, name: str) -> float:
@@ -236,13 +238,13 @@ class Faults:
         self.switch.apply()
         return moment
 
-    def _signal(self, host: Host, number: int) -> int:
-        """Signal every live process of the service; return how many there were."""
+    def _signal(self, host: Host, number: int, but: str = "") -> int:
+        """Signal every live process of the service but those in a state of `but`; return how many there were."""
         count = 0
         for pid, name, state in sorted(
             host.processes()
         ):  # parents first, so that a stopped one forks no more
-            if name == SERVICE_PROCESS and state not in "ZX":
+            if name == SERVICE_PROCESS and state not in "ZX" + but:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, number)
                     count += 1

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -61,6 +61,7 @@ class Locum:
         mode: str = "act",
         fence: bool = False,
         watchers: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
         say: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.lab = lab
@@ -68,6 +69,7 @@ class Locum:
         self._settings = {"unreachable": unreachable, "interval": interval, "mode": mode}
         self._watchers = tuple(watchers)  # hosts besides b that run an exporter, such as c
         self._fence = fence
+        self._environment = ["env", *(f"{name}={value}" for name, value in (environment or {}).items())]
         self.power: PowerSwitch | None = None  # what fences, where `fence` was asked for
         self._up: Inside | None = None
         self._said: queue.SimpleQueue[str | None] = queue.SimpleQueue()
@@ -179,12 +181,17 @@ class Locum:
     def launch(self) -> None:
         """Start `locum up` on b, and wait for nothing."""
         self._up = self.lab.popen(
-            HOME, [*UNPRIVILEGED, str(BIN / "locum"), "--site", SITE, "up"],
+            HOME, [*UNPRIVILEGED, *self._environment, str(BIN / "locum"), "--site", SITE, "up"],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
         self._said = queue.SimpleQueue()
         # Read to its end, whatever it says: a full pipe would stop it.
         threading.Thread(target=self._listen, args=(self._up, self._said), daemon=True).start()
+
+    @property
+    def running(self) -> bool:
+        """Whether the `locum up` that was launched last has not ended."""
+        return self._up is not None and self._up.poll() is None
 
     def _next_line(self, deadline: float) -> str | None:
         try:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from pathlib import Path
 
 from rich.console import Console
 
 from bench.campaign import report
-from bench.campaign.schedule import Scenario, scenario, scenarios
-from bench.campaign.side_by_side import run_all
+from bench.campaign.schedule import scenario, scenarios
+from bench.campaign.side_by_side import Job, run_all
 from bench.campaign.systems import CANDIDATES, Candidate
 from bench.campaign.trial import Result
 
@@ -27,23 +28,23 @@ def main() -> int:
     """Run what was asked for."""
     asked = _arguments()
     console = Console(highlight=False, soft_wrap=True)
-    wanted = _wanted(asked)
     well = True
-    for name in asked.profile or ["refuse"]:
-        candidate = CANDIDATES[name]
-        console.print(
-            f"{candidate.name}: {sum(len(one.faults) for one in wanted)} faults, {len(wanted)} scenarios"
-        )
-        results = []
-        for one in run_all(name, wanted, asked.labs, asked.keep):
-            if isinstance(one, str):
-                well = False
-                console.print(one)
-                continue
-            results.append(one)
-            well &= _tell(console, one, candidate, story=asked.replay is not None)
-            if asked.output is not None:
-                _save(asked.output, candidate, one)
+    begun, jobs = time.monotonic(), _jobs(asked)
+    told = ", ".join(
+        f"{len([job for job in jobs if job.system == name])} of {name}" for name in asked.profile
+    )
+    console.print(f"{sum(len(job.scenario.faults) for job in jobs)} faults; scenarios: {told}")
+    for number, (job, one) in enumerate(run_all(jobs, asked.labs, asked.keep), start=1):
+        candidate = CANDIDATES[job.system]
+        left = (time.monotonic() - begun) / number * (len(jobs) - number) / 60
+        console.print(f"[{number}/{len(jobs)}, {left:.0f} min left] {candidate.name} ", end="", markup=False)
+        if isinstance(one, str):
+            well = False
+            console.print(one, markup=False)
+            continue
+        well &= _tell(console, one, candidate, story=asked.replay is not None)
+        if asked.output is not None:
+            _save(asked.output, candidate, one)
     if asked.output is not None:
         _show(console, asked.output, page=asked.output == RESULTS)
     return 0 if well else 1
@@ -53,28 +54,41 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="bench.campaign", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--faults", type=int, default=200, help="how many faults at least (default 200)")
-    parser.add_argument("--seed", type=int, default=DEFAULT_SEED)
+    parser.add_argument(
+        "--faults", type=int, default=200, help="how many for each seed and profile, at least"
+    )
+    parser.add_argument("--seed", type=int, action="append", help=f"may be repeated (default {DEFAULT_SEED})")
     parser.add_argument("--labs", type=int, default=1, help="labs side by side (default 1)")
     parser.add_argument(
         "--profile", action="append", choices=list(CANDIDATES), help="may be repeated (default refuse)"
     )
     parser.add_argument("--replay", metavar="SEED/NUMBER", help="only this scenario; writes no results")
+    parser.add_argument(
+        "--resume", action="store_true", help="leave out what the output has of this revision"
+    )
     parser.add_argument("--output", type=Path, default=RESULTS)
     parser.add_argument(
         "--keep", type=Path, help="a directory for journals and logs of scenarios that went wrong"
     )
     asked = parser.parse_args()
+    asked.profile = asked.profile or ["refuse"]
+    asked.seed = asked.seed or [DEFAULT_SEED]
     if asked.replay is not None:
         asked.output = None
     return asked
 
 
-def _wanted(asked: argparse.Namespace) -> list[Scenario]:
-    if asked.replay is None:
-        return list(scenarios(asked.seed, asked.faults))
-    seed, _, number = asked.replay.partition("/")
-    return [scenario(int(seed), int(number))]
+def _jobs(asked: argparse.Namespace) -> list[Job]:
+    if asked.replay is not None:
+        seed, _, number = asked.replay.partition("/")
+        return [Job(name, scenario(int(seed), int(number))) for name in asked.profile]
+    drawn = [one for seed in asked.seed for one in scenarios(seed, asked.faults)]
+    jobs = []
+    for name in asked.profile:
+        candidate = CANDIDATES[name]
+        there = report.done(report.load(asked.output), candidate.name, candidate.revision())
+        jobs += [Job(name, one) for one in drawn if not (asked.resume and one.name in there)]
+    return jobs
 
 
 def _tell(console: Console, one: Result, candidate: Candidate, *, story: bool) -> bool:
@@ -99,7 +113,7 @@ def _tell(console: Console, one: Result, candidate: Candidate, *, story: bool) -
 
 def _save(path: Path, candidate: Candidate, one: Result) -> None:
     results = report.load(path)
-    report.add(results, candidate.name, [one])
+    report.add(results, candidate.name, candidate.revision(), [one])
     report.save(path, results)
 
 

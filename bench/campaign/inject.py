@@ -22,12 +22,17 @@ TEND_SECONDS = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A fault that took hold or was taken away, and when (time.time()). `words` tell where it did nothing."""
+    """A fault that took hold or was taken away, and when (time.time()). `words` tell where it did nothing.
+
+    On a busy machine a verb takes its time. It was begun at `asked`; a fault counts from its end, a healing from
+    its begin, and that is `at`.
+    """
 
     at: float
     what: Literal["begins", "heals"]
     fault: Fault
     words: str | None = None
+    asked: float = 0.0
 
 
 class Injector:
@@ -50,8 +55,7 @@ class Injector:
                 self._system.tend()
             at = time.time()
             words = (self._bring if what == "begins" else self._heal)(fault)
-            # On a busy machine a verb takes its time: a fault counts from when it holds, a healing from its begin.
-            self.marks.append(Mark(time.time() if what == "begins" else at, what, fault, words))
+            self.marks.append(Mark(time.time() if what == "begins" else at, what, fault, words, asked=at))
         for thread in self._slow:
             thread.join(60)
         self._power_on()
@@ -66,6 +70,7 @@ class Injector:
                 fenced = Fault("fenced", name, 0.0, 0.0, {})
                 self.marks.append(Mark(time.time(), "heals", fenced))
                 self._lab.reboot(name)
+                self._lab.mend(name)
                 self._system.revive(name)
 
     def _bring(self, fault: Fault) -> str | None:
@@ -101,6 +106,29 @@ class Injector:
             self._lab.add_address(fault.host, announce=True)
         self._system.revive(fault.host)
 
+    def _bring_freeze(self, fault: Fault) -> None:
+        self._lab.freeze(fault.host)
+
+    def _heal_freeze(self, fault: Fault) -> None:
+        self._lab.thaw(fault.host)
+
+    def _bring_pause(self, fault: Fault) -> None:
+        """A virtual machine that is paused: silent at once, and as it was when it goes on."""
+        self._bring_blackhole(fault)
+        self._lab.freeze(fault.host)
+
+    def _heal_pause(self, fault: Fault) -> None:
+        self._lab.thaw(fault.host)
+        self._heal_blackhole(fault)
+
+    # Hosts that are neither well nor dead
+
+    def _bring_half_dead(self, fault: Fault) -> None:
+        getattr(self._lab, fault.detail["how"])(fault.host)
+
+    def _heal_half_dead(self, fault: Fault) -> None:
+        self._lab.mend(fault.host)
+
     # Wires: each fault is taken away by itself, for another may still last
 
     def _bring_blackhole(self, fault: Fault) -> None:
@@ -117,7 +145,8 @@ class Injector:
         self._lab.switch.set_carrier(fault.host, on=True)
 
     def _bring_partition(self, fault: Fault) -> None:
-        self._lab.partition("a", "b", arp=fault.detail["arp"])
+        one, other = ("b", "a") if fault.detail["deaf"] == "a" else ("a", "b")
+        self._lab.partition(one, other, arp=fault.detail["arp"], one_way=fault.detail["deaf"] != "both")
 
     def _heal_partition(self, _: Fault) -> None:
         self._lab.switch.faults.parted.clear()
@@ -130,6 +159,13 @@ class Injector:
         lost = self._lab.switch.faults.lost
         for key in [key for key in lost if key[0] == fault.host]:
             del lost[key]
+        self._lab.switch.apply()
+
+    def _bring_delay(self, fault: Fault) -> None:
+        self._lab.delay(fault.host, fault.detail["milliseconds"])
+
+    def _heal_delay(self, fault: Fault) -> None:
+        self._lab.switch.faults.slow.pop(fault.host, None)
         self._lab.switch.apply()
 
     # The service and its address

@@ -24,8 +24,8 @@ from lab.client import Sample
 BEFORE_SECONDS = 5.0
 HEALTHY_SHARE = 0.5
 FEWEST_REQUESTS = 10  # fewer tell nothing
-SILENT = frozenset({"blackhole", "unplug"})  # nobody hears such a host
-DISABLING = SILENT | {"crash", "kill", "hang", "drop_address"}
+SILENT = frozenset({"blackhole", "unplug", "pause"})  # nobody hears such a host
+DISABLING = SILENT | {"crash", "freeze", "kill", "hang", "drop_address"}
 RETURN_SECONDS = 1.0  # so long after its boot a host's own configuration may have added the address
 
 
@@ -127,9 +127,10 @@ def takings(seen: Observation) -> list[Taken]:
 
 
 def _taken(seen: Observation, let_go: float, old: str, new: str) -> Taken:
+    # A fault that is just being brought (a crash takes a while on a busy machine) holds from some moment unknown.
     onsets = [
         mark.at for mark in seen.marks
-        if mark.what == "begins" and mark.words is None and mark.at <= let_go
+        if mark.what == "begins" and mark.words is None and (mark.asked or mark.at) <= let_go
         and mark.fault.host == old and mark.fault.kind in DISABLING
     ]  # fmt: skip
     since = max([let_go - BEFORE_SECONDS, *onsets])

@@ -81,7 +81,7 @@ class LocumSystem:
 
     def tend(self) -> None:
         """Start `locum up` again a second after it ended by itself, as its unit would (Restart=always)."""
-        if not self._wanted_up or not self._home.up or processes_of(self._home, *_WORDS["up"]):
+        if not self._wanted_up or not self._home.up or self._locum.running:
             self._ended_at = None
             return
         self._ended_at = self._ended_at or time.monotonic()

@@ -22,16 +22,23 @@ def load(path: Path) -> dict[str, Any]:
     return found
 
 
-def add(results: dict[str, Any], system: str, run: Iterable[Result]) -> None:
+def add(results: dict[str, Any], system: str, revision: str, run: Iterable[Result]) -> None:
     """Put scenarios to those of a system; one that was run before is replaced."""
     scenarios = dict(results.get(system, {}).get("scenarios", {}))
-    scenarios.update({one.scenario: _plain(one) for one in run})
+    scenarios.update({one.scenario: _plain(one, revision) for one in run})
     results[system] = total(scenarios)
 
 
-def _plain(one: Result) -> dict[str, Any]:
+def done(results: Mapping[str, Any], system: str, revision: str) -> frozenset[str]:
+    """Return the scenarios that a system of that revision was put through already, by name."""
+    scenarios: Scenarios = results.get(system, {}).get("scenarios", {})
+    return frozenset(name for name, row in scenarios.items() if row.get("revision") == revision)
+
+
+def _plain(one: Result, revision: str) -> dict[str, Any]:
     held = one.held
     return {
+        "revision": revision,
         "faults": one.faults,
         "violations": one.violations(),
         "held_by_two_seconds": round(held.by_two, 3),
@@ -50,6 +57,7 @@ def total(scenarios: Scenarios) -> dict[str, Any]:
     """Add up the scenarios of one system."""
     rows = [scenarios[name] for name in sorted(scenarios, key=_number)]
     seeds = sorted({_number(name)[0] for name in scenarios})
+    revisions = sorted({row["revision"] for row in rows})
     names = ("held_by_two", "healthy_taken", "alert_lost", "left_down")
     sums = (
         "held_by_two_seconds", "held_while_cut_off_seconds", "returning_seconds", "seconds_without_service",
@@ -58,6 +66,7 @@ def total(scenarios: Scenarios) -> dict[str, Any]:
     return {
         "faults": sum(row["faults"] for row in rows),
         "seed": seeds[0] if len(seeds) == 1 else seeds,
+        "revision": revisions[0] if len(revisions) == 1 else revisions,
         "violations": {name: sum(row["violations"][name] for row in rows) for name in names},
         **{name: round(sum(row[name] for row in rows), 2) for name in sums},
         "observer_longest_gap_seconds": max(
@@ -84,7 +93,7 @@ def save(path: Path, results: Mapping[str, Any]) -> None:
 def rows(results: Mapping[str, Any], systems: Sequence[str]) -> list[list[str]]:
     """Return the table of these systems: a heading, then a row for each that was run."""
     table = [
-        ["", "faults", "held by two, s", "while cut off, s", "returning, longest, s", "healthy taken",
+        ["", "faults", "scenarios", "held by two, s", "while cut off, s", "returning, longest, s", "healthy taken",
          "alerts lost", "left down", "without service, s", "takeovers"]
     ]  # fmt: skip
     for system in systems:
@@ -94,7 +103,7 @@ def rows(results: Mapping[str, Any], systems: Sequence[str]) -> list[list[str]]:
         wrong = one["violations"]
         table.append(
             [
-                system, str(one["faults"]), f"{one['held_by_two_seconds']:.1f}",
+                system, str(one["faults"]), str(len(one["scenarios"])), f"{one['held_by_two_seconds']:.1f}",
                 f"{one['held_while_cut_off_seconds']:.1f}", f"{one['longest_return_seconds']:.2f}",
                 str(wrong["healthy_taken"]), str(wrong["alert_lost"]), str(wrong["left_down"]),
                 f"{one['seconds_without_service']:.0f}", str(one["takeovers"]),

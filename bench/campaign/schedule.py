@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-LATEST_BEGIN_SECONDS = 6.0
+LATEST_BEGIN_SECONDS = 8.0
 SHORTEST_SECONDS, LONGEST_SECONDS = 0.7, 15.0
 SOON_SECONDS = 3.0  # while the fault before is being handled: where half of the further ones begin
-MOST_FAULTS = 4
+MOST_FAULTS = 5
+TRIES = 10  # to draw one more fault that goes together with those before
 BOOT_SECONDS = 2.0  # nothing else is done to a host so long after its power came back
 PARTS = ("actuator", "prometheus", "alertmanager", "exporter")
 
@@ -61,22 +62,31 @@ class _Kind:
     hosts: tuple[str, ...] = ("a", "a", "b")  # the holder of the beginning twice as often
 
 
+HALF_DEAD = ("stop_sshd", "freeze_sshd", "hang_gate", "fill_disk", "read_only_disk", "no_more_processes")
+
 _KINDS = (
     _Kind("crash", 4, "power", lambda r: {"keeps_address": r.random() < 0.25}),
+    _Kind("freeze", 2, "power"),
+    _Kind("pause", 2, "power"),
     _Kind("blackhole", 3, "wire"),
     _Kind("unplug", 2, "wire"),
-    _Kind("partition", 4, "wire", lambda r: {"arp": r.random() < 0.5}, ("a",)),
+    _Kind(
+        "partition", 4, "wire",
+        lambda r: {"arp": r.random() < 0.5, "deaf": r.choice(("both", "both", "a", "b"))}, ("a",),
+    ),
     _Kind(
         "loss", 4, "wire", lambda r: {"share": r.choice((0.3, 0.6)), "way": r.choice(("both", "in", "out"))}
     ),
+    _Kind("delay", 2, "wire", lambda r: {"milliseconds": r.choice((20, 60))}),
     _Kind("kill", 3, "service"),
     _Kind("hang", 3, "service"),
     _Kind("zombie", 1, "zombie"),
+    _Kind("half_dead", 3, "half", lambda r: {"how": r.choice(HALF_DEAD)}),
     _Kind("drop_address", 2, "address"),
-    _Kind("kill_part", 5, "part", lambda r: {"part": r.choice(PARTS)}, ("b",)),
+    _Kind("kill_part", 4, "part", lambda r: {"part": r.choice(PARTS)}, ("b",)),
     _Kind("freeze_part", 4, "part", lambda r: {"part": r.choice(PARTS)}, ("b",)),
     _Kind("kill_all_parts", 2, "part", hosts=("b",)),
-)
+)  # fmt: skip
 KINDS = tuple(kind.name for kind in _KINDS)
 _SLOTS = {kind.name: kind.slot for kind in _KINDS}
 
@@ -96,9 +106,8 @@ def scenario(seed: int, number: int) -> Scenario:
     source = random.Random(f"locum campaign {seed}/{number}")
     found: list[Fault] = []
     for _ in range(source.randint(1, MOST_FAULTS)):
-        fault = _fault(source, found)
-        if not any(_clash(fault, other) for other in found):
-            found.append(fault)
+        drawn = (_fault(source, found) for _ in range(TRIES))
+        found += [one for one in drawn if not any(_clash(one, other) for other in found)][:1]
     return Scenario(seed, number, tuple(sorted(found, key=lambda fault: fault.begins)))
 
 
@@ -122,8 +131,9 @@ def _clash(one: Fault, other: Fault) -> bool:
     if one.host != other.host and not same_wire:
         return False
     power = "power" in slots
-    nft_only = slots == {"power", "wire"} and "unplug" not in (one.kind, other.kind)
-    if len(slots) > 1 and (not power or nft_only):
+    # What the switch does to frames can be done whether or not the host has power; `pause` uses it itself.
+    only_rules = slots == {"power", "wire"} and not {"unplug", "delay", "pause"} & {one.kind, other.kind}
+    if len(slots) > 1 and (not power or only_rules):
         return False
     rest = BOOT_SECONDS if power else 0.1
     return one.begins < other.heals + rest and other.begins < one.heals + rest

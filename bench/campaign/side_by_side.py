@@ -6,6 +6,7 @@ import multiprocessing
 import traceback
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
 from pathlib import Path
 
 from bench.campaign.schedule import Scenario
@@ -13,19 +14,31 @@ from bench.campaign.systems import CANDIDATES
 from bench.campaign.trial import Result, run
 
 
-def run_all(name: str, wanted: Sequence[Scenario], labs: int, keep: Path | None) -> Iterator[Result | str]:
-    """Yield what came of each scenario as it ends, or, where it could not be run, why in words."""
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A scenario, and the name of the system that it is brought upon."""
+
+    system: str
+    scenario: Scenario
+
+
+def run_all(jobs: Sequence[Job], labs: int, keep: Path | None) -> Iterator[tuple[Job, Result | str]]:
+    """Yield what came of each job as it ends, or, where it could not be run, why in words."""
     spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(labs, mp_context=spawn) as pool:
-        doing = {pool.submit(run_one, name, keep, one): one for one in wanted}
+    pool = ProcessPoolExecutor(labs, mp_context=spawn)
+    try:
+        doing = {pool.submit(run_one, job.system, keep, job.scenario): job for job in jobs}
         for done in as_completed(doing):
+            job = doing[done]
             try:
-                yield done.result()
+                yield job, done.result()
             except Exception:  # the others are still worth running
-                yield f"scenario {doing[done].name} could not be run:\n{traceback.format_exc()}"
+                yield job, f"{job.system} {job.scenario.name} could not be run:\n{traceback.format_exc()}"
+    finally:
+        pool.shutdown(cancel_futures=True)  # who breaks off waits for what is under way, and for nothing else
 
 
 def run_one(name: str, keep: Path | None, one: Scenario) -> Result:
     """Run one scenario against the system of that name, in this process."""
     candidate = CANDIDATES[name]
-    return run(one, candidate.hosts, candidate.make, keep)
+    return run(one, candidate.hosts, candidate.make, None if keep is None else keep / name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from bench.campaign import revision
 from bench.campaign.keepalived_system import SETTINGS, KeepalivedSystem
 from bench.campaign.locum_system import HOSTS, PROFILES, LocumSystem
 from bench.campaign.system import System
@@ -18,6 +19,7 @@ class Candidate:
     name: str
     hosts: tuple[str, ...]
     make: Callable[[Lab], System]
+    revision: Callable[[], str]  # of what is tried
     must_hold: bool  # whether a violation is a fault of the run; peers are only measured
     excused: frozenset[str] = frozenset()  # what cannot be promised for it: told in a table of its own
 
@@ -29,14 +31,15 @@ _EXCUSED = {"probe": frozenset({"held_by_two", "healthy_taken"}), "fence-two": f
 def _locum(profile: str) -> Candidate:
     return Candidate(
         f"locum {profile}", HOSTS.get(profile, ("a", "b")), lambda lab: LocumSystem(lab, profile),
-        must_hold=True, excused=_EXCUSED.get(profile, frozenset()),
+        revision.of_locum, must_hold=True, excused=_EXCUSED.get(profile, frozenset()),
     )  # fmt: skip
 
 
 def _keepalived(setting: str) -> Candidate:
     return Candidate(
-        f"keepalived {setting}", ("a", "b"), lambda lab: KeepalivedSystem(lab, setting), must_hold=False
-    )
+        f"keepalived {setting}", ("a", "b"), lambda lab: KeepalivedSystem(lab, setting),
+        revision.of_keepalived, must_hold=False,
+    )  # fmt: skip
 
 
 CANDIDATES: Mapping[str, Candidate] = {
