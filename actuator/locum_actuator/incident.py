@@ -91,6 +91,7 @@ class Incident:
     context: Context
     number: int
     returned: frozenset[str] = frozenset()  # hosts that were silent and answer again
+    doubtful: bool = False  # once at least it was not clear that the holder, and nobody else, has the address
     opened: float = field(default_factory=time.monotonic)
     turned_at: float = field(default_factory=time.monotonic)  # when it last began to look
     _tried: dict[str, float] = field(default_factory=dict)
@@ -120,7 +121,7 @@ class Incident:
             if outcome is not None:
                 if interrupted is not None:
                     outcome = outcome[0], f"{outcome[1]} ({self._resumed(interrupted)})"
-                self.context.journal.close_incident(self.number, *outcome)
+                self.number = self.context.journal.close_incident(self.number, *outcome)
                 log.info("incident %d of %s closed: %s: %s", self.number, self.context.name, *outcome)
                 return
             ended.wait(self._rest_seconds(plan))
@@ -138,6 +139,7 @@ class Incident:
         self.context.metrics.look_seconds.labels(self.context.name).observe(time.monotonic() - begun)
         self.context.signs.looked(situation)
         holder = self.context.journal.holder(self.context.name).host
+        self.doubtful |= bool(situation.strangers) or situation.holders != {holder}
         view = None if holder is None else situation.hosts.get(holder)
         self.context.storm.looked(self.context.name, holder, failing=view is not None and not view.serves)
         return situation

@@ -11,17 +11,19 @@ import logging
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from locum_actuator.brake_clock import BrakeClock
 from locum_actuator.journal_future import count_as_now
+from locum_actuator.journal_repeats import count_look, repeated
 from locum_actuator.journal_schema import VERSIONS
 
 log = logging.getLogger(__name__)
+Pruned = TypeVar("Pruned")
 
 PROOF_SECONDS = 5.0  # for so long a write shows that the journal can be written
 
@@ -202,13 +204,21 @@ class Journal:
                 (incident, time.time(), kind, step, host, text, seconds, json.dumps(data) if data else None),
             )
 
-    def close_incident(self, incident: int, outcome: str, reason: str) -> None:
-        """Close an incident with its outcome in one word and its reason in words."""
+    def close_incident(self, incident: int, outcome: str, reason: str) -> int:
+        """Close an incident with its outcome in one word and its reason in words; return its number from now on.
+
+        That is another where a look found nothing, as the one before it did: then it is counted to that one.
+        """
         with self._write() as db:
+            before = repeated(db, incident) if outcome == "nothing" else None
+            if before is not None:
+                count_look(db, incident, before, reason)
+                return before
             db.execute(
                 "UPDATE incidents SET closed_at=?, outcome=?, reason=? WHERE id=? AND closed_at IS NULL",
                 (time.time(), outcome, reason, incident),
             )
+            return incident
 
     def interrupted(self, incident: int) -> str | None:
         """Return the step that an incident was in the middle of when its worker stopped; None where in none."""
@@ -272,6 +282,11 @@ class Journal:
             return None
         seen = last["text"] if last["kind"] == "done" else f"{host} was off already, and stays off"
         return float(last["at"]), seen
+
+    def prune(self, some: Callable[[sqlite3.Connection], Pruned]) -> Pruned:
+        """Forget some of what is over, in one transaction; journal_pruning.py says what."""
+        with self._write() as db:
+            return some(db)
 
     # -- holders -----------------------------------------------------------------------------------------------
 

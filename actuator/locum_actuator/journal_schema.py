@@ -62,4 +62,13 @@ CREATE INDEX respawns_by_time ON respawns(service, at);
 ALTER TABLE takeovers ADD COLUMN done_at REAL;  -- when a standby had become the holder; NULL: it did not
 """
 
-VERSIONS = (_FIRST, _SECOND)
+# Repeated looks are one incident; and what is asked again and again is found without reading all of it.
+_THIRD = """
+ALTER TABLE incidents ADD COLUMN looks INTEGER NOT NULL DEFAULT 1;  -- the last ended at closed_at
+CREATE INDEX incidents_of_service ON incidents(service, id);
+CREATE INDEX alerts_of_incident ON alerts(incident);
+CREATE INDEX alerts_unattended ON alerts(service, verdict) WHERE incident IS NULL;
+CREATE INDEX fences_of_host ON events(host, id) WHERE step='fence';
+"""
+
+VERSIONS = (_FIRST, _SECOND, _THIRD)

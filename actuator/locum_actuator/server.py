@@ -20,6 +20,7 @@ from locum_actuator.chain_watch import HEARTBEAT, ChainWatch, judge_heartbeat
 from locum_actuator.engine import Engine
 from locum_actuator.evidence import Evidence
 from locum_actuator.journal import JournalFault
+from locum_actuator.journal_pruning import Pruning
 from locum_actuator.journal_recovery import look_at_journal, open_journal
 from locum_actuator.listening import listen_on
 from locum_actuator.metrics import Metrics
@@ -89,6 +90,7 @@ class Actuator:
             },
             self._engine.metrics,
         )
+        self._pruning = Pruning(self._journal, lambda: self._engine.site.actuator)
         app = create_app(self._engine, token, api_token, self.reload, self._watch.parts)
         try:
             self._server = listen_on(app, host, port)
@@ -121,6 +123,7 @@ class Actuator:
         signal.signal(signal.SIGHUP, hup)
         self._engine.start()
         self._watch.start()
+        self._pruning.start()
         threading.Thread(target=self._server.run, name="http", daemon=True).start()
         log.info("actuator listens on %s", self._listen)
         watchdog = Watchdog(self._engine.stuck, *parse_listen(self._listen))
@@ -132,8 +135,10 @@ class Actuator:
         log.info("ending; addresses stay where they are")
         self._server.close()
         self._watch.end()
+        self._pruning.end()
         self._engine.stop()
         self._watch.join(2 * LOOK_SECONDS)  # it looks at the journal, which is closed now
+        self._pruning.join(2 * LOOK_SECONDS)
         self._journal.close()
         watchdog.end()
         self._alone.close()

@@ -133,7 +133,7 @@ class Worker(threading.Thread):
             self._attach_waiting(self._at_work.number)
         finally:
             self.incident = None
-            self.patrol.be_wary()
+            self.patrol.be_wary(announce=self._at_work is not None and self._at_work.doubtful)
             context.metrics.incident_open.labels(context.name).set(0)
             context.tell_holder()
 

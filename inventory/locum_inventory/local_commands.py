@@ -13,8 +13,8 @@ from locum_inventory.field_types import Value
 HookStep = Literal["takeover", "respawn", "release", "fence", "confirm", "start", "claim", "prove"]
 HOOK_STEPS: tuple[str, ...] = get_args(HookStep)
 
-_UNIT_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600}
-_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)([smh]?)")
+_UNIT_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)([smhd]?)")
 
 
 def _seconds(value: Any) -> Any:

@@ -272,6 +272,15 @@ class Actuator(Value):
     api_token_file: AbsolutePath | None = Field(
         default=Path("/etc/locum/api.token"), description="the file of the token the locum command shows"
     )
+    keep_incidents: Seconds = Field(
+        default=400 * 86400.0,
+        ge=86400,
+        le=3650 * 86400,
+        description="how long the journal keeps what is over, in seconds or such as 400d",
+    )
+    keep_alerts: int = Field(
+        default=100_000, ge=1000, le=10_000_000, description="how many alerts the journal keeps"
+    )
 
 
 class ChainParts(Value):

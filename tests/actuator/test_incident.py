@@ -194,6 +194,31 @@ def test_an_alert_accepted_just_before_a_kill_belongs_to_the_first_look(
         there.join(2)
 
 
+def test_a_lasting_alert_for_a_service_that_answers_is_one_incident_with_every_alert(
+    world: FakeWorld, journal: Journal
+) -> None:
+    row = AlertRow("LocumServiceDown", "www", "a", "firing", None, None, WOKE)
+    there = Worker(context(world, journal))
+    there.start()
+    try:
+        for _ in range(20):
+            there.wake("LocumServiceDown", journal.accept([row])[0])
+            time.sleep(0.005)
+        wait_for(lambda: all(row["incident"] for row in journal.alerts()))
+        wait_for(lambda: not journal.open_incidents())
+        lasting, *start_up = journal.incidents()
+        assert [row["trigger"] for row in start_up] in (
+            [],
+            ["start-up"],
+        )  # it may have taken in the first alerts
+        assert lasting["trigger"] == "LocumServiceDown"
+        assert lasting["looks"] > 1
+        assert len(journal.alerts()) == 20
+    finally:
+        there.end()
+        there.join(2)
+
+
 def test_the_worker_survives_a_look_that_breaks(
     world: FakeWorld, journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -277,3 +302,29 @@ def test_an_address_nobody_held_that_moves_spends_the_budget(world: FakeWorld, j
     assert handle(world, journal)[0] == "claim"
     assert world.shells["b"].held
     assert journal.takeovers_since("www", 0.0) == 1
+
+
+def test_a_silent_host_whose_echo_comes_late_is_not_taken_over(world: FakeWorld, journal: Journal) -> None:
+    world.dead, world.late, ended = {"a"}, {"a"}, threading.Event()
+    incident = Incident(context(world, journal), journal.open_incident("www", "x"))
+    thread = threading.Thread(target=incident.handle, args=(ended,))
+    thread.start()
+    deadline = time.monotonic() + 5
+    while not any(event["kind"] == "failed" for event in journal.incidents()[0]["events"]):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    ended.set()
+    thread.join(5)
+    (failed,) = [event for event in journal.incidents()[0]["events"] if event["kind"] == "failed"]
+    assert (failed["step"], failed["text"]) == (
+        "confirm",
+        "an echo of a came late: delay must not look like death",
+    )
+    assert world.shells["b"].calls == []
+    assert incident.doubtful, "nobody was seen to hold the address"
+
+
+def test_who_holds_it_was_never_in_doubt(world: FakeWorld, journal: Journal) -> None:
+    incident = Incident(context(world, journal), journal.open_incident("www", "x"))
+    incident.handle(threading.Event())
+    assert not incident.doubtful

@@ -38,6 +38,9 @@ def _print(console: Console, row: dict[str, Any]) -> None:
     console.print(
         f"[bold]{row['id']} {row['service']}[/] {when} woken by {row['trigger']}: [bold]{outcome}[/]"
     )
+    if row["looks"] > 1:
+        until = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(row["closed_at"]))
+        console.print(f"  {row['looks']} looks until {until}; the last: {row['reason']}")
     for event in row["events"]:
         step = f"{event['step']} on {event['host']}: " if event["step"] else ""
         console.print(f"  {(event['at'] - opened) * 1000:8.0f} ms  {event['kind']:8} {step}{event['text']}")

@@ -1,0 +1,107 @@
+"""Forget what is long over: the journal must not grow until the disk is full.
+
+What is true now is never touched: open incidents, holders and their epochs, pauses, the last takeover of a service,
+the last fence of a host, and alerts that were accepted and not looked into yet. It goes a little at a time, so that
+a step of a plan waits for one small write at most.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+
+from locum_actuator.alerts import WOKE
+from locum_actuator.journal import Journal, JournalFault
+from locum_inventory.model import Actuator
+
+log = logging.getLogger(__name__)
+
+ROWS = 1000  # judged at a time: some milliseconds
+PAUSE_SECONDS = 0.1  # between two times: others write meanwhile
+ROUND_SECONDS = 3600.0
+
+_LONG_OVER = """(
+    SELECT id FROM incidents WHERE closed_at < :before AND id NOT IN (SELECT incident FROM events WHERE id IN (
+        SELECT max(id) FROM events WHERE step='fence' AND kind IN ('done', 'already') GROUP BY host)))
+"""
+# In this order: an incident goes when nothing belongs to it any more.
+_FORGET = {
+    "alerts": """(received_at < :before OR id <= (SELECT max(id) FROM alerts) - :keep_alerts)
+        AND CASE WHEN incident IS NULL THEN verdict != :woke
+        ELSE (SELECT closed_at FROM incidents WHERE id=alerts.incident) IS NOT NULL END""",
+    "events": f"incident IN {_LONG_OVER}",
+    "incidents": f"id IN {_LONG_OVER}"  # noqa: S608 - parts from above
+    " AND NOT EXISTS (SELECT 1 FROM events WHERE incident=incidents.id)"
+    " AND NOT EXISTS (SELECT 1 FROM alerts WHERE incident=incidents.id)",
+}
+_COUNTS = (
+    "DELETE FROM respawns WHERE at < :before",
+    "DELETE FROM takeovers WHERE at < :before AND rowid NOT IN (SELECT max(rowid) FROM takeovers"
+    " WHERE done_at IS NOT NULL GROUP BY service)",
+)
+
+
+def prune(
+    journal: Journal, keep: Actuator, rest: Callable[[], bool] = lambda: False, now: float | None = None
+) -> int:
+    """Go through the journal once and return how many rows were forgotten.
+
+    `rest` is called after each small write and tells whether to break off. `now` is in seconds since the epoch.
+    """
+    asked: dict[str, object] = {
+        "before": (time.time() if now is None else now) - keep.keep_incidents,
+        "keep_alerts": keep.keep_alerts,
+        "woke": WOKE,
+    }
+    forgotten = journal.prune(lambda db: sum(db.execute(sql, asked).rowcount for sql in _COUNTS))
+    for table in _FORGET:
+        after: int | None = 0
+        while after is not None:
+            gone, after = journal.prune(partial(_prune_some, table=table, asked=asked, after=after))
+            forgotten += gone
+            if rest():
+                return forgotten
+    return forgotten
+
+
+def _prune_some(
+    db: sqlite3.Connection, *, table: str, asked: dict[str, object], after: int
+) -> tuple[int, int | None]:
+    """Judge the next rows of a table; return how many went, and the last one judged, None at the end."""
+    rows = f"SELECT id FROM {table} WHERE id>? ORDER BY id LIMIT ?"  # noqa: S608 - a name from above
+    (last,) = db.execute(f"SELECT max(id) FROM ({rows})", (after, ROWS)).fetchone()  # noqa: S608
+    if last is None:
+        return 0, None
+    done = db.execute(
+        f"DELETE FROM {table} WHERE id>:after AND id<=:last AND {_FORGET[table]}",  # noqa: S608
+        {**asked, "after": after, "last": last},
+    )
+    return done.rowcount, int(last)
+
+
+class Pruning(threading.Thread):
+    """The thread that goes through the journal once an hour. `keep` returns what the site file says by now."""
+
+    def __init__(self, journal: Journal, keep: Callable[[], Actuator]) -> None:
+        super().__init__(name="pruning", daemon=True)
+        self._journal = journal
+        self._keep = keep
+        self._ended = threading.Event()
+
+    def end(self) -> None:
+        """Ask the thread to end."""
+        self._ended.set()
+
+    def run(self) -> None:
+        """Prune, not at once but when the start is over; a fault is told, and the next round tries again."""
+        while not self._ended.wait(ROUND_SECONDS):
+            try:
+                forgotten = prune(self._journal, self._keep(), lambda: self._ended.wait(PAUSE_SECONDS))
+            except JournalFault as fault:
+                log.warning("the journal is not pruned: %s", fault)
+            else:
+                log.info("%d rows of the journal that are long over were forgotten", forgotten)
