@@ -188,12 +188,7 @@ def _silent_service(holder: HostView, situation: Situation, memory: Memory, serv
     if all(look.well is None for look in holder.looks):
         return Plan("keep_looking", "could_not_look", f"nobody could look at {holder.name}: {_seen(holder)}")
     if holder.liveness != "alive":
-        return Plan(
-            "keep_looking",
-            "mixed",
-            f"{holder.name} returned {holder.echoes_received} of {holder.echoes_sent} echoes and its gate answers: "
-            "loss must not look like death",
-        )
+        return Plan("keep_looking", "mixed", _uncertain(holder))
     hung = f"the service on {holder.name} does not answer though the host does ({_seen(holder)})"
     if service.takeover.when_hung == "restart" and can_respawn:
         return _respawn(holder, "hung", hung)
@@ -204,13 +199,8 @@ def _silent_gate(holder: HostView, situation: Situation, memory: Memory, service
     """Handle a holder whose gate does not answer, nor its service."""
     if not situation.witnessed:
         return _cut_off(situation)
-    if holder.liveness == "lossy":
-        return Plan(
-            "keep_looking",
-            "mixed",
-            f"{holder.name} returned {holder.echoes_received} of {holder.echoes_sent} echoes: "
-            "loss must not look like death",
-        )
+    if holder.liveness in {"lossy", "slow"}:
+        return Plan("keep_looking", "mixed", _uncertain(holder))
     if holder.liveness == "partitioned":
         return _partition(holder)
     if holder.liveness == "alive" and holder.fenceable:
@@ -365,6 +355,15 @@ def _partition(holder: HostView) -> Plan:
         f"{holder.name} does not answer here, but it answers {', '.join(holder.pinged_by)}: "
         "the line to it is cut, not its power",
     )
+
+
+def _uncertain(holder: HostView) -> str:
+    """Say why a host's silence is no proof: it is heard, but not as one whose silence would be clear."""
+    gate = " and its gate answers" if holder.gate_answers else ""
+    if holder.slow:
+        return f"the echoes of {holder.name} are late{gate}: delay must not look like death"
+    returned = f"{holder.echoes_received} of {holder.echoes_sent}"
+    return f"{holder.name} returned {returned} echoes{gate}: loss must not look like death"
 
 
 def _refuse_no_standby(situation: Situation, why: str) -> Plan:

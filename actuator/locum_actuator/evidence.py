@@ -38,12 +38,16 @@ _T = TypeVar("_T")
 BURST_ECHOES = 20
 BURST_SPACING_SECONDS = 0.015
 BURST_WAIT_SECONDS = 0.1
+LATE_PAUSE_SECONDS = 0.02  # between two looks for a late echo
 BURST_ENOUGH = 5  # this many in a row, none missing, show a clean line
 GATE_SECONDS = 0.4
 WITNESS_ECHOES = 5
 WITNESS_SPACING_SECONDS = 0.03
 OWNERS_SECONDS = 0.3
 OWNERS_SPACING_SECONDS = 0.03  # a neighbour answers in well under a millisecond; asked three times
+# An answer of the service or of the gate takes so many round trips: a connection, TLS, what is said on it. Where
+# these alone outlast the look, silence may be delay.
+ROUND_TRIPS = 4
 GRACE_SECONDS = 0.5  # beside the look's own deadline, before a look that hangs is given up
 
 
@@ -67,6 +71,8 @@ class Evidence:
         self._loop = asyncio.new_event_loop()
         self._pinger = Pinger()
         self._neighbours = Neighbours()
+        # (service, host) that the last look got no echo of -> when it asked
+        self._silent_since: dict[tuple[str, str], float] = {}
         self._names_of_macs: dict[str, str] = {}  # of every host that was ever heard
         workers = 4 * max(1, len(site.hosts)) * max(1, len(site.services))
         self._pool = concurrent.futures.ThreadPoolExecutor(min(workers, 256), thread_name_prefix="gate")
@@ -132,6 +138,22 @@ class Evidence:
         seen = self._run(burst(), 2.0)
         return seen.received if seen.sent else None
 
+    def late_echo(self, service: str, host: str, seconds: float) -> bool:
+        """Wait for an echo of a host that was silent in the last look; tell whether one came."""
+        asked_at = self._silent_since.pop((service, host), None)
+        if asked_at is None:
+            return False
+        end, address = time.monotonic() + seconds, self._site.hosts[host].address
+
+        async def heard() -> bool:
+            while not self._pinger.heard_since(address, asked_at):
+                if time.monotonic() >= end:
+                    return False
+                await asyncio.sleep(LATE_PAUSE_SECONDS)
+            return True
+
+        return self._run(heard(), seconds + 2.0)
+
     def witness_answers(self, source: str | None = None) -> bool:
         """Ping the witnesses, from a given source address where one is named, and tell whether any answered."""
         return any(self._run(self._witnesses(source), 2.0).values())
@@ -180,6 +202,7 @@ class Evidence:
             )
             for name in others
         )
+        begun = asyncio.get_running_loop().time()
         burst, gate, here, elsewhere = await asyncio.gather(
             self._burst(address),
             self._gate(service, host),
@@ -187,6 +210,10 @@ class Evidence:
             asyncio.gather(*asking),
         )
         status = gate if isinstance(gate, ServiceStatus) else None
+        heard = self._pinger.heard_since(address, begun)  # by now, which may be after the burst had ended
+        self._silent_since.pop((service, host), None)
+        if not heard:
+            self._silent_since[service, host] = begun
         return HostView(
             name=host,
             echoes_sent=burst.sent,
@@ -200,6 +227,7 @@ class Evidence:
             fenceable=bool(self._site.hosts[host].fence) and host != self._local,
             pinged_by=tuple(answer.look.vantage_point for answer in elsewhere if answer.pinged),
             silent_to=tuple(answer.look.vantage_point for answer in elsewhere if answer.pinged is False),
+            slow=_is_slow(burst, seconds if status else min(seconds, GATE_SECONDS), heard=heard),
         )
 
     async def _burst(self, address: Address) -> Burst:
@@ -307,6 +335,13 @@ class Evidence:
             return future.result(deadline_seconds)
         finally:
             future.cancel()  # what hangs is not left to pile up
+
+
+def _is_slow(burst: Burst, deadline_seconds: float, *, heard: bool) -> bool:
+    """Tell whether a host is heard, but too late for an answer of anything else than ping within a deadline."""
+    if not burst.received:
+        return heard
+    return ROUND_TRIPS * min(burst.rtts_seconds) > deadline_seconds
 
 
 def _counted(here: Look, service: Service, status: ServiceStatus | None) -> Look:

@@ -54,9 +54,14 @@ class Patrol:
         wary = self._silent or time.monotonic() - self._wary_since < WARY_FOR_SECONDS
         return WARY_SECONDS if wary else CALM_SECONDS
 
-    def be_wary(self) -> None:
-        """Walk round more often for a while."""
+    def be_wary(self, *, announce: bool = False) -> None:
+        """Walk round more often for a while; with `announce`, have the holder say at once whose the address is.
+
+        That is for when it was in doubt: whoever believed another host must not do so for as long as an ARP cache.
+        """
         self._wary_since = time.monotonic()
+        if announce:
+            self._announced = float("-inf")
 
     def round(self, wanted: Callable[[], bool] = lambda: False) -> Finding | None:
         """Ask every gate at once; return a reason to look closer, if there is one.

@@ -1,4 +1,4 @@
-"""Signs of life: which hosts were heard through loss lately, and how long each has been silent since.
+"""Signs of life: which hosts were heard through loss or delay lately, and how long each has been silent since.
 
 One burst of 20 echoes tells a dead host from one behind 30 % loss each way. Behind 60 % each way all 20 are lost
 once in 33 bursts (0.84^20), and whoever looks once a second for ten minutes sees that happen. So a host that was
@@ -33,7 +33,7 @@ class Signs:
                 self._unanswered[name] = self._unanswered.get(name, 0) + view.echoes_sent
                 continue
             self._unanswered[name] = 0
-            if view.echoes_received < view.echoes_sent:
+            if view.echoes_received < view.echoes_sent or view.slow:
                 self._lossy_at[name] = self._clock()
 
     def doubted(self) -> Mapping[str, int]:
@@ -49,6 +49,5 @@ class Signs:
 def _heard(view: HostView, situation: Situation) -> bool:
     """Tell whether anything at all came from a host: an echo, an answer of its gate or service, of its address."""
     answers_for_the_address = view.name in situation.holders and not situation.by_command
-    return bool(
-        view.echoes_received or view.gate_answers or view.serves or view.pinged_by or answers_for_the_address
-    )
+    pinged = view.echoes_received or view.slow or view.pinged_by
+    return bool(pinged or view.gate_answers or view.serves or answers_for_the_address)

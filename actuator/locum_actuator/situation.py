@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
 from typing import Literal
 
-Liveness = Literal["alive", "lossy", "dead", "partitioned", "unknown"]
+Liveness = Literal["alive", "lossy", "slow", "dead", "partitioned", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,9 @@ class HostView:
     fenceable: bool = False  # the site file names a fence device, and it is not this host
     pinged_by: tuple[str, ...] = ()  # other vantage points that get its echo
     silent_to: tuple[str, ...] = ()  # … that looked and got none
+    slow: bool = (
+        False  # its echoes are so late that a look at anything else of it could not last until an answer
+    )
 
     @property
     def gate_answers(self) -> bool:
@@ -53,9 +56,11 @@ class HostView:
 
     @property
     def liveness(self) -> Liveness:
-        """Judge the burst of echoes: all came back, some, none (but elsewhere), none at all, none could be sent."""
+        """Judge the burst of echoes: all came back, some, late, none (but elsewhere), none, none were sent."""
         if self.echoes_sent == 0:
             return "unknown"
+        if self.slow:
+            return "slow"
         if self.echoes_received == 0:
             if self.echoes_sent < ECHOES_OF_THE_DEAD:
                 return "unknown"

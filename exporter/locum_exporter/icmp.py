@@ -68,6 +68,7 @@ class Pinger:
         self._secret = secrets.token_bytes(8)
         self._numbers = itertools.count(secrets.randbelow(0x10000))
         self._sends_since_drain = 0
+        self._heard_at: dict[bytes, float] = {}  # packed address -> when an echo of ours last came from it
 
     async def __aenter__(self) -> Self:
         return self
@@ -83,6 +84,13 @@ class Pinger:
             asyncio.get_running_loop().remove_reader(echo_socket)
             echo_socket.close()
         self._sockets.clear()
+
+    def heard_since(self, address: Address, moment: float) -> bool:
+        """Tell whether an echo came from an address since then, one that its ping no longer waited for included.
+
+        `moment` is the event loop's time. Whoever returns this pinger's secret is alive.
+        """
+        return self._heard_at.get(address.packed, float("-inf")) >= moment
 
     async def ping(self, address: Address, deadline_seconds: float) -> Echo:
         """Send one echo request and wait for its reply, no longer than `deadline_seconds`."""
@@ -165,6 +173,8 @@ class Pinger:
         self._sends_since_drain = 0
         now = asyncio.get_running_loop().time()
         for sender, message in echo_socket.receive():
+            if message.error is None and message.payload.startswith(self._secret):
+                self._heard_at[sender] = now
             asked = sender if message.target is None else message.target
             waiting = self._waiting.get((asked, message.sequence))
             # Errors may quote no more than eight bytes of what was sent: then there is no token to compare.

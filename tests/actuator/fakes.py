@@ -51,6 +51,7 @@ def host(
     elsewhere: bool | None = None,
     fenceable: bool = False,
     epoch: int = 1,
+    slow: bool = False,
 ) -> HostView:
     """Return how a host looks; `gate` is why its gate is silent."""
     looks = [Look("b", serves, "answered 200" if serves else "no answer")]
@@ -69,6 +70,7 @@ def host(
         pinged_by=pinged_by,
         silent_to=silent_to,
         fenceable=fenceable,
+        slow=slow,
     )
 
 
@@ -149,6 +151,7 @@ class FakeWorld:
     dead: set[str] = field(default_factory=set)
     witness: bool = True
     hung: set[str] = field(default_factory=set)
+    late: set[str] = field(default_factory=set)
     through_address: bool = True
     looks: int = 0
     closed: bool = False
@@ -175,6 +178,10 @@ class FakeWorld:
     def echoes(self, host: str) -> int | None:
         """See whether a host returns a ping."""
         return 0 if host in self.dead else 5
+
+    def late_echo(self, service: str, host: str, seconds: float) -> bool:
+        """See whether a host that seemed silent was only late."""
+        return host in self.late
 
     def witness_answers(self, source: str | None = None) -> bool:
         """See the witness."""

@@ -152,6 +152,29 @@ ROWS = [
         reason="a returned 12 of 20 echoes and its gate answers: loss must not look like death",
     ),
     Row(
+        "service silent, and echoes are late: keep looking",
+        situation(host("a", holds=True, processes=3, echoes=(20, 20), slow=True), STANDBY),
+        "keep_looking",
+        "mixed",
+        reason="the echoes of a are late and its gate answers: delay must not look like death",
+    ),
+    Row(
+        "gate silent, and echoes are late: not even fenced",
+        situation(
+            host("a", gate="no answer within 0.4 s", echoes=(20, 20), slow=True, fenceable=True), STANDBY
+        ),
+        "keep_looking",
+        "mixed",
+        reason="the echoes of a are late: delay must not look like death",
+    ),
+    Row(
+        "no echo within the burst, but one came afterwards",
+        situation(host("a", gate="no answer within 0.4 s", echoes=(0, 20), slow=True), STANDBY),
+        "keep_looking",
+        "mixed",
+        reason="the echoes of a are late: delay must not look like death",
+    ),
+    Row(
         "hung, but no witness: not moved",
         situation(host("a", holds=True, processes=3), STANDBY, witness=False),
         "refuse",

@@ -212,6 +212,15 @@ def test_off_already_is_seen_by_the_status_alone(tmp_path: Path) -> None:
     assert actions(tmp_path) == ["status"]
 
 
+def test_a_host_whose_echo_comes_late_is_not_switched_off(tmp_path: Path) -> None:
+    fence_a = step(tmp_path, {"command": [str(make(tmp_path, "one", "honest"))]})
+    assert isinstance(fence_a.hands.eyes, World)
+    fence_a.hands.eyes.late = {"a"}
+    with pytest.raises(StepFault, match=r"^an echo of a came late: delay must not look like death$"):
+        fence_a.do()
+    assert actions(tmp_path) == []
+
+
 @pytest.mark.parametrize("fault", ["wrong_plug", "cannot_ping"])
 def test_a_device_that_says_off_while_the_host_is_there_does_not_count(tmp_path: Path, fault: str) -> None:
     it = step(tmp_path, {"command": [str(make(tmp_path, "one", "honest"))], "timeout": 0.5})

@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 from fakes import ADDRESS, host, site
 
-from locum_actuator.evidence import _counted
+from locum_actuator.evidence import _counted, _is_slow
 from locum_actuator.lag import Lag
 from locum_actuator.service_look import look_at_service
 from locum_actuator.situation import Look
-from locum_exporter.icmp import Pinger
+from locum_exporter.icmp import Burst, Pinger
 from locum_inventory.model import Checks, Service
 from locum_inventory.shell import ServiceStatus
 
@@ -120,3 +120,20 @@ def test_a_process_is_counted_by_the_gate_where_the_watch_cannot(
 ) -> None:
     status = ServiceStatus(1, {ADDRESS: True}, counted)
     assert _counted(Look("b", here, "words"), process_only(), status).well is well
+
+
+BURSTS: dict[str, tuple[Burst, bool, bool]] = {
+    "quick echoes": (Burst(5, 5, (0.001,) * 5), True, False),
+    "a look lasts four round trips just so": (Burst(20, 20, (0.0875,) * 20), True, False),
+    "a look does not last four round trips": (Burst(20, 20, (0.2, 0.1, 0.3)), True, True),
+    "one was quick: this host was busy when the others came": (Burst(20, 3, (0.2, 0.001, 0.3)), True, False),
+    "no echo": (Burst(20, 0, ()), False, False),
+    "no echo within the burst, but one after it": (Burst(20, 0, ()), True, True),
+    "none could be sent": (Burst(0, 0, (), unsent=20), False, False),
+}
+
+
+@pytest.mark.parametrize("row", BURSTS)
+def test_slow(row: str) -> None:
+    burst, heard, slow = BURSTS[row]
+    assert _is_slow(burst, 0.35, heard=heard) is slow

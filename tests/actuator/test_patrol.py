@@ -79,6 +79,17 @@ def test_announced_at_first_and_every_minute(
     assert world.shells["a"].calls == ["claim", "claim"], "by the holder's own gate, at 0 s and at 75 s"
 
 
+def test_announced_at_once_after_doubt(patrol: Patrol, world: FakeWorld) -> None:
+    patrol.round()
+    patrol.be_wary()
+    patrol.round()
+    assert world.shells["a"].calls == ["claim"], "an incident without doubt about the holder is none"
+    patrol.be_wary(announce=True)
+    for _ in range(3):
+        patrol.round()
+    assert world.shells["a"].calls == ["claim", "claim"], "once, and not in a storm"
+
+
 def test_announced_here_where_this_host_holds(
     patrol: Patrol, world: FakeWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:

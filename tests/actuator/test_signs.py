@@ -12,6 +12,8 @@ SILENT = "no answer within 0.4 s"
 LOSSY = host("a", echoes=(3, 20), gate=SILENT)
 DEAD = host("a", echoes=(0, 20), gate=SILENT)
 WELL = host("a", serves=True, holds=True)
+SLOW = host("a", echoes=(20, 20), gate=SILENT, slow=True)
+LATE = host("a", echoes=(0, 20), gate=SILENT, slow=True)
 HEARD_ELSEWHERE = host("a", echoes=(0, 20), gate=SILENT, pinged_by=("c",))
 
 COURSES: dict[str, tuple[list[HostView], dict[str, int]]] = {
@@ -20,6 +22,9 @@ COURSES: dict[str, tuple[list[HostView], dict[str, int]]] = {
     "heard through loss": ([LOSSY], {"a": 0}),
     "heard through loss, then silent": ([LOSSY, DEAD, DEAD], {"a": 40}),
     "silent for long enough": ([LOSSY, *[DEAD] * (ECHOES_AFTER_LOSS // 20)], {}),
+    "heard late, then silent": ([SLOW, DEAD], {"a": 20}),
+    "heard too late for the burst, then silent": ([LATE, DEAD], {"a": 20}),
+    "heard late in between": ([LOSSY, *[DEAD] * 5, LATE, DEAD], {"a": 20}),
     "heard again in between": ([LOSSY, *[DEAD] * 5, LOSSY, DEAD], {"a": 20}),
     "heard elsewhere in between": ([LOSSY, *[DEAD] * 5, HEARD_ELSEWHERE, DEAD], {"a": 20}),
 }

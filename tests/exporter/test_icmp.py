@@ -185,6 +185,38 @@ def test_only_the_right_answer_counts(silent_namespace: str, row: str) -> None:
     assert (echo.rtt_seconds is None) == (reason is not None)
 
 
+LATE: dict[str, tuple[Callable[[bytes], bytes], bool]] = {
+    "nothing came": (lambda request: b"", False),
+    "its own echo, too late": (reply, True),
+    "another program's": (lambda request: reply(request, token=bytes(16)), False),
+    "an echo request": (lambda request: reply(request, kind=8), False),
+}
+
+
+@pytest.mark.parametrize("row", LATE)
+def test_an_echo_that_comes_too_late_is_heard_all_the_same(silent_namespace: str, row: str) -> None:
+    forge, heard = LATE[row]
+    asked: list[bytes] = []
+
+    def when_asked_again(request: bytes) -> list[tuple[str, bytes]]:
+        asked.append(request)
+        late = forge(asked[0]) if len(asked) == 2 else b""
+        return [(ASKED, late)] if late else []
+
+    async def work(pinger: Pinger) -> tuple[Echo, Echo, bool, bool]:
+        begun = asyncio.get_running_loop().time()
+        address = ip_address(ASKED)
+        first, second = await pinger.ping(address, 0.05), await pinger.ping(address, 0.1)
+        stranger = pinger.heard_since(ip_address(STRANGER), begun)
+        return first, second, pinger.heard_since(address, begun), stranger
+
+    told = run_in(silent_namespace, answering(when_asked_again, work))
+    assert isinstance(told, tuple)
+    first, second, was_heard, stranger = told
+    assert (first.reason, second.reason) == ("timeout", "timeout")
+    assert (was_heard, stranger) == (heard, False)
+
+
 def losing(*lost: int) -> Forger:
     """Answer every request but those whose turn is in `lost`."""
     turns = iter(range(1000))

@@ -38,6 +38,12 @@ class Eyes(Protocol):
     def echoes(self, host: str) -> int | None:
         """Ping a host; return how many echoes came back, None where none could be sent."""
 
+    def late_echo(self, service: str, host: str, seconds: float) -> bool:
+        """Tell whether an echo came after all from a host that was silent in the last look, waiting so long for it.
+
+        False at once for a host that was not silent then. The answer is given once a look.
+        """
+
     def confirm(self, service: str) -> tuple[bool, tuple[frozenset[str], frozenset[str]] | None]:
         """Ask at once whether a witness answers and who has the addresses: (hosts, strangers' MACs).
 

@@ -29,6 +29,9 @@ class Confirm:
         others = sorted((hosts - {self.host}) | strangers)
         if others:
             raise StepFault(f"{', '.join(others)} still answers for the address")
+        old = self.hands.old_holder
+        if old is not None and self.hands.eyes.late_echo(self.hands.name, old, 0.0):
+            raise StepFault(f"an echo of {old} came late: delay must not look like death")
         if not witnessed:
             raise StepFault("no witness answers any more: it may be this host that is cut off")
         return "nobody answers for the address, and a witness answers"

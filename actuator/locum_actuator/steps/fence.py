@@ -18,6 +18,7 @@ SHARE_OF_OFF = 0.75  # of a device's time; the rest is for its status, should `o
 PAUSE_SECONDS = 0.1  # between two looks at the status; it grows
 LONGEST_PAUSE_SECONDS = 2.0
 ON_SECONDS = 30.0
+LATE_SECONDS = 0.3  # so long an echo is waited for before a host that seems silent is switched off
 
 # One host's services may all want it fenced at once: one does it, the others wait and find it off.
 _locks: dict[str, threading.Lock] = {}
@@ -44,6 +45,8 @@ class Fence:
         devices = self._devices()
         if self.host == self.hands.local_host or not devices:
             raise StepFault(f"there is nothing to fence {self.host} with")
+        if self.hands.eyes.late_echo(self.hands.name, self.host, LATE_SECONDS):
+            raise StepFault(f"an echo of {self.host} came late: delay must not look like death")
         asked = time.monotonic()
         lock = _locks.setdefault(self.host, threading.Lock())
         if not lock.acquire(timeout=sum(device.timeout for device in devices) + ON_SECONDS):
