@@ -9,13 +9,21 @@ from __future__ import annotations
 import errno
 import ipaddress
 import socket
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from pyroute2 import IPRoute, NetlinkError
 
 from locum_inventory.model import Address, Interface
 
-_NODAD = 0x02  # IFA_F_NODAD: usable at once; who else has the address was asked before (linux/if_addr.h)
+# Flags of linux/if_addr.h.
+_NODAD = 0x02  # usable at once; who else has the address was asked before
+_TENTATIVE = (
+    0x40  # the kernel still waits to learn whether another host has it: nobody is answered (RFC 4862)
+)
+_DADFAILED = 0x08  # … and has learnt that one has: the address stays there unused until somebody takes it off
+_FOR_EVER = 0xFFFFFFFF  # a lifetime, of `struct ifa_cacheinfo`
 
 
 class NetlinkFault(Exception):  # noqa: N818 - why the kernel said no
@@ -23,24 +31,38 @@ class NetlinkFault(Exception):  # noqa: N818 - why the kernel said no
 
 
 def held(addresses: list[Interface] | tuple[Interface, ...]) -> set[Address]:
-    """Return those of `addresses` that an interface of this machine has, whatever its prefix length."""
+    """Return those of `addresses` that an interface of this machine has and uses, whatever its prefix length."""
     return {address.ip for address in addresses} & present()
 
 
 def present() -> set[Address]:
-    """Return every address that this machine has, on any interface."""
+    """Return every address that this machine has and uses, on any interface."""
     with IPRoute() as route:
-        texts = [
-            message.get_attr("IFA_LOCAL") or message.get_attr("IFA_ADDRESS") for message in route.get_addr()
-        ]
-    return {ipaddress.ip_address(text) for text in texts if text}
+        return {address for address, message in _listed(route) if _unused(message) is None}
+
+
+def stuck(addresses: list[Interface] | tuple[Interface, ...]) -> dict[Address, str]:
+    """Return those of `addresses` that are on an interface and in use nowhere, with the kernel's word for why."""
+    wanted = {address.ip for address in addresses}
+    with IPRoute() as route:
+        states = [(address, _unused(message)) for address, message in _listed(route) if address in wanted]
+    used = {address for address, why in states if why is None}
+    return {address: why for address, why in states if why is not None and address not in used}
 
 
 def add(interface: str, address: Interface) -> None:
-    """Put a service address on an interface."""
+    """Put a service address on an interface.
+
+    One of IPv6 is not preferred (RFC 4862, 5.5.4): the kernel would else choose it as the source of what this host
+    itself begins, and those connections would end when the address moves on. One that stands there unused is taken
+    off first, for the kernel never takes a detection up again that has failed.
+    """
+    if stuck((address,)):
+        remove(address)
     with IPRoute() as route:
         index = _index(route, interface)
-        options = {"flags": _NODAD} if address.version == 6 else {}
+        of_ipv6 = {"flags": _NODAD, "preferred": 0, "valid": _FOR_EVER}
+        options = of_ipv6 if address.version == 6 else {}
         try:
             route.addr(
                 "replace",
@@ -57,9 +79,8 @@ def add(interface: str, address: Interface) -> None:
 def remove(address: Interface) -> None:
     """Take a service address off whatever interface has it, and leave the interface's other addresses."""
     with IPRoute() as route:
-        for message in route.get_addr():
-            text = message.get_attr("IFA_LOCAL") or message.get_attr("IFA_ADDRESS")
-            if not text or ipaddress.ip_address(text) != address.ip:
+        for found, message in list(_listed(route)):
+            if found != address.ip:
                 continue
             _promote_secondaries(route, message["index"])
             try:
@@ -69,6 +90,23 @@ def remove(address: Interface) -> None:
             except NetlinkError as fault:
                 if fault.code != errno.EADDRNOTAVAIL:
                     raise NetlinkFault(f"{address} cannot be removed: {fault.args[-1]}") from fault
+
+
+def _listed(route: IPRoute) -> Iterator[tuple[Address, Any]]:
+    """Yield every address of this machine with the kernel's message about it."""
+    for message in route.get_addr():
+        # IFA_LOCAL is this end; on point-to-point links IFA_ADDRESS is the other one.
+        text = message.get_attr("IFA_LOCAL") or message.get_attr("IFA_ADDRESS")
+        if text:
+            yield ipaddress.ip_address(text), message
+
+
+def _unused(message: Any) -> str | None:
+    """Return why an address stands there and is not used, None where it is."""
+    flags = message.get_attr("IFA_FLAGS") or message["flags"]
+    if flags & _DADFAILED:
+        return "dadfailed"
+    return "tentative" if flags & _TENTATIVE else None
 
 
 def _index(route: IPRoute, interface: str) -> int:

@@ -30,6 +30,8 @@ PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 LC_ALL=C
 export PATH LC_ALL
 unset IFS CDPATH ENV
+newline='
+'
 umask 022
 trap : HUP          # a peer that hangs up does not end a verb half-way
 
@@ -179,16 +181,39 @@ kill_all() { kill -KILL $pids 2>/dev/null; }
 
 # --- addresses -----------------------------------------------------------------------------------------------
 
-list_addresses() { listed=$(ip -o addr show 2>/dev/null) && [ -n "$listed" ]; }
+# Sets listed, and in_use: the lines without those addresses of which the kernel does not know yet whether another
+# host has them (tentative), or has learnt that one does (dadfailed, for ever). It answers for neither: RFC 4862.
+list_addresses() {
+    listed=$(ip -o addr show 2>/dev/null) && [ -n "$listed" ] || return 1
+    in_use=''
+    while IFS= read -r line; do
+        case $line in
+            *" dadfailed"* | *" tentative"*) ;;
+            *) in_use="$in_use$line$newline" ;;
+        esac
+    done <<LIST
+$listed
+LIST
+}
 
-# is_held ADDRESS: on any interface, by the last list. `ip` and the host file both spell as RFC 5952 does.
-is_held() { case $listed in *" inet $1/"* | *" inet6 $1/"* | *" inet $1 "* | *" inet6 $1 "*) ;; *) return 1 ;; esac; }
+# is_in LIST ADDRESS: on any interface. `ip` and the host file both spell as RFC 5952 does.
+is_in() { case $1 in *" inet $2/"* | *" inet6 $2/"* | *" inet $2 "* | *" inet6 $2 "*) ;; *) return 1 ;; esac; }
+is_held() { is_in "$in_use" "$1"; }
 
-addresses_off() {
-    list_addresses || return 1
+# look_at ADDRESS: sets held to held or absent, or to why it is there and not in use, by the last list.
+look_at() {
+    if is_held "$1"; then held=held; return; fi
+    held=absent
+    is_in "$listed" "$1" || return 0
+    line=${listed#*" inet6 $1/"} line=${line%%"$newline"*} held=tentative
+    case $line in *" dadfailed"*) held=dadfailed ;; esac
+}
+
+# take_off ADDRESS/PREFIX...: from whatever interface has them, by the last list.
+take_off() {
     while read -r _ interface _ on _; do
         interface=${interface%%@*}
-        for address in $s_addresses; do
+        for address in "$@"; do
             [ "${on%/*}" = "${address%/*}" ] || continue
             # Without this the first address of a subnet takes the host's others with it.
             echo 1 2>/dev/null >"/proc/sys/net/ipv4/conf/$interface/promote_secondaries"
@@ -197,34 +222,46 @@ addresses_off() {
     done 2>/dev/null <<LIST
 $listed
 LIST
+}
+
+addresses_off() {
+    list_addresses || return 1
+    # shellcheck disable=SC2086  # addresses, one word each
+    take_off $s_addresses
     list_addresses || return 1
     for address in $s_addresses; do
-        ! is_held "${address%/*}" || return 1
+        ! is_in "$listed" "${address%/*}" || return 1
     done
 }
 
 addresses_on() {
     list_addresses || failed "ip could not list the addresses"
-    for address in $s_addresses; do
-        nodad=''
-        case $address in *:*) nodad=nodad ;; esac
-        case $listed in *" inet6 $address "*dadfailed*) ip addr del "$address" dev "$s_interface" 2>/dev/null ;; esac
-        # shellcheck disable=SC2086  # no word where there is no flag
-        said=$(ip addr replace "$address" dev "$s_interface" $nodad 2>&1) || failed "ip: $said"
+    for wanted in $s_addresses; do
+        how=''
+        case $wanted in *:*)
+            # Not preferred: else what this host itself begins goes out under an address that will move away.
+            how='nodad preferred_lft 0'
+            # One that is not in use never comes to be: the kernel does not take its detection up again.
+            look_at "${wanted%/*}"
+            case $held in tentative | dadfailed) take_off "$wanted" ;; esac ;;
+        esac
+        # shellcheck disable=SC2086  # words of ours, or none
+        said=$(ip addr replace "$wanted" dev "$s_interface" $how 2>&1) || failed "ip: $said"
     done
     ( alone; announce ) &
     list_addresses || failed "ip could not list the addresses"
     for address in $s_addresses; do
-        is_held "${address%/*}" || failed "$address did not come up on $s_interface"
+        look_at "${address%/*}"
+        [ "$held" = held ] || failed "$address did not come up on $s_interface: it is $held"
     done
 }
 
-# Tells the neighbours, five times in a second: gratuitous ARP (RFC 5227) and, with ndsend, unsolicited NA.
+# Tells the neighbours, five times in a second: gratuitous ARP (RFC 5227) and unsolicited advertisements.
 announce() {
     for round in 1 2 3 4 5; do
         for address in $s_addresses; do
             case $address in
-                *:*) ndsend "${address%/*}" "$s_interface" & ;;
+                *:*) advertise "${address%/*}" & ;;
                 *)
                     arping -q -U -c 1 -w 1 -I "$s_interface" "${address%/*}" &
                     arping -q -A -c 1 -w 1 -I "$s_interface" "${address%/*}" & ;;
@@ -232,6 +269,23 @@ announce() {
         done
         [ "$round" = 5 ] || sleep 0.2
     done
+}
+
+# advertise ADDRESS: an unsolicited neighbour advertisement to all nodes (RFC 4861, 7.2.6). Debian has no program
+# for it, and perl everywhere. From a socket bound to the address, so that nothing is said once that is gone.
+advertise() {
+    read -r mac <"/sys/class/net/$s_interface/address"
+    read -r index <"/sys/class/net/$s_interface/ifindex"
+    perl -e '
+        use Socket qw(:all);
+        my ($address, $index, $mac, $wire) = @ARGV;
+        my $ip = inet_pton(AF_INET6, $address);
+        my $message = pack("CCnN", 136, 0, 0, 0x20000000) . $ip . pack("CCH12", 2, 1, $mac =~ tr/://dr);
+        socket($wire, AF_INET6, SOCK_RAW, IPPROTO_ICMPV6)
+            && setsockopt($wire, IPPROTO_IPV6, IPV6_MULTICAST_HOPS, 255)
+            && bind($wire, pack_sockaddr_in6(0, $ip))
+            && send($wire, $message, 0, pack_sockaddr_in6(0, inet_pton(AF_INET6, "ff02::1"), $index));
+    ' "$1" "$index" "$mac"
 }
 
 # --- epochs and the lock -------------------------------------------------------------------------------------
@@ -415,7 +469,7 @@ describe_from_look() {
     lines="service $s_name
 epoch $epoch"
     for address in $s_addresses; do
-        if is_held "${address%/*}"; then held=held; else held=absent; fi
+        look_at "${address%/*}"
         lines="$lines
 address ${address%/*} $held"
     done

@@ -102,7 +102,7 @@ report() {
     fi
     report_runner
     ! wants_sudo_rule || tell sudo_rule "$(state "$scratch/sudoers" "$SUDOERS")"
-    for program in ip flock setsid mkfifo dd sha256sum stat arping; do
+    for program in ip flock setsid mkfifo dd sha256sum stat arping perl; do
         has "$program" || tell missing "$program"
     done
     ! wants_sudo_rule || { has sudo && has visudo; } || tell missing sudo

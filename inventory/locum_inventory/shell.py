@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import Literal, Protocol
@@ -36,6 +36,8 @@ class ServiceStatus:
     epoch: int  # the highest epoch this gate has seen for the service; 0 where none
     held: Mapping[IPv4Address | IPv6Address, bool]  # per service address: is it on this host's interface
     processes: int | None  # how many live (not zombie) processes; None where the service names none
+    # Those of the absent ones that are there and not in use, with the kernel's word: tentative or dadfailed.
+    stuck: Mapping[IPv4Address | IPv6Address, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,8 @@ PROTOCOL = "1"
 ANSWER_LIMIT_BYTES = 262_144
 
 _REFUSALS: Mapping[str, FaultReason] = {"old_epoch": "old_epoch", "failed": "failed", "refused": "gate"}
+_STUCK = ("tentative", "dadfailed")  # on an interface, and not in use: ip-address(8)
+_STATES: Mapping[str, bool] = {"held": True, "absent": False, **dict.fromkeys(_STUCK, False)}
 _NUMBER = re.compile(r"[0-9]{1,18}")
 
 
@@ -23,6 +25,7 @@ class _Section:
     epoch: int = 0
     held: dict[IPv4Address | IPv6Address, bool] = field(default_factory=dict)
     processes: int | None = None
+    stuck: dict[IPv4Address | IPv6Address, str] = field(default_factory=dict)
 
     def take(self, key: str, value: str) -> None:
         """Take in one line; ValueError where it says nothing known."""
@@ -32,14 +35,17 @@ class _Section:
             case "processes":
                 self.processes = number(value)
             case "address":
-                address, _, state = value.partition(" ")
-                self.held[ip_address(address)] = {"held": True, "absent": False}[state]
+                text, _, state = value.partition(" ")
+                address = ip_address(text)
+                self.held[address] = _STATES[state]
+                if state in _STUCK:
+                    self.stuck[address] = state
             case _:
                 raise ValueError(key)
 
     def done(self) -> ServiceStatus:
         """Return what was read."""
-        return ServiceStatus(self.epoch, self.held, self.processes)
+        return ServiceStatus(self.epoch, self.held, self.processes, self.stuck)
 
 
 def number(text: str) -> int:

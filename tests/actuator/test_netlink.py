@@ -55,7 +55,7 @@ def test_addresses_are_values_not_text() -> None:
     assert (
         inside(
             "ip('addr', 'add', '110.0.0.1/24', 'dev', 'eth0')\n"
-            "ip('addr', 'add', '2001:db8:0:0::1:0/64', 'dev', 'eth0')\n"
+            "ip('addr', 'add', '2001:db8:0:0::1:0/64', 'dev', 'eth0', 'nodad')\n"
             "print(netlink.held([address('10.0.0.1/24')]), len(netlink.held([address('2001:db8::1:0/64')])))"
         )
         == "set() 1"

@@ -34,6 +34,14 @@ def test_a_whole_answer() -> None:
     )
 
 
+@pytest.mark.parametrize("state", ["tentative", "dadfailed"])
+def test_an_address_that_is_there_and_not_in_use_is_not_held(state: str) -> None:
+    said = f"locum-gate 1 1\nservice www\nepoch 7\naddress 2001:db8::7 {state}\nend ok\n"
+    address = ip_address("2001:db8::7")
+    (status,) = read_answer(said, "", "a").services.values()
+    assert status == ServiceStatus(7, {address: False}, None, {address: state})
+
+
 HEAD = "locum-gate 1 1\n"
 CUT = "a: the gate's answer was cut short"
 HOLDS = "a: the gate's answer holds {!r}"

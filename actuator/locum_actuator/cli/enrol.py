@@ -30,7 +30,10 @@ _PLANS: Mapping[str, str] = {
     "keys": "locum's keys in authorized_keys, which may run the gate and nothing else",
     "sudo_rule": "the sudo rule that lets this user run the gate, and nothing else, as root",
 }
-_OPTIONAL = {"arping": "a claim over this gate will not be announced; on Debian it is in iputils-arping"}
+_OPTIONAL = {
+    "arping": "a claim over this gate will not be announced; on Debian it is in iputils-arping",
+    "perl": "a claim of an IPv6 address over this gate will not be announced; on Debian it is in perl-base",
+}
 
 
 @click.command()
