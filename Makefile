@@ -4,7 +4,8 @@ PY := .venv/bin/python
 # could not remove them.
 AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo env PYTHONDONTWRITEBYTECODE=1 \
 	PYTEST_ADDOPTS=-pno:cacheprovider HYPOTHESIS_STORAGE_DIRECTORY=/root/.cache/hypothesis)
-LINTED_SH := inventory/locum_inventory/gate.sh inventory/locum_inventory/install.sh tools/setup.sh
+LINTED_SH := inventory/locum_inventory/gate.sh inventory/locum_inventory/guard.sh inventory/locum_inventory/guard.init \
+	inventory/locum_inventory/install_guard.sh inventory/locum_inventory/install.sh tools/setup.sh
 
 .PHONY: help setup lint unit e2e test demo lab bench bench-outage campaign clean
 
@@ -35,6 +36,6 @@ bench: bench-outage
 bench-outage: setup ## seconds without service: killed, hung, crashed, 7 runs each
 	$(AS_ROOT) $(PY) -m bench.outage
 campaign: setup  ## 200 faults drawn by a seed, brought upon locum; what it promises must hold
-	$(AS_ROOT) $(PY) -m bench.campaign --faults 200
+	$(AS_ROOT) $(PY) -m bench.campaign --profile refuse --profile three --profile fence --faults 67 --labs 2
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist

@@ -108,15 +108,17 @@ def takings(seen: Observation) -> list[Taken]:
     """Return each change of holder that was not brought about by the campaign itself."""
     found: list[Taken] = []
     owner: str | None = None
-    let_go = 0.0  # when the owner was last seen to have the address
+    let_go = gone = 0.0  # when the owner was last seen to have the address, and when next was looked
     before: frozenset[str] = frozenset()
     for look in seen.looks:
+        if gone <= let_go or owner in look.holders:
+            gone = look.at
         if owner in look.holders:
             let_go = look.at
         new = look.holders - before - _just_booted(seen.marks, look.at)
         for host in sorted(new):
             if owner is not None and host != owner:
-                found.append(_taken(seen, let_go, owner, host))
+                found.append(_taken(seen, (let_go, gone), owner, host))
             if owner not in look.holders or owner is None or host != owner:
                 owner, let_go = host, look.at
         if owner not in look.holders and len(look.holders) == 1:
@@ -126,11 +128,15 @@ def takings(seen: Observation) -> list[Taken]:
     return found
 
 
-def _taken(seen: Observation, let_go: float, old: str, new: str) -> Taken:
-    # A fault that is just being brought (a crash takes a while on a busy machine) holds from some moment unknown.
+def _taken(seen: Observation, left: tuple[float, float], old: str, new: str) -> Taken:
+    """Judge a change of holder: the old one had the address at the first moment of `left`, maybe not at the second.
+
+    A fault that was being brought between the two took the address itself: who loses his power has it no more.
+    """
+    let_go, gone = left
     onsets = [
         mark.at for mark in seen.marks
-        if mark.what == "begins" and mark.words is None and (mark.asked or mark.at) <= let_go
+        if mark.what == "begins" and mark.words is None and (mark.asked or mark.at) <= gone
         and mark.fault.host == old and mark.fault.kind in DISABLING
     ]  # fmt: skip
     since = max([let_go - BEFORE_SECONDS, *onsets])

@@ -18,9 +18,10 @@ PACE = 0.02
 
 
 def mark(
-    at: float, what: Literal["begins", "heals"], kind: str, host: str, words: str | None = None, **detail: Any
-) -> Mark:
-    return Mark(at, what, Fault(kind, host, at, at, detail), words)
+    at: float, what: Literal["begins", "heals"], kind: str, host: str, words: str | None = None,
+    asked: float = 0.0, **detail: Any,
+) -> Mark:  # fmt: skip
+    return Mark(at, what, Fault(kind, host, at, at, detail), words, asked)
 
 
 def seen(
@@ -45,6 +46,8 @@ def seen(
 
 PARTITION = (mark(2, "begins", "partition", "a", arp=True), mark(6, "heals", "partition", "a", arp=True))
 DEAF = (mark(2, "begins", "blackhole", "a"), mark(6, "heals", "blackhole", "a"))
+PAUSED = (mark(2, "begins", "pause", "a"), mark(6, "heals", "pause", "a"))
+FROZEN = (mark(2, "begins", "freeze", "a"), mark(6, "heals", "freeze", "a"))
 BROUGHT = (
     mark(1, "begins", "crash", "a", keeps_address=True),
     mark(6, "heals", "crash", "a", keeps_address=True),
@@ -58,6 +61,8 @@ HELD: dict[str, tuple[Mapping[float, str], Sequence[Mark], tuple[float, float, f
     "a fault that did not take hold excuses nothing": (
         {0: "a", 3: "ab", 5: "b"}, (mark(2, "begins", "blackhole", "a", "did not take hold"),), (2, 0, 0),
     ),
+    "the old one is paused, goes on with it and lets go": ({0: "a", 3: "ab", 6.5: "b"}, PAUSED, (0, 3, 0.5)),
+    "the old one is frozen, and answers ARP all the same": ({0: "a", 3: "ab", 5: "b"}, FROZEN, (2, 0, 0)),
     "the old one boots with it": ({0: "a", 1: "", 2: "b", 6.2: "ab", 6.6: "b"}, BROUGHT, (0, 0, 0.4)),
     "it lets go after its return, and takes it again": (
         {0: "a", 3: "ab", 6.5: "b", 7: "ab", 8: "b"}, DEAF, (1, 3, 0.5),
@@ -90,6 +95,18 @@ TAKEN: dict[
     ),
     "a fault of another host excuses nothing": (
         {0: "a", 6: "", 6.2: "b"}, {0: "a", 5: "", 6.2: "b"}, (mark(5, "begins", "kill", "b"),), [("a", "b", True)],
+    ),
+    "one that was losing its power when it was last looked at": (
+        {0: "a", 6: "", 7: "b"}, {0: "a", 6: "", 7: "b"}, (mark(6.3, "begins", "crash", "a", asked=5.99),),
+        [("a", "b", False)],
+    ),
+    "one that lost its power after it had been taken": (
+        {0: "a", 6: "", 7: "b"}, {0: "a", 6: "", 7: "b"}, (mark(6.3, "begins", "crash", "a", asked=6.1),),
+        [("a", "b", True)],
+    ),
+    "one that thawed with the address after the other had claimed it": (
+        {0: "a", 4: "ab", 7.2: "b"}, {0: "a", 2: "", 4: "b"},
+        (mark(2, "begins", "pause", "a"), mark(7, "heals", "pause", "a")), [("a", "b", False)],
     ),
     "given back to the same host": ({0: "a", 4: "", 6: "a"}, {0: "a", 4: "", 6: "a"}, (), []),
     "the campaign itself brought the address": (

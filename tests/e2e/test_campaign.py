@@ -9,7 +9,7 @@ from bench.campaign.side_by_side import run_one
 
 pytestmark = pytest.mark.e2e
 
-SEED = 1057  # two scenarios: power, wires, the service, its address, and a part of the chain
+SEED = 1147  # two scenarios: a paused host, wires, the service, its sshd, a part of the chain
 FAULTS = 6
 
 
