@@ -77,7 +77,7 @@ _KINDS = (
     _Kind(
         "loss", 4, "wire", lambda r: {"share": r.choice((0.3, 0.6)), "way": r.choice(("both", "in", "out"))}
     ),
-    _Kind("delay", 2, "wire", lambda r: {"milliseconds": r.choice((20, 60))}),
+    _Kind("delay", 2, "wire", lambda r: {"milliseconds": r.choice((20, 60, 150))}),
     _Kind("kill", 3, "service"),
     _Kind("hang", 3, "service"),
     _Kind("zombie", 1, "zombie"),
