@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from locum_actuator import brakes
 from locum_actuator.plan import Plan, Step
+from locum_actuator.single_addresses import incomplete, left_about, sure, why_unused
 from locum_actuator.situation import HostView, Memory, Situation
 from locum_inventory.model import Service
 
@@ -38,7 +39,11 @@ def _decide(situation: Situation, memory: Memory, service: Service) -> Plan:
         return _holder_unknown(situation, memory, service)
     holder = situation.hosts[memory.holder]
     if holder.serves and holder.name in situation.holders:
-        if other := _astray(situation, memory, service) or _incomplete(holder, memory, service):
+        if other := (
+            _astray(situation, memory, service)
+            or incomplete(holder, situation, memory, service)
+            or left_about(situation, memory)
+        ):
             return other
         seen = next(look for look in holder.looks if look.well)
         return Plan("nothing", "well", f"{seen.vantage_point} got an answer from {holder.name}: {seen.text}")
@@ -63,10 +68,11 @@ def _astray(situation: Situation, memory: Memory, service: Service) -> Plan | No
     """A host that has come back must not go on where it stopped: its service is stopped before it writes data."""
     if service.standby == "running":
         return None
+    suspects = frozenset(situation.hosts) if memory.left_over else memory.returned
     astray = [
         view.name
         for view in situation.hosts.values()
-        if view.name in memory.returned - {memory.holder}
+        if view.name in suspects - {memory.holder}
         and view.processes
         and f"release:{view.name}" not in memory.tried
     ]
@@ -74,21 +80,10 @@ def _astray(situation: Situation, memory: Memory, service: Service) -> Plan | No
         return None
     names = " and ".join(astray)
     steps = tuple(Step("release", name) for name in astray)
-    return Plan(
-        "release", "returned", f"{names} is back and runs the service, which {memory.holder} holds", steps
-    )
-
-
-def _incomplete(holder: HostView, memory: Memory, service: Service) -> Plan | None:
-    """One of several addresses is missing on the holder: give it that one back, and leave the others alone."""
-    wanted = {address.ip for address in service.addresses}
-    if holder.holds is None or not (missing := wanted - holder.holds):
-        return None
-    lacks = f"{holder.name} serves and does not hold {', '.join(sorted(map(str, missing)))}"
-    if f"take:{holder.name}" in memory.tried:
-        return Plan("refuse", "incomplete", f"{lacks}, and a claim did not help: see why on {holder.name}")
-    steps = (Step("claim", holder.name), Step("prove", holder.name))
-    return Plan("claim", "incomplete", lacks, steps, holder.name)
+    runs = f"runs the service, which {memory.holder} holds"
+    if memory.returned.isdisjoint(astray):
+        return Plan("release", "left_over", f"{names} {runs}: left over from what was broken off", steps)
+    return Plan("release", "returned", f"{names} is back and {runs}", steps)
 
 
 def _held_twice(situation: Situation, memory: Memory) -> Plan:
@@ -161,9 +156,13 @@ def _unheld(situation: Situation, memory: Memory, service: Service) -> Plan:
     if not order:
         return _refuse_no_standby(situation, "nobody holds the address")
     best = order[0]
-    why = f"nobody holds the address and {best.name} {'serves' if best.serves else 'can serve'}"
+    why = f"nobody holds the address{why_unused(best)} and {best.name} {'serves' if best.serves else 'can serve'}"
+    if best.unused and not situation.address_looked:
+        return Plan(
+            "refuse", "could_not_look", f"{why}, but nobody could be asked whether another host has it"
+        )
     if memory.holder is None or best.name == memory.holder:
-        return Plan("claim", "unheld", why, _take(best, service), best.name)
+        return Plan("claim", "unheld", why, (*sure(best), *_take(best, service)), best.name)
     # The last holder has no address, but its service may still run, and may write data.
     gone = _expel(situation.hosts[memory.holder], memory)
     steps = (*gone, Step("confirm", best.name), *_take(best, service))

@@ -221,6 +221,7 @@ class Evidence:
             ping_fault=burst.text or None,
             gate_fault=None if status else str(gate),
             holds=frozenset(a for a, held in status.held.items() if held) if status else None,
+            unused=status.stuck if status else {},
             processes=status.processes if status else None,
             epoch=status.epoch if status else 0,
             looks=(_counted(here, values, status), *(answer.look for answer in elsewhere)),

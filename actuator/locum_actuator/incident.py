@@ -56,7 +56,13 @@ class Context:
         """The service's values."""
         return self.site.services[self.name]
 
-    def memory(self, tried: frozenset[str] = frozenset(), returned: frozenset[str] = frozenset()) -> Memory:
+    def memory(
+        self,
+        tried: frozenset[str] = frozenset(),
+        returned: frozenset[str] = frozenset(),
+        *,
+        left_over: bool = False,
+    ) -> Memory:
         """Return what the journal remembers of the service."""
         known, now = self.journal.holder(self.name), self.journal.clock.now()
         last, pause = self.journal.last_takeover(self.name), self.journal.pause(self.name)
@@ -69,6 +75,7 @@ class Context:
             takeovers_last_hour=self.journal.takeovers_since(self.name, now - HOUR_SECONDS),
             tried=tried,
             returned=returned,
+            left_over=left_over,
             respawns_last_hour=self.journal.respawns_since(self.name, now - HOUR_SECONDS),
             seconds_since_takeover=None if last is None else max(0.0, now - last),
             doubted=self.signs.doubted(),
@@ -91,6 +98,7 @@ class Incident:
     context: Context
     number: int
     returned: frozenset[str] = frozenset()  # hosts that were silent and answer again
+    left_over: bool = False  # a plan was broken off: a standby may run what it began there
     doubtful: bool = False  # once at least it was not clear that the holder, and nobody else, has the address
     opened: float = field(default_factory=time.monotonic)
     turned_at: float = field(default_factory=time.monotonic)  # when it last began to look
@@ -103,6 +111,7 @@ class Incident:
         """Look, decide and act until the incident is closed, or `ended` is set: then it stays open."""
         interrupted = self.context.journal.interrupted(self.number)
         if interrupted is not None:
+            self.left_over = True
             self.context.journal.note(self.number, "resumed", f"stopped in the middle of: {interrupted}")
         self.context.storm.opened(self.context.name, self.context.journal.holder(self.context.name).host)
         try:
@@ -114,17 +123,27 @@ class Incident:
         while not ended.is_set():
             self.turned_at = time.monotonic()
             situation = self._look()
-            memory = self.context.memory(self._recently_tried(), self.returned)
-            plan = decide(situation, memory, self.context.service)
+            plan = self._decide(situation)
             self._tell(plan, situation)
             outcome = self._carry_out(plan, situation)
             if outcome is not None:
-                if interrupted is not None:
-                    outcome = outcome[0], f"{outcome[1]} ({self._resumed(interrupted)})"
+                outcome = self._ending(*outcome, interrupted)
                 self.number = self.context.journal.close_incident(self.number, *outcome)
                 log.info("incident %d of %s closed: %s: %s", self.number, self.context.name, *outcome)
                 return
             ended.wait(self._rest_seconds(plan))
+
+    def _decide(self, situation: Situation) -> Plan:
+        return decide(situation, self._memory(), self.context.service)
+
+    def _memory(self) -> Memory:
+        return self.context.memory(self._recently_tried(), self.returned, left_over=self.left_over)
+
+    def _ending(self, outcome: str, reason: str, interrupted: str | None) -> tuple[str, str]:
+        """Return how the incident ended, in one word and in words."""
+        if interrupted is not None:
+            reason = f"{reason} ({self._resumed(interrupted)})"
+        return outcome, reason
 
     def _resumed(self, interrupted: str) -> str:
         """Say what became of a plan that a stop broke off: the world decides, so it shows in who holds now."""
@@ -276,6 +295,11 @@ def seen(situation: Situation) -> dict[str, object]:
                 "echoes": f"{view.echoes_received}/{view.echoes_sent}",
                 "gate": view.gate_fault or "answers",
                 "processes": view.processes,
+                **(
+                    {"unused": {str(address): why for address, why in view.unused.items()}}
+                    if view.unused
+                    else {}
+                ),
                 "looks": {look.vantage_point: look.text for look in view.looks},
             }
             for name, view in situation.hosts.items()

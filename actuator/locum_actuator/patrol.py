@@ -151,6 +151,9 @@ def _finding(holder: str | None, heard: dict[str, ServiceStatus], returned: set[
             return Finding(f"patrol: {host} does not hold the address", frozenset(returned))
         if host != holder and any(status.held.values()):
             return Finding(f"patrol: {host} holds the address and is not the holder", frozenset(returned))
+        if host != holder and status.stuck:
+            found = f"patrol: {host} is not the holder and has the address, unused ({_why(status)})"
+            return Finding(found, frozenset(returned))
     if returned:
         return Finding(f"patrol: {', '.join(sorted(returned))} answers again", frozenset(returned))
     return None
@@ -160,4 +163,10 @@ def _words(answer: ServiceStatus | str) -> str:
     if isinstance(answer, str):
         return answer
     held = "holds the address" if any(answer.held.values()) else "does not hold the address"
+    if answer.stuck:
+        held += f" (there, unused: {_why(answer)})"
     return held if answer.processes is None else f"{held}, {answer.processes} processes"
+
+
+def _why(status: ServiceStatus) -> str:
+    return ", ".join(f"{address} {why}" for address, why in status.stuck.items())

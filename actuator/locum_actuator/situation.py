@@ -34,6 +34,8 @@ class HostView:
     ping_fault: str | None = None  # why no echo could be sent, e.g. a missing capability
     gate_fault: str | None = None  # why the gate did not answer; None: it did
     holds: frozenset[IPv4Address | IPv6Address] | None = None  # of the service's addresses; None: gate silent
+    # Those that are on a card and not in use, with the kernel's word: tentative or dadfailed.
+    unused: Mapping[IPv4Address | IPv6Address, str] = field(default_factory=dict)
     processes: int | None = None  # None: gate silent, or the service names no process
     epoch: int = 0  # the highest epoch its gate has seen; 0 where it did not answer
     looks: tuple[Look, ...] = ()
@@ -98,6 +100,7 @@ class Memory:
     takeovers_last_hour: int = 0
     tried: frozenset[str] = field(default_factory=frozenset)  # plans tried in this incident, as "kind:host"
     returned: frozenset[str] = field(default_factory=frozenset)  # hosts that were silent and answer again
+    left_over: bool = False  # a plan was broken off or undone: a standby may run what it began there
     respawns_last_hour: Mapping[str, int] = field(default_factory=dict)  # by host
     seconds_since_takeover: float | None = None  # None: there was none yet
     doubted: Mapping[str, int] = field(

@@ -52,6 +52,7 @@ def host(
     fenceable: bool = False,
     epoch: int = 1,
     slow: bool = False,
+    unused: str | None = None,
 ) -> HostView:
     """Return how a host looks; `gate` is why its gate is silent."""
     looks = [Look("b", serves, "answered 200" if serves else "no answer")]
@@ -71,6 +72,7 @@ def host(
         silent_to=silent_to,
         fenceable=fenceable,
         slow=slow,
+        unused={} if unused is None else {ADDRESS: unused},
     )
 
 
@@ -101,13 +103,15 @@ class FakeShell:
     held: bool = False
     processes: int = 0
     epoch: int = 0
+    stuck: str | None = None  # tentative or dadfailed: the address is there, unused
     fault: FaultReason | None = None
     refuse: dict[str, FaultReason] = field(default_factory=dict)  # verb -> why it does not work
     start_works: bool = True
     calls: list[str] = field(default_factory=list)
 
     def _service(self) -> ServiceStatus:
-        return ServiceStatus(self.epoch, {ADDRESS: self.held}, self.processes)
+        stuck = {} if self.stuck is None else {ADDRESS: self.stuck}
+        return ServiceStatus(self.epoch, {ADDRESS: self.held}, self.processes, stuck)
 
     def status(self, *, deadline_seconds: float) -> GateStatus:
         """Answer as the gate would."""
@@ -126,9 +130,9 @@ class FakeShell:
             raise ShellFault(self.refuse[verb], f"{verb} {self.refuse[verb]}")
         self.epoch = epoch
         if verb == "release":
-            self.held, self.processes = False, 0
+            self.held, self.processes, self.stuck = False, 0, None
         elif verb == "claim":
-            self.held = True
+            self.held, self.stuck = True, None
         elif verb == "stop":
             self.processes = 0
         elif self.start_works:
@@ -204,6 +208,7 @@ class FakeWorld:
                 echoes=(0, 20) if name in self.dead else (5, 5),
                 gate="no answer" if name in self.dead or shell.fault else None,
                 epoch=shell.epoch,
+                unused=shell.stuck,
             )
             for name, shell in self.shells.items()
         ]

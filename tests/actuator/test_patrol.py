@@ -49,6 +49,15 @@ def test_held_by_another(patrol: Patrol, world: FakeWorld) -> None:
     assert patrol.round() == Finding("patrol: b holds the address and is not the holder")
 
 
+def test_there_unused(patrol: Patrol, world: FakeWorld) -> None:
+    """It may come to be used as soon as the cable is pulled and plugged."""
+    world.shells["b"].stuck = "dadfailed"
+    found = "patrol: b is not the holder and has the address, unused (192.0.2.100 dadfailed)"
+    assert patrol.round() == Finding(found)
+    words = "does not hold the address (there, unused: 192.0.2.100 dadfailed), 0 processes"
+    assert patrol.seen["b"] == words
+
+
 def test_the_last_standby_is_gone_and_comes_back(patrol: Patrol, world: FakeWorld) -> None:
     world.shells["b"].fault = "unreachable"
     assert patrol.round() is None

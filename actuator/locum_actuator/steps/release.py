@@ -70,12 +70,12 @@ class Release:
             raise StepFault(f"not given back to {self.host}: {', '.join(others)} answers for the address")
 
     def _released(self, status: ServiceStatus) -> bool:
-        if any(status.held.values()):
+        if any(status.held.values()) or status.stuck:
             return False
         return self.hands.service.standby == "running" or not status.processes
 
 
 def _words(status: ServiceStatus) -> str:
-    held = [str(address) for address, here in status.held.items() if here]
+    held = [str(address) for address, here in status.held.items() if here or address in status.stuck]
     running = "process not counted" if status.processes is None else f"{status.processes} processes"
     return f"{', '.join(held)}; {running}" if held else running
