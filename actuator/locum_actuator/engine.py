@@ -14,6 +14,8 @@ from locum_actuator.brake_metrics import BrakeCollector
 from locum_actuator.incident import Context, Looker
 from locum_actuator.journal import AlertRow, Journal, JournalFault
 from locum_actuator.metrics import Metrics
+from locum_actuator.mover import Mover
+from locum_actuator.reading import unwatched
 from locum_actuator.steps.base import Shells
 from locum_actuator.storm import Storm
 from locum_actuator.worker import Worker
@@ -83,13 +85,22 @@ class Engine:
         self._stopped = False
         self._retiring: list[threading.Thread] = []
         self._crew = self._gather(site, {})
+        self.mover = Mover(lambda: self.workers)
         metrics.registry.register(BrakeCollector(journal, lambda: self.site))
         self._forget_unnamed()
+        for name, host in journal.holders().items():
+            if name not in site.services:
+                log.warning("%s", unwatched(name, host))
 
     @property
     def site(self) -> Site:
         """The site as it was read last."""
         return self._crew.site
+
+    @property
+    def shells(self) -> Shells:
+        """The gates, by host."""
+        return self._crew.shells
 
     @property
     def workers(self) -> Mapping[str, Worker]:

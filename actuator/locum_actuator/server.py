@@ -24,6 +24,7 @@ from locum_actuator.journal_pruning import Pruning
 from locum_actuator.journal_recovery import look_at_journal, open_journal
 from locum_actuator.listening import listen_on
 from locum_actuator.metrics import Metrics
+from locum_actuator.reading import Reading, Wire, judge
 from locum_actuator.watchdog import Watchdog
 from locum_actuator.webhook import create_app
 from locum_inventory.load import SiteFault, find_site, load_site
@@ -97,16 +98,28 @@ class Actuator:
         except OSError as fault:
             raise StartFault(f"{listen} is taken: {fault.strerror}") from fault
 
-    def reload(self) -> str | None:
-        """Load the site file anew; a faulty one keeps the old site, and what is wrong with it is returned."""
+    def reload(self) -> Reading:
+        """Load the site file anew; one that is faulty, or would leave an address behind, keeps the old site."""
+        reading = self._read_anew()
+        for line in reading.faults:
+            log.error("not reloaded: %s", line)
+        for line in reading.notes:
+            log.warning("%s", line)
+        return reading
+
+    def _read_anew(self) -> Reading:
         try:
-            site = load_site(self._site_path)
+            site, holders = load_site(self._site_path), self._journal.holders()
         except SiteFault as fault:
-            for line in fault.lines:
-                log.error("not reloaded: %s", line)
-            return "\n".join(fault.lines)
+            return Reading(faults=fault.lines)
+        except JournalFault as fault:
+            return Reading(faults=(str(fault),))
+        old = self._engine.site
+        reading = judge(old, site, holders, Wire(old, self._engine.shells, holders).who_has)
+        if reading.faults:
+            return Reading(faults=reading.faults)
         self._engine.reload(site)
-        return None
+        return reading
 
     def run(self) -> None:
         """Serve until SIGTERM or SIGINT; a held address stays where it is, so that an upgrade is no outage."""

@@ -20,7 +20,9 @@ from locum_actuator.decision import decide
 from locum_actuator.engine import Engine
 from locum_actuator.incident import seen
 from locum_actuator.journal import JournalFault
+from locum_actuator.move_api import move_routes
 from locum_actuator.pause_api import in_plain_values, pause_routes
+from locum_actuator.reading import Reading
 
 log = logging.getLogger(__name__)
 
@@ -32,17 +34,18 @@ def create_app(
     engine: Engine,
     webhook_token: str,
     api_token: str | None,
-    reload: Callable[[], str | None],
+    reload: Callable[[], Reading],
     chain: Callable[[], Sequence[Part]] = tuple,
 ) -> Flask:
     """Return the Flask application.
 
-    `reload` loads the site file anew and returns what is wrong with it, or None where it took it. `chain` returns
-    what is known of the parts of the chain.
+    `reload` loads the site file anew and returns what became of it. `chain` returns what is known of the parts of
+    the chain.
     """
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     explaining = threading.Lock()
+    app.register_blueprint(move_routes(engine, lambda: api_token is not None and _authorised(api_token)))
     app.register_blueprint(pause_routes(engine, lambda: api_token is not None and _authorised(api_token)))
 
     @app.errorhandler(HTTPException)
@@ -113,8 +116,10 @@ def create_app(
             return jsonify(
                 error="the bearer token is missing or wrong, or the site names no api_token_file"
             ), 401
-        fault = reload()
-        return (jsonify(error=fault), 400) if fault else (jsonify(reloaded=True), 200)
+        reading = reload()
+        if reading.faults:
+            return jsonify(error="\n".join(reading.faults)), 400
+        return jsonify(reloaded=True, notes=reading.notes), 200
 
     @app.get("/metrics")
     def metrics() -> Response:

@@ -20,6 +20,7 @@ from locum_actuator.engine import Engine
 from locum_actuator.journal import Journal, JournalFault
 from locum_actuator.journal_recovery import corruption, look_at_journal, open_journal
 from locum_actuator.metrics import Metrics
+from locum_actuator.reading import Reading
 from locum_actuator.webhook import create_app
 from tests.marks import needs_root
 
@@ -205,7 +206,7 @@ def test_a_full_disk_stops_everything_and_room_lets_it_go_on(small_disk: Path) -
     journal = Journal(small_disk / "journal.sqlite")
     journal.set_holder("www", "a", 1)
     engine = _engine(world, journal)
-    client = create_app(engine, TOKEN, None, lambda: None).test_client()
+    client = create_app(engine, TOKEN, None, Reading).test_client()
     auth = {"Authorization": f"Bearer {TOKEN}"}
     engine.start()
     try:

@@ -19,6 +19,7 @@ from locum_actuator.cli import main
 from locum_actuator.engine import Engine
 from locum_actuator.journal import Journal
 from locum_actuator.metrics import Metrics
+from locum_actuator.reading import Reading
 from locum_actuator.webhook import create_app
 
 TOKEN = "an-api-token-of-some-length"
@@ -44,7 +45,7 @@ def engine(world: FakeWorld, tmp_path: Path) -> Iterator[Engine]:
 
 @pytest.fixture
 def client(engine: Engine) -> FlaskClient:
-    return create_app(engine, "a-webhook-token", TOKEN, lambda: None).test_client()
+    return create_app(engine, "a-webhook-token", TOKEN, Reading).test_client()
 
 
 def test_a_pause_is_durable_and_shown(client: FlaskClient, engine: Engine) -> None:
@@ -141,7 +142,7 @@ def test_while_paused_nothing_is_touched_and_a_resume_acts_at_once(
 
 @pytest.fixture
 def url(engine: Engine) -> Iterator[str]:
-    server = make_server("127.0.0.1", 0, create_app(engine, "a-webhook-token", TOKEN, lambda: None))
+    server = make_server("127.0.0.1", 0, create_app(engine, "a-webhook-token", TOKEN, Reading))
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}"

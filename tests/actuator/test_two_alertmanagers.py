@@ -23,6 +23,7 @@ from locum_actuator.chain.layout import Chain
 from locum_actuator.engine import Engine
 from locum_actuator.journal import Journal
 from locum_actuator.metrics import Metrics
+from locum_actuator.reading import Reading
 from locum_actuator.webhook import create_app
 from locum_inventory.listen import Listen
 from locum_inventory.shell import ServiceStatus, Verb
@@ -73,7 +74,7 @@ def engine(world: FakeWorld, tmp_path: Path) -> Iterator[Engine]:
 @pytest.fixture
 def webhook(engine: Engine) -> Iterator[Listen]:
     listen = Listen("127.0.0.1", _free_port())
-    app = create_app(engine, TOKEN, None, lambda: None)
+    app = create_app(engine, TOKEN, None, Reading)
 
     def slowly(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         # An Alertmanager tells its peer only of what was answered: until then both are at it.

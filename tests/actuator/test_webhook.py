@@ -15,6 +15,7 @@ from locum_actuator.chain_watch import Part
 from locum_actuator.engine import Engine
 from locum_actuator.journal import Journal, JournalFault
 from locum_actuator.metrics import Metrics
+from locum_actuator.reading import Reading
 from locum_actuator.webhook import MAX_BODY_BYTES, create_app
 from locum_inventory.model import Site
 
@@ -39,7 +40,7 @@ def engine(world: FakeWorld, tmp_path: Path) -> Iterator[Engine]:
 
 @pytest.fixture
 def client(engine: Engine) -> FlaskClient:
-    return create_app(engine, TOKEN, "api-token-of-some-length", lambda: None).test_client()
+    return create_app(engine, TOKEN, "api-token-of-some-length", Reading).test_client()
 
 
 def alert(name: str = "LocumServiceDown", status: str = "firing", **labels: Any) -> dict[str, Any]:
@@ -206,7 +207,7 @@ def test_ready_page_and_api_name_what_is_missing(engine: Engine) -> None:
         Part("rules", up=False, text="Prometheus lacks <x>"),
     )
     unknown = Part("exporter b")
-    client = create_app(engine, TOKEN, None, lambda: None, lambda: [there, away, unknown]).test_client()
+    client = create_app(engine, TOKEN, None, Reading, lambda: [there, away, unknown]).test_client()
     engine.start()
     client.post("/webhook", data=body(alert(name="LocumHeartbeat")), headers=AUTH)
     answer = client.get("/-/ready")

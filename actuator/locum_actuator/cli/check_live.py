@@ -9,7 +9,7 @@ from pathlib import Path
 
 import aiohttp
 
-from locum_actuator.cli import check_fence, check_files
+from locum_actuator.cli import check_fence, check_files, check_running
 from locum_actuator.cli.check_finding import Finding
 from locum_exporter.checks.address import address as look_for_address
 from locum_exporter.icmp import Pinger
@@ -17,7 +17,7 @@ from locum_exporter.neighbours import Neighbours
 from locum_exporter.whereabouts import find_this_name
 from locum_inventory.gate_config import GATE_PATH, gate_version, host_file_sha256
 from locum_inventory.model import Address, Site
-from locum_inventory.shell import FaultReason, Shell, ShellFault, Shells
+from locum_inventory.shell import FaultReason, GateStatus, Shell, ShellFault, Shells
 
 ECHO_COUNT = 5
 ECHO_SPACING_SECONDS = 0.1
@@ -52,12 +52,14 @@ async def look(site: Site, *, gate_path: Path = GATE_PATH) -> list[Finding]:
                 if service.addresses
             ]
             looks += [_exporter(site, name) for name in site.vantage_points]
-            found, fences = await asyncio.gather(asyncio.gather(*looks), check_fence.devices(site, pinger))
+            found, fences, left = await asyncio.gather(
+                asyncio.gather(*looks), check_fence.devices(site, pinger), check_running.differences(site)
+            )
     finally:
         await asyncio.to_thread(shells.close)
     here = [_this_machine(site, this_name), *check_files.files(site), *check_fence.secrets(site)]
     here += check_files.interfaces(site, this_name) if this_name is not None else []
-    return [*here, *found, *fences]
+    return [*here, *found, *fences, *left]
 
 
 def _hosts_of_services(site: Site) -> list[str]:
@@ -105,7 +107,15 @@ async def _gate(site: Site, host: str, shell: Shell) -> Finding:
     held = [
         str(one) for service in status.services.values() for one, is_held in service.held.items() if is_held
     ]
-    return Finding(what, "ok", f"answers; holds {', '.join(held) or 'no service address'}")
+    return Finding(what, "ok", f"answers; holds {', '.join(held) or 'no service address'}; {_guard(status)}")
+
+
+def _guard(status: GateStatus) -> str:
+    """Say whether a host has a boot guard, and for which services it is on."""
+    if all(service.guarded is None for service in status.services.values()):
+        return "no boot guard"
+    on = [name for name, service in status.services.items() if service.guarded]
+    return f"boot guard on for {', '.join(on)}" if on else "boot guard installed"
 
 
 async def _holder(neighbours: Neighbours, site: Site, service: str, this_name: str | None) -> Finding:

@@ -79,4 +79,4 @@ def _reload(site_file: Path, listens: Mapping[str, Any], supervisor: Supervisor)
         click.echo(f"not reloaded, the old site stays: {fault.filename}: {fault.strerror}")
     else:
         supervisor.hang_up()
-        click.echo("reloaded")
+        click.echo("reloaded; log/actuator.log says whether the actuator keeps the old site, and why")
