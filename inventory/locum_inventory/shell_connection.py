@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import socket
@@ -89,7 +90,7 @@ class Connection:
 
         paramiko waits for sshd's word without a deadline of its own: closing the channel is what wakes it.
         """
-        alarm = threading.Timer(deadline.left_seconds, channel.close)
+        alarm = threading.Timer(deadline.left_seconds, _close, [channel])
         alarm.daemon = True
         alarm.start()
         try:
@@ -152,6 +153,11 @@ def connect(destination: Destination) -> Connection:
         _hang_up(sock, transport)
         raise
     return Connection(sock, transport)
+
+
+def _close(channel: paramiko.Channel) -> None:
+    with contextlib.suppress(EOFError, OSError, paramiko.SSHException):  # its connection may be gone already
+        channel.close()
 
 
 def _hang_up(sock: socket.socket, transport: paramiko.Transport | None) -> None:

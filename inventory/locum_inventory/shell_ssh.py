@@ -84,7 +84,9 @@ class SshShell:
             complaint = channel.recv_stderr(4096) if channel.recv_stderr_ready() else b""
             return answer.decode("utf-8", "replace"), complaint.decode("utf-8", "replace")
         except ShellFault as fault:
-            if fault.reason == "timeout" and connection.is_silent():
+            # sshd keeps a connection on which it could start nothing, and may be able to on the next: what holds a
+            # session back (a limit on processes, say) is often set at its login.
+            if fault.reason == "closed" or (fault.reason == "timeout" and connection.is_silent()):
                 connection.retire()
             raise
         finally:
@@ -106,7 +108,9 @@ class SshShell:
         try:
             with _faults(self._host, f"{self._host}: the gate's watch did not begin in time"):
                 connection.begin(channel, "watch", deadline)
-        except ShellFault:
+        except ShellFault as fault:
+            if fault.reason == "closed":
+                connection.retire()
             connection.release(channel)
             raise
         return _WatchSession(self._host, connection, channel)

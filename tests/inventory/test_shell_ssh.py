@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -385,6 +386,15 @@ def test_a_connection_that_was_cut_is_made_anew_within_the_call(sshd: Sshd, shel
         os.kill(pid, signal.SIGKILL)
     assert shell.look(deadline_seconds=5)["www"] == 0
     assert shell.status(deadline_seconds=5).version == "1"
+
+
+def test_a_session_that_can_start_nothing_is_not_kept(sshd: Sshd, shell: SshShell) -> None:
+    """sshd keeps such a connection open: used again and again, a host that was mended would stay silent."""
+    shell.status(deadline_seconds=5)
+    for pid in _session_processes(sshd):
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (4, 4))  # no descriptor is left for a program's pipes
+    assert fault(lambda: shell.status(deadline_seconds=5)) == ("closed", "a: the connection was closed")
+    assert "www" in shell.status(deadline_seconds=5).services
 
 
 def test_an_sshd_that_hangs_costs_a_call_its_deadline_and_no_more(sshd: Sshd, shell: SshShell) -> None:
