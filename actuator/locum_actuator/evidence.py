@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from locum_actuator.elsewhere import ask, asking_session
 from locum_actuator.lag import Lag
 from locum_actuator.own_commands import CommandFault, holder_by_command
-from locum_actuator.service_look import look_at_service
+from locum_actuator.service_look import has_way_to, joined, look_at_service
 from locum_actuator.situation import HostView, Look, Situation
 from locum_actuator.steps.base import Shells
 from locum_exporter.checks.address import UNKNOWN_MAC
@@ -104,12 +104,17 @@ class Evidence:
         )
 
     def service_through_address(self, service: str) -> Look:
-        """Run the deciding checks against the first service address, from here."""
+        """Run the deciding checks against every service address that this host has a way to, from here."""
         values = self._site.services[service]
-        address = values.addresses[0].ip
         if values.checks.deciding == ("process",):
             return Look(self._local, True, "a process answers through no address")
-        return self._run(self._look(service, address, None), look_seconds(values) + GRACE_SECONDS)
+
+        async def through_each() -> list[Look]:
+            first, *others = [address.ip for address in values.addresses]
+            asked = [first, *filter(has_way_to, others)]
+            return list(await asyncio.gather(*(self._look(service, address, None) for address in asked)))
+
+        return joined(self._run(through_each(), look_seconds(values) + GRACE_SECONDS))
 
     def confirm(self, service: str) -> tuple[bool, tuple[frozenset[str], frozenset[str]] | None]:
         """Ask the witnesses and the wire at once: (does a witness answer, who holds the addresses).

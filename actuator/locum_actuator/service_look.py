@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+from collections.abc import Sequence
 from concurrent.futures import Executor
 
 from locum_actuator.situation import Look
@@ -52,3 +54,21 @@ async def look_at_service(
     if any(result.reason == "permission" for result in told):
         return Look(vantage_point, None, text)  # what is missing is missing here
     return Look(vantage_point, all(result.success for result in results), text)
+
+
+def joined(looks: Sequence[Look]) -> Look:
+    """Return looks from one vantage point as one: well where all are, told by those that are not."""
+    told = [look for look in looks if not look.well] or looks
+    well = None if any(look.well is None for look in looks) else all(look.well for look in looks)
+    return Look(looks[0].vantage_point, well, "; ".join(look.text for look in told))
+
+
+def has_way_to(address: Address) -> bool:
+    """Tell whether this host has a route to an address: one without IPv6 cannot look through an address of it."""
+    family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as asking:
+            asking.connect((str(address), 9))  # sends nothing: connect(2) of a datagram socket
+    except OSError:
+        return False
+    return True

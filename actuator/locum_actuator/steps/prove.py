@@ -52,20 +52,22 @@ class Prove:
     def _reached(self) -> Look:
         hands = self.hands
         addresses = [address.ip for address in hands.service.addresses]
-        if all(
-            hands.eyes.witness_answers(source=str(address))
-            for address in addresses
-            if self._has_peer(address)
-        ):
-            return Look(hands.local_host, True, "a witness answers to the service address")
-        announce(hands.service.interface[self.host], addresses)
-        return Look(
-            hands.local_host, False, "no witness answers to the service address: its ARP entry is stale?"
+        versions = {witness.version for witness in hands.site.witnesses}
+        asked = [str(address) for address in addresses if address.version in versions]
+        unasked = [str(address) for address in addresses if address.version not in versions]
+        if silent := [address for address in asked if not hands.eyes.witness_answers(source=address)]:
+            announce(hands.service.interface[self.host], addresses)
+            of_which = ", ".join(silent) if len(addresses) > 1 else "the service address"
+            return Look(
+                hands.local_host,
+                False,
+                f"no witness answers to {of_which}: its ARP or neighbour entry is stale?",
+            )
+        answered = ["a witness answers to the service address"] if asked else []
+        left_out = (
+            [f"no witness of its IP version could be asked about {', '.join(unasked)}"] if unasked else []
         )
-
-    def _has_peer(self, address: object) -> bool:
-        version = getattr(address, "version", 4)
-        return any(witness.version == version for witness in self.hands.site.witnesses)
+        return Look(hands.local_host, True, "; ".join(answered + left_out))
 
     def undo(self) -> None:
         """Nothing was done."""
