@@ -34,20 +34,26 @@ def main() -> int:
         f"{len([job for job in jobs if job.system == name])} of {name}" for name in asked.profile
     )
     console.print(f"{sum(len(job.scenario.faults) for job in jobs)} faults; scenarios: {told}")
-    for number, (job, one) in enumerate(run_all(jobs, asked.labs, asked.keep), start=1):
+    left = {job.name for job in jobs}
+    for job, one in run_all(jobs, asked.labs, asked.keep):
         candidate = CANDIDATES[job.system]
-        left = (time.monotonic() - begun) / number * (len(jobs) - number) / 60
-        console.print(f"[{number}/{len(jobs)}, {left:.0f} min left] {candidate.name} ", end="", markup=False)
         if isinstance(one, str):
-            well = False
-            console.print(one, markup=False)
+            console.print(f"{job.name} {one}", markup=False)
             continue
+        left.remove(job.name)
+        console.print(f"[{_progress(len(jobs), len(left), begun)}] {candidate.name} ", end="", markup=False)
         well &= _tell(console, one, candidate, story=asked.replay is not None)
         if asked.output is not None:
             _save(asked.output, candidate, one)
+    well &= not left
     if asked.output is not None:
         _show(console, asked.output, page=asked.output == RESULTS)
     return 0 if well else 1
+
+
+def _progress(jobs: int, left: int, begun: float) -> str:
+    seconds = (time.monotonic() - begun) / (jobs - left) * left
+    return f"{jobs - left}/{jobs}, {seconds / 60:.0f} min left"
 
 
 def _arguments() -> argparse.Namespace:
@@ -83,12 +89,21 @@ def _jobs(asked: argparse.Namespace) -> list[Job]:
         seed, _, number = asked.replay.partition("/")
         return [Job(name, scenario(int(seed), int(number))) for name in asked.profile]
     drawn = [one for seed in asked.seed for one in scenarios(seed, asked.faults)]
-    jobs = []
-    for name in asked.profile:
-        candidate = CANDIDATES[name]
-        there = report.done(report.load(asked.output), candidate.name, candidate.revision())
-        jobs += [Job(name, one) for one in drawn if not (asked.resume and one.name in there)]
-    return jobs
+    there = _there(asked) if asked.resume else {}
+    # The same scenario for all of them, then the next: a run that is broken off has something of each.
+    return [
+        Job(name, one)
+        for one in drawn
+        for name in asked.profile
+        if one.name not in there.get(name, frozenset())
+    ]
+
+
+def _there(asked: argparse.Namespace) -> dict[str, frozenset[str]]:
+    """Return what the results already have of each profile, run by the same revision."""
+    results = report.load(asked.output)
+    candidates = {name: CANDIDATES[name] for name in asked.profile}
+    return {name: report.done(results, one.name, one.revision()) for name, one in candidates.items()}
 
 
 def _tell(console: Console, one: Result, candidate: Candidate, *, story: bool) -> bool:
@@ -112,9 +127,8 @@ def _tell(console: Console, one: Result, candidate: Candidate, *, story: bool) -
 
 
 def _save(path: Path, candidate: Candidate, one: Result) -> None:
-    results = report.load(path)
-    report.add(results, candidate.name, candidate.revision(), [one])
-    report.save(path, results)
+    with report.kept(path) as results:
+        report.add(results, candidate.name, candidate.revision(), [one])
 
 
 def _show(console: Console, path: Path, *, page: bool) -> None:

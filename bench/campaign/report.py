@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -84,10 +86,17 @@ def _number(name: str) -> tuple[int, int]:
     return int(seed), int(number)
 
 
-def save(path: Path, results: Mapping[str, Any]) -> None:
-    """Write the results."""
+@contextmanager
+def kept(path: Path) -> Iterator[dict[str, Any]]:
+    """Give the results there are, and write them when done with. Two campaigns that add to them take turns."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    with path.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        results = load(path)
+        yield results
+        new = path.with_suffix(".new")
+        new.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+        new.replace(path)  # whoever is broken off in the middle leaves the old ones
 
 
 def rows(results: Mapping[str, Any], systems: Sequence[str]) -> list[list[str]]:

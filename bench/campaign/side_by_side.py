@@ -13,6 +13,8 @@ from bench.campaign.schedule import Scenario
 from bench.campaign.systems import CANDIDATES
 from bench.campaign.trial import Result, run
 
+TRIES = 3
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -21,19 +23,31 @@ class Job:
     system: str
     scenario: Scenario
 
+    @property
+    def name(self) -> str:
+        """Both, in words."""
+        return f"{self.system} {self.scenario.name}"
+
 
 def run_all(jobs: Sequence[Job], labs: int, keep: Path | None) -> Iterator[tuple[Job, Result | str]]:
-    """Yield what came of each job as it ends, or, where it could not be run, why in words."""
+    """Yield what came of each job as it ends, or, each time that it could not be run, why in words.
+
+    One that could not be run, which says nothing of what is tried, is run again when the others have ended.
+    """
     spawn = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(labs, mp_context=spawn)
     try:
-        doing = {pool.submit(run_one, job.system, keep, job.scenario): job for job in jobs}
-        for done in as_completed(doing):
-            job = doing[done]
-            try:
-                yield job, done.result()
-            except Exception:  # the others are still worth running
-                yield job, f"{job.system} {job.scenario.name} could not be run:\n{traceback.format_exc()}"
+        for _ in range(TRIES):
+            again: list[Job] = []
+            doing = {pool.submit(run_one, job.system, keep, job.scenario): job for job in jobs}
+            for done in as_completed(doing):
+                job = doing[done]
+                try:
+                    yield job, done.result()
+                except Exception:  # the others are still worth running
+                    again.append(job)
+                    yield job, f"could not be run: {traceback.format_exc(limit=1)}"
+            jobs = again
     finally:
         pool.shutdown(cancel_futures=True)  # who breaks off waits for what is under way, and for nothing else
 
