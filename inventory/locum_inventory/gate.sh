@@ -5,6 +5,7 @@
 #   gate ROLE status [SERVICE]         what is held and what runs
 #   gate ROLE watch                    counts processes, once for each line `look N` on standard input
 #   gate ROLE VERB SERVICE EPOCH       respawn, start, stop, release or claim, then says how things are
+#   gate ROLE mirror-… SERVICE …       the data: gate_mirror.sh, which is a part of this file once it is installed
 #
 # ROLE is `actuator` or `exporter`; an exporter may only watch and status. What a verb runs stands in CONFIG,
 # which root owns: nothing that comes over the wire is a command or part of one. docs/gate.md has the protocol.
@@ -18,6 +19,8 @@ CONFIG=$PREFIX/etc/locum/gate.conf
 STATE=$PREFIX/var/lib/locum-gate
 RUN=$PREFIX/run/locum-gate
 SELF=$PREFIX/usr/local/lib/locum/gate
+GUARD=$PREFIX/usr/local/sbin/locum-guard    # the boot guard, on hosts that have one
+GUARD_RUN=$PREFIX/run/locum-guard
 
 POLL_SECONDS=0.02   # between two looks while something is awaited
 START_LIMIT=3000    # hundredths of a second: a start or respawn command may run
@@ -72,6 +75,9 @@ check_words() {
         respawn | start | stop | release | claim)
             [ "$role" = actuator ] || refuse "this key may only watch and status"
             [ $# = 3 ] || refuse "$verb takes a service and an epoch" ;;
+        mirror-look | mirror-mark | mirror-changes | mirror-restore | mirror-halt | mirror-send | mirror-receive)
+            [ "$role" = actuator ] || refuse "this key may only watch and status"
+            [ $# = 9 ] || refuse "$verb takes a service and seven numbers" ;;
         *) refuse "no such verb" ;;
     esac
     wanted_name=${2-} wanted_epoch=${3-0}
@@ -83,6 +89,12 @@ check_words() {
         '' | *[!0-9]* | 0?*) refuse "an epoch is a decimal number" ;;
     esac
     [ ${#wanted_epoch} -le 18 ] || refuse "an epoch has 18 digits at most"
+    [ $# = 9 ] || return 0
+    shift 3
+    for number; do
+        case $number in '' | *[!0-9]* | 0?* | ???????????????????*) refuse "a number is decimal" ;; esac
+    done
+    mirror_words "$@"
 }
 
 # --- the host file -------------------------------------------------------------------------------------------
@@ -109,7 +121,8 @@ each_service() {
             service)
                 if [ -n "$s_name" ]; then "$1" || return 0; fi
                 s_name=$value s_addresses='' s_interface='' s_process='' s_standby=stopped
-                s_start='' s_stop='' s_respawn='' s_stop_timeout=500 ;;
+                s_start='' s_stop='' s_respawn='' s_stop_timeout=500
+                mirror_defaults ;;
             address) s_addresses="$s_addresses $value" ;;
             interface) s_interface=$value ;;
             process) s_process=$value ;;
@@ -118,6 +131,7 @@ each_service() {
             stop) s_stop=$value ;;
             respawn) s_respawn=$value ;;
             stop_timeout_ms) s_stop_timeout=$((value / 10)) ;;
+            mirror | mirror_*) mirror_key "$key" "$value" ;;
             *) refuse "$CONFIG, line $line_number: unknown key" ;;
         esac
     done 3<"$CONFIG"
@@ -202,7 +216,11 @@ is_held() { is_in "$in_use" "$1"; }
 
 # look_at ADDRESS: sets held to held or absent, or to why it is there and not in use, by the last list.
 look_at() {
-    if is_held "$1"; then held=held; return; fi
+    if is_held "$1"; then
+        held=held
+        [ "$guard" != on ] || held=muted
+        return
+    fi
     held=absent
     is_in "$listed" "$1" || return 0
     line=${listed#*" inet6 $1/"} line=${line%%"$newline"*} held=tentative
@@ -248,6 +266,7 @@ addresses_on() {
         # shellcheck disable=SC2086  # words of ours, or none
         said=$(ip addr replace "$wanted" dev "$s_interface" $how 2>&1) || failed "ip: $said"
     done
+    lift_guard
     ( alone; announce ) &
     list_addresses || failed "ip could not list the addresses"
     for address in $s_addresses; do
@@ -287,6 +306,28 @@ advertise() {
             && send($wire, $message, 0, pack_sockaddr_in6(0, inet_pton(AF_INET6, "ff02::1"), $index));
     ' "$1" "$index" "$mac"
 }
+
+# --- the boot guard ------------------------------------------------------------------------------------------
+
+# Sets guard to on or off; to nothing where there is none on this host. Where it could not be asked it is off: what
+# nobody can say is held back counts as heard.
+ask_guard() {
+    guard=''
+    [ -x "$GUARD" ] || return 0
+    guard=off
+    [ ! -e "$GUARD_RUN/mute/$s_name" ] || ! "$GUARD" is-on "$s_name" >/dev/null 2>&1 9>&- || guard=on
+}
+
+# A claim lets the host be heard, a release ends that: by then the addresses are off, and nothing waits for it.
+lift_guard() {
+    guard=''
+    [ -e "$GUARD_RUN/mute/$s_name" ] || return 0
+    said=$("$GUARD" off "$s_name" 2>&1 9>&-) || failed "$said"
+}
+raise_guard() { [ ! -x "$GUARD" ] || "$GUARD" on "$s_name" >/dev/null 2>&1 9>&-; }
+
+# The unit of a service waits for this at boot, so that a start of locum's is not the host's own.
+let_start() { rm -f "$GUARD_RUN/stopped/$s_name" 2>/dev/null; }
 
 # --- epochs and the lock -------------------------------------------------------------------------------------
 
@@ -468,6 +509,9 @@ describe() {
 describe_from_look() {
     lines="service $s_name
 epoch $epoch"
+    ask_guard
+    [ -z "$guard" ] || lines="$lines
+guard $guard"
     for address in $s_addresses; do
         look_at "${address%/*}"
         lines="$lines
@@ -505,6 +549,7 @@ do_status() {
 }
 
 do_respawn() {
+    let_start
     kill_stopped
     if [ -n "$s_respawn" ]; then run_until_there respawn "$s_respawn"; return; fi
     [ "$count" = 0 ] || stop_service
@@ -512,6 +557,7 @@ do_respawn() {
 }
 
 do_start() {
+    let_start
     kill_stopped
     [ "$count" != 0 ] || run_until_there start "$s_start"
 }
@@ -527,6 +573,7 @@ do_release() {
     addresses_off || off=''
     [ "$s_standby" = running ] || stop_service
     [ -n "$off" ] || addresses_off || failed "an address could not be taken off"
+    raise_guard || log "the boot guard could not be put on"
 }
 
 do_change() {
@@ -539,6 +586,10 @@ do_change() {
     fi
     lock || [ "$verb" = release ] || failed "another verb still runs"
     store_epoch || [ "$verb" = release ] || failed "the epoch could not be stored"
+    # Nothing writes on the data of a service that is to run here.
+    case $verb in start | claim)
+        end_mirror || failed "a mirror run still writes here" ;;
+    esac
     case $verb in
         respawn) do_respawn ;;
         start) do_start ;;
@@ -612,9 +663,11 @@ do_watch() {
     exit 0
 }
 
+#@ gate_mirror.sh
+
 # --- begin ---------------------------------------------------------------------------------------------------
 
-greeted='' s_name='' verb='' command_pid=''
+greeted='' s_name='' verb='' command_pid='' guard=''
 role=${1-}
 case $role in
     actuator | exporter) shift ;;
@@ -637,5 +690,6 @@ check_config_owner
 case $verb in
     watch) do_watch ;;
     status) do_status ;;
+    mirror-*) do_mirror ;;
     *) do_change ;;
 esac

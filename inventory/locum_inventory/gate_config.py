@@ -6,6 +6,7 @@ import hashlib
 from importlib.resources import files
 from pathlib import Path
 
+from locum_inventory.mirror import gate_lines
 from locum_inventory.model import Service, Site
 
 GATE_PATH = Path("/usr/local/lib/locum/gate")
@@ -20,7 +21,11 @@ locum-gate 1
 
 def gate_script() -> str:
     """Return the gate itself, as it is to be installed."""
-    return files("locum_inventory").joinpath("gate.sh").read_text(encoding="utf-8")
+    package = files("locum_inventory")
+    gate, mirror = (
+        package.joinpath(name).read_text(encoding="utf-8") for name in ("gate.sh", "gate_mirror.sh")
+    )
+    return gate.replace("#@ gate_mirror.sh\n", mirror.partition("\n")[2], 1)
 
 
 def gate_version() -> str:
@@ -56,4 +61,6 @@ def _section(name: str, service: Service, host: str) -> str:
         if commands.respawn is not None:
             lines.append(f"respawn {commands.respawn.strip()}")
         lines.append(f"stop_timeout_ms {round(commands.stop_timeout * 1000)}")
+    if service.mirror is not None:
+        lines += gate_lines(service.mirror, preferred=host == service.preferred)
     return "\n" + "\n".join(lines) + "\n"

@@ -8,6 +8,7 @@
 #   gate, host_file, keys    what is to be there, in base64
 #   runner          who runs locum on this host; empty: it does not run here
 #   state_directory, private    what is the runner's own: a directory, and files, one a line
+#   guard_wish and more         the boot guard: install_guard.sh, which goes before this text
 # It answers in lines `locum-install KEY VALUE`; the last one is `locum-install done`. Repeating it is harmless.
 #
 # shellcheck disable=SC2154  # the words above are set by `locum enrol`
@@ -60,6 +61,7 @@ prepare() {
     printf %s "$gate" | base64 -d >"$scratch/gate"
     printf %s "$host_file" | base64 -d >"$scratch/host_file"
     printf %s "$keys" | base64 -d >"$scratch/keys"
+    prepare_guard
     cat >"$scratch/sudoers" <<RULE
 # Written by locum enrol: the gate is the one program that $sudo_user may run as root without a password.
 # It is run in place of sudo, with no terminal or session around it: that would be processes more a call.
@@ -102,10 +104,11 @@ report() {
     fi
     report_runner
     ! wants_sudo_rule || tell sudo_rule "$(state "$scratch/sudoers" "$SUDOERS")"
-    for program in ip flock setsid mkfifo dd sha256sum stat arping perl; do
+    for program in ip flock setsid mkfifo dd sha256sum stat arping perl rsync; do
         has "$program" || tell missing "$program"
     done
     ! wants_sudo_rule || { has sudo && has visudo; } || tell missing sudo
+    report_guard
     [ ! -r "$HOST_KEY" ] || tell host_key "$(cut -d' ' -f1,2 "$HOST_KEY")"
 }
 
@@ -181,6 +184,7 @@ install_all() {
     make_user
     make_runner
     install_sudo_rule
+    install_guard
     install_keys    # last: a key that gets in finds everything in place
 }
 

@@ -31,6 +31,7 @@ from locum_inventory.field_types import (
     port_is_sound,
 )
 from locum_inventory.local_commands import AddressCommands, Hook, HookName, Seconds
+from locum_inventory.mirror import Mirror
 from locum_inventory.service_checks import Checks, HttpCheck, ProcessCheck, TcpCheck
 
 __all__ = [
@@ -149,23 +150,6 @@ class Takeover(Value):
     storm: Literal["refuse", "act"] = Field(
         default="refuse",
         description="'refuse', or 'act' to take over also while several holder hosts fail at once",
-    )
-
-
-class Mirror(Value):
-    """Where a standby's copy of the data comes from."""
-
-    source: AbsolutePath = Field(description="the directory on the holder")
-    destination: AbsolutePath = Field(description="the directory on the standby")
-    schedule: str = Field(
-        default="0 4 * * *",
-        pattern=r"^\S+( +\S+){4}$",
-        description="when to copy, as the five fields of crontab(5)",
-    )
-    max_age: str = Field(
-        default="26h",
-        pattern=r"^[1-9][0-9]*(s|m|h|d)$",
-        description="how old a copy may be, such as 90m, 26h or 2d",
     )
 
 

@@ -87,12 +87,11 @@ ADVICE = {
         "{unreachable: probe, mode: observe}",
         ("services.www.takeover.mode: observe: what would be done is recorded, and nothing is touched",),
     ),
-    "a mirror": (
+    "a mirror": ("    takeover:", "    mirror: {source: /srv/www, destination: /srv/www}\n    takeover:", ()),
+    "a mirror of any age": (
         "    takeover:",
-        "    mirror: {source: /srv/www, destination: /srv/www}\n    takeover:",
-        (
-            "services.www.mirror: not acted upon by this version: the data must reach the standbys some other way",
-        ),
+        "    mirror: {source: /srv/www, stale: go_ahead}\n    takeover:",
+        ("services.www.mirror.stale: go_ahead: a standby takes over with data of any age, whole or not",),
     ),
 }  # fmt: skip
 

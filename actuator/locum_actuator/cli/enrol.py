@@ -14,12 +14,15 @@ from locum_actuator.cli.enrol_administrator import Administrator, administrator
 from locum_actuator.cli.exits import did_not_work, wrong_use
 from locum_actuator.cli.site_option import load_or_exit
 from locum_inventory import host_keys, user_keys
-from locum_inventory.enrolment import EnrolFault, Report, Wanted, wanted_on
+from locum_inventory.boot_guard import GUARD_PATH, kept_off
+from locum_inventory.enrolment import EnrolFault, GuardWish, Report, Wanted, wanted_on
 from locum_inventory.gate_config import GATE_PATH, HOST_FILE_PATH, gate_version, host_file_sha256
 from locum_inventory.model import Site, Ssh
 from locum_inventory.shell import GateStatus, ShellFault, Shells
 
 TRY_SECONDS = 10.0
+
+_GUARD_WISHES: Mapping[bool | None, GuardWish] = {None: "keep", True: "install", False: "remove"}
 
 _PLANS: Mapping[str, str] = {
     "gate": f"the gate, {GATE_PATH}",
@@ -29,9 +32,13 @@ _PLANS: Mapping[str, str] = {
     "private": "who owns the state directory, the tokens and the keys: this user, and nobody else reads them",
     "keys": "locum's keys in authorized_keys, which may run the gate and nothing else",
     "sudo_rule": "the sudo rule that lets this user run the gate, and nothing else, as root",
+    "guard": f"the boot guard, {GUARD_PATH}: from each boot on nobody hears this host for its service "
+    "addresses until locum lets it speak",
 }
+_UNGUARD = "remove the boot guard, and let this host be heard"
 _OPTIONAL = {
     "arping": "a claim over this gate will not be announced; on Debian it is in iputils-arping",
+    "rsync": "nothing can be mirrored to or from this host",
     "perl": "a claim of an IPv6 address over this gate will not be announced; on Debian it is in perl-base",
 }
 
@@ -60,6 +67,13 @@ _OPTIONAL = {
     show_default=True,
     help="who runs locum on the actuator's host, and owns its keys there",
 )
+@click.option(
+    "--boot-guard/--no-boot-guard",
+    "boot_guard",
+    default=None,
+    help="install, or remove, what keeps the service addresses unheard from boot until locum says otherwise; "
+    "without either a guard that is there is kept, and renewed",
+)
 @click.option("--yes", is_flag=True, help="do not ask")
 @click.option("--dry-run", is_flag=True, help="show what would be done, and do nothing")
 @click.option("--replace-host-key", is_flag=True, help="pin the host's key though another one is pinned")
@@ -72,6 +86,7 @@ def enrol(
     identity: Path | None,
     admin_known_hosts: Path | None,
     owner: str,
+    boot_guard: bool | None,
     yes: bool,
     dry_run: bool,
     replace_host_key: bool,
@@ -88,7 +103,7 @@ def enrol(
         wrong_use(f"locum: hosts.{host}.ssh is missing in the site file: how should locum log in there?")
     way = administrator(site, host, admin, identity, admin_known_hosts)
     try:
-        _enrol(site, way, owner, _Wishes(yes, dry_run, replace_host_key))
+        _enrol(site, way, owner, _Wishes(yes, dry_run, replace_host_key, _GUARD_WISHES[boot_guard]))
     except EnrolFault as fault:
         did_not_work(f"locum: {host}: {fault}")
     except OSError as error:
@@ -100,15 +115,16 @@ class _Wishes:
     yes: bool
     dry_run: bool
     replace_host_key: bool
+    guard: GuardWish
 
 
 def _enrol(site: Site, way: Administrator, owner: str, wishes: _Wishes) -> None:
     host, ssh = way.host, site.hosts[way.host].ssh
     new_keys = [path for path in _key_files(ssh) if not path.exists()]
     # With keys still to be made a look needs stand-ins for them: they differ from whatever is there.
-    before = way.run(_wanted(site, host, _public_or_none, owner).script("look"))
+    before = way.run(_wanted(site, host, _public_or_none, owner, wishes.guard).script("look"))
     _check_host_key(site, host, before, wishes)
-    if not _show_plan(site, host, before, new_keys):
+    if not _show_plan(site, host, before, new_keys, wishes.guard):
         click.echo(f"{host}: everything is in place")
     if wishes.dry_run:
         return
@@ -116,7 +132,7 @@ def _enrol(site: Site, way: Administrator, owner: str, wishes: _Wishes) -> None:
         did_not_work("locum: nothing was done")
     for path in new_keys:
         user_keys.make_key(path, _who_gets_keys(owner))
-    after = way.run(_wanted(site, host, user_keys.public_key, owner).script("install"))
+    after = way.run(_wanted(site, host, user_keys.public_key, owner, wishes.guard).script("install"))
     left = [part for part, state in after.parts.items() if state != "same"]
     if left:
         raise EnrolFault(f"installed, but not as wanted: {', '.join(left)}")
@@ -127,12 +143,14 @@ def _enrol(site: Site, way: Administrator, owner: str, wishes: _Wishes) -> None:
     _try_gate(site, host)
 
 
-def _wanted(site: Site, host: str, public: Callable[[Path], str | None], owner: str) -> Wanted:
+def _wanted(
+    site: Site, host: str, public: Callable[[Path], str | None], owner: str, guard: GuardWish
+) -> Wanted:
     ssh = site.hosts[host].ssh
     if ssh is None:
-        return wanted_on(site, host, None, None, owner)
+        return wanted_on(site, host, None, None, owner, guard_wish=guard)
     exporter = public(ssh.exporter_key_file) if ssh.exporter_key_file is not None else None
-    return wanted_on(site, host, public(ssh.key_file), exporter, owner)
+    return wanted_on(site, host, public(ssh.key_file), exporter, owner, guard_wish=guard)
 
 
 def _key_files(ssh: Ssh | None) -> list[Path]:
@@ -162,11 +180,16 @@ def _check_host_key(site: Site, host: str, report: Report, wishes: _Wishes) -> N
     )
 
 
-def _show_plan(site: Site, host: str, report: Report, new_keys: list[Path]) -> bool:
+def _show_plan(site: Site, host: str, report: Report, new_keys: list[Path], guard: GuardWish) -> bool:
     """Say what will be done; return whether that is anything."""
     lines = [f"make the key {path}" for path in new_keys]
     words = {"absent": "install", "differs": "update"}
-    lines += [f"{words[state]} {_PLANS[part]}" for part, state in report.parts.items() if state != "same"]
+    plans = {
+        part: f"{words[state]} {_PLANS[part]}" for part, state in report.parts.items() if state != "same"
+    }
+    if guard == "remove" and "guard" in plans:
+        plans["guard"] = _UNGUARD
+    lines += plans.values()
     ssh = site.hosts[host].ssh
     if ssh is not None and report.host_key is not None:
         pinned = host_keys.pinned(ssh.known_hosts, host_keys.known_hosts_name(site.hosts[host].address, ssh))
@@ -179,7 +202,20 @@ def _show_plan(site: Site, host: str, report: Report, new_keys: list[Path]) -> b
         click.echo(f"  - {line}")
     for program in report.missing:
         click.echo(f"{host}: {program} is missing: {_OPTIONAL.get(program, 'the gate needs it')}", err=True)
+    if guard == "install":
+        _say_what_starts(site, host)
     return bool(lines)
+
+
+def _say_what_starts(site: Site, host: str) -> None:
+    """Name the services that a guard cannot keep from starting at boot: nobody knows what starts them."""
+    for name, unit in kept_off(site, host).items():
+        if unit is None:
+            click.echo(
+                f"{host}: the start command of {name} is no `systemctl start UNIT`, so the guard does not keep it "
+                "from starting at boot: do so with `systemctl disable UNIT` there",
+                err=True,
+            )
 
 
 def _try_gate(site: Site, host: str) -> None:
