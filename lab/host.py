@@ -17,7 +17,7 @@ from typing import Any
 
 from lab.namespaces import INSIDE, PYTHON, Anchor, Inside, command, enter, start
 from lab.needs import ENVIRONMENT, LabFault
-from lab.plan import CARD, NETWORK, NETWORK6, PLACES, Address, Place
+from lab.plan import CARD, NETWORK, NETWORK6, PLACES, Address, Interface, Place
 from lab.provision import ABSENT, File
 from lab.switch import Switch
 
@@ -43,6 +43,7 @@ class Host:
         self.mac = place.mac
         self.pid: int | None = None  # process 1 of the host, by the machine's numbering; None while it is off
         self.boot_services = [list(argv) for argv in services]
+        self.boot_addresses: list[Interface] = []  # beside its own: service addresses in its boot configuration
         self._place = place
         self._ip_versions = ip_versions  # of its own addresses
         self._anchor = anchor
@@ -93,6 +94,8 @@ class Host:
             self.pid = int(reporter.line(BOOT_SECONDS, f"{self.name}'s init"))
             process.stdin.write(json.dumps(self._told()).encode() + b"\n")
             process.stdin.flush()
+            if (word := reporter.line(BOOT_SECONDS, f"{self.name}'s disk")) != "mounted":
+                raise LabFault(f"{self.name}: {word}")
             self._connect(self.pid)
             process.stdin.write(b"boot\n")
             process.stdin.flush()
@@ -230,6 +233,7 @@ class Host:
                 lines.append(f"address add {self._place.address}/{NETWORK.prefixlen} dev {CARD}")
             if Path("/proc/sys/net/ipv6").exists():
                 lines.append(f"address add {self.address6}/{NETWORK6.prefixlen} dev {CARD} nodad")
+        lines += [f"address add {address} dev {CARD}" for address in self.boot_addresses]
         lines.append(f"link set {CARD} up")
         if self._place.number is not None and self.name != "gw":
             gateway = PLACES["gw"].address if ipv4 else PLACES["gw"].address6

@@ -5,16 +5,18 @@ from __future__ import annotations
 import base64
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Literal
 
+from locum_inventory.boot_guard import guard_files, kept_off
 from locum_inventory.gate_config import GATE_PATH, gate_script, host_file
 from locum_inventory.model import Site
 
 State = Literal["absent", "same", "differs"]
-PARTS = ("gate", "host_file", "user", "keys", "runner", "private", "sudo_rule")
+GuardWish = Literal["keep", "install", "remove"]  # keep: renew the boot guard where there is one
+PARTS = ("gate", "host_file", "user", "keys", "runner", "private", "sudo_rule", "guard")
 _MARK = "locum-install "
 
 
@@ -33,6 +35,8 @@ class Wanted:
     runner: str = ""  # who runs locum on this host; "" where it does not run
     state_directory: str = ""
     private: tuple[str, ...] = ()  # files that are the runner's, and nobody else's to read
+    guard_wish: GuardWish = "keep"
+    kept_off: Mapping[str, str | None] = field(default_factory=dict)  # service -> unit that starts it at boot
 
     def script(self, mode: Literal["look", "install"]) -> str:
         """Return the text for `sh -s`, run there as root: `look` changes nothing."""
@@ -46,9 +50,14 @@ class Wanted:
             "runner": self.runner,
             "state_directory": self.state_directory,
             "private": "\n".join(self.private),
+            "guard_wish": self.guard_wish,
+            **{name: _base64(text) for name, text in guard_files().items()},
+            "guard_drop_ins": "\n".join(f"{unit} {name}" for name, unit in self.kept_off.items() if unit),
         }
         head = "".join(f"{name}={shlex.quote(value)}\n" for name, value in words.items())
-        return head + files("locum_inventory").joinpath("install.sh").read_text(encoding="utf-8")
+        package = files("locum_inventory")
+        scripts = (package.joinpath(name).read_text("utf-8") for name in ("install_guard.sh", "install.sh"))
+        return head + "".join(scripts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +70,13 @@ class Report:
 
 
 def wanted_on(
-    site: Site, host: str, actuator_key: str | None, exporter_key: str | None, runner: str = "locum"
+    site: Site,
+    host: str,
+    actuator_key: str | None,
+    exporter_key: str | None,
+    runner: str = "locum",
+    *,
+    guard_wish: GuardWish = "keep",
 ) -> Wanted:
     """Return what is to be on a host; the keys are the public halves, None where that role logs in nowhere.
 
@@ -74,7 +89,14 @@ def wanted_on(
         if key is not None
     ]
     user = ssh.user if ssh is not None else ""
-    wanted = Wanted(user, user or runner, host_file(site, host), tuple(lines))
+    wanted = Wanted(
+        user,
+        user or runner,
+        host_file(site, host),
+        tuple(lines),
+        guard_wish=guard_wish,
+        kept_off=kept_off(site, host),
+    )
     if host != site.actuator.host or runner == "root":
         return wanted
     return replace(

@@ -36,8 +36,10 @@ class ServiceStatus:
     epoch: int  # the highest epoch this gate has seen for the service; 0 where none
     held: Mapping[IPv4Address | IPv6Address, bool]  # per service address: is it on this host's interface
     processes: int | None  # how many live (not zombie) processes; None where the service names none
-    # Those of the absent ones that are there and not in use, with the kernel's word: tentative or dadfailed.
+    # Those of the absent ones that are there and not in use, with the kernel's word: tentative or dadfailed. Or
+    # muted, where the host's boot guard is on.
     stuck: Mapping[IPv4Address | IPv6Address, str] = field(default_factory=dict)
+    guarded: bool | None = None  # whether its boot guard is on; None where the host has none
 
 
 @dataclass(frozen=True, slots=True)

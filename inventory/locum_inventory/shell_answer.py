@@ -13,7 +13,8 @@ PROTOCOL = "1"
 ANSWER_LIMIT_BYTES = 262_144
 
 _REFUSALS: Mapping[str, FaultReason] = {"old_epoch": "old_epoch", "failed": "failed", "refused": "gate"}
-_STUCK = ("tentative", "dadfailed")  # on an interface, and not in use: ip-address(8)
+# On an interface, and not in use: ip-address(8); muted by the host's boot guard.
+_STUCK = ("tentative", "dadfailed", "muted")
 _STATES: Mapping[str, bool] = {"held": True, "absent": False, **dict.fromkeys(_STUCK, False)}
 _NUMBER = re.compile(r"[0-9]{1,18}")
 
@@ -26,6 +27,7 @@ class _Section:
     held: dict[IPv4Address | IPv6Address, bool] = field(default_factory=dict)
     processes: int | None = None
     stuck: dict[IPv4Address | IPv6Address, str] = field(default_factory=dict)
+    guarded: bool | None = None
 
     def take(self, key: str, value: str) -> None:
         """Take in one line; ValueError where it says nothing known."""
@@ -34,6 +36,8 @@ class _Section:
                 self.epoch = number(value)
             case "processes":
                 self.processes = number(value)
+            case "guard":
+                self.guarded = {"on": True, "off": False}[value]
             case "address":
                 text, _, state = value.partition(" ")
                 address = ip_address(text)
@@ -45,7 +49,7 @@ class _Section:
 
     def done(self) -> ServiceStatus:
         """Return what was read."""
-        return ServiceStatus(self.epoch, self.held, self.processes, self.stuck)
+        return ServiceStatus(self.epoch, self.held, self.processes, self.stuck, self.guarded)
 
 
 def number(text: str) -> int:

@@ -1,7 +1,8 @@
 """Process 1 of a host: mounts its disk, starts its services at boot, reaps what dies.
 
 It reads two lines on its standard input: first what it needs to know, as JSON, then, when its network is
-there, `boot`. It writes lines to REPORT_FD: its number as the machine knows it, then `booted` or `fault: …`.
+there, `boot`. It writes lines to REPORT_FD: its number as the machine knows it, `mounted` when what a boot runs
+before the network has run, then `booted`; or `fault: …`.
 
 Usage: init.py REPORT_FD
 """
@@ -25,6 +26,7 @@ MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT, MS_BIND, MS_REC = 1, 2, 4
 MNT_DETACH = 2
 SYS_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
 SERVICE_SECONDS = 20  # a service that has not started by then never will
+EARLY_SCRIPT = "/etc/rcS.d/S01locum-guard"  # of a boot without systemd; the others there are about real hardware
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -138,6 +140,9 @@ def main() -> None:
     mount("sysfs", "/sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_RDONLY)
     if new:
         write_files(told["absent"], told["files"])
+    early = [EARLY_SCRIPT, "start"] if told["disk"] and Path(EARLY_SCRIPT).exists() else []
+    fault = start_services([early] if early else [])
+    os.write(report_fd, f"fault: {fault}\n".encode() if fault else b"mounted\n")
     if sys.stdin.readline() != "boot\n":
         return  # whoever was to boot us is gone
     fault = start_services(told["services"])

@@ -182,7 +182,7 @@ def test_live_says_one_line_for_each_thing(site_file: Path, tmp_path: Path) -> N
     }
     assert seen["this machine"].text == "is host 'b', where the actuator runs"
     assert seen["addresses of www (192.0.2.100)"].text == "held by a"
-    assert seen["gate of b"].text == "answers; holds no service address"
+    assert seen["gate of b"].text == "answers; holds no service address; no boot guard"
     assert seen["gate of a"].mend != ""
     assert re.fullmatch(milliseconds, seen["witness (192.0.2.254)"].text)
 

@@ -34,12 +34,20 @@ def test_a_whole_answer() -> None:
     )
 
 
-@pytest.mark.parametrize("state", ["tentative", "dadfailed"])
+@pytest.mark.parametrize("state", ["tentative", "dadfailed", "muted"])
 def test_an_address_that_is_there_and_not_in_use_is_not_held(state: str) -> None:
     said = f"locum-gate 1 1\nservice www\nepoch 7\naddress 2001:db8::7 {state}\nend ok\n"
     address = ip_address("2001:db8::7")
     (status,) = read_answer(said, "", "a").services.values()
     assert status == ServiceStatus(7, {address: False}, None, {address: state})
+
+
+@pytest.mark.parametrize(("said", "guarded"), [("", None), ("guard on\n", True), ("guard off\n", False)])
+def test_whether_a_boot_guard_is_on(said: str, guarded: bool | None) -> None:
+    (status,) = read_answer(
+        f"locum-gate 1 1\nservice www\nepoch 7\n{said}end ok\n", "", "a"
+    ).services.values()
+    assert status.guarded is guarded
 
 
 HEAD = "locum-gate 1 1\n"

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from locum_exporter.local import LocalHost, local_host
 from locum_exporter.neighbours import NeighbourFault, Neighbours
 from locum_exporter.result import CheckResult
+from locum_inventory.boot_guard import is_muted
 from locum_inventory.model import Address, Service, Site
 
 UNKNOWN_MAC = "unknown MAC "
@@ -34,6 +35,7 @@ class _Question:
     interface: str
     this_host: LocalHost
     this_name: str | None
+    muted: bool  # the boot guard keeps this host unheard for these addresses, whatever it has
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ async def address(
     where = f"address of {service_name}"
     try:
         async with asyncio.timeout(deadline_seconds):
-            question = await _question(site, service, this_name)
+            question = await _question(site, service_name, this_name)
             heard = await _held(
                 neighbours, question, min(spacing_seconds, deadline_seconds * _ROUND_SHARE / _ATTEMPTS)
             )
@@ -77,8 +79,8 @@ async def address(
     return _judge(where, heard, time.perf_counter() - started_at)
 
 
-async def _question(site: Site, service: Service, this_name: str | None) -> _Question:
-    this_host = await local_host()
+async def _question(site: Site, service_name: str, this_name: str | None) -> _Question:
+    service, this_host = site.services[service_name], await local_host()
     addresses = tuple(interface.ip for interface in service.addresses)
     interface = service.interface.get(this_name) if this_name is not None else None
     if interface is None:
@@ -86,7 +88,7 @@ async def _question(site: Site, service: Service, this_name: str | None) -> _Que
     if interface is None:
         raise NeighbourFault("unreachable", f"no interface of this host is on the network of {addresses[0]}")
     hosts = {name: site.hosts[name].address for name in service.hosts if name != this_name}
-    return _Question(service, addresses, hosts, interface, this_host, this_name)
+    return _Question(service, addresses, hosts, interface, this_host, this_name, is_muted(service_name))
 
 
 async def _held(neighbours: Neighbours, question: _Question, spacing_seconds: float) -> _Heard:
@@ -117,7 +119,7 @@ async def _ask(neighbours: Neighbours, question: _Question, attempts: int, spaci
     held = {}
     for service_address in question.service_addresses:
         owners = {names.get(mac, f"{UNKNOWN_MAC}{mac}") for mac in answers[service_address]}
-        if question.this_host.holds(service_address):
+        if question.this_host.holds(service_address) and not question.muted:
             owners.add(this_name)
         held[service_address] = frozenset(owners)
     return _Heard(held, names)

@@ -1,0 +1,53 @@
+"""The boot guard: what keeps a host unheard for its service addresses from boot until locum lets it speak."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+
+from locum_inventory.model import Service, Site
+
+GUARD_PATH = Path("/usr/local/sbin/locum-guard")
+MUTE_DIRECTORY = Path("/run/locum-guard/mute")  # a file for each service that this machine is not heard for
+
+_START = re.compile(r"(?:/usr)?(?:/bin/)?systemctl(?: -q| --quiet)? (?:re)?start ([A-Za-z0-9:_.@-]+)")
+_UNIT_KINDS = (".service", ".socket", ".target")
+
+
+def is_muted(service: str) -> bool:
+    """Tell whether this machine is not heard for a service's addresses, though it may have them."""
+    return (MUTE_DIRECTORY / service).exists()
+
+
+def guard_files() -> Mapping[str, str]:
+    """Return what `locum enrol` installs, by the names that install_guard.sh has for it."""
+    names = {"guard": "guard.sh", "guard_unit": "guard.service", "guard_init": "guard.init"}
+    package = files("locum_inventory")
+    return {word: package.joinpath(name).read_text(encoding="utf-8") for word, name in names.items()}
+
+
+def kept_off(site: Site, host: str) -> dict[str, str | None]:
+    """Return the services that should not start at boot on a host, with the systemd unit that starts each.
+
+    None where the start command does not name a unit: nothing can be said about what starts it at boot.
+    """
+    return {
+        name: unit_of(service.commands.start)
+        for name, service in sorted(site.services_on(host).items())
+        if service.commands is not None and _stays_off(service)
+    }
+
+
+def _stays_off(service: Service) -> bool:
+    return service.standby == "stopped" and bool(service.addresses)
+
+
+def unit_of(start_command: str) -> str | None:
+    """Return the systemd unit that a start command starts; None where it is not plainly `systemctl start UNIT`."""
+    found = _START.fullmatch(start_command.strip())
+    if found is None:
+        return None
+    unit = found[1]
+    return unit if unit.endswith(_UNIT_KINDS) else f"{unit}.service"
