@@ -208,14 +208,14 @@ list_names() {
 
 # The names at the source come first on the wire, with their length before them: more than that is not read.
 receive_names() {
-    read -r word length <&3 || { [ -n "$word" ] || finish failed "$m_label: nothing came from the source"; }
+    read -r word length <&3 || refuse "$m_label: nothing came from the source"
     case $word/$length in
-        names/*[!0-9]* | names/ | names/?????????????*) finish failed "$m_label: the source sent no names" ;;
+        names/*[!0-9]* | names/ | names/?????????????*) refuse "$m_label: the source sent no names" ;;
         names/*) ;;
-        *) finish failed "$m_label: the source sent no names" ;;
+        *) refuse "$m_label: the source sent no names" ;;
     esac
     head -c "$length" <&3 >"$m_id.there" && [ "$(stat -c %s "$m_id.there")" = "$length" ] ||
-        finish failed "$m_label: the source's names were cut short"
+        refuse "$m_label: the source's names were cut short"
 }
 
 # Nobody's newer data are overwritten: what changed here since SINCE is this host's own.
