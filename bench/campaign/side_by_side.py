@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import traceback
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -44,9 +43,9 @@ def run_all(jobs: Sequence[Job], labs: int, keep: Path | None) -> Iterator[tuple
                 job = doing[done]
                 try:
                     yield job, done.result()
-                except Exception:  # the others are still worth running
+                except Exception as fault:  # the others are still worth running
                     again.append(job)
-                    yield job, f"could not be run: {traceback.format_exc(limit=1)}"
+                    yield job, f"could not be run: {type(fault).__name__}: {fault}"
             jobs = again
     finally:
         pool.shutdown(cancel_futures=True)  # who breaks off waits for what is under way, and for nothing else
