@@ -52,7 +52,8 @@ put_drop_in() {
 starts_at_boot() {
     if has_systemd; then
         cmp -s "$scratch/guard_unit" "$GUARD_UNIT" &&
-            [ "$(systemctl is-enabled locum-guard.service 2>/dev/null)" = enabled ] && each_drop_in has_drop_in
+            [ "$(systemctl --root=/ is-enabled locum-guard.service 2>/dev/null)" = enabled ] &&
+            each_drop_in has_drop_in
     else
         cmp -s "$scratch/guard_init" "$GUARD_INIT" && [ -e "$GUARD_LINK" ]
     fi
@@ -83,8 +84,8 @@ install_guard() {
         remove_drop_ins
         each_drop_in put_drop_in
         put "$scratch/guard" "$GUARD" 755
-        systemctl daemon-reload
-        systemctl --quiet enable locum-guard.service || fail "systemctl could not enable locum-guard.service"
+        systemctl --root=/ --quiet enable locum-guard.service || fail "systemctl could not enable locum-guard.service"
+        reload_units
     else
         put "$scratch/guard_init" "$GUARD_INIT" 755
         put "$scratch/guard" "$GUARD" 755
@@ -104,9 +105,12 @@ remove_drop_ins() {
 remove_guard() {
     [ -e "$GUARD" ] || return 0
     said=$("$GUARD" off 2>&1) || fail "the boot guard could not be lifted: $said"
-    ! has_systemd || systemctl --quiet disable locum-guard.service 2>/dev/null || :
+    ! has_systemd || systemctl --root=/ --quiet disable locum-guard.service 2>/dev/null || :
     rm -f "$GUARD_UNIT" "$GUARD_INIT" "$GUARD_LINK"
     remove_drop_ins
     rm -f "$GUARD"
-    ! has_systemd || systemctl daemon-reload
+    reload_units
 }
+
+# The next boot reads them in any case, and that is when they matter.
+reload_units() { ! has_systemd || systemctl daemon-reload 2>/dev/null || :; }

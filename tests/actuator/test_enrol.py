@@ -196,6 +196,96 @@ def test_the_actuators_own_host_needs_no_ssh(site_file: Path) -> None:
     assert lines[7:] == ["exit 0", "b: everything is in place", "gate.conf", "locum.yml"]
 
 
+GUARD_PLAN = (
+    "the boot guard, /usr/local/sbin/locum-guard: from each boot on nobody hears this host for its service "
+    "addresses until locum lets it speak"
+)
+GUARD_FILES = "ls /etc/init.d/locum-guard /etc/rcS.d/S01locum-guard /usr/local/sbin/locum-guard 2>/dev/null"
+
+
+@pytest.mark.e2e
+@needs_root
+def test_a_boot_guard_is_put_there_renewed_and_taken_away(site_file: Path) -> None:
+    lines = on_a_machine(
+        site_file,
+        f"""
+        {ENROL} --yes >/dev/null; {GUARD_FILES} | wc -l
+        echo ---; {ENROL} --yes --boot-guard | head -3
+        echo ---; {ENROL} --yes --boot-guard | sed -n 2p
+        echo ---; /etc/rcS.d/S01locum-guard start; locum-guard status
+        echo '#' >>/usr/local/sbin/locum-guard
+        {ENROL} --yes | head -2
+        echo ---; {ENROL} --yes --no-boot-guard | head -2
+        {GUARD_FILES}; nft list ruleset; ls /run/locum-guard/mute
+        """,
+    )
+    assert "\n".join(lines).split("\n---\n") == [
+        "0",
+        "a: enrolment will\n"
+        f"  - install {GUARD_PLAN}\n"
+        "a: the start command of www is no `systemctl start UNIT`, so the guard does not keep it from starting at "
+        "boot: do so with `systemctl disable UNIT` there",
+        "a: everything is in place",
+        f"www: on\na: enrolment will\n  - update {GUARD_PLAN}",
+        "a: enrolment will\n  - remove the boot guard, and let this host be heard",
+    ]
+
+
+@pytest.mark.e2e
+@needs_root
+def test_a_boot_guard_under_systemd(site_file: Path) -> None:
+    """The machine of the test has its files, and is not booted with it."""
+    site_file.write_text(SITE.replace('start: "exit 1"', "start: systemctl start nginx"))
+    drop_in = "/etc/systemd/system/nginx.service.d/locum-guard.conf"
+    lines = on_a_machine(
+        site_file,
+        f"""
+        mkdir -p /run/systemd/system
+        {ENROL} --yes --boot-guard | tail -1
+        {ENROL} --yes --boot-guard | head -1
+        {GUARD_FILES}; systemctl --root=/ is-enabled locum-guard; systemd-analyze verify locum-guard.service
+        grep -v '^#' {drop_in}
+        locum-guard boot; systemd-analyze condition "$(grep Condition {drop_in})" 2>/dev/null; echo "$?"
+        locum-guard off www; systemd-analyze condition "$(grep Condition {drop_in})" 2>/dev/null; echo "$?"
+        {ENROL} --yes --no-boot-guard | tail -1; ls /etc/systemd/system | grep -ce locum -e nginx; :
+        """,
+    )
+    assert lines == [
+        "exit 0",
+        "a: everything is in place",
+        "/usr/local/sbin/locum-guard",
+        "enabled",
+        "[Unit]",
+        "ConditionPathExists=!/run/locum-guard/stopped/www",
+        "1",
+        "0",
+        "exit 0",
+        "0",
+    ]
+
+
+@pytest.mark.e2e
+@needs_root
+def test_a_boot_guard_needs_nft(site_file: Path) -> None:
+    lines = on_a_machine(
+        site_file,
+        f"""
+        {ENROL} --yes >/dev/null
+        mount --bind /dev/null "$(command -v nft)"
+        {ENROL} --yes --boot-guard
+        """,
+    )
+    assert lines == [
+        "a: enrolment will",
+        f"  - install {GUARD_PLAN}",
+        "a: nft is missing: the boot guard needs it; on Debian, apt install nftables",
+        "a: the start command of www is no `systemctl start UNIT`, so the guard does not keep it from starting at "
+        "boot: do so with `systemctl disable UNIT` there",
+        "locum: a: nft is missing, and the boot guard needs it: on Debian, apt install nftables",
+        "exit 1",
+    ]
+
+
 @pytest.mark.e2e
 @needs_root
 def test_the_gate_does_not_wait_for_dns(site_file: Path) -> None:

@@ -39,6 +39,7 @@ _UNGUARD = "remove the boot guard, and let this host be heard"
 _OPTIONAL = {
     "arping": "a claim over this gate will not be announced; on Debian it is in iputils-arping",
     "rsync": "nothing can be mirrored to or from this host",
+    "nft": "the boot guard needs it; on Debian, apt install nftables",
     "perl": "a claim of an IPv6 address over this gate will not be announced; on Debian it is in perl-base",
 }
 
