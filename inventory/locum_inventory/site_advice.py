@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from ipaddress import IPv6Address
 from urllib.parse import urlsplit
 
 from locum_inventory.model import Service, Site
@@ -14,6 +15,12 @@ def advice(site: Site) -> Iterator[str]:
     for name, host in site.hosts.items():
         if host.address.is_loopback:
             yield f"hosts.{name}.address: {host.address} is loopback: every host that asks it asks itself"
+    for witness in site.witnesses:
+        if isinstance(witness, IPv6Address) and witness.is_link_local:
+            yield (
+                f"witnesses: {witness} is link-local: with several interfaces the wrong network may be asked;"
+                " give a global or unique local one"
+            )
     for name, service in site.services.items():
         yield from (f"services.{name}.{line}" for line in _on_a_service(site, service))
 
@@ -55,6 +62,12 @@ def _on_a_service(site: Site, service: Service) -> Iterator[str]:
 
 
 def _on_the_network(site: Site, service: Service) -> Iterator[str]:
+    spoken = {witness.version for witness in site.witnesses}
+    for version in sorted({interface.version for interface in service.addresses} - spoken):
+        yield (
+            f"addresses: one is of IPv{version}, and no witness is: nothing shows after a takeover that the network"
+            f" knows the way to it; add the gateway's IPv{version} address to witnesses"
+        )
     for interface in service.addresses:
         network = interface.network
         if network.num_addresses == 1:

@@ -78,6 +78,8 @@ def test_asked_for_everything(tmp_path: Path) -> None:
     site = load_site(tmp_path / "locum.yml")
     service = site.services["mail"]
     assert service.addresses == (ip_interface("2001:db8::100/64"),)
+    written = (tmp_path / "locum.yml").read_text(encoding="utf-8")
+    assert '#vantage_points: {two: {url: "http://[2001:db8::2]:10751"}}' in written
     assert service.interface == {"one": "enp3s0", "two": "enp3s0"}
     assert (service.checks.http, service.checks.tcp) == (None, None)
     assert service.checks.process is not None

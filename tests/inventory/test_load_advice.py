@@ -66,7 +66,23 @@ ADVICE = {
         ),
     ),
     "an address alone tells no network": ("192.0.2.100/24", "198.51.100.100/32", ()),
-    "the other family tells no network": ("192.0.2.100/24", "2001:db8::100/64", ()),
+    "the other family tells no network, and wants a witness of its own": (
+        "192.0.2.100/24",
+        "2001:db8::100/64",
+        (
+            "services.www.addresses: one is of IPv6, and no witness is: nothing shows after a takeover that the"
+            " network knows the way to it; add the gateway's IPv6 address to witnesses",
+        ),
+    ),
+    "a witness of each family": ("[192.0.2.254]", '[192.0.2.254, "2001:db8::fe"]', ()),
+    "a link-local witness": (
+        "[192.0.2.254]",
+        '[192.0.2.254, "fe80::1"]',
+        (
+            "witnesses: fe80::1 is link-local: with several interfaces the wrong network may be asked;"
+            " give a global or unique local one",
+        ),
+    ),
     "a host on loopback": (
         "c: {address: 192.0.2.3}",
         "c: {address: 127.0.0.1}",

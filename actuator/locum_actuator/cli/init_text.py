@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from locum_inventory.listen import Listen
+
 _PLAIN = re.compile(r"[A-Za-z0-9/][A-Za-z0-9_./-]*( [A-Za-z0-9_./-]+)*")
 
 
@@ -48,7 +50,7 @@ def site_text(answers: Answers) -> str:
         unreachable=_value(answers.unreachable),
         witnesses=_list(answers.witnesses),
         actuator_host=_value(answers.actuator_host),
-        actuator_address=answers.hosts.get(answers.actuator_host, "ADDRESS"),
+        actuator_listens=Listen(answers.hosts.get(answers.actuator_host, "ADDRESS"), 10751),
         webhook_token_file=_value(answers.directory / "webhook.token"),
         api_token_file=_value(answers.directory / "api.token"),
     )
@@ -129,7 +131,7 @@ services:
 
 # Hosts that run an exporter and so have a vote: an odd number, best not the preferred ones.
 # Without this the actuator's host watches alone.
-#vantage_points: {{{actuator_host}: {{url: "http://{actuator_address}:10751"}}}}
+#vantage_points: {{{actuator_host}: {{url: "http://{actuator_listens}"}}}}
 
 # Addresses that answer a ping while this network is fine. When none does, it is us who are cut off.
 witnesses: {witnesses}
