@@ -1,0 +1,79 @@
+"""locum in a lab whose service is moved again and again: no budget, no cooldown, and a way back to a."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, Self
+
+from lab.lab import Lab
+from lab.locum import HOME, SITE, Locum
+from lab.needs import LabFault
+
+WAIT_SECONDS = 30.0
+SETTLED_SECONDS = 3.0  # an alert that has not resolved would not be sent anew
+
+
+class OftenMoved(Locum):
+    """`takeover` holds lines for the service's takeover section, `service` such for the service itself."""
+
+    def __init__(
+        self, lab: Lab, *, takeover: dict[str, object] | None = None, service: str = "", **settings: Any
+    ) -> None:
+        super().__init__(lab, **settings)
+        self._takeover = {"max_per_hour": 60, "max_respawns_per_hour": 60, "cooldown": 0, **(takeover or {})}
+        self._service = service
+
+    def __enter__(self) -> Self:
+        super().__enter__()
+        return self
+
+    def _settle(self) -> None:
+        super()._settle()
+        path = self.lab.hosts[HOME].root / SITE.lstrip("/")
+        keys = "".join(f"      {key}: {value}\n" for key, value in self._takeover.items())
+        text = path.read_text(encoding="utf-8")
+        for head, more in (("    takeover:\n", keys), ("    standby: ", self._service)):
+            at = text.index(head)
+            text = (
+                f"{text[:at]}{more}{text[at:]}" if more is self._service else text.replace(head, head + more)
+            )
+        path.write_text(text, encoding="utf-8")
+
+    def bring_back(self) -> None:
+        """Make a the holder again where it is not, by a fault on b; return when all is calm."""
+        lab = self.lab
+        if not lab.hosts["a"].up:
+            lab.reboot("a")
+        lab.mend("a")
+        if lab.holders() != ["a"]:
+            self.wait_calm()
+            at = lab.hang_service("b")
+            self.wait_incident("takeover", since=at, seconds=WAIT_SECONDS)
+        lab.client.wait_good(timeout=WAIT_SECONDS)
+        self.wait_calm()
+        assert lab.holders() == ["a"]
+
+    def wait_calm(self) -> None:
+        """Wait until no incident is open, and then until every alert has resolved."""
+        within(WAIT_SECONDS, "no open incident", lambda: all(row["outcome"] for row in self.incidents()))
+        time.sleep(SETTLED_SECONDS)
+
+    def wait_event(self, at: float, kind: str, begins: str = "", seconds: float = WAIT_SECONDS) -> str:
+        """Wait for an event of an incident at `at` (time.time()) or later; return its text."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            for row in self.incidents():
+                for event in row["events"]:
+                    if event["at"] >= at and event["kind"] == kind and event["text"].startswith(begins):
+                        return str(event["text"])
+            time.sleep(0.1)
+        raise LabFault(f"no event '{kind} {begins}' within {seconds:g} s: {self.incidents()}")
+
+
+def within(seconds: float, what: str, true: Callable[[], bool]) -> None:
+    """Wait until something is true."""
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}"
+        time.sleep(0.1)
