@@ -85,7 +85,9 @@ class MirrorLedger:
 
     def runs(self, service: str, limit: int = 20) -> list[Run]:
         """Return the last runs of a service, the newest first."""
-        rows = self._read("SELECT * FROM mirror_runs WHERE service=? ORDER BY id DESC LIMIT ?", service, limit)
+        rows = self._read(
+            "SELECT * FROM mirror_runs WHERE service=? ORDER BY id DESC LIMIT ?", service, limit
+        )
         return [Run(**row) for row in rows]
 
     def last_done(self, service: str, destination: str) -> Run | None:

@@ -98,13 +98,16 @@ class Wish:
     on_progress: Callable[[Progress], None] | None = None
 
 
+NO_WISH = Wish()
+
+
 class Mirrors(Protocol):
     """The mirror of every service of the site. Threads may share it."""
 
     def is_configured(self, service: str) -> bool:
         """Tell whether the site file has a mirror for the service."""
 
-    def run(self, service: str, source: str, destination: str, wish: Wish = Wish()) -> MirrorResult:
+    def run(self, service: str, source: str, destination: str, wish: Wish = NO_WISH) -> MirrorResult:
         """Copy a service's directories from one host to another, all of them; returns when it ended.
 
         One run a service at a time: another one is refused. Never raises for what goes wrong on the way: that is

@@ -1,0 +1,104 @@
+"""What the gates of a service's hosts know and do of its copies, apart from a run itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from locum_actuator.mirror.line import Lines, Words
+from locum_actuator.mirror.result import Changes, MirrorFault
+from locum_inventory.mirror import Mirror, MirrorTree, age_seconds
+from locum_inventory.model import Service
+
+ASK_SECONDS = 10.0
+CHANGES_SECONDS = 300.0  # a look through a whole tree
+HALT_SECONDS = 6.0
+
+
+@dataclass(frozen=True, slots=True)
+class Copies:
+    """The copies of one service, under one epoch. Every call raises `MirrorFault` where a host cannot be asked."""
+
+    lines: Lines
+    name: str
+    epoch: int
+
+    @property
+    def service(self) -> Service:
+        """The service's values."""
+        return self.lines.site.services[self.name]
+
+    @property
+    def mirror(self) -> Mirror:
+        """The service's mirror."""
+        if self.service.mirror is None:
+            raise MirrorFault(f"the site file has no mirror for {self.name}")
+        return self.service.mirror
+
+    @property
+    def trees(self) -> tuple[tuple[int, MirrorTree], ...]:
+        """The directories with their numbers."""
+        return tuple(enumerate(self.mirror.trees, 1))
+
+    def look(self, host: str, number: int) -> list[tuple[str, str]]:
+        """Return what a host's gate knows of one directory, as keys and values."""
+        return self._ask(host, "mirror-look", ASK_SECONDS, number)
+
+    def state(self, host: str, number: int) -> dict[str, str] | None:
+        """Return the same, or None where the host cannot be asked."""
+        try:
+            known = dict(self.look(host, number))
+        except MirrorFault:
+            return None
+        return known if {"state", "run", "writing"} <= known.keys() else None
+
+    def halt(self, host: str) -> None:
+        """End whatever run writes on a host; returns when none does."""
+        self._ask(host, "mirror-halt", HALT_SECONDS)
+
+    def changes(self, host: str, run: int) -> Changes:
+        """Look what changed on a host since a run."""
+        count, names = 0, list[str]()
+        for number, tree in self.trees:
+            path = tree.path_on(preferred=host == self.service.preferred)
+            for key, value in self._ask(host, "mirror-changes", CHANGES_SECONDS, number, run):
+                if key == "changed" and value.isdigit():
+                    count += int(value)
+                elif key == "name":
+                    names.append(f"{path}/{value}")
+        return Changes(host, count, tuple(names))
+
+    def mark(self, holder: str) -> list[str]:
+        """Write the marker on the holder's directories and on those that a standby has; return what was done."""
+        done = []
+        for host in sorted(self.service.hosts, key=lambda host: host != holder):
+            for number, _ in self.trees:
+                if host != holder and ("there", "yes") not in self.look(host, number):
+                    done.append(f"{host}: directory {number} is not there yet: the first run makes it")
+                    continue
+                self._ask(host, "mirror-mark", ASK_SECONDS, number)
+                done.append(f"{host}: directory {number} is marked")
+        return done
+
+    def kept(self, host: str) -> list[int]:
+        """Return the runs of which a host keeps files."""
+        known = [pair for number, _ in self.trees for pair in self.look(host, number)]
+        return sorted({int(value) for key, value in known if key == "kept" and value.isdigit()})
+
+    def restore(self, host: str, run: int) -> list[str]:
+        """Put back what a run deleted or overwrote; return what was done."""
+        if run not in self.kept(host):
+            raise MirrorFault(f"{host}: nothing is kept of run {run}")
+        done = []
+        for number, _ in self.trees:
+            if ("kept", str(run)) not in self.look(host, number):
+                done.append(f"{host}: directory {number}: nothing is kept of run {run}")
+                continue
+            self._ask(host, "mirror-restore", age_seconds(self.mirror.timeout), number, run)
+            done.append(f"{host}: directory {number}: what run {run} deleted or overwrote is back")
+        return done
+
+    def _ask(
+        self, host: str, verb: str, deadline_seconds: float, number: int = 0, run: int = 0
+    ) -> list[tuple[str, str]]:
+        words = Words(self.epoch, number, run)
+        return self.lines.ask(host, verb, self.name, words, deadline_seconds=deadline_seconds)

@@ -1,0 +1,100 @@
+"""Command lines that reach a host's gate: OpenSSH to another host, the gate itself on this one.
+
+The kept connection of the other calls (paramiko) would carry the data through Python; OpenSSH and a pipe between
+two of its processes do not.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from locum_actuator.bounded_run import RunFault, run_bounded
+from locum_actuator.mirror.result import MirrorFault
+from locum_inventory.gate_config import GATE_PATH
+from locum_inventory.model import Site
+from locum_inventory.shell_answer import clean
+
+ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
+
+_VERDICT = re.compile(r"^end (ok|refused|failed|old_epoch)(?: (.*))?$", re.MULTILINE)
+# A peer that is gone is given up after 15 s; a name or a port that is not the site file's is never tried.
+_SSH = (
+    "ssh", "-F", "none", "-T", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes",
+    "-o", "GlobalKnownHostsFile=/dev/null", "-o", "IdentitiesOnly=yes", "-o", "IdentityAgent=none",
+    "-o", "ConnectTimeout=5", "-o", "ServerAliveInterval=5", "-o", "ServerAliveCountMax=3",
+    "-o", "Compression=no", "-o", "ControlPath=none", "-o", "LogLevel=ERROR",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What a verb of the mirror is told beside the service; 0 where there is nothing to say."""
+
+    epoch: int
+    tree: int = 0
+    run: int = 0
+    since: int = 0
+    allowed: int = 0
+    discard: bool = False
+    progress: bool = False
+
+    def __str__(self) -> str:
+        numbers = (self.epoch, self.tree, self.run, self.since, self.allowed, self.discard, self.progress)
+        return " ".join(str(int(number)) for number in numbers)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The last line of what a gate said: ok, refused, failed or old_epoch; "" where there was none."""
+
+    word: str
+    text: str
+
+    @staticmethod
+    def of(said: str) -> Verdict:
+        """Return the verdict in what a gate said."""
+        found = _VERDICT.findall(said)
+        return Verdict(found[-1][0], clean(found[-1][1], 600)) if found else Verdict("", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """The ways to the gates of a site's hosts."""
+
+    site: Site
+    local_host: str
+    gate_path: Path = GATE_PATH
+
+    def command(self, host: str, verb: str, service: str, words: Words) -> list[str]:
+        """Return what to run; raises `MirrorFault` where there is no way to that host."""
+        if host == self.local_host:
+            sudo = [] if os.geteuid() == 0 else ["sudo", "-n", "--"]
+            return [*sudo, str(self.gate_path), "actuator", verb, service, *str(words).split()]
+        at, ssh = self.site.hosts[host].address, self.site.hosts[host].ssh
+        if ssh is None:
+            raise MirrorFault(f"{host}: the site file gives no ssh for this host, and it is not this machine")
+        return [
+            *_SSH, "-o", f'UserKnownHostsFile="{ssh.known_hosts}"', "-i", str(ssh.key_file),
+            "-p", str(ssh.port), "-l", ssh.user, "--", str(at), f"{verb} {service} {words}",
+        ]  # fmt: skip
+
+    def ask(
+        self, host: str, verb: str, service: str, words: Words, *, deadline_seconds: float
+    ) -> list[tuple[str, str]]:
+        """Run a short verb and return its lines as keys and values; raises `MirrorFault`."""
+        try:
+            ran = run_bounded(
+                self.command(host, verb, service, words), "",
+                deadline_seconds=deadline_seconds, environment=ENVIRONMENT,
+            )  # fmt: skip
+        except RunFault as fault:
+            raise MirrorFault(f"{host}: {verb} {fault}") from None
+        verdict = Verdict.of(ran.output)
+        if verdict.word != "ok":
+            why = verdict.text or clean(ran.errors) or clean(ran.output) or f"exit status {ran.status}"
+            raise MirrorFault(f"{host}: {why}")
+        pairs = (line.partition(" ") for line in ran.output.splitlines()[1:-1])
+        return [(key, value) for key, _, value in pairs]

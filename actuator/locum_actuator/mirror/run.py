@@ -1,0 +1,83 @@
+"""One run of a service's mirror: its directories one after the other, from one host to another."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+
+from locum_actuator.mirror.copies import Copies
+from locum_actuator.mirror.line import Words
+from locum_actuator.mirror.result import MirrorFault, MirrorResult, Outcome, Progress, TreeCount, Wish
+from locum_actuator.mirror.transfer import Ended, OnProgress, Transfer
+from locum_inventory.mirror import age_seconds
+
+
+@dataclass(slots=True)
+class MirrorRun:
+    """A run that goes on. Another thread may look at it, and cancel it."""
+
+    nothing: MirrorResult  # what there is to say of it before anything was done
+    wish: Wish
+    progress: Progress | None = None
+    _transfer: Transfer | None = None
+    _why_ended: str | None = field(default=None)
+
+    def cancel(self, why: str) -> None:
+        """End it as soon as possible."""
+        self._why_ended = self._why_ended or why
+        if self._transfer is not None:
+            self._transfer.cancel(why)
+
+    def copy(self, copies: Copies, since: int) -> MirrorResult:
+        """Copy every directory. `since` is the last run after which both hosts had the same data; 0: none."""
+        end_by = time.monotonic() + age_seconds(copies.mirror.timeout)
+        count = TreeCount()
+        for number, _ in copies.trees:
+            ended = self._one(copies, number, since, end_by)
+            if ended.word != "ok":
+                outcome = self._outcome(copies, number, ended)
+                # Where an earlier directory was copied already they no longer fit together.
+                outcome = "failed" if number > 1 else outcome
+                return replace(self.nothing, outcome=outcome, text=ended.text, count=count)
+            count += ended.count
+        text = f"{count.files} files, {count.copied} copied, {count.deleted} deleted, {count.bytes_sent} bytes sent"
+        return replace(self.nothing, outcome="done", text=text, count=count)
+
+    def _one(self, copies: Copies, number: int, since: int, end_by: float) -> Ended:
+        service, source, destination = self.nothing.service, self.nothing.source, self.nothing.destination
+        words = Words(
+            copies.epoch,
+            number,
+            self.nothing.run,
+            since,
+            self.wish.allowed_deletions,
+            self.wish.discard_changes,
+            self.wish.on_progress is not None,
+        )
+        through = copies.mirror.trees[number - 1].through is not None and source == copies.service.preferred
+        try:
+            send = copies.lines.command(destination if through else source, "mirror-send", service, words)
+            receive = copies.lines.command(destination, "mirror-receive", service, words)
+        except MirrorFault as fault:
+            return Ended("refused", str(fault))
+        self._transfer = Transfer(send, receive, self._teller(number, len(copies.trees)))
+        if self._why_ended is not None:
+            return Ended("refused", self._why_ended)
+        return self._transfer.run(max(1.0, end_by - time.monotonic()))
+
+    def _teller(self, number: int, trees: int) -> OnProgress:
+        def tell(bytes_done: int, percent: int, seconds_left: float) -> None:
+            self.progress = Progress(number, trees, bytes_done, percent, seconds_left)
+            if self.wish.on_progress is not None:
+                self.wish.on_progress(self.progress)
+
+        return tell
+
+    def _outcome(self, copies: Copies, number: int, ended: Ended) -> Outcome:
+        """Return what an end that is not `ok` means; where no gate said, the destination is asked how it is."""
+        if ended.word:
+            return "refused" if ended.word in {"refused", "old_epoch"} else "failed"
+        state = copies.state(self.nothing.destination, number)
+        if state is None or state["writing"] == "yes" or state["run"] == str(self.nothing.run):
+            return "failed"
+        return "refused"

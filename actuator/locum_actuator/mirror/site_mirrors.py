@@ -1,0 +1,215 @@
+"""The mirror of every service of a site: one run a service at a time, never onto its holder."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+from locum_actuator.journal import Journal, JournalFault
+from locum_actuator.mirror.copies import Copies
+from locum_actuator.mirror.freshness import copy_on
+from locum_actuator.mirror.ledger import Run
+from locum_actuator.mirror.line import Lines
+from locum_actuator.mirror.result import NO_WISH, Divergence, MirrorFault, MirrorResult, Outcome, Wish
+from locum_actuator.mirror.run import MirrorRun
+from locum_actuator.own_commands import CommandFault, holder_by_command
+from locum_inventory.model import Site
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class SiteMirrors:
+    """Runs mirrors, and tells what is known of the copies."""
+
+    site: Callable[[], Site]
+    journal: Journal
+    lines: Callable[[Site], Lines]
+    on_end: Callable[[MirrorResult], None] = lambda _: None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _under_way: dict[str, MirrorRun] = field(default_factory=dict)
+
+    def is_configured(self, service: str) -> bool:
+        """Tell whether the site file has a mirror for the service."""
+        return self.site().services[service].mirror is not None
+
+    def under_way(self, service: str) -> MirrorRun | None:
+        """Return the run of a service that goes on now."""
+        return self._under_way.get(service)
+
+    def run(self, service: str, source: str, destination: str, wish: Wish = NO_WISH) -> MirrorResult:
+        """Copy a service's directories from one host to another; the result says what came of it."""
+        begun, now = time.monotonic(), self.journal.clock.now()
+        nothing = MirrorResult(service, source, destination, 0, "refused", "", now, 0.0)
+        try:
+            nothing = replace(nothing, run=self._next_run(service))
+            with self._alone(MirrorRun(nothing, wish)) as run:
+                result = self._written_down(run)
+        except MirrorFault as fault:
+            result = replace(nothing, text=str(fault))
+        except JournalFault as fault:
+            result = replace(nothing, text=f"nothing is begun while the journal cannot be written: {fault}")
+        result = replace(result, seconds=time.monotonic() - begun)
+        level = logging.INFO if result.done else logging.WARNING
+        log.log(
+            level,
+            "mirror of %s from %s to %s: %s: %s",
+            service,
+            source,
+            destination,
+            result.outcome,
+            result.text,
+        )
+        self.on_end(result)
+        return result
+
+    def halt(self, service: str, host: str) -> bool:
+        """End a run that writes on a host; return whether none writes there now."""
+        if not self.is_configured(service):
+            return True
+        run = self._under_way.get(service)
+        if run is not None and host in {run.nothing.source, run.nothing.destination}:
+            run.cancel(f"broken off: {host} is to hold {service}")
+        try:
+            self.copies(service).halt(host)
+        except MirrorFault as fault:
+            log.warning("%s: whether a mirror run writes on %s is not known: %s", service, host, fault)
+            return False
+        return True
+
+    def divergence(self, service: str, one: str, other: str) -> Divergence:
+        """Look what two hosts changed since they last had the same data; raises `MirrorFault`."""
+        common = self.journal.mirrors.last_common(service, one, other)
+        if common is None:
+            raise MirrorFault(f"nothing tells when {one} and {other} last had the same data of {service}")
+        copies = self.copies(service)
+        return Divergence(common.run, copies.changes(one, common.run), copies.changes(other, common.run))
+
+    def data_age_seconds(self, service: str, host: str) -> float | None:
+        """How old a host's data are: 0 on the holder, None where they are not whole or were never mirrored."""
+        mirror = self.site().services[service].mirror
+        if self.journal.holder(service).host == host:
+            return 0.0
+        if mirror is None:
+            return None
+        return copy_on(self.journal.mirrors, service, mirror, host, self.journal.clock.now()).age_seconds
+
+    def copies(self, service: str) -> Copies:
+        """Return what asks the hosts about their copies."""
+        return Copies(self.lines(self.site()), service, self.journal.holder(service).epoch)
+
+    def mark(self, service: str) -> list[str]:
+        """Write the marker on the holder's directories and on those that a standby has; raises `MirrorFault`."""
+        holder = self.journal.holder(service).host
+        return self.copies(service).mark(holder or self.site().services[service].preferred)
+
+    def restore(self, service: str, host: str, run: int) -> list[str]:
+        """Put back what a run deleted or overwrote on a host that does not hold; raises `MirrorFault`."""
+        self._refuse_to_write(service, host)
+        nothing = MirrorResult(service, host, host, run, "refused", "", self.journal.clock.now(), 0.0)
+        with self._alone(MirrorRun(nothing, NO_WISH)):
+            return self.copies(service).restore(host, run)
+
+    def settle(self) -> None:
+        """Find out how runs ended that a stop of the actuator broke off; what cannot be asked stays open."""
+        for entry in self.journal.mirrors.unfinished():
+            run = self._under_way.get(entry.service)
+            if run is not None and run.nothing.run == entry.run:
+                continue
+            outcome = self._outcome_of(entry)
+            if outcome is None:
+                continue
+            text = (
+                "ended while no actuator ran" if outcome == "done" else "broken off by a stop of the actuator"
+            )
+            result = MirrorResult(
+                entry.service,
+                entry.source,
+                entry.destination,
+                entry.run,
+                outcome,
+                text,
+                entry.started_at,
+                0.0,
+            )
+            self.journal.mirrors.end(entry.id, result, self.journal.clock.now())
+            log.warning("mirror run %d of %s: %s: %s", entry.run, entry.service, outcome, text)
+
+    def _written_down(self, run: MirrorRun) -> MirrorResult:
+        nothing, ledger = run.nothing, self.journal.mirrors
+        service, source, destination = nothing.service, nothing.source, nothing.destination
+        common = ledger.last_common(service, source, destination)
+        entry = ledger.begin(service, source, destination, nothing.run, nothing.started_at)
+        result = replace(nothing, outcome="failed", text="it broke")
+        try:
+            self._refuse(service, source, destination)
+            result = run.copy(self.copies(service), common.run if common is not None else 0)
+        except MirrorFault as fault:
+            result = replace(nothing, text=str(fault))
+        finally:
+            ledger.end(entry, result, self.journal.clock.now())
+        return result
+
+    def _refuse(self, service: str, source: str, destination: str) -> None:
+        """Raise `MirrorFault` where nothing may be mirrored from one host to another."""
+        values = self.site().services.get(service)
+        if values is None or values.mirror is None:
+            raise MirrorFault(f"the site file has no mirror for {service}")
+        for host in (source, destination):
+            if host not in values.hosts:
+                raise MirrorFault(f"{host} is no host of {service}")
+        if source == destination:
+            raise MirrorFault(f"{source} cannot be mirrored onto itself")
+        self._refuse_to_write(service, destination)
+
+    def _refuse_to_write(self, service: str, host: str) -> None:
+        """Raise `MirrorFault` where a host holds the service, or nobody can say that it does not."""
+        values = self.site().services[service]
+        holders = {self.journal.holder(service).host}
+        if values.address_commands is not None:
+            try:
+                holders.add(holder_by_command(service, values))
+            except CommandFault as fault:
+                raise MirrorFault(f"nobody could say who holds {service}: {fault}") from None
+        if host in holders:
+            raise MirrorFault(f"{host} holds {service}, and nothing is mirrored onto the holder")
+
+    def _outcome_of(self, entry: Run) -> Outcome | None:
+        """Return how a run ended that nobody listened to; None where it cannot be said yet."""
+        service = self.site().services.get(entry.service)
+        if service is None or service.mirror is None or entry.destination not in service.hosts:
+            return "failed"
+        copies = self.copies(entry.service)
+        states = [copies.state(entry.destination, number) for number, _ in copies.trees]
+        known = [state for state in states if state is not None and state["writing"] == "no"]
+        if len(known) < len(states):
+            return None
+        own = [state for state in known if state["run"] == str(entry.run)]
+        if not own:
+            return "refused"
+        return (
+            "done" if len(own) == len(known) and all(state["state"] == "whole" for state in own) else "failed"
+        )
+
+    def _next_run(self, service: str) -> int:
+        now = int(time.strftime("%Y%m%d%H%M%S", time.gmtime(self.journal.clock.now())))
+        return max(now, self.journal.mirrors.highest_run(service) + 1)
+
+    @contextmanager
+    def _alone(self, run: MirrorRun) -> Iterator[MirrorRun]:
+        """Let one run of a service go on at a time; raises `MirrorFault` for another one."""
+        service = run.nothing.service
+        with self._lock:
+            busy = self._under_way.setdefault(service, run)
+        if busy is not run:
+            what = f"from {busy.nothing.source} to {busy.nothing.destination}"
+            raise MirrorFault(f"another run of {service} goes on, {what}")
+        try:
+            yield run
+        finally:
+            with self._lock:
+                del self._under_way[service]

@@ -1,0 +1,153 @@
+"""One directory from one host to another: the source's gate and the destination's, joined by two pipes.
+
+The data never pass through this process: each of the two gates' command lines has the other's output for its input.
+So no host needs a key of another's, and nobody else can begin a run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from locum_actuator.mirror.line import ENVIRONMENT, Verdict
+from locum_actuator.mirror.result import TreeCount
+from locum_actuator.mirror.rsync_words import complaint, progress, statistics
+
+POLL_SECONDS = 0.05
+END_SECONDS = 10.0  # for the other end to notice that its peer has ended
+SAID_BYTES = 65536  # of each end, the first and the last half of it
+
+OnProgress = Callable[[int, int, float], None]  # bytes done, percent, seconds left
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a transfer ended. `word` is the verdict that counts; "" where neither end gave one."""
+
+    word: str
+    text: str
+    count: TreeCount = field(default_factory=TreeCount)
+
+
+class Transfer:
+    """A run of one directory, which another thread may cancel."""
+
+    def __init__(self, send: Sequence[str], receive: Sequence[str], on_progress: OnProgress | None) -> None:
+        self._commands = {"source": list(send), "destination": list(receive)}
+        self._on_progress = on_progress
+        self._ends: dict[str, _End] = {}
+        self._why_ended: str | None = None
+
+    def cancel(self, why: str) -> None:
+        """End it as soon as possible."""
+        self._why_ended = self._why_ended or why
+        for end in list(self._ends.values()):
+            end.kill()
+
+    def run(self, deadline_seconds: float) -> Ended:
+        """Run it to its end; returns at its deadline, with both ends told to end."""
+        try:
+            self._start()
+        except OSError as fault:
+            self.cancel("")
+            return Ended("refused", f"{fault.filename or 'a program'} cannot be run: {fault.strerror}")
+        end_by = time.monotonic() + deadline_seconds
+        while any(end.is_running for end in self._ends.values()):
+            if self._why_ended is not None:
+                for end in self._ends.values():
+                    end.kill()
+            elif time.monotonic() >= end_by:
+                self.cancel(f"it did not end within {deadline_seconds:.0f} s")
+            elif any(not end.is_running for end in self._ends.values()):
+                # One has ended: the other sees its pipe close, and is done soon.
+                end_by = min(end_by, time.monotonic() + END_SECONDS)
+            if self._why_ended is not None and time.monotonic() >= end_by + END_SECONDS:
+                break
+            self._ends["destination"].wait(POLL_SECONDS)
+        return self._judged()
+
+    def _start(self) -> None:
+        to_source, from_source = os.pipe(), os.pipe()
+        try:
+            # Whoever is started later must not keep a pipe open: Popen hands on 0, 1 and 2 alone.
+            self._ends["source"] = _End(self._commands["source"], to_source[0], from_source[1], None)
+            self._ends["destination"] = _End(
+                self._commands["destination"], from_source[0], to_source[1], self._on_progress
+            )
+        finally:
+            for descriptor in (*to_source, *from_source):
+                os.close(descriptor)
+
+    def _judged(self) -> Ended:
+        source, destination = self._ends["source"], self._ends["destination"]
+        of_source, of_destination = Verdict.of(source.said()), Verdict.of(destination.said())
+        if of_destination.word == "ok":
+            return Ended("ok", "", statistics(destination.said()))
+        if self._why_ended is not None:
+            return Ended("", self._why_ended)
+        if of_source.word in {"refused", "failed", "old_epoch"}:
+            # Before it sent anything: whatever the destination says follows from it.
+            return Ended("refused", of_source.text)
+        if of_destination.word:
+            why = complaint(destination.said()) or complaint(source.said())
+            because = f": {why}" if why and of_destination.word == "failed" else ""
+            return Ended(of_destination.word, of_destination.text + because)
+        why = complaint(destination.said()) or complaint(source.said()) or _last_line(destination.said())
+        return Ended("", why or "the connection was closed")
+
+
+def _last_line(said: str) -> str:
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    return lines[-1] if lines else ""
+
+
+class _End:
+    """One gate of a transfer, as a child of this process, and what it says on standard error."""
+
+    def __init__(self, command: list[str], read: int, write: int, on_progress: OnProgress | None) -> None:
+        self._on_progress = on_progress
+        self._first, self._last = bytearray(), bytearray()
+        self._process = subprocess.Popen(
+            command, stdin=read, stdout=write, stderr=subprocess.PIPE, env=ENVIRONMENT, cwd="/",
+            start_new_session=True, bufsize=0,
+        )  # fmt: skip
+        self._reader = threading.Thread(target=self._read, name="mirror-end", daemon=True)
+        self._reader.start()
+
+    @property
+    def is_running(self) -> bool:
+        return self._process.poll() is None
+
+    def wait(self, seconds: float) -> None:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(seconds)
+
+    def kill(self) -> None:
+        """Kill what is ours to kill; a gate that root runs through sudo ends when its pipes close."""
+        if self.is_running:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+
+    def said(self) -> str:
+        """Return what it said, once it has ended."""
+        self._reader.join(1.0)  # something it left behind may keep the pipe open
+        return (bytes(self._first) + bytes(self._last)).decode("utf-8", "replace").replace("\r", "\n")
+
+    def _read(self) -> None:
+        stream = self._process.stderr
+        rest = b""
+        while stream is not None and (chunk := stream.read(4096)):
+            room = SAID_BYTES // 2 - len(self._first)
+            self._first += chunk[: max(0, room)]
+            self._last = (self._last + chunk[max(0, room) :])[-SAID_BYTES // 2 :]
+            if self._on_progress is not None:
+                *lines, rest = (rest + chunk).replace(b"\r", b"\n").split(b"\n")
+                for line in lines:
+                    if (found := progress(line.decode("ascii", "replace"))) is not None:
+                        self._on_progress(*found)
