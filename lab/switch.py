@@ -13,6 +13,12 @@ from lab.relay import Relay
 Direction = Literal["in", "out", "both"]  # as the host sees it
 
 _BRIDGE = "switch"
+# What a cut takes where ARP passes, and with it what IPv6 has in its place: solicitations and advertisements.
+_ALL_BUT_ARP = (
+    "ether type != { arp, ip6 } ",
+    "ether type ip6 meta l4proto != ipv6-icmp ",
+    "icmpv6 type != { nd-neighbor-solicit, nd-neighbor-advert } ",
+)
 
 
 def port(name: str) -> str:
@@ -55,8 +61,8 @@ class WireFaults:
             yield f'iifname "{self._port(host)}" drop'
             yield f'oifname "{self._port(host)}" drop'
         for (one, other), arp in sorted(self.parted.items()):
-            but = "" if arp else "ether type != arp "
-            yield f'iifname "{self._port(one)}" oifname "{self._port(other)}" {but}drop'
+            for what in ("",) if arp else _ALL_BUT_ARP:
+                yield f'iifname "{self._port(one)}" oifname "{self._port(other)}" {what}drop'
         for (host, way), share in sorted(self.lost.items()):
             if share == 0:
                 continue

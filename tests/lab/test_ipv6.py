@@ -27,6 +27,20 @@ def test_nobody_has_ipv4(lab: Lab) -> None:
     assert lab.run("b", ["ping", "-c1", "-W1", str(lab.hosts["a"].address)]).returncode == 0
 
 
+@pytest.mark.parametrize("arp", [True, False], ids=["all cut", "ARP and its like pass"])
+def test_a_partition_cuts_ipv6_as_ipv4(lab: Lab, arp: bool) -> None:
+    lab.run("b", ["ip", "neigh", "flush", "dev", "eth0"])
+    lab.partition("b", "a", arp=arp)
+    try:
+        assert lab.run("b", ["ping", "-c1", "-W1", "2001:db8::1"], check=False).returncode != 0
+        assert lab.run("b", ["ping", "-c1", "-W1", "2001:db8::254"]).returncode == 0
+        known = lab.hosts["a"].mac in lab.run("b", ["ip", "neigh", "show", "2001:db8::1"]).stdout
+        assert known is not arp
+    finally:
+        lab.heal("a")
+    assert lab.run("b", ["ping", "-c1", "-W2", "2001:db8::1"]).returncode == 0
+
+
 def test_a_client_has_a_stale_cache_until_somebody_tells_it(lab: Lab) -> None:
     """What an unsolicited neighbour advertisement is for, and that the observers notice when there is none."""
     lab.start_service("b")

@@ -19,7 +19,11 @@ from lab.switch import WireFaults
         ),
         pytest.param(
             WireFaults(parted={("a", "b"): False}),
-            ['iifname "port-a" oifname "port-b" ether type != arp drop'],
+            [
+                'iifname "port-a" oifname "port-b" ether type != { arp, ip6 } drop',
+                'iifname "port-a" oifname "port-b" ether type ip6 meta l4proto != ipv6-icmp drop',
+                'iifname "port-a" oifname "port-b" icmpv6 type != { nd-neighbor-solicit, nd-neighbor-advert } drop',
+            ],
             id="parted one way, ARP passes",
         ),
         pytest.param(
