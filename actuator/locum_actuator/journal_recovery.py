@@ -72,7 +72,7 @@ def _begin_anew(path: Path, why: str, services: Iterable[str]) -> None:
         raise JournalFault(f"{path}: is corrupt ({why}) and cannot be kept aside: {fault}") from fault
     log.critical(
         "the journal was corrupt (%s): kept as %s and begun anew; nothing is done until a person has seen who holds"
-        " what, and says locum resume SERVICE",
+        " what, and says locum resume SERVICE, or --all",
         why,
         kept,
     )
@@ -89,6 +89,6 @@ def look_at_journal(journal: Journal, services: Iterable[str]) -> Seen:
         return Seen(
             False,
             f"was corrupt and is begun anew: nothing is done for {', '.join(waiting)} until a person has seen who"
-            " holds what, and says locum resume SERVICE",
+            " holds what, and says locum resume SERVICE, or --all",
         )
     return Seen(True, "can be written")

@@ -1,4 +1,4 @@
-"""Unit files for systemd: the exporter and the actuator as services of their own, beside an existing Prometheus.
+"""Unit files for systemd: exporter and actuator as services beside an existing Prometheus, or `locum up` as one.
 
 The capabilities are ambient, for neither runs as root. What looks like hardening left out was left out on purpose:
 the gate runs through sudo, and a service that it starts on this host is a child of the actuator, with all that its
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from locum_actuator.chain.layout import Chain
 
-EXPORTER, ACTUATOR = "locum-exporter.service", "locum-actuator.service"
+EXPORTER, ACTUATOR, UP = "locum-exporter.service", "locum-actuator.service", "locum-up.service"
 
 _SUDO = """\
 # Not set, and not to be: NoNewPrivileges, CapabilityBoundingSet, and what implies the first for a user that is not
@@ -24,8 +24,12 @@ _SUDO = """\
 
 
 def units(chain: Chain, site_file: Path) -> Mapping[str, str]:
-    """Return the text of each unit file by its name."""
-    return {EXPORTER: _exporter(chain, site_file), ACTUATOR: _actuator(chain, site_file)}
+    """Return the text of each unit file by its name: two that go together, and one that stands in for both."""
+    return {
+        EXPORTER: _exporter(chain, site_file),
+        ACTUATOR: _actuator(chain, site_file),
+        UP: _up(chain, site_file),
+    }
 
 
 def _word(text: object) -> str:
@@ -39,18 +43,19 @@ def _command(name: str, *words: object) -> str:
     return " ".join(_word(word) for word in (program, *words))
 
 
-def _head(description: str) -> str:
+def _head(description: str, kind: str = "notify", instead_of: str = "") -> str:
     return f"""\
 [Unit]
 Description={description}
 Wants=network-online.target
 After=network-online.target
+{f"Conflicts={instead_of}{chr(10)}" if instead_of else ""}\
 # Nobody is there at night to reset a counter of starts.
 StartLimitIntervalSec=0
 
 [Service]
-Type=notify
-NotifyAccess=main
+Type={kind}
+{"NotifyAccess=main" + chr(10) if kind == "notify" else ""}\
 User=locum
 """
 
@@ -61,6 +66,22 @@ RestartSec=2
 
 [Install]
 WantedBy=multi-user.target
+"""
+
+
+# What the actuator needs, by itself or under `locum up`.
+_HANDS = f"""\
+ExecReload=kill -HUP $MAINPID
+# For addresses and their announcement.
+AmbientCapabilities=CAP_NET_ADMIN CAP_NET_RAW
+{_SUDO}\
+# Nor anything that changes what a process sees of the file system (ProtectSystem, PrivateTmp ...): a service that
+# is started here on takeover would see the same. Best let commands.start be `systemctl start ...`: then the service
+# is in a unit of its own, and none of this touches it.
+#
+# A stop leaves a held address where it is, and the service too: an upgrade is no outage. With the usual KillMode
+# systemd would kill whatever the actuator has started.
+KillMode=process
 """
 
 
@@ -90,19 +111,24 @@ def _actuator(chain: Chain, site_file: Path) -> str:
 # /etc/systemd/system/{ACTUATOR}, made by `locum generate systemd`.
 {_head("locum actuator: looks again, decides, respawns or takes over")}\
 ExecStart={_command("locum-actuator", *words)}
-ExecReload=kill -HUP $MAINPID
-# For addresses and their announcement.
-AmbientCapabilities=CAP_NET_ADMIN CAP_NET_RAW
-{_SUDO}\
-# Nor anything that changes what a process sees of the file system (ProtectSystem, PrivateTmp ...): a service that
-# is started here on takeover would see the same. Best let commands.start be `systemctl start ...`: then the service
-# is in a unit of its own, and none of this touches it.
-#
-# A stop leaves a held address where it is, and the service too: an upgrade is no outage. With the usual KillMode
-# systemd would kill whatever the actuator has started.
-KillMode=process
+{_HANDS}\
 # It says that it is alive while every worker moves and its HTTP server answers.
 WatchdogSec=30
 # A plan that has begun is finished first.
 TimeoutStopSec=75
+{_TAIL}"""
+
+
+def _up(chain: Chain, site_file: Path) -> str:
+    listens = {"exporter": chain.exporter, "actuator": chain.actuator, "prometheus": chain.prometheus}
+    words: list[object] = [word for name, on in listens.items() for word in (f"--{name}-listen", on)]
+    words += [word for on in chain.alertmanagers for word in ("--alertmanager-listen", on)]
+    instead_of = f"{EXPORTER} {ACTUATOR}"
+    return f"""\
+# /etc/systemd/system/{UP}, made by `locum generate systemd --only up`.
+{_head("locum: exporter, Prometheus, Alertmanager and actuator", "exec", instead_of)}\
+ExecStart={_command("locum", "--site", site_file.resolve(), "up", *words)}
+{_HANDS}\
+# It ends its children in order, and a plan that has begun is finished first. They die with it in any case.
+TimeoutStopSec=100
 {_TAIL}"""

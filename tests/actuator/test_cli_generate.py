@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 from click.testing import CliRunner
 
 from locum_actuator.cli import main
@@ -31,6 +33,38 @@ def test_says_where_things_listen() -> None:
     options = ["--alertmanager-listen", "127.0.0.1:1", "--alertmanager-listen", "192.0.2.9:2"]
     result = CliRunner().invoke(main, ["--site", EXAMPLE, "generate", "prometheus", *options])
     assert '- targets: ["127.0.0.1:1", "192.0.2.9:2"]' in result.stdout
+
+
+CHAIN = """
+chain:
+  prometheus: https://prom.example.org/p
+  alertmanagers: ["http://192.0.2.7:9093", "https://am.example.org/am", "http://192.0.2.8:9093"]
+"""
+
+
+def test_what_the_site_file_says_of_the_chain_is_used(tmp_path: Path) -> None:
+    site = tmp_path / "locum.yml"
+    site.write_text(Path(EXAMPLE).read_text() + CHAIN)
+    result = CliRunner().invoke(main, ["--site", str(site), "generate", "prometheus"])
+    (tmp_path / "prometheus.yml").write_text(result.stdout)
+    check = ["promtool", "check", "config", "--syntax-only", str(tmp_path / "prometheus.yml")]
+    subprocess.run(check, check=True, capture_output=True, timeout=30)
+    made = yaml.safe_load(result.stdout)
+    assert made["alerting"]["alertmanagers"] == [
+        {"static_configs": [{"targets": ["192.0.2.7:9093", "192.0.2.8:9093"]}]},
+        {"scheme": "https", "path_prefix": "/am", "static_configs": [{"targets": ["am.example.org"]}]},
+    ]
+    *_, prometheus, alertmanagers = made["scrape_configs"]
+    elsewhere = {"__scheme__": "https", "__metrics_path__": "/p/metrics"}
+    assert prometheus["static_configs"] == [{"targets": ["prom.example.org"], "labels": elsewhere}]
+    assert [one["targets"] for one in alertmanagers["static_configs"]] == [
+        ["192.0.2.7:9093", "192.0.2.8:9093"],
+        ["am.example.org"],
+    ]
+    option = ["--alertmanager-listen", "127.0.0.1:1"]
+    result = CliRunner().invoke(main, ["--site", str(site), "generate", "prometheus", *option])
+    assert "am.example.org" not in result.stdout, "an option comes first"
+    assert "prom.example.org" in result.stdout
 
 
 WRONG = {

@@ -77,6 +77,15 @@ def test_all_taken_ports_are_named_at_once(site_file: Path, taken: str) -> None:
     assert (code, len(text.splitlines())) == (1, 2)
 
 
+def test_a_chain_in_the_site_file_is_not_passed_over_in_silence(site_file: Path, taken: str) -> None:
+    with site_file.open("a") as file:
+        file.write("chain: {prometheus: http://192.0.2.9:9090}\n")
+    _, text = _up(site_file, exporter=free(), actuator=free(), alertmanager=free(), prometheus=taken)
+    assert text.splitlines()[0] == (
+        "the site file's `chain` is not used: locum up runs a Prometheus and an Alertmanager of its own"
+    )
+
+
 def test_another_machines_address_is_named(site_file: Path) -> None:
     listens = {name: free() for name in PARTS} | {"exporter": "192.0.2.77:10751"}
     assert _up(site_file, **listens) == (

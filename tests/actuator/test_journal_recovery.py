@@ -92,7 +92,7 @@ def test_a_corrupt_journal_is_kept_aside_and_everything_paused(
     assert look_at_journal(journal, ["www", "mail"]) == Seen(
         False,
         "was corrupt and is begun anew: nothing is done for www, mail until a person has seen who holds what, and"
-        " says locum resume SERVICE",
+        " says locum resume SERVICE, or --all",
     )
     (record,) = [record for record in caplog.records if record.levelno == logging.CRITICAL]
     assert f"kept as {kept} and begun anew" in record.message

@@ -189,11 +189,22 @@ def test_from_the_command_line(url: str, site_file: Path, engine: Engine) -> Non
     assert locum(site_file, "resume", "www", "--actuator", url) == (0, "www was not paused\n")
 
 
+def test_all_services_at_once(url: str, site_file: Path, engine: Engine) -> None:
+    """After a journal that was corrupt, say: every service waits to be resumed."""
+    code, said = locum(site_file, "pause", "--all", "--reason", "new switch", "--actuator", url)
+    assert (code, said.endswith(": new switch\n")) == (0, True)
+    assert engine.journal.pause("www") is not None
+    assert locum(site_file, "resume", "--all", "--actuator", url) == (0, "www is resumed\n")
+    assert engine.journal.pause("www") is None
+
+
 WRONG: dict[str, tuple[tuple[str, ...], int, str]] = {
     "no unit": (("www", "--for", "5"), 2, "'5': give a number and s, m, h or d, such as 30m or 2h"),
     "no end": (("www", "--for", "0m"), 2, "'0m': give a number and s, m, h or d, such as 30m or 2h"),
     "too long": (("www", "--for", "99d"), 1, "seconds: give 1 to 2678400 (31 days): a pause has an end"),
     "no such service": (("mail",), 2, "no service 'mail'; there is www"),
+    "nothing named": ((), 2, "locum: give a SERVICE, or --all"),
+    "a service and all": (("www", "--all"), 2, "locum: give a SERVICE, or --all"),
 }
 
 

@@ -7,7 +7,7 @@ Prometheus and an Alertmanager that are there already.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import urlsplit
 
 from locum_actuator.chain.layout import Chain
@@ -38,11 +38,40 @@ def _targets(name_to_url: Mapping[str, str]) -> str:
     return "".join(lines)
 
 
+def _reached_alike(urls: Iterable[str]) -> Iterator[tuple[str, str, str]]:
+    """Yield scheme, path and targets of parts, those together that are reached alike."""
+    alike: dict[tuple[str, str], list[str]] = {}
+    for parts in map(urlsplit, urls):
+        alike.setdefault((parts.scheme, parts.path), []).append(_quoted(parts.netloc))
+    for (scheme, path), targets in alike.items():
+        yield scheme, path, f"targets: [{', '.join(targets)}]"
+
+
+def _alerting(urls: Iterable[str]) -> str:
+    """Return whom Prometheus tells."""
+    entries = []
+    for scheme, path, targets in _reached_alike(urls):
+        keys = [f"scheme: {scheme}"] if scheme != "http" else []
+        keys += [f"path_prefix: {_quoted(path)}"] if path else []
+        entries.append("\n      ".join([*keys, f"static_configs:\n        - {targets}\n"]))
+    return "".join(f"    - {entry}" for entry in entries)
+
+
+def _own_metrics(urls: Iterable[str]) -> str:
+    """Return the targets of parts that tell of themselves."""
+    entries = []
+    for scheme, path, targets in _reached_alike(urls):
+        entries.append(f"      - {targets}\n")
+        if (scheme, path) != ("http", ""):
+            metrics = _quoted(f"{path}/metrics")
+            entries.append(f"        labels: {{__scheme__: {scheme}, __metrics_path__: {metrics}}}\n")
+    return "".join(entries)
+
+
 def prometheus_text(chain: Chain) -> str:
     """Return prometheus.yml for a chain."""
     discovery = dict.fromkeys([*chain.exporter_urls.values(), chain.exporter.url])
     sd = "".join(f"      - url: {_quoted(url + '/sd')}\n        refresh_interval: 5s\n" for url in discovery)
-    alertmanagers = ", ".join(_quoted(listen) for listen in chain.alertmanagers)
     return f"""\
 # Made by `locum generate prometheus`. Start Prometheus with --rules.alert.resend-delay=2s: an Alertmanager that was
 # away when an alert began hears of it that much later (the default is a minute).
@@ -56,9 +85,7 @@ rule_files: [{RULES_FILE}]
 # Every Alertmanager by its own address, never a load balancer: all of them must hear every alert.
 alerting:
   alertmanagers:
-    - static_configs:
-        - targets: [{alertmanagers}]
-
+{_alerting(chain.alertmanager_urls)}
 scrape_configs:
   # The checks. Any exporter lists the targets of all of them, each with its own interval; what two of them list
   # alike is scraped once. A new service needs no edit here.
@@ -76,13 +103,11 @@ scrape_configs:
   - job_name: locum-prometheus
     scrape_interval: 5s
     static_configs:
-      - targets: [{_quoted(chain.prometheus)}]
-
+{_own_metrics([chain.prometheus_url])}
   - job_name: locum-alertmanager
     scrape_interval: 5s
     static_configs:
-      - targets: [{alertmanagers}]
-"""
+{_own_metrics(chain.alertmanager_urls)}"""
 
 
 def _people(mail: Mail | None) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from locum_inventory.listen import Listen
-from locum_inventory.model import Site
+from locum_inventory.model import ChainParts, Site
 
 EXPORTER_PORT, ACTUATOR_PORT, PROMETHEUS_PORT, ALERTMANAGER_PORT = 10751, 10752, 9090, 9093
 
@@ -23,6 +23,9 @@ class Chain:
     prometheus: Listen
     alertmanagers: tuple[Listen, ...]  # the first is the one that `locum up` starts
     directory: Path  # where the configuration files are written
+    elsewhere: ChainParts | None = (
+        None  # where Prometheus and Alertmanager are, if `locum up` does not run them
+    )
 
     @classmethod
     def of(
@@ -33,6 +36,7 @@ class Chain:
         actuator: Listen | None = None,
         prometheus: Listen | None = None,
         alertmanagers: Iterable[Listen] = (),
+        elsewhere: ChainParts | None = None,
     ) -> Chain:
         """Return the chain of a site; what is not given is on loopback at its usual port.
 
@@ -46,12 +50,25 @@ class Chain:
             prometheus=prometheus or Listen("127.0.0.1", PROMETHEUS_PORT),
             alertmanagers=tuple(alertmanagers) or (Listen("127.0.0.1", ALERTMANAGER_PORT),),
             directory=site.actuator.state_directory / "chain",
+            elsewhere=elsewhere,
         )
 
     @property
     def alertmanager(self) -> Listen:
         """The Alertmanager that `locum up` starts."""
         return self.alertmanagers[0]
+
+    @property
+    def prometheus_url(self) -> str:
+        """Where Prometheus is."""
+        return self.prometheus.url if self.elsewhere is None else self.elsewhere.prometheus
+
+    @property
+    def alertmanager_urls(self) -> tuple[str, ...]:
+        """Where every Alertmanager is."""
+        if self.elsewhere is not None:
+            return self.elsewhere.alertmanagers
+        return tuple(listen.url for listen in self.alertmanagers)
 
     @property
     def exporter_urls(self) -> Mapping[str, str]:

@@ -58,12 +58,22 @@ def chain_of(
     actuator_listen: Listen | None,
     prometheus_listen: Listen | None,
     alertmanager_listen: tuple[Listen, ...],
+    of_the_site: bool = False,
 ) -> Chain:
-    """Return the chain that the options describe."""
+    """Return the chain that the options describe.
+
+    `of_the_site`: what no option names of Prometheus and Alertmanager is where the site file says that it is.
+    """
+    urls: dict[str, Any] = {}
+    if prometheus_listen is not None:
+        urls["prometheus"] = prometheus_listen.url
+    if alertmanager_listen:
+        urls["alertmanagers"] = tuple(listen.url for listen in alertmanager_listen)
     return Chain.of(
         site,
         exporter=exporter_listen,
         actuator=actuator_listen,
         prometheus=prometheus_listen,
         alertmanagers=alertmanager_listen,
+        elsewhere=site.chain.model_copy(update=urls) if of_the_site else None,
     )

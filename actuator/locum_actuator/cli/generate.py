@@ -12,7 +12,7 @@ from locum_actuator.chain.configuration import alertmanager_text, prometheus_tex
 from locum_actuator.cli.chain_options import chain_of, chain_options
 from locum_actuator.cli.exits import did_not_work, wrong_use
 from locum_actuator.cli.site_option import load_or_exit
-from locum_actuator.systemd_units import units
+from locum_actuator.systemd_units import ACTUATOR, EXPORTER, units
 from locum_inventory.share import shared
 
 # What the shipped provisioning files say, for the sites that need not say otherwise.
@@ -29,7 +29,7 @@ def generate() -> None:
 @click.pass_obj
 def prometheus(site_file: str | None, /, **listens: Any) -> None:
     """Print prometheus.yml."""
-    _print(prometheus_text(chain_of(load_or_exit(site_file)[1], **listens)))
+    _print(prometheus_text(chain_of(load_or_exit(site_file)[1], **listens, of_the_site=True)))
 
 
 @generate.command()
@@ -37,25 +37,26 @@ def prometheus(site_file: str | None, /, **listens: Any) -> None:
 @click.pass_obj
 def alertmanager(site_file: str | None, /, **listens: Any) -> None:
     """Print alertmanager.yml."""
-    _print(alertmanager_text(chain_of(load_or_exit(site_file)[1], **listens)))
+    _print(alertmanager_text(chain_of(load_or_exit(site_file)[1], **listens, of_the_site=True)))
 
 
 @generate.command()
 @chain_options
 @click.option(
-    "--only", type=click.Choice(["exporter", "actuator"]), help="print one of the two, to be redirected"
+    "--only",
+    type=click.Choice(["exporter", "actuator", "up"]),
+    help="print one of the two, to be redirected; or that of `locum up`, which stands in for both",
 )
 @click.pass_obj
 def systemd(site_file: str | None, /, only: str | None, **listens: Any) -> None:
-    """Print unit files for the exporter and the actuator, to go beside an existing Prometheus.
+    """Print unit files for the exporter and the actuator, to go beside an existing Prometheus; or for `locum up`.
 
     `locum generate systemd --only actuator > /etc/systemd/system/locum-actuator.service`
     """
     path, site = load_or_exit(site_file)
     texts = units(chain_of(site, **listens), path)
-    _print(
-        "\n".join(text for name, text in texts.items() if only in {None, name.split("-")[1].split(".")[0]})
-    )
+    names = [EXPORTER, ACTUATOR] if only is None else [f"locum-{only}.service"]
+    _print("\n".join(texts[name] for name in names))
 
 
 @generate.command()

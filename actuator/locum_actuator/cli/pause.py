@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from locum_actuator.cli.client import actuator_option, api_token, tell
+from locum_actuator.cli.which_services import chosen, one_or_all
 
 _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION = re.compile(r"([0-9]{1,7})([smhd])")
@@ -30,7 +31,7 @@ class Duration(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # gene
 
 
 @click.command()
-@click.argument("service")
+@one_or_all
 @click.option(
     "--for", "seconds", type=Duration(), default="1h", show_default=True, metavar="TIME",
     help="how long, such as 30m or 2h; a pause ends by itself",
@@ -38,14 +39,17 @@ class Duration(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # gene
 @click.option("--reason", default="", metavar="TEXT", help="why, for those who wonder")
 @actuator_option
 @click.pass_obj
-def pause(site_file: str | None, /, service: str, seconds: float, reason: str, url: str) -> None:
+def pause(
+    site_file: str | None, /, *, service: str | None, everything: bool, seconds: float, reason: str, url: str
+) -> None:
     """Touch nothing of SERVICE for a while; what would have been done is recorded.
 
     A plan that has begun is finished first. The service goes on running, and is watched.
     """
-    token = api_token(site_file)
-    answer = tell(url, f"/api/v1/services/{service}/pause", token, {"seconds": seconds, "reason": reason})
-    until = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(answer["pause"]["until"]))
-    click.echo(f"{service} is paused until {until}: {answer['pause']['reason']}")
-    if answer["open_incident"]:
-        click.echo(f"incident {answer['open_incident']} is open: a plan that has begun is finished first")
+    token, body = api_token(site_file), {"seconds": seconds, "reason": reason}
+    for name in chosen(url, service, everything=everything):
+        answer = tell(url, f"/api/v1/services/{name}/pause", token, body)
+        until = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(answer["pause"]["until"]))
+        click.echo(f"{name} is paused until {until}: {answer['pause']['reason']}")
+        if answer["open_incident"]:
+            click.echo(f"incident {answer['open_incident']} is open: a plan that has begun is finished first")

@@ -5,13 +5,16 @@ from __future__ import annotations
 import click
 
 from locum_actuator.cli.client import actuator_option, api_token, tell
+from locum_actuator.cli.which_services import chosen, one_or_all
 
 
 @click.command()
-@click.argument("service")
+@one_or_all
 @actuator_option
 @click.pass_obj
-def resume(site_file: str | None, /, service: str, url: str) -> None:
+def resume(site_file: str | None, /, *, service: str | None, everything: bool, url: str) -> None:
     """End the pause of SERVICE; locum looks at it at once."""
-    answer = tell(url, f"/api/v1/services/{service}/resume", api_token(site_file), {})
-    click.echo(f"{service} is resumed" if answer["was_paused"] else f"{service} was not paused")
+    token = api_token(site_file)
+    for name in chosen(url, service, everything=everything):
+        answer = tell(url, f"/api/v1/services/{name}/resume", token, {})
+        click.echo(f"{name} is resumed" if answer["was_paused"] else f"{name} was not paused")

@@ -33,6 +33,9 @@ def up(site_option: str | None, /, **listens: Any) -> None:
     """
     site_file, site = load_or_exit(site_option)
     chain = chain_of(site, **listens)
+    if "chain" in site.model_fields_set:
+        own = "a Prometheus and an Alertmanager of its own"
+        click.echo(f"the site file's `chain` is not used: locum up runs {own}", err=True)
     if faults := list(port_faults(chain)):
         did_not_work(*faults)
     try:

@@ -1,0 +1,28 @@
+"""SERVICE or `--all`, for commands that do the same to one service or to each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from locum_actuator.cli.client import ask
+from locum_actuator.cli.exits import wrong_use
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def one_or_all(command: _Command) -> _Command:
+    """Give a command an optional SERVICE and the option `--all`."""
+    everything = click.option("--all", "everything", is_flag=True, help="every service of the site")
+    return click.argument("service", required=False)(everything(command))
+
+
+def chosen(url: str, service: str | None, *, everything: bool) -> list[str]:
+    """Return the names of the services that are meant, or end where that was not said."""
+    if (service is None) == (not everything):
+        wrong_use("locum: give a SERVICE, or --all")
+    if service is not None:
+        return [service]
+    return [row["service"] for row in ask(url, "/api/v1/services")["services"]]
