@@ -31,6 +31,27 @@ def applied(plan: Plan, memory: Memory, service: Service) -> Plan:
     return plan if held_back is None else replace(held_back, would=plan.steps)
 
 
+def applied_to_move(
+    plan: Plan, memory: Memory, service: Service, asked_by: str | None, *, despite_pause: bool
+) -> Plan:
+    """Return the plan of a planned move, or why it is held back.
+
+    A person's word stands above budget and cooldown, and above a pause where it says so; above nothing else.
+    """
+    if not plan.acts:
+        return plan
+    held_back: Plan | None = None
+    if service.takeover.mode == "observe":
+        held_back = Plan("refuse", "observe", "mode is observe: nothing is touched")
+    elif memory.paused is not None and not despite_pause:
+        held_back = Plan("refuse", "paused", f"paused {memory.paused}")
+    else:
+        held_back = _storm(plan, memory, service)
+    if held_back is None and asked_by is None:
+        held_back = _budget(memory, service) or _cooldown(memory, service)
+    return plan if held_back is None else replace(held_back, kind="refuse", would=plan.steps)
+
+
 def _recorded(plan: Plan, code: str, why: str) -> Plan:
     would = ", ".join(map(str, plan.steps))
     reason = f"{why}; would have: {would}, because {plan.reason}"

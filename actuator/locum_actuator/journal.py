@@ -21,6 +21,8 @@ from locum_actuator.brake_clock import BrakeClock
 from locum_actuator.journal_future import count_as_now
 from locum_actuator.journal_repeats import count_look, repeated
 from locum_actuator.journal_schema import VERSIONS
+from locum_actuator.mirror.ledger import MirrorLedger
+from locum_actuator.moves import Move
 
 log = logging.getLogger(__name__)
 Pruned = TypeVar("Pruned")
@@ -63,6 +65,17 @@ class Pause:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class MoveDone:
+    """A planned move that made its target the holder, at a moment of the journal's clock."""
+
+    incident: int
+    verb: str
+    target: str
+    asked_by: str | None  # None: locum itself
+    done_at: float
+
+
 class Journal:
     """The journal in one file. Threads may share it."""
 
@@ -72,6 +85,7 @@ class Journal:
         self._lock = threading.RLock()
         self._fault: str | None = None  # why the last write did not work
         self._written_at = float("-inf")  # monotonic
+        self.mirrors = MirrorLedger(self._read, self._write)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=5.0)
@@ -244,19 +258,35 @@ class Journal:
         """Return incidents, newest first, each with its alerts and events."""
         where, values = ("WHERE service=?", (service,)) if service else ("", ())
         rows = self._read(f"SELECT * FROM incidents {where} ORDER BY id DESC LIMIT ?", *values, limit)  # noqa: S608
-        for row in rows:
-            row["alerts"] = self._read(
-                "SELECT received_at, name, host, status, starts_at, verdict FROM alerts"
-                " WHERE incident=? ORDER BY id LIMIT 100",
-                row["id"],
-            )
-            row["events"] = self._read(
-                "SELECT at, kind, step, host, text, seconds, data FROM events WHERE incident=? ORDER BY id",
-                row["id"],
-            )
-            for event in row["events"]:
-                event["data"] = json.loads(event["data"]) if event["data"] else None
-        return rows
+        return [self._whole(row) for row in rows]
+
+    def incident(self, number: int) -> dict[str, Any] | None:
+        """Return one incident with its alerts and events; None where there is none of that number."""
+        rows = self._read("SELECT * FROM incidents WHERE id=?", number)
+        return self._whole(rows[0]) if rows else None
+
+    def _whole(self, row: dict[str, Any]) -> dict[str, Any]:
+        row["alerts"] = self._read(
+            "SELECT received_at, name, host, status, starts_at, verdict FROM alerts"
+            " WHERE incident=? ORDER BY id LIMIT 100",
+            row["id"],
+        )
+        row["events"] = self._read(
+            "SELECT at, kind, step, host, text, seconds, data FROM events WHERE incident=? ORDER BY id",
+            row["id"],
+        )
+        for event in row["events"]:
+            event["data"] = json.loads(event["data"]) if event["data"] else None
+        row["planned"] = self._planned(row["id"])
+        return row
+
+    def _planned(self, incident: int) -> dict[str, Any] | None:
+        """Return of a planned move what was asked for, in plain values; None for a fault."""
+        rows = self._read(
+            "SELECT verb, target, asked_by, reason, done_at IS NOT NULL AS done FROM moves WHERE incident=?",
+            incident,
+        )
+        return {**rows[0], "done": bool(rows[0]["done"])} if rows else None
 
     def alerts(self, limit: int = 50) -> list[dict[str, Any]]:
         """Return the alerts accepted, newest first, with what was made of each."""
@@ -357,6 +387,37 @@ class Journal:
             "SELECT host, count(*) AS n FROM respawns WHERE service=? AND at>? GROUP BY host", service, since
         )
         return {row["host"]: row["n"] for row in rows}
+
+    # -- planned moves -----------------------------------------------------------------------------------------
+
+    def begin_move(self, incident: int, service: str, move: Move) -> None:
+        """Write down what is asked for, and by whom, before the first look."""
+        asked = (move.verb, move.target, move.asked_by, move.reason, move.despite_pause)
+        with self._write() as db:
+            db.execute("INSERT INTO moves VALUES (?,?,?,?,?,?,?,NULL)", (incident, service, *asked))
+
+    def move_done(self, incident: int, target: str) -> None:
+        """Note that a move has made its target the holder."""
+        with self._write() as db:
+            db.execute(
+                "UPDATE moves SET target=?, done_at=? WHERE incident=?", (target, self.clock.now(), incident)
+            )
+
+    def move_of(self, incident: int) -> Move | None:
+        """Return the planned move that an incident is; None where it is a fault."""
+        rows = self._read(
+            "SELECT verb, target, asked_by, reason, despite_pause FROM moves WHERE incident=?", incident
+        )
+        return Move(**{**rows[0], "despite_pause": bool(rows[0]["despite_pause"])}) if rows else None
+
+    def last_move(self, service: str) -> MoveDone | None:
+        """Return the last planned move of a service that came to its end."""
+        rows = self._read(
+            "SELECT incident, verb, target, asked_by, done_at FROM moves"
+            " WHERE service=? AND done_at IS NOT NULL ORDER BY incident DESC LIMIT 1",
+            service,
+        )
+        return MoveDone(**rows[0]) if rows else None
 
     # -- pauses ------------------------------------------------------------------------------------------------
 

@@ -71,4 +71,39 @@ CREATE INDEX alerts_unattended ON alerts(service, verdict) WHERE incident IS NUL
 CREATE INDEX fences_of_host ON events(host, id) WHERE step='fence';
 """
 
-VERSIONS = (_FIRST, _SECOND, _THIRD)
+# Planned moves, each beside its incident.
+_FOURTH = """
+CREATE TABLE moves (
+    incident INTEGER PRIMARY KEY REFERENCES incidents(id) ON DELETE CASCADE,
+    service TEXT NOT NULL,
+    verb TEXT NOT NULL,             -- switchover or failback
+    target TEXT,                    -- NULL: locum was to choose
+    asked_by TEXT,                  -- NULL: nobody, it was a failback by the site file's word
+    reason TEXT NOT NULL,
+    despite_pause INTEGER NOT NULL,
+    done_at REAL                    -- when the target had become the holder; NULL: it did not
+);
+CREATE INDEX moves_of_service ON moves(service, incident);
+"""
+
+# Mirror runs: which copy is whole, and how old it is.
+_MIRROR_RUNS = """
+CREATE TABLE mirror_runs (
+    id INTEGER PRIMARY KEY,
+    service TEXT NOT NULL,
+    source TEXT NOT NULL,
+    destination TEXT NOT NULL,
+    run INTEGER NOT NULL,           -- its number: UTC, YYYYMMDDhhmmss
+    started_at REAL NOT NULL,       -- the copy is as new as this
+    ended_at REAL,                  -- NULL: nobody knows how it ended
+    outcome TEXT,                   -- done, refused, failed
+    text TEXT NOT NULL DEFAULT '',
+    files INTEGER NOT NULL DEFAULT 0,
+    copied INTEGER NOT NULL DEFAULT 0,
+    deleted INTEGER NOT NULL DEFAULT 0,
+    bytes_sent INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX mirror_runs_onto ON mirror_runs(service, destination, id);
+"""
+
+VERSIONS = (_FIRST, _SECOND, _THIRD, _FOURTH, _MIRROR_RUNS)

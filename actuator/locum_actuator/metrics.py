@@ -45,6 +45,12 @@ class Metrics:
         self.claims = Counter(
             "locum_actuator_claims", "Addresses nobody held that were given back", ["service"], registry=r
         )
+        self.moves = Counter(
+            "locum_actuator_planned_moves",
+            "Switchovers and failbacks that made their target the holder",
+            ["service", "verb"],
+            registry=r,
+        )
         self.refusals = Counter(
             "locum_actuator_refusals",
             "Times locum saw a fault and would not act",
@@ -103,6 +109,8 @@ class Metrics:
             gauge.labels(service).set(0)
         for counter in (self.takeovers, self.respawns, self.claims):
             counter.labels(service)
+        for verb in ("switchover", "failback"):
+            self.moves.labels(service, verb)
         for step in _STEPS:
             self.step_failures.labels(service, step)
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 Kind = Literal[
-    "nothing", "adopt", "keep_looking", "refuse", "record", "respawn", "claim", "release", "takeover"
-]
+    "nothing", "adopt", "keep_looking", "refuse", "record", "respawn", "claim", "release", "takeover",
+    "switchover", "failback",
+]  # fmt: skip
 StepName = Literal["respawn", "release", "fence", "confirm", "start", "claim", "prove", "stop"]
 
 

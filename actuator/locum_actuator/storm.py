@@ -44,6 +44,11 @@ class Storm:
         with self._lock:
             self._faults.pop(service, None)
 
+    def failing(self) -> frozenset[str]:
+        """Return the holder hosts of which a look has shown that they fail."""
+        with self._lock:
+            return frozenset(fault.host for fault in self._faults.values() if fault.seen)
+
     def near(self, service: str) -> tuple[frozenset[str], frozenset[str]]:
         """Return the other hosts whose faults began about when this service's did: (seen, not looked at yet)."""
         with self._lock:

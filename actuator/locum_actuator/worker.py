@@ -17,7 +17,9 @@ from locum_actuator.alerts import WOKE
 from locum_actuator.greet import greet
 from locum_actuator.incident import Context, Incident
 from locum_actuator.journal import JournalFault
+from locum_actuator.moves import Obstacles
 from locum_actuator.patrol import Patrol
+from locum_actuator.planned import Asked, PlannedIncident
 
 log = logging.getLogger(__name__)
 
@@ -28,11 +30,12 @@ PLAN_SECONDS = 180.0  # more than all other steps of a plan may take, each with 
 
 @dataclass(frozen=True, slots=True)
 class Wake:
-    """Why a worker should look: an alert of the journal, or a reason of our own."""
+    """Why a worker should look: an alert of the journal, a move that is asked for, or a reason of our own."""
 
     trigger: str
     alert: int | None = None
     returned: frozenset[str] = frozenset()  # hosts that were silent and answer again
+    asked: Asked | None = None
 
 
 class Worker(threading.Thread):
@@ -61,6 +64,10 @@ class Worker(threading.Thread):
     def wake(self, trigger: str, alert: int | None = None) -> None:
         """Make the worker look; returns at once."""
         self._wakes.put(Wake(trigger, alert))
+
+    def ask(self, asked: Asked) -> None:
+        """Have the worker carry out a planned move as soon as it can; returns at once."""
+        self._wakes.put(Wake(asked.move.verb, asked=asked))
 
     def end(self) -> None:
         """Ask the worker to end; a held address stays where it is and an open incident stays open."""
@@ -118,6 +125,8 @@ class Worker(threading.Thread):
             return None
 
     def _handle(self, wake: Wake) -> None:
+        if wake.asked is not None and not wake.asked.take():
+            return
         context = self.context
         self.incident = context.journal.open_incident(context.name, wake.trigger)
         context.metrics.incident_open.labels(context.name).set(1)
@@ -128,7 +137,7 @@ class Worker(threading.Thread):
             # What was accepted and not looked into when the actuator died: this look is the one that it is owed.
             context.journal.attach(context.journal.unattended(context.name, WOKE), self.incident)
         try:
-            self._at_work = Incident(context, self.incident, wake.returned)
+            self._at_work = self._begun(self.incident, wake)
             self._at_work.handle(self._ended)
             self._attach_waiting(self._at_work.number)
         finally:
@@ -136,6 +145,23 @@ class Worker(threading.Thread):
             self.patrol.be_wary(announce=self._at_work is not None and self._at_work.doubtful)
             context.metrics.incident_open.labels(context.name).set(0)
             context.tell_holder()
+
+    def obstacles(self) -> Obstacles:
+        """Say of each host what keeps it from being a standby, beside what a look shows."""
+        return {}
+
+    def _begun(self, number: int, wake: Wake) -> Incident:
+        """Return the incident as what it is: a fault, a planned move, or what is left of one after a crash."""
+        context = self.context
+        if wake.asked is not None and wake.asked.incident is None:
+            context.journal.begin_move(number, context.name, wake.asked.move)
+            wake.asked.answer(number)
+            return PlannedIncident(context, number, move=wake.asked.move, obstacles=self.obstacles())
+        move = context.journal.move_of(number)
+        if move is not None:
+            return PlannedIncident(context, number, wake.returned, left_over=True, move=move, over=True)
+        # Nobody knows what went on before the start: a release that was not even begun is owed all the same.
+        return Incident(context, number, wake.returned, left_over=wake.trigger == START_UP)
 
     def _attach_waiting(self, incident: int) -> None:
         """Count the alerts that came while we worked to the same incident: the look that closed it was later."""
@@ -145,6 +171,8 @@ class Worker(threading.Thread):
                 wake = self._wakes.get_nowait()
                 if wake is not None and wake.alert is not None:
                     alerts.append(wake.alert)
+                if wake is not None and wake.asked is not None:
+                    wake.asked.answer(None)
         if alerts:
             self.context.journal.attach(alerts, incident)
 

@@ -18,6 +18,8 @@ COMMANDS: Mapping[str, str] = {
     "incidents": "locum_actuator.cli.incidents:incidents",
     "pause": "locum_actuator.cli.pause:pause",
     "resume": "locum_actuator.cli.resume:resume",
+    "switchover": "locum_actuator.cli.switchover:switchover",
+    "failback": "locum_actuator.cli.failback:failback",
     "enrol": "locum_actuator.cli.enrol:enrol",
     "generate": "locum_actuator.cli.generate:generate",
 }

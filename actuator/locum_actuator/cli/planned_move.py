@@ -1,0 +1,103 @@
+"""What `locum switchover` and `locum failback` have in common: show the plan, ask, begin, follow it to its end."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import socket
+import time
+from typing import Any
+
+import click
+from rich.console import Console
+
+from locum_actuator.cli.client import api_token, ask, tell
+from locum_actuator.cli.exits import did_not_work, wrong_use
+from locum_actuator.cli.move_options import MoveOptions
+
+POLL_SECONDS = 0.1
+_DONE = {"switchover", "failback", "already"}
+
+
+def asked_by() -> str:
+    """Return who is at this terminal, as far as the system knows: the person behind sudo, and the machine."""
+    try:
+        user = os.environ.get("SUDO_USER") or getpass.getuser()
+    except (KeyError, OSError):
+        user = f"uid {os.getuid()}"
+    return f"{user}@{socket.gethostname()}"
+
+
+def run_move(site_file: str | None, verb: str, service: str, host: str | None, given: MoveOptions) -> None:
+    """Carry out a planned move as a command does, to its exit code."""
+    if given.as_json and not (given.yes or given.dry_run):
+        wrong_use(f"locum {verb}: with --json nobody can be asked: give --yes or --dry-run")
+    token, path = api_token(site_file), f"/api/v1/services/{service}/{verb}"
+    body: dict[str, object] = {
+        "to": host,
+        "by": asked_by(),
+        "reason": given.reason,
+        "despite_pause": given.despite_pause,
+        "discard_changes_on": given.discard_changes_on,
+    }
+    would = tell(given.url, path, token, {**body, "dry_run": True})
+    console = Console(highlight=False, quiet=given.as_json)
+    _show_plan(console, verb, service, would)
+    if given.dry_run or not would["plan"]["steps"]:
+        if given.as_json:
+            click.echo(json.dumps(would, indent=2))
+        if would["plan"]["kind"] in {"refuse", "keep_looking"}:
+            did_not_work(f"locum {verb}: refused: {would['plan']['reason']}")
+        return
+    if not given.yes and not click.confirm("Go ahead?"):
+        did_not_work(f"locum {verb}: nothing was done")
+    tell(given.url, path, token, body)
+    incident = _follow(console, given.url, _begun(console, given.url, service))
+    if given.as_json:
+        click.echo(json.dumps(incident, indent=2))
+    if incident["outcome"] not in _DONE:
+        did_not_work(f"locum {verb}: {incident['outcome']}: {incident['reason']}")
+    holder = ask(given.url, f"/api/v1/services/{service}")["holder"]
+    console.print(f"[bold]{service} is held by {holder} now[/] (incident {incident['id']})")
+
+
+def _show_plan(console: Console, verb: str, service: str, would: dict[str, Any]) -> None:
+    plan = would["plan"]
+    if plan["kind"] == "nothing":
+        console.print(f"{service}: nothing to do: {plan['reason']}")
+    if plan["steps"]:
+        console.print(f"[bold]{verb} of {service}[/] from {would['holder']} to {plan['target']}:")
+    for step in plan["steps"]:
+        console.print(f"  {step['name']} on {step['host']}")
+
+
+def _begun(console: Console, url: str, service: str) -> int:
+    """Wait until the move is an incident, and return its number; meanwhile its data may be copied."""
+    told = ""
+    while True:
+        move = ask(url, f"/api/v1/services/{service}/move")["move"]
+        if move["phase"] == "refused":
+            did_not_work(f"locum {move['verb']}: refused: {move['text']}")
+        if move["incident"] is not None:
+            return int(move["incident"])
+        if move["text"] != told:
+            told = move["text"]
+            console.print(f"  {told}")
+        time.sleep(POLL_SECONDS)
+
+
+def _follow(console: Console, url: str, number: int) -> dict[str, Any]:
+    """Tell each event as it comes, and return the incident once it is closed."""
+    shown = 0
+    while True:
+        incident: dict[str, Any] = ask(url, f"/api/v1/incidents/{number}")["incident"]
+        for event in incident["events"][shown:]:
+            at = (event["at"] - incident["opened_at"]) * 1000
+            step = f"{event['step']} on {event['host']}: " if event["step"] else ""
+            line = f"  {at:8.0f} ms  {event['kind']:8} {step}{event['text']}"
+            console.print(line, soft_wrap=True)
+        shown = len(incident["events"])
+        if incident["outcome"]:
+            return incident
+        time.sleep(POLL_SECONDS)

@@ -1,0 +1,129 @@
+"""Planned moves over HTTP: ask what one would do, begin it, see how far it is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+from flask import Blueprint, Response, jsonify, request
+
+from locum_actuator.engine import Engine
+from locum_actuator.incident import seen
+from locum_actuator.mover import MoveRefused, Progress
+from locum_actuator.moves import Move, Verb
+
+LONGEST_TEXT = 200  # characters
+_KEYS = {"to", "by", "reason", "despite_pause", "discard_changes_on", "dry_run"}
+_EXAMPLE = 'give a JSON object such as {"to": "b", "by": "anna", "reason": "new disks"}'
+
+
+class MoveFault(Exception):  # noqa: N818 - why it is no move
+    """What was asked for is no move; the text says what would be."""
+
+
+def move_routes(engine: Engine, authorised: Callable[[], bool]) -> Blueprint:
+    """Return the routes under /api/v1; `authorised` judges the request at hand."""
+    routes = Blueprint("moves", __name__, url_prefix="/api/v1")
+
+    def unknown(name: str) -> tuple[Response, int]:
+        return jsonify(error=f"no service '{name}'; there is {', '.join(engine.workers)}"), 404
+
+    @routes.errorhandler(MoveFault)
+    def no_move(fault: MoveFault) -> tuple[Response, int]:
+        return jsonify(error=str(fault)), 400
+
+    @routes.errorhandler(MoveRefused)
+    def refused(fault: MoveRefused) -> tuple[Response, int]:
+        return jsonify(error=str(fault)), 409
+
+    def asked(name: str, verb: Verb) -> tuple[Response, int]:
+        if not authorised():
+            why = "the bearer token is missing or wrong, or the site names no api_token_file"
+            return jsonify(error=why), 401
+        if name not in engine.workers:
+            return unknown(name)
+        try:
+            body = json.loads(request.get_data() or b"{}")
+        except (ValueError, RecursionError):
+            return jsonify(error="the body is not JSON"), 400
+        move, dry_run = read(verb, body, engine.site.services[name].hosts)
+        if not dry_run:
+            return jsonify(move=in_plain_values(engine.mover.begin(name, move))), 202
+        plan, situation = engine.mover.look(name, move)
+        holder = engine.journal.holder(name).host
+        return jsonify(service=name, holder=holder, plan=asdict(plan), seen=seen(situation)), 200
+
+    @routes.post("/services/<name>/switchover")
+    def switchover(name: str) -> tuple[Response, int]:
+        return asked(name, "switchover")
+
+    @routes.post("/services/<name>/failback")
+    def failback(name: str) -> tuple[Response, int]:
+        return asked(name, "failback")
+
+    @routes.get("/services/<name>/move")
+    def move(name: str) -> tuple[Response, int]:
+        if name not in engine.workers:
+            return unknown(name)
+        progress = engine.mover.progress(name)
+        if progress is None:
+            return jsonify(error=f"no move of {name} was asked for since the actuator started"), 404
+        return jsonify(move=in_plain_values(progress)), 200
+
+    @routes.get("/incidents/<int:number>")
+    def incident(number: int) -> tuple[Response, int]:
+        row = engine.journal.incident(number)
+        return (jsonify(error=f"no incident {number}"), 404) if row is None else (jsonify(incident=row), 200)
+
+    return routes
+
+
+def read(verb: Verb, body: Any, hosts: tuple[str, ...]) -> tuple[Move, bool]:
+    """Return the move that a request's JSON asks for, and whether only to say what it would do."""
+    if not isinstance(body, dict):
+        raise MoveFault(_EXAMPLE)
+    if unknown := sorted(set(body) - _KEYS):
+        raise MoveFault(f"'{unknown[0]}' is not known: {_EXAMPLE}")
+    if verb == "failback" and body.get("to") is not None:
+        raise MoveFault("to: a failback goes to the preferred host: leave it out, or ask for a switchover")
+    for key in ("to", "discard_changes_on"):
+        if body.get(key) is not None and body[key] not in hosts:
+            raise MoveFault(f"{key}: '{body[key]}' is no host of the service: give one of {', '.join(hosts)}")
+    move = Move(
+        verb,
+        body.get("to"),
+        asked_by=_text(body, "by") or "somebody with the API token",
+        reason=_text(body, "reason"),
+        despite_pause=_flag(body, "despite_pause"),
+        discard_changes_on=body.get("discard_changes_on"),
+    )
+    return move, _flag(body, "dry_run")
+
+
+def _flag(body: dict[str, Any], key: str) -> bool:
+    value = body.get(key, False)
+    if not isinstance(value, bool):
+        raise MoveFault(f"{key}: give true or false")
+    return value
+
+
+def _text(body: dict[str, Any], key: str) -> str:
+    value = body.get(key, "")
+    if not isinstance(value, str) or len(value) > LONGEST_TEXT:
+        raise MoveFault(f"{key}: give a text of at most {LONGEST_TEXT} characters")
+    return " ".join("".join(c if c.isprintable() else " " for c in value).split())
+
+
+def in_plain_values(progress: Progress) -> dict[str, Any]:
+    """Return how far a move is, for JSON."""
+    return {
+        "number": progress.number,
+        "phase": progress.phase,
+        "text": progress.text,
+        "incident": progress.incident,
+        "verb": progress.move.verb,
+        "to": progress.move.target,
+        "by": progress.move.asked_by,
+    }

@@ -1,0 +1,109 @@
+"""Planned moves from being asked for until a worker has them: one at a time for each service.
+
+Where a mirror is configured the data go first, while the holder still serves and its worker still watches it. Only
+then the worker is told, and service is missing for no longer than the last short pass and the move itself.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from locum_actuator.journal import JournalFault
+from locum_actuator.moves import Move, decide_move
+from locum_actuator.plan import Plan
+from locum_actuator.planned import Asked
+from locum_actuator.situation import Situation
+from locum_actuator.worker import Worker
+
+log = logging.getLogger(__name__)
+
+TAKEN_UP_SECONDS = 10.0  # a patrol that is under way is broken off within much less
+
+
+class MoveRefused(Exception):  # noqa: N818 - why a move is not begun
+    """The move is not begun; the text says why."""
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a move is. `incident` is where its steps are told, once it has begun."""
+
+    number: int
+    service: str
+    move: Move
+    phase: Literal["copying", "waiting", "moving", "refused"] = "waiting"
+    text: str = ""
+    incident: int | None = None
+
+
+class Mover:
+    """Begins planned moves. `workers` returns those of the site as it was read last. Threads may share it."""
+
+    def __init__(self, workers: Callable[[], Mapping[str, Worker]]) -> None:
+        self._workers = workers
+        self._lock = threading.Lock()
+        self._looking = threading.Lock()
+        self._begun: dict[str, Progress] = {}  # the last of each service
+        self._count = 0
+
+    def progress(self, service: str) -> Progress | None:
+        """Return how far the last move of a service is that was asked for since the start."""
+        return self._begun.get(service)
+
+    def look(self, service: str, move: Move) -> tuple[Plan, Situation]:
+        """Look now and return what would come of a move; touches nothing."""
+        worker = self._workers()[service]
+        context = worker.context
+        # One at a time: looks that anybody asks for must not take the gates' room from those that decide.
+        if not self._looking.acquire(timeout=TAKEN_UP_SECONDS):
+            raise MoveRefused("another look is under way; ask again")
+        try:
+            situation = context.looker.situation(service)
+        finally:
+            self._looking.release()
+        return self.judge(service, move, situation), situation
+
+    def judge(self, service: str, move: Move, situation: Situation) -> Plan:
+        """Return what would come of a move in a situation that was seen already."""
+        worker = self._workers()[service]
+        context = worker.context
+        return decide_move(move, situation, context.memory(), context.service, worker.obstacles())
+
+    def begin(self, service: str, move: Move) -> Progress:
+        """Begin a move; raises `MoveRefused` where it would come to nothing. It goes on in a thread of its own."""
+        with self._lock:
+            under_way = self._begun.get(service)
+            if under_way is not None and under_way.phase in {"copying", "waiting"}:
+                raise MoveRefused(f"a {under_way.move.verb} of {service} is under way already")
+            worker = self._workers()[service]
+            if worker.incident is not None:
+                raise MoveRefused(f"incident {worker.incident} of {service} is open: it comes first")
+            self._count += 1
+            progress = self._begun[service] = Progress(self._count, service, move)
+        threading.Thread(target=self._run, args=(progress,), name=f"move-{service}", daemon=True).start()
+        return progress
+
+    def _run(self, progress: Progress) -> None:
+        try:
+            self._hand_over(progress)
+        except MoveRefused as fault:
+            progress.text, progress.phase = str(fault), "refused"
+            log.warning("%s of %s: %s", progress.move.verb, progress.service, fault)
+        except (JournalFault, KeyError) as fault:
+            progress.text, progress.phase = f"it was not begun: {fault}", "refused"
+            log.exception("%s of %s was not begun", progress.move.verb, progress.service)
+
+    def _hand_over(self, progress: Progress) -> None:
+        """Have the worker do it, and wait until it has begun."""
+        worker = self._workers()[progress.service]
+        asked = Asked(progress.move)
+        worker.ask(asked)
+        if not asked.wait(TAKEN_UP_SECONDS):
+            raise MoveRefused("its worker is busy and did not take it up: see locum status")
+        if asked.incident is None:
+            raise MoveRefused("a fault came first: see locum incidents")
+        progress.incident, progress.phase = asked.incident, "moving"

@@ -1,0 +1,144 @@
+"""Decide about a planned move: (situation, memory, service, what is asked for) -> a plan. Touches nothing.
+
+A move that somebody asks for is no emergency. So it wants everything certain that a takeover may guess at: who
+holds the service, that it is well, that both gates answer over clean lines. What is not certain refuses, and costs
+nothing: the service goes on where it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from locum_actuator import brakes
+from locum_actuator.plan import Plan, Step
+from locum_actuator.situation import HostView, Memory, Situation
+from locum_inventory.model import Service
+
+Verb = Literal["switchover", "failback"]
+_NONE: Mapping[str, tuple[str, ...]] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """What is asked for, and by whom."""
+
+    verb: Verb
+    target: str | None = None  # None: the preferred host for a failback, else the first that could
+    asked_by: str | None = None  # a person, in words; None: locum itself (`failback: auto`)
+    reason: str = ""
+    despite_pause: bool = False
+    discard_changes_on: str | None = None  # whose changes a person gives up where both sides changed
+
+    def __str__(self) -> str:
+        who = self.asked_by or "locum itself"
+        where = f" to {self.target}" if self.target else ""
+        return f"{self.verb}{where}, asked for by {who}{f': {self.reason}' if self.reason else ''}"
+
+
+Obstacles = Mapping[str, tuple[str, ...]]  # host -> what else keeps it from being a standby, in words
+
+
+def decide_move(
+    move: Move, situation: Situation, memory: Memory, service: Service, obstacles: Obstacles = _NONE
+) -> Plan:
+    """Return the plan of a move as things are now, or why there is none.
+
+    `obstacles` is what no look shows, such as a gate that is not current.
+    """
+    plan = _decide(move, situation, memory, service, obstacles)
+    return brakes.applied_to_move(plan, memory, service, move.asked_by, despite_pause=move.despite_pause)
+
+
+def _decide(move: Move, situation: Situation, memory: Memory, service: Service, obstacles: Obstacles) -> Plan:
+    holder = None if memory.holder is None else situation.hosts[memory.holder]
+    if holder is None or situation.holders != {holder.name} or situation.strangers:
+        return _refuse("holder", f"it is not certain who holds it: {_who_holds(situation, memory)}")
+    name = _target(move, situation, holder.name, service, obstacles)
+    if name == holder.name:
+        return Plan("nothing", "held", f"{name} holds it already")
+    target = situation.hosts[name]
+    if fault := _holder_fault(holder) or _network_fault(situation):
+        return _refuse(*fault)
+    if unable := _unable(target, service, obstacles):
+        return _refuse("target", f"{name} cannot take over: {unable}")
+    why = f"{move}; {holder.name} serves and {name} can"
+    return Plan(move.verb, move.verb, why, _steps(holder.name, target, service), name)
+
+
+def _target(move: Move, situation: Situation, holder: str, service: Service, obstacles: Obstacles) -> str:
+    """Return the host that a move is to make the holder."""
+    if move.target is not None:
+        return move.target
+    if move.verb == "failback":
+        return service.preferred
+    others = [view for view in situation.hosts.values() if view.name != holder]
+    return next((view.name for view in others if _unable(view, service, obstacles) is None), others[0].name)
+
+
+def _refuse(code: str, why: str) -> Plan:
+    return Plan("refuse", code, why)
+
+
+def _who_holds(situation: Situation, memory: Memory) -> str:
+    holds = " and ".join(sorted(situation.holders | situation.strangers)) or "nobody"
+    return f"the journal names {memory.holder or 'nobody'}, and the address is with {holds}"
+
+
+def _holder_fault(holder: HostView) -> tuple[str, str] | None:
+    """Say what is wrong with the holder: then it is a fault, and not the time to move by plan."""
+    if not holder.gate_answers:
+        return "release", f"{holder.name} could not be told to release: {holder.gate_fault}"
+    if not holder.serves:
+        seen = "; ".join(f"{look.vantage_point}: {look.text}" for look in holder.looks)
+        return (
+            "not_well",
+            f"the service on {holder.name} does not answer ({seen}): locum sees to that by itself",
+        )
+    if holder.liveness != "alive":
+        return "line", f"the line to {holder.name} is not clean: {_echoes(holder)}"
+    return None
+
+
+def _network_fault(situation: Situation) -> tuple[str, str] | None:
+    if not situation.witnessed:
+        silent = ", ".join(sorted(situation.witnesses))
+        return "cut_off", f"no witness answers ({silent}): it may be this host that is cut off"
+    if not situation.address_looked:
+        return "could_not_look", "nobody could be asked who has the address"
+    return None
+
+
+def _unable(view: HostView, service: Service, obstacles: Obstacles) -> str | None:
+    """Say why a host could not be the holder now; None where nothing speaks against it."""
+    if not view.gate_answers:
+        return f"its gate is silent ({view.gate_fault})"
+    if view.liveness != "alive":
+        return f"the line to it is not clean: {_echoes(view)}"
+    if service.standby == "running" and not view.serves:
+        return "the service does not answer there, where it should be running"
+    return "; ".join(obstacles.get(view.name, ())) or None
+
+
+def _echoes(view: HostView) -> str:
+    if view.echoes_sent == 0:
+        return f"it could not be pinged ({view.ping_fault})"
+    late = ", and late" if view.slow else ""
+    return f"{view.echoes_received} of {view.echoes_sent} echoes came back{late}"
+
+
+def _steps(holder: str, target: HostView, service: Service) -> tuple[Step, ...]:
+    """Return the steps of a move: what takes long stands before the release wherever it may."""
+    release, confirm = Step("release", holder), Step("confirm", target.name)
+    claim, prove = Step("claim", target.name), Step("prove", target.name)
+    if service.standby == "running" or service.commands is None:
+        return (release, confirm, claim, prove)
+    start = Step("start", target.name)
+    # What runs there already was started by somebody else, from whatever data lay there then.
+    tidy = (Step("release", target.name),) if target.processes else ()
+    if service.takeover.start == "during_release":
+        return (*tidy, start, release, confirm, claim, prove)
+    if service.takeover.start == "after_claim":
+        return (*tidy, release, confirm, claim, start, prove)
+    return (*tidy, release, confirm, start, claim, prove)

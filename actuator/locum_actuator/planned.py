@@ -1,0 +1,116 @@
+"""Handle a planned move as an incident: one look, one plan, and where that fails the ordinary care for a fault.
+
+The worker of the service carries it out, so that nothing else is at work for that service meanwhile. After a crash
+in the middle of it the next start asks nobody: the world decides, as after any crash, and the move is then finished
+or undone.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field, replace
+
+from locum_actuator.incident import Incident
+from locum_actuator.moves import Move, Obstacles, decide_move
+from locum_actuator.plan import Plan
+from locum_actuator.sequence import Outcome
+from locum_actuator.situation import Memory, Situation
+
+MOVES = frozenset({"switchover", "failback"})
+
+
+@dataclass(slots=True)
+class Asked:
+    """A move that somebody waits for until a worker takes it up."""
+
+    move: Move
+    incident: int | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _answered: threading.Event = field(default_factory=threading.Event)
+    _taken: bool = False
+    _given_up: bool = False
+
+    def take(self) -> bool:
+        """Take it up; False where nobody waits for it any more: then it must not be done."""
+        with self._lock:
+            self._taken = not self._given_up
+            return self._taken
+
+    def answer(self, incident: int | None) -> None:
+        """Tell who waits which incident it became; None: a fault came first, and it is not done."""
+        self.incident = incident
+        self._answered.set()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until a worker has answered; give it up where none takes it up in that time."""
+        if self._answered.wait(seconds):
+            return True
+        with self._lock:
+            self._given_up = not self._taken
+        return not self._given_up and self._answered.wait(seconds)
+
+
+@dataclass
+class PlannedIncident(Incident):
+    """A planned move from its first look to its proof."""
+
+    move: Move = field(kw_only=True)
+    obstacles: Obstacles = field(default_factory=dict)
+    over: bool = False  # the move has been decided about: what comes now is ordinary care
+    _after_crash: bool = field(init=False, default=False)
+    _failed: str = ""  # why it did not work
+
+    def __post_init__(self) -> None:
+        self._after_crash = self.over
+
+    def _decide(self, situation: Situation) -> Plan:
+        if self.over:
+            return super()._decide(situation)
+        service = self.context.service
+        return decide_move(self.move, situation, self._memory(), service, self.obstacles)
+
+    def _memory(self) -> Memory:
+        memory = super()._memory()
+        if self.move.despite_pause:
+            memory = replace(memory, paused=None)  # what it began it may also mend
+        if not self.over:
+            failing = self.context.storm.failing() - {memory.holder}
+            memory = replace(memory, failing_elsewhere=memory.failing_elsewhere | failing)
+        return memory
+
+    def _carry_out(self, plan: Plan, situation: Situation) -> tuple[str, str] | None:
+        if self.over:
+            return super()._carry_out(plan, situation)
+        self.over = True
+        if plan.kind == "nothing":
+            return "already", plan.reason
+        if not plan.acts:
+            return "refused", plan.reason
+        return super()._carry_out(plan, situation)
+
+    def _remember_failure(self, plan: Plan, outcome: Outcome, situation: Situation) -> None:
+        if plan.kind in MOVES:
+            self.left_over, self._failed = True, outcome.text
+        super()._remember_failure(plan, outcome, situation)
+
+    def _count(self, plan: Plan) -> None:
+        super()._count(plan)
+        if plan.kind in MOVES and plan.target is not None:
+            self.context.metrics.moves.labels(self.context.name, plan.kind).inc()
+            self.context.journal.move_done(self.number, plan.target)
+
+    def _ending(self, outcome: str, reason: str, interrupted: str | None) -> tuple[str, str]:
+        """Tell a move that was broken off or failed by what became of it: who holds the service now."""
+        outcome, reason = super()._ending(outcome, reason, interrupted)
+        if self._failed and outcome not in MOVES:
+            reason = f"{self.move.verb}: {self._failed}; then {reason}"
+        elif self._after_crash and interrupted is None:
+            reason = f"{self.move.verb}: broken off before its first step; then {reason}"
+        if outcome != "nothing":
+            return outcome, reason
+        journal = self.context.journal
+        before, now = journal.holder_before(self.number), journal.holder(self.context.name).host
+        if now is None or now == before:
+            return "failed", reason
+        journal.move_done(self.number, now)
+        return self.move.verb, reason
