@@ -27,6 +27,7 @@ from locum_actuator.metrics import Metrics
 from locum_actuator.reading import Reading, Wire, judge
 from locum_actuator.watchdog import Watchdog
 from locum_actuator.webhook import create_app
+from locum_inventory.listen import Listen
 from locum_inventory.load import SiteFault, find_site, load_site
 from locum_inventory.model import ChainParts, Site
 from locum_inventory.service_manager import READY, STOPPING, tell
@@ -57,15 +58,15 @@ def read_token(path: Path) -> str:
     return token
 
 
-def parse_listen(text: str) -> tuple[str, int]:
-    """Return host and port of HOST:PORT; only loopback, for beyond it there would have to be TLS."""
-    host, colon, port = text.rpartition(":")
-    host = host.strip("[]")
-    if not colon or not port.isdigit() or not 0 < int(port) < 65536:
-        raise StartFault(f"--listen {text}: give HOST:PORT, for example {DEFAULT_LISTEN}")
-    if host not in {"127.0.0.1", "::1", "localhost"}:
+def parse_listen(text: str) -> Listen:
+    """Return where to listen; only loopback, for beyond it there would have to be TLS."""
+    try:
+        listen = Listen.parse(text)
+    except ValueError as fault:
+        raise StartFault(f"--listen: {fault}") from fault
+    if not listen.is_loopback:
         raise StartFault(f"--listen {text}: the actuator listens on loopback only; it has no TLS yet")
-    return host, int(port)
+    return listen
 
 
 class Actuator:
@@ -74,8 +75,7 @@ class Actuator:
     def __init__(self, site_path: Path, listen: str, parts: ChainParts | None = None) -> None:
         """`parts` says where Prometheus and Alertmanager are, where the site file is not to say it."""
         self._site_path = site_path
-        self._listen = listen
-        host, port = parse_listen(listen)
+        self._listen = parse_listen(listen)
         site = load_site(site_path)
         directory = site.actuator.state_directory
         token = read_token(site.actuator.webhook_token_file)
@@ -94,7 +94,7 @@ class Actuator:
         self._pruning = Pruning(self._journal, lambda: self._engine.site.actuator)
         app = create_app(self._engine, token, api_token, self.reload, self._watch.parts)
         try:
-            self._server = listen_on(app, host, port)
+            self._server = listen_on(app, self._listen.host, self._listen.port)
         except OSError as fault:
             raise StartFault(f"{listen} is taken: {fault.strerror}") from fault
 
@@ -139,7 +139,7 @@ class Actuator:
         self._pruning.start()
         threading.Thread(target=self._server.run, name="http", daemon=True).start()
         log.info("actuator listens on %s", self._listen)
-        watchdog = Watchdog(self._engine.stuck, *parse_listen(self._listen))
+        watchdog = Watchdog(self._engine.stuck, self._listen.host, self._listen.port)
         watchdog.start()
         tell(READY)
         done.wait()

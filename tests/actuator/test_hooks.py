@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from fakes import FakeShell, FakeWorld, host, site, situation
+from quick import in_no_time, kernel_of
 
-from locum_actuator import netlink
 from locum_actuator.decision import decide
 from locum_actuator.journal import Journal
 from locum_actuator.metrics import Metrics
@@ -18,9 +18,8 @@ from locum_actuator.own_commands import CommandFault, holder_by_command
 from locum_actuator.plan import Plan, Step
 from locum_actuator.sequence import Outcome, Sequence
 from locum_actuator.situation import Memory, Situation
-from locum_actuator.steps import claim, prove, respawn, start
 from locum_actuator.steps.base import Hands
-from locum_inventory.model import Interface, Service, Site
+from locum_inventory.model import Service, Site
 
 TAKEOVER = (
     Step("release", "a"),
@@ -35,18 +34,8 @@ TAKEOVER = (
 def world(monkeypatch: pytest.MonkeyPatch) -> FakeWorld:
     """a holds the address and hangs; b stands by. The kernel of b is b's fake shell."""
     world = FakeWorld({"a": FakeShell(held=True, processes=3, epoch=1), "b": FakeShell()}, hung={"a"})
-    b = world.shells["b"]
-
-    def add(interface: str, address: Interface) -> None:
-        b.held = True
-
-    monkeypatch.setattr(netlink, "add", add)
-    monkeypatch.setattr(netlink, "remove", lambda address: setattr(b, "held", False))
-    monkeypatch.setattr(netlink, "held", lambda addresses: {a.ip for a in addresses} if b.held else set())
-    monkeypatch.setattr(claim, "announce", lambda interface, addresses: None)
-    monkeypatch.setattr(prove, "announce", lambda interface, addresses: None)
-    for module in (respawn, start, prove):
-        monkeypatch.setattr(module, "ANSWER_SECONDS", 0.05)
+    kernel_of(world.shells["b"], monkeypatch)
+    in_no_time(monkeypatch)
     return world
 
 

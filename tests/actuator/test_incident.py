@@ -9,35 +9,22 @@ from pathlib import Path
 
 import pytest
 from fakes import FakeShell, FakeWorld, site
+from quick import in_no_time, kernel_of
 
-from locum_actuator import incident as incident_module
-from locum_actuator import netlink, patrol, worker
+from locum_actuator import patrol, worker
 from locum_actuator.alerts import WOKE
 from locum_actuator.incident import Context, Incident
 from locum_actuator.journal import AlertRow, Journal
 from locum_actuator.metrics import Metrics
-from locum_actuator.steps import claim, prove, respawn, start
 from locum_actuator.worker import Worker
-from locum_inventory.model import Interface, Site
+from locum_inventory.model import Site
 
 
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> FakeWorld:
     world = FakeWorld({"a": FakeShell(held=True, processes=3, epoch=1), "b": FakeShell()})
-    b = world.shells["b"]
-
-    def add(interface: str, address: Interface) -> None:
-        b.held = True
-
-    monkeypatch.setattr(netlink, "add", add)
-    monkeypatch.setattr(netlink, "remove", lambda address: setattr(b, "held", False))
-    monkeypatch.setattr(netlink, "held", lambda addresses: {a.ip for a in addresses} if b.held else set())
-    monkeypatch.setattr(claim, "announce", lambda interface, addresses: None)
-    monkeypatch.setattr(prove, "announce", lambda interface, addresses: None)
-    for module in (respawn, start, prove):
-        monkeypatch.setattr(module, "ANSWER_SECONDS", 0.05)
-    for name in ("KEEP_LOOKING_SECONDS", "WAITING_SECONDS"):
-        monkeypatch.setattr(incident_module, name, 0.01)
+    kernel_of(world.shells["b"], monkeypatch)
+    in_no_time(monkeypatch)
     return world
 
 

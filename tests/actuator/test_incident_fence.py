@@ -9,15 +9,14 @@ from pathlib import Path
 import pytest
 from fakes import FakeShell, FakeWorld, site
 from fence_scripts import actions, make
+from quick import in_no_time, kernel_of
 
-from locum_actuator import incident as incident_module
-from locum_actuator import netlink
 from locum_actuator.incident import Context, Incident
 from locum_actuator.journal import Journal
 from locum_actuator.metrics import Metrics
 from locum_actuator.situation import Situation
-from locum_actuator.steps import claim, fence, prove
-from locum_inventory.model import Interface, Site
+from locum_actuator.steps import fence
+from locum_inventory.model import Site
 
 
 @dataclass
@@ -42,18 +41,9 @@ def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> World:
     world = World(
         {"a": FakeShell(held=True, processes=3, epoch=1), "b": FakeShell()}, hung={"a"}, power=tmp_path
     )
-    b = world.shells["b"]
-
-    def add(interface: str, address: Interface) -> None:
-        b.held = True
-
-    monkeypatch.setattr(netlink, "add", add)
-    monkeypatch.setattr(netlink, "held", lambda addresses: {a.ip for a in addresses} if b.held else set())
-    monkeypatch.setattr(claim, "announce", lambda interface, addresses: None)
-    monkeypatch.setattr(prove, "announce", lambda interface, addresses: None)
+    kernel_of(world.shells["b"], monkeypatch)
     monkeypatch.setattr(fence, "_seen_off_at", {})
-    for name in ("KEEP_LOOKING_SECONDS", "WAITING_SECONDS"):
-        monkeypatch.setattr(incident_module, name, 0.01)
+    in_no_time(monkeypatch)
     return world
 
 

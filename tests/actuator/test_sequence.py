@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from fakes import FakeShell, FakeWorld, site
+from quick import in_no_time, kernel_of
 
 from locum_actuator import netlink
 from locum_actuator import sequence as sequence_module
@@ -14,7 +15,7 @@ from locum_actuator.journal import Journal, JournalFault
 from locum_actuator.metrics import Metrics
 from locum_actuator.plan import Plan, Step
 from locum_actuator.sequence import Outcome, Sequence
-from locum_actuator.steps import claim, prove, release, respawn, start
+from locum_actuator.steps import release
 from locum_actuator.steps.base import Hands
 from locum_inventory.model import Interface, Site
 from locum_inventory.shell import ServiceStatus, Verb
@@ -29,21 +30,8 @@ def journal(tmp_path: Path) -> Journal:
 def world(monkeypatch: pytest.MonkeyPatch) -> FakeWorld:
     """a holds the address and hangs; b stands by. The kernel of b is b's fake shell."""
     world = FakeWorld({"a": FakeShell(held=True, processes=3, epoch=1), "b": FakeShell()}, hung={"a"})
-    b = world.shells["b"]
-
-    def add(interface: str, address: Interface) -> None:
-        b.held = True
-
-    def remove(address: Interface) -> None:
-        b.held = False
-
-    monkeypatch.setattr(netlink, "add", add)
-    monkeypatch.setattr(netlink, "remove", remove)
-    monkeypatch.setattr(netlink, "held", lambda addresses: {a.ip for a in addresses} if b.held else set())
-    monkeypatch.setattr(claim, "announce", lambda interface, addresses: None)
-    monkeypatch.setattr(prove, "announce", lambda interface, addresses: None)
-    for module in (respawn, start, prove):
-        monkeypatch.setattr(module, "ANSWER_SECONDS", 0.05)
+    kernel_of(world.shells["b"], monkeypatch)
+    in_no_time(monkeypatch)
     return world
 
 

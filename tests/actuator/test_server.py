@@ -15,7 +15,7 @@ from waitress.server import TcpWSGIServer
 
 from locum_actuator.alone import NotAlone, lock_alone
 from locum_actuator.listening import listen_on
-from locum_actuator.server import StartFault, read_token
+from locum_actuator.server import StartFault, parse_listen, read_token
 from locum_actuator.webhook import MAX_BODY_BYTES
 
 
@@ -95,3 +95,27 @@ def test_a_token_that_is_none(tmp_path: Path, content: bytes | None, mode: int, 
     with pytest.raises(StartFault) as caught:
         read_token(path)
     assert str(caught.value) == f"{path}: {fault}".replace("PATH", str(path))
+
+
+@pytest.mark.parametrize("text", ["127.0.0.1:10752", "[::1]:10752", "localhost:1"])
+def test_where_it_listens(text: str) -> None:
+    assert str(parse_listen(text)) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("10752", "--listen: '10752' is not HOST:PORT, as in 127.0.0.1:9090"),
+        ("127.0.0.1:0", "--listen: '127.0.0.1:0' is not HOST:PORT, as in 127.0.0.1:9090"),
+        ("::1:10752", "--listen: '::1:10752': write an IPv6 address in brackets, as in [::1]:10752"),
+        (":10752", "--listen :10752: the actuator listens on loopback only; it has no TLS yet"),
+        (
+            "192.0.2.2:10752",
+            "--listen 192.0.2.2:10752: the actuator listens on loopback only; it has no TLS yet",
+        ),
+    ],
+)
+def test_where_it_does_not_listen(text: str, fault: str) -> None:
+    with pytest.raises(StartFault) as caught:
+        parse_listen(text)
+    assert str(caught.value) == fault

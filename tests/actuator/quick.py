@@ -1,0 +1,34 @@
+"""Stand-ins for what fakes cannot have: a kernel whose addresses are a fake shell's, and waits that are short."""
+
+from __future__ import annotations
+
+import pytest
+from fakes import FakeShell
+
+from locum_actuator import incident, netlink
+from locum_actuator.steps import claim, prove, respawn, start
+from locum_inventory.model import Interface
+
+
+def kernel_of(shell: FakeShell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the actuator's own host hold what its fake shell holds, and announce nothing."""
+
+    def add(interface: str, address: Interface) -> None:
+        shell.held = True
+
+    def remove(address: Interface) -> None:
+        shell.held = False
+
+    monkeypatch.setattr(netlink, "add", add)
+    monkeypatch.setattr(netlink, "remove", remove)
+    monkeypatch.setattr(netlink, "held", lambda addresses: {a.ip for a in addresses} if shell.held else set())
+    monkeypatch.setattr(claim, "announce", lambda interface, addresses: None)
+    monkeypatch.setattr(prove, "announce", lambda interface, addresses: None)
+
+
+def in_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look again at once, and give up soon on what does not answer."""
+    for module in (respawn, start, prove):
+        monkeypatch.setattr(module, "ANSWER_SECONDS", 0.05)
+    for name in ("KEEP_LOOKING_SECONDS", "WAITING_SECONDS"):
+        monkeypatch.setattr(incident, name, 0.01)
