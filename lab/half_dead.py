@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import signal
 import time
 from collections.abc import Sequence
@@ -42,6 +43,8 @@ cat /dev/zero >"$1/lab-filler" 2>/dev/null || :
 
 class HalfDead(Faults):
     """The verbs."""
+
+    _starved: list[tuple[int, int]]  # processes that may open nothing more, and how many files they might
 
     def stop_sshd(self, name: str) -> float:
         """sshd and its sessions are gone: port 22 refuses, everything else goes on."""
@@ -102,6 +105,19 @@ class HalfDead(Faults):
         self._signal_all(host, "sshd", signal.SIGKILL, but_first=True)  # sessions that were there before
         return moment
 
+    def no_more_files(self, name: str, program: str) -> float:
+        """Processes of a host whose command line holds `program` can open no file and no socket more."""
+        moment, found = time.time(), False
+        for pid, _, state in self.host(name).processes():
+            if state not in "ZX" and program in Path(f"/proc/{pid}/cmdline").read_text(errors="replace"):
+                _, most = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+                resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, most))
+                self._starved.append((pid, most))
+                found = True
+        if not found:
+            raise LabFault(f"{name}: no {program} runs there")
+        return moment
+
     def mend(self, name: str) -> float:
         """Undo what the verbs of this file did to a host; sshd runs again."""
         host, moment = self.host(name), time.time()
@@ -110,6 +126,10 @@ class HalfDead(Faults):
         group = self._group(host)
         if group.is_dir():
             (group / "pids.max").write_text("max")
+        for pid, most in self._starved:
+            with contextlib.suppress(ProcessLookupError):
+                resource.prlimit(pid, resource.RLIMIT_NOFILE, (most, most))
+        self._starved.clear()
         self._signal_all(host, "sshd", signal.SIGCONT)
         host.run(["mount", "-o", "remount,rw,bind", "/"])
         host.run(["umount", "-q", GATE_STATE], check=False)

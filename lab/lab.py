@@ -63,6 +63,7 @@ class Lab(HalfDead):
         self.watchers: tuple[Watcher, ...] = ()
         self._anchor: Anchor | None = None
         self._zombies = []
+        self._starved = []
         self.hosts: Mapping[str, Host] = {}
         self.everybody: Mapping[str, Host] = {}
         self.note: str | None = None  # one line for people: addresses that the machine uses too

@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import sqlite3
 import threading
-import time
 from collections.abc import Callable
 from functools import partial
 
@@ -53,7 +52,7 @@ def prune(
     `rest` is called after each small write and tells whether to break off. `now` is in seconds since the epoch.
     """
     asked: dict[str, object] = {
-        "before": (time.time() if now is None else now) - keep.keep_incidents,
+        "before": (journal.clock.now() if now is None else now) - keep.keep_incidents,
         "keep_alerts": keep.keep_alerts,
         "woke": WOKE,
     }

@@ -167,6 +167,7 @@ WALL = {
     "evidence.py": "when it was looked, for people",
     "metrics.py": "when the last heartbeat came, for people's rules",
     "chain_alarm.py": "the end of an alert, which Alertmanager's clock judges",
+    "schedule.py": "when the next mirror is due, as cron would have it",
     "chain_watch.py": "since when a part is missing, for people",
 }
 ASKS = {"time.time", "time.time_ns", "datetime.now", "datetime.utcnow", "datetime.today", "date.today"}

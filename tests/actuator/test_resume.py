@@ -8,21 +8,29 @@ holds and runs as well.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from sqlite3 import Connection
+from typing import Any, Literal
 
 import pytest
 from fakes import FakeShell, FakeWorld, site
 
 from locum_actuator import incident as incident_module
 from locum_actuator import netlink
-from locum_actuator.incident import Context, Incident
+from locum_actuator.fence_agent import FenceAgent
+from locum_actuator.incident import Context
 from locum_actuator.journal import Journal
 from locum_actuator.metrics import Metrics
-from locum_actuator.steps import claim, prove, respawn, start
-from locum_inventory.model import Interface, Site
+from locum_actuator.moves import Move
+from locum_actuator.planned import begin_incident
+from locum_actuator.situation import Situation
+from locum_actuator.steps import claim, fence, prove, respawn, start
+from locum_actuator.worker import START_UP, Worker
+from locum_inventory.model import FenceDevice, Interface, Site
 from locum_inventory.shell import ServiceStatus, Verb
 
 
@@ -52,6 +60,12 @@ class MortalJournal(Journal):
 
     fate = Fate(None)
 
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self._db.execute(
+            "PRAGMA synchronous=OFF"
+        )  # thousands of lives: nothing here takes this machine's power
+
     @contextmanager
     def _write(self) -> Iterator[Connection]:
         self.fate.instant()
@@ -74,16 +88,25 @@ class MortalShell(FakeShell):
         return after
 
 
+@dataclass
 class World(FakeWorld):
     """A fake world in which a restart cures what hung, and two holders are never."""
 
+    fenceable: bool = False
+    two_at_first: bool = False  # the fault itself is that two hold the address
+
     def never_two(self) -> None:
         held = [name for name, shell in self.shells.items() if shell.held and name not in self.dead]
-        if len(held) > 1:
+        if len(held) > 1 and not self.two_at_first:
             raise HeldTwice(held)
+        self.two_at_first = len(held) > 1
         for name, shell in self.shells.items():
             if shell.processes == 0:
                 self.hung.discard(name)  # what was hung is gone; what starts next is well
+
+    def situation(self, service: str) -> Situation:
+        seen = super().situation(service)
+        return replace(seen, hosts={**seen.hosts, "a": replace(seen.hosts["a"], fenceable=self.fenceable)})
 
 
 def hung(world: World) -> None:
@@ -107,20 +130,134 @@ def unheld(world: World) -> None:
     world.shells["a"].held = False
 
 
+def unheld_and_a_does_not_start(world: World) -> None:
+    unheld(world)
+    killed_for_good(world)
+
+
 def hung_and_b_does_not_start(world: World) -> None:
     world.hung.add("a")
     world.shells["b"].start_works = False
 
 
-FAULTS = [hung, dead, killed, killed_for_good, unheld, hung_and_b_does_not_start]
+def silent_gate(world: World) -> None:
+    world.hung.add("a")
+    world.shells["a"].fault = "timeout"
+
+
+def a_does_not_release(world: World) -> None:
+    world.hung.add("a")
+    world.shells["a"].refuse["release"] = "failed"
+
+
+def held_twice(world: World) -> None:
+    world.two_at_first = world.shells["b"].held = True
+
+
+def moved_by_hand(world: World) -> None:
+    world.shells["a"].held, world.shells["a"].processes = False, 0
+    world.shells["b"].held, world.shells["b"].processes = True, 3
+
+
+def back_and_running(world: World) -> None:
+    world.shells["a"].held, world.shells["b"].held = False, True
+    world.shells["b"].processes = 3
+
+
+def well(world: World) -> None:
+    """Nothing is wrong: the alert was a mistake."""
+
+
+def b_does_not_start(world: World) -> None:
+    world.shells["b"].start_works = False
+
+
+def a_loses_the_answer(world: World) -> None:
+    world.shells["a"].refuse["release"] = "timeout"
+
+
+def b_holds(world: World) -> None:
+    world.shells["a"].held, world.shells["a"].processes = False, 0
+    world.shells["b"].held, world.shells["b"].processes = True, 3
+
+
+TO_B = Move("switchover", "b", asked_by="anna")
+BACK = Move("failback", asked_by="anna")
+
+
+@dataclass(frozen=True)
+class Row:
+    """A fault, the steps that a whole life takes, and what the site says besides."""
+
+    fault: Callable[[World], None]
+    steps: str
+    takeover: dict[str, Any] = field(default_factory=dict)
+    fenceable: bool = False
+    hooks: bool = False
+    holder: str = "a"  # before the fault
+    move: Move | None = None  # what is asked for, where it is no fault that wakes
+
+
+TAKE = "start on b, claim on b, prove on b"
+ROWS = {
+    "hung": Row(hung, f"release on a, confirm on b, {TAKE}"),
+    "hung, started after the claim": Row(
+        hung, "release on a, confirm on b, claim on b, start on b, prove on b", {"start": "after_claim"}
+    ),
+    "hung, with hooks": Row(hung, f"release on a, confirm on b, {TAKE}", hooks=True),
+    "hung, and b does not start": Row(hung_and_b_does_not_start, "release on a, confirm on b, start on b"),
+    "dead": Row(dead, f"confirm on b, {TAKE}"),
+    "killed": Row(killed, "respawn on a"),
+    "killed for good": Row(killed_for_good, f"respawn on a, release on a, confirm on b, {TAKE}"),
+    "unheld": Row(unheld, "start on a, claim on a, prove on a"),
+    "unheld, and a does not start": Row(
+        unheld_and_a_does_not_start, f"start on a, release on a, confirm on b, {TAKE}"
+    ),
+    "gate silent, fenced": Row(silent_gate, f"fence on a, confirm on b, {TAKE}", fenceable=True),
+    "dead, fenced": Row(dead, f"fence on a, confirm on b, {TAKE}", fenceable=True),
+    "not released, so fenced": Row(
+        a_does_not_release, f"release on a, fence on a, confirm on b, {TAKE}", fenceable=True
+    ),
+    "held twice": Row(held_twice, "release on b, claim on a"),
+    "moved by hand": Row(moved_by_hand, ""),
+    "back, and running beside the holder": Row(back_and_running, "release on a", holder="b"),
+    "well": Row(well, ""),
+    "switchover": Row(well, f"release on a, confirm on b, {TAKE}", move=TO_B),
+    "switchover, started first": Row(
+        well,
+        "start on b, release on a, confirm on b, claim on b, prove on b",
+        {"start": "during_release"},
+        move=TO_B,
+    ),
+    "switchover, started after the claim": Row(
+        well,
+        "release on a, confirm on b, claim on b, start on b, prove on b",
+        {"start": "after_claim"},
+        move=TO_B,
+    ),
+    "switchover, with hooks": Row(well, f"release on a, confirm on b, {TAKE}", hooks=True, move=TO_B),
+    "switchover, and b does not start": Row(
+        b_does_not_start, "release on a, confirm on b, start on b", move=TO_B
+    ),
+    "switchover, started first, and b does not start": Row(
+        b_does_not_start, "start on b", {"start": "during_release"}, move=TO_B
+    ),
+    "switchover, and a does not release": Row(a_loses_the_answer, "release on a", move=TO_B),
+    "failback": Row(
+        b_holds, "release on b, confirm on a, start on a, claim on a, prove on a", holder="b", move=BACK
+    ),
+}
 
 
 class Life:
     """One run of the actuator over a world and a journal that outlive it."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, directory: Path, values: Site) -> None:
-        self.directory, self.values = directory, values
-        self.world = World({"a": MortalShell(held=True, processes=3, epoch=1), "b": MortalShell()})
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, directory: Path, row: Row) -> None:
+        self.directory, self.values, self.row = directory, _site(row), row
+        self.world = World(
+            {"a": MortalShell(held=True, processes=3, epoch=1), "b": MortalShell()}, fenceable=row.fenceable
+        )
+        row.fault(self.world)
         self.fate = Fate(None)
         b = self.world.shells["b"]
 
@@ -135,6 +272,20 @@ class Life:
             b.held = False
             self.fate.instant()
 
+        switched_off: set[str] = set()
+
+        def turn(agent: FenceAgent, action: Literal["off", "on"], *, deadline_seconds: float) -> None:
+            self.fate.instant()
+            self.world.dead.add(agent.host)
+            switched_off.add(agent.host)
+            self.fate.instant()
+
+        def power(agent: FenceAgent, *, deadline_seconds: float) -> Literal["on", "off"]:
+            return "off" if agent.host in switched_off else "on"
+
+        monkeypatch.setattr(FenceAgent, "turn", turn)
+        monkeypatch.setattr(FenceAgent, "power", power)
+        monkeypatch.setattr(fence, "_seen_off_at", {})
         monkeypatch.setattr(netlink, "add", add)
         monkeypatch.setattr(netlink, "remove", remove)
         monkeypatch.setattr(netlink, "held", lambda addresses: {a.ip for a in addresses} if b.held else set())
@@ -145,7 +296,7 @@ class Life:
         for name in ("KEEP_LOOKING_SECONDS", "WAITING_SECONDS"):
             monkeypatch.setattr(incident_module, name, 0.0)
         first = Journal(directory / "journal.sqlite")
-        first.set_holder("www", "a", 1)
+        first.set_holder("www", row.holder, 1)
         first.close()
 
     def live(self, trigger: str, fate: Fate, seconds: float = 2.0) -> None:
@@ -161,7 +312,15 @@ class Life:
             metrics = Metrics()
             metrics.know("www", ("a", "b"))
             context = Context(self.values, "www", journal, metrics, self.world.shells, self.world)
-            Incident(context, journal.open_incident("www", trigger)).handle(ended)
+            # As the patrol says that a host has come back, and as a worker begins.
+            back = (
+                frozenset("a") if self.row.fault is back_and_running and trigger != START_UP else frozenset()
+            )
+            number = journal.open_incident("www", trigger)
+            move = None if trigger == START_UP else self.row.move
+            begin_incident(context, number, returned=back, left_over=trigger == START_UP, move=move).handle(
+                ended
+            )
         finally:
             timer.cancel()
             journal.close()
@@ -172,25 +331,45 @@ class Life:
         self.world.shells["b"].processes = 0
 
 
+def _site(row: Row) -> Site:
+    values = site(max_per_hour=60, **row.takeover)
+    service = values.services["www"]
+    if row.hooks:
+        names = ("takeover", "release", "confirm", "start", "claim", "prove")
+        told = {f"{when}_{name}": {"command": "true"} for when in ("before", "after") for name in names}
+        service = type(service).model_validate({**service.model_dump(exclude_unset=True), "hooks": told})
+    hosts = dict(values.hosts)
+    if row.fenceable:
+        hosts["a"] = hosts["a"].model_copy(update={"fence": (FenceDevice(command=("true",), timeout=5),)})
+    return values.model_copy(update={"services": {"www": service}, "hosts": hosts})
+
+
+def _steps(life: Life) -> str:
+    """Return the steps that were begun, in their order, once each."""
+    journal = Journal(life.directory / "journal.sqlite")
+    events = [event for row in reversed(journal.incidents()) for event in row["events"]]
+    journal.close()
+    begun = [f"{event['step']} on {event['host']}" for event in events if event["kind"] == "started"]
+    return ", ".join(dict.fromkeys(begun))
+
+
 @pytest.mark.parametrize("power", [False, True], ids=["kill -9", "power loss of b"])
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
+@pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
 def test_killed_at_every_instant(
-    fault: Callable[[World], None], power: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    row: Row, power: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    values = site(max_per_hour=60)
-    whole = Life(monkeypatch, tmp_path / "whole", values)
-    fault(whole.world)
+    whole = Life(monkeypatch, tmp_path / "whole", row)
     counting = Fate(None)
     whole.live("LocumServiceDown", counting)
-    assert counting.passed > 8, "there was something to be killed in"
+    assert _steps(whole) == row.steps, "the plan that is meant"
+    assert counting.passed >= 2 * (2 + row.steps.count(" on ")), "there was something to be killed in"
     for at in range(counting.passed):
-        life = Life(monkeypatch, tmp_path / str(at), values)
-        fault(life.world)
+        life = Life(monkeypatch, tmp_path / str(at), row)
         with pytest.raises(Killed):
             life.live("LocumServiceDown", Fate(at))
         if power:
             life.lose_power()
-        life.live("start-up", Fate(None))
+        life.live(START_UP, Fate(None))
         ends_well(life, at)
         says_which(life, at)
 
@@ -198,9 +377,9 @@ def test_killed_at_every_instant(
 def ends_well(life: Life, at: int) -> None:
     """One host holds the address, it serves, the journal knows it, and no incident is left open."""
     world, journal = life.world, Journal(life.directory / "journal.sqlite")
-    held = [name for name, shell in world.shells.items() if shell.held and name not in world.dead]
+    held = [holder(world)]
     story = [(event["kind"], event["text"]) for row in journal.incidents() for event in row["events"]]
-    assert len(held) == 1, (at, held, story)
+    assert held != [None], (at, "nobody holds it", story)
     assert world.service_through_address("www").well, (at, story)
     beside = [
         name for name, shell in world.shells.items() if shell.processes and name not in {*held, *world.dead}
@@ -209,6 +388,13 @@ def ends_well(life: Life, at: int) -> None:
     assert journal.holder("www").host == held[0], (at, story)
     assert journal.open_incidents() == {}, (at, story)
     journal.close()
+
+
+def holder(world: World) -> str | None:
+    """Return the one host that holds the address."""
+    held = [name for name, shell in world.shells.items() if shell.held and name not in world.dead]
+    assert len(held) < 2, held
+    return held[0] if held else None
 
 
 def says_which(life: Life, at: int) -> None:
@@ -221,7 +407,31 @@ def says_which(life: Life, at: int) -> None:
         return
     assert kinds[kinds.index("resumed") - 1] != "decided", at
     assert "broken off in the middle of" in first["reason"], at
-    before, after = first["holder_before"], life.world.shells["a"].held and "a" not in life.world.dead
-    word = "undone, a holds as before" if after else "finished, b holds now"
-    assert before == "a"
+    before, now = first["holder_before"], holder(life.world)
+    word = f"undone, {now} holds as before" if now == before else f"finished, {now} holds now"
+    assert before == life.row.holder
     assert word in first["reason"], (at, first["reason"])
+
+
+def test_a_release_that_is_owed_to_a_host_that_came_back_is_made_up_for_at_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed between its return and its release: nobody sees a second time that it has come back."""
+    life = Life(monkeypatch, tmp_path, ROWS["back, and running beside the holder"])
+    MortalShell.fate, MortalShell.always = Fate(None), staticmethod(life.world.never_two)
+    journal, metrics = Journal(tmp_path / "journal.sqlite"), Metrics()
+    worker = Worker(Context(life.values, "www", journal, metrics, life.world.shells, life.world))
+    worker.start()
+    try:
+        end = time.monotonic() + 5
+        while journal.open_incidents() or not journal.incidents():
+            assert time.monotonic() < end, journal.incidents()
+            time.sleep(0.01)
+    finally:
+        worker.end()
+        worker.join(5)
+    (row,) = journal.incidents()
+    assert row["outcome"] == "release"
+    assert row["reason"] == "a runs the service, which b holds: left over from what was broken off"
+    assert life.world.shells["a"].processes == 0
+    journal.close()

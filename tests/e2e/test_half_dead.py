@@ -15,6 +15,7 @@ pytestmark = pytest.mark.e2e
 
 CALM_SECONDS = 2.5  # a service that serves on shows it
 ALERT_SECONDS = 1.5
+ALONE_SECONDS = 4.0
 
 Verb = Callable[[Lab], object]
 
@@ -128,6 +129,20 @@ def test_a_read_only_disk_does_not_keep_a_service_from_starting(on_a: OftenMoved
     incident = on_a.wait_incident("respawn", since=at)
     assert incident["reason"] == "apache2 is not running on a"
     assert lab.holders() == ["a"]
+
+
+def test_an_actuator_that_can_open_nothing_does_nothing(on_a: OftenMoved) -> None:
+    """What it cannot look at it does not judge, and what it cannot hear comes again."""
+    lab = on_a.lab
+    lab.no_more_files("b", "locum_actuator.server")
+    at = lab.hang_service("a")
+    time.sleep(ALONE_SECONDS)
+    assert lab.holders() == ["a"]
+    lab.mend("b")
+    on_a.wait_incident("takeover", since=at)
+    lab.client.wait_good(since=at)
+    assert lab.holders() == ["b"]
+    assert lab.watcher.held_by_two_seconds(at) == 0
 
 
 FENCED = ("sshd stopped", "the gate hangs", "no process more")
