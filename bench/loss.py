@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -63,6 +63,7 @@ class Course:
     answered: int
     seconds_without_service: float
     observer_gap_seconds: float
+    story: list[str] = field(default_factory=list)  # what locum did, where it should have done nothing
 
     def faults(self) -> list[str]:
         """Return what must never be, in words."""
@@ -86,6 +87,7 @@ def main() -> int:
             faults = "; ".join(one.faults())
             well = well and not (faults and one.system.startswith("locum"))
             console.print(f"{one.system}, {one.percent} %: {faults or 'nobody was taken over'}", markup=False)
+            console.print("\n".join(one.story), markup=False)
             courses[f"{one.system} {one.percent}"] = one
             save(asked.output, courses)
     table = report.markdown(rows(list(courses.values())))
@@ -127,7 +129,8 @@ def locum_course(locum: Locum, name: str, percent: int, seconds: float) -> Cours
     seen = endure(locum.lab, name, percent, seconds)
     events = [event for row in locum.incidents() for event in row["events"] if event["at"] >= begun]
     refused = [event for event in events if event["kind"] == "refused" or event["text"].startswith("refuse:")]
-    return replace(seen, refusals=len(refused))
+    story = [f"{event['at'] - begun:.2f} {event['kind']}: {event['text']}" for event in events]
+    return replace(seen, refusals=len(refused), story=story if seen.faults() else [])
 
 
 def endure(lab: Lab, name: str, percent: int, seconds: float) -> Course:

@@ -118,10 +118,12 @@ class Pinger:
         spacing_seconds: float,
         wait_seconds: float,
         enough: int | None = None,
+        hurry: asyncio.Event | None = None,
     ) -> Burst:
         """Send up to `count` echo requests, one every `spacing_seconds`, and wait `wait_seconds` after the last.
 
-        With `enough`, stop early once the first `enough` or more were answered with none missing among them.
+        With `enough`, stop early once the first `enough` or more were answered with none missing among them; with
+        `hurry` not before that is set: whoever has the time gets more echoes, which say more.
         """
         loop = asyncio.get_running_loop()
         pings: list[asyncio.Task[Echo]] = []
@@ -131,8 +133,10 @@ class Pinger:
                 deadline_seconds = left * spacing_seconds + wait_seconds
                 pings.append(asyncio.create_task(self.ping(address, deadline_seconds)))
                 pause_seconds = spacing_seconds if left else wait_seconds
-                if await _none_missing(pings, enough, loop.time() + pause_seconds):
-                    return _count([ping for ping in pings if ping.done()], sent=len(pings))
+                wanted = count if hurry is not None and not hurry.is_set() else enough
+                if await _none_missing(pings, wanted, loop.time() + pause_seconds):
+                    over = [ping for ping in pings if ping.done()]
+                    return _count(over, sent=len(over))  # what is still on its way is not lost
             await asyncio.wait(pings)  # each ends by its own deadline
             return _count(pings, sent=len(pings))
         finally:

@@ -258,6 +258,28 @@ def test_a_burst_counts(silent_namespace: str, row: str) -> None:
     assert as_expected(burst), burst
 
 
+@pytest.mark.parametrize("hurries_at", [1, 6, 11], ids=["at the first echo", "at the sixth", "never"])
+def test_a_burst_goes_on_while_there_is_time(silent_namespace: str, hurries_at: int) -> None:
+    hurry, asked = asyncio.Event(), 0
+
+    def answer(request: bytes) -> list[tuple[str, bytes]]:
+        nonlocal asked
+        asked += 1
+        if asked == hurries_at:
+            hurry.set()
+        return [(ASKED, reply(request))]
+
+    async def work(pinger: Pinger) -> Burst:
+        return await pinger.burst(
+            ip_address(ASKED), count=10, spacing_seconds=0.01, wait_seconds=0.2, enough=3, hurry=hurry
+        )
+
+    burst = run_in(silent_namespace, answering(answer, work))
+    assert isinstance(burst, Burst)
+    assert burst.received == burst.sent
+    assert min(10, max(3, hurries_at)) <= burst.sent <= 10  # a busy machine comes round to stopping later
+
+
 async def test_a_busy_moment_is_no_loss() -> None:
     """A loop that was held up for longer than the burst would take must still hear every reply."""
     async with Pinger() as pinger:
