@@ -10,13 +10,14 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field, replace
 
-from locum_actuator.incident import Incident
+from locum_actuator.incident import Context, Incident
 from locum_actuator.moves import Move, Obstacles, decide_move
 from locum_actuator.plan import Plan
 from locum_actuator.sequence import Outcome
 from locum_actuator.situation import Memory, Situation
 
 MOVES = frozenset({"switchover", "failback"})
+_NO_OBSTACLES: Obstacles = {}
 
 
 @dataclass(slots=True)
@@ -114,3 +115,22 @@ class PlannedIncident(Incident):
             return "failed", reason
         journal.move_done(self.number, now)
         return self.move.verb, reason
+
+
+def begin_incident(
+    context: Context,
+    number: int,
+    *,
+    returned: frozenset[str] = frozenset(),
+    left_over: bool = False,
+    move: Move | None = None,
+    obstacles: Obstacles = _NO_OBSTACLES,
+) -> Incident:
+    """Return an incident as what it is: a fault, a planned move, or what a crash has left of one."""
+    if move is not None:
+        context.journal.begin_move(number, context.name, move)
+        return PlannedIncident(context, number, move=move, obstacles=obstacles)
+    earlier = context.journal.move_of(number)
+    if earlier is not None:
+        return PlannedIncident(context, number, returned, left_over=True, move=earlier, over=True)
+    return Incident(context, number, returned, left_over=left_over)

@@ -19,7 +19,7 @@ from locum_actuator.incident import Context, Incident
 from locum_actuator.journal import JournalFault
 from locum_actuator.moves import Obstacles
 from locum_actuator.patrol import Patrol
-from locum_actuator.planned import Asked, PlannedIncident
+from locum_actuator.planned import Asked, begin_incident
 
 log = logging.getLogger(__name__)
 
@@ -153,15 +153,20 @@ class Worker(threading.Thread):
     def _begun(self, number: int, wake: Wake) -> Incident:
         """Return the incident as what it is: a fault, a planned move, or what is left of one after a crash."""
         context = self.context
-        if wake.asked is not None and wake.asked.incident is None:
-            context.journal.begin_move(number, context.name, wake.asked.move)
-            wake.asked.answer(number)
-            return PlannedIncident(context, number, move=wake.asked.move, obstacles=self.obstacles())
-        move = context.journal.move_of(number)
-        if move is not None:
-            return PlannedIncident(context, number, wake.returned, left_over=True, move=move, over=True)
-        # Nobody knows what went on before the start: a release that was not even begun is owed all the same.
-        return Incident(context, number, wake.returned, left_over=wake.trigger == START_UP)
+        asked = wake.asked
+        move = None if asked is None or asked.incident is not None else asked.move
+        incident = begin_incident(
+            context,
+            number,
+            returned=wake.returned,
+            # Nobody knows what went on before the start: a release that was not even begun is owed all the same.
+            left_over=wake.trigger == START_UP,
+            move=move,
+            obstacles=self.obstacles(),
+        )
+        if asked is not None:
+            asked.answer(number)
+        return incident
 
     def _attach_waiting(self, incident: int) -> None:
         """Count the alerts that came while we worked to the same incident: the look that closed it was later."""

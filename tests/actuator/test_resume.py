@@ -235,7 +235,6 @@ ROWS = {
         {"start": "after_claim"},
         move=TO_B,
     ),
-    "switchover, with hooks": Row(well, f"release on a, confirm on b, {TAKE}", hooks=True, move=TO_B),
     "switchover, and b does not start": Row(
         b_does_not_start, "release on a, confirm on b, start on b", move=TO_B
     ),
