@@ -21,7 +21,6 @@ _NOBODY_V4 = bytes(4)
 _REQUEST, _REPLY = 1, 2
 
 _ALL_NODES = IPv6Address("ff02::1")
-_UNSPECIFIED = IPv6Address("::")
 _SOLICITED_NODE_PREFIX = IPv6Address("ff02::1:ff00:0").packed[:13]
 _NEXT_HEADER_ICMPV6 = 58
 _SOLICITATION, _ADVERTISEMENT = 135, 136
@@ -55,13 +54,19 @@ def gratuitous_arp(mac: str, address: IPv4Address, *, reply: bool = False) -> by
 def neighbour_solicitation(mac: str, source: IPv6Address, address: IPv6Address) -> bytes:
     """Build the question who has an IPv6 address, to its solicited-node group (RFC 4861, 4.3).
 
-    From `::` it is a probe as in duplicate address detection, answered to all nodes (RFC 4862, 5.4).
+    Never from `::`: that is a probe as in duplicate address detection, and whoever is about to claim the address
+    takes it for another's claim and gives up (RFC 4862, 5.4.3).
     """
     group = IPv6Address(_SOLICITED_NODE_PREFIX + address.packed[13:])
     message = struct.pack("!BBHI", _SOLICITATION, 0, 0, 0) + address.packed
-    if source != _UNSPECIFIED:
-        message += struct.pack("!BB", _OPTION_SOURCE_MAC, 1) + _raw(mac)
+    message += struct.pack("!BB", _OPTION_SOURCE_MAC, 1) + _raw(mac)
     return _icmpv6(mac, source, group, message)
+
+
+def link_local_of(mac: str) -> IPv6Address:
+    """Return the link-local address that a card forms of its MAC address (RFC 4291, appendix A)."""
+    raw = _raw(mac)
+    return IPv6Address(b"\xfe\x80" + bytes(6) + bytes((raw[0] ^ 2,)) + raw[1:3] + b"\xff\xfe" + raw[3:])
 
 
 def unsolicited_na(mac: str, address: IPv6Address) -> bytes:

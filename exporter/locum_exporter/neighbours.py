@@ -9,18 +9,16 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address
 from types import TracebackType
 from typing import Self
 
 from locum_exporter.faults import reason_of_os_error, text_of_os_error
-from locum_exporter.frames import arp_probe, neighbour_solicitation
+from locum_exporter.frames import arp_probe, link_local_of, neighbour_solicitation
 from locum_exporter.local import LocalHost, local_host
 from locum_exporter.packet_socket import PacketSocket
 from locum_exporter.result import Reason
 from locum_inventory.model import Address
-
-_NOBODY = IPv6Address("::")
 
 
 class NeighbourFault(Exception):  # noqa: N818 - says why it was not possible to look
@@ -158,7 +156,7 @@ def _question(packet_socket: PacketSocket, address: Address, this_host: LocalHos
     if isinstance(address, IPv4Address):
         return arp_probe(packet_socket.mac, address)
     source = this_host.link_local(packet_socket.interface) if this_host is not None else None
-    return neighbour_solicitation(packet_socket.mac, source or _NOBODY, address)
+    return neighbour_solicitation(packet_socket.mac, source or link_local_of(packet_socket.mac), address)
 
 
 async def _pause(seconds: float, until: asyncio.Event | None) -> None:

@@ -10,6 +10,7 @@ from locum_exporter.frames import (
     Claim,
     arp_probe,
     gratuitous_arp,
+    link_local_of,
     neighbour_solicitation,
     read_claim,
     unsolicited_na,
@@ -37,11 +38,6 @@ BUILT: dict[str, tuple[bytes, str]] = {
         "3333ff123456 02005e100001 86dd 60000000 0020 3a ff fe800000000000000000000000000001"
         "ff0200000000000000000001ff123456 87 00 8482 00000000 20010db8000000000000000000123456 01 01 02005e100001",
     ),
-    "solicitation from nobody": (
-        neighbour_solicitation(MAC, IPv6Address("::"), V6),
-        "3333ff123456 02005e100001 86dd 60000000 0018 3a ff 00000000000000000000000000000000"
-        "ff0200000000000000000001ff123456 87 00 e41e 00000000 20010db8000000000000000000123456",
-    ),
     "unsolicited advertisement": (
         unsolicited_na(MAC, V6),
         "333300000001 02005e100001 86dd 60000000 0020 3a ff 20010db8000000000000000000123456"
@@ -54,6 +50,11 @@ BUILT: dict[str, tuple[bytes, str]] = {
 def test_built(row: str) -> None:
     frame, expected = BUILT[row]
     assert frame.hex() == expected.replace(" ", "")
+
+
+def test_a_cards_own_link_local_address() -> None:
+    """The example of RFC 4291, appendix A, with the universal bit turned."""
+    assert link_local_of("34:56:78:9a:bc:de") == IPv6Address("fe80::3656:78ff:fe9a:bcde")
 
 
 ARP_REPLY = bytes.fromhex(

@@ -28,6 +28,7 @@ class Wire:
     """`me` asks; `a` and `b` both hold 10.9.0.100 and fd09::100, `a` alone 10.9.0.101."""
 
     me: str
+    a: str
     macs: dict[str, str]
 
 
@@ -41,7 +42,7 @@ def wire() -> Iterator[Wire]:
             add_address(names[label], "10.9.0.100/32")
             add_address(names[label], "fd09::100/128")
         add_address(names["a"], "10.9.0.101/32")
-        yield Wire(names["me"], {label: mac_of(name) for label, name in names.items()})
+        yield Wire(names["me"], names["a"], {label: mac_of(name) for label, name in names.items()})
 
 
 ANSWERS: dict[str, tuple[str, set[str]]] = {
@@ -66,7 +67,7 @@ def test_who_has(wire: Wire) -> None:
     assert {row: answers[ip_address(text)] for row, (text, _) in ANSWERS.items()} == expected
 
 
-def test_ipv6_is_asked_from_nobodys_address_where_there_is_no_other(wire: Wire) -> None:
+def test_ipv6_is_asked_from_what_would_be_the_cards_address_where_it_has_none(wire: Wire) -> None:
     async def work() -> dict[Address, set[str]]:
         this_host = await local_host()
         without = type(this_host)((), this_host.macs)
@@ -74,6 +75,34 @@ def test_ipv6_is_asked_from_nobodys_address_where_there_is_no_other(wire: Wire) 
             return await neighbours.who_has("eth0", [IPv6Address("fd09::100")], this_host=without)
 
     assert run_in(wire.me, work) == {IPv6Address("fd09::100"): {wire.macs["a"], wire.macs["b"]}}
+
+
+@pytest.mark.parametrize("has_link_local", [True, False])
+def test_who_is_about_to_have_an_address_does_not_give_it_up_for_our_question(
+    wire: Wire, has_link_local: bool
+) -> None:
+    claimed, a = IPv6Address("fd09::55"), wire.a
+    probes = Path("/proc/sys/net/ipv6/conf/eth0/dad_transmits")
+    in_a = ["ip", "netns", "exec", a, "sh", "-c"]
+    subprocess.run([*in_a, f"echo 100 >{probes}"], check=True)
+    subprocess.run(["ip", "-n", a, "addr", "add", f"{claimed}/64", "dev", "eth0"], check=True)
+
+    async def work() -> dict[Address, set[str]]:
+        this_host = await local_host()
+        asking = this_host if has_link_local else type(this_host)((), this_host.macs)
+        async with Neighbours() as neighbours:
+            return await neighbours.who_has("eth0", [claimed], this_host=asking)
+
+    try:
+        assert run_in(wire.me, work) == {claimed: set()}
+        shown = subprocess.run(
+            ["ip", "-n", a, "addr", "show", "dev", "eth0"], check=True, capture_output=True, text=True
+        )
+        line = next(line for line in shown.stdout.splitlines() if f"{claimed}/64" in line)
+        assert "tentative" in line
+        assert "dadfailed" not in line
+    finally:
+        subprocess.run([*in_a, f"echo 1 >{probes}; ip addr del {claimed}/64 dev eth0"], check=True)
 
 
 TIMES: dict[str, tuple[list[str], bool, float | None, float, float]] = {
