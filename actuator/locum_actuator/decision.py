@@ -154,7 +154,7 @@ def _unheld(situation: Situation, memory: Memory, service: Service) -> Plan:
         )
     order = _candidates(situation, memory, service)
     if not order:
-        return _refuse_no_standby(situation, "nobody holds the address")
+        return _refuse_no_standby(situation, memory, service, "nobody holds the address")
     best = order[0]
     why = f"nobody holds the address{why_unused(best)} and {best.name} {'serves' if best.serves else 'can serve'}"
     if best.unused and not situation.address_looked:
@@ -166,7 +166,7 @@ def _unheld(situation: Situation, memory: Memory, service: Service) -> Plan:
     # The last holder has no address, but its service may still run, and may write data.
     gone = _expel(situation.hosts[memory.holder], memory)
     steps = (*gone, Step("confirm", best.name), *_take(best, service))
-    return Plan("claim", "unheld", why, steps, best.name)
+    return Plan("claim", "unheld", _with_data(why, best, memory), steps, best.name)
 
 
 def _silent_service(holder: HostView, situation: Situation, memory: Memory, service: Service) -> Plan:
@@ -281,7 +281,7 @@ def _takeover(
         return _cut_off(situation)
     order = [view for view in _candidates(situation, memory, service) if view.name != holder.name]
     if not order:
-        return _refuse_no_standby(situation, why)
+        return _refuse_no_standby(situation, memory, service, why)
     target = order[0]
     gone = _expel(holder, memory)
     if not gone and holder.fenceable:
@@ -296,7 +296,7 @@ def _takeover(
     return Plan(
         "takeover",
         code,
-        why,
+        _with_data(why, target, memory),
         (*gone, Step("confirm", target.name), *_take(target, service)),
         target.name,
     )
@@ -334,8 +334,26 @@ def _candidates(situation: Situation, memory: Memory, service: Service) -> list[
         if view.gate_answers
         and f"take:{view.name}" not in memory.tried
         and (view.serves or service.standby == "stopped")
+        and not _too_old(view, memory, service)
     ]
-    return sorted(able, key=lambda view: (not view.serves, view.name != memory.holder))
+    return sorted(
+        able, key=lambda view: (_is_stale(view, memory), not view.serves, view.name != memory.holder)
+    )
+
+
+def _is_stale(view: HostView, memory: Memory) -> bool:
+    return view.name in memory.copies and memory.copies[view.name].stale
+
+
+def _too_old(view: HostView, memory: Memory, service: Service) -> bool:
+    """Tell whether a host's data keep it from being the holder."""
+    return _is_stale(view, memory) and service.mirror is not None and service.mirror.stale == "refuse"
+
+
+def _with_data(why: str, target: HostView, memory: Memory) -> str:
+    """Say beside the reason how old the data are that go with the move."""
+    copy = memory.copies.get(target.name)
+    return why if copy is None else f"{why}; {target.name} has {copy.text}"
 
 
 def _respawn(holder: HostView, code: str, why: str) -> Plan:
@@ -365,14 +383,26 @@ def _uncertain(holder: HostView) -> str:
     return f"{holder.name} returned {returned} echoes{gate}: loss must not look like death"
 
 
-def _refuse_no_standby(situation: Situation, why: str) -> Plan:
-    faults = "; ".join(f"{view.name}: {_unable(view)}" for view in situation.hosts.values())
+def _refuse_no_standby(situation: Situation, memory: Memory, service: Service, why: str) -> Plan:
+    too_old = [
+        view for view in situation.hosts.values() if view.gate_answers and _too_old(view, memory, service)
+    ]
+    faults = "; ".join(f"{view.name}: {_unable(view, memory, service)}" for view in situation.hosts.values())
+    if too_old:
+        way_out = (
+            f"mirror first, or say mirror.stale: go_ahead (max_age is {service.mirror.max_age})"
+            if service.mirror
+            else ""
+        )
+        return Plan("refuse", "stale", f"{why}, and nobody can stand in ({faults}): {way_out}")
     return Plan("refuse", "no_standby", f"{why}, and nobody can stand in ({faults})")
 
 
-def _unable(view: HostView) -> str:
+def _unable(view: HostView, memory: Memory, service: Service) -> str:
     if not view.gate_answers:
         return f"gate silent ({view.gate_fault})"
+    if _too_old(view, memory, service):
+        return f"has {memory.copies[view.name].text}"
     return "serves" if view.serves else "does not serve"
 
 

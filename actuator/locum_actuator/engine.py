@@ -14,6 +14,11 @@ from locum_actuator.brake_metrics import BrakeCollector
 from locum_actuator.incident import Context, Looker
 from locum_actuator.journal import AlertRow, Journal, JournalFault
 from locum_actuator.metrics import Metrics
+from locum_actuator.mirror.asked import AskedRuns
+from locum_actuator.mirror.line import Lines
+from locum_actuator.mirror.metrics import MirrorCollector
+from locum_actuator.mirror.schedule import Schedule
+from locum_actuator.mirror.site_mirrors import SiteMirrors
 from locum_actuator.mover import Mover
 from locum_actuator.reading import unwatched
 from locum_actuator.steps.base import Shells
@@ -81,12 +86,16 @@ class Engine:
         self._make_shells = make_shells
         self._make_looker = make_looker
         self._storm = Storm()
+        self.mirrors = SiteMirrors(lambda: self.site, journal, lambda site: Lines(site, site.actuator.host))
+        self.asked_mirrors = AskedRuns(self.mirrors)
+        self._schedule = Schedule(self.mirrors, self._leave_alone)
         self._lock = threading.Lock()
         self._stopped = False
         self._retiring: list[threading.Thread] = []
         self._crew = self._gather(site, {})
         self.mover = Mover(lambda: self.workers)
         metrics.registry.register(BrakeCollector(journal, lambda: self.site))
+        metrics.registry.register(MirrorCollector(self.mirrors))
         self._forget_unnamed()
         for name, host in journal.holders().items():
             if name not in site.services:
@@ -127,15 +136,30 @@ class Engine:
         looker = self._make_looker(site, shells)
         workers = {
             name: Worker(
-                Context(site, name, self.journal, self.metrics, shells, looker, self._storm),
+                Context(
+                    site, name, self.journal, self.metrics, shells, looker, self._storm, mirrors=self.mirrors
+                ),
                 after=before.get(name),
             )
             for name in site.services
         }
         return Crew(site, shells, looker, workers)
 
+    def _leave_alone(self, service: str) -> str | None:
+        """Return why a service is not to be mirrored by the schedule just now, or None."""
+        worker = self.workers.get(service)
+        if worker is None or self.site.services[service].takeover.mode == "observe":
+            return "mode is observe"
+        if worker.incident is not None:
+            return f"incident {worker.incident} is open"
+        return "it is paused" if self.journal.pause(service) is not None else None
+
     def start(self) -> None:
-        """Let the workers run."""
+        """Let the workers run, and the mirrors' schedule."""
+        self._start_workers()
+        self._schedule.start()
+
+    def _start_workers(self) -> None:
         for worker in self.workers.values():
             worker.start()
 
@@ -144,6 +168,7 @@ class Engine:
         with self._lock:
             self._stopped = True
             self._crew.end()
+            self._schedule.end()
         deadline = time.monotonic() + END_SECONDS
         self._crew.join(END_SECONDS)
         for thread in self._retiring:
@@ -161,7 +186,7 @@ class Engine:
             old, new = self._crew, self._gather(site, self.workers)
             old.end()
             self._crew = new
-            self.start()
+            self._start_workers()
             retiring = threading.Thread(target=self._retire, args=(old,), name="retire", daemon=True)
             self._retiring = [*(thread for thread in self._retiring if thread.is_alive()), retiring]
             retiring.start()

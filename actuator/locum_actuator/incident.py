@@ -8,18 +8,22 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from locum_actuator.brakes import STORM_HOLDERS, moves
 from locum_actuator.decision import decide
 from locum_actuator.journal import Journal, Pause
 from locum_actuator.metrics import Metrics
+from locum_actuator.mirror.freshness import copies
+from locum_actuator.mirror.result import Mirrors, NoMirrors
+from locum_actuator.others import silent_ones
 from locum_actuator.plan import Plan
 from locum_actuator.sequence import Outcome, Sequence
 from locum_actuator.signs import Signs
 from locum_actuator.situation import Memory, Situation
 from locum_actuator.steps.base import Eyes, Hands, Shells
-from locum_actuator.storm import Storm
+from locum_actuator.storm import NEAR_SECONDS, Storm
 from locum_inventory.model import Service, Site
 
 log = logging.getLogger(__name__)
@@ -50,6 +54,7 @@ class Context:
     looker: Looker
     storm: Storm = field(default_factory=Storm)  # one for all services
     signs: Signs = field(default_factory=Signs)
+    mirrors: Mirrors = field(default_factory=NoMirrors)
 
     @property
     def service(self) -> Service:
@@ -80,6 +85,7 @@ class Context:
             seconds_since_takeover=None if last is None else max(0.0, now - last),
             doubted=self.signs.doubted(),
             paused=None if pause is None else _until(pause),
+            copies=copies(self.journal.mirrors, self.name, self.service, known.host, now),
             holding_hosts=len({host for name, host in holders.items() if name in self.site.services}),
             failing_elsewhere=failing,
             unseen_elsewhere=unseen,
@@ -134,7 +140,22 @@ class Incident:
             ended.wait(self._rest_seconds(plan))
 
     def _decide(self, situation: Situation) -> Plan:
-        return decide(situation, self._memory(), self.context.service)
+        memory, service = self._memory(), self.context.service
+        plan = decide(situation, memory, service)
+        if not (plan.acts and moves(plan, memory)):
+            return plan
+        failing = memory.failing_elsewhere | self._silent_elsewhere(memory)
+        return decide(situation, replace(memory, failing_elsewhere=failing), service)
+
+    def _silent_elsewhere(self, memory: Memory) -> frozenset[str]:
+        """Ask the other holder hosts before anything moves: a storm's other alerts may be on their way."""
+        context = self.context
+        brake = context.service.takeover.storm == "refuse" and memory.holding_hosts >= STORM_HOLDERS
+        if not brake or self._age() > NEAR_SECONDS:  # by then whoever fails is known to fail
+            return frozenset()
+        holders = {host for name, host in context.journal.holders().items() if name in context.site.services}
+        nobody_to_ask = {memory.holder, context.site.actuator.host} | context.storm.known()
+        return silent_ones(holders - nobody_to_ask, context.looker, context.shells)
 
     def _memory(self) -> Memory:
         return self.context.memory(self._recently_tried(), self.returned, left_over=self.left_over)
@@ -222,6 +243,10 @@ class Incident:
             context.journal.count_takeover(context.name, self.number)
         if plan.kind == "respawn" and plan.target is not None:
             context.journal.count_respawn(context.name, plan.target, self.number)
+        if plan.target not in {None, before.host} and not context.mirrors.halt(
+            context.name, str(plan.target)
+        ):
+            return Outcome(False, f"a mirror run may still write on {plan.target}")
         hands = Hands(
             site=context.site,
             name=context.name,
@@ -234,6 +259,7 @@ class Incident:
             new_holder=plan.target,
             incident=self.number,
             reason=plan.reason,
+            mirrors=context.mirrors,
         )
         return Sequence(context.journal, context.metrics, self.number).run(plan, hands)
 

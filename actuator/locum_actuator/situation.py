@@ -92,6 +92,15 @@ class Situation:
 
 
 @dataclass(frozen=True, slots=True)
+class Copy:
+    """What is known of the data on a host that does not hold the service."""
+
+    age_seconds: float | None  # None: not whole, or never mirrored
+    stale: bool  # older than max_age, not whole, or never mirrored
+    text: str  # in words: "a copy of 26 h ago (run 20260101040000)"
+
+
+@dataclass(frozen=True, slots=True)
 class Memory:
     """What the journal remembers and a decision needs."""
 
@@ -112,3 +121,4 @@ class Memory:
         frozenset()
     )  # other holder hosts that began to fail about when this one did
     unseen_elsewhere: frozenset[str] = frozenset()  # … whose first look is still being taken
+    copies: Mapping[str, Copy] = field(default_factory=dict)  # by host; none where nothing is mirrored

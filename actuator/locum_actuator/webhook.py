@@ -20,6 +20,7 @@ from locum_actuator.decision import decide
 from locum_actuator.engine import Engine
 from locum_actuator.incident import seen
 from locum_actuator.journal import JournalFault
+from locum_actuator.mirror.api import mirror_routes
 from locum_actuator.move_api import move_routes
 from locum_actuator.pause_api import in_plain_values, pause_routes
 from locum_actuator.reading import Reading
@@ -46,6 +47,7 @@ def create_app(
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     explaining = threading.Lock()
     app.register_blueprint(move_routes(engine, lambda: api_token is not None and _authorised(api_token)))
+    app.register_blueprint(mirror_routes(engine, lambda: api_token is not None and _authorised(api_token)))
     app.register_blueprint(pause_routes(engine, lambda: api_token is not None and _authorised(api_token)))
 
     @app.errorhandler(HTTPException)
@@ -195,4 +197,5 @@ def _service(engine: Engine, name: str) -> dict[str, Any]:
         "open_incident": engine.workers[name].incident,
         "alone": engine.workers[name].patrol.alone,
         "hosts_seen": engine.workers[name].patrol.seen,
+        "copies": {host: asdict(copy) for host, copy in engine.context(name).memory().copies.items()},
     }

@@ -180,15 +180,15 @@ LIST
 
 # list_changed: names of what changed in this directory since the moment, each ended by NUL, but for excluded ones.
 list_changed() {
-    find . -mindepth 1 \( -path "./$KEPT" -o -path "./$MARKER" -o -name "$PARTIAL" \) -prune -o \
-        -cnewer "$moment" -printf '%P\0' >"$m_id.changed"
+    find . \( -path "./$KEPT" -o -path "./$MARKER" -o -name "$PARTIAL" \) -prune -o -cnewer "$moment" -print0 |
+        sed -z 's,^\./,,' >"$m_id.changed"     # the directory itself is `.`: what went from it changed it
     [ -z "$m_excludes" ] || [ ! -s "$m_id.changed" ] || without_excluded "$m_id.changed"
 }
 
 # without_excluded FILE: leaves in it what the filters leave, for rsync itself says which names these are. It writes
 # an unusual name in another way; such a name stays.
 without_excluded() {
-    grep -z '[^ -~]\|\\' "$1" >"$1.unusual"
+    grep -z -e '[^ -~]' -e '[\]' "$1" >"$1.unusual"
     with_filters rsync -n -r -lptgoD --out-format='%n' ./ "$m_id.nowhere/" | sed 's,/$,,' | tr '\n' '\0' |
         sort -z >"$1.copied"
     sort -z "$1" | comm -z -12 - "$1.copied" | cat - "$1.unusual" >"$1.left" && mv -f "$1.left" "$1"
@@ -462,6 +462,7 @@ mark_here() {
     enter "$1"
     read_marker
     [ -z "$marker" ] || [ "$marker" = "$(mark_words)" ] || refuse "$m_label: its marker says '$marker': it is another's"
+    [ -z "$marker" ] || return 0
     mark_words >"$MARKER.new" && echo >>"$MARKER.new" && mv -f "$MARKER.new" "$MARKER" ||
         failed "the marker could not be written"
     chmod 600 "$MARKER"

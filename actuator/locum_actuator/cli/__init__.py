@@ -20,6 +20,7 @@ COMMANDS: Mapping[str, str] = {
     "resume": "locum_actuator.cli.resume:resume",
     "switchover": "locum_actuator.cli.switchover:switchover",
     "failback": "locum_actuator.cli.failback:failback",
+    "mirror": "locum_actuator.cli.mirror:mirror",
     "enrol": "locum_actuator.cli.enrol:enrol",
     "generate": "locum_actuator.cli.generate:generate",
 }

@@ -58,6 +58,10 @@ def _notes(row: dict[str, Any]) -> list[str]:
     if row["pause"]:
         until = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(row["pause"]["until"]))
         notes.append(f"paused until {until}: {row['pause']['reason']}")
+    notes += [
+        f"{host} has {copy['text']}{', which is too old' if copy['stale'] else ''}"
+        for host, copy in row.get("copies", {}).items()
+    ]
     if row["mode"] == "observe":
         notes.append("observes only")
     return notes

@@ -2,20 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from locum_actuator.mirror.ledger import MirrorLedger, Run
+from locum_actuator.situation import Copy
 from locum_inventory.mirror import Mirror, age_seconds
 from locum_inventory.model import Service
-
-
-@dataclass(frozen=True, slots=True)
-class Copy:
-    """What is known of the data on a host that does not hold the service."""
-
-    age_seconds: float | None  # None: not whole, or never mirrored
-    stale: bool  # older than max_age, not whole, or never mirrored
-    text: str  # in words: "a copy of 26 h ago (run 20260101040000)"
 
 
 def copies(

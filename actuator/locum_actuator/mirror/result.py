@@ -101,6 +101,31 @@ class Wish:
 NO_WISH = Wish()
 
 
+class NoMirrors:
+    """The mirrors of a site that has none."""
+
+    def is_configured(self, service: str) -> bool:
+        """Tell that there is none."""
+        return False
+
+    def run(self, service: str, source: str, destination: str, wish: Wish = NO_WISH) -> MirrorResult:
+        """Refuse: there is nothing to copy."""
+        text = f"the site file has no mirror for {service}"
+        return MirrorResult(service, source, destination, 0, "refused", text, 0.0, 0.0)
+
+    def halt(self, service: str, host: str) -> bool:
+        """Tell that nothing writes."""
+        return True
+
+    def divergence(self, service: str, one: str, other: str) -> Divergence:
+        """Raise `MirrorFault`: nobody could tell."""
+        raise MirrorFault(f"the site file has no mirror for {service}")
+
+    def data_age_seconds(self, service: str, host: str) -> float | None:
+        """Tell that it is not known."""
+        return None
+
+
 class Mirrors(Protocol):
     """The mirror of every service of the site. Threads may share it."""
 

@@ -67,13 +67,24 @@ class SiteMirrors:
         self.on_end(result)
         return result
 
+    def cancel_all(self, why: str) -> None:
+        """Break off every run that goes on."""
+        for run in list(self._under_way.values()):
+            run.cancel(why)
+
     def halt(self, service: str, host: str) -> bool:
-        """End a run that writes on a host; return whether none writes there now."""
+        """End a run that writes on a host; return whether none writes there now.
+
+        The host's gate is asked only where a run may have left something there: a takeover must not wait for it.
+        """
         if not self.is_configured(service):
             return True
         run = self._under_way.get(service)
-        if run is not None and host in {run.nothing.source, run.nothing.destination}:
+        if run is not None:
             run.cancel(f"broken off: {host} is to hold {service}")
+        wrote = self.journal.mirrors.last_that_wrote(service, host)
+        if wrote is None or wrote.outcome == "done":
+            return True
         try:
             self.copies(service).halt(host)
         except MirrorFault as fault:

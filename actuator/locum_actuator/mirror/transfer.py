@@ -137,6 +137,8 @@ class _End:
     def said(self) -> str:
         """Return what it said, once it has ended."""
         self._reader.join(1.0)  # something it left behind may keep the pipe open
+        if not self._reader.is_alive() and self._process.stderr is not None:
+            self._process.stderr.close()
         return (bytes(self._first) + bytes(self._last)).decode("utf-8", "replace").replace("\r", "\n")
 
     def _read(self) -> None:

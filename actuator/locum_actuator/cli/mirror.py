@@ -1,0 +1,139 @@
+"""`locum mirror`: copy a service's data to its standbys now, and look after the copies."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any, NoReturn
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from locum_actuator.cli.client import actuator_option, api_token, ask, json_option, tell
+from locum_actuator.cli.exits import did_not_work, wrong_use
+
+POLL_SECONDS = 0.2
+
+
+@click.command()
+@click.argument("service")
+@click.option(
+    "--to", metavar="HOST", help="only to this host [default: to every host that does not hold SERVICE]"
+)
+@click.option(
+    "--allow-deletions",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="let this run delete N files, whatever max_delete says",
+)
+@click.option(
+    "--discard-changes", is_flag=True, help="overwrite what changed on the standby; it is kept aside"
+)
+@click.option("--mark", is_flag=True, help="say that the directories are the right ones: write their markers")
+@click.option(
+    "--restore", type=click.IntRange(min=1), metavar="RUN", help="put back what a run deleted or overwrote"
+)
+@click.option("--on", "host", metavar="HOST", help="where to restore")
+@click.option("--runs", is_flag=True, help="show the last runs and how old each copy is, and copy nothing")
+@actuator_option
+@json_option
+@click.pass_obj
+def mirror(
+    site_file: str | None,
+    /,
+    service: str,
+    to: str | None,
+    allow_deletions: int | None,
+    *,
+    discard_changes: bool,
+    mark: bool,
+    restore: int | None,
+    host: str | None,
+    runs: bool,
+    url: str,
+    as_json: bool,
+) -> None:
+    """Copy the data of SERVICE from its holder to its standbys, and wait for the end.
+
+    Interrupted, it only stops showing: the run goes on.
+    """
+    path = f"/api/v1/services/{service}/mirror"
+    if restore is not None and host is None:
+        wrong_use("locum: --restore needs --on HOST: which copy is to have the files back?")
+    if runs:
+        _show_runs(ask(url, path), as_json=as_json)
+        return
+    token = api_token(site_file)
+    if mark or restore is not None:
+        body: dict[str, object] = {"host": host, "run": restore} if restore is not None else {}
+        answer = tell(url, f"{path}/{'mark' if mark else 'restore'}", token, body)
+        click.echo(json.dumps(answer, indent=2) if as_json else "\n".join(answer["done"]))
+        return
+    body = {"allow_deletions": allow_deletions or 0, "discard_changes": discard_changes}
+    asked = tell(url, path, token, body | ({"to": to} if to else {}))["asked"]
+    asked = _wait(url, path, asked, silent=as_json)
+    if as_json:
+        click.echo(json.dumps(asked["results"], indent=2))
+    _end(asked, silent=as_json)
+
+
+def _wait(url: str, path: str, asked: dict[str, Any], *, silent: bool) -> dict[str, Any]:
+    """Show how far the run is until it has ended; on no terminal nothing is shown."""
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), disable=silent, transient=True) as shown:
+        task: TaskID = shown.add_task(f"from {asked['source']}", total=None)
+        while not asked["ended"]:
+            time.sleep(POLL_SECONDS)
+            known = ask(url, path)
+            if known["asked"] is None or known["asked"]["number"] != asked["number"]:
+                did_not_work(
+                    "locum: somebody else has asked for another run; locum mirror --runs shows the last ones"
+                )
+            asked = known["asked"]
+            _tell(shown, task, known["under_way"])
+    return asked
+
+
+def _tell(shown: Progress, task: TaskID, run: dict[str, Any] | None) -> None:
+    if run is None:
+        return
+    what = f"{run['source']} to {run['destination']}"
+    far = run["progress"]
+    if far is None:
+        shown.update(task, description=f"{what}: comparing", total=None)
+        return
+    of = f", directory {far['tree']} of {far['trees']}" if far["trees"] > 1 else ""
+    total = far["bytes_done"] * 100 / far["percent"] if far["percent"] else None
+    shown.update(task, description=f"{what}{of}", completed=far["bytes_done"], total=total)
+
+
+def _end(asked: dict[str, Any], *, silent: bool) -> None:
+    """Print a line a result; end with 1 where one is not done."""
+    faults = []
+    for result in asked["results"]:
+        line = f"{result['source']} to {result['destination']}: {result['outcome']}: {result['text']}"
+        if result["outcome"] != "done":
+            faults.append(f"locum: {line}")
+        elif not silent:
+            click.echo(f"{line} in {result['seconds']:.1f} s (run {result['run']})")
+    if faults:
+        did_not_work(*faults)
+    if not asked["results"]:
+        _nothing_to_do(asked)
+
+
+def _nothing_to_do(asked: dict[str, Any]) -> NoReturn:
+    did_not_work(f"locum: nothing was mirrored from {asked['source']}")
+
+
+def _show_runs(known: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(known, indent=2))
+        return
+    for host, copy in known["copies"].items():
+        click.echo(f"{host}: {copy['text']}{' (too old)' if copy['stale'] else ''}")
+    for run in known["runs"]:
+        at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(run["started_at"]))
+        outcome = run["outcome"] or "goes on"
+        click.echo(f"{at} {run['run']} {run['source']} to {run['destination']}: {outcome}: {run['text']}")

@@ -1,0 +1,160 @@
+"""The mirror over HTTP: begin a run, see how far it is and how old each copy is, mark, restore, compare."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+from flask import Blueprint, Response, jsonify, request
+
+from locum_actuator.engine import Engine
+from locum_actuator.mirror.asked import Asked
+from locum_actuator.mirror.freshness import copies
+from locum_actuator.mirror.result import Changes, MirrorFault, MirrorResult, Wish
+
+MOST_DELETIONS = 10**12
+_EXAMPLE = 'give a JSON object such as {"to": "b", "allow_deletions": 0, "discard_changes": false}'
+
+
+class RequestFault(Exception):  # noqa: N818 - why it is no request
+    """What was asked for is no request; the text says what would be."""
+
+
+def mirror_routes(engine: Engine, authorised: Callable[[], bool]) -> Blueprint:
+    """Return the routes under /api/v1/services/NAME/mirror; `authorised` judges the request at hand."""
+    routes = Blueprint("mirrors", __name__, url_prefix="/api/v1/services/<name>/mirror")
+
+    def refused(name: str, *, may_look: bool = False) -> tuple[Response, int] | None:
+        if not may_look and not authorised():
+            why = "the bearer token is missing or wrong, or the site names no api_token_file"
+            return jsonify(error=why), 401
+        if name not in engine.workers:
+            return jsonify(error=f"no service '{name}'; there is {', '.join(engine.workers)}"), 404
+        if not engine.mirrors.is_configured(name):
+            return jsonify(error=f"the site file has no mirror for {name}"), 409
+        return None
+
+    @routes.errorhandler(RequestFault)
+    def no_request(fault: RequestFault) -> tuple[Response, int]:
+        return jsonify(error=str(fault)), 400
+
+    @routes.errorhandler(MirrorFault)
+    def not_done(fault: MirrorFault) -> tuple[Response, int]:
+        return jsonify(error=str(fault)), 409
+
+    @routes.get("")
+    def look(name: str) -> tuple[Response, int]:
+        return refused(name, may_look=True) or (jsonify(in_plain_values(engine, name)), 200)
+
+    @routes.post("")
+    def begin(name: str) -> tuple[Response, int]:
+        if no := refused(name):
+            return no
+        body = _body()
+        holder, hosts = engine.journal.holder(name).host, engine.site.services[name].hosts
+        if holder is None:
+            raise MirrorFault(f"nobody is known to hold {name}: there is nothing to mirror from")
+        to = body.get("to")
+        if to is not None and to not in hosts:
+            raise RequestFault(f"to: '{to}' is no host of the service: give one of {', '.join(hosts)}")
+        destinations = [to] if to is not None else [host for host in hosts if host != holder]
+        wish = Wish(_number(body, "allow_deletions"), _flag(body, "discard_changes"))
+        return jsonify(asked=_asked(engine.asked_mirrors.begin(name, holder, destinations, wish))), 202
+
+    @routes.post("/mark")
+    def mark(name: str) -> tuple[Response, int]:
+        return refused(name) or (jsonify(done=engine.mirrors.mark(name)), 200)
+
+    @routes.post("/restore")
+    def restore(name: str) -> tuple[Response, int]:
+        if no := refused(name):
+            return no
+        body = _body()
+        host, run = body.get("host"), _number(body, "run")
+        if host not in engine.site.services[name].hosts or not run:
+            raise RequestFault('give a JSON object such as {"host": "b", "run": 20260101040000}')
+        return jsonify(done=engine.mirrors.restore(name, host, run)), 200
+
+    @routes.get("/divergence")
+    def divergence(name: str) -> tuple[Response, int]:
+        if no := refused(name, may_look=True):
+            return no
+        one, other = (request.args.get(key) for key in ("one", "other"))
+        hosts = engine.site.services[name].hosts
+        if one not in hosts or other not in hosts or one == other:
+            raise RequestFault(f"give two hosts as one= and other=, of {', '.join(hosts)}")
+        found = engine.mirrors.divergence(name, one, other)
+        sides = [_changes(side) for side in (found.one, found.other)]
+        return jsonify(since=found.since, both=found.both, sides=sides), 200
+
+    return routes
+
+
+def in_plain_values(engine: Engine, name: str) -> dict[str, Any]:
+    """Return what is known of a service's copies, for JSON."""
+    mirrors, ledger, clock = engine.mirrors, engine.journal.mirrors, engine.journal.clock
+    holder = engine.journal.holder(name).host
+    run, asked = mirrors.under_way(name), engine.asked_mirrors.last(name)
+    known = copies(ledger, name, engine.site.services[name], holder, clock.now())
+    return {
+        "service": name,
+        "source": holder,
+        "copies": {host: asdict(copy) for host, copy in known.items()},
+        "under_way": None
+        if run is None
+        else {
+            "source": run.nothing.source,
+            "destination": run.nothing.destination,
+            "run": run.nothing.run,
+            "since": run.nothing.started_at,
+            "progress": None if run.progress is None else asdict(run.progress),
+        },
+        "asked": None if asked is None else _asked(asked),
+        "runs": [asdict(entry) for entry in ledger.runs(name)],
+    }
+
+
+def _asked(asked: Asked) -> dict[str, Any]:
+    return {
+        "number": asked.number,
+        "source": asked.source,
+        "destinations": asked.destinations,
+        "ended": asked.ended,
+        "results": [_result(result) for result in asked.results],
+    }
+
+
+def _result(result: MirrorResult) -> dict[str, Any]:
+    return asdict(result)
+
+
+def _changes(changes: Changes) -> dict[str, Any]:
+    return {"host": changes.host, "changed": changes.count, "examples": changes.examples}
+
+
+def _body() -> dict[str, Any]:
+    try:
+        body = json.loads(request.get_data() or b"{}")
+    except (ValueError, RecursionError):
+        raise RequestFault("the body is not JSON") from None
+    if not isinstance(body, dict):
+        raise RequestFault(_EXAMPLE)
+    if unknown := sorted(set(body) - {"to", "allow_deletions", "discard_changes", "host", "run"}):
+        raise RequestFault(f"'{unknown[0]}' is not known: {_EXAMPLE}")
+    return body
+
+
+def _number(body: dict[str, Any], key: str) -> int:
+    value = body.get(key, 0)
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 10**17:
+        raise RequestFault(f"{key}: give a number")
+    return value
+
+
+def _flag(body: dict[str, Any], key: str) -> bool:
+    value = body.get(key, False)
+    if not isinstance(value, bool):
+        raise RequestFault(f"{key}: give true or false")
+    return value

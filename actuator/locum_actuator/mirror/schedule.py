@@ -1,0 +1,137 @@
+"""When mirrors run by themselves: a thread that looks once a second which service is due."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from cronsim import CronSim
+
+from locum_actuator.journal import JournalFault
+from locum_actuator.mirror.result import MirrorResult
+from locum_actuator.mirror.site_mirrors import SiteMirrors
+from locum_inventory.mirror import Mirror, age_seconds
+from locum_inventory.model import Service
+
+log = logging.getLogger(__name__)
+
+TICK_SECONDS = 1.0
+SETTLE_SECONDS = 60.0  # between two tries to find out how a run ended that nobody listened to
+RETRY_SECONDS = 300.0  # after a run that was broken off; one that was refused waits for its schedule
+RETRIES = 3
+JUMP_SECONDS = 5.0  # a wall clock that was set by more makes every service's next run be reckoned anew
+END_SECONDS = 5.0
+
+
+def next_time(mirror: Mirror, after: float, chance: Callable[[], float] = random.random) -> float:
+    """Return when a run is due after a moment (both seconds since the epoch), with its jitter."""
+    due = next(CronSim(mirror.schedule, datetime.fromtimestamp(after)))
+    return due.timestamp() + age_seconds(mirror.jitter) * chance()
+
+
+@dataclass(slots=True)
+class _Due:
+    """When a service is to be mirrored next."""
+
+    schedule: str
+    at: float
+    retries: int = 0
+
+
+class Schedule(threading.Thread):
+    """The thread that begins runs. `held_back` says why a service is to be left alone now, or None."""
+
+    def __init__(
+        self,
+        mirrors: SiteMirrors,
+        held_back: Callable[[str], str | None],
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        super().__init__(name="mirrors", daemon=True)
+        self._mirrors = mirrors
+        self._held_back = held_back
+        self._wall = wall
+        self._due: dict[str, _Due] = {}
+        self._ended = threading.Event()
+        self._runs: dict[str, threading.Thread] = {}
+
+    def end(self) -> None:
+        """Ask the thread to end, and break off what runs: its next start finds out how far that came."""
+        self._ended.set()
+        self._mirrors.cancel_all("the actuator ends")
+
+    def run(self) -> None:
+        """Begin what is due, until the end."""
+        settled, last = float("-inf"), (self._wall(), time.monotonic())
+        while not self._ended.wait(TICK_SECONDS):
+            try:
+                if time.monotonic() - settled > SETTLE_SECONDS:
+                    settled = time.monotonic()
+                    self._mirrors.settle()
+                now = (self._wall(), time.monotonic())
+                if abs((now[0] - last[0]) - (now[1] - last[1])) > JUMP_SECONDS:
+                    self._due.clear()
+                last = now
+                self.tick()
+            except JournalFault as fault:
+                log.error("nothing is mirrored while the journal cannot be read: %s", fault)
+            except Exception:
+                log.exception("the mirrors' schedule stumbled and goes on")
+        for thread in self._runs.values():
+            thread.join(END_SECONDS)
+
+    def tick(self) -> None:
+        """Look once which services are due, and begin their runs, each in a thread of its own."""
+        services = self._mirrors.site().services
+        for name in self._due.keys() - services.keys():
+            del self._due[name]
+        for name, service in services.items():
+            if service.mirror is None:
+                self._due.pop(name, None)
+                continue
+            due = self._due.get(name)
+            if due is None or due.schedule != service.mirror.schedule:
+                due = self._due[name] = _Due(service.mirror.schedule, self._first(name, service.mirror))
+            if self._wall() < due.at or self._is_running(name):
+                continue
+            due.at = next_time(service.mirror, self._wall())
+            if (why := self._held_back(name)) is not None:
+                log.info("%s is not mirrored now: %s", name, why)
+                continue
+            thread = threading.Thread(
+                target=self._run, args=(name, service, due), name=f"mirror-{name}", daemon=True
+            )
+            self._runs[name] = thread
+            thread.start()
+
+    def _first(self, name: str, mirror: Mirror) -> float:
+        """Return when the first run of this process is due: at once where one was missed while no actuator ran."""
+        runs = self._mirrors.journal.mirrors.runs(name, limit=1)
+        now = self._wall()
+        return next_time(mirror, min(now, runs[0].started_at) if runs else now)
+
+    def _is_running(self, name: str) -> bool:
+        thread = self._runs.get(name)
+        return thread is not None and thread.is_alive()
+
+    def _run(self, name: str, service: Service, due: _Due) -> None:
+        results = mirror_all(self._mirrors, name, service)
+        if any(result.outcome == "failed" for result in results) and due.retries < RETRIES:
+            due.retries += 1
+            due.at = min(due.at, self._wall() + RETRY_SECONDS)
+        else:
+            due.retries = 0
+
+
+def mirror_all(mirrors: SiteMirrors, name: str, service: Service) -> list[MirrorResult]:
+    """Mirror a service from its holder to every other host, one after the other."""
+    holder = mirrors.journal.holder(name).host
+    if holder is None:
+        log.info("%s is not mirrored now: nobody is known to hold it", name)
+        return []
+    return [mirrors.run(name, holder, host) for host in service.hosts if host != holder]

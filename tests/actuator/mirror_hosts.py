@@ -1,0 +1,164 @@
+"""Two hosts on this machine for tests of the mirror: real gates, real rsync, a real journal, a directory each."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from locum_actuator.journal import Journal
+from locum_actuator.mirror.line import Lines, Words
+from locum_actuator.mirror.result import MirrorResult, Wish
+from locum_actuator.mirror.site_mirrors import SiteMirrors
+from locum_inventory.mirror import gate_lines
+from locum_inventory.model import Site
+from tests.inventory.gate_host import GateHost, install_gate
+
+MARK = ".locum-mirror"
+NOBODYS = "203.0.113.9"  # TEST-NET-3: on no card of this machine
+
+
+class PairLines(Lines):
+    """Lines to gates that are all on this machine, each in a directory of its own."""
+
+    gates: Mapping[str, GateHost]
+
+    def command(self, host: str, verb: str, service: str, words: Words) -> list[str]:
+        """Run the host's gate here."""
+        return self.gates[host].command("actuator", verb, service, *str(words).split())
+
+
+@dataclass
+class MirrorHosts:
+    """Hosts a and b; a holds www. What is below `trees[host]` is that host's disk."""
+
+    base: Path
+    site: Site
+    journal: Journal
+    mirrors: SiteMirrors
+    gates: dict[str, GateHost]
+    results: list[MirrorResult]
+
+    def tree(self, host: str, number: int = 1) -> Path:
+        """Return a directory of www on a host."""
+        return self.base / host / f"srv{number}"
+
+    def run(self, source: str = "a", destination: str = "b", **wish: Any) -> MirrorResult:
+        """Mirror from one host to the other."""
+        return self.mirrors.run("www", source, destination, Wish(**wish))
+
+    def mark(self, host: str = "a", number: int = 1) -> None:
+        """Mark a directory as the right one."""
+        (self.tree(host, number) / MARK).write_text(f"www tree {number}\n")
+
+    def close(self) -> None:
+        self.journal.close()
+
+
+@contextmanager
+def in_memory() -> Iterator[Path]:
+    """Yield a directory on a file system in memory, empty, and its own."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm", prefix="locum-mirror-") as directory:
+        yield Path(directory)
+
+
+def make_hosts(
+    base: Path,
+    mirror: Mapping[str, Any] | None = None,
+    *,
+    trees: int = 1,
+    address: str = NOBODYS,
+    service: Mapping[str, Any] | None = None,
+) -> MirrorHosts:
+    """Make both hosts; a's directories have a file each and are marked, b has none."""
+    results: list[MirrorResult] = []
+    site = _site(base, dict(mirror or {}), trees, dict(service or {}))
+    journal = Journal(base / "journal.sqlite")
+    journal.set_holder("www", "a", 3)
+    values = site.services["www"]
+    assert values.mirror is not None
+    gates = {}
+    for host in ("a", "b"):
+        lines = gate_lines(values.mirror, preferred=host == "a")
+        text = (
+            f"service www\naddress {address if host == 'b' else NOBODYS}/32\ninterface lo\nstandby running\n"
+        )
+        # Each host has a disk of its own, where the site file names one path for both.
+        text += "\n".join(line.replace("/HOST/", f"/{host}/") for line in lines) + "\n"
+        gates[host] = install_gate(base / host / "root", text)
+    hosts = MirrorHosts(
+        base,
+        site,
+        journal,
+        SiteMirrors(lambda: site, journal, lambda site: _lines(site, gates), results.append),
+        gates,
+        results,
+    )
+    for number in range(1, trees + 1):
+        hosts.tree("a", number).mkdir()
+        (hosts.tree("a", number) / "index.html").write_text(f"tree {number}\n")
+        hosts.mark("a", number)
+    return hosts
+
+
+def _lines(site: Site, gates: Mapping[str, GateHost]) -> Lines:
+    lines = PairLines(site, "b")
+    object.__setattr__(lines, "gates", gates)
+    return lines
+
+
+def _site(base: Path, mirror: dict[str, Any], trees: int, service: dict[str, Any]) -> Site:
+    def tree(number: int) -> dict[str, Any]:
+        return {"source": str(base / "HOST" / f"srv{number}")}
+
+    mirror = {**tree(1), "also": [tree(number) for number in range(2, trees + 1)], **mirror}
+    address = {} if "address_commands" in service else {"addresses": [f"{NOBODYS}/24"], "interface": "lo"}
+    return Site.model_validate(
+        {
+            "hosts": {
+                "a": {"address": "192.0.2.1", "ssh": {"user": "locum"}},
+                "b": {"address": "192.0.2.2", "ssh": {"user": "locum"}},
+            },
+            "services": {
+                "www": {
+                    "hosts": ["a", "b"], "standby": "running", "takeover": {"unreachable": "probe"},
+                    "mirror": mirror, **address, **service,
+                }
+            },
+            "witnesses": ["192.0.2.254"],
+            "actuator": {"host": "b"},
+        }
+    )  # fmt: skip
+
+
+def picture(tree: Path, *, times: bool = True) -> dict[str, tuple[object, ...]]:
+    """Return everything in a tree by name: kind, mode, owner, content, and when it was changed."""
+    found: dict[str, tuple[object, ...]] = {}
+    for directory, names, files in os.walk(tree):
+        for name in (*names, *files):
+            path = Path(directory) / name
+            status = path.lstat()
+            what: object = None
+            if path.is_symlink():
+                what = path.readlink()
+            elif path.is_file():
+                what = hashlib.sha256(path.read_bytes()).hexdigest()
+            kind = (status.st_mode, status.st_uid, status.st_gid, what)
+            # A directory's own time changes with a file that comes and goes in it.
+            found[str(path.relative_to(tree))] = (
+                *kind,
+                status.st_mtime_ns if times and not path.is_dir() else 0,
+            )
+    return found
+
+
+def forget(tree: Path) -> None:
+    """Empty a directory, as a file system that is not mounted leaves it."""
+    for path in tree.iterdir():
+        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()

@@ -1,0 +1,237 @@
+"""What a mirror refuses: each row leaves the copy byte for byte as it was, and says why in one line."""
+
+from __future__ import annotations
+
+import fcntl
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from mirror_hosts import MARK, MirrorHosts, forget, in_memory, make_hosts, picture
+
+FILES = {f"page{number}.html": f"page {number}\n" for number in range(10)}
+SERVER_SIDE = "b's own, written while it served\n"
+
+
+@pytest.fixture
+def base() -> Iterator[Path]:
+    """A directory in memory: a run syncs the file system of its copy, which others may be writing to."""
+    with in_memory() as directory:
+        yield directory
+
+
+@pytest.fixture
+def hosts(base: Path) -> Iterator[MirrorHosts]:
+    """Two hosts after a good run."""
+    hosts = make_hosts(base, {"max_delete": {"share": "40%", "number": 5}})
+    for name, text in FILES.items():
+        (hosts.tree("a") / name).write_text(text)
+    assert hosts.run().done
+    yield hosts
+    hosts.close()
+
+
+def unmounted(hosts: MirrorHosts) -> None:
+    forget(hosts.tree("a"))
+
+
+def source_missing(hosts: MirrorHosts) -> None:
+    shutil.rmtree(hosts.tree("a"))
+
+
+def source_empty(hosts: MirrorHosts) -> None:
+    forget(hosts.tree("a"))
+    hosts.mark("a")
+
+
+def source_of_another_service(hosts: MirrorHosts) -> None:
+    (hosts.tree("a") / MARK).write_text("mail tree 1\n")
+
+
+def copy_of_another_service(hosts: MirrorHosts) -> None:
+    (hosts.tree("b") / MARK).write_text("mail tree 1\n")
+
+
+def four_of_twelve_more_than_share(hosts: MirrorHosts) -> None:
+    for number in range(5):
+        (hosts.tree("a") / f"page{number}.html").unlink()
+
+
+def all_renamed(hosts: MirrorHosts) -> None:
+    for number in range(10):
+        (hosts.tree("a") / f"page{number}.html").rename(hosts.tree("a") / f"seite{number}.html")
+
+
+def changed_on_b(hosts: MirrorHosts) -> None:
+    (hosts.tree("b") / "page3.html").write_text(SERVER_SIDE)
+
+
+def new_on_b(hosts: MirrorHosts) -> None:
+    (hosts.tree("b") / "upload").mkdir()
+    (hosts.tree("b") / "upload" / "cat.jpg").write_text(SERVER_SIDE)
+
+
+def deleted_on_b(hosts: MirrorHosts) -> None:
+    (hosts.tree("b") / "page3.html").unlink()
+
+
+def b_has_the_address(hosts: MirrorHosts) -> None:
+    text = hosts.gates["b"].host_file.read_text().removeprefix("locum-gate 1\n")
+    hosts.gates["b"].write_host_file(text.replace("203.0.113.9", "127.0.0.1"))
+
+
+def b_is_the_holder(hosts: MirrorHosts) -> None:
+    hosts.journal.set_holder("www", "b", 4)
+
+
+def b_has_seen_a_later_epoch(hosts: MirrorHosts) -> None:
+    (hosts.gates["b"].state / "www.epoch").write_text("9\n")
+
+
+def nobody_enrolled_b_again(hosts: MirrorHosts) -> None:
+    hosts.gates["b"].write_host_file("service www\naddress 203.0.113.9/32\ninterface lo\nstandby running\n")
+
+
+def before_fails(hosts: MirrorHosts) -> None:
+    gate = hosts.gates["a"]
+    text = gate.host_file.read_text().removeprefix("locum-gate 1\n")
+    gate.write_host_file(text + "mirror_before exit 3\n")
+
+
+def not_a_mount_point(hosts: MirrorHosts) -> None:
+    gate = hosts.gates["a"]
+    text = gate.host_file.read_text().removeprefix("locum-gate 1\n")
+    gate.write_host_file(f"{text}mirror_mounted {hosts.tree('a')}\n")
+
+
+def a_gate_is_gone(hosts: MirrorHosts) -> None:
+    hosts.gates["a"].gate.unlink()
+
+
+ROWS: dict[str, tuple[Callable[[MirrorHosts], None], str]] = {
+    "the trap of 2001: the source is not mounted": (
+        unmounted,
+        "www tree 1 (A): the source has no marker .locum-mirror: is it mounted? If it is the right directory: "
+        "locum mirror www --mark",
+    ),
+    "the source is missing": (source_missing, "www tree 1 (A): the source is not there"),
+    "the source is empty": (source_empty, "www tree 1 (A): the source is empty"),
+    "the source is another's": (
+        source_of_another_service,
+        "www tree 1 (A): the source's marker says 'mail tree 1': it is another's",
+    ),
+    "the copy is another's": (
+        copy_of_another_service,
+        "www tree 1 (B): the destination's marker says 'mail tree 1': it is another's",
+    ),
+    "nothing is mounted where something must be": (
+        not_a_mount_point,
+        "www tree 1 (A): nothing is mounted on A",
+    ),
+    "more would be deleted than the share": (
+        four_of_twelve_more_than_share,
+        "www tree 1 (B): it would delete 5 of 12, and the limit is 4 (page0.html page1.html page2.html ): "
+        "if that is right: locum mirror www --allow-deletions 5",
+    ),
+    "as many files as before, and none of them the same": (
+        all_renamed,
+        "www tree 1 (B): it would delete 10 of 12, and the limit is 4 (page0.html page1.html page2.html ): "
+        "if that is right: locum mirror www --allow-deletions 10",
+    ),
+    "a file was changed on the copy": (
+        changed_on_b,
+        "www tree 1 (B): 1 changed on this host since it had the same data (page3.html ): see both sides, "
+        "then locum mirror www --discard-changes",
+    ),
+    "files are new on the copy": (
+        new_on_b,
+        "www tree 1 (B): 3 changed on this host since it had the same data (. upload upload/cat.jpg ): "
+        "see both sides, then locum mirror www --discard-changes",
+    ),
+    "a file was deleted on the copy": (
+        deleted_on_b,
+        "www tree 1 (B): 1 changed on this host since it had the same data (. ): see both sides, "
+        "then locum mirror www --discard-changes",
+    ),
+    "the destination has the address on its card": (
+        b_has_the_address,
+        "www: this host holds 127.0.0.1, and nothing is mirrored onto it",
+    ),
+    "the journal names the destination": (
+        b_is_the_holder,
+        "b holds www, and nothing is mirrored onto the holder",
+    ),
+    "an epoch that is over": (b_has_seen_a_later_epoch, "www: epoch 3 is older than 9"),
+    "the gate knows of no mirror": (nobody_enrolled_b_again, "www has no tree 1 here"),
+    "what is to run before fails": (before_fails, "www tree 1 (A): before returned 3"),
+}
+
+
+@pytest.mark.parametrize(("break_it", "text"), ROWS.values(), ids=ROWS)
+def test_is_refused_and_the_copy_is_untouched(
+    hosts: MirrorHosts, break_it: Callable[[MirrorHosts], None], text: str
+) -> None:
+    break_it(hosts)
+    before = picture(hosts.tree("b"))
+    result = hosts.run()
+    said = result.text.replace(str(hosts.tree("a")), "A").replace(str(hosts.tree("b")), "B")
+    assert (result.outcome, said) == ("refused", text)
+    assert picture(hosts.tree("b")) == before
+
+
+def test_a_deletion_on_the_copy_is_seen_in_the_directory_it_left(base: Path) -> None:
+    hosts = make_hosts(base)
+    (hosts.tree("a") / "pages").mkdir()
+    (hosts.tree("a") / "pages" / "one.html").write_text("one\n")
+    assert hosts.run().done
+    (hosts.tree("b") / "pages" / "one.html").unlink()
+    result = hosts.run()
+    assert (result.outcome, "1 changed on this host" in result.text) == ("refused", True)
+
+
+def test_a_source_that_cannot_be_asked_is_no_source(hosts: MirrorHosts) -> None:
+    a_gate_is_gone(hosts)
+    before = picture(hosts.tree("b"))
+    assert hosts.run().outcome == "refused"
+    assert picture(hosts.tree("b")) == before
+
+
+def test_a_copy_that_is_nobodys_is_never_overwritten(base: Path) -> None:
+    hosts = make_hosts(base)
+    hosts.tree("b").mkdir()
+    (hosts.tree("b") / "mine").write_text("mine\n")
+    result = hosts.run()
+    assert (result.outcome, result.text.replace(str(hosts.tree("b")), "B")) == (
+        "refused",
+        "www tree 1 (B): the destination is not empty and has no marker: if it may be overwritten: "
+        "locum mirror www --mark",
+    )
+    assert picture(hosts.tree("b")).keys() == {"mine"}
+
+
+def test_what_a_person_allows_goes_on(hosts: MirrorHosts) -> None:
+    all_renamed(hosts)
+    changed_on_b(hosts)
+    assert hosts.run(allowed_deletions=10).outcome == "refused"
+    assert hosts.run(discard_changes=True).outcome == "refused"
+    result = hosts.run(allowed_deletions=10, discard_changes=True)
+    assert (result.outcome, result.count.deleted) == ("done", 10)
+    kept = hosts.tree("b") / ".locum-kept" / str(result.run)
+    assert (kept / "page3.html").read_text() == SERVER_SIDE
+
+
+def test_one_run_at_a_time_writes_on_a_host(hosts: MirrorHosts) -> None:
+    lock = hosts.gates["b"].run_directory / "www.mirror"
+    with lock.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert hosts.run().text == "www: another run writes on this host"
+
+
+def test_every_refusal_is_in_the_journal(hosts: MirrorHosts) -> None:
+    unmounted(hosts)
+    result = hosts.run()
+    entry, before = hosts.journal.mirrors.runs("www")
+    assert (entry.outcome, entry.text, entry.run) == ("refused", result.text, result.run)
+    assert before.outcome == "done"
+    assert hosts.mirrors.data_age_seconds("www", "b") is not None

@@ -1,0 +1,39 @@
+"""locum in the lab with a mirror, and a directory of its own on each host to be mirrored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from lab.lab import Lab
+from lab.locum import HOME, SITE, Locum
+
+TREE = "/srv/www"
+
+
+class MirroredLocum(Locum):
+    """locum whose service has a mirror of /srv/www; `mirror` is what the site file says of it."""
+
+    def __init__(self, lab: Lab, mirror: str = f"{{source: {TREE}}}") -> None:
+        super().__init__(lab)
+        self._mirror = mirror
+
+    def _settle(self) -> None:
+        super()._settle()
+        path = self.lab.hosts[HOME].root / SITE.lstrip("/")
+        text = path.read_text(encoding="utf-8")
+        head, found, tail = text.partition("    takeover:\n")
+        assert found, text
+        path.write_text(f"{head}    mirror: {self._mirror}\n{found}{tail}", encoding="utf-8")
+
+    def write(self, host: str, files: Mapping[str, str]) -> None:
+        """Write files below the mirrored directory of a host."""
+        for name, text in files.items():
+            self.lab.run(host, ["sh", "-c", 'mkdir -p "${1%/*}" && printf %s "$2" >"$1"', "sh", f"{TREE}/{name}", text])
+
+    def files(self, host: str) -> dict[str, str]:
+        """Return the files in the mirrored directory of a host, without the mirror's own."""
+        listed = self.lab.run(host, ["find", f"{TREE}/", "-type", "f", "!", "-path", "*/.locum-*", "-print"]).stdout
+        return {
+            str(Path(path).relative_to(TREE)): self.lab.run(host, ["cat", path]).stdout for path in listed.splitlines()
+        }
