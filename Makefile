@@ -33,7 +33,7 @@ demo: setup      ## locum keeps a web site alive on two hosts: killed, hung, cra
 lab: setup       ## the lab, to play with
 	$(AS_ROOT) $(PY) -m lab
 bench: bench-outage
-bench-outage: setup ## seconds without service: killed, hung, crashed, 7 runs each
+bench-outage: setup ## seconds without service: killed, hung, crashed, moved by plan, 7 runs each
 	$(AS_ROOT) $(PY) -m bench.outage
 campaign: setup  ## 200 faults drawn by a seed, brought upon locum; what it promises must hold
 	$(AS_ROOT) $(PY) -m bench.campaign --profile refuse --profile three --profile fence --faults 67 --labs 2

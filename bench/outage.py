@@ -1,6 +1,6 @@
-"""Seconds without service when the holder is killed, hung or crashed: `make bench-outage`.
+"""Seconds without service when the holder is killed, hung or crashed, or moved by plan: `make bench-outage`.
 
-Each run but those of `killed` gets a lab of its own, for afterwards b holds the service. The fault comes at a
+Each run of `hung` and `crashed` gets a lab of its own, for afterwards b holds the service. The fault comes at a
 random phase of the scrape interval. Prints a table and writes bench/results/outage.json.
 """
 
@@ -22,13 +22,14 @@ from rich.table import Table
 
 from lab.lab import Lab
 from lab.locum import Locum
-from lab.trial import FAULTS, Fault, Trial, trial
+from lab.trial import FAULTS, MOVES, Fault, Trial, planned, trial
 
 RESULTS = Path(__file__).parent / "results" / "outage.json"
 SYSTEM, PROFILE = "locum", "250ms"
 PAUSE_SECONDS = 6.0  # between two faults in one lab: the alert before must have resolved
 # A fault after which a still holds the service needs no new lab.
 KEEPS_HOLDER = {"killed"}
+MOVED = "switchover"  # and back again: two planned moves a run
 
 
 def main() -> int:
@@ -38,20 +39,20 @@ def main() -> int:
     )
     parser.add_argument("--runs", type=int, default=7, help="runs a fault (default 7)")
     parser.add_argument(
-        "--fault", action="append", choices=list(FAULTS), help="only this fault; may be repeated"
+        "--fault", action="append", choices=[*FAULTS, MOVED], help="only this fault; may be repeated"
     )
     parser.add_argument("--output", type=Path, default=RESULTS)
     asked = parser.parse_args()
     console = Console(highlight=False)
-    names = asked.fault or list(FAULTS)
+    names = asked.fault or [*FAULTS, MOVED]
     trials: list[Trial] = []
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task("faults", total=asked.runs * len(names))
         for name in names:
-            for one in _runs(FAULTS[name], asked.runs):
+            for one in _moves(asked.runs) if name == MOVED else _runs(FAULTS[name], asked.runs):
                 trials.append(one)
                 progress.console.print(_line(one))
-                progress.advance(task)
+                progress.advance(task, 0 if one.fault.name == "failback" else 1)
     _report(console, trials)
     _write(asked.output, trials)
     return 1 if any(one.faults() for one in trials) else 0
@@ -68,6 +69,15 @@ def _runs(fault: Fault, count: int) -> Iterator[Trial]:
         with Lab() as lab, Locum(lab) as locum:
             time.sleep(1.0 + random.random())
             yield trial(lab, locum, fault)
+
+
+def _moves(count: int) -> Iterator[Trial]:
+    """Yield planned moves, there and back."""
+    with Lab() as lab, Locum(lab) as locum:
+        for _ in range(count):
+            for move in MOVES.values():
+                time.sleep(PAUSE_SECONDS + random.random())
+                yield planned(lab, locum, move)
 
 
 def _line(one: Trial) -> str:

@@ -1,4 +1,4 @@
-"""One fault on the holder, and what the client and the watcher saw of it."""
+"""One fault on the holder, or one planned move, and what the client and the watcher saw of it."""
 
 from __future__ import annotations
 
@@ -30,6 +30,15 @@ FAULTS = {
         Fault("killed", "kill_service", "respawn", "a", "respawned on a"),
         Fault("hung", "hang_service", "takeover", "b", "released on a, taken over by b"),
         Fault("crashed", "crash", "takeover", "b", "taken over by b"),
+    )
+}
+
+# Asked for, not suffered: the verb is locum's own command.
+MOVES = {
+    move.name: move
+    for move in (
+        Fault("switchover", "switchover", "switchover", "b", "moved to b by plan"),
+        Fault("failback", "failback", "failback", "a", "moved back to a by plan"),
     )
 }
 
@@ -69,7 +78,23 @@ def trial(lab: Lab, locum: Locum, fault: Fault, *, seconds: float = 20.0) -> Tri
         lab.client.wait_good(since=at, timeout=seconds)
     except TimeoutError:
         pass  # then it is not back, and that is what is told
+    return _told(lab, locum, fault, at)
+
+
+def planned(lab: Lab, locum: Locum, move: Fault, *, seconds: float = 60.0) -> Trial:
+    """Ask for a planned move, and watch until it is over; without service is what lies behind the first failure."""
+    lab.client.wait_good(timeout=seconds)
+    asked = time.time()
+    locum.command(move.verb, "www", "--yes", timeout=seconds)
+    lab.client.wait_good(timeout=seconds)
+    failed = [sample.started for sample in lab.client.samples(asked) if not sample.ok]
+    return _told(lab, locum, move, asked, begun=failed[0] if failed else asked)
+
+
+def _told(lab: Lab, locum: Locum, fault: Fault, at: float, begun: float | None = None) -> Trial:
+    """Return what came of a fault at `at`, whose outage began then, or at `begun`."""
     time.sleep(SETTLE_SECONDS)
+    begun = at if begun is None else begun
     try:
         incident = locum.wait_incident(fault.outcome, since=at, seconds=5)
     except LabFault:
@@ -77,8 +102,8 @@ def trial(lab: Lab, locum: Locum, fault: Fault, *, seconds: float = 20.0) -> Tri
         incident = later[0] if later else {}
     return Trial(
         fault=fault,
-        at=at,
-        seconds_without_service=lab.client.seconds_without_service(at),
+        at=begun,
+        seconds_without_service=lab.client.seconds_without_service(begun),
         failed_requests=lab.client.failed_requests(at),
         answered_by=lab.client.answered_by(at),
         held_by_two_seconds=lab.watcher.held_by_two_seconds(at),

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 _SECONDS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 30)
-_STEPS = ("respawn", "release", "fence", "confirm", "start", "claim", "prove")
+_STEPS = ("respawn", "release", "fence", "mirror", "confirm", "start", "claim", "prove")
 
 
 class Metrics:

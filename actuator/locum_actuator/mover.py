@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from locum_actuator.journal import JournalFault
+from locum_actuator.mirror.result import Changes, MirrorFault, Mirrors, Wish
+from locum_actuator.mirror.result import Progress as MirrorProgress
 from locum_actuator.moves import Move, decide_move
 from locum_actuator.plan import Plan
 from locum_actuator.planned import Asked
@@ -89,7 +92,7 @@ class Mover:
 
     def _run(self, progress: Progress) -> None:
         try:
-            self._hand_over(progress)
+            self._hand_over(self._copy(progress))
         except MoveRefused as fault:
             progress.text, progress.phase = str(fault), "refused"
             log.warning("%s of %s: %s", progress.move.verb, progress.service, fault)
@@ -97,13 +100,62 @@ class Mover:
             progress.text, progress.phase = f"it was not begun: {fault}", "refused"
             log.exception("%s of %s was not begun", progress.move.verb, progress.service)
 
+    def _copy(self, progress: Progress) -> Progress:
+        """Mirror to the target while the holder still serves; raises `MoveRefused` where the move has no chance."""
+        service, move = progress.service, progress.move
+        context = self._workers()[service].context
+        holder = context.journal.holder(service).host
+        if not context.mirrors.is_configured(service) or holder is None:
+            return progress
+        plan, _ = self.look(service, move)
+        if not plan.acts or plan.target is None:
+            return progress  # the worker says why, and writes it down
+        progress.phase, target = "copying", plan.target
+        progress.text = f"mirrors from {holder} to {target}; {holder} goes on serving"
+        discard = move.discard_changes_on
+        if discard not in {None, target}:
+            raise MoveRefused(f"{discard} holds {service}: only what changed on {target} can be given up")
+        if discard is None:
+            _refuse_divergence(context.mirrors, service, holder, target)
+
+        def tell(done: MirrorProgress) -> None:
+            progress.text = f"mirrors to {target}: directory {done.tree} of {done.trees}, {done.percent} %"
+
+        wish = Wish(discard_changes=discard is not None, on_progress=tell)
+        result = context.mirrors.run(service, holder, target, wish)
+        if not result.done:
+            raise MoveRefused(f"the data could not be mirrored to {target}: {result.text}")
+        progress.text = f"mirrored to {target}: {result.text}"
+        progress.move = replace(move, target=target) if move.verb == "switchover" else move
+        return progress
+
     def _hand_over(self, progress: Progress) -> None:
         """Have the worker do it, and wait until it has begun."""
         worker = self._workers()[progress.service]
         asked = Asked(progress.move)
         worker.ask(asked)
         if not asked.wait(TAKEN_UP_SECONDS):
-            raise MoveRefused("its worker is busy and did not take it up: see locum status")
+            raise MoveRefused("its worker is busy and did not take it up: see `locum status`")
         if asked.incident is None:
-            raise MoveRefused("a fault came first: see locum incidents")
+            raise MoveRefused("a fault came first: see `locum incidents`")
         progress.incident, progress.phase = asked.incident, "moving"
+
+
+def _refuse_divergence(mirrors: Mirrors, service: str, holder: str, target: str) -> None:
+    """Raise `MoveRefused` where both hosts have data that the other has not: a person must say whose to give up."""
+    try:
+        found = mirrors.divergence(service, holder, target)
+    except MirrorFault:
+        return  # they never had the same data, or it cannot be seen: the run itself refuses what it must
+    if not found.both:
+        return
+    since = time.strftime("%Y-%m-%d %H:%M:%S", time.strptime(str(found.since), "%Y%m%d%H%M%S"))
+    sides = "; ".join(_words(side) for side in (found.one, found.other))
+    raise MoveRefused(
+        f"both sides have changed since the mirror run of {since} UTC: {sides}. To give up what changed on"
+        f" {target}, which is kept aside there: --discard-changes-on {target}"
+    )
+
+
+def _words(side: Changes) -> str:
+    return f"{side.count} changes on {side.host} ({', '.join(side.examples[:5])})"

@@ -132,13 +132,17 @@ def _steps(holder: str, target: HostView, service: Service) -> tuple[Step, ...]:
     """Return the steps of a move: what takes long stands before the release wherever it may."""
     release, confirm = Step("release", holder), Step("confirm", target.name)
     claim, prove = Step("claim", target.name), Step("prove", target.name)
+    # After the release nobody writes: the last short pass takes along what the pass before could not.
+    gone = (release,) if service.mirror is None else (release, Step("mirror", target.name))
     if service.standby == "running" or service.commands is None:
-        return (release, confirm, claim, prove)
+        return (*gone, confirm, claim, prove)
     start = Step("start", target.name)
     # What runs there already was started by somebody else, from whatever data lay there then.
     tidy = (Step("release", target.name),) if target.processes else ()
-    if service.takeover.start == "during_release":
-        return (*tidy, start, release, confirm, claim, prove)
+    if (
+        service.takeover.start == "during_release" and service.mirror is None
+    ):  # else its data would come under it
+        return (*tidy, start, *gone, confirm, claim, prove)
     if service.takeover.start == "after_claim":
-        return (*tidy, release, confirm, claim, start, prove)
-    return (*tidy, release, confirm, start, claim, prove)
+        return (*tidy, *gone, confirm, claim, start, prove)
+    return (*tidy, *gone, confirm, start, claim, prove)

@@ -9,7 +9,7 @@ Kind = Literal[
     "nothing", "adopt", "keep_looking", "refuse", "record", "respawn", "claim", "release", "takeover",
     "switchover", "failback",
 ]  # fmt: skip
-StepName = Literal["respawn", "release", "fence", "confirm", "start", "claim", "prove", "stop"]
+StepName = Literal["respawn", "release", "fence", "confirm", "start", "claim", "prove", "stop", "mirror"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from locum_actuator.steps.claim import Claim
 from locum_actuator.steps.claim_by_command import ClaimByCommand
 from locum_actuator.steps.confirm import Confirm
 from locum_actuator.steps.fence import Fence
+from locum_actuator.steps.last_pass import LastPass
 from locum_actuator.steps.prove import Prove
 from locum_actuator.steps.release import Release
 from locum_actuator.steps.respawn import Respawn
@@ -32,10 +33,11 @@ log = logging.getLogger(__name__)
 
 CONFIRMED_SECONDS = 1.0  # how long a look at the wire holds good
 
-_STEPS: Mapping[str, type[Respawn | Release | Fence | Confirm | Start | Claim | Prove]] = {
+_STEPS: Mapping[str, type[Respawn | Release | Fence | LastPass | Confirm | Start | Claim | Prove]] = {
     "respawn": Respawn,
     "release": Release,
     "fence": Fence,
+    "mirror": LastPass,
     "confirm": Confirm,
     "start": Start,
     "claim": Claim,

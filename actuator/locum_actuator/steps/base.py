@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
+from locum_actuator.mirror.result import Mirrors, NoMirrors
 from locum_actuator.situation import Look
 from locum_inventory.model import Service, Site
 from locum_inventory.shell import Shell
@@ -66,6 +67,7 @@ class Hands:
     new_holder: str | None = None
     incident: int = 0
     reason: str = ""
+    mirrors: Mirrors = field(default_factory=NoMirrors)
 
 
 class Step(Protocol):

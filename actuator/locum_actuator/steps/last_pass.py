@@ -1,0 +1,42 @@
+"""Mirror, the last short pass of a planned move: what changed since the pass before, while nobody writes."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+from locum_actuator.steps.base import Hands, StepFault
+
+LAST_PASS_SECONDS = 60.0  # the service is stopped meanwhile: what takes longer is broken off and undone
+
+
+@dataclass(frozen=True, slots=True)
+class LastPass:
+    """Copy from the old holder, which has released, to the host that is to hold next."""
+
+    hands: Hands
+    host: str
+
+    def already(self) -> bool:
+        """Say no: only a copy tells what has changed."""
+        return False
+
+    def do(self) -> str:
+        """Copy, and take nothing for done but a whole copy within the deadline."""
+        hands = self.hands
+        if hands.old_holder is None:
+            raise StepFault("nobody is known to have the data")
+        deadline = threading.Timer(LAST_PASS_SECONDS, hands.mirrors.halt, (hands.name, self.host))
+        deadline.daemon = True
+        deadline.start()
+        try:
+            result = hands.mirrors.run(hands.name, hands.old_holder, self.host)
+        finally:
+            deadline.cancel()
+        if not result.done:
+            raise StepFault(f"the data could not be mirrored to {self.host}: {result.text}")
+        return f"{self.host} has the data of {hands.old_holder}: {result.text}"
+
+    def undo(self) -> None:
+        """Nothing: a copy that is newer than before is no harm to the old holder."""
+        return
