@@ -60,6 +60,7 @@ class Locum:
         interval: str = "250ms",
         mode: str = "act",
         fence: bool = False,
+        boot_guard: bool = False,
         watchers: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
         say: Callable[[str], None] = lambda _: None,
@@ -69,6 +70,7 @@ class Locum:
         self._settings = {"unreachable": unreachable, "interval": interval, "mode": mode}
         self._watchers = tuple(watchers)  # hosts besides b that run an exporter, such as c
         self._fence = fence
+        self._guard_words = ["--boot-guard"] if boot_guard else []  # of a
         self._environment = ["env", *(f"{name}={value}" for name, value in (environment or {}).items())]
         self.power: PowerSwitch | None = None  # what fences, where `fence` was asked for
         self._up: Inside | None = None
@@ -109,7 +111,7 @@ class Locum:
             self._install_fencing()
         self.say("locum enrol a: over the administrator's SSH")
         self.command(
-            "enrol", "a", "--yes", "--admin", f"root@{self.lab.hosts['a'].address}",
+            "enrol", "a", "--yes", *self._guard_words, "--admin", f"root@{self.lab.hosts['a'].address}",
             "--identity", str(self.lab.admin_key),
         )  # fmt: skip
 
@@ -240,11 +242,11 @@ class Locum:
         return rows[::-1]
 
     def wait_incident(self, outcome: str, since: float, seconds: float = 20.0) -> dict[str, Any]:
-        """Wait for an incident opened at `since` (time.time()) or later that ends with `outcome`."""
+        """Wait for an incident of a look at `since` (time.time()) or later that ends with `outcome`."""
         deadline = time.monotonic() + seconds
         while True:
             found = [
-                row for row in self.incidents() if row["opened_at"] >= since and row["outcome"] == outcome
+                row for row in self.incidents() if _looked_at(row) >= since and row["outcome"] == outcome
             ]
             if found:
                 return found[0]
@@ -265,6 +267,12 @@ class Locum:
         )
         rows = json.loads(answer.stdout)["data"]["result"]
         return [[(float(at), float(value)) for at, value in row["values"]] for row in rows]
+
+
+def _looked_at(incident: dict[str, Any]) -> float:
+    """Return when an incident began; of many looks that found nothing, when the last of them ended."""
+    at: float = incident["closed_at"] if incident["looks"] > 1 else incident["opened_at"]
+    return at
 
 
 def _in_url(address: Address) -> str:

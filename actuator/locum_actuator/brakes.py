@@ -25,7 +25,7 @@ def applied(plan: Plan, memory: Memory, service: Service) -> Plan:
         return _recorded(plan, "observe", "mode is observe")
     if memory.paused is not None:
         return _recorded(plan, "paused", f"paused {memory.paused}")
-    if not _moves(plan, memory):
+    if not moves(plan, memory):
         return plan
     held_back = _storm(plan, memory, service) or _budget(memory, service) or _cooldown(memory, service)
     return plan if held_back is None else replace(held_back, would=plan.steps)
@@ -58,7 +58,7 @@ def _recorded(plan: Plan, code: str, why: str) -> Plan:
     return Plan("record", code, reason, would=plan.steps)
 
 
-def _moves(plan: Plan, memory: Memory) -> bool:
+def moves(plan: Plan, memory: Memory) -> bool:
     """Tell whether the plan makes another host the holder."""
     return plan.kind == "takeover" or (plan.kind == "claim" and memory.holder not in {None, plan.target})
 

@@ -44,6 +44,11 @@ class Storm:
         with self._lock:
             self._faults.pop(service, None)
 
+    def known(self) -> frozenset[str]:
+        """Return the holder hosts with an open fault, of whatever age."""
+        with self._lock:
+            return frozenset(fault.host for fault in self._faults.values())
+
     def failing(self) -> frozenset[str]:
         """Return the holder hosts of which a look has shown that they fail."""
         with self._lock:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fakes import FakeShell, FakeWorld, host, site, situation
+from quick import kernel_of
 
 from locum_actuator.decision import decide
 from locum_actuator.incident import Context, Incident
@@ -201,6 +203,70 @@ def test_a_fault_of_another_host_a_moment_ago_is_a_storm(tmp_path: Path) -> None
     assert handle(there)[0].startswith("refuse: a and c began to fail within the same half minute")
     assert not world.shells["b"].held
     assert storm.near("of_c") == (frozenset(), frozenset()), "an incident that ended is no fault any more"
+
+
+def nobody_told(_: FakeWorld, __: Storm) -> None:
+    """c is as dead as a, and its own alert is still on its way."""
+
+
+def gate_answers(world: FakeWorld, _: Storm) -> None:
+    world.shells["c"].fault = None  # its echoes are filtered, say
+
+
+def refuses_a_key(world: FakeWorld, _: Storm) -> None:
+    world.shells["c"].fault = "auth"
+
+
+def older(world: FakeWorld, storm: Storm) -> None:
+    storm.looked("of_c", "c", failing=True)
+    fault = storm._faults["of_c"]
+    storm._faults["of_c"] = replace(fault, began=fault.began - NEAR_SECONDS - 1)
+
+
+STORM = "refuse: a and c began to fail within the same half minute"
+TAKEN_OVER = "takeover: a does not answer at all"
+
+
+@pytest.mark.parametrize(
+    ("c_is", "decided"),
+    [(nobody_told, STORM), (gate_answers, TAKEN_OVER), (refuses_a_key, TAKEN_OVER), (older, TAKEN_OVER)],
+    ids=lambda value: value.__name__.replace("_", " ") if callable(value) else "",
+)
+def test_other_holders_are_asked_before_anything_moves(
+    c_is: Callable[[FakeWorld, Storm], None], decided: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A switch takes a and c away at one instant; through Prometheus they come up to a second apart."""
+    values, journal, storm = three_hosts(), Journal(tmp_path / "j"), Storm()
+    world = FakeWorld({name: FakeShell(held=True, processes=3, epoch=1) for name in ("a", "c", "d")})
+    world.shells["b"] = FakeShell()
+    kernel_of(world.shells["b"], monkeypatch)
+    for name in ("a", "c", "d"):
+        journal.set_holder(f"of_{name}", name, 1)
+    there = Context(values, "of_a", journal, Metrics(), world.shells, world, storm)
+    world.dead |= {"a", "c"}
+    world.shells["a"].fault = world.shells["c"].fault = "timeout"
+    c_is(world, storm)
+    world.shells = {name: world.shells[name] for name in ("a", "b")}  # what a look at of_a sees
+    assert handle(there)[0].startswith(decided)
+    assert world.shells["b"].held == (decided == TAKEN_OVER)
+
+
+def test_a_host_whose_services_have_not_failed_in_half_a_minute_holds_nobody_back(tmp_path: Path) -> None:
+    """It may be silent to us and serve its clients: then there is no storm."""
+    values, journal = three_hosts(), Journal(tmp_path / "j")
+    world = FakeWorld({name: FakeShell(held=True, processes=3, epoch=1) for name in ("a", "c", "d")})
+    world.shells["b"] = FakeShell()
+    for name in ("a", "c", "d"):
+        journal.set_holder(f"of_{name}", name, 1)
+    there = Context(values, "of_a", journal, Metrics(), world.shells, world)
+    world.dead |= {"a", "c"}
+    world.shells["a"].fault = world.shells["c"].fault = "timeout"
+    world.shells = {name: world.shells[name] for name in ("a", "b")}
+    incident = Incident(there, journal.open_incident("of_a", "LocumServiceDown"))
+    situation = world.situation("of_a")
+    assert incident._decide(situation).code == "storm"
+    incident.opened -= NEAR_SECONDS + 1
+    assert incident._decide(situation).kind == "takeover"
 
 
 def test_respawns_and_takeovers_are_counted(tmp_path: Path) -> None:

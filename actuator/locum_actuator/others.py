@@ -1,0 +1,41 @@
+"""Whether other holder hosts are silent as well, asked right before a takeover: their alerts may be on their way.
+
+Two faults of one instant come through Prometheus up to a second apart, and the first of them must not be taken for
+a fault of its own (storm.py knows only of what has arrived).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+
+from locum_actuator.steps.base import Eyes, Shells
+from locum_inventory.shell import ShellFault
+
+GATE_SECONDS = 0.4
+_SILENT = {"unreachable", "timeout", "closed"}  # any other fault of a gate is an answer of its host
+
+
+def silent_ones(hosts: Iterable[str], eyes: Eyes, shells: Shells) -> frozenset[str]:
+    """Return those of some hosts that return no echo and whose gate is silent too."""
+    asked = sorted(hosts)
+    if not asked:
+        return frozenset()
+    with ThreadPoolExecutor(len(asked), thread_name_prefix="others") as pool:
+        return frozenset(
+            host
+            for host, silent in zip(
+                asked, pool.map(lambda host: _is_silent(host, eyes, shells), asked), strict=True
+            )
+            if silent
+        )
+
+
+def _is_silent(host: str, eyes: Eyes, shells: Shells) -> bool:
+    if eyes.echoes(host) != 0:  # None: nobody could ask
+        return False
+    try:
+        shells[host].status(deadline_seconds=GATE_SECONDS)
+    except ShellFault as fault:
+        return fault.reason in _SILENT
+    return False
