@@ -25,11 +25,12 @@ class Mark:
     """A fault that took hold or was taken away, and when (time.time()). `words` tell where it did nothing.
 
     On a busy machine a verb takes its time. It was begun at `asked`; a fault counts from its end, a healing from
-    its begin, and that is `at`.
+    its begin, and that is `at`. `returns`: a host that boots put the service address on its card by itself, between
+    `asked` and `at`.
     """
 
     at: float
-    what: Literal["begins", "heals"]
+    what: Literal["begins", "heals", "returns"]
     fault: Fault
     words: str | None = None
     asked: float = 0.0
@@ -103,7 +104,9 @@ class Injector:
             return  # fenced while it booted
         if fault.detail["keeps_address"]:
             # As a host does whose own boot configuration names the service address.
+            asked = time.time()
             self._lab.add_address(fault.host, announce=True)
+            self.marks.append(Mark(time.time(), "returns", fault, asked=asked))
         self._system.revive(fault.host)
 
     def _bring_freeze(self, fault: Fault) -> None:

@@ -26,7 +26,6 @@ HEALTHY_SHARE = 0.5
 FEWEST_REQUESTS = 10  # fewer tell nothing
 SILENT = frozenset({"blackhole", "unplug", "pause"})  # nobody hears such a host
 DISABLING = SILENT | {"crash", "freeze", "kill", "hang", "drop_address"}
-RETURN_SECONDS = 1.0  # so long after its boot a host's own configuration may have added the address
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +196,5 @@ def _just_booted(marks: Sequence[Mark], at: float) -> frozenset[str]:
     return frozenset(
         mark.fault.host
         for mark in marks
-        if mark.what == "heals"
-        and mark.fault.detail.get("keeps_address")
-        and 0 <= at - mark.at <= RETURN_SECONDS
+        if mark.what == "returns" and mark.asked <= at <= mark.at + GAP_SECONDS
     )

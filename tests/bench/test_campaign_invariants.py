@@ -18,7 +18,7 @@ PACE = 0.02
 
 
 def mark(
-    at: float, what: Literal["begins", "heals"], kind: str, host: str, words: str | None = None,
+    at: float, what: Literal["begins", "heals", "returns"], kind: str, host: str, words: str | None = None,
     asked: float = 0.0, **detail: Any,
 ) -> Mark:  # fmt: skip
     return Mark(at, what, Fault(kind, host, at, at, detail), words, asked)
@@ -50,7 +50,8 @@ PAUSED = (mark(2, "begins", "pause", "a"), mark(6, "heals", "pause", "a"))
 FROZEN = (mark(2, "begins", "freeze", "a"), mark(6, "heals", "freeze", "a"))
 BROUGHT = (
     mark(1, "begins", "crash", "a", keeps_address=True),
-    mark(6, "heals", "crash", "a", keeps_address=True),
+    mark(4, "heals", "crash", "a", keeps_address=True),  # on a busy machine a boot takes seconds
+    mark(6.3, "returns", "crash", "a", asked=6.1, keeps_address=True),
 )
 HELD: dict[str, tuple[Mapping[float, str], Sequence[Mark], tuple[float, float, float]]] = {
     "one after the other": ({0: "a", 4: "", 5: "b"}, (), (0, 0, 0)),
@@ -111,6 +112,9 @@ TAKEN: dict[
     "given back to the same host": ({0: "a", 4: "", 6: "a"}, {0: "a", 4: "", 6: "a"}, (), []),
     "the campaign itself brought the address": (
         {0: "b", 6.1: "ab", 6.4: "b"}, {0: "b"}, BROUGHT, [],
+    ),
+    "a host that booted took it later": (
+        {0: "b", 6.1: "ab", 6.4: "b", 8: "ab"}, {0: "b"}, BROUGHT, [("b", "a", True)],
     ),
 }  # fmt: skip
 
