@@ -27,6 +27,7 @@ from locum_actuator.moves import Move
 log = logging.getLogger(__name__)
 Pruned = TypeVar("Pruned")
 
+SYNCHRONOUS = "FULL"  # what is written outlives a power loss (sqlite.org/pragma.html)
 PROOF_SECONDS = 5.0  # for so long a write shows that the journal can be written
 
 
@@ -91,7 +92,7 @@ class Journal:
             self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=5.0)
             self._db.row_factory = sqlite3.Row
             self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=FULL")
+            self._db.execute(f"PRAGMA synchronous={SYNCHRONOUS}")
             self._db.execute("PRAGMA foreign_keys=ON")
             self._migrate()
             self._leave_the_future()
@@ -418,6 +419,21 @@ class Journal:
             service,
         )
         return MoveDone(**rows[0]) if rows else None
+
+    def has_unseen_changes(self, service: str, host: str) -> bool:
+        """Tell whether a host lost a service in a takeover and was not mirrored onto since.
+
+        What it wrote between its last mirror run and the takeover may then be nowhere else.
+        """
+        (row,) = self._read(
+            "SELECT max(t.at) AS lost_at, (SELECT max(started_at) FROM mirror_runs WHERE service=?1"
+            " AND destination=?2 AND outcome='done') AS mirrored_at FROM takeovers t"
+            " JOIN incidents i ON i.id=t.incident WHERE t.service=?1 AND i.holder_before=?2"
+            " AND t.done_at IS NOT NULL",
+            service,
+            host,
+        )
+        return row["lost_at"] is not None and row["lost_at"] > (row["mirrored_at"] or 0.0)
 
     # -- pauses ------------------------------------------------------------------------------------------------
 

@@ -66,13 +66,13 @@ def test_what_was_accepted_survives_kill_9(tmp_path: Path) -> None:
         "j = Journal(Path(sys.argv[1]))\n"
         "j.accept([AlertRow('LocumServiceDown', 'www', 'a', 'firing', None, None, 'x')])\n"
         "n = j.open_incident('www', 'LocumServiceDown'); j.note(n, 'started', 'x', step='release', host='a')\n"
-        "print('written', flush=True); sys.stdin.read()\n"
+        "print('written', j._db.execute('PRAGMA synchronous').fetchone()[0], flush=True); sys.stdin.read()\n"
     )
     with subprocess.Popen(
         [sys.executable, "-c", program, str(tmp_path / "j")], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as child:
         assert child.stdout is not None
-        assert child.stdout.readline() == b"written\n"
+        assert child.stdout.readline() == b"written 2\n", "FULL: it outlives a power loss too"
         os.kill(child.pid, signal.SIGKILL)
     journal = Journal(tmp_path / "j")
     assert len(journal.alerts()) == 1
