@@ -170,7 +170,12 @@ class Incident:
         """Say what became of a plan that a stop broke off: the world decides, so it shows in who holds now."""
         before = self.context.journal.holder_before(self.number)
         now = self.context.journal.holder(self.context.name).host
-        became = f"undone, {now} holds as before" if now == before else f"finished, {now} holds now"
+        if now != before:
+            became = f"finished, {now} holds now"
+        elif _takes_from(before, interrupted):
+            became = f"undone, {now} holds as before"
+        else:
+            became = f"finished, {now} holds as before"
         return f"broken off in the middle of {interrupted}, and {became}"
 
     def _look(self) -> Situation:
@@ -299,6 +304,12 @@ class Incident:
 
     def _age(self) -> float:
         return time.monotonic() - self.opened
+
+
+def _takes_from(holder: str | None, step: str) -> bool:
+    """Tell whether a step ("claim on b") belongs to a plan that makes another host the holder."""
+    name, _, host = step.partition(" on ")
+    return name != "respawn" and (name in {"release", "fence"}) == (host == holder)
 
 
 def _until(pause: Pause) -> str:

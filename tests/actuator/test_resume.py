@@ -352,8 +352,15 @@ def _steps(life: Life) -> str:
     return ", ".join(dict.fromkeys(begun))
 
 
-@pytest.mark.parametrize("power", [False, True], ids=["kill -9", "power loss of b"])
-@pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
+DEATHS = {
+    f"{name}, {how}": (row, power)
+    for name, row in ROWS.items()
+    for how, power in (("kill -9", False), ("power loss of b", True))
+    if not (row.hooks and power)  # hooks run for real, which takes its time, and change nothing there
+}
+
+
+@pytest.mark.parametrize(("row", "power"), DEATHS.values(), ids=DEATHS)
 def test_killed_at_every_instant(
     row: Row, power: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -407,7 +414,11 @@ def says_which(life: Life, at: int) -> None:
     assert kinds[kinds.index("resumed") - 1] != "decided", at
     assert "broken off in the middle of" in first["reason"], at
     before, now = first["holder_before"], holder(life.world)
-    word = f"undone, {now} holds as before" if now == before else f"finished, {now} holds now"
+    row = life.row
+    moves = row.move is not None or "confirm on " in row.steps or f"release on {row.holder}" in row.steps
+    word = f"finished, {now} holds now"
+    if now == before:
+        word = f"{'undone' if moves else 'finished'}, {now} holds as before"
     assert before == life.row.holder
     assert word in first["reason"], (at, first["reason"])
 

@@ -157,6 +157,7 @@ def test_killed_while_a_killed_service_is_respawned(mortal: Mortal, instant: str
     assert mortal.lab.holders() == ["a"]
     if instant == "after_respawn":
         says_which(incident)
+        assert incident["reason"].endswith("respawn on a, and finished, a holds as before)")
 
 
 @pytest.mark.parametrize("instant", ["after_confirm", "before_claim", "after_claim"])
