@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from locum_actuator.alerts import ACTING, HEARTBEAT, WOKE, Alert
+from locum_actuator.auto_failback import AutoFailback
 from locum_actuator.brake_metrics import BrakeCollector
 from locum_actuator.incident import Context, Looker
 from locum_actuator.journal import AlertRow, Journal, JournalFault
@@ -94,6 +95,7 @@ class Engine:
         self._retiring: list[threading.Thread] = []
         self._crew = self._gather(site, {})
         self.mover = Mover(lambda: self.workers)
+        self.failback = AutoFailback(lambda: self.workers, self.mover)
         metrics.registry.register(BrakeCollector(journal, lambda: self.site))
         metrics.registry.register(MirrorCollector(self.mirrors))
         self._forget_unnamed()
@@ -158,6 +160,7 @@ class Engine:
         """Let the workers run, and the mirrors' schedule."""
         self._start_workers()
         self._schedule.start()
+        self.failback.start()
 
     def _start_workers(self) -> None:
         for worker in self.workers.values():
@@ -169,6 +172,7 @@ class Engine:
             self._stopped = True
             self._crew.end()
             self._schedule.end()
+            self.failback.end()
         deadline = time.monotonic() + END_SECONDS
         self._crew.join(END_SECONDS)
         for thread in self._retiring:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from locum_actuator.announce import announce
 from locum_actuator.incident import Context
 from locum_actuator.own_commands import CommandFault, holder_by_command
+from locum_actuator.rejoin import Item, Seen, checklist
 from locum_inventory.shell import ServiceStatus, ShellFault
 
 log = logging.getLogger(__name__)
@@ -43,16 +44,39 @@ class Patrol:
 
     context: Context
     seen: dict[str, str] = field(default_factory=dict)  # what each host's gate said last, in words
+    gates: dict[str, Seen] = field(default_factory=dict)  # … and all of it
     alone: bool = False  # nobody is left to stand in for the holder
     _silent: set[str] = field(default_factory=set)
     _wary_since: float = float("-inf")
     _announced: float = float("-inf")
 
     @property
+    def missing(self) -> frozenset[str]:
+        """Return the hosts whose gates were silent in the last round."""
+        return frozenset(self._silent)
+
+    @property
     def pause_seconds(self) -> float:
         """Return how long to wait before the next round."""
         wary = self._silent or time.monotonic() - self._wary_since < WARY_FOR_SECONDS
         return WARY_SECONDS if wary else CALM_SECONDS
+
+    def checklists(self) -> dict[str, tuple[Item, ...]]:
+        """Return of each host that does not hold the service what it lacks to be a standby."""
+        context = self.context
+        memory = context.memory()
+        return {
+            host: checklist(
+                context.site,
+                context.name,
+                host,
+                self.gates.get(host),
+                memory.copies.get(host),
+                unseen=context.journal.has_unseen_changes(context.name, host),
+            )
+            for host in context.service.hosts
+            if host != memory.holder
+        }
 
     def be_wary(self, *, announce: bool = False) -> None:
         """Walk round more often for a while; with `announce`, have the holder say at once whose the address is.
@@ -109,9 +133,12 @@ class Patrol:
     def _ask(self, host: str) -> ServiceStatus | str:
         name = self.context.name
         try:
-            status = self.context.shells[host].status(deadline_seconds=STATUS_SECONDS).services.get(name)
+            gate = self.context.shells[host].status(deadline_seconds=STATUS_SECONDS)
         except ShellFault as fault:
+            self.gates[host] = Seen(None, str(fault), self.context.looker.echoes(host))
             return f"gate silent: {fault}"
+        self.gates[host] = Seen(gate)
+        status = gate.services.get(name)
         return status if status is not None else f"its gate does not know {name}: run locum enrol {host}"
 
     def _moved(self, holder: str | None) -> Finding | None:

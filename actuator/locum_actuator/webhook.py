@@ -24,6 +24,7 @@ from locum_actuator.mirror.api import mirror_routes
 from locum_actuator.move_api import move_routes
 from locum_actuator.pause_api import in_plain_values, pause_routes
 from locum_actuator.reading import Reading
+from locum_actuator.rejoin import is_complete
 
 log = logging.getLogger(__name__)
 
@@ -198,4 +199,9 @@ def _service(engine: Engine, name: str) -> dict[str, Any]:
         "alone": engine.workers[name].patrol.alone,
         "hosts_seen": engine.workers[name].patrol.seen,
         "copies": {host: asdict(copy) for host, copy in engine.context(name).memory().copies.items()},
+        "rejoin": {
+            host: {"complete": is_complete(items), "items": [asdict(item) for item in items]}
+            for host, items in engine.workers[name].patrol.checklists().items()
+        },
+        "failback": engine.failback.words(name),
     }

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from locum_inventory.failback import Failback
 from locum_inventory.fence_devices import FenceDevice
 from locum_inventory.field_types import (
     DEFAULT_EXPORTER_URL,
@@ -42,6 +43,7 @@ __all__ = [
     "ChainParts",
     "Checks",
     "Commands",
+    "Failback",
     "FenceDevice",
     "Hook",
     "Host",
@@ -182,6 +184,9 @@ class Service(Value):
     )
     takeover: Takeover = Field(description="what locum may do for it")
     mirror: Mirror | None = Field(default=None, description="where a standby's copy of the data comes from")
+    failback: Failback = Field(
+        default=Failback(), description="'manual', or when it goes back by itself: {mode: auto, after: 30m}"
+    )
     hooks: Mapping[HookName, Hook] = Field(
         default_factory=dict,
         description="commands before and after steps: {after_claim: {command: ...}}",

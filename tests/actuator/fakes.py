@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 
 from locum_actuator.situation import HostView, Look, Situation
+from locum_inventory.gate_config import gate_version, host_file_sha256
 from locum_inventory.model import Site
 from locum_inventory.shell import FaultReason, GateStatus, ServiceStatus, ShellFault, Verb
 
@@ -108,6 +109,7 @@ class FakeShell:
     refuse: dict[str, FaultReason] = field(default_factory=dict)  # verb -> why it does not work
     start_works: bool = True
     calls: list[str] = field(default_factory=list)
+    config: str = ""  # the hash of its file; a fake world gives it the one that is current
 
     def _service(self) -> ServiceStatus:
         stuck = {} if self.stuck is None else {ADDRESS: self.stuck}
@@ -117,7 +119,7 @@ class FakeShell:
         """Answer as the gate would."""
         if self.fault:
             raise ShellFault(self.fault, f"gate {self.fault}")
-        return GateStatus("1", "0" * 64, {"www": self._service()})
+        return GateStatus(gate_version(), self.config, {"www": self._service()})
 
     def change(self, verb: Verb, service: str, epoch: int, *, deadline_seconds: float) -> ServiceStatus:
         """Do what the verb does to the fields."""
@@ -143,6 +145,9 @@ class FakeShell:
         """Count as the gate would."""
         return {"www": self.processes}
 
+    def hurry(self) -> None:
+        """Nothing was in the way."""
+
     def close(self) -> None:
         """Nothing to close."""
 
@@ -159,6 +164,12 @@ class FakeWorld:
     through_address: bool = True
     looks: int = 0
     closed: bool = False
+
+    def __post_init__(self) -> None:
+        """Enrol the hosts."""
+        for name, shell in self.shells.items():
+            if name in site().hosts:
+                shell.config = host_file_sha256(site(), name)
 
     def close(self) -> None:
         """Nothing to give up, and a test may ask whether it was."""

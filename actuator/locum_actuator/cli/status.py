@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import click
@@ -36,9 +37,27 @@ def status(service: str | None, url: str, as_json: bool) -> None:
         )
     console = Console()
     console.print(table)
+    for row in rows:
+        for line in _rejoining(row, every=service is not None):
+            console.print(line, soft_wrap=True)
     chain = ask(url, "/api/v1/chain")
     for line in _chain(chain["parts"]):
         console.print(line, soft_wrap=True)
+
+
+def _rejoining(row: dict[str, Any], *, every: bool) -> Iterator[Text]:
+    """Yield the checklist of each host that is no standby yet, or, for one service, of every host."""
+    for host, list_ in row["rejoin"].items():
+        if list_["complete"] and not every:
+            continue
+        yield Text(f"{row['service']}: {host} is {'a standby' if list_['complete'] else 'no standby yet'}:")
+        for item in list_["items"]:
+            mark, style = {True: ("yes", "green"), False: ("no ", "bold red"), None: ("?  ", "yellow")}[
+                item["ok"]
+            ]
+            yield Text.assemble("  ", (mark, style), f"  {item['text']}")
+    if row["failback"]:
+        yield Text(f"{row['service']}: {row['failback']}")
 
 
 def _chain(parts: list[dict[str, Any]]) -> list[Text]:

@@ -1,0 +1,127 @@
+"""What a host must go through before it is a standby, as a checklist. Touches nothing.
+
+Each item is answered with yes, no or "could not look", and says in words what is so, and, where it is not, what
+will mend it: locum by itself, or a person.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from locum_actuator.situation import Copy
+from locum_inventory.gate_config import gate_version, host_file_sha256
+from locum_inventory.model import Service, Site
+from locum_inventory.shell import GateStatus, ServiceStatus
+
+Name = Literal["reachable", "gate", "current", "address", "service", "data", "newer"]
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One line of the checklist. `ok` is None where nobody could look."""
+
+    name: Name
+    ok: bool | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the last round of the patrol saw of a host."""
+
+    gate: GateStatus | None  # None: silent
+    text: str = ""  # why it is silent
+    echoes: int | None = (
+        None  # how many came back of those sent when the gate was silent; None: none were sent
+    )
+
+
+def checklist(
+    site: Site, service: str, host: str, seen: Seen | None, copy: Copy | None, *, unseen: bool = False
+) -> tuple[Item, ...]:
+    """Return the checklist of a host that does not hold a service.
+
+    `copy` is None where nothing is mirrored. `unseen`: it lost the service in a takeover, and no mirror run has
+    looked since whether it has data that nobody else has.
+    """
+    values = site.services[service]
+    if seen is None:
+        return (Item("reachable", None, "not asked yet"),)
+    items = [_reachable(seen)]
+    if seen.gate is None:
+        items.append(Item("gate", False, f"{seen.text}: locum goes on asking"))
+    else:
+        items.append(Item("gate", True, "its gate answers"))
+        items.append(_current(site, host, seen.gate))
+        status = seen.gate.services.get(service)
+        if status is not None:
+            items += [_address(status), _service(values, status)]
+    if copy is not None:
+        items += [_data(service, copy), _newer(host, unseen=unseen)]
+    return tuple(items)
+
+
+def is_complete(items: tuple[Item, ...]) -> bool:
+    """Tell whether a host is a standby: nothing on its list is open."""
+    return all(item.ok for item in items)
+
+
+def obstacles(items: tuple[Item, ...]) -> tuple[str, ...]:
+    """Return what stands in the way of a planned move and would not be mended or looked at by the move itself."""
+    return tuple(item.text for item in items if item.name == "current" and not item.ok)
+
+
+def _reachable(seen: Seen) -> Item:
+    if seen.gate is not None or seen.echoes:
+        return Item("reachable", True, "it answers")
+    if seen.echoes is None:
+        return Item("reachable", None, "it could not be pinged")
+    return Item("reachable", False, "it does not answer a ping: switch it on, or mend the line")
+
+
+def _current(site: Site, host: str, gate: GateStatus) -> Item:
+    if gate.version != gate_version():
+        what = f"its gate is of version {gate.version}, and this locum's is {gate_version()}"
+    elif gate.config_sha256 != host_file_sha256(site, host):
+        what = "its gate's configuration is not this site file's"
+    else:
+        return Item("current", True, "its gate is current")
+    return Item("current", False, f"{what}: run `locum enrol {host}`")
+
+
+def _address(status: ServiceStatus) -> Item:
+    held = [str(address) for address, here in status.held.items() if here]
+    if held:
+        return Item("address", False, f"it holds {', '.join(held)}: locum has it released")
+    return Item("address", True, "it does not hold the address")
+
+
+def _service(service: Service, status: ServiceStatus) -> Item:
+    """Judge whether the service is as it should be on a standby; where no process is named nobody can say."""
+    if status.processes is None:
+        return Item("service", True, "its processes are not counted")
+    if service.standby == "running":
+        text = f"{status.processes} processes run, as on every host"
+        return (
+            Item("service", True, text)
+            if status.processes
+            else Item("service", False, "nothing runs, and it should: start it there")
+        )
+    if status.processes:
+        text = f"{status.processes} processes run: a host that comes back is stopped by locum, else stop it there"
+        return Item("service", False, text)
+    return Item("service", True, "it does not run there")
+
+
+def _data(service: str, copy: Copy) -> Item:
+    if copy.stale:
+        return Item("data", False, f"it has {copy.text}: run `locum mirror {service}`")
+    return Item("data", True, f"it has {copy.text}")
+
+
+def _newer(host: str, *, unseen: bool) -> Item:
+    if not unseen:
+        return Item("newer", True, "it has nothing that the holder has not")
+    text = "what it wrote last before it was taken over may be nowhere else: a person must say what becomes of it"
+    return Item("newer", False, f"{text} (--discard-changes-on {host})")
