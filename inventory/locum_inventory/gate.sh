@@ -75,7 +75,8 @@ check_words() {
         respawn | start | stop | release | claim)
             [ "$role" = actuator ] || refuse "this key may only watch and status"
             [ $# = 3 ] || refuse "$verb takes a service and an epoch" ;;
-        mirror-look | mirror-mark | mirror-changes | mirror-restore | mirror-halt | mirror-send | mirror-receive)
+        mirror-look | mirror-mark | mirror-changes | mirror-restore | mirror-halt | mirror-send | mirror-send-mounted | \
+            mirror-receive)
             [ "$role" = actuator ] || refuse "this key may only watch and status"
             [ $# = 9 ] || refuse "$verb takes a service and seven numbers" ;;
         *) refuse "no such verb" ;;

@@ -7,6 +7,7 @@
 #   restore    puts back what a run deleted or overwrote
 #   halt       ends a run that writes here
 #   send       the source's end of a run: rsync speaks on standard input and output
+#   send-mounted    the same on the destination, of the source that is mounted there
 #   receive    the destination's end
 #
 # Each is `mirror-VERB SERVICE EPOCH TREE RUN SINCE ALLOWED DISCARD PROGRESS`, all numbers but SERVICE; 0 where there
@@ -91,9 +92,10 @@ read_marker() { marker=''; [ ! -f "$MARKER" ] || IFS= read -r marker <"$MARKER";
 
 mark_words() { printf '%s tree %s' "$s_name" "$m_tree"; }
 
+# check_source DIRECTORY: enters it, if it is what it should be.
 check_source() {
     check_mounts
-    enter "${m_from:-$m_path}" "the source is not there"
+    enter "$1" "the source is not there"
     read_marker
     [ -n "$marker" ] || refuse "$m_label: the source has no marker $MARKER: is it mounted? If it is the right \
 directory: locum mirror $s_name --mark"
@@ -387,11 +389,11 @@ do_mirror_receive() {
         staged) receive_staged ;;
         *) receive_in_place ;;
     esac
-    [ -z "$m_after" ] || run_hook after "$m_after" || printf 'locum-mirror note %s\n' "after returned $?"
+    [ -z "$m_after" ] || run_hook "$m_after" || printf 'locum-mirror note %s\n' "after returned $?"
     finish ok
 }
 
-run_hook() { cd / && timeout -k 5 "$HOOK_SECONDS" sh -c "$2" 3<&- 4>&- 8>&-; }
+run_hook() { cd / && timeout -k 5 "$HOOK_SECONDS" sh -c "$1" 3<&- 4>&- 8>&-; }
 
 # --- a run, at its source -----------------------------------------------------------------------------------
 
@@ -399,11 +401,16 @@ do_mirror_send() {
     speak_beside
     greet
     load_tree
-    [ -z "$m_before" ] || run_hook before "$m_before" || finish failed "$m_label: before returned $?"
-    check_source
-    note_moment sent "$m_run" || refuse "$m_label: $MIRROR_STATE cannot be written"
-    forget_old_moments
-    sleep 0.02      # longer than a tick: what changes from here on has a later time than the moment
+    if [ "$verb" = mirror-send-mounted ]; then
+        [ -n "$m_from" ] || refuse "$m_label: no mounted source is named here"
+        check_source "$m_from"
+    else
+        [ -z "$m_before" ] || run_hook "$m_before" || finish failed "$m_label: before returned $?"
+        check_source "$m_path"
+        note_moment sent "$m_run" || refuse "$m_label: $MIRROR_STATE cannot be written"
+        forget_old_moments
+        sleep 0.02      # longer than a tick: what changes from here on has a later time than the moment
+    fi
     list_names "$m_id.sent-names.$m_run"
     { echo "names $(stat -c %s "$m_id.sent-names.$m_run")" && cat "$m_id.sent-names.$m_run"; } >&4
     rm -f "$m_id.sent-names.$m_run"
@@ -453,7 +460,6 @@ do_mirror_mark() {
     load_tree
     check_mounts
     greet
-    if [ -n "$m_from" ] && [ -d "$m_from" ]; then mark_here "$m_from"; fi
     mark_here "$m_path"
     finish ok
 }
@@ -552,7 +558,7 @@ do_mirror() {
         mirror-changes) do_mirror_changes ;;
         mirror-restore) do_mirror_restore ;;
         mirror-halt) do_mirror_halt ;;
-        mirror-send) do_mirror_send ;;
+        mirror-send | mirror-send-mounted) do_mirror_send ;;
         mirror-receive) do_mirror_receive ;;
     esac
 }

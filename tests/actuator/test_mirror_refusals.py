@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from mirror_hosts import MARK, MirrorHosts, forget, in_memory, make_hosts, picture
+
+from bench.mirror_hosts import MARK, MirrorHosts, forget, in_memory, make_hosts, picture
 
 FILES = {f"page{number}.html": f"page {number}\n" for number in range(10)}
 SERVER_SIDE = "b's own, written while it served\n"

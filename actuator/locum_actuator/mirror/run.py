@@ -56,7 +56,8 @@ class MirrorRun:
         )
         through = copies.mirror.trees[number - 1].through is not None and source == copies.service.preferred
         try:
-            send = copies.lines.command(destination if through else source, "mirror-send", service, words)
+            where, how = (destination, "mirror-send-mounted") if through else (source, "mirror-send")
+            send = copies.lines.command(where, how, service, words)
             receive = copies.lines.command(destination, "mirror-receive", service, words)
         except MirrorFault as fault:
             return Ended("refused", str(fault))

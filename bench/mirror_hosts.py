@@ -58,6 +58,7 @@ class MirrorHosts:
         (self.tree(host, number) / MARK).write_text(f"www tree {number}\n")
 
     def close(self) -> None:
+        """Close the journal."""
         self.journal.close()
 
 

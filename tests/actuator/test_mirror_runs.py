@@ -1,0 +1,359 @@
+"""Mirror runs between two real gates: what is copied, kept, put back, and what a run that is broken off leaves."""
+
+from __future__ import annotations
+
+import os
+import struct
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bench.mirror_hosts import MARK, MirrorHosts, in_memory, make_hosts, picture
+from locum_actuator.mirror.result import Progress
+
+# acl(5) as the kernel stores it: version 2, then tag, permissions and id of each entry.
+ANY = 2**32 - 1
+READABLE_BY_1235 = struct.pack("<I", 2) + b"".join(
+    struct.pack("<HHI", tag, permissions, owner)
+    for tag, permissions, owner in ((1, 6, ANY), (2, 4, 1235), (4, 4, ANY), (16, 4, ANY), (32, 4, ANY))
+)
+ODD_NAMES = ("with space", "-rf", "*", "new\nline", "käse", "back\\slash", "$(reboot)", ".hidden", "a" * 200)
+
+
+@pytest.fixture
+def base() -> Iterator[Path]:
+    """A directory in memory: a run syncs the file system of its copy, which others may be writing to."""
+    with in_memory() as directory:
+        yield directory
+
+
+@pytest.fixture
+def hosts(base: Path) -> Iterator[MirrorHosts]:
+    """Two hosts, nothing mirrored yet."""
+    hosts = make_hosts(base)
+    yield hosts
+    hosts.close()
+
+
+def kept(hosts: MirrorHosts) -> dict[str, list[str]]:
+    """Return what is kept on b, by run: the files."""
+    runs = hosts.tree("b") / ".locum-kept"
+    return {
+        run.name: sorted(str(path.relative_to(run)) for path in run.rglob("*") if not path.is_dir())
+        for run in sorted(runs.iterdir())
+    }
+
+
+def test_all_of_it_goes_along(hosts: MirrorHosts) -> None:
+    tree = hosts.tree("a")
+    for name in ODD_NAMES:
+        (tree / name).write_text(name)
+    (tree / "secret").write_text("secret\n")
+    (tree / "secret").chmod(0o4640)
+    os.chown(tree / "secret", 1234, 4321)
+    os.utime(tree / "secret", ns=(1, 987654321012345678))
+    (tree / "twin").hardlink_to(tree / "secret")
+    (tree / "dangling").symlink_to("/nowhere/at all")
+    (tree / "up").symlink_to("..")
+    (tree / "empty directory").mkdir(mode=0o2711)
+    os.mkfifo(tree / "fifo")
+    os.setxattr(tree / "index.html", "system.posix_acl_access", READABLE_BY_1235)
+    os.setxattr(tree / "index.html", "trusted.note", b"hello")
+    result = hosts.run()
+    assert (result.outcome, result.count.copied) == ("done", len(ODD_NAMES) + 3)
+    assert picture(hosts.tree("b")) == picture(tree)
+    assert (hosts.tree("b") / "twin").stat().st_ino == (hosts.tree("b") / "secret").stat().st_ino
+    copy = hosts.tree("b") / "index.html"
+    assert os.getxattr(copy, "system.posix_acl_access") == READABLE_BY_1235
+    assert os.getxattr(copy, "trusted.note") == b"hello"
+
+
+def test_a_second_run_copies_what_changed_and_keeps_what_went(hosts: MirrorHosts) -> None:
+    tree = hosts.tree("a")
+    (tree / "old").write_text("old\n")
+    (tree / "same").write_text("same\n")
+    assert hosts.run().done
+    (tree / "old").unlink()
+    (tree / "index.html").write_text("another\n")
+    (tree / "new").write_text("new\n")
+    result = hosts.run()
+    assert (result.outcome, result.count.copied, result.count.deleted) == ("done", 2, 1)
+    assert kept(hosts) == {str(result.run): ["index.html", "old"]}
+    assert (hosts.tree("b") / ".locum-kept").stat().st_mode & 0o777 == 0o700
+
+
+def test_what_a_run_deleted_or_overwrote_can_be_put_back(hosts: MirrorHosts) -> None:
+    hosts.run()
+    (hosts.tree("a") / "index.html").write_text("a mistake\n")
+    mistaken = hosts.run()
+    assert hosts.mirrors.restore("www", "b", mistaken.run) == [
+        f"b: directory 1: what run {mistaken.run} deleted or overwrote is back"
+    ]
+    assert (hosts.tree("b") / "index.html").read_text() == "tree 1\n"
+    # What was put back is the mirror's own work, and no change that would hold the next run back.
+    assert hosts.run().done
+    assert (hosts.tree("b") / "index.html").read_text() == "a mistake\n"
+
+
+def test_only_the_last_runs_are_kept(base: Path) -> None:
+    hosts = make_hosts(base, {"keep_runs": 2})
+    runs = []
+    for number in range(5):
+        (hosts.tree("a") / "index.html").write_text(f"{number}\n" * (number + 1))
+        runs.append(str(hosts.run().run))
+    assert list(kept(hosts)) == runs[-2:]
+    hosts.close()
+
+
+def test_what_is_excluded_is_neither_copied_nor_deleted_nor_counted(base: Path) -> None:
+    hosts = make_hosts(base, {"exclude": ["/cache/", "*.tmp"], "max_delete": {"number": 1}})
+    for name in ("cache/a", "b.tmp"):
+        (hosts.tree("a") / name).parent.mkdir(exist_ok=True)
+        (hosts.tree("a") / name).write_text("a's\n")
+    assert hosts.run().done
+    assert picture(hosts.tree("b")).keys() == {MARK, "index.html"}
+    (hosts.tree("b") / "cache").mkdir()
+    for number in range(5):
+        (hosts.tree("b") / "cache" / f"page{number}").write_text("b's\n")
+    (hosts.tree("b") / "cache" / "c.tmp").write_text("b's\n")
+    result = hosts.run()
+    # The directory that they were made in has changed by that.
+    assert "1 changed on this host since it had the same data (. )" in result.text
+    assert hosts.run(discard_changes=True).done
+    (hosts.tree("b") / "cache" / "page9").write_text("b's\n")
+    assert hosts.run().done
+    assert len(list((hosts.tree("b") / "cache").iterdir())) == 7
+    hosts.close()
+
+
+def test_a_name_that_no_terminal_should_see_is_told_printably(hosts: MirrorHosts) -> None:
+    assert hosts.run().done
+    (hosts.tree("b") / "bell\a\x1b[31m\n").write_text("x")
+    assert "(. bell[31m? )" in hosts.run().text
+
+
+def test_several_directories_are_one_run(base: Path) -> None:
+    hosts = make_hosts(base, trees=3)
+    result = hosts.run()
+    assert (result.outcome, result.count.copied) == ("done", 6)
+    assert [(hosts.tree("b", number) / "index.html").read_text() for number in (1, 2, 3)] == [
+        "tree 1\n",
+        "tree 2\n",
+        "tree 3\n",
+    ]
+    (hosts.tree("a", 3) / MARK).unlink()
+    result = hosts.run()
+    # The first two are newer than the third now.
+    assert (result.outcome, hosts.mirrors.data_age_seconds("www", "b")) == ("failed", None)
+    hosts.close()
+
+
+def test_commands_run_before_and_after(base: Path) -> None:
+    dump, reloaded = base / "a" / "srv1" / "dump", base / "reloaded"
+    hosts = make_hosts(
+        base, {"before": f"echo dumped > {dump}", "after": f"echo reloaded > {reloaded}; exit 4"}
+    )
+    for host, mark in (("a", "mirror_before"), ("b", "mirror_after")):
+        assert mark in hosts.gates[host].host_file.read_text()
+    assert hosts.run().done
+    assert (hosts.tree("b") / "dump").read_text() == "dumped\n"
+    assert reloaded.read_text() == "reloaded\n"
+    hosts.close()
+
+
+def test_a_source_that_is_mounted_on_the_standby_is_read_there(base: Path) -> None:
+    hosts = make_hosts(base, {"through": str(base / "mounted" / "srv1")})
+    (base / "mounted").symlink_to(base / "a")
+    hosts.gates["a"].gate.unlink()
+    assert hosts.run().done
+    assert (hosts.tree("b") / "index.html").read_text() == "tree 1\n"
+    (base / "mounted").unlink()
+    hosts.journal.set_holder("www", "a", 5)
+    assert "the source is not there" in hosts.run().text
+    hosts.close()
+
+
+def test_back_again_goes_the_same_way(hosts: MirrorHosts) -> None:
+    assert hosts.run().done
+    hosts.journal.set_holder("www", "b", 4)
+    (hosts.tree("b") / "written.html").write_text("written while b served\n")
+    found = hosts.mirrors.divergence("www", "a", "b")
+    assert (found.one.count, found.other.count, found.both) == (0, 2, False)
+    assert found.other.examples == (
+        f"{hosts.tree('b').parent.parent}/HOST/srv1/.",
+        f"{hosts.tree('b').parent.parent}/HOST/srv1/written.html",
+    )
+    assert hosts.run("b", "a").done
+    assert (hosts.tree("a") / "written.html").read_text() == "written while b served\n"
+    assert hosts.mirrors.divergence("www", "a", "b").other.count == 0
+
+
+def test_both_sides_changed_is_told_and_never_settled_by_itself(hosts: MirrorHosts) -> None:
+    assert hosts.run().done
+    (hosts.tree("a") / "lost.html").write_text("acknowledged by a after the last run\n")
+    hosts.journal.set_holder("www", "b", 4)
+    (hosts.tree("b") / "written.html").write_text("written while b served\n")
+    assert hosts.mirrors.divergence("www", "a", "b").both
+    before = picture(hosts.tree("a"))
+    result = hosts.run("b", "a")
+    assert (result.outcome, "2 changed on this host" in result.text) == ("refused", True)
+    assert picture(hosts.tree("a")) == before
+    result = hosts.run("b", "a", discard_changes=True)
+    assert result.done
+    assert (hosts.tree("a") / ".locum-kept" / str(result.run) / "lost.html").exists()
+
+
+class TestStaged:
+    """A copy that is made beside the one in use."""
+
+    @pytest.fixture
+    def staged(self, base: Path) -> Iterator[MirrorHosts]:
+        hosts = make_hosts(base, {"mode": "staged", "keep_runs": 2})
+        yield hosts
+        hosts.close()
+
+    def test_is_switched_to_once_it_is_whole(self, staged: MirrorHosts) -> None:
+        (staged.tree("a") / "same").write_text("same\n")
+        first = staged.run()
+        (staged.tree("a") / "index.html").write_text("another\n")
+        second = staged.run()
+        assert staged.tree("b").readlink() == Path(f".srv1.locum/{second.run}")
+        assert picture(staged.tree("b")) == picture(staged.tree("a"))
+        old = staged.tree("b").parent / ".srv1.locum" / str(first.run)
+        assert (old / "index.html").read_text() == "tree 1\n"
+        assert (old / "same").stat().st_ino == (staged.tree("b") / "same").stat().st_ino
+
+    def test_takes_the_place_of_a_directory(self, staged: MirrorHosts) -> None:
+        staged.tree("b").mkdir()
+        (staged.tree("b") / "index.html").write_text("tree 1\n")
+        staged.mark("b")
+        assert staged.run().done
+        assert picture(staged.tree("b"), times=False) == picture(staged.tree("a"), times=False)
+        assert staged.run().done
+
+    def test_an_older_one_can_be_put_in_use_again(self, staged: MirrorHosts) -> None:
+        first = staged.run()
+        (staged.tree("a") / "index.html").write_text("a mistake\n")
+        staged.run()
+        staged.mirrors.restore("www", "b", first.run)
+        assert (staged.tree("b") / "index.html").read_text() == "tree 1\n"
+        assert staged.run().done
+
+    def test_keeps_so_many_beside_the_one_in_use(self, staged: MirrorHosts) -> None:
+        runs = [staged.run().run for _ in range(5)]
+        assert (
+            sorted(int(path.name) for path in (staged.tree("b").parent / ".srv1.locum").iterdir())
+            == runs[-3:]
+        )
+
+    def test_what_changed_on_b_holds_it_back(self, staged: MirrorHosts) -> None:
+        staged.run()
+        staged.run()
+        (staged.tree("b") / "index.html").write_text("b's\n")
+        assert staged.run().outcome == "refused"
+
+
+class TestBrokenOff:
+    """A run that writes when something ends it."""
+
+    @pytest.fixture
+    def slow(self, base: Path) -> Iterator[MirrorHosts]:
+        """A run of some seconds: 3 MiB at 1 MiB a second."""
+        hosts = make_hosts(base, {"bandwidth_limit": "1M"})
+        assert hosts.run().done
+        for number in range(30):
+            (hosts.tree("a") / f"file{number}").write_bytes(os.urandom(100_000))
+        yield hosts
+        hosts.close()
+
+    def _begin(self, hosts: MirrorHosts) -> threading.Thread:
+        thread = threading.Thread(target=hosts.run)
+        thread.start()
+        end_by = time.monotonic() + 20
+        while "writing" not in self._state(hosts) or len(list(hosts.tree("b").glob("file*"))) < 2:
+            assert time.monotonic() < end_by, self._state(hosts)
+            time.sleep(0.01)
+        return thread
+
+    def _state(self, hosts: MirrorHosts) -> str:
+        file = hosts.gates["b"].state / "mirror" / "www.1.state"
+        return file.read_text() if file.exists() else ""
+
+    def test_a_host_that_is_to_be_the_holder_is_written_to_no_more(self, slow: MirrorHosts) -> None:
+        thread = self._begin(slow)
+        begun = time.monotonic()
+        assert slow.mirrors.halt("www", "b")
+        assert time.monotonic() - begun < 3
+        there = picture(slow.tree("b"))
+        thread.join(15)
+        assert picture(slow.tree("b")) == there
+        assert slow.results[-1].outcome == "failed"
+        assert slow.results[-1].text == "broken off: b is to hold www"
+        assert slow.mirrors.data_age_seconds("www", "b") is None
+
+    def test_a_claim_over_the_gate_ends_it_too(self, slow: MirrorHosts) -> None:
+        thread = self._begin(slow)
+        said = slow.gates["b"].run("claim", "www", "3")
+        assert said[-1].startswith("end ")
+        there = picture(slow.tree("b"))
+        thread.join(15)
+        assert picture(slow.tree("b")) == there
+        assert (
+            slow.results[-1].outcome,
+            "ended because this host is to be the holder" in slow.results[-1].text,
+        ) == (
+            "failed",
+            True,
+        )
+        subprocess.run(
+            ["ip", "address", "del", "203.0.113.9/32", "dev", "lo"], check=False, capture_output=True
+        )
+
+    def test_what_was_written_there_afterwards_is_not_the_mirrors(self, slow: MirrorHosts) -> None:
+        """b takes over with a copy that is not whole, and serves: its writes must hold the next run back."""
+        thread = self._begin(slow)
+        assert slow.mirrors.halt("www", "b")
+        thread.join(15)
+        time.sleep(0.02)
+        (slow.tree("b") / "file1").write_text("written while b served\n")
+        result = slow.run()
+        assert (result.outcome, "changed on this host" in result.text) == ("refused", True)
+
+    def test_the_next_run_makes_it_whole(self, slow: MirrorHosts) -> None:
+        thread = self._begin(slow)
+        slow.mirrors.cancel_all("the actuator ends")
+        thread.join(15)
+        assert (slow.results[-1].outcome, slow.results[-1].text) == ("failed", "the actuator ends")
+        assert slow.run().done
+        assert picture(slow.tree("b")) == picture(slow.tree("a"))
+        assert slow.mirrors.data_age_seconds("www", "b") is not None
+
+    def test_a_run_whose_end_nobody_wrote_down_is_settled(self, slow: MirrorHosts) -> None:
+        ledger = slow.journal.mirrors
+        result = slow.run()
+        assert result.done
+        slow.journal._db.execute(
+            "UPDATE mirror_runs SET ended_at=NULL, outcome=NULL WHERE run=?", (result.run,)
+        )
+        ledger.begin("www", "a", "b", result.run + 1, slow.journal.clock.now())
+        assert slow.mirrors.data_age_seconds("www", "b") is None
+        slow.mirrors.settle()
+        assert [(run.outcome, run.text) for run in ledger.runs("www", 2)] == [
+            ("refused", "broken off by a stop of the actuator"),
+            ("done", "ended while no actuator ran"),
+        ]
+        assert slow.mirrors.data_age_seconds("www", "b") is not None
+
+
+def test_progress_is_told_to_who_asks(base: Path) -> None:
+    hosts = make_hosts(base, {"bandwidth_limit": "1M"})
+    (hosts.tree("a") / "large").write_bytes(os.urandom(2_000_000))
+    told: list[Progress] = []
+    assert hosts.run(on_progress=told.append).done
+    assert told[-1].percent == 100
+    assert [one.bytes_done for one in told] == sorted(one.bytes_done for one in told)
+    hosts.close()
