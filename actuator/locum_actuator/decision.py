@@ -231,6 +231,14 @@ def _dead_or_refuse(holder: HostView, situation: Situation, memory: Memory, serv
         return Plan(
             "refuse", "unfenced", f"{holder.name} answers ping but not its gate ({holder.gate_fault})"
         )
+    fencing_settles_it = _fencing_settles_it(holder, situation, memory)
+    if situation.holders and not situation.by_command and not fencing_settles_it:
+        who = " and ".join(sorted(situation.holders))
+        return Plan(
+            "keep_looking",
+            "still_answers",
+            f"{who} answers for the address and nothing else: the line to it may be cut, not its power",
+        )
     if holder.name in memory.doubted:
         return Plan(
             "keep_looking",
@@ -241,7 +249,7 @@ def _dead_or_refuse(holder: HostView, situation: Situation, memory: Memory, serv
     silent = (
         f"{holder.name} does not answer at all (0 of {holder.echoes_sent} echoes, gate: {holder.gate_fault})"
     )
-    if _fencing_settles_it(holder, situation, memory):
+    if fencing_settles_it:
         return _takeover(holder, f"{silent} and a witness answers", situation, memory, service)
     if service.takeover.unreachable == "refuse" and not holder.silent_to:
         return Plan(
@@ -254,10 +262,6 @@ def _dead_or_refuse(holder: HostView, situation: Situation, memory: Memory, serv
         return Plan("refuse", "could_not_look", "nobody could be asked who has the address")
     if situation.by_command:  # the record may go on naming a dead host: it moves without it
         return _takeover(holder, f"{silent}, and a witness answers", situation, memory, service)
-    if situation.holders:
-        return Plan(
-            "keep_looking", "still_answers", f"{holder.name} is silent, but somebody answers for the address"
-        )
     why = f"{silent}, nobody answers for the address and a witness answers"
     return _takeover(holder, why, situation, memory, service)
 

@@ -348,10 +348,12 @@ ROWS = [
         takeover={"unreachable": "refuse"},
     ),
     Row(
-        "dead, but somebody answers for the address: keep looking",
+        "dead, but it answers for the address: keep looking",
         situation(dead(), STANDBY, holders=("a",)),
         "keep_looking",
         "still_answers",
+        reason="a answers for the address and nothing else: the line to it may be cut, not its power",
+        memory=Memory(holder="a", epoch=1, doubted={"a": 0}),
     ),
     Row(
         "dead, but another vantage point gets its echo: the line is cut",
