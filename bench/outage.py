@@ -116,17 +116,21 @@ def _write(path: Path, trials: list[Trial]) -> None:
         }
         for one in trials
     ]
+    runs = _of_other_faults(path, {run["fault"] for run in runs}) + runs
     medians: dict[str, float] = {}
-    for name in dict.fromkeys(one.fault.name for one in trials):
-        back = [
-            one.seconds_without_service
-            for one in trials
-            if one.fault.name == name and one.seconds_without_service is not None
-        ]
-        if back:
+    for name in dict.fromkeys(run["fault"] for run in runs):
+        seconds = [run["seconds_without_service"] for run in runs if run["fault"] == name]
+        if back := [one for one in seconds if one is not None]:
             medians[name] = median(back)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({"runs": runs, "median": {SYSTEM: {PROFILE: medians}}}, indent=2) + "\n")
+
+
+def _of_other_faults(path: Path, faults: set[str]) -> list[dict[str, Any]]:
+    """Return the runs that the file holds of other faults than these: one fault may be measured anew by itself."""
+    if not path.exists():
+        return []
+    return [run for run in json.loads(path.read_text())["runs"] if run["fault"] not in faults]
 
 
 if __name__ == "__main__":

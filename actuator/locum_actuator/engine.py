@@ -12,6 +12,7 @@ from typing import Protocol
 from locum_actuator.alerts import ACTING, HEARTBEAT, WOKE, Alert
 from locum_actuator.auto_failback import AutoFailback
 from locum_actuator.brake_metrics import BrakeCollector
+from locum_actuator.homecoming import Homecoming
 from locum_actuator.incident import Context, Looker
 from locum_actuator.journal import AlertRow, Journal, JournalFault
 from locum_actuator.metrics import Metrics
@@ -96,6 +97,7 @@ class Engine:
         self._crew = self._gather(site, {})
         self.mover = Mover(lambda: self.workers)
         self.failback = AutoFailback(lambda: self.workers, self.mover)
+        self._homecoming = Homecoming(lambda: self.workers)
         metrics.registry.register(BrakeCollector(journal, lambda: self.site))
         metrics.registry.register(MirrorCollector(self.mirrors))
         self._forget_unnamed()
@@ -161,6 +163,7 @@ class Engine:
         self._start_workers()
         self._schedule.start()
         self.failback.start()
+        self._homecoming.start()
 
     def _start_workers(self) -> None:
         for worker in self.workers.values():
@@ -173,6 +176,7 @@ class Engine:
             self._crew.end()
             self._schedule.end()
             self.failback.end()
+            self._homecoming.end()
         deadline = time.monotonic() + END_SECONDS
         self._crew.join(END_SECONDS)
         for thread in self._retiring:

@@ -22,6 +22,7 @@ from locum_actuator.incident import seen
 from locum_actuator.journal import JournalFault
 from locum_actuator.mirror.api import mirror_routes
 from locum_actuator.move_api import move_routes
+from locum_actuator.moves import Move
 from locum_actuator.pause_api import in_plain_values, pause_routes
 from locum_actuator.reading import Reading
 from locum_actuator.rejoin import is_complete
@@ -99,7 +100,12 @@ def create_app(
         finally:
             explaining.release()
         plan = decide(situation, context.memory(), context.service)
-        return jsonify(plan=asdict(plan), seen=seen(situation), **_service(engine, name)), 200
+        others = [host for host in context.service.hosts if host != context.journal.holder(name).host]
+        moves = {
+            host: asdict(engine.mover.judge(name, Move("switchover", host, "somebody"), situation))
+            for host in others
+        }
+        return jsonify(plan=asdict(plan), moves=moves, seen=seen(situation), **_service(engine, name)), 200
 
     @app.get("/api/v1/incidents")
     def incidents() -> tuple[Response, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
@@ -12,17 +13,19 @@ import pytest
 from fakes import ADDRESS, FakeShell, FakeWorld, site
 
 from locum_actuator.auto_failback import AutoFailback, Moment, held_back
+from locum_actuator.homecoming import Homecoming, is_home
 from locum_actuator.incident import Context
 from locum_actuator.journal import Journal, MoveDone
 from locum_actuator.metrics import Metrics
+from locum_actuator.mirror.result import NO_WISH, MirrorResult, NoMirrors, Wish
 from locum_actuator.mover import Mover, Progress
 from locum_actuator.moves import Move
 from locum_actuator.patrol import Patrol
-from locum_actuator.rejoin import Item, Seen, checklist, is_complete, obstacles
+from locum_actuator.rejoin import Item, Name, Seen, checklist, is_complete, obstacles
 from locum_actuator.situation import Copy
 from locum_actuator.worker import Worker
 from locum_inventory.gate_config import gate_version, host_file_sha256
-from locum_inventory.model import Failback, Service, Site
+from locum_inventory.model import Failback, Mirror, Service, Site
 from locum_inventory.shell import GateStatus, ServiceStatus
 
 OFF = ServiceStatus(1, {ADDRESS: False}, 0)
@@ -238,3 +241,64 @@ def test_it_ends_when_it_is_told_to(journal: Journal) -> None:
     watch.end()
     watch.join(5)
     assert not watch.is_alive()
+
+
+# -- mirrored onto when it is back -----------------------------------------------------------------------------
+
+HOME: dict[str, tuple[dict[str, bool | None], bool]] = {
+    "back, and only its data are open": ({"data": False, "newer": False}, True),
+    "back, and fresh enough": ({"data": True, "newer": False}, True),
+    "never lost the service": ({"data": False, "newer": True}, False),
+    "its service still runs": ({"service": False, "newer": False}, False),
+    "its gate is silent": ({"gate": False, "newer": False}, False),
+    "nobody could look": ({"reachable": None, "newer": False}, False),
+    "a standby": ({"data": True, "newer": True}, False),
+}
+
+
+@pytest.mark.parametrize(("answers", "home"), HOME.values(), ids=HOME)
+def test_who_has_come_home(answers: dict[Name, bool | None], home: bool) -> None:
+    assert is_home(tuple(Item(name, ok, "") for name, ok in answers.items())) == home
+
+
+class Runs(NoMirrors):
+    """Mirrors that only say what they were asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str]] = []
+
+    def run(self, service: str, source: str, destination: str, wish: Wish = NO_WISH) -> MirrorResult:
+        self.asked.append((source, destination))
+        return MirrorResult(service, source, destination, 1, "refused", "it has changed", 0.0, 0.0)
+
+
+def test_mirrored_onto_once_for_each_time_it_lost_the_service(journal: Journal) -> None:
+    values = site()
+    service = values.services["www"].model_copy(update={"mirror": Mirror(source=Path("/srv/www"))})
+    values = values.model_copy(update={"services": {"www": service}})
+    world = FakeWorld({"a": FakeShell(), "b": FakeShell(held=True, processes=3, epoch=1)})
+    world.shells["a"].config = host_file_sha256(values, "a")
+    runs = Runs()
+    worker = Worker(Context(values, "www", journal, Metrics(), world.shells, world, mirrors=runs))
+    homecoming = Homecoming(lambda: {"www": worker})
+
+    def asked() -> int:
+        worker.patrol.round()
+        homecoming.tick()
+        time.sleep(0.05)
+        return len(runs.asked)
+
+    assert asked() == 0, "it never lost the service"
+    journal.set_holder("www", "a", 1)
+    number = journal.open_incident("www", "LocumServiceDown")
+    journal.count_takeover("www", number)
+    journal.set_holder("www", "b", 2)
+    journal.takeover_done("www", number)
+    assert asked() == 1
+    assert runs.asked == [("b", "a")]
+    assert asked() == 1, "refused once: a person is asked"
+    journal.begin_pause("www", 600, "new kernel")
+    journal.set_epoch("www", 3)
+    assert asked() == 1, "paused"
+    journal.end_pause("www")
+    assert asked() == 2

@@ -29,6 +29,9 @@ def explain(service: str, url: str, as_json: bool) -> None:
     console.print(
         f"holder: {answer['holder'] or 'not known'}; held by: {', '.join(seen['holders']) or 'nobody'}"
     )
+    for host, move in answer["moves"].items():
+        steps = ", ".join(f"{step['name']} on {step['host']}" for step in move["steps"])
+        console.print(f"a switchover to {host} would {steps or 'be refused: ' + move['reason']}")
     for address, answered in seen["witnesses"].items():
         console.print(f"witness {address}: {'answers' if answered else 'does not answer'}")
     for name, host in seen["hosts"].items():

@@ -1,0 +1,71 @@
+"""Bring a host that lost a service in a takeover up to date as soon as it is back, so that it is a standby again.
+
+The schedule would do it too, perhaps tomorrow. Where the host has data of its own the mirror run is refused, and a
+person is asked; it is not tried again until the service has moved.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+
+from locum_actuator.journal import JournalFault
+from locum_actuator.rejoin import Item
+from locum_actuator.worker import Worker
+
+log = logging.getLogger(__name__)
+
+TICK_SECONDS = 2.0
+_SEEN_TO_BY_A_RUN = {"data", "newer"}
+
+
+class Homecoming(threading.Thread):
+    """The thread that looks who has come home."""
+
+    def __init__(self, workers: Callable[[], Mapping[str, Worker]]) -> None:
+        super().__init__(name="homecoming", daemon=True)
+        self._workers = workers
+        self._ended = threading.Event()
+        self._tried: set[tuple[str, str, int]] = set()  # service, host, epoch
+
+    def end(self) -> None:
+        """Ask the thread to end."""
+        self._ended.set()
+
+    def run(self) -> None:
+        """Look until the end."""
+        while not self._ended.wait(TICK_SECONDS):
+            try:
+                self.tick()
+            except JournalFault as fault:
+                log.error("nobody is brought up to date while the journal cannot be read: %s", fault)
+            except Exception:
+                log.exception("the look-out for hosts that come home stumbled and goes on")
+
+    def tick(self) -> None:
+        """Look at every mirrored service once, and begin what is due, each in a thread of its own."""
+        for name, worker in self._workers().items():
+            context = worker.context
+            if context.service.mirror is None or context.service.takeover.mode == "observe":
+                continue
+            holder = context.journal.holder(name)
+            if holder.host is None or worker.incident is not None or context.journal.pause(name) is not None:
+                continue
+            for host, items in worker.patrol.checklists().items():
+                mark = (name, host, holder.epoch)
+                if mark not in self._tried and is_home(items):
+                    self._tried.add(mark)
+                    run = threading.Thread(
+                        target=context.mirrors.run,
+                        args=(name, holder.host, host),
+                        name=f"home-{name}",
+                        daemon=True,
+                    )
+                    run.start()
+
+
+def is_home(items: tuple[Item, ...]) -> bool:
+    """Tell whether nothing but a mirror run keeps a host that lost the service from being a standby again."""
+    waiting = {item.name for item in items if not item.ok}
+    return "newer" in waiting and waiting <= _SEEN_TO_BY_A_RUN
