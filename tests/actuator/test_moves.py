@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +22,25 @@ from locum_actuator.engine import Engine
 from locum_actuator.incident import Context
 from locum_actuator.journal import Journal
 from locum_actuator.metrics import Metrics
+from locum_actuator.mirror.result import (
+    NO_WISH,
+    Changes,
+    Divergence,
+    MirrorResult,
+    NoMirrors,
+    Outcome,
+    Wish,
+)
+from locum_actuator.mover import Mover
 from locum_actuator.moves import Move, decide_move
 from locum_actuator.planned import Asked, PlannedIncident
 from locum_actuator.reading import Reading
 from locum_actuator.situation import Memory, Situation
 from locum_actuator.steps import claim, prove, start
 from locum_actuator.webhook import create_app
-from locum_inventory.model import Interface
+from locum_actuator.worker import Worker
+from locum_inventory.gate_config import host_file_sha256
+from locum_inventory.model import Interface, Mirror, Site
 
 TOKEN = "an-api-token-of-some-length"
 AUTH = {"Authorization": f"Bearer {TOKEN}"}
@@ -196,6 +208,24 @@ def test_without_a_host_it_is_the_first_that_could() -> None:
     assert decide_move(TO_B, CALM, KNOWN, service, obstacles).reason == (
         "b cannot take over: its gate is not current"
     )
+
+
+MIRRORED = {
+    "before_claim": "release on a, mirror on b, confirm on b, start on b, claim on b, prove on b",
+    "during_release": "release on a, mirror on b, confirm on b, start on b, claim on b, prove on b",
+    "after_claim": "release on a, mirror on b, confirm on b, claim on b, start on b, prove on b",
+}
+
+
+def mirrored(values: Site) -> Site:
+    service = values.services["www"].model_copy(update={"mirror": Mirror(source=Path("/srv/www"))})
+    return values.model_copy(update={"services": {"www": service}})
+
+
+@pytest.mark.parametrize(("start", "steps"), MIRRORED.items(), ids=MIRRORED)
+def test_the_data_go_along_while_nobody_writes(start: str, steps: str) -> None:
+    service = mirrored(site(start=start)).services["www"]
+    assert ", ".join(map(str, decide_move(TO_B, CALM, KNOWN, service).steps)) == steps
 
 
 @pytest.fixture
@@ -563,3 +593,104 @@ def test_from_the_command_line(url: str, site_file: Path, world: FakeWorld) -> N
     assert locum("failback", "www", "--json") == (
         2, "locum failback: with --json nobody can be asked: give --yes or --dry-run\n",
     )  # fmt: skip
+
+
+# -- with the data ---------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Mirrors(NoMirrors):
+    """Mirrors whose runs end as a test says, with what they were asked for and what was held then."""
+
+    world: FakeWorld
+    outcome: Outcome = "done"
+    both: bool = False
+    asked: list[tuple[str, str, bool, bool]] = field(default_factory=list)
+
+    def is_configured(self, service: str) -> bool:
+        return True
+
+    def halt(self, service: str, host: str) -> bool:
+        return True
+
+    def run(self, service: str, source: str, destination: str, wish: Wish = NO_WISH) -> MirrorResult:
+        self.asked.append((source, destination, self.world.shells[source].held, wish.discard_changes))
+        return MirrorResult(service, source, destination, 1, self.outcome, "disk full", 0.0, 0.0)
+
+    def divergence(self, service: str, one: str, other: str) -> Divergence:
+        count = 2 if self.both else 0
+        return Divergence(
+            20260101040000,
+            Changes(one, 7, ("/srv/www/x",)),
+            Changes(other, count, ("/srv/www/y", "/srv/www/z")),
+        )
+
+
+@pytest.fixture
+def mirrors(world: FakeWorld) -> Mirrors:
+    world.shells["a"].config = host_file_sha256(mirrored(site()), "a")
+    world.shells["b"].config = host_file_sha256(mirrored(site()), "b")
+    return Mirrors(world)
+
+
+@pytest.fixture
+def mover(world: FakeWorld, journal: Journal, mirrors: Mirrors) -> Iterator[Mover]:
+    context = Context(mirrored(site()), "www", journal, Metrics(), world.shells, world, mirrors=mirrors)
+    worker = Worker(context)
+    worker.start()
+    wait_for(lambda: journal.incidents() and journal.incidents()[0]["outcome"])
+    yield Mover(lambda: {"www": worker})
+    worker.end()
+    worker.join(5)
+
+
+def ended(mover: Mover, journal: Journal, move: Move = TO_B) -> tuple[str, str]:
+    """Begin a move and return how it ended: refused and why, or its incident's outcome and who holds."""
+    progress = mover.begin("www", move)
+    wait_for(lambda: progress.phase in {"refused", "moving"})
+    if progress.incident is None:
+        return progress.phase, progress.text
+    number = progress.incident
+    incident = wait_for(lambda: (row := journal.incident(number)) and row["outcome"] and row)
+    return incident["outcome"], str(journal.holder("www").host)
+
+
+def test_one_pass_while_the_holder_serves_and_one_after_its_release(
+    mover: Mover, journal: Journal, mirrors: Mirrors
+) -> None:
+    assert ended(mover, journal) == ("switchover", "b")
+    assert mirrors.asked == [("a", "b", True, False), ("a", "b", False, False)]
+
+
+def test_where_the_data_do_not_arrive_nothing_is_touched(
+    mover: Mover, journal: Journal, mirrors: Mirrors, world: FakeWorld
+) -> None:
+    mirrors.outcome = "failed"
+    assert ended(mover, journal) == ("refused", "the data could not be mirrored to b: disk full")
+    assert [shell.calls for shell in world.shells.values()] == [[], []]
+
+
+def test_where_both_sides_have_changed_a_person_is_asked(
+    mover: Mover, journal: Journal, mirrors: Mirrors
+) -> None:
+    mirrors.both = True
+    assert ended(mover, journal) == (
+        "refused",
+        "both sides have changed since the mirror run of 2026-01-01 04:00:00 UTC: 7 changes on a (/srv/www/x); "
+        "2 changes on b (/srv/www/y, /srv/www/z). To give up what changed on b, which is kept aside there: "
+        "--discard-changes-on b",
+    )
+    assert mirrors.asked == []
+    assert ended(mover, journal, replace(TO_B, discard_changes_on="a")) == (
+        "refused", "a holds www: only what changed on b can be given up",
+    )  # fmt: skip
+    assert ended(mover, journal, replace(TO_B, discard_changes_on="b")) == ("switchover", "b")
+    assert mirrors.asked == [("a", "b", True, True), ("a", "b", False, False)]
+
+
+def test_what_has_no_chance_copies_nothing(
+    mover: Mover, journal: Journal, mirrors: Mirrors, world: FakeWorld
+) -> None:
+    world.shells["b"].fault = "unreachable"
+    assert ended(mover, journal) == ("refused", "a")
+    assert mirrors.asked == []

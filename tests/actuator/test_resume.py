@@ -25,12 +25,13 @@ from locum_actuator.fence_agent import FenceAgent
 from locum_actuator.incident import Context
 from locum_actuator.journal import Journal
 from locum_actuator.metrics import Metrics
+from locum_actuator.mirror.result import NO_WISH, MirrorResult, NoMirrors, Wish
 from locum_actuator.moves import Move
 from locum_actuator.planned import begin_incident
 from locum_actuator.situation import Situation
 from locum_actuator.steps import claim, fence, prove, respawn, start
 from locum_actuator.worker import START_UP, Worker
-from locum_inventory.model import FenceDevice, Interface, Site
+from locum_inventory.model import FenceDevice, Interface, Mirror, Site
 from locum_inventory.shell import ServiceStatus, Verb
 
 
@@ -89,11 +90,36 @@ class MortalShell(FakeShell):
 
 
 @dataclass
+@dataclass
+class MortalMirrors(NoMirrors):
+    """A mirror whose actuator may be killed before and after the copy; it is written down as the real one is."""
+
+    world: World
+    journal: Journal
+    fate: Fate
+
+    def run(self, service: str, source: str, destination: str, wish: Wish = NO_WISH) -> MirrorResult:
+        ledger, now = self.journal.mirrors, self.journal.clock.now()
+        number = ledger.highest_run(service) + 1
+        result = MirrorResult(service, source, destination, number, "failed", "disk full", now, 0.0)
+        entry = ledger.begin(service, source, destination, number, now)
+        self.fate.instant()
+        if self.world.mirrors:
+            self.world.data[destination] = self.world.data[source]
+            result = replace(result, outcome="done", text="1 file")
+        self.fate.instant()
+        ledger.end(entry, result, now)
+        return result
+
+
+@dataclass
 class World(FakeWorld):
     """A fake world in which a restart cures what hung, and two holders are never."""
 
     fenceable: bool = False
     two_at_first: bool = False  # the fault itself is that two hold the address
+    mirrors: bool = True  # a mirror run works
+    data: dict[str, str] = field(default_factory=lambda: {"a": "new", "b": "old"})
 
     def never_two(self) -> None:
         held = [name for name, shell in self.shells.items() if shell.held and name not in self.dead]
@@ -176,6 +202,10 @@ def a_loses_the_answer(world: World) -> None:
     world.shells["a"].refuse["release"] = "timeout"
 
 
+def no_mirror(world: World) -> None:
+    world.mirrors = False
+
+
 def b_holds(world: World) -> None:
     world.shells["a"].held, world.shells["a"].processes = False, 0
     world.shells["b"].held, world.shells["b"].processes = True, 3
@@ -196,6 +226,7 @@ class Row:
     hooks: bool = False
     holder: str = "a"  # before the fault
     move: Move | None = None  # what is asked for, where it is no fault that wakes
+    mirror: bool = False  # its data are mirrored, and b's copy is older than what a has
 
 
 TAKE = "start on b, claim on b, prove on b"
@@ -242,6 +273,12 @@ ROWS = {
         b_does_not_start, "start on b", {"start": "during_release"}, move=TO_B
     ),
     "switchover, and a does not release": Row(a_loses_the_answer, "release on a", move=TO_B),
+    "switchover, with its data": Row(
+        well, f"release on a, mirror on b, confirm on b, {TAKE}", move=TO_B, mirror=True
+    ),
+    "switchover, and its data do not arrive": Row(
+        no_mirror, "release on a, mirror on b", move=TO_B, mirror=True
+    ),
     "failback": Row(
         b_holds, "release on b, confirm on a, start on a, claim on a, prove on a", holder="b", move=BACK
     ),
@@ -310,7 +347,10 @@ class Life:
         try:
             metrics = Metrics()
             metrics.know("www", ("a", "b"))
-            context = Context(self.values, "www", journal, metrics, self.world.shells, self.world)
+            mirrors = MortalMirrors(self.world, journal, fate)
+            context = Context(
+                self.values, "www", journal, metrics, self.world.shells, self.world, mirrors=mirrors
+            )
             # As the patrol says that a host has come back, and as a worker begins.
             back = (
                 frozenset("a") if self.row.fault is back_and_running and trigger != START_UP else frozenset()
@@ -337,6 +377,8 @@ def _site(row: Row) -> Site:
         names = ("takeover", "release", "confirm", "start", "claim", "prove")
         told = {f"{when}_{name}": {"command": "true"} for when in ("before", "after") for name in names}
         service = type(service).model_validate({**service.model_dump(exclude_unset=True), "hooks": told})
+    if row.mirror:
+        service = service.model_copy(update={"mirror": Mirror(source=Path("/srv/www"))})
     hosts = dict(values.hosts)
     if row.fenceable:
         hosts["a"] = hosts["a"].model_copy(update={"fence": (FenceDevice(command=("true",), timeout=5),)})
@@ -393,6 +435,8 @@ def ends_well(life: Life, at: int) -> None:
     assert beside == [], (at, "it runs on a host that does not hold it", story)
     assert journal.holder("www").host == held[0], (at, story)
     assert journal.open_incidents() == {}, (at, story)
+    if life.row.mirror:
+        assert world.data[held[0] or ""] == "new", (at, "what was acknowledged is lost", story)
     journal.close()
 
 
