@@ -43,7 +43,9 @@ class Host:
         self.mac = place.mac
         self.pid: int | None = None  # process 1 of the host, by the machine's numbering; None while it is off
         self.boot_services = [list(argv) for argv in services]
-        self.boot_addresses: list[Interface] = []  # beside its own: service addresses in its boot configuration
+        self.boot_addresses: list[
+            Interface
+        ] = []  # beside its own: service addresses in its boot configuration
         self._place = place
         self._ip_versions = ip_versions  # of its own addresses
         self._anchor = anchor
@@ -94,12 +96,13 @@ class Host:
             self.pid = int(reporter.line(BOOT_SECONDS, f"{self.name}'s init"))
             process.stdin.write(json.dumps(self._told()).encode() + b"\n")
             process.stdin.flush()
-            if (word := reporter.line(BOOT_SECONDS, f"{self.name}'s disk")) != "mounted":
-                raise LabFault(f"{self.name}: {word}")
+            self._see("mounted", reporter.line(BOOT_SECONDS, f"{self.name}'s disk"))
             self._connect(self.pid)
             process.stdin.write(b"boot\n")
             process.stdin.flush()
-            self._see_booted(reporter.line(BOOT_SECONDS, f"{self.name}'s boot"))
+            self._see("booted", reporter.line(BOOT_SECONDS, f"{self.name}'s boot"))
+            for port in self._ports():
+                self.wait_listening(port, BOOT_SECONDS)
         except BaseException:
             self.power_off()
             raise
@@ -204,11 +207,9 @@ class Host:
                         return True
         return False
 
-    def _see_booted(self, word: str) -> None:
-        if word != "booted":
+    def _see(self, wanted: str, word: str) -> None:
+        if word != wanted:
             raise LabFault(f"{self.name}: {word}")
-        for port in self._ports():
-            self.wait_listening(port, BOOT_SECONDS)
 
     def _ports(self) -> list[int]:
         programs = {argv[0].rsplit("/", 1)[-1] for argv in self.boot_services}

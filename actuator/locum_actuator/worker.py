@@ -17,9 +17,11 @@ from locum_actuator.alerts import WOKE
 from locum_actuator.greet import greet
 from locum_actuator.incident import Context, Incident
 from locum_actuator.journal import JournalFault
+from locum_actuator.lookout import LISTEN_SECONDS, Lookout
 from locum_actuator.moves import Obstacles
 from locum_actuator.patrol import Patrol
 from locum_actuator.planned import Asked, begin_incident
+from locum_actuator.rejoin import obstacles
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +49,7 @@ class Worker(threading.Thread):
         self._after = after  # who handled the service before a reload
         self.incident: int | None = None  # the open one, for those who look
         self.patrol = Patrol(context)
+        self._lookout = Lookout.of(context.site, context.service)
         self._turned_at = time.monotonic()
         self._at_work: Incident | None = None
         self._wakes: queue.SimpleQueue[Wake | None] = queue.SimpleQueue()
@@ -117,12 +120,21 @@ class Worker(threading.Thread):
         return self._ended.is_set() or not self._wakes.empty()
 
     def _next_wake(self) -> Wake | None:
-        if self._ended.is_set():
-            return None
-        try:
-            return self._wakes.get(timeout=self.patrol.pause_seconds)
-        except queue.Empty:
-            return None
+        until = time.monotonic() + self.patrol.pause_seconds
+        while not self._ended.is_set() and (left := until - time.monotonic()) > 0:
+            try:
+                return self._wakes.get(timeout=min(left, LISTEN_SECONDS) if self.patrol.missing else left)
+            except queue.Empty:
+                if self._sees_somebody():
+                    break
+        return None
+
+    def _sees_somebody(self) -> bool:
+        """Tell whether a missing host can be asked again: the sooner it is told what it is no more, the better."""
+        seen = self._lookout.glimpse(self.patrol.missing)
+        for host in seen:
+            self.context.shells[host].hurry()
+        return bool(seen)
 
     def _handle(self, wake: Wake) -> None:
         if wake.asked is not None and not wake.asked.take():
@@ -147,8 +159,8 @@ class Worker(threading.Thread):
             context.tell_holder()
 
     def obstacles(self) -> Obstacles:
-        """Say of each host what keeps it from being a standby, beside what a look shows."""
-        return {}
+        """Say of each host what keeps it from taking over by plan, beside what a look shows."""
+        return {host: obstacles(items) for host, items in self.patrol.checklists().items()}
 
     def _begun(self, number: int, wake: Wake) -> Incident:
         """Return the incident as what it is: a fault, a planned move, or what is left of one after a crash."""

@@ -63,6 +63,9 @@ class Shell(Protocol):
     def look(self, *, deadline_seconds: float) -> Mapping[str, int]:
         """Count the live processes of every service of that host that names one, over the kept `watch`."""
 
+    def hurry(self) -> None:
+        """Forget that the last attempts failed: what was in their way is gone, and the next call tries at once."""
+
     def close(self) -> None:
         """Give up the connection."""
 
@@ -138,6 +141,9 @@ class NoShell:
     def look(self, *, deadline_seconds: float) -> Mapping[str, int]:
         """Say that there is no way."""
         raise ShellFault("gate", self._text)
+
+    def hurry(self) -> None:
+        """There is nothing to try."""
 
     def close(self) -> None:
         """Nothing is open."""

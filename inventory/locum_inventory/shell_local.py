@@ -47,6 +47,9 @@ class LocalShell:
         """Count the live processes of every service, over the kept `watch`."""
         return self._watch.look(Deadline(deadline_seconds))
 
+    def hurry(self) -> None:
+        """There is nothing in the way that could go."""
+
     def close(self) -> None:
         """End the kept `watch`."""
         self._watch.close()

@@ -25,6 +25,7 @@ class KeptConnection:
         self._changed = threading.Condition()
         self._connection: Connection | None = None
         self._dialling = False
+        self._begun = 0  # attempts; the outcome of the newest counts
         self._attempts = 0  # finished ones
         self._closed = 0  # how often: what was dialled before the last time is not kept
         self._faults = 0  # in a row
@@ -50,6 +51,19 @@ class KeptConnection:
                 if deadline.passed:
                     raise ShellFault("timeout", f"{self._host}: no connection in time")
 
+    def hurry(self) -> None:
+        """Let the next `get` dial at once; an attempt that is under way is no longer waited for, and not kept.
+
+        For when the host is known to take connections again: a packet of that attempt may have been lost before.
+        """
+        with self._changed:
+            if self._connection is not None and self._connection.is_usable:
+                return
+            self._begun += 1
+            self._dialling = False
+            self._faults, self._not_before = 0, 0.0
+            self._changed.notify_all()
+
     def close(self) -> None:
         """Close it; a later `get` makes a new one."""
         with self._changed:
@@ -71,10 +85,13 @@ class KeptConnection:
         most = min(BACK_OFF_MOST_SECONDS, BACK_OFF_FIRST_SECONDS * 2**self._faults)
         self._not_before = now + most * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
         self._dialling = True
-        threading.Thread(target=self._attempt, name=f"locum-dial-{self._host}", daemon=True).start()
+        self._begun += 1
+        threading.Thread(
+            target=self._attempt, args=(self._begun,), name=f"locum-dial-{self._host}", daemon=True
+        ).start()
         return math.inf
 
-    def _attempt(self) -> None:
+    def _attempt(self, number: int) -> None:
         connection: Connection | None = None
         fault: ShellFault | None = None
         closed = self._closed
@@ -85,6 +102,10 @@ class KeptConnection:
         except Exception as error:
             fault = ShellFault("closed", f"{self._host}: {type(error).__name__}: {error}")
         with self._changed:
+            if number != self._begun:
+                if connection is not None:
+                    connection.close()
+                return
             self._dialling = False
             self._attempts += 1
             if connection is not None and closed != self._closed:

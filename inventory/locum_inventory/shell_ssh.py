@@ -47,6 +47,10 @@ class SshShell:
         late_text = f"{self._host}: the gate did not answer a look within {deadline_seconds:g} s"
         return within(deadline, late_text, lambda: self._watch.look(deadline))
 
+    def hurry(self) -> None:
+        """Let the next call connect at once, also where an attempt is under way that may be waiting in vain."""
+        self._kept.hurry()
+
     def close(self) -> None:
         """Give up the connection."""
         self._watch.close()

@@ -29,5 +29,8 @@ class FakeShell:
     def change(self, verb: Verb, service: str, epoch: int, *, deadline_seconds: float) -> ServiceStatus:
         raise AssertionError("an exporter only looks")
 
+    def hurry(self) -> None:
+        raise AssertionError("an exporter only looks")
+
     def close(self) -> None:
         self.closed.set()

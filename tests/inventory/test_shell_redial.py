@@ -64,3 +64,49 @@ def test_after_a_close_a_new_one_is_made() -> None:
     time.sleep(0.2)  # an attempt comes no sooner after the one before
     assert kept.get(Deadline(1)) is not first
     assert made[0].closed.is_set()
+
+
+def test_an_attempt_that_may_wait_in_vain_is_not_waited_for_in_a_hurry() -> None:
+    """A host that has just come back: the packet of the attempt before was sent to nobody."""
+    begun, may_end, vain, good = threading.Event(), threading.Event(), Fake(), Fake()
+
+    def dial() -> Connection:
+        if begun.is_set():
+            return good
+        begun.set()
+        assert may_end.wait(5)
+        return vain
+
+    kept = KeptConnection("a", dial)
+    first: list[Connection] = []
+    waiting = threading.Thread(target=lambda: first.append(kept.get(Deadline(4))))
+    waiting.start()
+    assert begun.wait(3)
+    kept.hurry()
+    waiting.join(3)
+    assert first == [good]
+    may_end.set()
+    assert vain.closed.wait(1)
+    assert kept.get(Deadline(1)) is good
+
+
+def test_no_pause_in_a_hurry() -> None:
+    attempts: list[float] = []
+
+    def dial() -> Connection:
+        attempts.append(time.monotonic())
+        raise ShellFault("refused", "a: refused")
+
+    kept = KeptConnection("a", dial)
+    for _ in range(20):
+        kept.hurry()
+        with pytest.raises(ShellFault, match="a: refused"):
+            kept.get(Deadline(2))
+    assert len(attempts) == 20
+
+
+def test_a_connection_that_works_is_not_given_up_in_a_hurry() -> None:
+    kept = KeptConnection("a", Fake)
+    first = kept.get(Deadline(1))
+    kept.hurry()
+    assert kept.get(Deadline(1)) is first
