@@ -26,9 +26,8 @@ MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT, MS_BIND, MS_REC = 1, 2, 4
 MNT_DETACH = 2
 SYS_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
 SERVICE_SECONDS = 20  # a service that has not started by then never will
-EARLY_SCRIPT = (
-    "/etc/rcS.d/S01locum-guard"  # of a boot without systemd; the others there are about real hardware
-)
+# Of what a boot without systemd runs before the network; all else there is about real hardware.
+EARLY_SCRIPT = "/etc/rcS.d/S01locum-guard"
 
 _libc = ctypes.CDLL(None, use_errno=True)
 

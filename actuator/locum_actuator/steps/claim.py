@@ -30,8 +30,9 @@ class Claim:
     def do(self) -> str:
         """Add every address, announce, and look that all are held."""
         hands = self.hands
-        if self.host == hands.local_host and not is_muted(hands.name):  # its gate alone may lift the boot guard
+        if self.host == hands.local_host and not is_muted(hands.name):
             return self._here()
+        # Elsewhere, or where the boot guard is on here: its gate alone may lift that.
         try:
             after = hands.shells[self.host].change(
                 "claim", hands.name, hands.epoch, deadline_seconds=GATE_SECONDS

@@ -61,7 +61,6 @@ async def address(
     to wait for answers after each of the three times it is asked, as far as the deadline has room for it.
     """
     started_at = time.perf_counter()
-    service = site.services[service_name]
     where = f"address of {service_name}"
     try:
         async with asyncio.timeout(deadline_seconds):
