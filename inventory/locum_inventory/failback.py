@@ -29,7 +29,7 @@ class Failback(Value):
     )
     after: Seconds = Field(
         default=1800.0,
-        ge=60,
+        ge=10,
         le=7 * 86400,
         description="how long the preferred host must have been a sound standby, in seconds or such as 30m",
     )

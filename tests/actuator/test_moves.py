@@ -560,12 +560,18 @@ actuator: {{host: b, api_token_file: {tmp_path}/api.token}}
     return file
 
 
-def test_from_the_command_line(url: str, site_file: Path, world: FakeWorld) -> None:
+def test_from_the_command_line(url: str, site_file: Path, world: FakeWorld, engine: Engine) -> None:
     def locum(*words: str, answer: str | None = None) -> tuple[int, str]:
         done = CliRunner().invoke(main, ["--site", str(site_file), *words, "--actuator", url], input=answer)
         return done.exit_code, done.output
 
     steps = ("release on a", "confirm on b", "start on b", "claim on b", "prove on b")
+    engine.workers["www"].patrol.round()
+    code, said = locum("status", "www")
+    assert code == 0
+    assert "www: b is a standby:\n  yes  it answers\n  yes  its gate answers\n" in said
+    code, said = locum("explain", "www")
+    assert "a switchover to b would release on a, confirm on b, start on b, claim on b, prove on b\n" in said
     plan = "switchover of www from a to b:\n" + "".join(f"  {step}\n" for step in steps)
     assert locum("switchover", "www", "--dry-run") == (0, plan)
     code, said = locum("switchover", "www", answer="n\n")
@@ -577,6 +583,9 @@ def test_from_the_command_line(url: str, site_file: Path, world: FakeWorld) -> N
     assert code == 0
     assert "done     claim on b" in said
     assert "www is held by b now (incident 2)" in said
+    assert "www: a person brings it back to a: `locum failback`\n" in wait_for(
+        lambda: "brings it back" in (shown := locum("status", "www")[1]) and shown
+    )
     assert locum("switchover", "www", "b", "--yes") == (0, "www: nothing to do: b holds it already\n")
     world.shells["a"].fault = "unreachable"
     assert locum("failback", "www", "--yes") == (

@@ -31,7 +31,8 @@ def explain(service: str, url: str, as_json: bool) -> None:
     )
     for host, move in answer["moves"].items():
         steps = ", ".join(f"{step['name']} on {step['host']}" for step in move["steps"])
-        console.print(f"a switchover to {host} would {steps or 'be refused: ' + move['reason']}")
+        would = steps or f"be refused: {move['reason']}"
+        console.print(f"a switchover to {host} would {would}", soft_wrap=True)
     for address, answered in seen["witnesses"].items():
         console.print(f"witness {address}: {'answers' if answered else 'does not answer'}")
     for name, host in seen["hosts"].items():
