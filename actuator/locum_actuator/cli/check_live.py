@@ -9,7 +9,7 @@ from pathlib import Path
 
 import aiohttp
 
-from locum_actuator.cli import check_fence, check_files, check_running
+from locum_actuator.cli import check_fence, check_files, check_programs, check_running
 from locum_actuator.cli.check_finding import Finding
 from locum_exporter.checks.address import address as look_for_address
 from locum_exporter.icmp import Pinger
@@ -59,6 +59,7 @@ async def look(site: Site, *, gate_path: Path = GATE_PATH) -> list[Finding]:
         await asyncio.to_thread(shells.close)
     here = [_this_machine(site, this_name), *check_files.files(site), *check_fence.secrets(site)]
     here += check_files.interfaces(site, this_name) if this_name is not None else []
+    here += check_programs.programs(site) if this_name == site.actuator.host else []
     return [*here, *found, *fences, *left]
 
 

@@ -1,0 +1,40 @@
+"""Looks whether the programs of hooks and of address commands are on this machine. Runs none of them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+
+from locum_actuator.cli.check_finding import Finding
+from locum_actuator.own_commands import PATH
+from locum_inventory.model import Service, Site
+
+
+def programs(site: Site) -> Iterator[Finding]:
+    """Look for each program once a service; those of fence devices are run for their status elsewhere."""
+    for name, service in site.services.items():
+        for what, words in _commands(service):
+            yield _program(f"{what} of {name} ({words[0]})", words[0])
+
+
+def _commands(service: Service) -> Iterator[tuple[str, Sequence[str]]]:
+    for when, hook in service.hooks.items():
+        yield f"hook {when}", hook.command
+    commands = service.address_commands
+    if commands is not None:
+        yield "claim command", commands.claim
+        yield "check command", commands.check
+        if commands.release is not None:
+            yield "release command", commands.release
+
+
+def _program(what: str, program: str) -> Finding:
+    if shutil.which(program, path=PATH) is not None:
+        return Finding(what, "ok", "is there")
+    if "/" not in program:
+        mend = f"install it in one of {', '.join(PATH.split(':'))}, or give its path"
+        return Finding(what, "wrong", "is not on this host", mend)
+    if os.path.isfile(program):  # noqa: PTH113 - not Path.is_file, which raises where the way there is closed
+        return Finding(what, "wrong", "is not executable", f"chmod +x {program}")
+    return Finding(what, "wrong", "is not on this host", "install it there, or give the path it has")
