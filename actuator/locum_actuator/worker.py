@@ -90,6 +90,7 @@ class Worker(threading.Thread):
                 wake = self._next_wake()
             else:
                 self._ended.wait(AFTER_FAULT_SECONDS)
+        self._lookout.close()
 
     def _work(self, wake: Wake | None) -> Wake | None:
         """Follow a reason to look, or go on patrol without one; return the reason where that is not over.
