@@ -125,10 +125,10 @@ def test_a_hundred_thousand_alerts_go_without_making_anybody_wait(journal: Journ
     finally:
         ended.set()
         worker.join()
-    assert time.monotonic() - begun < 20
+    assert time.monotonic() - begun < 60
     assert len(waited) > 20, "others wrote meanwhile"
     assert sorted(waited)[len(waited) // 2] < 0.1
-    assert max(waited) < 1
+    assert max(waited) < 3
 
 
 def test_it_breaks_off_when_told_and_goes_on_the_next_time(journal: Journal) -> None:
