@@ -4,10 +4,10 @@ PY := .venv/bin/python
 # could not remove them.
 AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo env PYTHONDONTWRITEBYTECODE=1 \
 	PYTEST_ADDOPTS=-pno:cacheprovider HYPOTHESIS_STORAGE_DIRECTORY=/root/.cache/hypothesis)
-LINTED_SH := inventory/locum_inventory/gate.sh inventory/locum_inventory/guard.sh inventory/locum_inventory/guard.init \
+LINTED_SH := inventory/locum_inventory/gate.sh inventory/locum_inventory/gate_mirror.sh inventory/locum_inventory/guard.sh inventory/locum_inventory/guard.init \
 	inventory/locum_inventory/install_guard.sh inventory/locum_inventory/install.sh tools/setup.sh
 
-.PHONY: help setup lint unit e2e test demo lab bench bench-outage campaign clean
+.PHONY: help setup lint unit e2e test demo lab bench bench-outage bench-mirror campaign clean
 
 help:            ## this list
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed 's/: .*##/ -/'
@@ -32,9 +32,11 @@ demo: setup      ## locum keeps a web site alive on two hosts: killed, hung, cra
 	$(AS_ROOT) $(PY) -m lab.demo
 lab: setup       ## the lab, to play with
 	$(AS_ROOT) $(PY) -m lab
-bench: bench-outage
+bench: bench-outage bench-mirror
 bench-outage: setup ## seconds without service: killed, hung, crashed, moved by plan, 7 runs each
 	$(AS_ROOT) $(PY) -m bench.outage
+bench-mirror: setup ## the mirror's time and memory beside plain rsync, 100,000 files of 1 GB
+	$(AS_ROOT) $(PY) -m bench.mirror
 campaign: setup  ## 200 faults drawn by a seed, brought upon locum; what it promises must hold
 	$(AS_ROOT) $(PY) -m bench.campaign --profile refuse --profile three --profile fence --faults 67 --labs 2
 clean:

@@ -18,6 +18,10 @@ class MirroredLocum(Locum):
         super().__init__(lab)
         self._mirror = mirror
 
+    def __enter__(self) -> MirroredLocum:
+        super().__enter__()
+        return self
+
     def _settle(self) -> None:
         super()._settle()
         path = self.lab.hosts[HOME].root / SITE.lstrip("/")
@@ -29,11 +33,16 @@ class MirroredLocum(Locum):
     def write(self, host: str, files: Mapping[str, str]) -> None:
         """Write files below the mirrored directory of a host."""
         for name, text in files.items():
-            self.lab.run(host, ["sh", "-c", 'mkdir -p "${1%/*}" && printf %s "$2" >"$1"', "sh", f"{TREE}/{name}", text])
+            self.lab.run(
+                host, ["sh", "-c", 'mkdir -p "${1%/*}" && printf %s "$2" >"$1"', "sh", f"{TREE}/{name}", text]
+            )
 
     def files(self, host: str) -> dict[str, str]:
         """Return the files in the mirrored directory of a host, without the mirror's own."""
-        listed = self.lab.run(host, ["find", f"{TREE}/", "-type", "f", "!", "-path", "*/.locum-*", "-print"]).stdout
+        listed = self.lab.run(
+            host, ["find", f"{TREE}/", "-type", "f", "!", "-path", "*/.locum-*", "-print"]
+        ).stdout
         return {
-            str(Path(path).relative_to(TREE)): self.lab.run(host, ["cat", path]).stdout for path in listed.splitlines()
+            str(Path(path).relative_to(TREE)): self.lab.run(host, ["cat", path]).stdout
+            for path in listed.splitlines()
         }

@@ -270,8 +270,9 @@ WIRE="sh -c 'exec 5<&0; cat <&5 >&4 8>&- & cat <&3 8>&-; kill \$! 2>/dev/null'"
 pull() {
     [ "$m_progress" = 0 ] || set -- "$@" --info=progress2
     [ "$m_bandwidth" = 0 ] || set -- "$@" --bwlimit="$m_bandwidth"
-    exec setsid rsync -aHAX --numeric-ids --delete-delay --max-delete="$limit" --partial-dir="$PARTIAL" \
-        --timeout="$SILENCE_SECONDS" --blocking-io --no-motd --stats --no-human-readable --rsh="$WIRE" \
+    # Times to the nanosecond: by itself rsync takes a file of the same size and the same second for unchanged.
+    exec setsid rsync -aHAX --numeric-ids --modify-window=-1 --delete-delay --max-delete="$limit" \
+        --partial-dir="$PARTIAL" --timeout="$SILENCE_SECONDS" --blocking-io --no-motd --stats --no-human-readable --rsh="$WIRE" \
         "$@" source::tree/ "$into/"
 }
 
@@ -321,6 +322,11 @@ check_code() {
     esac
 }
 
+# What a run that was broken off had of a file in part, and no later one needed.
+drop_partials() {
+    [ "$copy_state" != writing ] || find "$1" -name "$PARTIAL" -prune -exec rm -rf {} +
+}
+
 end_whole() {
     note_moment received "$m_run" && store_state whole "$m_run" ||
         finish failed "$m_label: the end of the run could not be written down"
@@ -333,6 +339,7 @@ receive_in_place() {
     store_state writing "$m_run" || refuse "$m_label: the run could not be written down"
     run_rsync pull_in_place
     check_code
+    drop_partials .
     sync -f . || finish failed "$m_label: sync failed"
     [ ! -d "$KEPT" ] || { chmod 700 "$KEPT"; prune "$KEPT" "$m_keep"; }
     end_whole
@@ -360,6 +367,7 @@ receive_staged() {
     run_rsync pull_aside
     check_code
     rm -rf "${into:?}/$KEPT"
+    drop_partials "$into"
     sync -f "$into" && mv -T "$into" "$store/$m_run" || finish failed "$m_label: the new copy could not be named"
     switch_to "$m_run"
     prune "$store" "$((m_keep + 1))"

@@ -86,6 +86,15 @@ def test_a_second_run_copies_what_changed_and_keeps_what_went(hosts: MirrorHosts
     assert (hosts.tree("b") / ".locum-kept").stat().st_mode & 0o777 == 0o700
 
 
+def test_a_change_within_the_same_second_and_of_the_same_size_is_one(hosts: MirrorHosts) -> None:
+    page = hosts.tree("a") / "index.html"
+    for number, nanoseconds in ((1, 100), (2, 900)):
+        page.write_text(f"{number}\n")
+        os.utime(page, ns=(0, 1_800_000_000_000_000_000 + nanoseconds))
+        assert hosts.run().done
+        assert (hosts.tree("b") / "index.html").read_text() == f"{number}\n"
+
+
 def test_what_a_run_deleted_or_overwrote_can_be_put_back(hosts: MirrorHosts) -> None:
     hosts.run()
     (hosts.tree("a") / "index.html").write_text("a mistake\n")

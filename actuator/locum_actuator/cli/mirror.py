@@ -81,7 +81,10 @@ def mirror(
 def _wait(url: str, path: str, asked: dict[str, Any], *, silent: bool) -> dict[str, Any]:
     """Show how far the run is until it has ended; on no terminal nothing is shown."""
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), disable=silent, transient=True) as shown:
+    console = Console(stderr=True)
+    with Progress(
+        *columns, console=console, disable=silent or not console.is_terminal, transient=True
+    ) as shown:
         task: TaskID = shown.add_task(f"from {asked['source']}", total=None)
         while not asked["ended"]:
             time.sleep(POLL_SECONDS)

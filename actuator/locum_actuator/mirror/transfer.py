@@ -89,8 +89,9 @@ class Transfer:
         of_source, of_destination = Verdict.of(source.said()), Verdict.of(destination.said())
         if of_destination.word == "ok":
             return Ended("ok", "", statistics(destination.said()))
+        began = "locum-gate " in destination.said()  # a gate greets before it does anything
         if self._why_ended is not None:
-            return Ended("", self._why_ended)
+            return Ended("" if began else "refused", self._why_ended)
         if of_source.word in {"refused", "failed", "old_epoch"}:
             # Before it sent anything: whatever the destination says follows from it.
             return Ended("refused", of_source.text)
@@ -99,11 +100,13 @@ class Transfer:
             because = f": {why}" if why and of_destination.word == "failed" else ""
             return Ended(of_destination.word, of_destination.text + because)
         why = complaint(destination.said()) or complaint(source.said()) or _last_line(destination.said())
-        return Ended("", why or "the connection was closed")
+        return Ended("" if began else "refused", why or "the connection was closed")
 
 
 def _last_line(said: str) -> str:
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    lines = [
+        line.strip() for line in said.splitlines() if line.strip() and not line.startswith("locum-gate ")
+    ]
     return lines[-1] if lines else ""
 
 

@@ -1,0 +1,362 @@
+"""Rounds of mirror runs with drawn trees and drawn faults: nothing is ever lost that is not deleted at the source.
+
+    python -m bench.mirror_rounds --rounds 500
+
+Each round makes two hosts with real gates and rsync, and lets a few runs go wrong in drawn ways at a drawn
+moment: `kill -9` of either end or of a part of it, a cut line, a full disk, a source that changes meanwhile. After
+each run
+
+* one that was refused has left the copy byte for byte as it was;
+* one that is done has made the copy what the source is;
+* one that failed has lost nothing: what each file of the last whole copy was is still there, or kept aside; what is
+  there is as it was or as it is at the source; and the copy counts as not whole.
+
+Staged, the copy in use is always a whole one, byte for byte. At the end a run without a fault makes it
+whole.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import random
+import signal
+import subprocess
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import click
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
+
+from bench.mirror_hosts import MirrorHosts, in_memory, make_hosts, picture
+from locum_actuator.mirror.result import MirrorResult
+
+RESULTS = Path(__file__).parent / "results" / "mirror_rounds.json"
+DISK_BYTES = 6_000_000
+QUIET_SECONDS = 20.0  # for what a kill left behind to end
+NAMES = (
+    "index.html",
+    "käse",
+    "with space",
+    "-n",
+    "*",
+    "new\nline",
+    "deep/er/file",
+    "deep/other",
+    "x" * 120,
+    "link",
+)
+FAULTS = (
+    "none", "kill source", "kill destination", "kill its gate", "kill its rsync", "cut", "disk full",
+    "source changes",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Change:
+    """What happens to one name at the source."""
+
+    name: str
+    kind: str  # write, delete, symlink or twin (a hard link)
+    size: int
+    salt: int
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Changes at the source, then a run with a fault so many seconds after its begin."""
+
+    changes: tuple[Change, ...]
+    fault: str
+    after_seconds: float
+
+
+@dataclass(frozen=True)
+class Round:
+    """What is drawn for one round."""
+
+    mode: str
+    begin: tuple[Change, ...]
+    trials: tuple[Trial, ...]
+
+
+@dataclass
+class Tally:
+    """How often each fault ended in which way."""
+
+    ended: Counter[str] = field(default_factory=Counter)
+
+
+_changes = st.lists(
+    st.builds(
+        Change,
+        st.sampled_from(NAMES),
+        st.sampled_from(("write", "write", "write", "delete", "symlink", "twin")),
+        st.sampled_from((0, 1, 1000, 60_000, 200_000)),
+        st.integers(0, 3),
+    ),
+    max_size=8,
+).map(tuple)
+rounds = st.builds(
+    Round,
+    st.sampled_from(("in_place", "in_place", "staged")),
+    _changes,
+    st.lists(
+        st.builds(Trial, _changes, st.sampled_from(FAULTS), st.floats(0.0, 0.8)), min_size=1, max_size=3
+    ).map(tuple),
+)
+
+
+def play(drawn: Round, tally: Tally | None = None) -> None:
+    """Play one round; raises AssertionError where a promise does not hold."""
+    with in_memory() as base, _disk(base / "b"):
+        # A slow line, so that there is something to interrupt; the limits of deletions are tested elsewhere.
+        hosts = make_hosts(
+            base,
+            {"mode": drawn.mode, "bandwidth_limit": "1M", "max_delete": {"share": "100%"}, "keep_runs": 9},
+        )
+        try:
+            _Game(hosts, drawn.mode, tally or Tally()).play(drawn)
+        finally:
+            _wait_until_quiet(hosts)
+            hosts.close()
+
+
+class _Game:
+    """One round as it goes on."""
+
+    def __init__(self, hosts: MirrorHosts, mode: str, tally: Tally) -> None:
+        self._hosts, self._mode, self._tally = hosts, mode, tally
+        self._good: dict[str, tuple[object, ...]] = {}  # the last whole copy
+
+    def play(self, drawn: Round) -> None:
+        for change in drawn.begin:
+            _apply(self._hosts.tree("a"), change)
+        for trial in drawn.trials:
+            for change in trial.changes:
+                _apply(self._hosts.tree("a"), change)
+            self._try(trial)
+        result = self._hosts.run()
+        assert result.done, result.text
+        _assert_same(self._hosts)
+        assert self._hosts.mirrors.data_age_seconds("www", "b") is not None
+
+    def _try(self, trial: Trial) -> None:
+        copy = self._hosts.tree("b")
+        before = picture(copy)
+        result = _run_with(self._hosts, trial)
+        _wait_until_quiet(self._hosts)
+        self._tally.ended[f"{trial.fault}: {result.outcome}"] += 1
+        there, source = picture(copy), picture(self._hosts.tree("a"))
+        age = self._hosts.mirrors.data_age_seconds("www", "b")
+        if result.outcome == "refused":
+            assert there == before, ("a refusal changed the copy", result.text)
+        elif result.outcome == "done":
+            assert age is not None
+            if trial.fault != "source changes":
+                _assert_same(self._hosts)
+            self._good = there
+        elif self._mode == "staged":
+            # Killed after the switch and before it could say so: then it is the new whole one that is in use.
+            assert there == before or _content(copy) == _content(self._hosts.tree("a")), result.text
+        else:
+            assert age is None, ("a broken copy counts as whole", result.text)
+            self._nothing_is_lost(there, source)
+
+    def _nothing_is_lost(
+        self, there: dict[str, tuple[object, ...]], source: dict[str, tuple[object, ...]]
+    ) -> None:
+        kept = _kept(self._hosts.tree("b"))
+        for name, was in self._good.items():
+            if _is_directory(was):
+                continue
+            content, aside = was[3], kept.get(name, set())
+            if name in there and not _is_directory(there[name]):
+                now = {source[name][3]} if name in source else set()
+                assert there[name][3] in {content, *now}, f"{name!r} is neither as it was nor as it is"
+            # Between keeping the old one aside and putting the new one there a name may be missing.
+            assert (name in there and there[name][3] == content) or content in aside, (
+                f"what {name!r} was is lost"
+            )
+
+
+def _assert_same(hosts: MirrorHosts) -> None:
+    copy, source = _content(hosts.tree("b")), _content(hosts.tree("a"))
+    differ = [name for name in copy.keys() | source.keys() if copy.get(name) != source.get(name)]
+    assert not differ, {name: (copy.get(name), source.get(name)) for name in differ}
+
+
+def _is_directory(entry: tuple[object, ...]) -> bool:
+    return isinstance(entry[0], int) and (entry[0] & 0o170000) == 0o040000
+
+
+def _content(tree: Path) -> dict[str, tuple[object, ...]]:
+    return {name: entry for name, entry in picture(tree).items() if not name.startswith(".locum-kept")}
+
+
+def _kept(copy: Path) -> dict[str, set[object]]:
+    """Return what is kept of each name, over all runs."""
+    found: dict[str, set[object]] = {}
+    for run in copy.glob(".locum-kept/*"):
+        for name, entry in picture(run).items():
+            found.setdefault(name, set()).add(entry[3])
+    return found
+
+
+def _apply(tree: Path, change: Change) -> None:
+    """Change the source as a program would, which replaces a file by another one."""
+    path = tree / change.name
+    with suppress(OSError):
+        if change.kind == "delete":
+            path.unlink()
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        new = path.with_name(".new")
+        if change.kind == "symlink":
+            new.symlink_to("index.html" if change.salt else "/nowhere")
+        elif change.kind == "twin":
+            if (tree / "index.html").is_symlink():
+                return  # rsync does not keep the time of symbolic links with two names
+            new.hardlink_to(tree / "index.html")
+        else:
+            new.write_bytes(random.Random(change.salt).randbytes(change.size))
+        new.rename(path)
+
+
+def _run_with(hosts: MirrorHosts, trial: Trial) -> MirrorResult:
+    """Let a run go wrong; return what came of it."""
+    box: list[MirrorResult] = []
+    thread = threading.Thread(target=lambda: box.append(hosts.run()))
+    with _full_disk(hosts) if trial.fault == "disk full" else nullcontext():
+        thread.start()
+        ended = threading.Event()
+        if trial.fault == "source changes":
+            threading.Thread(target=_go_on_changing, args=(hosts.tree("a"), thread, ended)).start()
+        else:
+            ended.set()
+            time.sleep(trial.after_seconds)
+            _FAULTS[trial.fault](hosts)
+        thread.join(60)
+        assert not thread.is_alive(), "the run did not end"
+        ended.wait(5)
+    return box[0]
+
+
+def _go_on_changing(tree: Path, run: threading.Thread, ended: threading.Event) -> None:
+    number = 0
+    while run.is_alive():
+        number += 1
+        _apply(
+            tree,
+            Change(NAMES[number % len(NAMES)], ("write", "delete", "symlink")[number % 3], 5000, number % 4),
+        )
+        time.sleep(0.005)
+    ended.set()
+
+
+def _processes(hosts: MirrorHosts, host: str) -> Iterator[tuple[int, str]]:
+    """Yield those that work for a host's end of a run: its gate by name, rsync by the directory it stands in."""
+    disk, gate = str(hosts.base / host) + "/", str(hosts.gates[host].gate)
+    for directory in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            words = (directory / "cmdline").read_bytes().decode(errors="replace").split("\0")
+            if gate in words:
+                yield int(directory.name), "gate"
+            elif str((directory / "cwd").readlink()).startswith(disk):
+                yield int(directory.name), words[0]
+
+
+def _kill(host: str, *names: str) -> Callable[[MirrorHosts], None]:
+    def kill(hosts: MirrorHosts) -> None:
+        for pid, name in list(_processes(hosts, host)):
+            if not names or name in names:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+
+    return kill
+
+
+_FAULTS: dict[str, Callable[[MirrorHosts], None]] = {
+    "none": lambda _: None,
+    "disk full": lambda _: None,
+    "kill source": _kill("a"),
+    "kill destination": _kill("b"),
+    "kill its gate": _kill("b", "gate"),
+    "kill its rsync": _kill("b", "rsync"),
+    "cut": lambda hosts: hosts.mirrors.cancel_all("cut"),
+}
+
+
+def _wait_until_quiet(hosts: MirrorHosts) -> None:
+    """Wait until nothing that a kill left behind still writes."""
+    end_by = time.monotonic() + QUIET_SECONDS
+    while any(True for _ in _processes(hosts, "b")):
+        assert time.monotonic() < end_by, list(_processes(hosts, "b"))
+        time.sleep(0.02)
+
+
+@contextmanager
+def _disk(directory: Path) -> Iterator[None]:
+    """Give a host a small disk of its own."""
+    directory.mkdir()
+    subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "locum-mirror", directory], check=True
+    )
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", directory], check=True)
+
+
+@contextmanager
+def _full_disk(hosts: MirrorHosts) -> Iterator[None]:
+    """Leave a few pages of b's disk."""
+    ballast = hosts.base / "b" / "ballast"
+    free = os.statvfs(hosts.base / "b")
+    ballast.write_bytes(b"\0" * max(0, free.f_bavail * free.f_frsize - 40_000))
+    try:
+        yield
+    finally:
+        ballast.unlink()
+
+
+@click.command()
+@click.option("--rounds", "count", type=click.IntRange(min=1), default=500, show_default=True)
+@click.option("--seed", "start", type=int, default=1, show_default=True)
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), default=RESULTS, show_default=True)
+def main(count: int, start: int, out: Path) -> None:
+    """Play drawn rounds, and write down how the runs ended."""
+    tally, played, begun = Tally(), 0, time.monotonic()
+    logging.disable(logging.CRITICAL)  # most runs are meant to fail
+
+    @seed(start)
+    @settings(
+        max_examples=count,
+        deadline=None,
+        database=None,
+        phases=(Phase.generate,),
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(rounds)
+    def play_all(drawn: Round) -> None:
+        nonlocal played
+        play(drawn, tally)
+        played += 1
+        if played % 25 == 0:
+            click.echo(f"{played} rounds, {sum(tally.ended.values())} runs, {time.monotonic() - begun:.0f} s")
+
+    play_all()
+    runs = dict(sorted(tally.ended.items()))
+    out.write_text(json.dumps({"rounds": played, "seed": start, "lost": 0, "runs": runs}, indent=2) + "\n")
+    click.echo(f"{played} rounds, nothing lost: {json.dumps(runs, indent=2)}")
+
+
+if __name__ == "__main__":
+    main()
