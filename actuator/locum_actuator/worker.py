@@ -50,6 +50,7 @@ class Worker(threading.Thread):
         self.incident: int | None = None  # the open one, for those who look
         self.patrol = Patrol(context)
         self._lookout = Lookout.of(context.site, context.service)
+        self._seen = False  # a missing host, that is: it is to be asked at once
         self._turned_at = time.monotonic()
         self._at_work: Incident | None = None
         self._wakes: queue.SimpleQueue[Wake | None] = queue.SimpleQueue()
@@ -98,7 +99,7 @@ class Worker(threading.Thread):
         Whatever it was that broke, the service still needs its worker, and a fault that was seen is still there.
         """
         try:
-            if wake is None and (found := self.patrol.round(self._is_wanted)) is not None:
+            if wake is None and (found := self.patrol.round(self._is_wanted_elsewhere)) is not None:
                 wake = Wake(found.reason, returned=found.returned)
             if wake is not None:
                 self._handle(wake)
@@ -122,20 +123,24 @@ class Worker(threading.Thread):
 
     def _next_wake(self) -> Wake | None:
         until = time.monotonic() + self.patrol.pause_seconds
-        while not self._ended.is_set() and (left := until - time.monotonic()) > 0:
+        while not self._ended.is_set() and not self._seen and (left := until - time.monotonic()) > 0:
             try:
                 return self._wakes.get(timeout=min(left, LISTEN_SECONDS) if self.patrol.missing else left)
             except queue.Empty:
-                if self._sees_somebody():
-                    break
+                self._look_out()
+        self._seen = False
         return None
 
-    def _sees_somebody(self) -> bool:
-        """Tell whether a missing host can be asked again: the sooner it is told what it is no more, the better."""
-        seen = self._lookout.glimpse(self.patrol.missing)
-        for host in seen:
+    def _is_wanted_elsewhere(self) -> bool:
+        """Tell whether to break a round off: for what woke us, or for a host that this round asks in vain."""
+        self._look_out()
+        return self._is_wanted() or self._seen
+
+    def _look_out(self) -> None:
+        """See whether a missing host can be asked again: the sooner it is told what it is no more, the better."""
+        for host in self._lookout.glimpse(self.patrol.missing):
             self.context.shells[host].hurry()
-        return bool(seen)
+            self._seen = True
 
     def _handle(self, wake: Wake) -> None:
         if wake.asked is not None and not wake.asked.take():
