@@ -17,6 +17,7 @@ from locum_actuator.plan import Plan, Step
 from locum_actuator.sequence import Outcome, Sequence
 from locum_actuator.steps import release
 from locum_actuator.steps.base import Hands
+from locum_inventory import boot_guard
 from locum_inventory.model import Interface, Site
 from locum_inventory.shell import ServiceStatus, Verb
 
@@ -65,6 +66,20 @@ def test_a_takeover_runs_through(world: FakeWorld, journal: Journal) -> None:
     assert events(journal) == [
         f"{kind} {step.name}:{step.host}" for step in TAKEOVER for kind in ("started", "done")
     ]
+
+
+def test_here_too_the_gate_claims_where_the_boot_guard_is_on(
+    world: FakeWorld, journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root alone may lift it, and an address that nobody hears is no claim."""
+    monkeypatch.setattr(boot_guard, "MUTE_DIRECTORY", tmp_path)
+    (tmp_path / "www").touch()
+    assert run(world, journal, *TAKEOVER).done
+    assert "claim" in world.shells["b"].calls
+    (tmp_path / "www").unlink()
+    world.shells["b"].calls.clear()
+    assert run(world, journal, Step("claim", "b")).done
+    assert world.shells["b"].calls == []
 
 
 def test_nothing_is_claimed_while_the_release_is_not_confirmed(world: FakeWorld, journal: Journal) -> None:

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
 from locum_exporter.checks.address import address
 from locum_exporter.neighbours import Neighbours
 from locum_exporter.result import CheckResult
+from locum_inventory import boot_guard
 from locum_inventory.model import Site
 from tests.exporter.sites import service, site
 from tests.marks import needs_root
@@ -95,6 +97,17 @@ def test_owners(names: dict[str, str], row: str) -> None:
     assert (result.reason, result.text) == (wanted.reason, f"address of www: {text}")
     assert result.details["owners"] == wanted.owners
     assert result.seconds < DEADLINE_SECONDS
+
+
+def test_what_this_host_has_behind_its_boot_guard_it_does_not_hold(
+    names: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(boot_guard, "MUTE_DIRECTORY", tmp_path)
+    add_address(names["b"], SERVICE4)
+    (tmp_path / "www").touch()
+    assert look(names["b"], SITE, "b").text == "address of www: nobody holds 10.9.0.100"
+    (tmp_path / "www").unlink()
+    assert look(names["b"], SITE, "b").text == "address of www: held by b"
 
 
 def test_two_cards_of_one_host_on_one_wire_are_one_owner() -> None:
