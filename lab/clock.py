@@ -35,7 +35,7 @@ time.sleep = sleep
 
 
 class Clock:
-    """The time of day that programs of a host see: those started with `environment`, or all that start later."""
+    """The time of day that programs of a host see which were started with `environment`."""
 
     def __init__(self, host: Host) -> None:
         found = sorted(Path("/").glob(f"{PLACES[1:]}/{LIBRARY}"))
@@ -59,10 +59,6 @@ class Clock:
             "NO_FAKE_STAT": "1",
             "PYTHONPATH": PYTHON_PATH,
         }
-
-    def for_whoever_starts_now(self) -> None:
-        """Let every program of the host that starts from now on see the time as it is set then."""
-        (self._host.root / "etc/ld.so.preload").write_text(f"{self._library}\n", encoding="ascii")
 
     def jump(self, seconds: float) -> float:
         """Set the clock this far ahead of the true time, or behind; return when (time.time())."""
