@@ -56,6 +56,7 @@ class MirrorHosts:
     def mark(self, host: str = "a", number: int = 1) -> None:
         """Mark a directory as the right one."""
         (self.tree(host, number) / MARK).write_text(f"www tree {number}\n")
+        (self.tree(host, number) / MARK).chmod(0o600)
 
     def close(self) -> None:
         """Close the journal."""
@@ -151,11 +152,9 @@ def picture(tree: Path, *, times: bool = True) -> dict[str, tuple[object, ...]]:
             elif path.is_file():
                 what = hashlib.sha256(path.read_bytes()).hexdigest()
             kind = (status.st_mode, status.st_uid, status.st_gid, what)
-            # A directory's own time changes with a file that comes and goes in it.
-            found[str(path.relative_to(tree))] = (
-                *kind,
-                status.st_mtime_ns if times and not path.is_dir() else 0,
-            )
+            # A directory's own time changes with a file that comes and goes in it, and each side has its marker.
+            timeless = not times or path.is_dir() or name == MARK
+            found[str(path.relative_to(tree))] = (*kind, 0 if timeless else status.st_mtime_ns)
     return found
 
 

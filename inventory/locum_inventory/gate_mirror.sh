@@ -18,7 +18,7 @@
 # shellcheck disable=SC2034,SC2154,SC2317  # gate.sh sets and uses these, and calls functions by name
 # shellcheck disable=SC2015  # `a && b || refuse` is meant: refuse where either fails
 
-MARKER=.locum-mirror        # in a tree: whose it is. It travels with the data
+MARKER=.locum-mirror        # in a tree: whose it is
 KEPT=.locum-kept            # in a copy: what the last runs deleted or overwrote, a directory a run
 PARTIAL=.locum-partial
 MIRROR_STATE=$STATE/mirror
@@ -91,6 +91,10 @@ is_empty() { [ -z "$(find . -mindepth 1 ! -path "./$MARKER" ! -path "./$KEPT" ! 
 read_marker() { marker=''; [ ! -f "$MARKER" ] || IFS= read -r marker <"$MARKER"; }
 
 mark_words() { printf '%s tree %s' "$s_name" "$m_tree"; }
+
+write_marker() {
+    { mark_words && echo; } >"$MARKER.new" && chmod 600 "$MARKER.new" && mv -f "$MARKER.new" "$MARKER"
+} 2>/dev/null
 
 # check_source DIRECTORY: enters it, if it is what it should be.
 check_source() {
@@ -173,6 +177,7 @@ with_filters() {
     while IFS= read -r pattern; do
         [ -z "$pattern" ] || set -- "$@" --exclude="$pattern"
     done <<LIST
+/$MARKER
 /$KEPT
 $PARTIAL
 $m_excludes
@@ -336,7 +341,9 @@ end_whole() {
 
 receive_in_place() {
     into=.
-    store_state writing "$m_run" || refuse "$m_label: the run could not be written down"
+    # A first run that is broken off must find its own work again: the marker is there before anything else.
+    { [ -n "$marker" ] || write_marker; } && store_state writing "$m_run" ||
+        refuse "$m_label: the run could not be written down"
     run_rsync pull_in_place
     check_code
     drop_partials .
@@ -366,7 +373,7 @@ receive_staged() {
     mkdir -p "$into" && store_state writing "$m_run" || refuse "$m_label: $into cannot be made"
     run_rsync pull_aside
     check_code
-    rm -rf "${into:?}/$KEPT"
+    ( cd "$into" && write_marker ) || finish failed "$m_label: the marker could not be written"
     drop_partials "$into"
     sync -f "$into" && mv -T "$into" "$store/$m_run" || finish failed "$m_label: the new copy could not be named"
     switch_to "$m_run"
@@ -476,10 +483,7 @@ mark_here() {
     enter "$1"
     read_marker
     [ -z "$marker" ] || [ "$marker" = "$(mark_words)" ] || refuse "$m_label: its marker says '$marker': it is another's"
-    [ -z "$marker" ] || return 0
-    mark_words >"$MARKER.new" && echo >>"$MARKER.new" && mv -f "$MARKER.new" "$MARKER" ||
-        failed "the marker could not be written"
-    chmod 600 "$MARKER"
+    [ -n "$marker" ] || write_marker || failed "the marker could not be written"
 }
 
 do_mirror_changes() {
