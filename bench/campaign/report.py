@@ -122,8 +122,10 @@ def rows(results: Mapping[str, Any], systems: Sequence[str]) -> list[list[str]]:
 
 
 def markdown(table: Sequence[Sequence[str]]) -> str:
-    """Return a table as Markdown."""
+    """Return a table as Markdown; a table without rows says that nothing was run."""
     head, *body = table
+    if not body:
+        return "Not run yet."
     lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
     return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in body)])
 

@@ -102,6 +102,7 @@ def test_tables_go_into_their_places(tmp_path: Path) -> None:
     assert lines[0] == "Before"
     assert lines[4] == "| locum refuse | 3 | 1 | 0.0 | 0.0 | 0.25 | 0 | 0 | 0 | 2 | 1 |"
     assert lines[-1] == "After"
+    assert report.markdown(report.rows({}, ["locum refuse"])) == "Not run yet."
     with pytest.raises(ValueError, match="has no place for beside"):
         report.fill(page, "beside", "")
 
