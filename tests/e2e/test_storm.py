@@ -1,0 +1,114 @@
+"""Three hosts that hold a service each, and b that stands in for the other two.
+
+When a switch takes two of them away at once, it is the network, and nobody is taken over. One that dies alone is.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from lab.lab import Lab
+from lab.locum import HOME, SITE, Locum
+from tests.e2e.often_moved import within
+
+pytestmark = pytest.mark.e2e
+
+SERVICES = "http://127.0.0.1:10752/api/v1/services"
+STORM = "refuse: a and c began to fail within the same half minute: that is rather a fault of the network"
+WATCHED_SECONDS = 6.0  # without the brake b has taken over after one and a half
+
+HOST_C = "  c: {address: 192.0.2.3, ssh: {user: locum}}\n"
+SERVICE = """\
+  {name}:
+    hosts: [{hosts}]
+    addresses: [{address}/24]
+    interface: eth0
+    checks: {{tcp: {{port: 22, expect: "SSH-"}}}}
+    standby: running
+    takeover: {{unreachable: probe}}
+"""
+
+
+class ThreeHolders(Locum):
+    """locum with www on a, mail on c and dns on b itself."""
+
+    def _settle(self) -> None:
+        super()._settle()
+        path = self.lab.hosts[HOME].root / SITE.lstrip("/")
+        mail = SERVICE.format(name="mail", hosts="c, b", address="192.0.2.101")
+        dns = SERVICE.format(name="dns", hosts="b, a", address="192.0.2.102")
+        text = path.read_text(encoding="utf-8").replace("hosts:\n", f"hosts:\n{HOST_C}", 1)
+        path.write_text(text.replace("services:\n", f"services:\n{mail}{dns}", 1), encoding="utf-8")
+
+    def install(self) -> None:
+        """Enrol c as well."""
+        super().install()
+        admin = f"root@{self.lab.hosts['c'].address}"
+        self.command("enrol", "c", "--yes", "--admin", admin, "--identity", str(self.lab.admin_key))
+
+    def holders(self) -> dict[str, str]:
+        """Return who holds each service, as the actuator says."""
+        return {row["service"]: row["holder"] for row in self.get(SERVICES)["services"]}
+
+    def metrics(self) -> str:
+        """Return the actuator's metrics."""
+        return self.lab.run(
+            HOME, ["curl", "-sSf", "--max-time", "5", "http://127.0.0.1:10752/metrics"]
+        ).stdout
+
+    def told_of_a_storm(self, since: float) -> set[str]:
+        """Return the services that a storm was told of since then."""
+        return {name for name, text in self.told(since) if text.startswith(STORM)}
+
+    def told(self, since: float) -> set[tuple[str, str]]:
+        """Return each service with the words of every decision since then."""
+        return {
+            (row["service"], event["text"])
+            for row in self.incidents()
+            for event in row["events"]
+            if event["at"] >= since and event["kind"] == "decided"
+        }
+
+
+@pytest.fixture(scope="module")
+def three() -> Iterator[ThreeHolders]:
+    with Lab(("a", "b", "c")) as lab, (locum := ThreeHolders(lab)):
+        held = {"www": "a", "mail": "c", "dns": "b"}
+        within(15, "three holders", lambda: locum.holders() == held)
+        within(15, "calm", lambda: all(row["outcome"] for row in locum.incidents()))
+        lab.client.wait_good()
+        yield locum
+
+
+def test_a_switch_that_takes_two_holders_away_is_a_storm_and_people_are_told(three: ThreeHolders) -> None:
+    at = three.lab.cut_off("a")
+    three.lab.cut_off("c")
+    try:
+        within(10, "both are told", lambda: three.told_of_a_storm(at) == {"www", "mail"})
+        time.sleep(WATCHED_SECONDS)
+        assert three.holders() == {"www": "a", "mail": "c", "dns": "b"}
+        assert not [text for _, text in three.told(at) if text.startswith("takeover")]
+        assert set(re.findall(r'refusals_total\{reason="storm",service="(\w+)"\}', three.metrics())) == {
+            "www",
+            "mail",
+        }
+    finally:
+        three.lab.heal("a")
+        three.lab.heal("c")
+    three.lab.client.wait_good(timeout=15)
+    within(15, "all well again", lambda: all(row["outcome"] for row in three.incidents()))
+    assert {row["outcome"] for row in three.incidents() if row["opened_at"] >= at} == {"nothing"}
+    assert three.lab.watcher.held_by_two_seconds(at) == 0
+
+
+def test_a_holder_that_dies_alone_is_taken_over(three: ThreeHolders) -> None:
+    at = three.lab.crash("a")
+    three.wait_incident("takeover", since=at)
+    three.lab.client.wait_good(since=at, timeout=10)
+    assert three.lab.client.answered_by(at) == "b"
+    assert three.holders() == {"www": "b", "mail": "c", "dns": "b"}
+    assert three.lab.watcher.held_by_two_seconds(at) == 0
