@@ -200,7 +200,7 @@ class Incident:
             return
         self._told = told
         log.info("incident %d of %s: %s: %s", self.number, context.name, plan.kind, plan.reason)
-        if plan.kind == "refuse":
+        if plan.kind == "refuse" and self._is_fault:
             context.metrics.refusals.labels(context.name, plan.code).inc()
         steps = [str(step) for step in plan.steps]
         context.journal.note(
@@ -301,6 +301,11 @@ class Incident:
         if plan.kind in {"refuse", "record"}:
             return WAITING_SECONDS
         return 0.0 if plan.kind == "adopt" else KEEP_LOOKING_SECONDS
+
+    @property
+    def _is_fault(self) -> bool:
+        """Whether a refusal leaves a fault as it is, so that people must be told."""
+        return True
 
     def _age(self) -> float:
         return time.monotonic() - self.opened

@@ -16,7 +16,7 @@ from typing import Literal
 from locum_actuator.journal import JournalFault
 from locum_actuator.mirror.result import Changes, MirrorFault, Mirrors, Wish
 from locum_actuator.mirror.result import Progress as MirrorProgress
-from locum_actuator.moves import Move, decide_move
+from locum_actuator.moves import LOOKS, PASSING, Move, decide_move
 from locum_actuator.plan import Plan
 from locum_actuator.planned import Asked
 from locum_actuator.situation import Situation
@@ -59,16 +59,19 @@ class Mover:
 
     def look(self, service: str, move: Move) -> tuple[Plan, Situation]:
         """Look now and return what would come of a move; touches nothing."""
-        worker = self._workers()[service]
-        context = worker.context
+        context = self._workers()[service].context
         # One at a time: looks that anybody asks for must not take the gates' room from those that decide.
         if not self._looking.acquire(timeout=TAKEN_UP_SECONDS):
             raise MoveRefused("another look is under way; ask again")
         try:
-            situation = context.looker.situation(service)
+            for _ in range(LOOKS):
+                situation = context.looker.situation(service)
+                plan = self.judge(service, move, situation)
+                if plan.code not in PASSING:
+                    break
         finally:
             self._looking.release()
-        return self.judge(service, move, situation), situation
+        return plan, situation
 
     def judge(self, service: str, move: Move, situation: Situation) -> Plan:
         """Return what would come of a move in a situation that was seen already."""

@@ -18,6 +18,9 @@ from locum_inventory.model import Service
 
 Verb = Literal["switchover", "failback"]
 _NONE: Mapping[str, tuple[str, ...]] = {}
+# Refusals that may be over at the next look: this host was too busy to look, or an echo was lost.
+PASSING = frozenset({"could_not_look", "line"})
+LOOKS = 3  # so many, before one of these is told
 
 
 @dataclass(frozen=True, slots=True)

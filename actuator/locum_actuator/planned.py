@@ -11,7 +11,7 @@ import threading
 from dataclasses import dataclass, field, replace
 
 from locum_actuator.incident import Context, Incident
-from locum_actuator.moves import Move, Obstacles, decide_move
+from locum_actuator.moves import LOOKS, PASSING, Move, Obstacles, decide_move
 from locum_actuator.plan import Plan
 from locum_actuator.sequence import Outcome
 from locum_actuator.situation import Memory, Situation
@@ -60,9 +60,14 @@ class PlannedIncident(Incident):
     over: bool = False  # the move has been decided about: what comes now is ordinary care
     _after_crash: bool = field(init=False, default=False)
     _failed: str = ""  # why it did not work
+    _looks: int = 0  # while it is decided about
 
     def __post_init__(self) -> None:
         self._after_crash = self.over
+
+    @property
+    def _is_fault(self) -> bool:
+        return self.over
 
     def _decide(self, situation: Situation) -> Plan:
         if self.over:
@@ -82,6 +87,9 @@ class PlannedIncident(Incident):
     def _carry_out(self, plan: Plan, situation: Situation) -> tuple[str, str] | None:
         if self.over:
             return super()._carry_out(plan, situation)
+        self._looks += 1
+        if plan.code in PASSING and self._looks < LOOKS:
+            return None
         self.over = True
         if plan.kind == "nothing":
             return "already", plan.reason

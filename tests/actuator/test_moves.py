@@ -256,9 +256,11 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
     journal.close()
 
 
-def carry_out(world: FakeWorld, journal: Journal, move: Move = TO_B, **takeover: Any) -> dict[str, Any]:
+def carry_out(
+    world: FakeWorld, journal: Journal, move: Move = TO_B, metrics: Metrics | None = None, **takeover: Any
+) -> dict[str, Any]:
     """Handle a move as the worker does and return its incident."""
-    metrics = Metrics()
+    metrics = metrics or Metrics()
     metrics.know("www", ("a", "b"))
     context = Context(site(**takeover), "www", journal, metrics, world.shells, world)
     number = journal.open_incident("www", move.verb)
@@ -379,6 +381,33 @@ def test_refused_is_written_down_too(world: FakeWorld, journal: Journal) -> None
         "refused", "b cannot take over: its gate is silent (no answer)",
     )  # fmt: skip
     assert world.shells["a"].calls == []
+
+
+def test_what_may_be_over_at_the_next_look_is_looked_at_again(
+    world: FakeWorld, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = world.situation
+
+    def too_busy_at_first(service: str) -> Situation:
+        return replace(looks(service), address_looked=world.looks > 2)
+
+    monkeypatch.setattr(world, "situation", too_busy_at_first)
+    assert carry_out(world, journal)["outcome"] == "switchover"
+    assert world.looks == 3
+
+
+def test_what_lasts_is_refused_after_three_looks_and_is_no_fault(
+    world: FakeWorld, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = world.situation
+    monkeypatch.setattr(world, "situation", lambda service: replace(looks(service), address_looked=False))
+    metrics = Metrics()
+    incident = carry_out(world, journal, metrics=metrics)
+    assert (incident["outcome"], incident["reason"]) == (
+        "refused", "nobody could be asked who has the address",
+    )  # fmt: skip
+    assert world.looks == 3
+    assert b"locum_actuator_refusals_total{" not in metrics.render(), "nobody is woken for it"
 
 
 def test_asked_twice_is_already_so_and_stays_an_incident_of_its_own(

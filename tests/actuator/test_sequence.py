@@ -100,6 +100,24 @@ def test_nothing_is_claimed_when_the_witness_has_gone(world: FakeWorld, journal:
     assert world.shells["a"].calls == ["release", "start", "claim"]
 
 
+@pytest.mark.parametrize(
+    ("deaf", "done"), [(2, True), (3, False)], ids=["it hears the third time", "it stays deaf"]
+)
+def test_a_wire_that_nobody_could_be_asked_at_first_is_asked_again(
+    world: FakeWorld, journal: Journal, monkeypatch: pytest.MonkeyPatch, deaf: int, done: bool
+) -> None:
+    asked, hear = [0], world.confirm
+
+    def confirm(service: str) -> tuple[bool, tuple[frozenset[str], frozenset[str]] | None]:
+        asked[0] += 1
+        return (True, None) if asked[0] <= deaf else hear(service)
+
+    monkeypatch.setattr(world, "confirm", confirm)
+    outcome = run(world, journal, *TAKEOVER)
+    assert outcome.done == done
+    assert done or outcome.text == "nobody could be asked who has the address"
+
+
 def test_a_standby_that_does_not_start_gives_everything_back(world: FakeWorld, journal: Journal) -> None:
     world.shells["b"].start_works = False
     world.hung.clear()

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from locum_actuator.steps.base import Hands, StepFault
 
+ASKS = 3  # a busy machine may be too late to ask: what was done is not undone for that alone
+
 
 @dataclass(frozen=True, slots=True)
 class Confirm:
@@ -20,7 +22,10 @@ class Confirm:
 
     def do(self) -> str:
         """Ask; anything but a clear answer is a fault."""
-        witnessed, found = self.hands.eyes.confirm(self.hands.name)
+        for _ in range(ASKS):
+            witnessed, found = self.hands.eyes.confirm(self.hands.name)
+            if found is not None:
+                break
         if found is None:
             raise StepFault("nobody could be asked who has the address")
         hosts, strangers = found
