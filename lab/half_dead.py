@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import resource
 import signal
 import time
 from collections.abc import Sequence
@@ -44,7 +43,7 @@ cat /dev/zero >"$1/lab-filler" 2>/dev/null || :
 class HalfDead(Faults):
     """The verbs."""
 
-    _starved: list[tuple[int, int]]  # processes that may open nothing more, and how many files they might
+    _starved: list[tuple[int, str, int]]  # processes that may open nothing more, whose, and what they might
 
     def stop_sshd(self, name: str) -> float:
         """sshd and its sessions are gone: port 22 refuses, everything else goes on."""
@@ -105,14 +104,13 @@ class HalfDead(Faults):
         self._signal_all(host, "sshd", signal.SIGKILL, but_first=True)  # sessions that were there before
         return moment
 
-    def no_more_files(self, name: str, program: str) -> float:
-        """Processes of a host whose command line holds `program` can open no file and no socket more."""
-        moment, found = time.time(), False
-        for pid, _, state in self.host(name).processes():
+    def no_more_files(self, name: str, program: str, user: str) -> float:
+        """Processes of a user whose command line holds `program` can open no file and no socket more."""
+        host, moment, found = self.host(name), time.time(), False
+        for pid, _, state in host.processes():
             if state not in "ZX" and program in Path(f"/proc/{pid}/cmdline").read_text(errors="replace"):
-                _, most = resource.prlimit(pid, resource.RLIMIT_NOFILE)
-                resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, most))
-                self._starved.append((pid, most))
+                self._starved.append((pid, user, _soft_limit(pid)))
+                self._limit_files(host, pid, user, _lowest_free(pid))
                 found = True
         if not found:
             raise LabFault(f"{name}: no {program} runs there")
@@ -126,10 +124,8 @@ class HalfDead(Faults):
         group = self._group(host)
         if group.is_dir():
             (group / "pids.max").write_text("max")
-        for pid, most in self._starved:
-            with contextlib.suppress(ProcessLookupError):
-                resource.prlimit(pid, resource.RLIMIT_NOFILE, (most, most))
-        self._starved.clear()
+        while self._starved:
+            self._limit_files(host, *self._starved.pop())
         self._signal_all(host, "sshd", signal.SIGCONT)
         host.run(["mount", "-o", "remount,rw,bind", "/"])
         host.run(["umount", "-q", GATE_STATE], check=False)
@@ -140,6 +136,15 @@ class HalfDead(Faults):
         if not any(command == "sshd" and state not in "ZX" for _, command, state in host.processes()):
             self._start_sshd(host)
         return moment
+
+    @staticmethod
+    def _limit_files(host: Host, pid: int, user: str, files: int) -> None:
+        """Set how many files a process may have; as its own user, for root needs a capability (prlimit(2))."""
+        with contextlib.suppress(FileNotFoundError):  # it ended meanwhile
+            status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+            (line,) = [line for line in status.splitlines() if line.startswith("NSpid:")]
+            inside = line.split()[-1]
+            host.run(["prlimit", f"--pid={inside}", f"--nofile={files}:"], user=user)
 
     def _start_sshd(self, host: Host) -> None:
         for argv in host.boot_services:
@@ -167,3 +172,16 @@ class HalfDead(Faults):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
         return len(pids)
+
+
+def _soft_limit(pid: int) -> int:
+    """Return how many files a process may have open."""
+    limits = Path(f"/proc/{pid}/limits").read_text(encoding="ascii")
+    (line,) = [line for line in limits.splitlines() if line.startswith("Max open files")]
+    return int(line.split()[3])
+
+
+def _lowest_free(pid: int) -> int:
+    """Return the lowest number that no open file of a process has: a limit is a limit of numbers (getrlimit(2))."""
+    used = {int(path.name) for path in Path(f"/proc/{pid}/fd").iterdir()}
+    return next(number for number in range(len(used) + 1) if number not in used)

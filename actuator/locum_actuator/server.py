@@ -74,6 +74,7 @@ class Actuator:
 
     def __init__(self, site_path: Path, listen: str, parts: ChainParts | None = None) -> None:
         """`parts` says where Prometheus and Alertmanager are, where the site file is not to say it."""
+        self._deaf = False  # the HTTP server broke
         self._site_path = site_path
         self._listen = parse_listen(listen)
         site = load_site(site_path)
@@ -121,8 +122,20 @@ class Actuator:
         self._engine.reload(site)
         return reading
 
-    def run(self) -> None:
-        """Serve until SIGTERM or SIGINT; a held address stays where it is, so that an upgrade is no outage."""
+    def _serve(self, done: threading.Event) -> None:
+        """Answer until closed; whoever can be told nothing any more ends, and is started anew."""
+        try:
+            self._server.run()
+        except Exception:
+            log.exception("the HTTP server broke: ending, to be started anew")
+            self._deaf = True
+            done.set()
+
+    def run(self) -> bool:
+        """Serve until SIGTERM or SIGINT; a held address stays where it is, so that an upgrade is no outage.
+
+        Returns whether it ended because it was told to.
+        """
         done = threading.Event()
 
         def end(_signal: int, _frame: FrameType | None) -> None:
@@ -137,7 +150,7 @@ class Actuator:
         self._engine.start()
         self._watch.start()
         self._pruning.start()
-        threading.Thread(target=self._server.run, name="http", daemon=True).start()
+        threading.Thread(target=self._serve, args=(done,), name="http", daemon=True).start()
         log.info("actuator listens on %s", self._listen)
         watchdog = Watchdog(self._engine.stuck, self._listen.host, self._listen.port)
         watchdog.start()
@@ -155,6 +168,7 @@ class Actuator:
         self._journal.close()
         watchdog.end()
         self._alone.close()
+        return not self._deaf
 
 
 def _parts(prometheus: str | None, alertmanagers: tuple[str, ...]) -> ChainParts | None:
@@ -205,7 +219,8 @@ def main(
     except (JournalFault, NotAlone) as fault:
         click.echo(f"locum-actuator: {fault}", err=True)
         sys.exit(1)
-    actuator.run()
+    if not actuator.run():
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -150,6 +151,32 @@ def site_file(tmp_path: Path) -> Path:
     token.write_text("a token of more than sixteen characters\n")
     site.write_text(SITE.format(state=tmp_path / "state", token=token))
     return site
+
+
+@needs_root
+def test_an_actuator_that_can_be_told_nothing_any_more_ends(manager: socket.socket, site_file: Path) -> None:
+    """Whoever started it starts it anew: `locum up`, or systemd, for which a failure is an exit code."""
+    listen = "127.0.0.1:10750"
+    words = [
+        sys.executable,
+        "-P",
+        "-m",
+        "locum_actuator.server",
+        "--site",
+        str(site_file),
+        "--listen",
+        listen,
+    ]
+    command = ["unshare", "--net", "sh", "-c", 'ip link set lo up; exec "$@"', "sh", *words]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as program:
+        manager.settimeout(20)
+        while manager.recv(100) != b"WATCHDOG=1":
+            pass
+        # poll(2) takes no more descriptors than a process may have: the server's loop breaks (EINVAL).
+        resource.prlimit(program.pid, resource.RLIMIT_NOFILE, (0, 1024))
+        _, said = program.communicate(timeout=20)
+    assert program.returncode == 1, said
+    assert "the HTTP server broke: ending, to be started anew" in said
 
 
 @needs_root

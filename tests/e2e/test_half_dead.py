@@ -134,7 +134,7 @@ def test_a_read_only_disk_does_not_keep_a_service_from_starting(on_a: OftenMoved
 def test_an_actuator_that_can_open_nothing_does_nothing(on_a: OftenMoved) -> None:
     """What it cannot look at it does not judge, and what it cannot hear comes again."""
     lab = on_a.lab
-    lab.no_more_files("b", "locum_actuator.server")
+    lab.no_more_files("b", "locum_actuator.server", "locum")
     at = lab.hang_service("a")
     time.sleep(ALONE_SECONDS)
     assert lab.holders() == ["a"]
