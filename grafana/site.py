@@ -212,6 +212,7 @@ def _events() -> list[dashboard.Panel]:
             [
                 Query(q.in_range("locum_actuator_respawns_total", CHOSEN)),
                 Query(q.in_range("locum_actuator_takeovers_total", CHOSEN)),
+                Query(q.in_range("locum_actuator_planned_moves_total", CHOSEN)),
                 Query(q.in_range("locum_actuator_claims_total", CHOSEN)),
                 Query(q.in_range("locum_actuator_step_failures_total", CHOSEN)),
                 Query(q.since_first("locum_actuator_refusals_total", CHOSEN)),
@@ -220,9 +221,10 @@ def _events() -> list[dashboard.Panel]:
                 Column("service", "Service", url=TO_SERVICE_FROM_ROW),
                 Column("Value #A", "Respawns"),
                 Column("Value #B", "Takeovers"),
-                Column("Value #C", "Addresses given back"),
-                Column("Value #D", "Steps failed"),
-                Column("Value #E", "Refusals"),
+                Column("Value #C", "Planned moves"),
+                Column("Value #D", "Addresses given back"),
+                Column("Value #E", "Steps failed"),
+                Column("Value #F", "Refusals"),
             ],
         ),
     ]
