@@ -20,7 +20,7 @@ from locum_inventory.mirror import gate_lines
 from locum_inventory.model import Site
 from tests.inventory.gate_host import GateHost, install_gate
 
-MARK = ".locum-mirror"
+MARK, KEPT = ".locum-mirror", ".locum-kept"
 NOBODYS = "203.0.113.9"  # TEST-NET-3: on no card of this machine
 
 
@@ -140,9 +140,10 @@ def _site(base: Path, mirror: dict[str, Any], trees: int, service: dict[str, Any
 
 
 def picture(tree: Path, *, times: bool = True) -> dict[str, tuple[object, ...]]:
-    """Return everything in a tree by name: kind, mode, owner, content, and when it was changed."""
+    """Return everything in a tree but what is kept aside, by name: kind, mode, owner, content, time of change."""
     found: dict[str, tuple[object, ...]] = {}
     for directory, names, files in os.walk(tree):
+        names[:] = [name for name in names if name != KEPT]
         for name in (*names, *files):
             path = Path(directory) / name
             status = path.lstat()

@@ -35,7 +35,7 @@ import click
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from bench.mirror_hosts import MirrorHosts, in_memory, make_hosts, picture
+from bench.mirror_hosts import KEPT, MirrorHosts, in_memory, make_hosts, picture
 from locum_actuator.mirror.result import MirrorResult
 
 RESULTS = Path(__file__).parent / "results" / "mirror_rounds.json"
@@ -165,7 +165,7 @@ class _Game:
             self._good = there
         elif self._mode == "staged":
             # Killed after the switch and before it could say so: then it is the new whole one that is in use.
-            assert there == before or _content(copy) == _content(self._hosts.tree("a")), result.text
+            assert there == before or picture(copy) == picture(self._hosts.tree("a")), result.text
         else:
             assert age is None, ("a broken copy counts as whole", result.text)
             self._nothing_is_lost(there, source)
@@ -188,7 +188,7 @@ class _Game:
 
 
 def _assert_same(hosts: MirrorHosts) -> None:
-    copy, source = _content(hosts.tree("b")), _content(hosts.tree("a"))
+    copy, source = picture(hosts.tree("b")), picture(hosts.tree("a"))
     differ = [name for name in copy.keys() | source.keys() if copy.get(name) != source.get(name)]
     assert not differ, {name: (copy.get(name), source.get(name)) for name in differ}
 
@@ -197,14 +197,10 @@ def _is_directory(entry: tuple[object, ...]) -> bool:
     return isinstance(entry[0], int) and (entry[0] & 0o170000) == 0o040000
 
 
-def _content(tree: Path) -> dict[str, tuple[object, ...]]:
-    return {name: entry for name, entry in picture(tree).items() if not name.startswith(".locum-kept")}
-
-
 def _kept(copy: Path) -> dict[str, set[object]]:
     """Return what is kept of each name, over all runs."""
     found: dict[str, set[object]] = {}
-    for run in copy.glob(".locum-kept/*"):
+    for run in copy.glob(f"{KEPT}/2*"):
         for name, entry in picture(run).items():
             found.setdefault(name, set()).add(entry[3])
     return found

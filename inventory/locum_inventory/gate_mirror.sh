@@ -19,8 +19,7 @@
 # shellcheck disable=SC2015  # `a && b || refuse` is meant: refuse where either fails
 
 MARKER=.locum-mirror        # in a tree: whose it is
-KEPT=.locum-kept            # in a copy: what the last runs deleted or overwrote, a directory a run
-PARTIAL=.locum-partial
+KEPT=.locum-kept            # in a copy: what the last runs deleted or overwrote, a directory a run, and partial files
 MIRROR_STATE=$STATE/mirror
 SILENCE_SECONDS=60          # rsync: nothing moved for so long, and the run has failed
 HOOK_SECONDS=600            # what `before` and `after` may take
@@ -179,7 +178,6 @@ with_filters() {
     done <<LIST
 /$MARKER
 /$KEPT
-$PARTIAL
 $m_excludes
 LIST
     "$command" "$@"
@@ -187,7 +185,7 @@ LIST
 
 # list_changed: names of what changed in this directory since the moment, each ended by NUL, but for excluded ones.
 list_changed() {
-    find . \( -path "./$KEPT" -o -path "./$MARKER" -o -name "$PARTIAL" \) -prune -o -cnewer "$moment" -print0 |
+    find . \( -path "./$KEPT" -o -path "./$MARKER" \) -prune -o -cnewer "$moment" -print0 |
         sed -z 's,^\./,,' >"$m_id.changed"     # the directory itself is `.`: what went from it changed it
     [ -z "$m_excludes" ] || [ ! -s "$m_id.changed" ] || without_excluded "$m_id.changed"
 }
@@ -210,7 +208,27 @@ show_names() { head -c 65536 "$1" | tr '\n\0' '?\n' | tr -cd '[:print:]\n' | hea
 # --- before a run -------------------------------------------------------------------------------------------
 
 list_names() {
-    find . -mindepth 1 \( -path "./$KEPT" -o -name "$PARTIAL" \) -prune -o -printf '%P\0' | sort -z >"$1"
+    find . -mindepth 1 -path "./$KEPT" -prune -o -printf '%P\0' | sort -z >"$1"
+}
+
+# begin_look: one walk through the copy, while the source walks through its own: all names, and what changed since
+# the moment. It has its own way out, for a refusal must not leave it behind.
+begin_look() {
+    set -- -false
+    [ -z "$moment" ] || set -- ! -path "./$MARKER" -cnewer "$moment" -print0
+    find . -path "./$KEPT" -prune -o \
+        \( \( -path . -o -fprintf "$m_id.walked" '%P\0' \) , "$@" \) >"$m_id.changed" 8>&- &
+    look_pid=$!
+    trap 'kill "$look_pid" 2>/dev/null' EXIT
+}
+
+end_look() {
+    wait "$look_pid" || refuse "$m_label: the copy could not be looked through"
+    trap - EXIT
+    sed -z 's,^\./,,' "$m_id.changed" >"$m_id.own" && mv -f "$m_id.own" "$m_id.changed" ||
+        refuse "$m_label: $MIRROR_STATE cannot be written"
+    sort -z "$m_id.walked" >"$m_id.here" && rm -f "$m_id.walked" || refuse "$m_label: $MIRROR_STATE cannot be written"
+    [ -z "$m_excludes" ] || [ ! -s "$m_id.changed" ] || without_excluded "$m_id.changed"
 }
 
 # The names at the source come first on the wire, with their length before them: more than that is not read.
@@ -225,27 +243,32 @@ receive_names() {
         refuse "$m_label: the source's names were cut short"
 }
 
-# Nobody's newer data are overwritten: what changed here since SINCE is this host's own.
-check_changes() {
+# Nobody's newer data are overwritten: what changed here since SINCE is this host's own. Sets moment, to nothing where
+# all that is here may be overwritten.
+since_when() {
+    moment=''
     [ "$m_discard" = 0 ] || return 0
     if [ "$copy_state" = writing ]; then
         # A run was broken off here. Its own work is no change; what came after, once this host was the holder, is.
         moment=$m_id.$copy_run.broken
-        [ -e "$moment" ] || return 0
+        [ -e "$moment" ] || moment=''
     else
         find_moment "$m_since" || refuse "$m_label: nothing here tells what changed since run $m_since: \
 locum mirror $s_name --discard-changes"
-        [ -n "$moment" ] || return 0
     fi
-    list_changed
+}
+
+check_changes() {
     changed=$(count_names "$m_id.changed")
     [ "$changed" = 0 ] || refuse "$m_label: $changed changed on this host since it had the same data \
 ($(show_names "$m_id.changed" | head -n 3 | tr '\n' ' ')): see both sides, then locum mirror $s_name --discard-changes"
 }
 
+fail_run() { finish failed "$1"; }
+
 # Sets limit, what rsync may delete at most. Names that are here and not there are all it ever could.
+# check_deletions REFUSE: calls it with the reason where that is too many.
 check_deletions() {
-    list_names "$m_id.here"
     comm -z -13 "$m_id.there" "$m_id.here" >"$m_id.gone"
     here=$(count_names "$m_id.here") gone=$(count_names "$m_id.gone")
     limit=$((here * m_max_percent / 100))
@@ -255,7 +278,7 @@ check_deletions() {
         without_excluded "$m_id.gone"
         gone=$(count_names "$m_id.gone")
     fi
-    [ "$gone" -le "$limit" ] || refuse "$m_label: it would delete $gone of $here, and the limit is $limit \
+    [ "$gone" -le "$limit" ] || "$1" "$m_label: it would delete $gone of $here, and the limit is $limit \
 ($(show_names "$m_id.gone" | head -n 3 | tr '\n' ' ')): if that is right: locum mirror $s_name --allow-deletions $gone"
 }
 
@@ -276,12 +299,13 @@ pull() {
     [ "$m_progress" = 0 ] || set -- "$@" --info=progress2
     [ "$m_bandwidth" = 0 ] || set -- "$@" --bwlimit="$m_bandwidth"
     # Times to the nanosecond: by itself rsync takes a file of the same size and the same second for unchanged.
-    exec setsid rsync -aHAX --numeric-ids --modify-window=-1 --delete-delay --max-delete="$limit" \
-        --partial-dir="$PARTIAL" --timeout="$SILENCE_SECONDS" --blocking-io --no-motd --stats --no-human-readable --rsh="$WIRE" \
+    # The directory for partial files is one for all: one in each would cost a look for each file.
+    exec setsid rsync -aHAX --numeric-ids --modify-window=-1 --delete-delay --partial-dir="$partial" \
+        --timeout="$SILENCE_SECONDS" --blocking-io --no-motd --stats --no-human-readable --rsh="$WIRE" \
         "$@" source::tree/ "$into/"
 }
 
-pull_in_place() { pull --backup --backup-dir="$KEPT/$m_run" "$@"; }
+pull_in_place() { pull --max-delete="$limit" --backup --backup-dir="$KEPT/$m_run" "$@"; }
 pull_aside() { pull --link-dest="$PWD" "$@"; }
 
 # Ends the run as soon as this host is the holder, whoever made it that.
@@ -328,9 +352,7 @@ check_code() {
 }
 
 # What a run that was broken off had of a file in part, and no later one needed.
-drop_partials() {
-    [ "$copy_state" != writing ] || find "$1" -name "$PARTIAL" -prune -exec rm -rf {} +
-}
+drop_partials() { [ "$copy_state" != writing ] || rm -rf "${partial:?}" "${partial%/*}"/*.partial; }
 
 end_whole() {
     note_moment received "$m_run" && store_state whole "$m_run" ||
@@ -340,15 +362,16 @@ end_whole() {
 }
 
 receive_in_place() {
-    into=.
+    into=. partial=$PWD/$KEPT/partial
+    store_state writing "$m_run" || refuse "$m_label: the run could not be written down"
     # A first run that is broken off must find its own work again: the marker is there before anything else.
-    { [ -n "$marker" ] || write_marker; } && store_state writing "$m_run" ||
-        refuse "$m_label: the run could not be written down"
+    { [ -n "$marker" ] || write_marker; } && { [ -d "$KEPT" ] || mkdir -m 700 "$KEPT"; } ||
+        finish failed "$m_label: the marker could not be written"
     run_rsync pull_in_place
     check_code
-    drop_partials .
+    drop_partials
     sync -f . || finish failed "$m_label: sync failed"
-    [ ! -d "$KEPT" ] || { chmod 700 "$KEPT"; prune "$KEPT" "$m_keep"; }
+    prune "$KEPT" "$m_keep"
     end_whole
 }
 
@@ -366,17 +389,18 @@ receive_staged() {
     name=${m_path##*/} store=${m_path%/*}/.${m_path##*/}.locum
     if [ ! -L "$m_path" ] && mountpoint -q "$m_path"; then refuse "$m_label: a mount point cannot be staged"; fi
     [ -d "$store" ] || mkdir -m 711 "$store" || refuse "$m_label: $store cannot be made"
-    into=$store/$m_run.partial
+    into=$store/$m_run.partial partial=$store/partial
     for left in "$store"/*.partial; do
         [ ! -d "$left" ] || [ "$left" = "$into" ] || mv -T "$left" "$into"   # what a broken run had done already
     done
     mkdir -p "$into" && store_state writing "$m_run" || refuse "$m_label: $into cannot be made"
     run_rsync pull_aside
     check_code
-    ( cd "$into" && write_marker ) || finish failed "$m_label: the marker could not be written"
-    drop_partials "$into"
+    ( cd "$into" && write_marker && list_names "$m_id.there" ) || finish failed "$m_label: the new copy is not whole"
+    check_deletions fail_run    # of what has come, not of what was to come
     sync -f "$into" && mv -T "$into" "$store/$m_run" || finish failed "$m_label: the new copy could not be named"
     switch_to "$m_run"
+    drop_partials
     prune "$store" "$((m_keep + 1))"
     end_whole       # last: to link and unlink a file is a change of its inode
 }
@@ -397,9 +421,12 @@ do_mirror_receive() {
     refuse_if_held
     check_destination
     read_state
+    since_when
+    begin_look
     receive_names
+    end_look
     check_changes
-    check_deletions
+    check_deletions refuse
     case $m_mode in
         staged) receive_staged ;;
         *) receive_in_place ;;

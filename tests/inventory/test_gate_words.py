@@ -65,6 +65,20 @@ HOSTILE = {
     "words after watch": ("watch www", "watch takes no further words"),
     "no epoch": ("release www", "release takes a service and an epoch"),
     "a word after the epoch": ("release www 1 1", "release takes a service and an epoch"),
+    "a mirror verb without its numbers": (
+        "mirror-send www 1 1 1",
+        "mirror-send takes a service and seven numbers",
+    ),
+    "a mirror verb with a word more": (
+        "mirror-send www 1 1 1 0 0 0 0 x",
+        "mirror-send takes a service and seven numbers",
+    ),
+    "a tree of letters": ("mirror-receive www 1 a 1 0 0 0 0", "a number is decimal"),
+    "a run that climbs": ("mirror-restore www 1 1 .. 0 0 0 0", "no such verb"),
+    "a run of nineteen digits": (f"mirror-restore www 1 1 {'1' * 19} 0 0 0 0", "a number is decimal"),
+    "an octal run": ("mirror-restore www 1 1 07 0 0 0 0", "a number is decimal"),
+    "a mirror verb that is none": ("mirror-exec www 1 1 1 0 0 0 0", "no such verb"),
+    "a service without a mirror": ("mirror-look www 1 1 0 0 0 0 0", "www has no tree 1 here"),
     "negative epoch": ("release www -1", "an epoch is a decimal number"),
     "epoch of letters": ("release www x", "an epoch is a decimal number"),
     "octal epoch": ("release www 010", "an epoch is a decimal number"),
@@ -81,10 +95,17 @@ def test_hostile_words_are_refused_and_run_nothing(host: GateHost, words: str, r
     assert not host.state.exists() or not list(host.state.iterdir())
 
 
-@pytest.mark.parametrize("verb", ["respawn", "start", "stop", "release", "claim"])
-def test_an_exporter_changes_nothing(host: GateHost, verb: str) -> None:
+MIRROR_VERBS = ("look", "mark", "changes", "restore", "halt", "send", "send-mounted", "receive")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [f"{verb} www 1" for verb in ("respawn", "start", "stop", "release", "claim")]
+    + [f"mirror-{verb} www 1 1 1 0 0 0 0" for verb in MIRROR_VERBS],
+)
+def test_an_exporter_changes_nothing(host: GateHost, words: str) -> None:
     answer = ["locum-gate 1 1", "end refused this key may only watch and status"]
-    assert host.ask(f"{verb} www 1", role="exporter") == answer
+    assert host.ask(words, role="exporter") == answer
     assert not (host.prefix / "canary").exists()
 
 

@@ -75,9 +75,16 @@ class MirrorRun:
         return tell
 
     def _outcome(self, copies: Copies, number: int, ended: Ended) -> Outcome:
-        """Return what an end that is not `ok` means; where no gate said, the destination is asked how it is."""
+        """Return what an end that is not `ok` means.
+
+        Where no gate said, the destination is told to end what may still write there, and asked how it is then.
+        """
         if ended.word:
             return "refused" if ended.word in {"refused", "old_epoch"} else "failed"
+        try:
+            copies.halt(self.nothing.destination)
+        except MirrorFault:
+            return "failed"
         state = copies.state(self.nothing.destination, number)
         if state is None or state["writing"] == "yes" or state["run"] == str(self.nothing.run):
             return "failed"
