@@ -9,7 +9,6 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 from lab.faults import Faults
@@ -101,7 +100,7 @@ class HalfDead(Faults):
         """A user of the host may have no process at all (RLIMIT_NPROC, set by PAM when somebody logs in)."""
         host, moment = self.host(name), time.time()
         (host.root / "etc/security/limits.d/lab.conf").write_text(f"{user} - nproc 0\n", encoding="ascii")
-        self._signal_all(host, "sshd", signal.SIGKILL, but_first=True)  # sessions that were there before
+        self._signal_all(host, "sshd", signal.SIGKILL, children_only=True)  # sessions that were there before
         return moment
 
     def no_more_files(self, name: str, program: str, user: str) -> float:
@@ -163,15 +162,23 @@ class HalfDead(Faults):
         return base / f"lab-{host.running_pid}"
 
     @staticmethod
-    def _signal_all(host: Host, command: str, number: int, *, but_first: bool = False) -> int:
-        """Signal every live process of a command, the oldest first; return how many there were."""
-        pids: Sequence[int] = sorted(
-            pid for pid, its, state in host.processes() if its == command and state not in "ZX"
-        )
-        for pid in pids[1:] if but_first else pids:
+    def _signal_all(host: Host, command: str, number: int, *, children_only: bool = False) -> int:
+        """Signal every live process of a command, parents first; return how many there were."""
+        pids = {pid for pid, its, state in host.processes() if its == command and state not in "ZX"}
+        children = {pid for pid in pids if _parent(pid) in pids}
+        for pid in [*(() if children_only else pids - children), *children]:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
         return len(pids)
+
+
+def _parent(pid: int) -> int | None:
+    """Return a process's parent; None where it has ended meanwhile."""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        for line in Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines():
+            if line.startswith("PPid:"):
+                return int(line.split()[1])
+    return None
 
 
 def _soft_limit(pid: int) -> int:
