@@ -109,7 +109,11 @@ directory: locum mirror $s_name --mark"
 # Enters the copy that is in use, or the empty directory where there is to be one.
 check_destination() {
     check_mounts
+    name=${m_path##*/} store=${m_path%/*}/.${m_path##*/}.locum made=''
+    # A switch that was broken off after the first of its two renames is finished.
+    [ -e "$m_path" ] || [ ! -d "$store/new/" ] || mv -fT "$store/new" "$m_path"
     if [ ! -d "$m_path" ]; then
+        made=yes
         [ ! -e "$m_path" ] && [ ! -L "$m_path" ] || refuse "$m_label: it is no directory"
         [ -d "${m_path%/*}/" ] || refuse "$m_label: ${m_path%/*} is not there"
         mkdir -- "$m_path" || refuse "$m_label: cannot be made"
@@ -247,7 +251,7 @@ receive_names() {
 # all that is here may be overwritten.
 since_when() {
     moment=''
-    [ "$m_discard" = 0 ] || return 0
+    [ "$m_discard" = 0 ] && [ -z "$made" ] || return 0
     if [ "$copy_state" = writing ]; then
         # A run was broken off here. Its own work is no change; what came after, once this host was the holder, is.
         moment=$m_id.$copy_run.broken
@@ -386,7 +390,6 @@ list_runs() {
 
 # Staged: a copy beside the one in use, its unchanged files linked to it; then the name is moved over, in one step.
 receive_staged() {
-    name=${m_path##*/} store=${m_path%/*}/.${m_path##*/}.locum
     if [ ! -L "$m_path" ] && mountpoint -q "$m_path"; then refuse "$m_label: a mount point cannot be staged"; fi
     [ -d "$store" ] || mkdir -m 711 "$store" || refuse "$m_label: $store cannot be made"
     into=$store/$m_run.partial partial=$store/partial
