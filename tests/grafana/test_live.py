@@ -28,6 +28,7 @@ MAY_BE_EMPTY: Mapping[str, str] = {
     "service: Hooks that failed: A": "the lab's service has no hooks",
     "service: Refusals: A": _RESPAWNED,
     "site: What the actuator did: E": _RESPAWNED,
+    "site: What the actuator did: F": "nobody asked for a planned move",
     "site: Checks that fail now: A": "everything is well again",
     **{
         f"{dashboard}: mark '{mark}': A": reason

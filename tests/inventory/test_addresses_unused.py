@@ -175,4 +175,5 @@ def test_a_claim_over_the_gate_is_announced_to_all_nodes(
         hearing.close()
 
     namespaces.run_in(wire["there"], listen)
-    assert heard == [(SERVICE, namespaces.mac_of(wire["here"]))] * 5
+    assert len(heard) >= 5  # the kernel may say it once more
+    assert set(heard) == {(SERVICE, namespaces.mac_of(wire["here"]))}
