@@ -137,6 +137,8 @@ class _Game:
         self._good: dict[str, tuple[object, ...]] = {}  # the last whole copy
 
     def play(self, drawn: Round) -> None:
+        # A source without any file would be refused, and rightly.
+        (self._hosts.tree("a") / "always").write_text("always\n")
         for change in drawn.begin:
             _apply(self._hosts.tree("a"), change)
         for trial in drawn.trials:

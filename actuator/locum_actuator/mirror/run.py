@@ -33,11 +33,11 @@ class MirrorRun:
         end_by = time.monotonic() + age_seconds(copies.mirror.timeout)
         count = TreeCount()
         for number, _ in copies.trees:
-            ended = self._one(copies, number, since, end_by)
+            ended = self._heard_out(copies, number, self._one(copies, number, since, end_by))
             if ended.word != "ok":
-                outcome = self._outcome(copies, number, ended)
                 # Where an earlier directory was copied already they no longer fit together.
-                outcome = "failed" if number > 1 else outcome
+                refused = ended.word in {"refused", "old_epoch"} and number == 1
+                outcome: Outcome = "refused" if refused else "failed"
                 return replace(self.nothing, outcome=outcome, text=ended.text, count=count)
             count += ended.count
         text = f"{count.files} files, {count.copied} copied, {count.deleted} deleted, {count.bytes_sent} bytes sent"
@@ -74,18 +74,21 @@ class MirrorRun:
 
         return tell
 
-    def _outcome(self, copies: Copies, number: int, ended: Ended) -> Outcome:
-        """Return what an end that is not `ok` means.
+    def _heard_out(self, copies: Copies, number: int, ended: Ended) -> Ended:
+        """Return an end with the verdict that it has.
 
-        Where no gate said, the destination is told to end what may still write there, and asked how it is then.
+        Where no gate gave one, the destination is told to end what may still write there, and asked how it is then:
+        a run may have been whole before its gate could say so.
         """
         if ended.word:
-            return "refused" if ended.word in {"refused", "old_epoch"} else "failed"
+            return ended
         try:
             copies.halt(self.nothing.destination)
         except MirrorFault:
-            return "failed"
+            return Ended("failed", ended.text)
         state = copies.state(self.nothing.destination, number)
-        if state is None or state["writing"] == "yes" or state["run"] == str(self.nothing.run):
-            return "failed"
-        return "refused"
+        if state is None or state["writing"] == "yes":
+            return Ended("failed", ended.text)
+        if state["run"] != str(self.nothing.run):
+            return Ended("refused", ended.text)
+        return Ended("ok" if state["state"] == "whole" else "failed", ended.text)
