@@ -97,20 +97,22 @@ def test_an_address_held_twice_at_first_start_is_told() -> None:
         lab.add_address("b")
         lab.run(HOME, ["sh", "-c", "rm /var/lib/locum/journal.sqlite*"])
         locum.up()
-        incident = _first_decided(locum)
-        assert "a and b both hold the address and the journal names neither" in incident["events"][0]["text"]
+        incident = _that_says(locum, "a and b both hold the address and the journal names neither")
         assert lab.holders() == ["a", "b"], "nothing is done to either"
         lab.drop_address("b")
         locum.wait_incident("nothing", since=incident["opened_at"])
 
 
-def _first_decided(locum: Locum, seconds: float = 10.0) -> dict[str, Any]:
-    """Wait for the look of the start to say something: the chain is up before its first look is over."""
+def _that_says(locum: Locum, text: str, seconds: float = 10.0) -> dict[str, Any]:
+    """Wait for an incident that says so: the chain is up before its first look is over, and it looks again."""
     deadline = time.monotonic() + seconds
-    while not (found := [row for row in locum.incidents() if row["events"]]):
-        assert time.monotonic() < deadline, "nothing was decided"
+    while True:
+        rows = locum.incidents()
+        for row in rows:
+            if any(text in event["text"] for event in row["events"]):
+                return row
+        assert time.monotonic() < deadline, f"nothing says '{text}': {rows}"
         time.sleep(0.1)
-    return found[0]
 
 
 @pytest.mark.parametrize("name", ["hung", "crashed"])
