@@ -7,16 +7,16 @@ right, and it is never done twice in a row without a person: what took the servi
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from locum_actuator.journal import JournalFault, MoveDone
+from locum_actuator.journal import MoveDone
 from locum_actuator.mover import Mover, MoveRefused
 from locum_actuator.moves import Move
 from locum_actuator.rejoin import Item, is_complete
+from locum_actuator.rounds import Rounds
 from locum_actuator.worker import Worker
 from locum_inventory.model import Service
 
@@ -53,8 +53,13 @@ def held_back(service: Service, seen: Moment, sound_seconds: float, now: datetim
     return None
 
 
-class AutoFailback(threading.Thread):
+class AutoFailback(Rounds):
     """The thread that looks once a second which service may come back."""
+
+    every_seconds = TICK_SECONDS
+    log = log
+    what_rests = "nothing is brought back"
+    known_as = "the look-out for the way back"
 
     def __init__(
         self,
@@ -63,32 +68,17 @@ class AutoFailback(threading.Thread):
         monotonic: Callable[[], float] = time.monotonic,
         local_time: Callable[[], datetime] = datetime.now,
     ) -> None:
-        super().__init__(name="failback", daemon=True)
+        super().__init__("failback")
         self._workers = workers
         self._mover = mover
         self._monotonic = monotonic
         self._local_time = local_time
-        self._ended = threading.Event()
         self._sound_since: dict[str, float] = {}
         self._words: dict[str, str] = {}
 
     def words(self, service: str) -> str | None:
         """Return why a service that is not on its preferred host is not brought back; None where it is there."""
         return self._words.get(service)
-
-    def end(self) -> None:
-        """Ask the thread to end."""
-        self._ended.set()
-
-    def run(self) -> None:
-        """Look until the end."""
-        while not self._ended.wait(TICK_SECONDS):
-            try:
-                self.tick()
-            except JournalFault as fault:
-                log.error("nothing is brought back while the journal cannot be read: %s", fault)
-            except Exception:
-                log.exception("the look-out for the way back stumbled and goes on")
 
     def tick(self) -> None:
         """Look at every service once, and begin what is due."""

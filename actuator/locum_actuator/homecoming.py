@@ -10,8 +10,8 @@ import logging
 import threading
 from collections.abc import Callable, Mapping
 
-from locum_actuator.journal import JournalFault
 from locum_actuator.rejoin import Item
+from locum_actuator.rounds import Rounds
 from locum_actuator.worker import Worker
 
 log = logging.getLogger(__name__)
@@ -20,28 +20,18 @@ TICK_SECONDS = 2.0
 _SEEN_TO_BY_A_RUN = {"data", "newer"}
 
 
-class Homecoming(threading.Thread):
+class Homecoming(Rounds):
     """The thread that looks who has come home."""
 
+    every_seconds = TICK_SECONDS
+    log = log
+    what_rests = "nobody is brought up to date"
+    known_as = "the look-out for hosts that come home"
+
     def __init__(self, workers: Callable[[], Mapping[str, Worker]]) -> None:
-        super().__init__(name="homecoming", daemon=True)
+        super().__init__("homecoming")
         self._workers = workers
-        self._ended = threading.Event()
         self._tried: set[tuple[str, str, int]] = set()  # service, host, epoch
-
-    def end(self) -> None:
-        """Ask the thread to end."""
-        self._ended.set()
-
-    def run(self) -> None:
-        """Look until the end."""
-        while not self._ended.wait(TICK_SECONDS):
-            try:
-                self.tick()
-            except JournalFault as fault:
-                log.error("nobody is brought up to date while the journal cannot be read: %s", fault)
-            except Exception:
-                log.exception("the look-out for hosts that come home stumbled and goes on")
 
     def tick(self) -> None:
         """Look at every mirrored service once, and begin what is due, each in a thread of its own."""

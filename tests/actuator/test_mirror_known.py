@@ -265,7 +265,7 @@ class Wall:
 def ticked(schedule: Schedule, wall: Wall, text: str) -> None:
     """Set the clock, look once, and wait for what was begun."""
     wall.at = at(text)
-    schedule.tick()
+    schedule.begin_due()
     for thread in schedule._runs.values():
         thread.join(5)
 

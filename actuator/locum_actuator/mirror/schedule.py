@@ -12,9 +12,9 @@ from datetime import datetime
 
 from cronsim import CronSim
 
-from locum_actuator.journal import JournalFault
 from locum_actuator.mirror.result import MirrorResult
 from locum_actuator.mirror.site_mirrors import SiteMirrors
+from locum_actuator.rounds import Rounds
 from locum_inventory.mirror import Mirror, age_seconds
 from locum_inventory.model import Service
 
@@ -43,8 +43,13 @@ class _Due:
     retries: int = 0
 
 
-class Schedule(threading.Thread):
+class Schedule(Rounds):
     """The thread that begins runs. `held_back` says why a service is to be left alone now, or None."""
+
+    every_seconds = TICK_SECONDS
+    log = log
+    what_rests = "nothing is mirrored"
+    known_as = "the mirrors' schedule"
 
     def __init__(
         self,
@@ -52,40 +57,36 @@ class Schedule(threading.Thread):
         held_back: Callable[[str], str | None],
         wall: Callable[[], float] = time.time,
     ) -> None:
-        super().__init__(name="mirrors", daemon=True)
+        super().__init__("mirrors")
         self._mirrors = mirrors
         self._held_back = held_back
         self._wall = wall
         self._due: dict[str, _Due] = {}
-        self._ended = threading.Event()
         self._runs: dict[str, threading.Thread] = {}
 
     def end(self) -> None:
         """Ask the thread to end, and break off what runs: its next start finds out how far that came."""
-        self._ended.set()
+        super().end()
         self._mirrors.cancel_all("the actuator ends")
 
     def run(self) -> None:
         """Begin what is due, until the end."""
-        settled, last = float("-inf"), (self._wall(), time.monotonic())
-        while not self._ended.wait(TICK_SECONDS):
-            try:
-                if time.monotonic() - settled > SETTLE_SECONDS:
-                    settled = time.monotonic()
-                    self._mirrors.settle()
-                now = (self._wall(), time.monotonic())
-                if abs((now[0] - last[0]) - (now[1] - last[1])) > JUMP_SECONDS:
-                    self._due.clear()
-                last = now
-                self.tick()
-            except JournalFault as fault:
-                log.error("nothing is mirrored while the journal cannot be read: %s", fault)
-            except Exception:
-                log.exception("the mirrors' schedule stumbled and goes on")
+        self._settled_at, self._clocks = float("-inf"), (self._wall(), time.monotonic())
+        super().run()
         for thread in self._runs.values():
             thread.join(END_SECONDS)
 
     def tick(self) -> None:
+        """Find out how runs ended that nobody listened to, notice a clock that was set, and begin what is due."""
+        if time.monotonic() - self._settled_at > SETTLE_SECONDS:
+            self._settled_at = time.monotonic()
+            self._mirrors.settle()
+        last, self._clocks = self._clocks, (self._wall(), time.monotonic())
+        if abs((self._clocks[0] - last[0]) - (self._clocks[1] - last[1])) > JUMP_SECONDS:
+            self._due.clear()
+        self.begin_due()
+
+    def begin_due(self) -> None:
         """Look once which services are due, and begin their runs, each in a thread of its own."""
         services = self._mirrors.site().services
         for name in self._due.keys() - services.keys():
