@@ -232,7 +232,7 @@ def _dead_or_refuse(holder: HostView, situation: Situation, memory: Memory, serv
             "refuse", "unfenced", f"{holder.name} answers ping but not its gate ({holder.gate_fault})"
         )
     fencing_settles_it = _fencing_settles_it(holder, situation, memory)
-    if situation.holders and not situation.by_command and not fencing_settles_it:
+    if situation.holders and not situation.by_command:
         who = " and ".join(sorted(situation.holders))
         return Plan(
             "keep_looking",

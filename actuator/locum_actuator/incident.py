@@ -105,6 +105,7 @@ class Incident:
     number: int
     returned: frozenset[str] = frozenset()  # hosts that were silent and answer again
     left_over: bool = False  # a plan was broken off: a standby may run what it began there
+    silent: set[str] = field(default_factory=set)  # hosts whose gate did not answer in one of its looks
     doubtful: bool = False  # once at least it was not clear that the holder, and nobody else, has the address
     opened: float = field(default_factory=time.monotonic)
     turned_at: float = field(default_factory=time.monotonic)  # when it last began to look
@@ -184,6 +185,7 @@ class Incident:
         self.context.metrics.look_seconds.labels(self.context.name).observe(time.monotonic() - begun)
         self.context.signs.looked(situation)
         holder = self.context.journal.holder(self.context.name).host
+        self.silent |= {name for name, view in situation.hosts.items() if not view.gate_answers}
         self.doubtful |= bool(situation.strangers) or situation.holders != {holder}
         view = None if holder is None else situation.hosts.get(holder)
         self.context.storm.looked(self.context.name, holder, failing=view is not None and not view.serves)

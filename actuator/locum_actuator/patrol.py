@@ -78,11 +78,13 @@ class Patrol:
             if host != memory.holder
         }
 
-    def be_wary(self, *, announce: bool = False) -> None:
+    def be_wary(self, *, announce: bool = False, missing: frozenset[str] = frozenset()) -> None:
         """Walk round more often for a while; with `announce`, have the holder say at once whose the address is.
 
         That is for when it was in doubt: whoever believed another host must not do so for as long as an ARP cache.
+        `missing` are hosts that an incident found silent: one may have crashed and booted between two rounds.
         """
+        self._silent |= missing
         self._wary_since = time.monotonic()
         if announce:
             self._announced = float("-inf")

@@ -160,7 +160,8 @@ class Worker(threading.Thread):
             self._attach_waiting(self._at_work.number)
         finally:
             self.incident = None
-            self.patrol.be_wary(announce=self._at_work is not None and self._at_work.doubtful)
+            if (done := self._at_work) is not None:
+                self.patrol.be_wary(announce=done.doubtful, missing=frozenset(done.silent))
             context.metrics.incident_open.labels(context.name).set(0)
             context.tell_holder()
 

@@ -227,11 +227,11 @@ ROWS = [
         takeover={"unreachable": "refuse"},
     ),
     Row(
-        "dead, with fencing, and its kernel still answers for the address: fence",
+        "dead, with fencing, and its kernel still answers for the address: it has power, and may serve",
         situation(dead(fenceable=True), STANDBY, holders=("a",)),
-        "takeover",
-        "takeover",
-        FENCE_AND_MOVE,
+        "keep_looking",
+        "still_answers",
+        reason="a answers for the address and nothing else: the line to it may be cut, not its power",
     ),
     Row(
         "dead, with fencing, no witness: it is us",

@@ -163,6 +163,34 @@ def test_a_worker_looks_at_the_start_and_on_patrol(
         there.join(2)
 
 
+def test_a_host_that_was_back_before_the_next_round_is_released_all_the_same(
+    world: FakeWorld, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It crashed, b took over, and it had booted with its service running before anybody walked round."""
+    taken = threading.Event()
+    real = journal.takeover_done
+
+    def back_at_once(service: str, incident: int) -> None:
+        real(service, incident)
+        world.dead.discard("a")
+        world.shells["a"].fault, world.shells["a"].held = None, False
+        taken.set()
+
+    monkeypatch.setattr(journal, "takeover_done", back_at_once)
+    there = Worker(context(world, journal))
+    there.start()
+    try:
+        wait_for(lambda: journal.incidents() and journal.incidents()[0]["outcome"] == "nothing")
+        world.shells["a"].fault = "unreachable"
+        world.dead.add("a")
+        there.wake("LocumServiceDown")
+        wait_for(taken.is_set)
+        wait_for(lambda: "release" in world.shells["a"].calls)
+    finally:
+        there.end()
+        there.join(2)
+
+
 def test_an_alert_accepted_just_before_a_kill_belongs_to_the_first_look(
     world: FakeWorld, journal: Journal
 ) -> None:

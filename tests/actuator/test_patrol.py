@@ -70,6 +70,15 @@ def test_the_last_standby_is_gone_and_comes_back(patrol: Patrol, world: FakeWorl
     assert patrol.pause_seconds == WARY_SECONDS, "and is watched for a while"
 
 
+def test_whoever_was_silent_to_an_incident_comes_back_even_between_two_rounds(patrol: Patrol) -> None:
+    """It crashed, was taken over and had booted before the next round: it must be released all the same."""
+    assert patrol.round() is None
+    patrol.be_wary(missing=frozenset({"b"}))
+    assert patrol.missing == {"b"}
+    assert patrol.round() == Finding("patrol: b answers again", frozenset({"b"}))
+    assert patrol.round() is None
+
+
 def test_a_holder_that_comes_back_is_no_stranger(patrol: Patrol, world: FakeWorld) -> None:
     world.shells["a"].fault = "unreachable"
     patrol.round()
