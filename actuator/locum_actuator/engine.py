@@ -111,6 +111,11 @@ class Engine:
         return self._crew.site
 
     @property
+    def stopped(self) -> bool:
+        """Whether it was told to end."""
+        return self._stopped
+
+    @property
     def shells(self) -> Shells:
         """The gates, by host."""
         return self._crew.shells

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from locum_actuator.brake_clock import BrakeClock
+from locum_actuator.incident_shelf import IncidentShelf
 from locum_actuator.journal_future import count_as_now
 from locum_actuator.journal_repeats import count_look, repeated
 from locum_actuator.journal_schema import VERSIONS
@@ -87,6 +88,7 @@ class Journal:
         self._fault: str | None = None  # why the last write did not work
         self._written_at = float("-inf")  # monotonic
         self.mirrors = MirrorLedger(self._read, self._write)
+        self._shelf = IncidentShelf(self._read)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=5.0)
@@ -257,37 +259,11 @@ class Journal:
 
     def incidents(self, service: str | None = None, limit: int = 50) -> list[dict[str, Any]]:
         """Return incidents, newest first, each with its alerts and events."""
-        where, values = ("WHERE service=?", (service,)) if service else ("", ())
-        rows = self._read(f"SELECT * FROM incidents {where} ORDER BY id DESC LIMIT ?", *values, limit)  # noqa: S608
-        return [self._whole(row) for row in rows]
+        return self._shelf.whole(service, limit)
 
     def incident(self, number: int) -> dict[str, Any] | None:
         """Return one incident with its alerts and events; None where there is none of that number."""
-        rows = self._read("SELECT * FROM incidents WHERE id=?", number)
-        return self._whole(rows[0]) if rows else None
-
-    def _whole(self, row: dict[str, Any]) -> dict[str, Any]:
-        row["alerts"] = self._read(
-            "SELECT received_at, name, host, status, starts_at, verdict FROM alerts"
-            " WHERE incident=? ORDER BY id LIMIT 100",
-            row["id"],
-        )
-        row["events"] = self._read(
-            "SELECT at, kind, step, host, text, seconds, data FROM events WHERE incident=? ORDER BY id",
-            row["id"],
-        )
-        for event in row["events"]:
-            event["data"] = json.loads(event["data"]) if event["data"] else None
-        row["planned"] = self._planned(row["id"])
-        return row
-
-    def _planned(self, incident: int) -> dict[str, Any] | None:
-        """Return of a planned move what was asked for, in plain values; None for a fault."""
-        rows = self._read(
-            "SELECT verb, target, asked_by, reason, done_at IS NOT NULL AS done FROM moves WHERE incident=?",
-            incident,
-        )
-        return {**rows[0], "done": bool(rows[0]["done"])} if rows else None
+        return self._shelf.one(number)
 
     def alerts(self, limit: int = 50) -> list[dict[str, Any]]:
         """Return the alerts accepted, newest first, with what was made of each."""

@@ -72,11 +72,6 @@ def move_routes(engine: Engine, authorised: Callable[[], bool]) -> Blueprint:
             return jsonify(error=f"no move of {name} was asked for since the actuator started"), 404
         return jsonify(move=in_plain_values(progress)), 200
 
-    @routes.get("/incidents/<int:number>")
-    def incident(number: int) -> tuple[Response, int]:
-        row = engine.journal.incident(number)
-        return (jsonify(error=f"no incident {number}"), 404) if row is None else (jsonify(incident=row), 200)
-
     return routes
 
 

@@ -93,7 +93,10 @@ class Actuator:
             self._engine.metrics,
         )
         self._pruning = Pruning(self._journal, lambda: self._engine.site.actuator)
-        app = create_app(self._engine, token, api_token, self.reload, self._watch.parts)
+        app = create_app(
+            self._engine, token, api_token, self.reload, self._watch.parts,
+            where=lambda: parts or self._engine.site.chain,
+        )  # fmt: skip
         try:
             self._server = listen_on(app, self._listen.host, self._listen.port)
         except OSError as fault:

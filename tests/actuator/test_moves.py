@@ -540,7 +540,7 @@ def test_what_is_no_move_is_refused_in_words(
     status: int,
     words: str,
 ) -> None:
-    answer = client.post(path, data=data, headers=headers)
+    answer = client.post(path, data=data, headers=headers, content_type="application/json")
     assert (answer.status_code, answer.json) == (status, {"error": words})
     assert world.shells["a"].held
 

@@ -58,7 +58,7 @@ def test_a_pause_is_durable_and_shown(client: FlaskClient, engine: Engine) -> No
     shown = client.get("/api/v1/services/www").json
     assert shown is not None
     assert shown["pause"] == {"since": pause.begun_at, "until": pause.until, "reason": "new kernel"}
-    assert b"paused until" in client.get("/").data
+    assert b"<strong>Paused</strong> until" in client.get("/").data
     sample = engine.metrics.registry.get_sample_value
     assert sample("locum_actuator_paused", {"service": "www"}) == 1
     assert sample("locum_actuator_paused_until_timestamp_seconds", {"service": "www"}) == pause.until
@@ -105,7 +105,7 @@ def test_what_is_no_pause_is_refused_in_words(
     status: int,
     words: str,
 ) -> None:
-    answer = client.post(path, data=data, headers=headers)
+    answer = client.post(path, data=data, headers=headers, content_type="application/json")
     assert (answer.status_code, answer.json) == (status, {"error": words})
     assert engine.journal.pause("www") is None
 

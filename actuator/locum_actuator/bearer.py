@@ -1,0 +1,25 @@
+"""Who may tell the actuator anything: whoever shows the token in the Authorization header, and nobody by a cookie.
+
+A browser adds cookies to requests that another site has it send; this header it never adds by itself.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable
+
+from flask import request
+
+
+def shows(token: str | None) -> Callable[[], bool]:
+    """Return what judges the request at hand: does it show this token? Where there is none, nothing does."""
+
+    def authorised() -> bool:
+        scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+        return (
+            token is not None
+            and scheme.lower() == "bearer"
+            and hmac.compare_digest(given.strip().encode(), token.encode())
+        )
+
+    return authorised

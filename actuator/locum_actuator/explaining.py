@@ -1,0 +1,51 @@
+"""What locum would do now and why: look, decide, and touch nothing."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from locum_actuator.decision import decide
+from locum_actuator.engine import Engine
+from locum_actuator.moves import Move
+from locum_actuator.plan import Plan
+from locum_actuator.situation import Situation
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What a look found and what would come of it. `moves`: of a switchover to each host that does not hold it."""
+
+    situation: Situation
+    plan: Plan
+    moves: Mapping[str, Plan]
+    at: float  # seconds since the epoch
+
+
+class Explainer:
+    """Explains, one service at a time. Threads may share it."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._lock = threading.Lock()
+
+    def explain(self, name: str, wait_seconds: float) -> Explanation | None:
+        """Look at a service and return what would be done; None where another look was under way all the time."""
+        context = self._engine.context(name)
+        # One at a time: looks that anybody asks for must not take the gates' room from those that decide.
+        if not self._lock.acquire(timeout=wait_seconds):
+            return None
+        try:
+            situation = context.looker.situation(name)
+        finally:
+            self._lock.release()
+        plan = decide(situation, context.memory(), context.service)
+        holder = context.journal.holder(name).host
+        moves = {
+            host: self._engine.mover.judge(name, Move("switchover", host, "somebody"), situation)
+            for host in context.service.hosts
+            if host != holder
+        }
+        return Explanation(situation, plan, moves, time.time())

@@ -1,0 +1,29 @@
+"""The incidents over HTTP."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, jsonify, request
+
+from locum_actuator.engine import Engine
+
+MOST = 1000
+
+
+def incident_routes(engine: Engine) -> Blueprint:
+    """Return the routes under /api/v1/incidents."""
+    routes = Blueprint("incidents", __name__, url_prefix="/api/v1/incidents")
+
+    @routes.get("")
+    def incidents() -> tuple[Response, int]:
+        name = request.args.get("service")
+        if name is not None and name not in engine.workers:
+            return jsonify(error=f"no service '{name}'; there is {', '.join(engine.workers)}"), 404
+        limit = request.args.get("limit", 50, type=int)
+        return jsonify(incidents=engine.journal.incidents(name, max(1, min(limit, MOST)))), 200
+
+    @routes.get("/<int:number>")
+    def incident(number: int) -> tuple[Response, int]:
+        row = engine.journal.incident(number)
+        return (jsonify(error=f"no incident {number}"), 404) if row is None else (jsonify(incident=row), 200)
+
+    return routes

@@ -1,0 +1,59 @@
+"""The page's parts as HTML. Everything that comes from outside is escaped by the templates."""
+
+from __future__ import annotations
+
+import re
+import time
+from datetime import datetime
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+PARTS = ("summary", "services", "shown", "incidents", "chain")  # those of the first page that are live
+
+
+_IN_TICKS = re.compile(r"`([^`<>]+)`")
+
+
+def _when(at: float) -> Markup:
+    """Return a moment for people and for programs, by this host's clock and zone."""
+    local = datetime.fromtimestamp(at).astimezone()
+    return Markup('<time datetime="{}">{}</time>').format(
+        local.isoformat(timespec="seconds"), time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
+    )
+
+
+def seconds_in_words(seconds: float) -> str:
+    """Return how long something took, in the unit that a person would use."""
+    if seconds < 0.9995:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 100:
+        return f"{seconds:.2f}".rstrip("0").rstrip(".") + " s"
+    if seconds < 7200:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.0f} h" if seconds < 172800 else f"{seconds / 86400:.0f} days"
+
+
+def _ticks(text: str) -> Markup:
+    """Return a sentence of locum's with what stands in backticks as code."""
+    return Markup(_IN_TICKS.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped right here
+
+
+def _environment() -> Environment:
+    made = Environment(
+        loader=PackageLoader("locum_actuator.page"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters.update(when=_when, long=seconds_in_words, ticks=_ticks)
+    return made
+
+
+_TEMPLATES = _environment()
+
+
+def render(template: str, **values: object) -> str:
+    """Return a template of this package, filled in."""
+    return _TEMPLATES.get_template(template).render(**values)

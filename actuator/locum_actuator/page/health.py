@@ -1,0 +1,66 @@
+"""The health of each check on each host of a service, in words, out of what the vantage points saw."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from locum_actuator.page.votes import Vote, Votes
+from locum_inventory.model import Service
+
+Verdict = Literal["ok", "bad", "mixed", "off", "unknown"]
+# For these reasons a check says nothing of the service: it could not look.
+_COULD_NOT_LOOK = frozenset({"shell", "permission"})
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One check on one host. `off` is a service that does not run where it is meant not to."""
+
+    verdict: Verdict
+    text: str
+
+
+def checks_of(service: Service) -> tuple[str, ...]:
+    """Return the checks that a service's hosts are looked at with."""
+    return (
+        "ping",
+        *(name for name in ("http", "tcp", "process") if getattr(service.checks, name) is not None),
+    )
+
+
+def cell_of(votes: Votes, name: str, service: Service, host: str, check: str, *, holds: bool) -> Cell:
+    """Return how a check went on a host; `holds`: it is the service's holder."""
+    seen = votes.votes.get((None if check == "ping" else name, host, check), ())
+    may_be_off = check != "ping" and not holds and service.standby == "stopped"
+    return judge(check, seen, may_be_off=may_be_off)
+
+
+def judge(check: str, seen: Sequence[Vote], *, may_be_off: bool) -> Cell:
+    """Return what several vantage points saw, as one; they are named where they differ."""
+    looked = [vote for vote in seen if vote.success or _looked(check, vote)]
+    if not seen:
+        return Cell("unknown", "not known")
+    if not looked:
+        return Cell("unknown", f"could not look ({_reasons(seen)})")
+    if all(vote.success for vote in looked):
+        return Cell("ok", "ok")
+    if any(vote.success for vote in looked):
+        told = (
+            f"{'ok' if vote.success else vote.reason or 'failed'} from {vote.vantage_point}"
+            for vote in looked
+        )
+        return Cell("mixed", ", ".join(told))
+    if may_be_off:
+        return Cell("off", "stopped, as meant")
+    return Cell("bad", _reasons(looked))
+
+
+def _looked(check: str, vote: Vote) -> bool:
+    """Tell whether a check that failed had looked; a process is looked for over a gate, which may be silent."""
+    return vote.reason == "absent" if check == "process" else vote.reason not in _COULD_NOT_LOOK
+
+
+def _reasons(votes: Sequence[Vote]) -> str:
+    return ", ".join(dict.fromkeys(vote.reason or "failed" for vote in votes))

@@ -1,0 +1,86 @@
+"""The first page as browsers poll it: made once for all of them, and sent only to those who have it not."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from locum_actuator.engine import Engine
+from locum_actuator.explaining import Explainer, Explanation
+from locum_actuator.page.drawing import PARTS, render
+from locum_actuator.page.kept import Kept
+from locum_actuator.page.outlook import EVERY_SECONDS, Outlook
+from locum_actuator.page.scene import Scenes
+from locum_actuator.page.silences import Silences, ask_alertmanagers
+from locum_actuator.page.votes import Votes, ask_prometheus
+from locum_inventory.model import ChainParts
+
+VOTES_SECONDS = 2.0
+SILENCES_SECONDS = 5.0
+SCENE_SECONDS = 0.5
+OLD_SECONDS = 3.0  # a page that is opened shows nothing older than this
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One state of a page: its parts as HTML, and the same as the body that is polled, with its ETag."""
+
+    scene: Mapping[str, Any]
+    parts: Mapping[str, str]
+    body: bytes
+    etag: str
+
+    @classmethod
+    def of(cls, scene: Mapping[str, Any], parts: Mapping[str, str], facts: Mapping[str, str]) -> Frame:
+        """Return a state as it is sent; `facts` are the sentences that are read aloud when they change."""
+        body = json.dumps({"parts": parts, "facts": facts}).encode()
+        return cls(scene, parts, body, hashlib.sha256(body).hexdigest()[:32])
+
+
+NO_FRAME = Frame.of({}, {}, {})
+
+
+class Live:
+    """The first page, live."""
+
+    def __init__(
+        self, engine: Engine, explainer: Explainer, scenes: Scenes, where: Callable[[], ChainParts]
+    ) -> None:
+        self._scenes = scenes
+
+        def is_over() -> bool:
+            return engine.stopped
+
+        def votes() -> Votes:
+            return ask_prometheus(where().prometheus)
+
+        def silences() -> Silences:
+            return ask_alertmanagers(where().alertmanagers, engine.site)
+
+        outlook = Outlook(engine, explainer)
+        self._outlook: Kept[Mapping[str, Explanation]] = Kept(
+            "outlook", EVERY_SECONDS, outlook.look_round, {}, is_over
+        )
+        self._votes = Kept("checks", VOTES_SECONDS, votes, Votes(), is_over)
+        self._silences = Kept("silences", SILENCES_SECONDS, silences, Silences(), is_over)
+        self._frames = Kept("frame", SCENE_SECONDS, self._frame, NO_FRAME, is_over)
+
+    def frame(self) -> Frame:
+        """Return the page as it is now; made in the background for as long as somebody asks."""
+        return self._frames.fresh(OLD_SECONDS)
+
+    def _frame(self) -> Frame:
+        scene = self._scenes.scene(self._votes.get(), self._silences.get(), self._outlook.get())
+        return Frame.of(scene, {part: render(f"{part}.html", **scene) for part in PARTS}, facts_of(scene))
+
+
+def facts_of(scene: Mapping[str, Any]) -> dict[str, str]:
+    """Return what a person who does not look at the page should hear of when it changes, and nothing else."""
+    facts = {"ready": f"locum is not ready: {scene['unready']}" if scene["unready"] else "locum is ready"}
+    for one in scene["services"]:
+        held = f"held by {one['holder']}" if one["holder"] else "held by nobody that is known"
+        facts[f"service {one['service']}"] = f"{one['service']} is {held}: {one['state']}"
+    return facts

@@ -1,0 +1,37 @@
+"""What locum would do now, service by service: a look now and then, and none while there is work to do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from locum_actuator.engine import Engine
+from locum_actuator.explaining import Explainer, Explanation
+
+EVERY_SECONDS = 15.0
+
+
+class Outlook:
+    """The last explanation of each service."""
+
+    def __init__(self, engine: Engine, explainer: Explainer) -> None:
+        self._engine = engine
+        self._explainer = explainer
+        self._known: dict[str, Explanation] = {}
+
+    def look_round(self) -> Mapping[str, Explanation]:
+        """Look at one service after the other and return what is known of each.
+
+        Broken off as soon as an incident is open anywhere: those who handle it have the gates and the wire to
+        themselves.
+        """
+        for name in list(self._engine.workers):
+            if any(worker.incident is not None for worker in self._engine.workers.values()):
+                break
+            try:
+                found = self._explainer.explain(name, wait_seconds=0.0)
+            except KeyError:  # gone by a reload
+                found = None
+            if found is not None:
+                self._known[name] = found
+        self._known = {name: one for name, one in self._known.items() if name in self._engine.workers}
+        return dict(self._known)

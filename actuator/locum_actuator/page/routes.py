@@ -1,0 +1,98 @@
+"""The page over HTTP: what a person opens, what the page asks again and again, and its files."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from flask import Blueprint, Response, abort, jsonify, make_response, request
+from werkzeug.wrappers import Response as BaseResponse
+
+from locum_actuator.chain_watch import Part
+from locum_actuator.engine import Engine
+from locum_actuator.explaining import Explainer
+from locum_actuator.incident_shelf import IncidentShelf
+from locum_actuator.journal import JournalFault
+from locum_actuator.journal_reader import JournalReader
+from locum_actuator.page.drawing import render
+from locum_actuator.page.live import Frame, Live
+from locum_actuator.page.scene import Scenes
+from locum_inventory.model import ChainParts
+
+A_PAGE_OF_INCIDENTS = 30
+
+
+def page_routes(
+    engine: Engine,
+    explainer: Explainer,
+    authorised: Callable[[], bool],
+    chain: Callable[[], Sequence[Part]],
+    where: Callable[[], ChainParts],
+) -> Blueprint:
+    """Return the routes; `authorised` judges the request at hand, `chain` and `where` are those of `create_app`."""
+    routes = Blueprint("page", __name__, static_folder="static", static_url_path="/page/static")
+    shelf = IncidentShelf(JournalReader(engine.journal.path).read)
+    scenes = Scenes(engine, shelf, chain)
+    live = Live(engine, explainer, scenes, where)
+
+    @routes.errorhandler(JournalFault)
+    def no_journal(fault: JournalFault) -> tuple[Response, int]:
+        return jsonify(error=str(fault)), 503
+
+    @routes.get("/")
+    def page() -> Response:
+        frame = live.frame()
+        return _page(render("page.html", **frame.scene, parts=frame.parts))
+
+    @routes.get("/page/live")
+    def state() -> BaseResponse:
+        return _if_changed(live.frame())
+
+    @routes.get("/incidents")
+    def incidents() -> Response:
+        before, name = request.args.get("before", type=int), request.args.get("service") or None
+        rows = shelf.brief(name, before, A_PAGE_OF_INCIDENTS + 1)
+        now = time.time()
+        shown = [scenes.pictured(row, now) for row in rows[:A_PAGE_OF_INCIDENTS]]
+        older = shown[-1]["id"] if len(rows) > A_PAGE_OF_INCIDENTS else None
+        return _page(render("list.html", incidents=shown, older=older, service=name, before=before))
+
+    @routes.get("/incidents/<int:number>")
+    def incident(number: int) -> Response:
+        frame = one(number)
+        return _page(render("incident_page.html", **frame.scene, parts=frame.parts))
+
+    @routes.get("/page/live/incidents/<int:number>")
+    def incident_state(number: int) -> BaseResponse:
+        return _if_changed(one(number))
+
+    @routes.post("/page/token")
+    def token() -> tuple[Response, int]:
+        if authorised():
+            return jsonify(right=True), 200
+        return jsonify(error="this is not the API token, or the site names no api_token_file"), 401
+
+    def one(number: int) -> Frame:
+        row = shelf.row(number)
+        if row is None:
+            abort(404, f"no incident {number}")
+        made = scenes.pictured(row, time.time())
+        told = f"incident {number} is {made['outcome'] or 'open'}"
+        return Frame.of({"i": made}, {"incident": render("incident.html", i=made)}, {"incident": told})
+
+    return routes
+
+
+def _page(text: str) -> Response:
+    answer = make_response(text)
+    answer.headers["Cache-Control"] = "no-store"
+    return answer
+
+
+def _if_changed(frame: Frame) -> BaseResponse:
+    """Answer 304 to who has it already."""
+    answer = make_response(frame.body)
+    answer.mimetype = "application/json"
+    answer.set_etag(frame.etag)
+    answer.headers["Cache-Control"] = "no-cache"
+    return answer.make_conditional(request)

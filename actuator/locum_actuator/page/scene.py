@@ -1,0 +1,102 @@
+"""All that the page shows at one moment, in plain values. Reads what is known by now, and looks at no host."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from locum_actuator.chain_watch import Part
+from locum_actuator.engine import Engine
+from locum_actuator.explaining import Explanation
+from locum_actuator.incident_shelf import IncidentShelf
+from locum_actuator.mover import Progress
+from locum_actuator.page.service_view import service_view
+from locum_actuator.page.silences import Silences
+from locum_actuator.page.timeline import draw
+from locum_actuator.page.votes import Votes
+from locum_actuator.readiness import unready
+
+LISTED = 12  # incidents on the first page
+KEPT_PICTURES = 300
+REFUSED_SECONDS = 600.0  # so long a move that was refused is told
+
+
+class Scenes:
+    """Makes scenes; keeps the pictures of incidents that are over, for they change no more."""
+
+    def __init__(self, engine: Engine, shelf: IncidentShelf, chain: Callable[[], Sequence[Part]]) -> None:
+        self._engine = engine
+        self._shelf = shelf
+        self._chain = chain
+        self._pictures: OrderedDict[tuple[Any, ...], dict[str, Any]] = OrderedDict()
+        self._lock = threading.Lock()  # of the pictures
+        self._moves_seen: dict[
+            str, tuple[int, float]
+        ] = {}  # service -> number of its last move, since when refused
+
+    def scene(self, votes: Votes, silences: Silences, outlook: Mapping[str, Explanation]) -> dict[str, Any]:
+        """Return everything that the first page shows."""
+        engine, now = self._engine, time.time()
+        listed = [self.pictured(row, now) for row in self._shelf.brief(limit=LISTED + 1)]
+        last_words = {row["id"]: row["last"] for row in listed}
+        services = [
+            {
+                **service_view(
+                    engine, name, votes=votes, silences=silences, outlook=outlook,
+                    last_words=last_words.get(engine.workers[name].incident),
+                ),
+                "move": self._told(name, engine.mover.progress(name), now),
+            }
+            for name in list(engine.workers)
+        ]  # fmt: skip
+        why = unready(engine, self._chain())
+        open_now = [row for row in listed if row["closed_at"] is None]
+        over = [row for row in listed if row["closed_at"] is not None]
+        return {
+            "host": engine.site.actuator.host,
+            "zone": time.strftime("UTC%z", time.localtime(now)),
+            "services": services,
+            "shown": open_now or over[:1],
+            "incidents": listed[:LISTED],
+            "more": len(listed) > LISTED,
+            "chain": list(self._chain()),
+            "unready": why,
+            "silences_fault": silences.fault,
+            "wanting": [service for service in services if service["level"] != "ok"],
+            "level": "bad" if why or any(one["level"] == "bad" for one in services) else
+            "warn" if any(one["level"] == "warn" for one in services) else "ok",
+        }  # fmt: skip
+
+    def pictured(self, row: dict[str, Any], now: float) -> dict[str, Any]:
+        """Return an incident of the list with all that belongs to it and its picture."""
+        key = (row["id"], row["closed_at"], row["looks"])
+        with self._lock:
+            if (known := self._pictures.get(key)) is not None:
+                self._pictures.move_to_end(key)
+                return known
+        whole = self._shelf.one(row["id"]) or {**row, "alerts": [], "events": [], "planned": None}
+        last = whole["events"][-1]["text"] if whole["events"] else None
+        # By whole seconds: the page of one that is open is not drawn anew more often than it can be read.
+        made = {**whole, "last": last, "picture": draw(whole, float(int(now)))}
+        if row["closed_at"] is not None:
+            with self._lock:
+                self._pictures[key] = made
+                if len(self._pictures) > KEPT_PICTURES:
+                    self._pictures.popitem(last=False)
+        return made
+
+    def _told(self, name: str, progress: Progress | None, now: float) -> str | None:
+        """Return how far a planned move is, in words; None once its incident tells it, or it is long refused."""
+        if progress is None or progress.phase == "moving":
+            return None
+        move = progress.move
+        what = f"{move.verb} to {move.target}" if move.target else move.verb
+        if progress.phase != "refused":
+            return f"{what}: {progress.text or 'is begun'}"
+        number, since = self._moves_seen.get(name, (0, now))
+        if number != progress.number:
+            self._moves_seen[name] = (progress.number, since := now)
+        return f"{what} was refused: {progress.text}" if now - since < REFUSED_SECONDS else None

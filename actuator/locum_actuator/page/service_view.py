@@ -1,0 +1,140 @@
+"""One service as the page shows it: who holds it, how each host is, who could stand in, what locum would do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from locum_actuator.engine import Engine
+from locum_actuator.explaining import Explanation
+from locum_actuator.page.health import cell_of, checks_of
+from locum_actuator.page.silences import Silences
+from locum_actuator.page.votes import Votes
+from locum_actuator.plan import Plan
+from locum_actuator.services_api import service_values
+
+_IN_WORDS = {
+    "nothing": "nothing",
+    "keep_looking": "keep looking",
+    "refuse": "refuse to act",
+    "record": "only record",
+}
+
+
+def service_view(
+    engine: Engine,
+    name: str,
+    *,
+    votes: Votes,
+    silences: Silences,
+    outlook: Mapping[str, Explanation],
+    last_words: str | None,
+) -> dict[str, Any]:
+    """Return a service in plain values; `last_words` is what its open incident said last."""
+    values, service = service_values(engine, name), engine.site.services[name]
+    holder, explained = values["holder"], outlook.get(name)
+    columns = checks_of(service)
+    rows = [
+        {
+            "host": host,
+            "holds": host == holder,
+            "cells": [
+                asdict(cell_of(votes, name, service, host, check, holds=host == holder)) for check in columns
+            ],
+        }
+        for host in service.hosts
+    ]
+    view = {
+        **values,
+        "checks": columns,
+        "health": rows,
+        "votes_fault": votes.fault,
+        "silences": [asdict(one) for one in silences.services.get(name, ())],
+        "standbys": [
+            _standby(host, listed, values["copies"].get(host), explained)
+            for host, listed in values["rejoin"].items()
+        ],
+        "now": _now(values, explained, last_words),
+        "may_move_to": [host for host in service.hosts if host != holder and holder is not None],
+        "may_fail_back_to": service.preferred if holder not in {None, service.preferred} else None,
+        "has_mirror": service.mirror is not None,
+    }
+    return {**view, "level": (level := _level(view)), "state": _state({**view, "level": level})}
+
+
+def _standby(
+    host: str, listed: Mapping[str, Any], copy: Mapping[str, Any] | None, explained: Explanation | None
+) -> dict[str, Any]:
+    """Return whether a host could stand in: its checklist, and what a switchover to it would meet.
+
+    `could` is None where nobody could look.
+    """
+    plan = None if explained is None else explained.moves.get(host)
+    open_items = [item for item in listed["items"] if not item["ok"]]
+    return {
+        "host": host,
+        "could": None if any(item["ok"] is None for item in open_items) else not open_items,
+        "items": listed["items"],
+        "open": open_items,
+        "data": copy,
+        "move": None if plan is None or plan.acts else plan.reason,
+    }
+
+
+def _now(values: Mapping[str, Any], explained: Explanation | None, last_words: str | None) -> dict[str, Any]:
+    """Return what locum does or would do, and why; `at` is when it looked (seconds since the epoch)."""
+    if values["open_incident"] is not None:
+        words = last_words or "it has just begun to look"
+        return {
+            "does": f"it is at work on incident {values['open_incident']}",
+            "why": words,
+            "steps": [],
+            "at": None,
+        }
+    if explained is None:
+        return {"does": None, "why": "it has not looked yet", "steps": [], "at": None}
+    plan = explained.plan
+    steps = [str(step) for step in plan.steps or plan.would]
+    return {"does": _does(plan), "why": plan.reason, "steps": steps, "at": explained.at}
+
+
+def _does(plan: Plan) -> str:
+    words = _IN_WORDS.get(plan.kind, plan.kind)
+    return f"{words} on {plan.target}" if plan.acts and plan.target else words
+
+
+def _level(view: Mapping[str, Any]) -> str:
+    """Return how much of a person's mind it wants: bad, warn or ok."""
+    holder_cells = [cell for row in view["health"] if row["holds"] for cell in row["cells"]]
+    if (
+        view["open_incident"]
+        or view["holder"] is None
+        or any(cell["verdict"] == "bad" for cell in holder_cells)
+    ):
+        return "bad"
+    stale = any(one["data"] and one["data"]["stale"] for one in view["standbys"])
+    held_back = view["pause"] or view["silences"] or view["mode"] == "observe"
+    return "warn" if view["alone"] or stale or held_back or not _has_standby(view) else "ok"
+
+
+def _has_standby(view: Mapping[str, Any]) -> bool:
+    return any(one["could"] is not False for one in view["standbys"])
+
+
+def _state(view: Mapping[str, Any]) -> str:
+    """Return the same in two or three words."""
+    if view["open_incident"]:
+        return f"incident {view['open_incident']} is open"
+    for told, words in (
+        (view["holder"] is None, "no holder is known"),
+        (view["level"] == "bad", "does not answer"),
+        (view["pause"], "paused"),
+        (view["mode"] == "observe", "only observed"),
+        (view["alone"] or not _has_standby(view), "nobody to stand in"),
+        (view["silences"], "silenced"),
+        (view["level"] == "warn", "a copy is too old"),
+    ):
+        if told:
+            return words
+    return "well"

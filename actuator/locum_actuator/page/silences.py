@@ -1,0 +1,108 @@
+"""Silences of Alertmanager that keep it from waking locum, service by service."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import requests
+
+from locum_actuator.alerts import ACTING
+from locum_actuator.page.matchers import fits
+from locum_actuator.page.votes import ANSWER_SECONDS
+from locum_inventory.model import Site
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """One silence, and what it keeps back of one service. `sure`: None of its patterns was beyond us."""
+
+    id: str
+    alerts: tuple[str, ...]  # "LocumServiceDown on a"
+    until: float  # seconds since the epoch
+    by: str
+    comment: str
+    sure: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Silences:
+    """The silences by service; `fault` says which Alertmanager does not tell."""
+
+    services: Mapping[str, tuple[Silence, ...]] = field(default_factory=dict)
+    fault: str | None = None
+
+
+def ask_alertmanagers(urls: Iterable[str], site: Site) -> Silences:
+    """Return what is silenced of every service; raises nothing."""
+    found: dict[str, dict[str, Silence]] = {}
+    faults = []
+    for url in urls:
+        try:
+            for service, silence in read_silences(_get(url), site):
+                found.setdefault(service, {})[silence.id] = silence
+        except (requests.exceptions.RequestException, ValueError) as fault:
+            faults.append(f"Alertmanager does not say at {url} what is silenced ({type(fault).__name__})")
+    rows = {service: tuple(sorted(one.values(), key=lambda s: s.until)) for service, one in found.items()}
+    return Silences(rows, "; ".join(faults) or None)
+
+
+def _get(url: str) -> Any:
+    with requests.Session() as session:
+        session.trust_env = False  # a proxy of the environment has no business here
+        answer = session.get(f"{url}/api/v2/silences", timeout=ANSWER_SECONDS, allow_redirects=False)
+        answer.raise_for_status()
+        return answer.json()
+
+
+def read_silences(answer: Any, site: Site) -> Iterator[tuple[str, Silence]]:
+    """Yield (service, silence) for every silence in force that keeps an alert from the actuator.
+
+    ValueError where the answer is none of Alertmanager's (its API version 2, `GET /silences`).
+    """
+    try:
+        active = [row for row in answer if row["status"]["state"] == "active"]
+        for row in active:
+            for name in site.services:
+                if silence := _of_service(row, name, site):
+                    yield name, silence
+    except (KeyError, TypeError, AttributeError) as fault:
+        raise ValueError("not an answer of Alertmanager") from fault
+
+
+def _of_service(row: Mapping[str, Any], name: str, site: Site) -> Silence | None:
+    kept = {
+        words: fit
+        for words, labels in _alerts(name, site)
+        if (fit := fits(row["matchers"], labels)) is not False
+    }
+    if not kept:
+        return None
+    return Silence(
+        id=str(row["id"]),
+        alerts=tuple(kept),
+        until=datetime.fromisoformat(row["endsAt"]).timestamp(),
+        by=str(row.get("createdBy", "")),
+        comment=str(row.get("comment", "")),
+        sure=any(kept.values()),
+    )
+
+
+def _alerts(name: str, site: Site) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield the alerts that wake locum for a service, in words and with the labels that the rules give them."""
+    service = site.services[name]
+    for alert, speaks_of_a_host in ACTING.items():
+        labels = {
+            "alertname": alert,
+            "service": name,
+            "severity": "critical",
+            "locum_action": "true",
+            "tier": service.interval,
+        }
+        if not speaks_of_a_host:
+            yield alert, labels
+            continue
+        for host in service.hosts:
+            yield f"{alert} on {host}", {**labels, "host": host}

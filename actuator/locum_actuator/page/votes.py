@@ -1,0 +1,67 @@
+"""How each check of each host went, as Prometheus has it by now: the exporters have looked, nobody looks again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import requests
+
+ANSWER_SECONDS = (0.5, 1.5)  # to connect, to answer; nobody waits for it but a thread in the background
+_QUERY = '{__name__=~"locum_check_success|locum_check_failure",host!=""}'
+
+Key = tuple[str | None, str, str]  # service (None: the host's own), host, check
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """What one vantage point saw last. `reason` is why it failed, in the exporter's word for it."""
+
+    vantage_point: str
+    success: bool
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Votes:
+    """What all vantage points saw; `fault` says why nothing is known."""
+
+    votes: Mapping[Key, tuple[Vote, ...]] = field(default_factory=dict)
+    fault: str | None = "not asked yet"
+
+
+def ask_prometheus(url: str) -> Votes:
+    """Return the last sample of every check; raises nothing."""
+    try:
+        with requests.Session() as session:
+            session.trust_env = False  # a proxy of the environment has no business here
+            answer = session.get(
+                f"{url}/api/v1/query", params={"query": _QUERY}, timeout=ANSWER_SECONDS, allow_redirects=False
+            )
+            answer.raise_for_status()
+            return read_votes(answer.json())
+    except (requests.exceptions.RequestException, ValueError) as fault:
+        return Votes(fault=f"Prometheus does not say at {url} ({type(fault).__name__})")
+
+
+def read_votes(answer: Any) -> Votes:
+    """Read an instant vector; ValueError where it is none."""
+    success: dict[tuple[Key, str], bool] = {}
+    reasons: dict[tuple[Key, str], str] = {}
+    try:
+        for series in answer["data"]["result"]:
+            labels = series["metric"]
+            key = (labels.get("service"), labels["host"], labels["check"])
+            about = (key, labels["vantage_point"])
+            if labels["__name__"] == "locum_check_success":
+                success[about] = float(series["value"][1]) == 1
+            else:
+                reasons[about] = labels["reason"]
+    except (KeyError, TypeError, IndexError) as fault:
+        raise ValueError("not an answer of Prometheus") from fault
+    found: dict[Key, tuple[Vote, ...]] = {}
+    for (key, point), well in sorted(success.items(), key=lambda item: item[0][1]):
+        reason = None if well else reasons.get((key, point))
+        found[key] = (*found.get(key, ()), Vote(point, well, reason))
+    return Votes(found, None)

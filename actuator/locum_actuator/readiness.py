@@ -1,0 +1,21 @@
+"""Whether the actuator is ready: its workers run, and every part of the chain is there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from locum_actuator.chain_watch import HEARTBEAT, Part, judge_heartbeat
+from locum_actuator.engine import Engine
+
+
+def unready(engine: Engine, chain: Sequence[Part] = ()) -> str | None:
+    """Return why the actuator is not ready, or None."""
+    stuck = engine.stuck()
+    missing = {part.name: part.text for part in chain if part.up is not True}
+    # The heartbeat is judged now, and not when the chain was looked at last.
+    heartbeat = judge_heartbeat(engine.heartbeat_age_seconds)
+    missing.pop(HEARTBEAT, None)
+    if heartbeat.up is not True:
+        missing[HEARTBEAT] = heartbeat.text
+    found = [stuck] if stuck else []
+    return "; ".join([*found, *(f"{name}: {text}" for name, text in missing.items())]) or None

@@ -1,0 +1,72 @@
+"""The services over HTTP: who holds each, how it stands, and what locum would do now."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from flask import Blueprint, Response, jsonify
+
+from locum_actuator.engine import Engine
+from locum_actuator.explaining import Explainer
+from locum_actuator.incident import seen
+from locum_actuator.pause_api import in_plain_values
+from locum_actuator.rejoin import is_complete
+
+EXPLAIN_WAIT_SECONDS = 5.0
+
+
+def service_routes(engine: Engine, explainer: Explainer) -> Blueprint:
+    """Return the routes under /api/v1/services that only look."""
+    routes = Blueprint("services", __name__, url_prefix="/api/v1/services")
+
+    def unknown(name: str) -> tuple[Response, int]:
+        return jsonify(error=f"no service '{name}'; there is {', '.join(engine.workers)}"), 404
+
+    @routes.get("")
+    def services() -> Response:
+        return jsonify(services=[service_values(engine, name) for name in engine.workers])
+
+    @routes.get("/<name>")
+    def service(name: str) -> tuple[Response, int]:
+        return (jsonify(service_values(engine, name)), 200) if name in engine.workers else unknown(name)
+
+    @routes.get("/<name>/explain")
+    def explain(name: str) -> tuple[Response, int]:
+        if name not in engine.workers:
+            return unknown(name)
+        found = explainer.explain(name, EXPLAIN_WAIT_SECONDS)
+        if found is None:
+            return jsonify(error="another look is under way; ask again"), 503
+        moves = {host: asdict(plan) for host, plan in found.moves.items()}
+        return jsonify(
+            plan=asdict(found.plan), moves=moves, seen=seen(found.situation), **service_values(engine, name)
+        ), 200
+
+    return routes
+
+
+def service_values(engine: Engine, name: str) -> dict[str, Any]:
+    """Return how a service stands, in plain values; asks no host."""
+    service, worker = engine.site.services[name], engine.workers[name]
+    holder = engine.journal.holder(name)
+    return {
+        "service": name,
+        "addresses": [str(address) for address in service.addresses],
+        "hosts": list(service.hosts),
+        "holder": holder.host,
+        "epoch": holder.epoch,
+        "since": holder.since,
+        "mode": service.takeover.mode,
+        "unreachable": service.takeover.unreachable,
+        "pause": in_plain_values(engine.journal.pause(name)),
+        "open_incident": worker.incident,
+        "alone": worker.patrol.alone,
+        "hosts_seen": worker.patrol.seen,
+        "copies": {host: asdict(copy) for host, copy in worker.context.memory().copies.items()},
+        "rejoin": {
+            host: {"complete": is_complete(items), "items": [asdict(item) for item in items]}
+            for host, items in worker.patrol.checklists().items()
+        },
+        "failback": engine.failback.words(name),
+    }
