@@ -7,7 +7,7 @@ AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo env PYTHONDONTWRITEBYTECODE=1 \
 LINTED_SH := inventory/locum_inventory/gate.sh inventory/locum_inventory/gate_mirror.sh inventory/locum_inventory/guard.sh inventory/locum_inventory/guard.init \
 	inventory/locum_inventory/install_guard.sh inventory/locum_inventory/install.sh tools/setup.sh
 
-.PHONY: help setup lint unit e2e test demo lab bench bench-outage bench-mirror campaign clean
+.PHONY: help setup lint unit e2e test demo lab bench bench-outage bench-mirror bench-page campaign clean
 
 help:            ## this list
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed 's/: .*##/ -/'
@@ -32,11 +32,13 @@ demo: setup      ## locum keeps a web site alive on two hosts: killed, hung, cra
 	$(AS_ROOT) $(PY) -m lab.demo
 lab: setup       ## the lab, to play with
 	$(AS_ROOT) $(PY) -m lab
-bench: bench-outage bench-mirror
+bench: bench-outage bench-mirror bench-page
 bench-outage: setup ## seconds without service: killed, hung, crashed, moved by plan, 7 runs each
 	$(AS_ROOT) $(PY) -m bench.outage
 bench-mirror: setup ## the mirror's time and memory beside plain rsync, 100,000 files of 1 GB
 	$(AS_ROOT) $(PY) -m bench.mirror
+bench-page: setup ## whether 50 browsers that watch slow a takeover, and how long the page takes to answer
+	$(AS_ROOT) $(PY) -m bench.page
 campaign: setup  ## 200 faults drawn by a seed, brought upon locum; what it promises must hold
 	$(AS_ROOT) $(PY) -m bench.campaign --profile refuse --profile three --profile fence --faults 67 --labs 2
 clean:

@@ -21,6 +21,8 @@ from locum_inventory.model import ChainParts
 VOTES_SECONDS = 2.0
 SILENCES_SECONDS = 5.0
 SCENE_SECONDS = 0.5
+LIVELY_SECONDS = 1.0  # between two questions of a browser while something happens
+CALM_SECONDS = 2.0  # … while nothing does
 OLD_SECONDS = 3.0  # a page that is opened shows nothing older than this
 
 
@@ -34,9 +36,18 @@ class Frame:
     etag: str
 
     @classmethod
-    def of(cls, scene: Mapping[str, Any], parts: Mapping[str, str], facts: Mapping[str, str]) -> Frame:
-        """Return a state as it is sent; `facts` are the sentences that are read aloud when they change."""
-        body = json.dumps({"parts": parts, "facts": facts}).encode()
+    def of(
+        cls,
+        scene: Mapping[str, Any],
+        parts: Mapping[str, str],
+        facts: Mapping[str, str],
+        pace_seconds: float = LIVELY_SECONDS,
+    ) -> Frame:
+        """Return a state as it is sent.
+
+        `facts` are the sentences that are read aloud when they change; `pace_seconds` is how soon to ask again.
+        """
+        body = json.dumps({"parts": parts, "facts": facts, "pace_seconds": pace_seconds}).encode()
         return cls(scene, parts, body, hashlib.sha256(body).hexdigest()[:32])
 
 
@@ -74,7 +85,8 @@ class Live:
 
     def _frame(self) -> Frame:
         scene = self._scenes.scene(self._votes.get(), self._silences.get(), self._outlook.get())
-        return Frame.of(scene, {part: render(f"{part}.html", **scene) for part in PARTS}, facts_of(scene))
+        parts = {part: render(f"{part}.html", **scene) for part in PARTS}
+        return Frame.of(scene, parts, facts_of(scene), LIVELY_SECONDS if scene["lively"] else CALM_SECONDS)
 
 
 def facts_of(scene: Mapping[str, Any]) -> dict[str, str]:

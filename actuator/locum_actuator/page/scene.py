@@ -21,6 +21,7 @@ from locum_actuator.readiness import unready
 
 LISTED = 12  # incidents on the first page
 KEPT_PICTURES = 300
+LIVELY_SECONDS = 60.0  # so long after an incident more may happen
 REFUSED_SECONDS = 600.0  # so long a move that was refused is told
 
 
@@ -62,6 +63,7 @@ class Scenes:
             "shown": open_now or over[:1],
             "incidents": listed[:LISTED],
             "more": len(listed) > LISTED,
+            "lively": bool(why or open_now or any(now - row["closed_at"] < LIVELY_SECONDS for row in over)),
             "chain": list(self._chain()),
             "unready": why,
             "silences_fault": silences.fault,

@@ -1,8 +1,7 @@
-// Keep the page as things are: ask every second for what has changed, and say aloud only what matters.
+// Keep the page as things are: ask every second or two for what has changed, and say aloud only what matters.
 
 import { morph } from "./morph.js";
 
-const SECONDS = 1;
 const SECONDS_UNSEEN = 5; // in a tab that nobody sees
 const SECONDS_ANSWER = 5;
 const LOST_AFTER = 3; // questions without an answer, until it is said aloud
@@ -13,6 +12,7 @@ const pulse = document.getElementById("pulse");
 const words = document.getElementById("pulse-words");
 let etag = null;
 let facts = null;
+let pace = 1; // seconds between two questions; the server says so
 let unanswered = 0;
 let timer = 0;
 
@@ -28,6 +28,7 @@ function take(state) {
   const news = Object.entries(state.facts).filter(([name, text]) => facts && facts[name] !== text);
   if (news.length) say(news.map(([, text]) => text).join(". "));
   facts = state.facts;
+  pace = state.pace_seconds;
 }
 
 function alive() {
@@ -62,7 +63,7 @@ async function ask() {
     lost();
   }
   clearTimeout(timer);
-  timer = setTimeout(ask, 1000 * (document.hidden ? SECONDS_UNSEEN : SECONDS));
+  timer = setTimeout(ask, 1000 * (document.hidden ? SECONDS_UNSEEN : pace));
 }
 
 if (address) {

@@ -1,0 +1,216 @@
+"""Do people who watch the page slow a takeover? And does it answer while one runs? `python -m bench.page`.
+
+One lab. Apache on a is hung, b takes over, and a planned move brings the service back: again and again, in turn
+with nobody watching and with so many browsers that poll the page, and a client that asks everything else. The
+journal holds a thousand past incidents. Prints two tables and writes bench/results/page.json; exit 1 if a run did
+not end as it should, or an answer was late or none.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from bench.page_past import fill
+from lab.host import CHECKOUT
+from lab.lab import Lab
+from lab.locum import HOME, SITE, Locum
+from lab.namespaces import PYTHON
+from lab.trial import FAULTS, Trial, trial
+
+RESULTS = Path(__file__).parent / "results" / "page.json"
+BROWSERS = CHECKOUT / "bench" / "inside" / "browsers.py"
+ACTUATOR_PORT = 10752
+CALM_SECONDS = 4.0  # between a failback and the next fault: the alert must have resolved
+OPEN_SECONDS = 3.0  # the pages are open for so long before the fault
+ASK_SECONDS = 0.05
+TRIES = 10
+START_SECONDS = 120.0
+LATE_SECONDS = 0.05  # what is promised for p99
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One answer. `status` 0: there was none."""
+
+    name: str
+    seconds: float
+    status: int
+
+
+class OftenTakenOver(Locum):
+    """locum with a past, and without the brakes that would end the benchmark after three takeovers."""
+
+    def __init__(self, lab: Lab, incidents: int) -> None:
+        super().__init__(lab)
+        self._incidents = incidents
+
+    def _settle(self) -> None:
+        super()._settle()
+        path = self.lab.hosts[HOME].root / SITE.lstrip("/")
+        text = path.read_text(encoding="utf-8")
+        brakes = "    takeover:\n      cooldown: 0s\n      max_per_hour: 60\n"
+        path.write_text(text.replace("    takeover:\n", brakes, 1), encoding="utf-8")
+
+    def up(self) -> None:
+        """Give it its past, and start it."""
+        state = self.lab.hosts[HOME].root / "var/lib/locum"
+        with TemporaryDirectory() as directory:  # SQLite does not find its way into another host's disk
+            made = Path(directory) / "journal.sqlite"
+            fill(made, "www", self._incidents)
+            shutil.copyfile(made, state / made.name)
+        self.lab.run(HOME, ["chown", "-R", "locum:", "/var/lib/locum"])
+        super().up()
+
+
+def main() -> int:
+    """Run the benchmark."""
+    asked = _arguments()
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 110)
+    alone: list[Trial] = []
+    watched: list[Trial] = []
+    answers: list[Asked] = []
+    load = os.getloadavg()[0]
+    with Lab() as lab, OftenTakenOver(lab, asked.incidents) as locum:
+        lab.client.wait_good(timeout=START_SECONDS)
+        for _ in range(asked.runs):
+            alone.append(_run(lab, locum))
+            console.print(_line("nobody watches", alone[-1]))
+            _bring_back(lab, locum)
+            with _watching(lab, asked.browsers, asked.incidents // 2, answers):
+                watched.append(_run(lab, locum))
+            console.print(_line(f"{asked.browsers} browsers watch", watched[-1]))
+            _bring_back(lab, locum)
+    result = _result(asked, alone, watched, answers, (load + os.getloadavg()[0]) / 2)
+    _report(console, result)
+    asked.output.parent.mkdir(parents=True, exist_ok=True)
+    asked.output.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    return 1 if result["faults"] else 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="bench.page", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--runs", type=int, default=7, help="takeovers with and without browsers (default 7)")
+    parser.add_argument("--browsers", type=int, default=50, help="that have the page open (default 50)")
+    parser.add_argument("--incidents", type=int, default=1000, help="in the journal (default 1000)")
+    parser.add_argument("--output", type=Path, default=RESULTS)
+    return parser.parse_args()
+
+
+def _run(lab: Lab, locum: Locum) -> Trial:
+    """Have b take over from a."""
+    time.sleep(OPEN_SECONDS + random.random())
+    return trial(lab, locum, FAULTS["hung"])
+
+
+def _bring_back(lab: Lab, locum: Locum) -> None:
+    """Bring the service back, when nobody watches any more; on a busy machine a look may fail."""
+    for _ in range(TRIES):
+        if locum.command("failback", "www", "--yes", check=False).returncode == 0:
+            break
+        time.sleep(1.0)
+    lab.client.wait_good()
+    time.sleep(CALM_SECONDS)
+
+
+@contextmanager
+def _watching(lab: Lab, browsers: int, number: int, answers: list[Asked]) -> Iterator[None]:
+    """Have browsers watch, and add what was answered to `answers`."""
+    words = [*PYTHON, str(BROWSERS), str(browsers), str(ACTUATOR_PORT), str(ASK_SECONDS), str(number)]
+    watching = lab.popen(HOME, words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        yield
+    finally:
+        told, _ = watching.communicate(timeout=30)
+        for line in told.splitlines():
+            name, _, seconds, status = json.loads(line)
+            answers.append(Asked(name, seconds, status))
+
+
+def _line(what: str, one: Trial) -> str:
+    seconds = "none" if one.seconds_without_service is None else f"{one.seconds_without_service:.2f}"
+    return f"{what}: {seconds} s without service {'; '.join(one.faults())}"
+
+
+def _result(
+    asked: argparse.Namespace, alone: list[Trial], watched: list[Trial], answers: list[Asked], load: float
+) -> dict[str, Any]:
+    """Return everything that was measured, and what was not as promised."""
+    takeovers = {
+        what: sorted(one.seconds_without_service for one in trials if one.seconds_without_service is not None)
+        for what, trials in (("alone", alone), ("watched", watched))
+    }
+    ratio = median(takeovers["watched"]) / median(takeovers["alone"]) if all(takeovers.values()) else None
+    latencies = {}
+    for name in sorted({one.name for one in answers}):
+        mine = sorted(one.seconds for one in answers if one.name == name)
+        latencies[name] = {
+            "asked": len(mine),
+            "p50_seconds": round(mine[len(mine) // 2], 5),
+            "p99_seconds": round(mine[min(len(mine) - 1, int(len(mine) * 0.99))], 5),
+            "max_seconds": round(mine[-1], 5),
+        }
+    faults = [fault for one in (*alone, *watched) for fault in one.faults()]
+    faults += [f"{one.name} was answered {one.status}" for one in answers if one.status not in {200, 304}]
+    faults += [
+        f"{name}: p99 is {one['p99_seconds'] * 1000:.0f} ms"
+        for name, one in latencies.items()
+        if one["p99_seconds"] > LATE_SECONDS
+    ]
+    return {
+        "browsers": asked.browsers,
+        "past_incidents": asked.incidents,
+        "seconds_without_service": takeovers,
+        "ratio": None if ratio is None else round(ratio, 3),
+        "latencies": latencies,
+        "load_average": round(load, 1),
+        "faults": faults,
+    }
+
+
+def _report(console: Console, result: dict[str, Any]) -> None:
+    table = Table(title="Seconds without service, a hung, b takes over", title_justify="left")
+    for column in ("", "runs", "median", "range"):
+        table.add_column(column, justify="right")
+    for what, words in (("alone", "nobody watches"), ("watched", f"{result['browsers']} browsers watch")):
+        seconds = result["seconds_without_service"][what]
+        if seconds:
+            table.add_row(
+                words, str(len(seconds)), f"{median(seconds):.2f}", f"{seconds[0]:.2f} to {seconds[-1]:.2f}"
+            )
+    console.print(table)
+    console.print(f"ratio {result['ratio']}; load average of the machine {result['load_average']}")
+    table = Table(
+        title=f"Milliseconds to an answer meanwhile, {result['past_incidents']} past incidents",
+        title_justify="left",
+    )
+    for column in ("", "asked", "p50", "p99", "longest"):
+        table.add_column(column, justify="right")
+    for name, one in result["latencies"].items():
+        ms = (f"{one[key] * 1000:.1f}" for key in ("p50_seconds", "p99_seconds", "max_seconds"))
+        table.add_row(name, str(one["asked"]), *ms)
+    console.print(table)
+    for fault in dict.fromkeys(result["faults"]):
+        console.print(fault)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
