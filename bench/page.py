@@ -83,19 +83,19 @@ def main() -> int:
     """Run the benchmark."""
     asked = _arguments()
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 110)
-    alone: list[Trial] = []
-    watched: list[Trial] = []
+    alone: list[tuple[Trial, float]] = []
+    watched: list[tuple[Trial, float]] = []
     answers: list[Asked] = []
     load = os.getloadavg()[0]
     with Lab() as lab, OftenTakenOver(lab, asked.incidents) as locum:
         lab.client.wait_good(timeout=START_SECONDS)
         for _ in range(asked.runs):
             alone.append(_run(lab, locum))
-            console.print(_line("nobody watches", alone[-1]))
+            console.print(_line("nobody watches", alone[-1][0]))
             _bring_back(lab, locum)
             with _watching(lab, asked.browsers, asked.incidents // 2, answers):
                 watched.append(_run(lab, locum))
-            console.print(_line(f"{asked.browsers} browsers watch", watched[-1]))
+            console.print(_line(f"{asked.browsers} browsers watch", watched[-1][0]))
             _bring_back(lab, locum)
     result = _result(asked, alone, watched, answers, (load + os.getloadavg()[0]) / 2)
     _report(console, result)
@@ -115,10 +115,19 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _run(lab: Lab, locum: Locum) -> Trial:
-    """Have b take over from a."""
+def _run(lab: Lab, locum: Locum) -> tuple[Trial, float]:
+    """Have b take over from a; return what came of it, and the actuator's share of a core meanwhile."""
+    begun, spent = time.monotonic(), _cpu_seconds(lab)
     time.sleep(OPEN_SECONDS + random.random())
-    return trial(lab, locum, FAULTS["hung"])
+    done = trial(lab, locum, FAULTS["hung"])
+    return done, (_cpu_seconds(lab) - spent) / (time.monotonic() - begun)
+
+
+def _cpu_seconds(lab: Lab) -> float:
+    """Return what the actuator has used of a core until now: proc(5), utime and stime."""
+    stat = lab.run(HOME, ["sh", "-c", "cat /proc/$(pgrep -o -f locum_actuator.server)/stat"]).stdout
+    fields = stat.rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _bring_back(lab: Lab, locum: Locum) -> None:
@@ -151,12 +160,18 @@ def _line(what: str, one: Trial) -> str:
 
 
 def _result(
-    asked: argparse.Namespace, alone: list[Trial], watched: list[Trial], answers: list[Asked], load: float
+    asked: argparse.Namespace,
+    alone: list[tuple[Trial, float]],
+    watched: list[tuple[Trial, float]],
+    answers: list[Asked],
+    load: float,
 ) -> dict[str, Any]:
     """Return everything that was measured, and what was not as promised."""
     takeovers = {
-        what: sorted(one.seconds_without_service for one in trials if one.seconds_without_service is not None)
-        for what, trials in (("alone", alone), ("watched", watched))
+        what: sorted(
+            one.seconds_without_service for one, _ in runs if one.seconds_without_service is not None
+        )
+        for what, runs in (("alone", alone), ("watched", watched))
     }
     ratio = median(takeovers["watched"]) / median(takeovers["alone"]) if all(takeovers.values()) else None
     latencies = {}
@@ -168,7 +183,7 @@ def _result(
             "p99_seconds": round(mine[min(len(mine) - 1, int(len(mine) * 0.99))], 5),
             "max_seconds": round(mine[-1], 5),
         }
-    faults = [fault for one in (*alone, *watched) for fault in one.faults()]
+    faults = [fault for one, _ in (*alone, *watched) for fault in one.faults()]
     faults += [f"{one.name} was answered {one.status}" for one in answers if one.status not in {200, 304}]
     faults += [
         f"{name}: p99 is {one['p99_seconds'] * 1000:.0f} ms"
@@ -179,6 +194,10 @@ def _result(
         "browsers": asked.browsers,
         "past_incidents": asked.incidents,
         "seconds_without_service": takeovers,
+        "actuator_cpu_share": {
+            "alone": round(median(share for _, share in alone), 4),
+            "watched": round(median(share for _, share in watched), 4),
+        },
         "ratio": None if ratio is None else round(ratio, 3),
         "latencies": latencies,
         "load_average": round(load, 1),
@@ -188,14 +207,14 @@ def _result(
 
 def _report(console: Console, result: dict[str, Any]) -> None:
     table = Table(title="Seconds without service, a hung, b takes over", title_justify="left")
-    for column in ("", "runs", "median", "range"):
+    for column in ("", "runs", "median", "range", "actuator, % of a core"):
         table.add_column(column, justify="right")
     for what, words in (("alone", "nobody watches"), ("watched", f"{result['browsers']} browsers watch")):
         seconds = result["seconds_without_service"][what]
         if seconds:
-            table.add_row(
-                words, str(len(seconds)), f"{median(seconds):.2f}", f"{seconds[0]:.2f} to {seconds[-1]:.2f}"
-            )
+            spread = f"{seconds[0]:.2f} to {seconds[-1]:.2f}"
+            share = f"{result['actuator_cpu_share'][what] * 100:.1f}"
+            table.add_row(words, str(len(seconds)), f"{median(seconds):.2f}", spread, share)
     console.print(table)
     console.print(f"ratio {result['ratio']}; load average of the machine {result['load_average']}")
     table = Table(
