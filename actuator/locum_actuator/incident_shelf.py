@@ -1,4 +1,4 @@
-"""The incidents as the journal has them: whole, with alerts and events, or in brief for a list."""
+"""The incidents as the journal has them: whole, with alerts and events, or as bare rows for a list."""
 
 from __future__ import annotations
 
@@ -33,17 +33,13 @@ class IncidentShelf:
         rows = self._read("SELECT * FROM incidents WHERE id=?", number)
         return rows[0] if rows else None
 
-    def brief(
+    def rows(
         self, service: str | None = None, before: int | None = None, limit: int = 20
     ) -> list[dict[str, Any]]:
-        """Return incidents older than `before`, newest first, without alerts; `last` is what was said last.
-
-        Reads no more of the events than the last of each incident, however many there are.
-        """
-        where = "WHERE (?1 IS NULL OR service=?1) AND (?2 IS NULL OR id<?2)"
-        last = "(SELECT text FROM events WHERE incident=incidents.id ORDER BY id DESC LIMIT 1) AS last"
+        """Return incidents older than `before`, newest first, without alerts and events: none of these is read."""
         return self._read(
-            f"SELECT *, {last} FROM incidents {where} ORDER BY id DESC LIMIT ?3",  # noqa: S608
+            "SELECT * FROM incidents WHERE (?1 IS NULL OR service=?1) AND (?2 IS NULL OR id<?2)"
+            " ORDER BY id DESC LIMIT ?3",
             service,
             before,
             limit,

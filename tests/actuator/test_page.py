@@ -22,6 +22,7 @@ from locum_actuator.mover import Progress
 from locum_actuator.moves import Move
 from locum_actuator.page import live, routes
 from locum_actuator.page.kept import Kept
+from locum_actuator.page.scene import LISTED, Scenes, last_words
 from locum_actuator.page.silences import Silence, Silences
 from locum_actuator.page.votes import Vote, Votes
 from locum_actuator.reading import Reading
@@ -115,7 +116,7 @@ def test_an_incident_is_drawn_and_told_in_words(client: FlaskClient, engine: Eng
 def test_an_open_incident_is_what_locum_does_now(client: FlaskClient, engine: Engine) -> None:
     engine.workers["www"].incident = an_incident(engine.journal, close=False)
     html = shown(client, "services", "It is at work on incident 1")
-    assert "b holds it" in html
+    assert "claim on b done: b holds it" in html
     assert "incident 1 is open" in shown(client, "summary", "Something is wrong")
     assert "Open now" in shown(client, "shown", "of www")
 
@@ -211,8 +212,8 @@ def test_older_incidents_page_by_page(
     assert numbers("/incidents?before=x") == ["5", "4", "3"]
 
 
-def test_a_list_of_incidents_reads_no_more_events_than_one_each(engine: Engine) -> None:
-    for _ in range(20):
+def test_a_list_reads_what_it_shows_and_that_once(engine: Engine) -> None:
+    for _ in range(40):
         an_incident(engine.journal)
     asked: list[str] = []
     reader = JournalReader(engine.journal.path)
@@ -221,12 +222,32 @@ def test_a_list_of_incidents_reads_no_more_events_than_one_each(engine: Engine) 
         asked.append(sql)
         return reader.read(sql, *values)
 
-    rows = IncidentShelf(read).brief(limit=10)
-    assert [row["last"] for row in rows] == ["b holds it"] * 10
-    assert len(asked) == 1
-    plan = " ".join(row["detail"] for row in reader.read(f"EXPLAIN QUERY PLAN {asked[0]}", None, None, 10))
-    assert "events USING INDEX events_of_incident" in plan
+    shelf = IncidentShelf(read)
+    assert [row["id"] for row in shelf.rows(limit=3)] == [40, 39, 38]
+    assert [row["id"] for row in shelf.rows("www", before=3)] == [2, 1]
+    assert not any("events" in sql for sql in asked)
+    scenes = Scenes(engine, shelf, tuple)
+    for _ in range(3):
+        scenes.scene(VOTES, SILENCES, {})
+    assert sum("FROM events" in sql for sql in asked) == LISTED + 1
     reader.close()
+
+
+LAST_WORDS = {
+    "none": ([], None),
+    "a decision": ([{"step": None, "text": "refuse: no witness"}], "refuse: no witness"),
+    "a step under way": (
+        [{"step": "start", "host": "b", "kind": "started", "text": "epoch 2"}], "start on b is under way",
+    ),
+    "a step that failed": (
+        [{"step": "start", "host": "b", "kind": "undo_failed", "text": "silent"}], "start on b undo failed: silent",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("events", "words"), LAST_WORDS.values(), ids=LAST_WORDS)
+def test_last_words_stand_by_themselves(events: list[dict[str, Any]], words: str | None) -> None:
+    assert last_words(events) == words
 
 
 def test_a_reader_waits_for_no_write_and_can_write_nothing(engine: Engine) -> None:

@@ -51,7 +51,7 @@ def page_routes(
     @routes.get("/incidents")
     def incidents() -> Response:
         before, name = request.args.get("before", type=int), request.args.get("service") or None
-        rows = shelf.brief(name, before, A_PAGE_OF_INCIDENTS + 1)
+        rows = shelf.rows(name, before, A_PAGE_OF_INCIDENTS + 1)
         now = time.time()
         shown = [scenes.pictured(row, now) for row in rows[:A_PAGE_OF_INCIDENTS]]
         older = shown[-1]["id"] if len(rows) > A_PAGE_OF_INCIDENTS else None

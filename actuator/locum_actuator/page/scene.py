@@ -41,13 +41,13 @@ class Scenes:
     def scene(self, votes: Votes, silences: Silences, outlook: Mapping[str, Explanation]) -> dict[str, Any]:
         """Return everything that the first page shows."""
         engine, now = self._engine, time.time()
-        listed = [self.pictured(row, now) for row in self._shelf.brief(limit=LISTED + 1)]
-        last_words = {row["id"]: row["last"] for row in listed}
+        listed = [self.pictured(row, now) for row in self._shelf.rows(limit=LISTED + 1)]
+        last = {row["id"]: row["last"] for row in listed}
         services = [
             {
                 **service_view(
                     engine, name, votes=votes, silences=silences, outlook=outlook,
-                    last_words=last_words.get(engine.workers[name].incident),
+                    last_words=last.get(engine.workers[name].incident),
                 ),
                 "move": self._told(name, engine.mover.progress(name), now),
             }
@@ -80,9 +80,8 @@ class Scenes:
                 self._pictures.move_to_end(key)
                 return known
         whole = self._shelf.one(row["id"]) or {**row, "alerts": [], "events": [], "planned": None}
-        last = whole["events"][-1]["text"] if whole["events"] else None
         # By whole seconds: the page of one that is open is not drawn anew more often than it can be read.
-        made = {**whole, "last": last, "picture": draw(whole, float(int(now)))}
+        made = {**whole, "last": last_words(whole["events"]), "picture": draw(whole, float(int(now)))}
         if row["closed_at"] is not None:
             with self._lock:
                 self._pictures[key] = made
@@ -102,3 +101,16 @@ class Scenes:
         if number != progress.number:
             self._moves_seen[name] = (progress.number, since := now)
         return f"{what} was refused: {progress.text}" if now - since < REFUSED_SECONDS else None
+
+
+def last_words(events: Sequence[Mapping[str, Any]]) -> str | None:
+    """Return what an incident said last, in words that stand by themselves; None where it has said nothing."""
+    if not events:
+        return None
+    last = events[-1]
+    if last["step"] is None:
+        return str(last["text"])
+    what = f"{last['step']} on {last['host']}"
+    if last["kind"] == "started":
+        return f"{what} is under way"
+    return f"{what} {last['kind'].replace('_', ' ')}: {last['text']}"
