@@ -33,6 +33,10 @@ class IncidentShelf:
         rows = self._read("SELECT * FROM incidents WHERE id=?", number)
         return rows[0] if rows else None
 
+    def open_rows(self) -> list[dict[str, Any]]:
+        """Return the open incidents, newest first, without alerts and events."""
+        return self._read("SELECT * FROM incidents WHERE closed_at IS NULL ORDER BY id DESC")
+
     def rows(
         self, service: str | None = None, before: int | None = None, limit: int = 20
     ) -> list[dict[str, Any]]:

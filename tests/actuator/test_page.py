@@ -121,6 +121,13 @@ def test_an_open_incident_is_what_locum_does_now(client: FlaskClient, engine: En
     assert "Open now" in shown(client, "shown", "of www")
 
 
+def test_an_incident_that_is_open_for_long_is_not_forgotten(client: FlaskClient, engine: Engine) -> None:
+    number = engine.journal.open_incident("mail", "LocumServiceDown")
+    for _ in range(LISTED + 2):
+        an_incident(engine.journal)
+    assert f"/incidents/{number}" in shown(client, "shown", "Open now")
+
+
 def test_a_pause_and_a_move_that_was_refused_are_told(client: FlaskClient, engine: Engine) -> None:
     engine.journal.begin_pause("www", 60, "new disks")
     progress = Progress(1, "www", Move("switchover", "b", "anna"), "refused", "b's gate is silent")
@@ -341,6 +348,10 @@ def test_what_is_kept_outlives_a_fault_and_ends_with_the_program(caplog: pytest.
         assert time.monotonic() < end
         time.sleep(0.01)
     assert kept.get() == 7, "what was known before stands"
+    assert kept.fresh(60.0) == 7
+    time.sleep(0.05)
+    with pytest.raises(OSError, match="no disk"):
+        kept.fresh(0.01)  # … but not for ever
     assert "the page's test could not be made: OSError: no disk" in caplog.text
     over[0] = True
     time.sleep(0.1)

@@ -31,6 +31,7 @@ class Kept(Generic[T]):
         self._make = make
         self._value = first
         self._is_over = is_over
+        self._fault: Exception | None = None  # why it was not made the last time
         self._made_at = float("-inf")  # monotonic, as all here
         self._asked_at = float("-inf")
         self._lock = threading.Lock()
@@ -48,15 +49,20 @@ class Kept(Generic[T]):
         return self._value
 
     def fresh(self, max_age_seconds: float) -> T:
-        """Return it; made here and now where nobody has wanted it of late and it is older than so."""
+        """Return it; made here and now where nobody has wanted it of late and it is older than so.
+
+        Raises what kept it from being made, where that has lasted for longer.
+        """
         is_kept = self._thread is not None and self._made_at > float("-inf")
-        value = self.get()
+        value, fault = self.get(), self._fault
+        if fault is not None and time.monotonic() - self._made_at > max_age_seconds:
+            raise fault.with_traceback(None)  # better nothing than what is long over
         if is_kept or time.monotonic() - self._made_at <= max_age_seconds:
             return value
         with self._making:
             if time.monotonic() - self._made_at > max_age_seconds:
                 self._value = self._make()
-                self._made_at = time.monotonic()
+                self._made_at, self._fault = time.monotonic(), None
         return self._value
 
     def _run(self) -> None:
@@ -65,10 +71,11 @@ class Kept(Generic[T]):
             try:
                 with self._making:
                     self._value = self._make()
-                    self._made_at = time.monotonic()
+                    self._made_at, self._fault = time.monotonic(), None
             except Exception as fault:
                 if self._is_over():
                     return
+                self._fault = fault
                 # Whatever it was: what was known before stands, and the next time it may work.
                 log.warning(
                     "the page's %s could not be made: %s: %s", self._name, type(fault).__name__, fault

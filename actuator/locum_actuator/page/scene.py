@@ -42,7 +42,9 @@ class Scenes:
         """Return everything that the first page shows."""
         engine, now = self._engine, time.time()
         listed = [self.pictured(row, now) for row in self._shelf.rows(limit=LISTED + 1)]
-        last = {row["id"]: row["last"] for row in listed}
+        # One may be open for so long that it is no longer among the last.
+        open_now = [self.pictured(row, now) for row in self._shelf.open_rows()]
+        last = {row["id"]: row["last"] for row in open_now}
         services = [
             {
                 **service_view(
@@ -54,7 +56,6 @@ class Scenes:
             for name in list(engine.workers)
         ]  # fmt: skip
         why = unready(engine, self._chain())
-        open_now = [row for row in listed if row["closed_at"] is None]
         over = [row for row in listed if row["closed_at"] is not None]
         return {
             "host": engine.site.actuator.host,

@@ -58,7 +58,6 @@ def service_view(
         "now": _now(values, explained, last_words),
         "may_move_to": [host for host in service.hosts if host != holder and holder is not None],
         "may_fail_back_to": service.preferred if holder not in {None, service.preferred} else None,
-        "has_mirror": service.mirror is not None,
     }
     return {**view, "level": (level := _level(view)), "state": _state({**view, "level": level})}
 
