@@ -128,6 +128,23 @@ def test_an_incident_that_is_open_for_long_is_not_forgotten(client: FlaskClient,
     assert f"/incidents/{number}" in shown(client, "shown", "Open now")
 
 
+def test_the_last_incident_that_tells_something_is_shown(client: FlaskClient, engine: Engine) -> None:
+    number = an_incident(engine.journal)
+    engine.journal.close_incident(engine.journal.open_incident("www", "patrol"), "nothing", "b answers")
+    assert f"/incidents/{number}" in shown(client, "shown", "The last incident")
+
+
+def test_what_locum_would_refuse_is_not_called_well(
+    client: FlaskClient, world: FakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "ask_prometheus", lambda url: Votes({}, None))
+    monkeypatch.setattr(live, "ask_alertmanagers", lambda urls, of: Silences())
+    world.shells["a"].fault = "timeout"
+    world.hung.add("a")
+    html = shown(client, "services", "Refuse to act")
+    assert '<p class="state warn">not as it should be</p>' in html
+
+
 def test_a_pause_and_a_move_that_was_refused_are_told(client: FlaskClient, engine: Engine) -> None:
     engine.journal.begin_pause("www", 60, "new disks")
     progress = Progress(1, "www", Move("switchover", "b", "anna"), "refused", "b's gate is silent")

@@ -57,11 +57,12 @@ class Scenes:
         ]  # fmt: skip
         why = unready(engine, self._chain())
         over = [row for row in listed if row["closed_at"] is not None]
+        telling = [row for row in over if row["outcome"] != "nothing"]
         return {
             "host": engine.site.actuator.host,
             "zone": time.strftime("UTC%z", time.localtime(now)),
             "services": services,
-            "shown": open_now or over[:1],
+            "shown": open_now or telling[:1] or over[:1],
             "incidents": listed[:LISTED],
             "more": len(listed) > LISTED,
             "lively": bool(why or open_now or any(now - row["closed_at"] < LIVELY_SECONDS for row in over)),

@@ -90,12 +90,19 @@ def _now(values: Mapping[str, Any], explained: Explanation | None, last_words: s
             "why": words,
             "steps": [],
             "at": None,
+            "calm": False,
         }
     if explained is None:
-        return {"does": None, "why": "it has not looked yet", "steps": [], "at": None}
+        return {"does": None, "why": "it has not looked yet", "steps": [], "at": None, "calm": True}
     plan = explained.plan
     steps = [str(step) for step in plan.steps or plan.would]
-    return {"does": _does(plan), "why": plan.reason, "steps": steps, "at": explained.at}
+    return {
+        "does": _does(plan),
+        "why": plan.reason,
+        "steps": steps,
+        "at": explained.at,
+        "calm": plan.kind == "nothing",
+    }
 
 
 def _does(plan: Plan) -> str:
@@ -114,7 +121,8 @@ def _level(view: Mapping[str, Any]) -> str:
         return "bad"
     stale = any(one["data"] and one["data"]["stale"] for one in view["standbys"])
     held_back = view["pause"] or view["silences"] or view["mode"] == "observe"
-    return "warn" if view["alone"] or stale or held_back or not _has_standby(view) else "ok"
+    wants_a_look = view["alone"] or stale or held_back or not view["now"]["calm"] or not _has_standby(view)
+    return "warn" if wants_a_look else "ok"
 
 
 def _has_standby(view: Mapping[str, Any]) -> bool:
@@ -132,6 +140,7 @@ def _state(view: Mapping[str, Any]) -> str:
         (view["mode"] == "observe", "only observed"),
         (view["alone"] or not _has_standby(view), "nobody to stand in"),
         (view["silences"], "silenced"),
+        (not view["now"]["calm"], "not as it should be"),
         (view["level"] == "warn", "a copy is too old"),
     ):
         if told:
