@@ -140,7 +140,7 @@ def test_a_silence_is_seen_and_a_failback_goes_its_way(fresh: Locum, page: Brows
         HOME,
         ["curl", "-sSf", "-H", "Content-Type: application/json", "-d", json.dumps(silence), ALERTMANAGER],
     )
-    page.wait(lambda: "by anna (new kernel)" in page.text(".notice"), "the silence is seen")
+    page.wait(lambda: "by anna (new kernel)" in page.text(".notice"), "the silence is seen", seconds=60)
     assert "LocumServiceDown on a" in page.text(".notice")
 
     unlock(page, lab.run(HOME, ["cat", "/etc/locum/api.token"]).stdout.strip())

@@ -1,6 +1,6 @@
 """What costs something to know is made anew in the background, and only while somebody wants to see it.
 
-However many ask, it is made once; nobody who asks waits for it; and making it takes a tenth of the time at most.
+However many ask, it is made once; nobody who asks waits for it; and making it takes a tenth of a core at most.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 LINGER_SECONDS = 10.0  # after the last who asked; a page in the background asks every five
-SHARE = 0.1  # of the time, at most, goes into making it
+SHARE = 0.1  # of a core, at most, goes into making it
 
 
 class Kept(Generic[T]):
@@ -67,7 +67,7 @@ class Kept(Generic[T]):
 
     def _run(self) -> None:
         while True:
-            begun = time.monotonic()
+            begun = time.thread_time()  # what it waits for others costs nobody anything
             try:
                 with self._making:
                     self._value = self._make()
@@ -80,7 +80,7 @@ class Kept(Generic[T]):
                 log.warning(
                     "the page's %s could not be made: %s: %s", self._name, type(fault).__name__, fault
                 )
-            time.sleep(max(self._every_seconds, (time.monotonic() - begun) * (1 / SHARE - 1)))
+            time.sleep(max(self._every_seconds, (time.thread_time() - begun) * (1 / SHARE - 1)))
             with self._lock:
                 if time.monotonic() - self._asked_at > LINGER_SECONDS:
                     self._thread = None

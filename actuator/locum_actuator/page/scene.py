@@ -21,7 +21,7 @@ from locum_actuator.readiness import unready
 
 LISTED = 12  # incidents on the first page
 KEPT_PICTURES = 300
-LIVELY_SECONDS = 60.0  # so long after an incident more may happen
+LIVELY_SECONDS = 10.0  # so long after an incident more may happen
 REFUSED_SECONDS = 600.0  # so long a move that was refused is told
 
 
