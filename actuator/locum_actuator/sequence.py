@@ -31,7 +31,10 @@ from locum_actuator.steps.start import Start
 
 log = logging.getLogger(__name__)
 
-CONFIRMED_SECONDS = 1.0  # how long a look at the wire holds good
+# How long a look at the wire holds good where the old holder let go by its own word …
+CONFIRMED_SECONDS = 1.0
+# … and where it was silent: its cable may be plugged, or its power be back, while the service starts here.
+SILENCE_CONFIRMED_SECONDS = 0.05
 
 _STEPS: Mapping[str, type[Respawn | Release | Fence | LastPass | Confirm | Start | Claim | Prove]] = {
     "respawn": Respawn,
@@ -70,6 +73,7 @@ class Sequence:
         self._incident = incident
         self._begun = False  # the journal has heard of the first step
         self._confirmed_at: float | None = None  # of the monotonic clock
+        self._let_go = False  # the old holder said that it released
 
     def run(self, plan: Plan, hands: Hands) -> Outcome:
         """Run every step of a plan, or undo what was done."""
@@ -99,14 +103,16 @@ class Sequence:
                     return Outcome(False, str(fault), undone=False, failed=spec)
                 undone = self._undo([*finished, (spec, step)], hands)
                 return Outcome(False, str(fault), undone, spec)
+            self._let_go |= spec.name == "release" and spec.host == hands.old_holder
             hooks.after(spec.name, spec.host)
             finished.append((spec, step))
         hooks.after_plan()
         return Outcome(True, plan.reason)
 
     def _confirm_anew(self, claim: StepOfPlan, hands: Hands) -> None:
-        """Ask the wire again before a claim where starting the service took long: its old holder may be back."""
-        if self._confirmed_at is None or time.monotonic() - self._confirmed_at < CONFIRMED_SECONDS:
+        """Ask the wire again before a claim where something took long since: the old holder may be back."""
+        holds_good = CONFIRMED_SECONDS if self._let_go else SILENCE_CONFIRMED_SECONDS
+        if self._confirmed_at is None or time.monotonic() - self._confirmed_at < holds_good:
             return
         self._one(StepOfPlan("confirm", claim.host), Confirm(hands, claim.host), hands)
 

@@ -238,10 +238,19 @@ def test_nothing_is_given_back_while_somebody_else_answers(
     assert events(journal)[-1] == "undo_failed release:a"
 
 
+@pytest.mark.parametrize(
+    ("holds_good", "before"),
+    [("SILENCE_CONFIRMED_SECONDS", ()), ("CONFIRMED_SECONDS", TAKEOVER[:1])],
+    ids=["its holder was silent", "its holder had released"],
+)
 def test_the_wire_is_asked_once_more_where_the_start_took_long(
-    world: FakeWorld, journal: Journal, monkeypatch: pytest.MonkeyPatch
+    world: FakeWorld,
+    journal: Journal,
+    monkeypatch: pytest.MonkeyPatch,
+    holds_good: str,
+    before: tuple[Step, ...],
 ) -> None:
-    """a was dead, and came back with its address while b's service started."""
+    """a was away, and came back with its address while b's service started."""
     real = FakeShell.change
 
     def slow(self: FakeShell, verb: Verb, *words: object, **deadline: float) -> ServiceStatus:
@@ -250,9 +259,11 @@ def test_the_wire_is_asked_once_more_where_the_start_took_long(
         return real(self, verb, *words, **deadline)  # type: ignore[arg-type]
 
     monkeypatch.setattr(FakeShell, "change", slow)
-    monkeypatch.setattr(sequence_module, "CONFIRMED_SECONDS", 0.0)
+    monkeypatch.setattr(sequence_module, "CONFIRMED_SECONDS", 60.0)
+    monkeypatch.setattr(sequence_module, "SILENCE_CONFIRMED_SECONDS", 60.0)
+    monkeypatch.setattr(sequence_module, holds_good, 0.0)
     world.shells["a"].held, world.shells["a"].processes = False, 0
-    outcome = run(world, journal, *TAKEOVER[1:])
+    outcome = run(world, journal, *before, *TAKEOVER[1:])
     assert outcome.text == "a still answers for the address"
     assert not world.shells["b"].held
     assert world.shells["b"].processes == 0
