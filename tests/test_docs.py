@@ -25,6 +25,7 @@ SPEAKING = sorted(
     for path in (ROOT / folder).rglob("*")
     if path.suffix in {".py", ".sh", ".yml", ".html"}
 )
+_PROMPT = re.compile(r"^(?:\$|[ab]#) ")
 _SPAN = re.compile(r"`([^`\n]+)`")
 _FENCE = re.compile(r"^```\w*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
@@ -74,7 +75,7 @@ def _shown(path: Path) -> Iterator[str]:
 def _commands(path: Path) -> Iterator[list[str]]:
     """Yield the command lines of locum's programs that a text shows, as words."""
     for shown in _shown(path):
-        words = shown.removeprefix("$ ").split("  #")[0].split()
+        words = _PROMPT.sub("", shown).split("  #")[0].split()
         if len(words) > 1 and words[0] in PROGRAMS:
             yield words
 
