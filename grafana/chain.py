@@ -94,9 +94,20 @@ def _alive() -> list[dashboard.Panel]:
             ],
             q.UP,
         ),
+        timeline_panel(
+            About(
+                "Parts, as the actuator finds them",
+                "Also whether Prometheus has all of locum's rules, and whether the journal can be written.",
+                12,
+                8,
+                ("LocumChainPartMissing", "LocumJournalFault"),
+            ),
+            [Query("min by (part) (locum_actuator_chain_up)", "{{part}}")],
+            q.THERE,
+        ),
         lines_panel(
             About(
-                "Age of the heartbeat", "From 8 s on LocumNoHeartbeat fires.", 12, 8, ("LocumNoHeartbeat",)
+                "Age of the heartbeat", "From 8 s on LocumNoHeartbeat fires.", 24, 6, ("LocumNoHeartbeat",)
             ),
             [Query(HEARTBEAT_AGE, "age")],
             unit="s",

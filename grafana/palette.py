@@ -7,6 +7,8 @@ colour alone: states carry a word, lines a name in the legend, and lines that ar
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from grafana_foundation_sdk.models import dashboard
 
 WELL, WRONG, OTHER, REST = "blue", "orange", "purple", "#8e8e8e"
@@ -23,7 +25,7 @@ LINES: tuple[tuple[str, tuple[int, ...]], ...] = (
 )
 
 
-def words(states: dict[str, tuple[str, str]], many: str | None = None) -> list[dashboard.ValueMapping]:
+def words(states: Mapping[str, tuple[str, str]], many: str | None = None) -> list[dashboard.ValueMapping]:
     """Return the mappings from a value to word and colour; `many` is the word for 2 and more, a wrong state."""
     found: list[dashboard.ValueMapping] = [
         dashboard.ValueMap(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from lab.lab import Lab
@@ -14,8 +14,14 @@ TREE = "/srv/www"
 class MirroredLocum(Locum):
     """locum whose service has a mirror of /srv/www; `mirror` is what the site file says of it."""
 
-    def __init__(self, lab: Lab, mirror: str = f"{{source: {TREE}}}") -> None:
-        super().__init__(lab)
+    def __init__(
+        self,
+        lab: Lab,
+        mirror: str = f"{{source: {TREE}}}",
+        *,
+        say: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        super().__init__(lab, say=say)
         self._mirror = mirror
 
     def __enter__(self) -> MirroredLocum:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,9 +17,10 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 from grafana import build
 from grafana.frame import GRID_COLUMNS
 from grafana.links import UID_TO_TITLE, chapter_id
+from grafana.shipped import DASHBOARDS, FILES, panels
 from locum_inventory.share import shared
-from tests.grafana.shipped import DASHBOARDS, FILES, ROOT, panels
 
+ROOT = Path(__file__).parents[2]
 SOURCE = {"type": "prometheus", "uid": "${datasource}"}
 # Keys that Grafana's Prometheus data source adds to annotations, and the SDK's model does not know.
 BEYOND_THE_MODEL = {"step", "tagKeys", "titleFormat", "textFormat"}
