@@ -80,7 +80,7 @@ class Prometheus:
         self, query: ShippedQuery, values: Mapping[str, str], window: Window, step_seconds: float = 1.0
     ) -> list[Series]:
         """Return what a dashboard's query shows: now, or over the window, as its panel asks."""
-        expr = query.filled(values)
+        expr = query.filled(values, step_seconds)
         try:
             if query.instant:
                 return self.now(expr, window.end)

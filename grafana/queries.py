@@ -25,16 +25,23 @@ THERE = {"1": ("there", WELL), "0": ("MISSING", WRONG)}
 CHECK_NAME = "{{service}} on {{host}}: {{check}} from {{vantage_point}}"
 
 
+def lowest(selector: str) -> str:
+    """Return the lowest value of each step; what is scraped less often than a step is long shows its last."""
+    return f"min_over_time({selector}[$__interval]) or {selector}"
+
+
+def highest(selector: str) -> str:
+    """Return the same for the highest."""
+    return f"max_over_time({selector}[$__interval]) or {selector}"
+
+
 def holders(matcher: str) -> str:
     """Return 1 for the holder and 0 for the other hosts, by service and host."""
     return f"max by (service, host) (locum_actuator_holder{{{matcher}}})"
 
 
 def checks(matcher: str) -> str:
-    """Return the worst of each check in each step: 1 well, 0 fails, 2 fails where it is meant to be stopped.
-
-    The second half of the `or` is for checks that are slower than the window.
-    """
+    """Return the worst of each check in each step: 1 well, 0 fails, 2 fails where it is meant to be stopped."""
     standby = _worst(f'{matcher}, standby="stopped"')
     stopped = f"2 + ({standby} == 0 and on (service, host) ({holders('')} == 0))"
     return f"{stopped} or {_worst(matcher)}"
@@ -43,8 +50,7 @@ def checks(matcher: str) -> str:
 def pings(condition: str = "") -> str:
     """Return the worst ping of each host in each step, by host and vantage point."""
     selector = 'locum_check_success{check="ping"}'
-    worst = f"min_over_time({selector}[$__rate_interval]) or {selector}"
-    return f"min by (host, vantage_point) (({worst}){condition})"
+    return f"min by (host, vantage_point) (({lowest(selector)}){condition})"
 
 
 def failing_now(matcher: str) -> str:
@@ -98,5 +104,4 @@ def since_first(counter: str, matcher: str, *, by: str = "service", window: str 
 
 def _worst(matcher: str) -> str:
     selector = f"locum_check_success{{{matcher}}}"
-    worst = f"min_over_time({selector}[$__rate_interval]) or {selector}"
-    return f"min by (service, host, check, vantage_point) ({worst})"
+    return f"min by (service, host, check, vantage_point) ({lowest(selector)})"

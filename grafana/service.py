@@ -43,7 +43,7 @@ def _checks() -> list[dashboard.Panel]:
                 4,
                 ("LocumServiceDown", "LocumAddressUnheld"),
             ),
-            [Query(f"max_over_time(({q.without_service(ONE)})[$__rate_interval:1s])", "{{service}}")],
+            [Query(f"max_over_time(({q.without_service(ONE)})[$__interval:250ms])", "{{service}}")],
             q.SERVED,
         ),
         timeline_panel(
@@ -55,7 +55,7 @@ def _checks() -> list[dashboard.Panel]:
                 9,
                 ("LocumServiceDown", "LocumStandbyNotReady", "LocumProcessAbsent"),
             ),
-            [Query(q.checks(f'{ONE}, check!~"ping|address"'), "{{host}}: {{check}} from {{vantage_point}}")],
+            [Query(q.checks(f'{ONE}, check!~"ping|address"'), "{{check}} {{host}} from {{vantage_point}}")],
             q.CHECK,
         ),
         timeline_panel(
@@ -69,8 +69,8 @@ def _checks() -> list[dashboard.Panel]:
             [
                 Query(
                     "max by (host, check, vantage_point, reason)"
-                    f" (max_over_time(locum_check_failure{{{ONE}}}[$__rate_interval]))",
-                    "{{host}}: {{check}} from {{vantage_point}}: {{reason}}",
+                    f" ({q.highest(f'locum_check_failure{{{ONE}}}')})",
+                    "{{check}} {{host}} from {{vantage_point}}: {{reason}}",
                 )
             ],
             q.FAILS,

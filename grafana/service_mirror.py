@@ -93,7 +93,7 @@ def copies() -> list[dashboard.Panel]:
             About("Runs", "While a run goes on. A run shorter than a second may not be seen.", 12, 6),
             [
                 Query(
-                    f"max(max_over_time(locum_mirror_running{{{ONE}}}[$__rate_interval]))",
+                    f"max({q.highest(f'locum_mirror_running{{{ONE}}}')})",
                     "mirror",
                 )
             ],

@@ -94,7 +94,7 @@ def now() -> list[dashboard.Panel]:
             ),
             Query(f"max(locum_actuator_paused_until_timestamp_seconds{{{ONE}}}) - time()"),
             unit="s",
-            empty="no end",
+            empty="none set",
         ),
         stat_panel(
             About(

@@ -13,7 +13,7 @@ FILES = {path.stem: path for path in sorted((Path(__file__).parent / "dashboards
 DASHBOARDS: dict[str, dict[str, Any]] = {
     name: json.loads(path.read_text(encoding="utf-8")) for name, path in FILES.items()
 }
-_MARK_STEP_SECONDS = 5
+_MARK_SECONDS = 1  # what marks are about is scraped once a second
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class ShippedQuery:
     ref: str
     expr: str
     instant: bool
-    rate_seconds: int  # the shortest window that Grafana takes for a rate
+    interval_seconds: int  # the shortest step that Grafana takes
     labels: frozenset[str]  # what is shown of a series besides its value
 
     @property
@@ -33,9 +33,16 @@ class ShippedQuery:
         """What people call it: dashboard, panel, letter."""
         return f"{self.dashboard}: {self.panel}: {self.ref}"
 
-    def filled(self, values: Mapping[str, str]) -> str:
-        """Return the expression with variables replaced; `values` has those that are not the query's own."""
-        return fill(self.expr, {**values, "$__rate_interval": f"{self.rate_seconds}s"})
+    def filled(self, values: Mapping[str, str], step_seconds: float = 0.0) -> str:
+        """Return the expression with its variables replaced; `values` has those that are not of its own.
+
+        The window of a rate is four steps at least, as in Grafana's Prometheus data source.
+        """
+        shortest = self.interval_seconds
+        step = max(step_seconds, shortest)
+        rate = max(step + shortest, 4 * shortest)
+        own = {"$__interval": f"{step * 1000:.0f}ms", "$__rate_interval": f"{rate * 1000:.0f}ms"}
+        return fill(self.expr, {**values, **own})
 
 
 def fill(text: str, values: Mapping[str, str]) -> str:
@@ -57,7 +64,7 @@ def queries_of(name: str, panel: Mapping[str, Any]) -> list[ShippedQuery]:
     seconds = int(panel["interval"].removesuffix("s"))
     return [
         ShippedQuery(
-            name, panel["title"], target["refId"], target["expr"], target["instant"], 4 * seconds,
+            name, panel["title"], target["refId"], target["expr"], target["instant"], seconds,
             _named(target["legendFormat"]) | _columns(panel),
         )
         for target in panel["targets"]
@@ -68,7 +75,7 @@ def marks_of(name: str) -> list[ShippedQuery]:
     """Return the queries of a dashboard's marks."""
     return [
         ShippedQuery(
-            name, f"mark '{mark['name']}'", "A", mark["expr"], False, _MARK_STEP_SECONDS + 1,
+            name, f"mark '{mark['name']}'", "A", mark["expr"], False, _MARK_SECONDS,
             _named(mark["textFormat"]),
         )
         for mark in DASHBOARDS[name]["annotations"].get("list", [])

@@ -144,9 +144,8 @@ def _health() -> list[dashboard.Panel]:
         timeline_panel(
             About(
                 "Every check on every host",
-                "The worst answer of each step, so that a short failure shows at any zoom (and looks up to 4 s"
-                " longer than it was). A standby that is meant to be stopped does not answer and is well all the"
-                " same.",
+                "The worst answer of each step, so that a short failure shows at any zoom. A standby that is"
+                " meant to be stopped does not answer and is well all the same.",
                 24,
                 12,
                 ("LocumServiceDown", "LocumStandbyNotReady", "LocumProcessAbsent"),

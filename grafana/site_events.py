@@ -58,7 +58,7 @@ def events_and_alerts() -> list[dashboard.Panel]:
             ),
             [
                 Query(
-                    f"max by (service) (max_over_time(locum_actuator_incident_open{{{CHOSEN}}}[$__rate_interval]))",
+                    f"max by (service) ({q.highest(f'locum_actuator_incident_open{{{CHOSEN}}}')})",
                     "{{service}}",
                 )
             ],

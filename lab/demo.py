@@ -51,8 +51,8 @@ def main(words: Sequence[str] | None = None) -> int:
 def _first_act(console: Console, picture: Path | None) -> tuple[list[Trial], bool]:
     """Kill and hang Apache, mirror the files, and ask for all that Grafana would show."""
     console.rule("two hosts, a gateway and a client; Apache on a, its files mirrored to b")
-    since = time.time()
     with Lab() as lab, MirroredLocum(lab, say=_dimly(console)) as locum:
+        since = time.time()
         locum.write("a", FILES)
         locum.command("mirror", "www", "--mark")
         _mirror(console, locum)

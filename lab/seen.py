@@ -21,7 +21,7 @@ PICTURE = ("--dashboard", "service", "--section", "Now", "--section", "As its ch
 
 
 def ask(locum: Locum, since: float, *, picture: Path | None = None) -> tuple[bool, str]:
-    """Ask for all that there is to see since a moment; return whether all is there, and the tables.
+    """Ask for all that there is to see since a moment (time.time()); return whether all is there, and the tables.
 
     With `picture` a part of the dashboard *service* is drawn into that file too.
     """

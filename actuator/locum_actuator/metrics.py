@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Iterable
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
 _SECONDS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 30)
 _STEPS = ("respawn", "release", "fence", "mirror", "confirm", "start", "claim", "prove")
@@ -18,6 +18,7 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         r = self.registry
+        ProcessCollector(registry=r)  # what the actuator itself costs: CPU, memory, open files
         self.holder = Gauge(
             "locum_actuator_holder",
             "1 for the host that holds the service, as the journal says",
