@@ -161,8 +161,8 @@ def alerts() -> list[dashboard.Panel]:
         lines_panel(
             About(
                 "From Alertmanager to the actuator",
-                "How long the actuator took to write alerts to its journal and answer: the mean, for Alertmanager does not"
-                " tell times below a second apart.",
+                "How long the actuator took to write alerts to its journal and answer: the mean, for Alertmanager"
+                " does not tell times below a second apart.",
                 8,
                 8,
                 ("LocumNotificationsFail",),

@@ -9,6 +9,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
+from grafana.palette import WELL, WRONG
 from grafana.prometheus import Series, Window
 from grafana.shown import FAINT, INK, look_of, name_of, shade, state, text_of, wrong_from
 
@@ -26,7 +27,7 @@ def paint_stat(axes: Axes, panel: Mapping[str, Any], answers: Answers) -> None:
     found = [one for one in series if one.has_a_number]
     if found:
         value, bad_from = found[0].points[-1][1], wrong_from(panel)
-        color = shade("orange" if bad_from is not None and value >= bad_from else "blue")
+        color = shade(WRONG if bad_from is not None and value >= bad_from else WELL)
         if panel["options"]["textMode"] == "name":
             text = ", ".join(name_of(panel["targets"][0]["legendFormat"], one.labels) for one in found)
         elif (word := state(defaults.get("mappings", []), value)) is not None:
@@ -81,7 +82,7 @@ def paint_lines(axes: Axes, panel: Mapping[str, Any], answers: Answers, window: 
             line.set_dashes(look.dashes)
     bad_from = wrong_from(panel)
     if bad_from is not None:
-        axes.axhline(bad_from, color=shade("orange"), linewidth=1, linestyle="--")
+        axes.axhline(bad_from, color=shade(WRONG), linewidth=1, linestyle="--")
     axes.set_ylim(bottom=0, top=None if rows and axes.get_ylim()[1] > 0 else 1)
     axes.yaxis.set_major_formatter(lambda value, _: text_of(value, unit))
     axes.locator_params(axis="y", nbins=4, integer=defaults.get("decimals") == 0)

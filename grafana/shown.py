@@ -8,19 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from grafana import palette
+
 INK, FAINT, PAPER, BOARD = "#24292e", "#6e7681", "#ffffff", "#f4f5f5"
-# Grafana's own names, in the shades of its light theme.
-SHADES: Mapping[str, str] = {
-    "blue": "#3274d9",
-    "orange": "#e0640a",
-    "purple": "#a352cc",
-    "light-blue": "#5794f2",
-    "dark-yellow": "#b88a00",
-    "light-purple": "#b877d9",
-    "dark-blue": "#1f60c4",
-    "text": INK,
-}
-_OTHERS = ("#3274d9", "#e0640a", "#a352cc", "#1b855e", "#8f3bb8", "#b88a00", "#6e7681", "#1f60c4")
+_OTHERS = ("#3274d9", "#e55400", "#a352cc", "#1b855e", "#8f3bb8", "#b88a00", "#6e7681", "#1f60c4")
 _STEPS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"), (1e-3, "ms"), (1e-6, "µs"))
 
 
@@ -33,8 +24,8 @@ class Look:
 
 
 def shade(name: str) -> str:
-    """Return the colour that a name of Grafana's stands for."""
-    return SHADES.get(name, name)
+    """Return the colour that a name of Grafana's stands for in its light theme."""
+    return palette.SHADES["light"].get(name, name)
 
 
 def text_of(value: float, unit: str | None, decimals: int | None = None) -> str:

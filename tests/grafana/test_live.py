@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import requests
+from PIL import Image
 
 from grafana.metrics_asked import Heard
 from grafana.prometheus import Prometheus, Series, Window, last, variables
@@ -133,6 +134,15 @@ def test_the_copy_is_seen(seen: Seen) -> None:
     assert (files.labels["host"], files.points[0][1]) == ("b", 2)  # the page, and the marker
     (outcome,) = seen.series(_query("site: Copies of the data: C"))
     assert outcome.labels == {"service": "www", "host": "b", "outcome": "done"}
+
+
+def test_it_can_be_drawn(seen: Seen, tmp_path: Path) -> None:
+    picture = tmp_path / "service.png"
+    done = seen.program("draw", "--from", f"{seen.since:.0f}", "--output", str(picture))
+    assert (done.returncode, done.stderr) == (0, "")
+    with Image.open(picture) as drawn:
+        assert drawn.width == 1320
+    assert 30_000 < picture.stat().st_size < 200_000
 
 
 def _query(name: str) -> ShippedQuery:
