@@ -103,7 +103,7 @@ class Sheet:
         if self._timed:
             self._name_marks()
         full, small = io.BytesIO(), io.BytesIO()
-        self._figure.savefig(full, dpi=DOTS_PER_INCH, format="png")
+        self._figure.savefig(full, dpi=DOTS_PER_INCH, format="png", pil_kwargs={"compress_level": 0})
         picture = Image.open(full).convert("RGB").quantize(COLORS, dither=Image.Dither.NONE)
         picture.save(small, format="PNG", optimize=True)
         return small.getvalue()

@@ -53,6 +53,7 @@ def _first_act(console: Console, picture: Path | None) -> tuple[list[Trial], boo
     console.rule("two hosts, a gateway and a client; Apache on a, its files mirrored to b")
     with Lab() as lab, MirroredLocum(lab, say=_dimly(console)) as locum:
         since = time.time()
+        locum.wait_holder()
         locum.write("a", FILES)
         locum.command("mirror", "www", "--mark")
         _mirror(console, locum)
