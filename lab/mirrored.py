@@ -40,7 +40,7 @@ class MirroredLocum(Locum):
         path.write_text(f"{head}    mirror: {self._mirror}\n{found}{tail}", encoding="utf-8")
 
     def wait_holder(self, seconds: float = 30.0) -> str:
-        """Wait until locum knows who holds the service, for only from there a mirror can be made; return the host."""
+        """Wait until locum knows who holds the service, which is what a mirror is made from; return the host."""
         deadline = time.monotonic() + seconds
         while True:
             (row,) = json.loads(self.command("status", "--json").stdout)

@@ -26,15 +26,16 @@ def ask(locum: Locum, since: float, *, picture: Path | None = None) -> tuple[boo
     With `picture` a part of the dashboard *service* is drawn into that file too.
     """
     time.sleep(SCRAPED_TWICE_SECONDS)
-    shown = ("--seconds", f"{time.time() - since:.0f}")
+    until = time.time()
     with Forwarder() as forwarder:
         url = forwarder.forward(locum.lab.host(HOME), PROMETHEUS_PORT).url
-        asked = _program("grafana.ask", ["--prometheus", url, *shown])
+        asked = _program("grafana.ask", ["--prometheus", url, "--seconds", f"{until - since:.0f}"])
         if asked.returncode not in {0, 1}:
             raise LabFault(asked.stderr.strip())
         if picture is not None:
+            shown = ("--from", f"{since:.0f}", "--to", f"{until:.0f}", *PICTURE)
             drawn = _program(
-                "grafana.draw", ["--prometheus", url, *shown, *PICTURE, "--output", str(picture.resolve())]
+                "grafana.draw", ["--prometheus", url, *shown, "--output", str(picture.resolve())]
             )
             if drawn.returncode != 0:
                 raise LabFault(drawn.stderr.strip())
