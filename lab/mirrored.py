@@ -39,7 +39,7 @@ class MirroredLocum(Locum):
         assert found, text
         path.write_text(f"{head}    mirror: {self._mirror}\n{found}{tail}", encoding="utf-8")
 
-    def wait_holder(self, seconds: float = 30.0) -> str:
+    def wait_holder(self, seconds: float = 90.0) -> str:
         """Wait until locum knows who holds the service, which is what a mirror is made from; return the host."""
         deadline = time.monotonic() + seconds
         while True:
