@@ -21,6 +21,10 @@ PART_ALERT = "LocumChainPartMissing"
 TOLD_BY_US = ("prometheus", "rules")  # for all others there is a rule, as long as these two are there
 AGAIN_SECONDS = 5.0
 LASTS_SECONDS = 30.0
+_TO_DO = {
+    "prometheus": "Start Prometheus, and read its log.",
+    "rules": "`locum generate rules` prints them; have Prometheus read its configuration again.",
+}
 
 
 class Part(Protocol):
@@ -69,6 +73,8 @@ def _alert(part: str, text: str) -> dict[str, Any]:
         "annotations": {
             "summary": f"{part} is missing in the chain that watches the services",
             "description": text,
+            "action": "Until then locum acts only on what its own rounds see.",
+            "todo": _TO_DO[part],
             "runbook_url": f"RUNBOOK.md#{PART_ALERT.lower()}",
         },
     }

@@ -98,6 +98,7 @@ class Engine:
         self.mover = Mover(lambda: self.workers)
         self.failback = AutoFailback(lambda: self.workers, self.mover)
         self._homecoming = Homecoming(lambda: self.workers)
+        metrics.age_heartbeat(lambda: self.heartbeat_age_seconds)
         metrics.registry.register(BrakeCollector(journal, lambda: self.site))
         metrics.registry.register(MirrorCollector(self.mirrors))
         self._forget_unnamed()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 from collections.abc import Iterator
@@ -93,13 +94,44 @@ def test_every_alert_is_shown_silent_and_firing(alert: str) -> None:
 )
 def test_every_alert_has_what_people_need(alert: dict[str, Any]) -> None:
     assert alert["labels"]["severity"] in {"critical", "warning", "info", "none"}
-    assert set(alert["annotations"]) == {"summary", "description", "runbook_url"}
+    told = {"action", "todo"} if alert["alert"] != "LocumHeartbeat" else set()  # which nobody is mailed
+    assert set(alert["annotations"]) == {"summary", "description", "runbook_url", *told}
     assert alert["annotations"]["runbook_url"] == f"RUNBOOK.md#{alert['alert'].lower()}"
 
 
 def test_the_runbook_has_a_chapter_for_each_alert_and_no_other() -> None:
     headings = re.findall(r"^### (\w+)$", (RULES.parent / "RUNBOOK.md").read_text(), re.MULTILINE)
     assert sorted(headings) == ALERT_NAMES
+
+
+def _codes_of_refusals() -> set[str]:
+    """Return the codes with which a plan says that locum will not act, or is not sure."""
+    codes = set()
+    for file in ("decision", "brakes", "single_addresses"):
+        for node in ast.walk(ast.parse((ROOT / f"actuator/locum_actuator/{file}.py").read_text())):
+            match node:
+                case ast.Call(func=ast.Name(id="Plan"), args=[ast.Constant(kind), ast.Constant(code), *_]):
+                    if kind in {"refuse", "keep_looking"}:
+                        codes.add(code)
+    return codes
+
+
+def test_every_reason_of_a_refusal_is_told_in_words_and_what_to_do_about_it() -> None:
+    (refused,) = (alert for alert in ALERTS if alert["alert"] == "LocumTakeoverRefused")
+    for annotation in ("summary", "todo"):
+        told = re.findall(r'if eq \$labels.reason "(\w+)" }}\S', refused["annotations"][annotation])
+        assert sorted(told) == sorted(_codes_of_refusals())
+
+
+PARTS_OF_A_CHAPTER = ("*Means.*", "*locum.*", "*You.*", "*Silence.*")
+
+
+@pytest.mark.parametrize("alert", ALERT_NAMES)
+def test_every_chapter_of_the_runbook_has_its_four_parts(alert: str) -> None:
+    text = (RULES.parent / "RUNBOOK.md").read_text()
+    chapter = text.split(f"### {alert}\n")[1].split("\n## ")[0].split("\n### ")[0]
+    found = re.findall(r"^(\*\w+\.\*) \S", chapter, re.MULTILINE)
+    assert tuple(found) == PARTS_OF_A_CHAPTER
 
 
 @pytest.mark.parametrize(
