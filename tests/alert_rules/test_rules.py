@@ -76,7 +76,7 @@ def test_the_metrics_were_found_in_the_rules() -> None:
 def _tested() -> Iterator[tuple[str, bool]]:
     for file in RULE_TESTS:
         for case in yaml.safe_load(file.read_text())["tests"]:
-            for look in case["alert_rule_test"]:
+            for look in case.get("alert_rule_test", ()):
                 yield look["alertname"], bool(look["exp_alerts"])
 
 
@@ -104,13 +104,25 @@ def test_the_runbook_has_a_chapter_for_each_alert_and_no_other() -> None:
     assert sorted(headings) == ALERT_NAMES
 
 
+def test_every_record_of_availability_is_shown() -> None:
+    groups = ("locum-served", "locum-availability")
+    records = {rule["record"] for name in groups for rule in GROUPS[name]["rules"]}
+    cases = [case for file in RULE_TESTS for case in yaml.safe_load(file.read_text())["tests"]]
+    asked = " ".join(look["expr"] for case in cases for look in case.get("promql_expr_test", ()))
+    asked += " ".join(series["series"] for case in cases for series in case["input_series"] or ())
+    assert {name for name in records if name not in asked} == set()
+    assert len(records) == 7
+
+
 def _codes_of_refusals() -> set[str]:
     """Return the codes with which a plan says that locum will not act, or is not sure."""
     codes = set()
     for file in ("decision", "brakes", "single_addresses"):
         for node in ast.walk(ast.parse((ROOT / f"actuator/locum_actuator/{file}.py").read_text())):
             match node:
-                case ast.Call(func=ast.Name(id="Plan"), args=[ast.Constant(kind), ast.Constant(code), *_]):
+                case ast.Call(
+                    func=ast.Name(id="Plan"), args=[ast.Constant(str(kind)), ast.Constant(str(code)), *_]
+                ):
                     if kind in {"refuse", "keep_looking"}:
                         codes.add(code)
     return codes

@@ -68,7 +68,7 @@ def programs(chain: Chain, site_file: Path, found: Mapping[str, str]) -> tuple[P
                 found["prometheus"],
                 f"--config.file={on / 'prometheus.yml'}",
                 f"--storage.tsdb.path={state / 'prometheus'}",
-                "--storage.tsdb.retention.time=15d",
+                "--storage.tsdb.retention.time=35d",  # the rules count seconds without service over 30 days
                 "--storage.tsdb.retention.size=2GB",
                 f"--web.listen-address={chain.prometheus}",
                 f"--web.external-url={chain.prometheus.url}",
