@@ -16,10 +16,10 @@ def _link(value: str) -> str:
     # Links are written into the templates of mails: nothing that a template or YAML would read as its own.
     if not re.fullmatch(r"https?://[^/\s@?#\"'<>{}\\]+[^\s\"'<>{}\\]*", value) or not port_is_sound(value):
         raise ValueError(f"is '{value}': give a whole URL, such as https://locum.example.org/")
-    return value.rstrip("/")
+    return value
 
 
-Link = Annotated[str, AfterValidator(_link)]
+Link = Annotated[str, AfterValidator(lambda value: _link(value).rstrip("/"))]  # a path may be put behind it
 
 
 class MailLinks(Value):

@@ -117,13 +117,13 @@ def written(directory: Path, **site: Any) -> Any:
 
 def test_the_heartbeat_goes_to_somebody_outside_too(tmp_path: Path) -> None:
     file = tmp_path / "deadman.url"
-    file.write_text("https://hc.example.org/ping/1?create=1\n")
+    file.write_text("https://hc.example.org/ping/1/?create=/\n")
     deadman = Deadman(url_file=file, every=60)
     config = written(tmp_path, deadman=deadman)
     assert config["receivers"][-1] == {
         "name": "deadman",
         "webhook_configs": [
-            {"url": "https://hc.example.org/ping/1?create=1", "send_resolved": False, "max_alerts": 1}
+            {"url": "https://hc.example.org/ping/1/?create=/", "send_resolved": False, "max_alerts": 1}
         ],
     }
     assert routed(tmp_path / "alertmanager.yml", "alertname=LocumHeartbeat") == "heartbeat,deadman"

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from locum_actuator.chain_alarm import PART_ALERT, TOLD_BY_US, _alert
 from locum_inventory.model import INTERVAL_SECONDS
 
 ROOT = Path(__file__).parents[2]
@@ -133,6 +134,16 @@ def test_every_reason_of_a_refusal_is_told_in_words_and_what_to_do_about_it() ->
     for annotation in ("summary", "todo"):
         told = re.findall(r'if eq \$labels.reason "(\w+)" }}\S', refused["annotations"][annotation])
         assert sorted(told) == sorted(_codes_of_refusals())
+
+
+@pytest.mark.parametrize("part", TOLD_BY_US)
+def test_what_the_actuator_tells_by_itself_has_the_words_of_the_rule(part: str) -> None:
+    (rule,) = (alert for alert in ALERTS if alert["alert"] == PART_ALERT)
+    told = _alert(part, "what was seen")
+    assert told["labels"] == {"alertname": PART_ALERT, "part": part, **rule["labels"]}
+    assert told["annotations"].keys() == rule["annotations"].keys()
+    assert told["annotations"]["action"] == rule["annotations"]["action"]
+    assert told["annotations"]["todo"] in rule["annotations"]["todo"]
 
 
 PARTS_OF_A_CHAPTER = ("*Means.*", "*locum.*", "*You.*", "*Silence.*")
