@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+import statistics
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -39,7 +40,8 @@ def test_it_is_called_all_the_time_and_the_actuator_too(switch: DeadmanSwitch, l
     times = [when for when, _, _ in switch.calls]
     gaps = [later - sooner for sooner, later in pairwise(times)]
     print("seconds between calls:", " ".join(f"{gap:.2f}" for gap in gaps))
-    assert all(abs(gap - EVERY_SECONDS) < 0.5 for gap in gaps)
+    assert abs(statistics.median(gaps) - EVERY_SECONDS) < 0.5
+    assert max(gaps) < GRACE_SECONDS, "a busy machine must not look like a dead one"
     assert not switch.people_are_told
     assert {path for _, path, _ in switch.calls} == {"/ping/a-secret"}
     names = {alert["labels"]["alertname"] for _, _, body in switch.calls for alert in body["alerts"]}
