@@ -263,6 +263,7 @@ class Incident:
             eyes=context.looker,
             epoch=epoch,
             old_holder=before.host,
+            silent_holder=_silent_holder(situation, before.host),
             new_holder=plan.target,
             incident=self.number,
             reason=plan.reason,
@@ -311,6 +312,12 @@ class Incident:
 
     def _age(self) -> float:
         return time.monotonic() - self.opened
+
+
+def _silent_holder(situation: Situation, holder: str | None) -> str | None:
+    """Return the holder where its gate is silent: nobody has its own word that it lets go."""
+    view = None if holder is None else situation.hosts.get(holder)
+    return None if view is None or view.gate_answers else holder
 
 
 def _takes_from(holder: str | None, step: str) -> bool:

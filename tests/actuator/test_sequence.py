@@ -16,7 +16,7 @@ from locum_actuator.metrics import Metrics
 from locum_actuator.plan import Plan, Step
 from locum_actuator.sequence import Outcome, Sequence
 from locum_actuator.steps import release
-from locum_actuator.steps.base import Hands
+from locum_actuator.steps.base import Confirmed, Hands
 from locum_inventory import boot_guard
 from locum_inventory.model import Interface, Site
 from locum_inventory.shell import ServiceStatus, Verb
@@ -108,9 +108,9 @@ def test_a_wire_that_nobody_could_be_asked_at_first_is_asked_again(
 ) -> None:
     asked, hear = [0], world.confirm
 
-    def confirm(service: str) -> tuple[bool, tuple[frozenset[str], frozenset[str]] | None]:
+    def confirm(service: str, silent: str | None) -> Confirmed:
         asked[0] += 1
-        return (True, None) if asked[0] <= deaf else hear(service)
+        return Confirmed(True, None) if asked[0] <= deaf else hear(service, silent)
 
     monkeypatch.setattr(world, "confirm", confirm)
     outcome = run(world, journal, *TAKEOVER)
@@ -231,8 +231,8 @@ def test_what_was_released_for_the_rightful_holder_is_not_given_back(
 def test_nothing_is_given_back_while_somebody_else_answers(
     world: FakeWorld, journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = (frozenset({"c"}), frozenset[str]())
-    monkeypatch.setattr(world, "confirm", lambda service: (True, found))
+    found = Confirmed(True, (frozenset({"c"}), frozenset()))
+    monkeypatch.setattr(world, "confirm", lambda service, silent=None: found)
     assert run(world, journal, *TAKEOVER).text == "c still answers for the address"
     assert not world.shells["a"].held
     assert events(journal)[-1] == "undo_failed release:a"
