@@ -92,8 +92,9 @@ read_marker() { marker=''; [ ! -f "$MARKER" ] || IFS= read -r marker <"$MARKER";
 
 mark_words() { printf '%s tree %s' "$s_name" "$m_tree"; }
 
+# write_marker DIRECTORY: in one step, from a file in that directory.
 write_marker() {
-    { mark_words && echo; } >"$MARKER.new" && chmod 600 "$MARKER.new" && mv -f "$MARKER.new" "$MARKER"
+    { mark_words && echo; } >"$1/$MARKER.new" && chmod 600 "$1/$MARKER.new" && mv -f "$1/$MARKER.new" "$MARKER"
 } 2>/dev/null
 
 # check_source DIRECTORY: enters it, if it is what it should be.
@@ -381,8 +382,9 @@ end_whole() {
 receive_in_place() {
     into=. partial=$PWD/$KEPT/partial
     store_state writing "$m_run" || refuse "$m_label: the run could not be written down"
-    # A first run that is broken off must find its own work again: the marker is there before anything else.
-    { [ -n "$marker" ] || write_marker; } && { [ -d "$KEPT" ] || mkdir -m 700 "$KEPT"; } ||
+    # A first run that is broken off must find its own work again: the marker is there before anything that would
+    # make the copy somebody's. What is kept counts for nothing, and a marker that is half-way there neither.
+    { [ -d "$KEPT" ] || mkdir -m 700 "$KEPT"; } && { [ -n "$marker" ] || write_marker "$KEPT"; } ||
         finish failed "$m_label: the marker could not be written"
     run_rsync pull_in_place
     check_code
@@ -412,7 +414,7 @@ receive_staged() {
     mkdir -p "$into" && store_state writing "$m_run" || refuse "$m_label: $into cannot be made"
     run_rsync pull_aside
     check_code
-    ( cd "$into" && write_marker && list_names "$m_id.there" ) || finish failed "$m_label: the new copy is not whole"
+    ( cd "$into" && write_marker . && list_names "$m_id.there" ) || finish failed "$m_label: the new copy is not whole"
     check_deletions fail_run    # of what has come, not of what was to come
     sync -f "$into" && mv -T "$into" "$store/$m_run" || finish failed "$m_label: the new copy could not be named"
     switch_to "$m_run"
@@ -526,7 +528,7 @@ mark_here() {
     enter "$1"
     read_marker
     [ -z "$marker" ] || [ "$marker" = "$(mark_words)" ] || refuse "$m_label: its marker says '$marker': it is another's"
-    [ -n "$marker" ] || write_marker || failed "the marker could not be written"
+    [ -n "$marker" ] || write_marker . || failed "the marker could not be written"
 }
 
 do_mirror_changes() {
