@@ -89,6 +89,12 @@ async def _post(session: aiohttp.ClientSession, alertmanager: str, body: list[di
     try:
         async with session.post(f"{alertmanager}/api/v2/alerts", json=body, allow_redirects=False) as answer:
             if answer.status != 200:
-                log.warning("chain: %s does not take our alert: %s", alertmanager, answer.status)
+                log.warning(
+                    "%s does not take our alert: %s",
+                    alertmanager,
+                    answer.status,
+                    extra={"event": "alarm_not_taken"},
+                )
     except (aiohttp.ClientError, OSError, ValueError, TimeoutError):
-        log.debug("chain: %s does not answer", alertmanager)  # it is itself missed by the watch
+        # It is itself missed by the watch.
+        log.debug("%s does not answer", alertmanager, extra={"event": "alarm_not_sent"})

@@ -333,7 +333,11 @@ class Evidence:
         try:
             holder = holder_by_command(service, values)
         except CommandFault as fault:
-            log.warning("%s: who holds it could not be asked: %s", service, fault)
+            log.warning(
+                "who holds it could not be asked: %s",
+                fault,
+                extra={"event": "holder_not_known", "service": service},
+            )
             return None
         found = frozenset() if holder is None else frozenset({holder})
         return found & frozenset(values.hosts), found - frozenset(values.hosts)

@@ -48,6 +48,15 @@ _STEPS: Mapping[str, type[Respawn | Release | Fence | LastPass | Confirm | Start
 }
 
 
+# What comes of a step as the log judges it; all else is as it should be.
+_LEVELS = {"failed": logging.ERROR, "undo_failed": logging.ERROR, "undone": logging.WARNING}
+
+
+def _of(spec: StepOfPlan) -> dict[str, str]:
+    """Return the fields of a line about a step."""
+    return {"step": spec.name, "host": spec.host}
+
+
 def _made(spec: StepOfPlan, hands: Hands) -> Step:
     if spec.name == "claim" and hands.service.address_commands is not None:
         return ClaimByCommand(hands, spec.host)
@@ -129,7 +138,7 @@ class Sequence:
             raise
         except Exception as fault:
             # A step must not take the worker with it: whatever went wrong, it did not work.
-            log.exception("step %s broke", spec)
+            log.exception("%s broke", spec, extra={"event": "step_broke", **_of(spec)})
             self._note("failed", spec, f"{type(fault).__name__}: {fault}", time.monotonic() - begun)
             raise StepFault(f"{spec} broke: {fault}") from fault
         seconds = time.monotonic() - begun
@@ -146,7 +155,7 @@ class Sequence:
                 self._note("undo_failed", spec, str(fault))
                 return False
             except Exception as fault:
-                log.exception("undoing step %s broke", spec)
+                log.exception("undoing %s broke", spec, extra={"event": "step_broke", **_of(spec)})
                 self._note("undo_failed", spec, f"{type(fault).__name__}: {fault}")
                 return False
             if text is None:
@@ -157,12 +166,23 @@ class Sequence:
         return True
 
     def _note(self, kind: str, spec: StepOfPlan, text: str, seconds: float | None = None) -> None:
-        log.info("incident %d: %s %s: %s", self._incident, spec, kind, text)
+        log.log(
+            _LEVELS.get(kind, logging.INFO),
+            "%s %s: %s",
+            spec,
+            kind,
+            text,
+            extra={
+                "event": "step",
+                **_of(spec),
+                "state": kind,
+                "seconds": None if seconds is None else round(seconds, 3),
+            },
+        )
         note = partial(self._journal.note, self._incident, kind, text)
         self._write(partial(note, step=spec.name, host=spec.host, seconds=seconds))
 
     def _note_hook(self, text: str, step: str, host: str, seconds: float) -> None:
-        log.info("incident %d: hook %s", self._incident, text)
         note = partial(self._journal.note, self._incident, "hook", text)
         self._write(partial(note, step=step, host=host, seconds=seconds))
 
@@ -176,5 +196,9 @@ class Sequence:
         except JournalFault as fault:
             if not self._begun:
                 raise
-            log.error("the journal does not hear of this, and the plan goes on: %s", fault)
+            log.error(
+                "the journal does not hear of this, and the plan goes on: %s",
+                fault,
+                extra={"event": "journal_not_written"},
+            )
         self._begun = True

@@ -71,7 +71,7 @@ def create_app(
         try:
             verdicts = engine.accept(alerts)
         except JournalFault as fault:
-            log.error("webhook not accepted: %s", fault)
+            log.error("webhook not accepted: %s", fault, extra={"event": "webhook_not_accepted"})
             return _fault(engine, "journal", "the journal cannot take it; send it again", 503)
         for verdict, count in verdicts.items():
             engine.metrics.webhooks.labels(verdict).inc(count)
