@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from locum_actuator.brake_clock import BrakeClock
+from locum_actuator.incident_story import holder_after, impact
 from locum_actuator.journal_future import count_as_now
 from locum_actuator.journal_repeats import count_look, repeated
 from locum_actuator.journal_schema import VERSIONS
@@ -28,6 +29,7 @@ log = logging.getLogger(__name__)
 Pruned = TypeVar("Pruned")
 
 SYNCHRONOUS = "FULL"  # what is written outlives a power loss (sqlite.org/pragma.html)
+SHOWN_ALERTS = 100  # of an incident: a long one gathers thousands
 PROOF_SECONDS = 5.0  # for so long a write shows that the journal can be written
 
 
@@ -271,8 +273,9 @@ class Journal:
     def _whole(self, row: dict[str, Any]) -> dict[str, Any]:
         row["alerts"] = self._read(
             "SELECT received_at, name, host, status, starts_at, verdict FROM alerts"
-            " WHERE incident=? ORDER BY id LIMIT 100",
+            " WHERE incident=? ORDER BY id LIMIT ?",
             row["id"],
+            SHOWN_ALERTS,
         )
         row["events"] = self._read(
             "SELECT at, kind, step, host, text, seconds, data FROM events WHERE incident=? ORDER BY id",
@@ -281,7 +284,16 @@ class Journal:
         for event in row["events"]:
             event["data"] = json.loads(event["data"]) if event["data"] else None
         row["planned"] = self._planned(row["id"])
+        row["alert_count"] = self._alert_count(row)
+        row["holder_after"] = holder_after(row)
+        row["impact"] = impact(row)
         return row
+
+    def _alert_count(self, row: dict[str, Any]) -> int:
+        if len(row["alerts"]) < SHOWN_ALERTS:
+            return len(row["alerts"])
+        (counted,) = self._read("SELECT count(*) AS count FROM alerts WHERE incident=?", row["id"])
+        return int(counted["count"])
 
     def _planned(self, incident: int) -> dict[str, Any] | None:
         """Return of a planned move what was asked for, in plain values; None for a fault."""

@@ -10,14 +10,18 @@ import click
 from rich.console import Console
 
 from locum_actuator.cli.client import actuator_option, ask, json_option
+from locum_actuator.cli.timeline import draw
 
 
 @click.command()
 @click.argument("service", required=False)
-@click.option("--limit", default=20, show_default=True, help="how many, newest first")
+@click.option(
+    "--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="how many of the newest"
+)
+@click.option("--timeline", is_flag=True, help="draw each on a line of time, as locum incident does")
 @actuator_option
 @json_option
-def incidents(service: str | None, limit: int, url: str, as_json: bool) -> None:
+def incidents(service: str | None, limit: int, url: str, *, timeline: bool, as_json: bool) -> None:
     """Show the incidents of SERVICE, or of all, each with its steps."""
     query: dict[str, str | int] = {"limit": limit, **({"service": service} if service else {})}
     rows: list[dict[str, Any]] = ask(url, "/api/v1/incidents", **query)["incidents"]
@@ -28,7 +32,11 @@ def incidents(service: str | None, limit: int, url: str, as_json: bool) -> None:
     if not rows:
         console.print("no incidents yet")
     for row in reversed(rows):
-        _print(console, row)
+        if timeline:
+            draw(console, row)
+            console.print()
+        else:
+            _print(console, row)
 
 
 def _print(console: Console, row: dict[str, Any]) -> None:
