@@ -14,9 +14,9 @@ from click.testing import CliRunner
 from locum_actuator.cli import main as locum
 from locum_actuator.server import main as locum_actuator
 from locum_exporter.server import main as locum_exporter
+from tests.quiet_site import quiet_site
 
 DOCUMENT = Path(__file__).parents[1] / "docs/commands.md"
-TOKEN = "a token of more than sixteen characters"
 
 
 def _walk(name: str, command: click.Command) -> Iterator[tuple[str, click.Command]]:
@@ -68,21 +68,6 @@ def test_a_command_is_as_it_says_itself(name: str) -> None:
 
 
 ENDS_WITH_1 = dict(re.findall(r"^\| `(locum[\w -]*)` \| (.+) \|$", DOCUMENT.read_text(), re.MULTILINE))
-SITE = """\
-hosts:
-  a: {{address: 127.0.0.11, ssh: {{user: locum, port: 1, key_file: {state}/key, known_hosts: {state}/known}}}}
-  b: {{address: 127.0.0.1}}
-services:
-  www:
-    hosts: [a, b]
-    addresses: [192.0.2.100/32]
-    interface: nosuch0
-    checks: {{tcp: {{port: 1}}}}
-    commands: {{start: "true", stop: "true"}}
-    takeover: {{unreachable: refuse, mode: observe}}
-witnesses: [192.0.2.254]
-actuator: {{host: b, state_directory: {state}/state, webhook_token_file: {state}/t, api_token_file: {state}/t}}
-"""
 NOBODY = "--actuator http://127.0.0.1:1"  # tcpmux: nobody listens there
 FAILING = {
     "locum init": "init --output {site}",
@@ -116,13 +101,9 @@ def _end(name: str, *words: str) -> int:
 
 @pytest.mark.parametrize("name", FAILING)
 def test_it_ends_with_1(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    site = tmp_path / "locum.yml"
-    site.write_text(SITE.format(state=tmp_path))
-    (tmp_path / "t").touch(mode=0o600)
-    (tmp_path / "t").write_text(TOKEN)
-    (tmp_path / "state").mkdir()
+    site = quiet_site(tmp_path)
     if name == "locum-actuator":
-        (tmp_path / "state/journal.sqlite").mkdir()
+        (tmp_path / "state/journal.sqlite").mkdir(parents=True)
     monkeypatch.setenv("HOME", str(tmp_path))
     for server in ("locum_actuator.server", "locum_exporter.server"):
         monkeypatch.setattr(f"{server}.begin_log", lambda *_: None)  # it is this process's, which goes on

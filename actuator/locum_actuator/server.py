@@ -27,9 +27,10 @@ from locum_actuator.metrics import Metrics
 from locum_actuator.reading import Reading, Wire, judge
 from locum_actuator.watchdog import Watchdog
 from locum_actuator.webhook import create_app
+from locum_exporter.log_options import log_options
 from locum_inventory.listen import Listen
 from locum_inventory.load import SiteFault, find_site, load_site
-from locum_inventory.log_lines import LOG_FORMATS, LOG_LEVELS, begin_log
+from locum_inventory.log_lines import begin_log
 from locum_inventory.model import ChainParts, Site
 from locum_inventory.service_manager import READY, STOPPING, tell
 from locum_inventory.shell import Shells
@@ -202,16 +203,7 @@ def _shells(site: Site) -> Shells:
     metavar="URL",
     help="where an Alertmanager is; may be given several times [default: as the site file says]",
 )
-@click.option(
-    "--log-format",
-    type=click.Choice(LOG_FORMATS),
-    default="logfmt",
-    show_default=True,
-    help="see docs/logs.md",
-)
-@click.option(
-    "--log-level", type=click.Choice(LOG_LEVELS), default="info", show_default=True, help="the least to log"
-)
+@log_options
 @click.version_option(package_name="locum", prog_name="locum-actuator")
 def main(
     *,

@@ -17,11 +17,12 @@ from aiohttp import web
 from locum_exporter.app import Exporter
 from locum_exporter.faults import text_of_os_error
 from locum_exporter.icmp import Pinger
+from locum_exporter.log_options import log_options
 from locum_exporter.neighbours import Neighbours
 from locum_exporter.reload import Runners
 from locum_inventory.listen import Listen
 from locum_inventory.load import SiteFault, find_site, load_site
-from locum_inventory.log_lines import LOG_FORMATS, LOG_LEVELS, begin_log
+from locum_inventory.log_lines import begin_log
 from locum_inventory.model import Site
 from locum_inventory.service_manager import ALIVE, READY, STOPPING, tell, tell_alive_every_seconds
 
@@ -87,16 +88,7 @@ async def _tell_alive() -> None:
     "--listen", metavar="HOST:PORT", default=_DEFAULT_LISTEN, show_default=True, help="Where to listen."
 )
 @click.option("--host", metavar="NAME", help="The host this is, if its address does not tell.")
-@click.option(
-    "--log-format",
-    type=click.Choice(LOG_FORMATS),
-    default="logfmt",
-    show_default=True,
-    help="See docs/logs.md.",
-)
-@click.option(
-    "--log-level", type=click.Choice(LOG_LEVELS), default="info", show_default=True, help="The least to log."
-)
+@log_options
 def main(site_option: str | None, listen: str, host: str | None, log_format: str, log_level: str) -> None:
     """Look at hosts and services when asked over HTTP: the eyes of locum."""
     try:

@@ -20,12 +20,15 @@ from werkzeug.serving import make_server
 
 from locum_actuator.alerts import WOKE
 from locum_actuator.cli import main
+from locum_actuator.cli.post_mortem import post_mortem
 from locum_actuator.engine import Engine
 from locum_actuator.incident import Context, Incident
 from locum_actuator.journal import AlertRow, Journal
 from locum_actuator.metrics import Metrics
+from locum_actuator.mirror.result import MirrorResult
 from locum_actuator.reading import Reading
 from locum_actuator.webhook import create_app
+from locum_inventory.mirror import Mirror
 
 FORGED = "a | b\n# forged <b>`"
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
@@ -176,6 +179,31 @@ def test_a_file_of_it_and_never_over_another(told: Told, tmp_path: Path) -> None
         1,
         f"locum incident: {file} is there already, and people may have written into it\n",
     )
+
+
+def test_how_old_the_data_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = Journal(tmp_path / "journal.sqlite")
+    world = FakeWorld({"a": FakeShell(held=True, processes=3, epoch=1), "b": FakeShell()}, dead={"a"})
+    kernel_of(world.shells["b"], monkeypatch)
+    in_no_time(monkeypatch)
+    journal.set_holder("www", "a", 1)
+    begun = journal.clock.now() - 2.1 * 3600
+    run = journal.mirrors.begin("www", "a", "b", 20260101040000, begun)
+    done = MirrorResult("www", "a", "b", 20260101040000, "done", "", begun, 60.0)
+    journal.mirrors.end(run, done, begun + 60)
+    mirrored = site().services["www"].model_copy(update={"mirror": Mirror(source="/srv/www")})
+    values = site().model_copy(update={"services": {"www": mirrored}})
+    number, metrics = journal.open_incident("www", "LocumServiceDown"), Metrics()
+    metrics.know("www", ("a", "b"))
+    Incident(Context(values, "www", journal, metrics, world.shells, world), number).handle(threading.Event())
+    row = journal.incident(number)
+    assert row is not None
+    assert row["outcome"] == "takeover"
+    decided = next(event for event in row["events"] if event["kind"] == "decided")
+    copy = decided["data"]["copies"]["b"]
+    assert (copy["stale"], copy["text"]) == (False, "a copy of 2 h ago (run 20260101040000)")
+    assert copy["age_seconds"] == pytest.approx(2.1 * 3600, abs=120)
+    assert "| data | b had a copy of 2 h ago (run 20260101040000) |" in post_mortem(row)
 
 
 WRONG: dict[str, tuple[list[str], int, str]] = {

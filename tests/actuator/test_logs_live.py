@@ -16,23 +16,8 @@ import requests
 
 from tests.exporter.servers import unused_port
 from tests.log_reading import read_logfmt
+from tests.quiet_site import SECRETS, quiet_site
 
-SITE = """\
-hosts:
-  a: {{address: 127.0.0.11, ssh: {{user: locum, key_file: /nonexistent/key}}}}
-  b: {{address: 127.0.0.1}}
-services:
-  www:
-    hosts: [a, b]
-    addresses: [192.0.2.100/32]
-    interface: nosuch0
-    checks: {{tcp: {{port: 1}}}}
-    commands: {{start: "true", stop: "true"}}
-    takeover: {{unreachable: refuse, mode: observe}}
-witnesses: [192.0.2.254]
-actuator: {{host: b, state_directory: {state}, webhook_token_file: {webhook}, api_token_file: {api}}}
-"""
-SECRETS = {"webhook": "a-secret-of-the-webhook", "api": "a-secret-of-the-api-itself"}
 FORGED = "LocumServiceDown\nlevel=info msg=forged"
 Reader = Callable[[str], Mapping[str, Any]]
 READERS: dict[str, Reader] = {"logfmt": read_logfmt, "json": json.loads}
@@ -48,7 +33,7 @@ class Running:
         return [self._read(line) for line in self._log.read_text().splitlines()]
 
     def wait_for(self, event: str, **fields: str) -> Mapping[str, Any]:
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         while time.monotonic() < end:
             for line in self.lines():
                 if line.get("event") == event and all(str(line.get(k)) == v for k, v in fields.items()):
@@ -68,13 +53,8 @@ class Running:
 @contextmanager
 def running(directory: Path, style: str) -> Iterator[Running]:
     port, log = unused_port(), directory / "actuator.log"
-    for name, secret in SECRETS.items():
-        (directory / name).touch(mode=0o600)
-        (directory / name).write_text(secret)
-    files = {name: directory / name for name in SECRETS}
-    (directory / "locum.yml").write_text(SITE.format(state=directory / "state", **files))
     command = [
-        sys.executable, "-m", "locum_actuator.server", "--site", str(directory / "locum.yml"),
+        sys.executable, "-m", "locum_actuator.server", "--site", str(quiet_site(directory)),
         "--listen", f"127.0.0.1:{port}", "--log-format", style, "--log-level", "debug",
     ]  # fmt: skip
     with log.open("w") as stderr, subprocess.Popen(command, stderr=stderr) as process:
@@ -83,7 +63,7 @@ def running(directory: Path, style: str) -> Iterator[Running]:
             actuator.wait_for("listening")
             yield actuator
             process.terminate()
-            assert process.wait(20) == 0
+            assert process.wait(60) == 0
         finally:
             process.kill()
 

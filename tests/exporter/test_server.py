@@ -59,7 +59,7 @@ class Program:
         return self._log_file.read_text()
 
     def wait_for(self, text: str) -> None:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 30
         while text not in self.log:
             assert time.monotonic() < deadline, self.log
             assert self.process.poll() is None, self.log
