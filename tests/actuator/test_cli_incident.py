@@ -84,6 +84,7 @@ def _taken_over(journal: Journal, world: FakeWorld) -> int:
     metrics = Metrics()
     metrics.know("www", ("a", "b"))
     Incident(Context(site(), "www", journal, metrics, world.shells, world), number).handle(threading.Event())
+    journal.note(number, "hook", "after_prove worked: \x1b[2J\x9b[/b] no \\", step="prove", host="b")
     return number
 
 
@@ -134,6 +135,14 @@ def test_a_terminal_without_such_characters(told: Told) -> None:
 def test_incidents_with_their_pictures(told: Told) -> None:
     drawn = told.run("incidents", "--timeline")
     assert drawn == told.run("incident", str(told.number)) + "\n"
+
+
+def test_words_from_outside_steer_no_terminal_and_are_no_markup(told: Told) -> None:
+    listed = told.run("incidents", "www", columns=200)
+    assert "[/b] no \\" in listed
+    drawn = told.run("incident", str(told.number), columns=200)
+    assert "[/b] no \\" in drawn
+    assert [text for text in (listed, drawn) if "\x1b" in text or "\x9b" in text] == []
 
 
 HEADINGS = [

@@ -8,8 +8,10 @@ from typing import Any
 
 import click
 from rich.console import Console
+from rich.text import Text
 
 from locum_actuator.cli.client import actuator_option, ask, json_option
+from locum_actuator.cli.printable import printable
 from locum_actuator.cli.timeline import draw
 
 
@@ -43,12 +45,18 @@ def _print(console: Console, row: dict[str, Any]) -> None:
     opened = row["opened_at"]
     when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(opened))
     outcome = row["outcome"] or "open"
+    woken = printable(row["trigger"])
     console.print(
-        f"[bold]{row['id']} {row['service']}[/] {when} woken by {row['trigger']}: [bold]{outcome}[/]"
+        Text.assemble(
+            (f"{row['id']} {row['service']}", "bold"), f" {when} woken by {woken}: ", (outcome, "bold")
+        )
     )
     if row["looks"] > 1:
         until = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(row["closed_at"]))
-        console.print(f"  {row['looks']} looks until {until}; the last: {row['reason']}")
+        console.print(Text(f"  {row['looks']} looks until {until}; the last: {printable(row['reason'])}"))
     for event in row["events"]:
         step = f"{event['step']} on {event['host']}: " if event["step"] else ""
-        console.print(f"  {(event['at'] - opened) * 1000:8.0f} ms  {event['kind']:8} {step}{event['text']}")
+        line = (
+            f"  {(event['at'] - opened) * 1000:8.0f} ms  {event['kind']:8} {step}{printable(event['text'])}"
+        )
+        console.print(Text(line))

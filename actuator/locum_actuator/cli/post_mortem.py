@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from locum_actuator.cli.printable import printable
 from locum_actuator.cli.timeline import ends, picture, since
 from locum_actuator.incident_story import (
     Incident,
@@ -44,7 +45,7 @@ def post_mortem(incident: Incident) -> str:
 
 def plain(text: object) -> str:
     """Return a text that Markdown shows as it is, on one line."""
-    return " ".join(str(text).split()).translate(_MARKED)
+    return printable(text).translate(_MARKED)
 
 
 def utc(at: float, *, day: bool = True) -> str:

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from locum_actuator.cli.printable import printable
 from locum_actuator.incident_story import Incident, Moment, moments, sentence, title
 
 WIDEST_BAR, NARROWEST_BAR = 40, 8
@@ -52,9 +53,9 @@ def draw(console: Console, incident: Incident) -> None:
     table.add_column(ratio=1, style="dim", overflow="fold")
     for one in happened:
         drawn = Text(bar(one, begin, end, bar_width), style="bold red" if one.bad else "cyan")
-        table.add_row(since(one.at - begin), drawn, Text(one.what), Text(one.words))
+        table.add_row(since(one.at - begin), drawn, Text(printable(one.what)), Text(printable(one.words)))
     console.print(Text(f"incident {incident['id']}: {title(incident)}", style="bold"))
-    console.print(Text(sentence(incident)))
+    console.print(Text(printable(sentence(incident))))
     with console.capture() as captured:
         console.print(table)
     console.out(_fitting(captured.get(), console.encoding), end="", highlight=False)
@@ -64,7 +65,7 @@ def picture(incident: Incident, width: int = 50) -> str:
     """Return the line of time as plain text, a line a moment: when, the bar, and what."""
     happened = moments(incident)
     begin, end = ends(happened)
-    rows = [(since(one.at - begin), bar(one, begin, end, width), one.what) for one in happened]
+    rows = [(since(one.at - begin), bar(one, begin, end, width), printable(one.what)) for one in happened]
     left = max((len(at) for at, *_ in rows), default=0)
     return "\n".join(f"{at:>{left}}  {drawn:<{width + 1}}  {what}" for at, drawn, what in rows)
 

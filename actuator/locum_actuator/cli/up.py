@@ -57,7 +57,7 @@ def up(site_option: str | None, /, log_format: str | None, **listens: Any) -> No
 
 
 async def _run(
-    chain: Chain, running: Sequence[Program], reloaded: Callable[[], str | None], voice: Voice
+    chain: Chain, running: Sequence[Program], reloaded: Callable[[], Sequence[str]], voice: Voice
 ) -> None:
     told_to_end = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -82,20 +82,21 @@ async def _run(
         voice.say("ended; addresses stay where they are")
 
 
-def _reload(reloaded: Callable[[], str | None], supervisor: Supervisor, voice: Voice) -> None:
-    if (why := reloaded()) is not None:
-        voice.warn(f"not reloaded, the old site stays: {why}")
+def _reload(reloaded: Callable[[], Sequence[str]], supervisor: Supervisor, voice: Voice) -> None:
+    if faults := reloaded():
+        for line in ("not reloaded, the old site stays:", *faults):
+            voice.warn(line)
         return
     supervisor.hang_up()
     voice.say("reloaded; log/actuator.log says whether the actuator keeps the old site, and why")
 
 
-def _reloaded(site_file: Path, listens: Mapping[str, Any]) -> str | None:
-    """Write the configuration anew for the site file as it is now; return why that cannot be done, or None."""
+def _reloaded(site_file: Path, listens: Mapping[str, Any]) -> Sequence[str]:
+    """Write the configuration anew for the site file as it is now; return why that cannot be done, in lines."""
     try:
         write_configuration(chain_of(load_site(site_file), **listens))
     except SiteFault as fault:
-        return f"\n{fault}"
+        return fault.lines
     except OSError as fault:
-        return f"{fault.filename}: {fault.strerror}"
-    return None
+        return (f"{fault.filename}: {fault.strerror}",)
+    return ()
