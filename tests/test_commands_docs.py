@@ -83,6 +83,7 @@ FAILING = {
     "locum failback": f"--site {{site}} failback www --yes {NOBODY}",
     "locum mirror": f"--site {{site}} mirror www {NOBODY}",
     "locum enrol": "--site {site} enrol a --yes --admin root@127.0.0.11",
+    "locum generate alertmanager": "--site {site} generate alertmanager {site}/under-a-file",
     "locum generate grafana": "generate grafana {site}/under-a-file",
     "locum-actuator": "--site {site} --listen 127.0.0.1:1",
     "locum-exporter": "--site {site} --listen {taken}",

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from locum_actuator.chain.configuration import alertmanager_text, prometheus_text, rules_text
+from locum_actuator.chain.alertmanager import alertmanager_text
+from locum_actuator.chain.configuration import prometheus_text, rules_text
 from locum_actuator.chain.layout import Chain
 from locum_exporter.checks.tcp import tcp
 from locum_exporter.result import CheckResult
