@@ -26,10 +26,10 @@ lint: setup      ## ruff, mypy, import-linter, shellcheck, promtool, amtool
 unit: setup      ## the tests that need no lab
 	$(AS_ROOT) $(PY) -m pytest -m 'not e2e' -n 2
 e2e: setup       ## the tests that drive the lab (root)
-	$(AS_ROOT) $(PY) -m pytest -m e2e
+	$(AS_ROOT) $(PY) -m pytest -m e2e -n 3 --dist loadfile
 test: lint unit e2e ## everything
 demo: setup      ## locum keeps a web site alive on two hosts: killed, hung, crashed
-	$(AS_ROOT) $(PY) -m lab.demo
+	$(AS_ROOT) $(PY) -m lab.demo $(if $(PICTURE),--picture $(PICTURE))
 lab: setup       ## the lab, to play with
 	$(AS_ROOT) $(PY) -m lab
 bench: bench-outage bench-mirror bench-page

@@ -2,10 +2,11 @@
 
 b pulls the same tree from a in turn with `locum mirror www` and with plain rsync (`rsync -aHAX --numeric-ids
 --modify-window=-1 --delete-delay` over ssh, which compares as the mirror does): once all of it, then several times
-with nothing changed, and several times with one file in a hundred changed. Time is from begin to end of the run;
-memory is the most that all processes of both hosts had together (PSS, proc_pid_smaps(5)) beyond what they had
-before, the locum command's own among them. Writes bench/results/mirror.json; exit 1 where the steady state takes
-more than 1.2 times as long.
+with nothing changed, with one file in a hundred changed, and with one in a hundred gone and as many new. Time is
+from begin to end of the run; memory is the most that the processes begun for a run had together on both hosts (PSS,
+proc_pid_smaps(5)), and what the actuator grew by. The command that a person waits at is told apart: the schedule
+has none. Medians, with the least and the most. Writes bench/results/mirror.json; exit 1 where the steady state
+takes more than 1.2 times as long.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ import random
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
@@ -33,25 +34,48 @@ RESULTS = Path(__file__).parent / "results" / "mirror.json"
 PLAIN_TREE = "/srv/plain"
 FILES, SIZE_BYTES, FILES_PER_DIRECTORY = 100_000, 10_000, 100
 MOST = 1.2  # how many times as long the steady state may take
-SAMPLE_SECONDS = 0.25
-HEADING = ("", "locum, s", "plain rsync, s", "ratio", "locum, MiB", "plain rsync, MiB")
+SAMPLE_SECONDS = 0.1
+HEADING = ("", "runs", "locum, s", "plain rsync, s", "ratio", "locum, MiB", "plain rsync, MiB")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of either way."""
+
+    seconds: float
+    mib: float
+    command_mib: float  # of the command that a person waits at; 0 for plain rsync, which is its own
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Medians of several runs."""
+    """Several runs of both ways, in turn."""
 
     what: str
-    runs: int
-    locum_seconds: float
-    plain_seconds: float
-    locum_mib: float
-    plain_mib: float
+    locum: tuple[Run, ...]
+    plain: tuple[Run, ...]
 
     @property
     def ratio(self) -> float:
-        """How many times as long the mirror takes."""
-        return self.locum_seconds / self.plain_seconds
+        """How many times as long the mirror takes, by the medians."""
+        return median(run.seconds for run in self.locum) / median(run.seconds for run in self.plain)
+
+    def row(self) -> tuple[str, ...]:
+        """Return what the table says."""
+        seconds = [_spread([run.seconds for run in way]) for way in (self.locum, self.plain)]
+        mib = [f"{median(run.mib for run in way):.1f}" for way in (self.locum, self.plain)]
+        return (self.what, str(len(self.locum)), *seconds, f"{self.ratio:.2f}", *mib)
+
+    def values(self) -> dict[str, object]:
+        """Return what the file says."""
+        ways = {"locum": self.locum, "plain": self.plain}
+        figures = {
+            f"{way}_{name}": [round(getattr(run, name), 2) for run in runs]
+            for way, runs in ways.items()
+            for name in ("seconds", "mib")
+        }
+        command = max(round(run.command_mib, 2) for run in self.locum)
+        return {"what": self.what, "ratio": round(self.ratio, 2), "locum_command_mib": command, **figures}
 
 
 def main() -> int:
@@ -72,13 +96,14 @@ def main() -> int:
             bench.cost("all of it", 1, lambda: None),
             bench.cost("nothing has changed", asked.runs, lambda: None),
             bench.cost("1 % has changed", asked.runs, bench.change),
+            bench.cost("1 % is gone, 1 % is new", asked.runs, bench.replace),
         ]
         bench.tidy()
     _report(costs, asked.files)
-    rows = [{**asdict(cost), "ratio": round(cost.ratio, 2)} for cost in costs]
-    asked.output.write_text(
-        json.dumps({"files": asked.files, "bytes": asked.files * SIZE_BYTES, "costs": rows}, indent=2) + "\n"
-    )
+    values = {
+        "files": asked.files, "bytes": asked.files * SIZE_BYTES, "costs": [cost.values() for cost in costs]
+    }  # fmt: skip
+    asked.output.write_text(json.dumps(values, indent=2) + "\n")
     return 0 if costs[1].ratio <= MOST else 1
 
 
@@ -86,16 +111,14 @@ class _Bench:
     """The two ways to the same copy."""
 
     def __init__(self, lab: Lab, locum: MirroredLocum, files: int) -> None:
-        self._lab, self._locum, self._files = lab, locum, files
+        self._lab, self._locum, self._numbers = lab, locum, list(range(files))
         self._tree = lab.hosts["a"].root / TREE.lstrip("/")
         self._chance = random.Random(1)
 
     def fill(self) -> None:
         """Make the source, and say that it is the right one."""
-        for number in range(self._files):
-            path = self._path(number)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(os.urandom(SIZE_BYTES))
+        for number in self._numbers:
+            self._write(number)
         self._locum.command("mirror", "www", "--mark")
         self._lab.run("b", ["mkdir", "-p", PLAIN_TREE])
 
@@ -106,8 +129,26 @@ class _Bench:
 
     def change(self) -> None:
         """Write every hundredth file anew, in other directories each time."""
-        for number in self._chance.sample(range(self._files), self._files // 100):
-            self._path(number).write_bytes(os.urandom(SIZE_BYTES))
+        for number in self._drawn():
+            self._write(number)
+
+    def replace(self) -> None:
+        """Delete every hundredth file, and write as many new ones."""
+        for number in self._drawn():
+            self._path(number).unlink()
+            self._numbers.remove(number)
+        new = range(self._numbers[-1] + 1, self._numbers[-1] + 1 + len(self._numbers) // 100)
+        for number in new:
+            self._write(number)
+        self._numbers += new
+
+    def _drawn(self) -> list[int]:
+        return self._chance.sample(self._numbers, len(self._numbers) // 100)
+
+    def _write(self, number: int) -> None:
+        path = self._path(number)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(os.urandom(SIZE_BYTES))
 
     def _path(self, number: int) -> Path:
         directory = number // FILES_PER_DIRECTORY
@@ -116,16 +157,14 @@ class _Bench:
     def cost(self, what: str, runs: int, prepare: Callable[[], None]) -> Cost:
         """Measure both ways in turn, each going first in every other run."""
         ways: dict[str, Callable[[], float]] = {"locum": self._mirror, "plain": self._plain}
-        seconds: dict[str, list[float]] = {way: [] for way in ways}
-        mib: dict[str, list[float]] = {way: [] for way in ways}
+        ended: dict[str, list[Run]] = {way: [] for way in ways}
         for number in range(runs):
             prepare()
             for way in sorted(ways, reverse=number % 2 == 1):
                 with _Memory(self._lab) as memory:
-                    seconds[way].append(ways[way]())
-                mib[way].append(memory.most_mib)
-        figures = [round(median(values), 2) for values in (*seconds.values(), *mib.values())]
-        return Cost(what, runs, *figures)
+                    seconds = ways[way]()
+                ended[way].append(Run(seconds, memory.most_mib, memory.command_mib))
+        return Cost(what, tuple(ended["locum"]), tuple(ended["plain"]))
 
     def _mirror(self) -> float:
         said = self._locum.command("mirror", "www", "--json", timeout=600)
@@ -145,17 +184,20 @@ class _Bench:
 
 
 class _Memory:
-    """The most that the processes of both hosts have together while this is open, beyond what they had before."""
+    """The most that what is begun on both hosts while this is open has together, and what the actuator grew by."""
 
     def __init__(self, lab: Lab) -> None:
         hosts = (lab.hosts[name] for name in ("a", "b"))
         self._wires = {Path(f"/proc/{host.running_pid}/ns/net").stat().st_ino for host in hosts}
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._watch)
-        self.most_mib = 0.0
+        self.most_mib = self.command_mib = 0.0
 
     def __enter__(self) -> _Memory:
-        self._before = self._now_mib()
+        # Prometheus and its kind grow and shrink by themselves.
+        self._before = {
+            pid: _pss_mib(pid) if b"locum_actuator" in words else None for pid, words in self._all()
+        }
         self._thread.start()
         return self
 
@@ -165,26 +207,46 @@ class _Memory:
 
     def _watch(self) -> None:
         while not self._ended.wait(SAMPLE_SECONDS):
-            self.most_mib = max(self.most_mib, self._now_mib() - self._before)
+            total = 0.0
+            for pid, words in self._all():
+                before = self._before.get(pid, 0.0)
+                if before is None:
+                    continue
+                mib = _pss_mib(pid) - before
+                if b"\0mirror\0www\0" in words:
+                    self.command_mib = max(self.command_mib, mib)
+                else:
+                    total += mib
+            self.most_mib = max(self.most_mib, total)
 
-    def _now_mib(self) -> float:
-        total = 0
+    def _all(self) -> Iterator[tuple[int, bytes]]:
         for process in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):
-                if (process / "ns/net").stat().st_ino not in self._wires:
-                    continue
-                for line in (process / "smaps_rollup").read_text().splitlines():
-                    if line.startswith("Pss:"):
-                        total += int(line.split()[1])
-        return total / 1024
+                if (process / "ns/net").stat().st_ino in self._wires:
+                    yield int(process.name), (process / "cmdline").read_bytes()
+
+
+def _pss_mib(pid: int) -> float:
+    with suppress(OSError):
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) / 1024
+    return 0.0
+
+
+def _spread(seconds: list[float]) -> str:
+    middle = f"{median(seconds):.2f}"
+    return middle if len(seconds) == 1 else f"{middle} ({min(seconds):.2f} to {max(seconds):.2f})"
 
 
 def _report(costs: list[Cost], files: int) -> None:
-    table = Table(*HEADING, title=f"{files} files of {SIZE_BYTES} bytes, medians")
+    table = Table(*HEADING, title=f"{files} files of {SIZE_BYTES} bytes")
     for cost in costs:
-        figures = (cost.locum_seconds, cost.plain_seconds, cost.ratio, cost.locum_mib, cost.plain_mib)
-        table.add_row(cost.what, *(f"{figure:.2f}" for figure in figures))
-    Console().print(table)
+        table.add_row(*cost.row())
+    console = Console(width=120)
+    console.print(table)
+    command = max(run.command_mib for cost in costs for run in cost.locum)
+    console.print(f"The command locum mirror, while a person waits at it: {command:.0f} MiB more.")
 
 
 if __name__ == "__main__":

@@ -2,17 +2,18 @@
 
     python -m bench.mirror_rounds --rounds 500
 
-Each round makes two hosts with real gates and rsync, and lets a few runs go wrong in drawn ways at a drawn
-moment: `kill -9` of either end or of a part of it, a cut line, a full disk, a source that changes meanwhile. After
-each run
+Each round makes two hosts with real gates and rsync and, mostly, a whole copy; then it lets a few runs go wrong in
+drawn ways at a drawn moment, from the begin of the run or from its first write: `kill -9` of either end or of a
+part of it, a cut line, a full disk, a source that changes meanwhile or is not mounted. After each run
 
 * one that was refused has left the copy byte for byte as it was;
 * one that is done has made the copy what the source is;
 * one that failed has lost nothing: what each file of the last whole copy was is still there, or kept aside; what is
-  there is as it was or as it is at the source; and the copy counts as not whole.
+  there is as it was or as the source had it since; and the copy counts as not whole.
 
-Staged, the copy in use is always a whole one, byte for byte. At the end a run without a fault makes it
-whole.
+Staged, the copy in use is always a whole one, byte for byte. At the end a run without a fault makes it whole.
+Writes bench/results/mirror_rounds.json: how often which fault ended how. Exit 1 where a promise did not hold, or
+where a fault never broke a run off: then the rounds have shown nothing of it.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,6 +42,8 @@ from locum_actuator.mirror.result import MirrorResult
 
 RESULTS = Path(__file__).parent / "results" / "mirror_rounds.json"
 DISK_BYTES = 6_000_000
+BATCH = 25  # rounds of one seed
+MODES = ("in_place", "staged")
 QUIET_SECONDS = 20.0  # for what a kill left behind to end
 NAMES = (
     "index.html",
@@ -55,8 +59,12 @@ NAMES = (
 )
 FAULTS = (
     "none", "kill source", "kill destination", "kill its gate", "kill its rsync", "cut", "disk full",
-    "source changes",
+    "source changes", "not mounted",
 )  # fmt: skip
+# How a fault must have ended at least once, in each mode, for the rounds to have shown something.
+SHOWS = {
+    **dict.fromkeys(FAULTS, "failed"), "none": "done", "source changes": "done", "not mounted": "refused"
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -71,11 +79,12 @@ class Change:
 
 @dataclass(frozen=True)
 class Trial:
-    """Changes at the source, then a run with a fault so many seconds after its begin."""
+    """Changes at the source, then a run with a fault so many seconds after its begin, or after its first write."""
 
     changes: tuple[Change, ...]
     fault: str
     after_seconds: float
+    from_first_write: bool = True
 
 
 @dataclass(frozen=True)
@@ -85,6 +94,7 @@ class Round:
     mode: str
     begin: tuple[Change, ...]
     trials: tuple[Trial, ...]
+    copied_first: bool = True  # whole, before anything goes wrong
 
 
 @dataclass
@@ -92,6 +102,7 @@ class Tally:
     """How often each fault ended in which way."""
 
     ended: Counter[str] = field(default_factory=Counter)
+    rounds: int = 0
 
 
 _changes = st.lists(
@@ -109,8 +120,17 @@ rounds = st.builds(
     st.sampled_from(("in_place", "in_place", "staged")),
     _changes,
     st.lists(
-        st.builds(Trial, _changes, st.sampled_from(FAULTS), st.floats(0.0, 0.8)), min_size=1, max_size=3
+        st.builds(
+            Trial,
+            _changes,
+            st.sampled_from(FAULTS),
+            st.floats(0.0, 0.4),
+            st.sampled_from((True, True, False)),
+        ),
+        min_size=1,
+        max_size=3,
     ).map(tuple),
+    st.sampled_from((True, True, True, False)),
 )
 
 
@@ -135,12 +155,17 @@ class _Game:
     def __init__(self, hosts: MirrorHosts, mode: str, tally: Tally) -> None:
         self._hosts, self._mode, self._tally = hosts, mode, tally
         self._good: dict[str, tuple[object, ...]] = {}  # the last whole copy
+        self._since: dict[str, set[object]] = {}  # what the source had of each name since
 
     def play(self, drawn: Round) -> None:
         # A source without any file would be refused, and rightly.
         (self._hosts.tree("a") / "always").write_text("always\n")
         for change in drawn.begin:
             _apply(self._hosts.tree("a"), change)
+        if drawn.copied_first:
+            first = self._hosts.run()
+            assert first.done, first.text
+            self._is_whole()
         for trial in drawn.trials:
             for change in trial.changes:
                 _apply(self._hosts.tree("a"), change)
@@ -155,8 +180,10 @@ class _Game:
         before = picture(copy)
         result = _run_with(self._hosts, trial)
         _wait_until_quiet(self._hosts)
-        self._tally.ended[f"{trial.fault}: {result.outcome}"] += 1
+        self._tally.ended[f"{self._mode}, {trial.fault}: {result.outcome}"] += 1
         there, source = picture(copy), picture(self._hosts.tree("a"))
+        for name, entry in source.items():
+            self._since.setdefault(name, set()).add(entry[3])
         age = self._hosts.mirrors.data_age_seconds("www", "b")
         if result.outcome == "refused":
             assert there == before, ("a refusal changed the copy", result.text)
@@ -164,25 +191,26 @@ class _Game:
             assert age is not None
             if trial.fault != "source changes":
                 _assert_same(self._hosts)
-            self._good = there
+            self._is_whole()
         elif self._mode == "staged":
             # Killed after the switch and before it could say so: then it is the new whole one that is in use.
             assert there == before or picture(copy) == picture(self._hosts.tree("a")), result.text
         else:
             assert age is None, ("a broken copy counts as whole", result.text)
-            self._nothing_is_lost(there, source)
+            self._nothing_is_lost(there, changing=trial.fault == "source changes")
 
-    def _nothing_is_lost(
-        self, there: dict[str, tuple[object, ...]], source: dict[str, tuple[object, ...]]
-    ) -> None:
+    def _is_whole(self) -> None:
+        self._good, self._since = picture(self._hosts.tree("b")), {}
+
+    def _nothing_is_lost(self, there: dict[str, tuple[object, ...]], *, changing: bool) -> None:
         kept = _kept(self._hosts.tree("b"))
         for name, was in self._good.items():
             if _is_directory(was):
                 continue
             content, aside = was[3], kept.get(name, set())
-            if name in there and not _is_directory(there[name]):
-                now = {source[name][3]} if name in source else set()
-                assert there[name][3] in {content, *now}, f"{name!r} is neither as it was nor as it is"
+            if name in there and not _is_directory(there[name]) and not changing:
+                had = {content, *self._since.get(name, set())}
+                assert there[name][3] in had, f"{name!r} is neither as it was nor as the source had it"
             # Between keeping the old one aside and putting the new one there a name may be missing.
             assert (name in there and there[name][3] == content) or content in aside, (
                 f"what {name!r} was is lost"
@@ -232,15 +260,18 @@ def _run_with(hosts: MirrorHosts, trial: Trial) -> MirrorResult:
     """Let a run go wrong; return what came of it."""
     box: list[MirrorResult] = []
     thread = threading.Thread(target=lambda: box.append(hosts.run()))
-    with _full_disk(hosts) if trial.fault == "disk full" else nullcontext():
+    before = _state(hosts)
+    with _WORLDS[trial.fault](hosts) if trial.fault in _WORLDS else nullcontext():
         thread.start()
         ended = threading.Event()
         if trial.fault == "source changes":
             threading.Thread(target=_go_on_changing, args=(hosts.tree("a"), thread, ended)).start()
         else:
             ended.set()
+            while trial.from_first_write and _state(hosts) == before and thread.is_alive():
+                time.sleep(0.005)
             time.sleep(trial.after_seconds)
-            _FAULTS[trial.fault](hosts)
+            _FAULTS.get(trial.fault, _nothing)(hosts)
         thread.join(60)
         assert not thread.is_alive(), "the run did not end"
         ended.wait(5)
@@ -257,6 +288,12 @@ def _go_on_changing(tree: Path, run: threading.Thread, ended: threading.Event) -
         )
         time.sleep(0.005)
     ended.set()
+
+
+def _state(hosts: MirrorHosts) -> str:
+    """Return what b has written down of its copy; it does so before it writes anything else."""
+    path = hosts.gates["b"].state / "mirror" / "www.1.state"
+    return path.read_text() if path.exists() else ""
 
 
 def _processes(hosts: MirrorHosts, host: str) -> Iterator[tuple[int, str]]:
@@ -281,9 +318,11 @@ def _kill(host: str, *names: str) -> Callable[[MirrorHosts], None]:
     return kill
 
 
+def _nothing(_hosts: MirrorHosts) -> None:
+    """Let it go on."""
+
+
 _FAULTS: dict[str, Callable[[MirrorHosts], None]] = {
-    "none": lambda _: None,
-    "disk full": lambda _: None,
     "kill source": _kill("a"),
     "kill destination": _kill("b"),
     "kill its gate": _kill("b", "gate"),
@@ -325,13 +364,25 @@ def _full_disk(hosts: MirrorHosts) -> Iterator[None]:
         ballast.unlink()
 
 
-@click.command()
-@click.option("--rounds", "count", type=click.IntRange(min=1), default=500, show_default=True)
-@click.option("--seed", "start", type=int, default=1, show_default=True)
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), default=RESULTS, show_default=True)
-def main(count: int, start: int, out: Path) -> None:
-    """Play drawn rounds, and write down how the runs ended."""
-    tally, played, begun = Tally(), 0, time.monotonic()
+@contextmanager
+def _unmounted(hosts: MirrorHosts) -> Iterator[None]:
+    """Leave an empty directory where the source was, as what is not mounted does."""
+    tree = hosts.tree("a")
+    tree.rename(tree.with_name("away"))
+    tree.mkdir()
+    try:
+        yield
+    finally:
+        tree.rmdir()
+        tree.with_name("away").rename(tree)
+
+
+_WORLDS = {"disk full": _full_disk, "not mounted": _unmounted}  # faults that are there before the run begins
+
+
+def play_many(count: int, start: int) -> Tally:
+    """Play drawn rounds; return how often which fault ended how. `start` seeds what is drawn."""
+    tally = Tally()
     logging.disable(logging.CRITICAL)  # most runs are meant to fail
 
     @seed(start)
@@ -344,16 +395,42 @@ def main(count: int, start: int, out: Path) -> None:
     )
     @given(rounds)
     def play_all(drawn: Round) -> None:
-        nonlocal played
         play(drawn, tally)
-        played += 1
-        if played % 25 == 0:
-            click.echo(f"{played} rounds, {sum(tally.ended.values())} runs, {time.monotonic() - begun:.0f} s")
+        tally.rounds += 1
 
     play_all()
-    runs = dict(sorted(tally.ended.items()))
-    out.write_text(json.dumps({"rounds": played, "seed": start, "lost": 0, "runs": runs}, indent=2) + "\n")
-    click.echo(f"{played} rounds, nothing lost: {json.dumps(runs, indent=2)}")
+    return tally
+
+
+@click.command()
+@click.option("--rounds", "count", type=click.IntRange(min=1), default=500, show_default=True)
+@click.option("--seed", "start", type=int, default=1, show_default=True)
+@click.option("--jobs", type=click.IntRange(min=1), default=4, show_default=True, help="side by side")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), default=RESULTS, show_default=True)
+def main(count: int, start: int, jobs: int, out: Path) -> None:
+    """Play drawn rounds, and write down how the runs ended."""
+    ended, played, begun = Counter[str](), 0, time.monotonic()
+    sizes = [min(BATCH, count - done) for done in range(0, count, BATCH)]
+    with ProcessPoolExecutor(jobs) as pool:
+        for batch in as_completed([pool.submit(play_many, size, start + n) for n, size in enumerate(sizes)]):
+            ended += batch.result().ended
+            played += batch.result().rounds
+            click.echo(f"{played} rounds, {time.monotonic() - begun:.0f} s", err=True)
+    runs = dict(sorted(ended.items()))
+    values = {
+        "rounds": played,
+        "seed": start,
+        "runs_with_a_fault": sum(runs.values()),
+        "lost": 0,
+        "runs": runs,
+    }
+    out.write_text(json.dumps(values, indent=2) + "\n")
+    click.echo(f"{played} rounds, {sum(runs.values())} runs, nothing lost")
+    for name, times in runs.items():
+        click.echo(f"  {name}: {times}")
+    if unseen := [f"{mode}, {fault}: {how}" for mode in MODES for fault, how in SHOWS.items()
+                  if not ended[f"{mode}, {fault}: {how}"]]:  # fmt: skip
+        raise click.ClickException(f"not shown, since it never happened: {'; '.join(unseen)}")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,8 @@ from grafana.links import CHAIN
 from grafana.panels import SLOW, About, Column, Query, lines_panel, stat_panel, table_panel, timeline_panel
 
 VERDICTS = ("heartbeat", "accepted", "resolved", "not_holder", "unauthorised", "journal")
-HEARTBEAT_AGE = "time() - max(locum_actuator_heartbeat_timestamp_seconds)"
+# By the actuator's own watch: its clock and that of Prometheus may differ. +Inf is that none ever came.
+HEARTBEAT_AGE = "max(locum_actuator_heartbeat_age_seconds < Inf)"
 
 
 def build() -> dashboard.Dashboard:
@@ -94,9 +95,20 @@ def _alive() -> list[dashboard.Panel]:
             ],
             q.UP,
         ),
+        timeline_panel(
+            About(
+                "Parts, as the actuator finds them",
+                "Also whether Prometheus has all of locum's rules, and whether the journal can be written.",
+                12,
+                8,
+                ("LocumChainPartMissing", "LocumJournalFault"),
+            ),
+            [Query("min by (part) (locum_actuator_chain_up)", "{{part}}")],
+            q.THERE,
+        ),
         lines_panel(
             About(
-                "Age of the heartbeat", "From 8 s on LocumNoHeartbeat fires.", 12, 8, ("LocumNoHeartbeat",)
+                "Age of the heartbeat", "From 8 s on LocumNoHeartbeat fires.", 24, 6, ("LocumNoHeartbeat",)
             ),
             [Query(HEARTBEAT_AGE, "age")],
             unit="s",

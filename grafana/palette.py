@@ -7,23 +7,47 @@ colour alone: states carry a word, lines a name in the legend, and lines that ar
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from grafana_foundation_sdk.models import dashboard
 
-WELL, WRONG, OTHER, REST = "blue", "orange", "purple", "#8e8e8e"
+WELL, WRONG, OTHER, REST = "blue", "dark-orange", "purple", "#8e8e8e"
+
+# What Grafana's names stand for. Source: packages/grafana-data, createVisualizationColors.ts in Grafana's sources.
+SHADES: Mapping[str, Mapping[str, str]] = {
+    "light": {
+        "blue": "#3274D9",
+        "dark-orange": "#E55400",
+        "purple": "#A352CC",
+        "light-blue": "#5794F2",
+        "semi-dark-green": "#37872D",
+        "light-purple": "#B877D9",
+        "semi-dark-blue": "#1F60C4",
+    },
+    "dark": {
+        "blue": "#5794F2",
+        "dark-orange": "#FA6400",
+        "purple": "#B877D9",
+        "light-blue": "#8AB8FF",
+        "semi-dark-green": "#56A64B",
+        "light-purple": "#CA95E5",
+        "semi-dark-blue": "#3274D9",
+    },
+}
 
 # Colour and dashes (lengths of line and gap) of the first, second, ... line that is known by name.
 LINES: tuple[tuple[str, tuple[int, ...]], ...] = (
     ("blue", ()),
-    ("orange", (10, 6)),
+    ("dark-orange", (10, 6)),
     ("purple", (2, 6)),
     ("light-blue", (20, 6)),
-    ("dark-yellow", (10, 4, 2, 4)),
+    ("semi-dark-green", (10, 4, 2, 4)),
     ("light-purple", (6, 6)),
-    ("dark-blue", (2, 4, 10, 4)),
+    ("semi-dark-blue", (2, 4, 10, 4)),
 )
 
 
-def words(states: dict[str, tuple[str, str]], many: str | None = None) -> list[dashboard.ValueMapping]:
+def words(states: Mapping[str, tuple[str, str]], many: str | None = None) -> list[dashboard.ValueMapping]:
     """Return the mappings from a value to word and colour; `many` is the word for 2 and more, a wrong state."""
     found: list[dashboard.ValueMapping] = [
         dashboard.ValueMap(

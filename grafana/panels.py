@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from grafana_foundation_sdk.builders import common as make
@@ -41,12 +41,13 @@ def stat_panel(
     about: About,
     query: Query,
     *,
-    states: dict[str, tuple[str, str]] | None = None,
+    states: Mapping[str, tuple[str, str]] | None = None,
     many: str | None = None,
     unit: str = "short",
     wrong_from: float | None = None,
     names: bool = False,
     empty: str = "no data",
+    decimals: int | None = None,
 ) -> dashboard.Panel:
     """Return one big value: a word of `states`, or a number that is wrong from `wrong_from` on.
 
@@ -58,13 +59,15 @@ def stat_panel(
     panel = panel.reduce_options(make.ReduceDataOptions().calcs(["lastNotNull"]).values(False))
     if states is not None:
         panel = panel.mappings(words(states, many))
+    if decimals is not None:
+        panel = panel.decimals(decimals)
     return _finish(panel.with_target(_target(query, 0, now=True)).build(), about, FAST)
 
 
 def timeline_panel(
     about: About,
     queries: Sequence[Query],
-    states: dict[str, tuple[str, str]],
+    states: Mapping[str, tuple[str, str]],
     *,
     many: str | None = None,
     url: str | None = None,
@@ -122,12 +125,16 @@ def lines_panel(
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of a table: the field it is made from, its heading, its unit, and where a click on it leads."""
+    """A column of a table: the field it is made from, its heading, its unit, and where a click on it leads.
+
+    `states` gives its values words and colours.
+    """
 
     field: str
     title: str
     unit: str | None = None
     url: str | None = None
+    states: Mapping[str, tuple[str, str]] | None = None
 
 
 def table_panel(
@@ -164,6 +171,9 @@ def table_panel(
         if column.url is not None:
             links = [{"title": about.title, "url": column.url}]
             properties.append(dashboard.DynamicConfigValue("links", links))
+        if column.states is not None:
+            properties.append(dashboard.DynamicConfigValue("mappings", words(column.states)))
+            properties.append(dashboard.DynamicConfigValue("custom.cellOptions", {"type": "color-text"}))
         if properties:
             panel = panel.override_by_name(column.title, properties)
     return _finish(panel.build(), about, FAST)

@@ -14,8 +14,25 @@ ANSWERS = {"1": ("answers", WELL)}
 FILE_READ = {"1": ("read", WELL), "0": ("FAULTY", WRONG)}
 UP = {"1": ("up", WELL), "0": ("DOWN", WRONG)}
 FAILS = {"1": ("fails", WRONG)}
+SERVED = {"0": ("answers", WELL), "1": ("WITHOUT SERVICE", WRONG)}
+PAUSED = {"0": ("no", REST), "1": ("PAUSED", WRONG)}
+FLAPPING = {"0": ("no", REST), "1": ("SPENT", WRONG)}
+COPY = {"0": ("fresh", WELL), "1": ("STALE", WRONG)}
+RUNNING = {"0": ("at rest", REST), "1": ("runs", WELL)}
+IS_SO = {"1": ("so", WELL)}
+THERE = {"1": ("there", WELL), "0": ("MISSING", WRONG)}
 
 CHECK_NAME = "{{service}} on {{host}}: {{check}} from {{vantage_point}}"
+
+
+def lowest(selector: str) -> str:
+    """Return the lowest value of each step; what is scraped less often than a step is long shows its last."""
+    return f"min_over_time({selector}[$__interval]) or {selector}"
+
+
+def highest(selector: str) -> str:
+    """Return the same for the highest."""
+    return f"max_over_time({selector}[$__interval]) or {selector}"
 
 
 def holders(matcher: str) -> str:
@@ -24,10 +41,7 @@ def holders(matcher: str) -> str:
 
 
 def checks(matcher: str) -> str:
-    """Return the worst of each check in each step: 1 well, 0 fails, 2 fails where it is meant to be stopped.
-
-    The second half of the `or` is for checks that are slower than the window.
-    """
+    """Return the worst of each check in each step: 1 well, 0 fails, 2 fails where it is meant to be stopped."""
     standby = _worst(f'{matcher}, standby="stopped"')
     stopped = f"2 + ({standby} == 0 and on (service, host) ({holders('')} == 0))"
     return f"{stopped} or {_worst(matcher)}"
@@ -36,8 +50,7 @@ def checks(matcher: str) -> str:
 def pings(condition: str = "") -> str:
     """Return the worst ping of each host in each step, by host and vantage point."""
     selector = 'locum_check_success{check="ping"}'
-    worst = f"min_over_time({selector}[$__rate_interval]) or {selector}"
-    return f"min by (host, vantage_point) (({worst}){condition})"
+    return f"min by (host, vantage_point) (({lowest(selector)}){condition})"
 
 
 def failing_now(matcher: str) -> str:
@@ -45,6 +58,37 @@ def failing_now(matcher: str) -> str:
     failures = f"locum_check_failure{{{matcher}}}"
     meant = f'{failures.removesuffix("}")}, standby="stopped"}} and on (service, host) ({holders("")} == 0)'
     return f"max by (service, host, check, vantage_point, reason) ({failures} unless ({meant}))"
+
+
+def without_service(matcher: str) -> str:
+    """Return 1 where a service was without service at a moment, and 0 where not, by service.
+
+    Without service is a service whose deciding checks fail from every vantage point, or whose address nobody holds.
+    A standby that is meant to be stopped answers only once it serves, which is sooner than Prometheus hears of the
+    new holder; one that runs all the while counts only where it is the holder.
+    """
+    answers = f'locum_check_success{{{matcher}, decides="true"'
+    serving = (
+        f'{answers}, standby="stopped"}} or {answers}}} and on (service, host) ({holders(matcher)} == 1)'
+    )
+    silent = f"1 - max by (service) (min by (service, host, vantage_point) ({serving}))"
+    unheld = f"max by (service) (locum_address_owners{{{matcher}}}) == bool 0"
+    return f"clamp_max(({silent}) + (({unheld}) or ({silent}) * 0), 1)"
+
+
+def seconds_without_service(matcher: str) -> str:
+    """Return the seconds without service in the time shown, by service: looked at once a second."""
+    return f"sum_over_time(({without_service(matcher)})[$__range:1s])"
+
+
+def availability(matcher: str) -> str:
+    """Return the share of the time shown in which a service answered, by service: looked at once a second."""
+    return f"1 - avg_over_time(({without_service(matcher)})[$__range:1s])"
+
+
+def of_copy(gauge: str, matcher: str, *, by: str = "host") -> str:
+    """Return what a gauge of the mirror says of each copy."""
+    return f"max by ({by}) ({gauge}{{{matcher}}})"
 
 
 def in_range(counter: str, matcher: str) -> str:
@@ -60,5 +104,4 @@ def since_first(counter: str, matcher: str, *, by: str = "service", window: str 
 
 def _worst(matcher: str) -> str:
     selector = f"locum_check_success{{{matcher}}}"
-    worst = f"min_over_time({selector}[$__rate_interval]) or {selector}"
-    return f"min by (service, host, check, vantage_point) ({worst})"
+    return f"min by (service, host, check, vantage_point) ({lowest(selector)})"

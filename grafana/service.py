@@ -5,10 +5,10 @@ from __future__ import annotations
 from grafana_foundation_sdk.models import dashboard
 
 from grafana import queries as q
-from grafana import service_numbers
+from grafana import service_mirror, service_now, service_numbers
 from grafana.frame import Frame, Section, events, query_variable
 from grafana.links import SERVICE
-from grafana.panels import About, Query, lines_panel, stat_panel, timeline_panel
+from grafana.panels import About, Query, lines_panel, timeline_panel
 from grafana.service_numbers import ONE, PLACE
 
 
@@ -16,74 +16,36 @@ def build() -> dashboard.Dashboard:
     """Return the dashboard."""
     return Frame(
         SERVICE,
-        "One service: its checks from every vantage point, its incidents, and what was done about them.",
+        "One service: its checks from every vantage point, its incidents, what was done about them, and its data.",
         variables=[
             query_variable("service", "Service", "label_values(locum_actuator_holder, service)", many=False)
         ],
         annotations=events(ONE),
         sections=[
-            Section("Now", _now()),
+            Section("Now", service_now.now()),
             Section("As its checks see it", _checks()),
             Section("Its address and its hosts", _hosts()),
             Section("In numbers", service_numbers.numbers()),
+            Section("Its data", service_mirror.copies()),
             Section("What the actuator did", service_numbers.actions()),
         ],
     ).build()
 
 
-def _now() -> list[dashboard.Panel]:
-    return [
-        stat_panel(
-            About("Holder", "The host that holds the service, as the actuator's journal says.", 5, 4),
-            Query(f"{q.holders(ONE)} == 1", "{{host}}"),
-            names=True,
-            empty="nobody",
-        ),
-        stat_panel(
-            About(
-                "Hosts that hold the address",
-                "As heard on the wire.",
-                5,
-                4,
-                ("LocumAddressUnheld", "LocumAddressHeldTwice"),
-            ),
-            Query(f"max(locum_address_owners{{{ONE}}})"),
-            states=q.OWNERS,
-            many=q.OWNERS_MANY,
-        ),
-        stat_panel(
-            About(
-                "Incident",
-                "Whether one is open. `locum explain` says what locum is waiting for.",
-                4,
-                4,
-                ("LocumIncidentOpen",),
-            ),
-            Query(f"max(locum_actuator_incident_open{{{ONE}}})"),
-            states=q.INCIDENT,
-        ),
-        stat_panel(
-            About(
-                "Could another host stand in?", "If not, the next fault is an outage.", 4, 4, ("LocumAlone",)
-            ),
-            Query(f"max(locum_actuator_alone{{{ONE}}})"),
-            states=q.STAND_IN,
-        ),
-        stat_panel(
-            About("Takeovers", "In the time shown.", 3, 4, ("LocumTakeover",)),
-            Query(q.in_range("locum_actuator_takeovers_total", ONE)),
-            wrong_from=1,
-        ),
-        stat_panel(
-            About("Respawns", "In the time shown.", 3, 4, ("LocumRespawned",)),
-            Query(q.in_range("locum_actuator_respawns_total", ONE)),
-            wrong_from=1,
-        ),
-    ]
-
-
 def _checks() -> list[dashboard.Panel]:
     return [
+        timeline_panel(
+            About(
+                "The service",
+                "The worst of each step, so that a short outage shows at any zoom. Without service: its deciding"
+                " checks fail from every vantage point, or nobody holds its address.",
+                24,
+                4,
+                ("LocumServiceDown", "LocumAddressUnheld"),
+            ),
+            [Query(f"max_over_time(({q.without_service(ONE)})[$__interval:250ms])", "{{service}}")],
+            q.SERVED,
+        ),
         timeline_panel(
             About(
                 "Checks",
@@ -93,7 +55,7 @@ def _checks() -> list[dashboard.Panel]:
                 9,
                 ("LocumServiceDown", "LocumStandbyNotReady", "LocumProcessAbsent"),
             ),
-            [Query(q.checks(f'{ONE}, check!~"ping|address"'), "{{host}}: {{check}} from {{vantage_point}}")],
+            [Query(q.checks(f'{ONE}, check!~"ping|address"'), "{{check}} {{host}} from {{vantage_point}}")],
             q.CHECK,
         ),
         timeline_panel(
@@ -107,8 +69,8 @@ def _checks() -> list[dashboard.Panel]:
             [
                 Query(
                     "max by (host, check, vantage_point, reason)"
-                    f" (max_over_time(locum_check_failure{{{ONE}}}[$__rate_interval]))",
-                    "{{host}}: {{check}} from {{vantage_point}}: {{reason}}",
+                    f" ({q.highest(f'locum_check_failure{{{ONE}}}')})",
+                    "{{check}} {{host}} from {{vantage_point}}: {{reason}}",
                 )
             ],
             q.FAILS,

@@ -9,7 +9,7 @@ from grafana.panels import About, Column, Query, lines_panel, table_panel, timel
 
 ONE = 'service="$service"'
 PLACE = "{{host}} from {{vantage_point}}"
-STEPS = ("respawn", "release", "fence", "confirm", "start", "claim", "prove")
+STEPS = ("respawn", "release", "fence", "mirror", "confirm", "start", "claim", "prove")
 PHASES = ("connect", "first_byte", "transfer", "tls", "resolve")
 
 
@@ -21,8 +21,7 @@ def numbers() -> list[dashboard.Panel]:
             [
                 Query(
                     "max by (host, check, vantage_point)"
-                    f" (max_over_time(locum_check_duration_seconds{{{ONE}}}[$__rate_interval])"
-                    f" or locum_check_duration_seconds{{{ONE}}})",
+                    f" ({q.highest(f'locum_check_duration_seconds{{{ONE}}}')})",
                     "{{check}} {{host}} from {{vantage_point}}",
                 )
             ],
@@ -81,11 +80,7 @@ def actions() -> list[dashboard.Panel]:
     return [
         timeline_panel(
             About("Incidents", "`locum incidents` tells the steps of each.", 12, 5, ("LocumIncidentOpen",)),
-            [
-                Query(
-                    f"max(max_over_time(locum_actuator_incident_open{{{ONE}}}[$__rate_interval]))", "incident"
-                )
-            ],
+            [Query(f"max({q.highest(f'locum_actuator_incident_open{{{ONE}}}')})", "incident")],
             q.INCIDENT,
         ),
         table_panel(

@@ -5,11 +5,12 @@ from __future__ import annotations
 from grafana_foundation_sdk.models import dashboard
 
 from grafana import queries as q
+from grafana import site_events
 from grafana.frame import Frame, Section, events, query_variable
-from grafana.links import SITE, TO_RUNBOOK, TO_SERVICE, TO_SERVICE_FROM_ROW
+from grafana.links import SITE, TO_SERVICE, TO_SERVICE_FROM_ROW
 from grafana.panels import About, Column, Query, stat_panel, table_panel, timeline_panel
+from grafana.site_events import CHOSEN
 
-CHOSEN = 'service=~"$service"'
 CHECKS = f'{CHOSEN}, check!~"ping|address"'
 
 
@@ -26,14 +27,15 @@ def build() -> dashboard.Dashboard:
             Section("Now", _now()),
             Section("Who serves", _holders()),
             Section("Health", _health()),
-            Section("What is wrong, and what was done", _events()),
+            Section("What is wrong, and what was done", site_events.events_and_alerts()),
+            Section("Availability and data", site_events.over_time()),
         ],
     ).build()
 
 
 def _now() -> list[dashboard.Panel]:
     def count(title: str, description: str, expr: str, *alerts: str) -> dashboard.Panel:
-        about = About(title, description, 4, 4, alerts)
+        about = About(title, description, 3, 4, alerts)
         return stat_panel(about, Query(expr), wrong_from=1 if title != "Services" else None)
 
     return [
@@ -70,6 +72,19 @@ def _now() -> list[dashboard.Panel]:
             "Alerts firing",
             "Alerts of locum that fire now, those included that only tell of something.",
             'count(ALERTS{alertname=~"Locum.+", alertname!="LocumHeartbeat", alertstate="firing"}) or vector(0)',
+        ),
+        count(
+            "Paused",
+            "Services that a person wants left alone.",
+            f"sum(max by (service) (locum_actuator_paused{{{CHOSEN}}}))",
+            "LocumPausedTooLong",
+        ),
+        count(
+            "Stale copies",
+            "Copies that are older than allowed, not whole, or were never made.",
+            f"count(max by (service, host) (locum_mirror_stale{{{CHOSEN}}}) == 1) or vector(0)",
+            "LocumMirrorStale",
+            "LocumMirrorFailing",
         ),
     ]
 
@@ -129,9 +144,8 @@ def _health() -> list[dashboard.Panel]:
         timeline_panel(
             About(
                 "Every check on every host",
-                "The worst answer of each step, so that a short failure shows at any zoom (and looks up to 4 s"
-                " longer than it was). A standby that is meant to be stopped does not answer and is well all the"
-                " same.",
+                "The worst answer of each step, so that a short failure shows at any zoom. A standby that is"
+                " meant to be stopped does not answer and is well all the same.",
                 24,
                 12,
                 ("LocumServiceDown", "LocumStandbyNotReady", "LocumProcessAbsent"),
@@ -144,87 +158,5 @@ def _health() -> list[dashboard.Panel]:
             About("Ping", "Whether each host answered the echo requests.", 24, 6, ("LocumHostUnreachable",)),
             [Query(q.pings(), "{{host}} from {{vantage_point}}")],
             q.CHECK,
-        ),
-    ]
-
-
-def _events() -> list[dashboard.Panel]:
-    return [
-        table_panel(
-            About(
-                "Checks that fail now",
-                "With the reason why. A standby that is meant to be stopped is not shown.",
-                12,
-                8,
-                ("LocumCannotLook",),
-            ),
-            [Query(q.failing_now(CHOSEN))],
-            [
-                Column("service", "Service", url=TO_SERVICE_FROM_ROW),
-                Column("host", "Host"),
-                Column("check", "Check"),
-                Column("vantage_point", "Seen from"),
-                Column("reason", "Reason"),
-            ],
-        ),
-        table_panel(
-            About("Alerts", "Pending and firing. Click an alert for the runbook.", 12),
-            [
-                Query(
-                    "max by (alertname, alertstate, severity, service, host)"
-                    ' (ALERTS{alertname=~"Locum.+", alertname!="LocumHeartbeat"})'
-                )
-            ],
-            [
-                Column("alertname", "Alert", url=TO_RUNBOOK),
-                Column("alertstate", "State"),
-                Column("severity", "Severity"),
-                Column("service", "Service"),
-                Column("host", "Host"),
-            ],
-        ),
-        timeline_panel(
-            About(
-                "Incidents",
-                "An incident is one fault of one service, from what woke the actuator to the last step."
-                " `locum incidents` tells the steps.",
-                12,
-                8,
-                ("LocumIncidentOpen",),
-            ),
-            [
-                Query(
-                    f"max by (service) (max_over_time(locum_actuator_incident_open{{{CHOSEN}}}[$__rate_interval]))",
-                    "{{service}}",
-                )
-            ],
-            q.INCIDENT,
-            url=TO_SERVICE,
-        ),
-        table_panel(
-            About(
-                "What the actuator did",
-                "How often in the time shown.",
-                12,
-                8,
-                ("LocumTakeover", "LocumRespawned", "LocumTakeoverRefused", "LocumStepFailed"),
-            ),
-            [
-                Query(q.in_range("locum_actuator_respawns_total", CHOSEN)),
-                Query(q.in_range("locum_actuator_takeovers_total", CHOSEN)),
-                Query(q.in_range("locum_actuator_planned_moves_total", CHOSEN)),
-                Query(q.in_range("locum_actuator_claims_total", CHOSEN)),
-                Query(q.in_range("locum_actuator_step_failures_total", CHOSEN)),
-                Query(q.since_first("locum_actuator_refusals_total", CHOSEN)),
-            ],
-            [
-                Column("service", "Service", url=TO_SERVICE_FROM_ROW),
-                Column("Value #A", "Respawns"),
-                Column("Value #B", "Takeovers"),
-                Column("Value #C", "Planned moves"),
-                Column("Value #D", "Addresses given back"),
-                Column("Value #E", "Steps failed"),
-                Column("Value #F", "Refusals"),
-            ],
         ),
     ]

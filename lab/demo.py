@@ -1,57 +1,99 @@
-"""`make demo`: locum keeps a web site alive on two hosts while its holder is killed, hung and crashed."""
+"""`make demo`: locum keeps a web site alive on two hosts while its holder is killed, hung and crashed.
+
+Its files are mirrored, and in between Prometheus is asked for every panel of the dashboards and every rule.
+"""
 
 from __future__ import annotations
 
+import argparse
 import sys
 import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
 from lab.lab import Lab
 from lab.locum import Locum
+from lab.mirrored import MirroredLocum
 from lab.needs import LabFault
+from lab.seen import ask
 from lab.timeline import draw, moments
 from lab.trial import FAULTS, Trial, trial
 
 # After a takeover b holds the service, so the crash gets a lab of its own in which a does.
 ACTS = (("killed", "hung"), ("crashed",))
+FILES = {"index.html": "<html>one</html>", "pages/about.html": "<html>about</html>"}
 
 
-def main() -> int:
+def main(words: Sequence[str] | None = None) -> int:
     """Run every act; return 0 if everything held."""
+    parser = argparse.ArgumentParser(prog="python -m lab.demo", description=__doc__.split("\n", 1)[0])
+    parser.add_argument(
+        "--picture", type=Path, metavar="FILE.png", help="draw the first act as dashboards show it"
+    )
+    options = parser.parse_args(words)
     console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
-    trials: list[Trial] = []
     begun = time.monotonic()
     try:
-        for names in ACTS:
-            trials += _act(console, names)
+        trials, all_seen = _first_act(console, options.picture)
+        trials += _second_act(console)
     except LabFault as fault:
         console.print(f"[bold red]demo:[/] {fault}", markup=True)
         return 1
-    return _conclude(console, trials, time.monotonic() - begun)
+    held = _conclude(console, trials, time.monotonic() - begun)
+    if not all_seen:
+        console.print("[bold red]demo:[/] a panel was empty that should not be, or a rule was not evaluated")
+    return 0 if held and all_seen else 1
 
 
-def _act(console: Console, names: tuple[str, ...]) -> list[Trial]:
+def _first_act(console: Console, picture: Path | None) -> tuple[list[Trial], bool]:
+    """Kill and hang Apache, mirror the files, and ask for all that Grafana would show."""
+    console.rule("two hosts, a gateway and a client; Apache on a, its files mirrored to b")
+    with Lab() as lab, MirroredLocum(lab, say=_dimly(console)) as locum:
+        since = time.time()
+        locum.wait_holder()
+        locum.write("a", FILES)
+        locum.command("mirror", "www", "--mark")
+        _mirror(console, locum)
+        trials = [_suffered(console, lab, locum, name) for name in ACTS[0]]
+        _mirror(console, locum)
+        console.rule("what Grafana would show of it: every panel and every rule, asked of Prometheus")
+        all_seen, tables = ask(locum, since, picture=picture)
+        console.print(tables, markup=False, end="")
+    return trials, all_seen
+
+
+def _second_act(console: Console) -> list[Trial]:
     console.rule("two hosts, a gateway and a client; Apache on a")
-    trials = []
-    with (
-        Lab() as lab,
-        Locum(lab, say=lambda line: console.print(f"  {line}", style="dim", markup=False)) as locum,
-    ):
-        for name in names:
-            fault = FAULTS[name]
-            console.rule(f"Apache on a is {name}" if name != "crashed" else "a loses its power")
-            done = trial(lab, locum, fault)
-            draw(console, moments(done, locum), f"{fault.name}: {fault.promise}")
-            seconds = done.seconds_without_service
-            told = "it did not come back" if seconds is None else f"{seconds:.2f}"
-            console.print(f"[bold]seconds without service: {told}[/]")
-            trials.append(done)
-    return trials
+    with Lab() as lab, Locum(lab, say=_dimly(console)) as locum:
+        return [_suffered(console, lab, locum, name) for name in ACTS[1]]
 
 
-def _conclude(console: Console, trials: list[Trial], seconds: float) -> int:
+def _suffered(console: Console, lab: Lab, locum: Locum, name: str) -> Trial:
+    """Bring a fault upon a, and draw what came of it."""
+    fault = FAULTS[name]
+    console.rule(f"Apache on a is {name}" if name != "crashed" else "a loses its power")
+    done = trial(lab, locum, fault)
+    draw(console, moments(done, locum), f"{fault.name}: {fault.promise}")
+    seconds = done.seconds_without_service
+    told = "it did not come back" if seconds is None else f"{seconds:.2f}"
+    console.print(f"[bold]seconds without service: {told}[/]")
+    return done
+
+
+def _mirror(console: Console, locum: Locum) -> None:
+    console.print(
+        f"  locum mirror www: {locum.command('mirror', 'www').stdout.strip()}", style="dim", markup=False
+    )
+
+
+def _dimly(console: Console) -> Callable[[str], None]:
+    return lambda line: console.print(f"  {line}", style="dim", markup=False)
+
+
+def _conclude(console: Console, trials: list[Trial], seconds: float) -> bool:
     table = Table(title="What the client saw", title_justify="left", title_style="bold")
     for column in (
         "fault",
@@ -75,7 +117,7 @@ def _conclude(console: Console, trials: list[Trial], seconds: float) -> int:
         )
     console.print(table)
     console.print(f"took {seconds:.0f} s")
-    return 1 if any(one.faults() for one in trials) else 0
+    return not any(one.faults() for one in trials)
 
 
 if __name__ == "__main__":

@@ -47,6 +47,7 @@ NOBODY = (
     "--inh-caps=-all,+net_raw", "--ambient-caps=-all,+net_raw",
 )  # fmt: skip
 EXPORTER_PORT = 10751
+ACTUATOR = "http://127.0.0.1:10752"  # on b
 
 
 class Locum:
@@ -94,7 +95,7 @@ class Locum:
 
     def install(self) -> None:
         """Write the site file and enrol b, then a over the administrator's SSH."""
-        self._open_the_way()
+        open_the_way(self.lab, HOME)
         self.say("locum init: writes the site file")
         self.command(
             "init", "--output", SITE, "--unreachable", self._settings["unreachable"],
@@ -160,12 +161,6 @@ class Locum:
         lines = "".join(f'  {host}: {{url: "http://{at}:{EXPORTER_PORT}"}}\n' for host, at in points.items())
         return text.replace("hosts:\n", f"hosts:\n{hosts}", 1) + f"\nvantage_points:\n{lines}"
 
-    def _open_the_way(self, host: str = HOME) -> None:
-        """Let the user locum reach the interpreter and the checkout, on that host's own disk and nowhere else."""
-        for target in {CHECKOUT, Path(sys.base_prefix), Path(os.path.realpath(sys.executable))}:
-            for parent in target.parents:
-                self.lab.run(host, ["chmod", "o+x", str(parent)], check=False)
-
     # -- run ---------------------------------------------------------------------------------------------------
 
     def up(self) -> None:
@@ -226,7 +221,7 @@ class Locum:
         site.write_text((here / SITE.lstrip("/")).read_text(encoding="utf-8"), encoding="utf-8")
         for path in (site.parent, site):
             path.chmod(0o755 if path.is_dir() else 0o644)
-        self._open_the_way(host)
+        open_the_way(self.lab, host)
         listen = f"{_in_url(self.lab.hosts[host].address)}:{EXPORTER_PORT}"
         self.lab.popen(
             host, [*NOBODY, str(BIN / "locum-exporter"), "--site", SITE, "--listen", listen, "--host", host],
@@ -237,8 +232,11 @@ class Locum:
     # -- look --------------------------------------------------------------------------------------------------
 
     def incidents(self) -> list[dict[str, Any]]:
-        """Return the incidents, oldest first, as `locum incidents --json` tells them."""
-        rows: list[dict[str, Any]] = json.loads(self.command("incidents", "--json").stdout)
+        """Return the incidents, oldest first, as the actuator tells them: asking it itself starts no Python."""
+        try:
+            rows: list[dict[str, Any]] = self.get(f"{ACTUATOR}/api/v1/incidents")["incidents"]
+        except subprocess.CalledProcessError as fault:
+            raise LabFault(f"the actuator does not say what happened: {fault.stderr}") from fault
         return rows[::-1]
 
     def wait_incident(self, outcome: str, since: float, seconds: float = 20.0) -> dict[str, Any]:
@@ -267,6 +265,13 @@ class Locum:
         )
         rows = json.loads(answer.stdout)["data"]["result"]
         return [[(float(at), float(value)) for at, value in row["values"]] for row in rows]
+
+
+def open_the_way(lab: Lab, host: str) -> None:
+    """Let the user locum reach the interpreter and the checkout, on that host's own disk and nowhere else."""
+    for target in {CHECKOUT, Path(sys.base_prefix), Path(os.path.realpath(sys.executable))}:
+        for parent in target.parents:
+            lab.run(host, ["chmod", "o+x", str(parent)], check=False)
 
 
 def _looked_at(incident: dict[str, Any]) -> float:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from lab.lab import Lab
 from lab.locum import HOME, SITE, Locum
+from lab.needs import LabFault
 
 TREE = "/srv/www"
 
@@ -14,8 +17,14 @@ TREE = "/srv/www"
 class MirroredLocum(Locum):
     """locum whose service has a mirror of /srv/www; `mirror` is what the site file says of it."""
 
-    def __init__(self, lab: Lab, mirror: str = f"{{source: {TREE}}}") -> None:
-        super().__init__(lab)
+    def __init__(
+        self,
+        lab: Lab,
+        mirror: str = f"{{source: {TREE}}}",
+        *,
+        say: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        super().__init__(lab, say=say)
         self._mirror = mirror
 
     def __enter__(self) -> MirroredLocum:
@@ -29,6 +38,17 @@ class MirroredLocum(Locum):
         head, found, tail = text.partition("    takeover:\n")
         assert found, text
         path.write_text(f"{head}    mirror: {self._mirror}\n{found}{tail}", encoding="utf-8")
+
+    def wait_holder(self, seconds: float = 90.0) -> str:
+        """Wait until locum knows who holds the service, which is what a mirror is made from; return the host."""
+        deadline = time.monotonic() + seconds
+        while True:
+            (row,) = json.loads(self.command("status", "--json").stdout)
+            if row["holder"] is not None:
+                return str(row["holder"])
+            if time.monotonic() > deadline:
+                raise LabFault(f"locum knows no holder of www after {seconds:g} s")
+            time.sleep(0.2)
 
     def write(self, host: str, files: Mapping[str, str]) -> None:
         """Write files below the mirrored directory of a host."""

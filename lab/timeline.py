@@ -1,4 +1,8 @@
-"""The course of one incident, from the fault to the first good answer, with milliseconds."""
+"""The course of one incident, from the fault to the first good answer, with milliseconds.
+
+Not `locum incident`'s picture: this one begins with the fault and ends with what the client heard, which only the
+lab knows.
+"""
 
 from __future__ import annotations
 

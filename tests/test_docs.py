@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +26,7 @@ SPEAKING = sorted(
     for path in (ROOT / folder).rglob("*")
     if path.suffix in {".py", ".sh", ".yml", ".html"}
 )
+_PROMPT = re.compile(r"^(?:\$|[ab]#) ")
 _SPAN = re.compile(r"`([^`\n]+)`")
 _FENCE = re.compile(r"^```\w*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
@@ -32,9 +34,23 @@ every_document = pytest.mark.parametrize("name", [str(path.relative_to(ROOT)) fo
 
 
 def _anchors(document: Path) -> set[str]:
-    """Return the anchors of a document's headings, as GitHub makes them."""
-    headings = re.findall(r"^#+ (.+)$", document.read_text(), re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    """Return the anchors of a document's headings, as GitHub makes them: a second one of a name ends in -1."""
+    headings = re.findall(r"^#+ (.+)$", _FENCE.sub("", document.read_text()), re.MULTILINE)
+    plain = [re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading) for heading in headings]
+    names = [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in plain]
+    return {
+        name if (before := names[:at].count(name)) == 0 else f"{name}-{before}"
+        for at, name in enumerate(names)
+    }
+
+
+def _links(document: Path) -> list[str]:
+    """Return the links of a document that lead to files or anchors here: in brackets, below the text, in HTML."""
+    text = _FENCE.sub("", document.read_text())
+    found = re.findall(r"\]\(\s*([^)\s]+)(?:\s+\"[^\"]*\")?\s*\)", text)
+    found += re.findall(r"^\[[^]]+\]:\s*(\S+)", text, re.MULTILINE)
+    found += re.findall(r"<(?:a|img|source)\b[^>]*\b(?:href|src|srcset)=\"([^\"]+)\"", text)
+    return [link for link in found if not re.match(r"[a-z]+:", link)]
 
 
 def _leads_somewhere(document: Path, link: str) -> bool:
@@ -45,9 +61,42 @@ def _leads_somewhere(document: Path, link: str) -> bool:
 
 @every_document
 def test_links_lead_somewhere(name: str) -> None:
-    links = re.findall(r"\]\(([^)\s]+)\)", (ROOT / name).read_text())
-    inner = [link for link in links if "://" not in link]
-    assert [link for link in inner if not _leads_somewhere(ROOT / name, link)] == []
+    assert [link for link in _links(ROOT / name) if not _leads_somewhere(ROOT / name, link)] == []
+
+
+LINKS = {
+    "a file": ("[x](docs/logs.md)", True),
+    "no file": ("[x](docs/log.md)", False),
+    "an anchor": ("[x](docs/logs.md#levels)", True),
+    "no anchor": ("[x](docs/logs.md#level)", False),
+    "a heading here": ("## Two words\n[x](#two-words)", True),
+    "no heading, for it is code": ("```\n# Two words\n```\n[x](#two-words)", False),
+    "the second heading of a name": ("# A\n# A\n[x](#a-1)", True),
+    "no third one": ("# A\n# A\n[x](#a-2)", False),
+    "a heading with code and a link": ("# `up` and [y](README.md)\n[x](#up-and-y)", True),
+    "with a title": ('[x](docs/log.md "a title")', False),
+    "below the text": ("[x]\n\n[x]: docs/log.md", False),
+    "a picture in HTML": ('<img alt="x" src="docs/no-such-page.png">', False),
+    "elsewhere": ("[x](https://example.org/nothing) [y](mailto:x@example.org)", True),
+}
+
+
+@pytest.mark.parametrize(("text", "sound"), LINKS.values(), ids=LINKS)
+def test_a_link_that_leads_nowhere_is_found(text: str, sound: bool, tmp_path: Path) -> None:
+    document = tmp_path / "README.md"
+    document.write_text(text)
+    (tmp_path / "docs").symlink_to(ROOT / "docs")
+    assert all(_leads_somewhere(document, link) for link in _links(document)) == sound
+
+
+def test_a_reader_of_the_readme_finds_every_page() -> None:
+    seen, waiting = set[Path](), [ROOT / "README.md"]
+    while waiting:
+        page = waiting.pop().resolve()
+        if page not in seen and page.suffix == ".md" and page.exists():
+            seen.add(page)
+            waiting += [page.parent / link.partition("#")[0] for link in _links(page)]
+    assert [str(page.relative_to(ROOT)) for page in DOCUMENTS if page.resolve() not in seen] == []
 
 
 def _rows_of_the_house() -> list[tuple[str, str]]:
@@ -74,7 +123,7 @@ def _shown(path: Path) -> Iterator[str]:
 def _commands(path: Path) -> Iterator[list[str]]:
     """Yield the command lines of locum's programs that a text shows, as words."""
     for shown in _shown(path):
-        words = shown.removeprefix("$ ").split("  #")[0].split()
+        words = _PROMPT.sub("", shown).split("  #")[0].split()
         if len(words) > 1 and words[0] in PROGRAMS:
             yield words
 
@@ -143,3 +192,23 @@ def test_make_knows_its_targets(name: str) -> None:
     targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     named = [match[1] for shown in _shown(ROOT / name) if (match := re.match(r"make ([a-z-]+)", shown))]
     assert [target for target in named if target not in targets] == []
+
+
+def _table(name: str, head: str) -> list[list[str]]:
+    """Return the cells of the table below a row of headings, a list a row."""
+    rows = (ROOT / name).read_text().split(f"\n| {head} |\n", 1)[1].split("\n\n", 1)[0].splitlines()[1:]
+    return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+
+
+def test_the_figures_of_the_comparison_are_those_that_were_measured() -> None:
+    outage = json.loads((ROOT / "bench/results/outage.json").read_text())["median"]["locum"]["250ms"]
+    shown = _table("docs/compared.md", "fault | seconds")
+    assert shown == [[fault, f"{seconds:.2f}"] for fault, seconds in outage.items()]
+    courses = json.loads((ROOT / "bench/results/loss.json").read_text())["courses"]
+    measured = {
+        (one["system"], f"{one['percent']} %"): [str(one["takeovers"]), f"{one['held_by_two_seconds']:.1f}"]
+        for one in courses
+    }
+    rows = _table("docs/compared.md", "system | lost each way | takeovers | address on two hosts, s")
+    assert [measured[system, percent] for system, percent, *_ in rows] == [row[2:] for row in rows]
+    assert len(rows) == 6

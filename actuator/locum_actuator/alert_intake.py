@@ -40,7 +40,7 @@ def intake_routes(engine: Engine, authorised: Callable[[], bool]) -> Blueprint:
         try:
             verdicts = engine.accept(alerts)
         except JournalFault as broken:
-            log.error("webhook not accepted: %s", broken)
+            log.error("webhook not accepted: %s", broken, extra={"event": "webhook_not_accepted"})
             return fault("journal", "the journal cannot take it; send it again", 503)
         for verdict, count in verdicts.items():
             engine.metrics.webhooks.labels(verdict).inc(count)

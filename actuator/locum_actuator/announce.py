@@ -12,6 +12,8 @@ import socket
 import threading
 import time
 from collections.abc import Sequence
+from contextvars import copy_context
+from functools import partial
 from pathlib import Path
 
 from locum_actuator import netlink
@@ -30,7 +32,9 @@ def announce(interface: str, addresses: Sequence[Address]) -> None:
     wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
     wire.bind((interface, 0))
     _send(wire, frames)
-    threading.Thread(target=_follow, args=(wire, frames), name=f"announce-{interface}", daemon=True).start()
+    # In a copy of this context, so that the log says which service and incident its words are about.
+    follow = partial(copy_context().run, _follow, wire, frames)
+    threading.Thread(target=follow, name=f"announce-{interface}", daemon=True).start()
 
 
 def _frames(interface: str, addresses: Sequence[Address]) -> list[_Frame]:
@@ -60,4 +64,4 @@ def _send(wire: socket.socket, frames: list[_Frame]) -> None:
         try:
             wire.send(frame)
         except OSError as fault:
-            log.warning("an announcement could not be sent: %s", fault)
+            log.warning("an announcement could not be sent: %s", fault, extra={"event": "not_announced"})

@@ -107,7 +107,7 @@ class AutoFailback(Rounds):
         try:
             self._mover.begin(name, Move("failback", reason="failback: auto"))
         except MoveRefused as fault:
-            log.warning("%s is not brought back: %s", name, fault)
+            log.warning("not brought back: %s", fault, extra={"event": "not_brought_back", "service": name})
 
     def _forget(self, name: str) -> None:
         self._words.pop(name, None)

@@ -21,6 +21,10 @@ PART_ALERT = "LocumChainPartMissing"
 TOLD_BY_US = ("prometheus", "rules")  # for all others there is a rule, as long as these two are there
 AGAIN_SECONDS = 5.0
 LASTS_SECONDS = 30.0
+_TO_DO = {
+    "prometheus": "Start Prometheus, and read its log.",
+    "rules": "`locum generate rules` prints them; have Prometheus read its configuration again.",
+}
 
 
 class Part(Protocol):
@@ -69,6 +73,8 @@ def _alert(part: str, text: str) -> dict[str, Any]:
         "annotations": {
             "summary": f"{part} is missing in the chain that watches the services",
             "description": text,
+            "action": "Until then locum acts only on what its own rounds see.",
+            "todo": _TO_DO[part],
             "runbook_url": f"RUNBOOK.md#{PART_ALERT.lower()}",
         },
     }
@@ -83,6 +89,12 @@ async def _post(session: aiohttp.ClientSession, alertmanager: str, body: list[di
     try:
         async with session.post(f"{alertmanager}/api/v2/alerts", json=body, allow_redirects=False) as answer:
             if answer.status != 200:
-                log.warning("chain: %s does not take our alert: %s", alertmanager, answer.status)
+                log.warning(
+                    "%s does not take our alert: %s",
+                    alertmanager,
+                    answer.status,
+                    extra={"event": "alarm_not_taken"},
+                )
     except (aiohttp.ClientError, OSError, ValueError, TimeoutError):
-        log.debug("chain: %s does not answer", alertmanager)  # it is itself missed by the watch
+        # It is itself missed by the watch.
+        log.debug("%s does not answer", alertmanager, extra={"event": "alarm_not_sent"})

@@ -99,7 +99,9 @@ class ChainWatch(threading.Thread):
                     await self._round(session)
                 except Exception:
                     # Whatever it was: nobody else would notice that the watch has ended.
-                    log.exception("the watch over the chain stumbled and goes on")
+                    log.exception(
+                        "the watch over the chain stumbled and goes on", extra={"event": "stumbled"}
+                    )
                 await self._rest(UNSURE_SECONDS if self._doubted() else EVERY_SECONDS)
 
     async def _round(self, session: aiohttp.ClientSession) -> None:
@@ -141,8 +143,12 @@ def judge_heartbeat(age_seconds: float | None) -> Seen:
 
 def _say(part: Part) -> None:
     if part.up is False:
-        log.error("chain: %s is missing: %s", part.name, part.text)
+        log.error(
+            "chain: %s is missing: %s", part.name, part.text, extra={"event": "chain_part", "part": part.name}
+        )
     elif part.up is None:
-        log.warning("chain: %s: %s", part.name, part.text)
+        log.warning("chain: %s: %s", part.name, part.text, extra={"event": "chain_part", "part": part.name})
     else:
-        log.info("chain: %s is there: %s", part.name, part.text)
+        log.info(
+            "chain: %s is there: %s", part.name, part.text, extra={"event": "chain_part", "part": part.name}
+        )

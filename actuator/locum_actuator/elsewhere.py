@@ -56,6 +56,14 @@ async def ask(
     return Answer(Look(vantage_point, not failed, text), ping)
 
 
+async def hears(session: aiohttp.ClientSession, url: str, host: str, deadline_seconds: float) -> bool:
+    """Ask one exporter whether a host returns its echo; one that cannot say so does not hear it."""
+    headers = {"X-Prometheus-Scrape-Timeout-Seconds": f"{deadline_seconds:.3f}"}
+    timeout = aiohttp.ClientTimeout(total=deadline_seconds + _MARGIN_SECONDS)
+    question = {"check": "ping", "host": host}
+    return bool(await _probe(session, f"{url.rstrip('/')}/probe", question, headers, timeout))
+
+
 async def _probe(
     session: aiohttp.ClientSession,
     url: str,

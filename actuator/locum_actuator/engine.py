@@ -98,12 +98,13 @@ class Engine:
         self.mover = Mover(lambda: self.workers)
         self.failback = AutoFailback(lambda: self.workers, self.mover)
         self._homecoming = Homecoming(lambda: self.workers)
+        metrics.age_heartbeat(lambda: self.heartbeat_age_seconds)
         metrics.registry.register(BrakeCollector(journal, lambda: self.site))
         metrics.registry.register(MirrorCollector(self.mirrors))
         self._forget_unnamed()
         for name, host in journal.holders().items():
             if name not in site.services:
-                log.warning("%s", unwatched(name, host))
+                log.warning("%s", unwatched(name, host), extra={"event": "unwatched", "service": name})
 
     @property
     def site(self) -> Site:
@@ -203,7 +204,7 @@ class Engine:
             retiring = threading.Thread(target=self._retire, args=(old,), name="retire", daemon=True)
             self._retiring = [*(thread for thread in self._retiring if thread.is_alive()), retiring]
             retiring.start()
-        log.info("reloaded: services %s", ", ".join(site.services))
+        log.info("reloaded: services %s", ", ".join(site.services), extra={"event": "reloaded"})
 
     def _retire(self, old: Crew) -> None:
         """Tidy up after an old crew once its last plan has ended."""
@@ -214,7 +215,11 @@ class Engine:
         try:
             self._forget_unnamed()
         except JournalFault as fault:
-            log.warning("incidents of services that are gone stay open: %s", fault)
+            log.warning(
+                "incidents of services that are gone stay open: %s",
+                fault,
+                extra={"event": "incidents_stay_open"},
+            )
 
     def _forget_unnamed(self) -> None:
         """Close incidents of services that the site file no longer names, for nobody else would."""
@@ -250,6 +255,7 @@ class Engine:
         ]
         for number, (alert, verdict, _) in zip(self.journal.accept(rows), judged, strict=True):
             counts[verdict] = counts.get(verdict, 0) + 1
+            _tell(alert, verdict, workers)
             if verdict == "accepted" and alert.service is not None and alert.name is not None:
                 workers[alert.service].wake(alert.name, number)
         return counts
@@ -268,3 +274,22 @@ class Engine:
         if alert.host is not None and holder is not None and alert.host != holder:
             return "not_holder", f"{alert.host} is not the holder of {alert.service}; {holder} is"
         return "accepted", WOKE
+
+
+def _tell(alert: Alert, verdict: str, workers: Mapping[str, Worker]) -> None:
+    """Log an alert; only those that make us look are of interest every day."""
+    log.log(
+        logging.INFO if verdict == "accepted" else logging.DEBUG,
+        "alert %s of host %s: %s",
+        alert.name,
+        alert.host,
+        verdict,
+        extra={
+            "event": "alert",
+            "service": alert.service if alert.service in workers else None,
+            "alert": alert.name,
+            "host": alert.host,
+            "status": alert.status,
+            "verdict": verdict,
+        },
+    )

@@ -16,12 +16,12 @@ from collections.abc import Coroutine, Sequence
 from ipaddress import ip_address
 from typing import Any, TypeVar
 
-from locum_actuator.elsewhere import Answer, ask, asking_session
+from locum_actuator.elsewhere import Answer, ask, asking_session, hears
 from locum_actuator.lag import Lag
 from locum_actuator.own_commands import CommandFault, holder_by_command
 from locum_actuator.service_look import has_way_to, joined, look_at_service
 from locum_actuator.situation import HostView, Look, Situation
-from locum_actuator.steps.base import Shells
+from locum_actuator.steps.base import Confirmed, Shells
 from locum_exporter.checks.address import UNKNOWN_MAC
 from locum_exporter.checks.address import address as address_check
 from locum_exporter.icmp import Burst, Pinger
@@ -43,6 +43,7 @@ BURST_ENOUGH = 5  # this many in a row, none missing, are enough where all else 
 GATE_SECONDS = 0.4
 WITNESS_ECHOES = 5
 WITNESS_SPACING_SECONDS = 0.03
+HEARS_SECONDS = 0.15  # for an echo as another vantage point sees it: the claim waits for its silence
 OWNERS_SECONDS = 0.3
 OWNERS_SPACING_SECONDS = 0.03  # a neighbour answers in well under a millisecond; asked three times
 # An answer of the service or of the gate takes so many round trips: a connection, TLS, what is said on it. Where
@@ -116,17 +117,26 @@ class Evidence:
 
         return joined(self._run(through_each(), look_seconds(values) + GRACE_SECONDS))
 
-    def confirm(self, service: str) -> tuple[bool, tuple[frozenset[str], frozenset[str]] | None]:
-        """Ask the witnesses and the wire at once: (does a witness answer, who holds the addresses).
+    def confirm(self, service: str, silent: str | None = None) -> Confirmed:
+        """Ask the witnesses, the wire, and the other vantage points of a host that was silent, all at once."""
 
-        Who holds them is (hosts, strangers' MACs), or None where nobody could be asked.
-        """
+        async def everybody() -> Confirmed:
+            witnesses, owners, heard_by = await asyncio.gather(
+                self._witnesses(None), self._owners(service), self._heard_by(silent)
+            )
+            return Confirmed(any(witnesses.values()), owners, heard_by)
 
-        async def both() -> tuple[dict[str, bool], tuple[frozenset[str], frozenset[str]] | None]:
-            return await asyncio.gather(self._witnesses(None), self._owners(service))
+        return self._run(everybody(), 2.0 + _command_seconds(self._site.services[service]))
 
-        witnesses, found = self._run(both(), 2.0 + _command_seconds(self._site.services[service]))
-        return any(witnesses.values()), found
+    async def _heard_by(self, host: str | None) -> tuple[str, ...]:
+        others = [] if host is None else [name for name in self._site.voters(host) if name != self._local]
+        if host is None or not others:
+            return ()
+        async with asking_session() as session:
+            heard = await asyncio.gather(
+                *(hears(session, self._site.vantage_points[name].url, host, HEARS_SECONDS) for name in others)
+            )
+        return tuple(name for name, there in zip(others, heard, strict=True) if there)
 
     def echoes(self, host: str) -> int | None:
         """Ping a host; return how many echoes came back, None where none could be sent."""
@@ -323,7 +333,11 @@ class Evidence:
         try:
             holder = holder_by_command(service, values)
         except CommandFault as fault:
-            log.warning("%s: who holds it could not be asked: %s", service, fault)
+            log.warning(
+                "who holds it could not be asked: %s",
+                fault,
+                extra={"event": "holder_not_known", "service": service},
+            )
             return None
         found = frozenset() if holder is None else frozenset({holder})
         return found & frozenset(values.hosts), found - frozenset(values.hosts)

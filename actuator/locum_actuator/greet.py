@@ -35,8 +35,16 @@ def _greet(context: Context, host: str) -> None:
         if context.looker.echoes(host):
             context.shells[host].status(deadline_seconds=GREET_SECONDS)
     except ShellFault as fault:
-        log.info("%s: the gate of %s is not there yet: %s", context.name, host, fault)
+        log.info(
+            "the gate of %s is not there yet: %s",
+            host,
+            fault,
+            extra={"event": "gate_silent", "service": context.name, "host": host},
+        )
     except Exception:
+        # The look that follows says what is so.
         log.exception(
-            "%s: %s could not be greeted", context.name, host
-        )  # the look that follows says what is so
+            "%s could not be greeted",
+            host,
+            extra={"event": "stumbled", "service": context.name, "host": host},
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,6 +10,8 @@ from dataclasses import dataclass
 from locum_actuator.metrics import Metrics
 from locum_actuator.own_commands import CommandFault, environment, run
 from locum_actuator.steps.base import Hands, StepFault
+
+log = logging.getLogger(__name__)
 
 
 class HookAbort(StepFault):
@@ -62,5 +65,12 @@ class Hooks:
             failed = str(fault)
             text = f"{name} failed: {fault}"
             self.metrics.hook_failures.labels(self.hands.name, name).inc()
-        self.note(text, step, host, time.monotonic() - begun)
+        seconds = time.monotonic() - begun
+        log.log(
+            logging.INFO if failed is None else logging.WARNING,
+            "hook %s",
+            text,
+            extra={"event": "hook", "hook": name, "step": step, "host": host, "seconds": round(seconds, 3)},
+        )
+        self.note(text, step, host, seconds)
         return failed

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Protocol
 
 from locum_actuator.brakes import STORM_HOLDERS, moves
@@ -33,6 +33,9 @@ WAITING_SECONDS = 1.0  # between two looks after a refusal, or in observe mode: 
 TRY_AGAIN_SECONDS = 30.0  # after this a plan that failed may be tried once more
 MIXED_TOO_LONG_SECONDS = 30.0  # after this people are told that the evidence stays mixed
 HOUR_SECONDS = 3600.0
+
+# Plans and outcomes that are no more than the log's ordinary course: nothing is wrong, or it was asked for.
+_QUIET = frozenset({"nothing", "adopt", "keep_looking", "switchover", "failback", "already"})
 
 
 class Looker(Eyes, Protocol):
@@ -136,9 +139,19 @@ class Incident:
             if outcome is not None:
                 outcome = self._ending(*outcome, interrupted)
                 self.number = self.context.journal.close_incident(self.number, *outcome)
-                log.info("incident %d of %s closed: %s: %s", self.number, self.context.name, *outcome)
+                self._tell_end(*outcome)
                 return
             ended.wait(self._rest_seconds(plan))
+
+    def _tell_end(self, outcome: str, reason: str) -> None:
+        log.log(
+            logging.INFO if outcome in _QUIET else logging.WARNING,
+            "closed: %s: %s",
+            outcome,
+            reason,
+            # Its number may be another by now: that of the incident which it only repeats.
+            extra={"event": "incident_closed", "incident": self.number, "outcome": outcome},
+        )
 
     def _decide(self, situation: Situation) -> Plan:
         memory, service = self._memory(), self.context.service
@@ -198,10 +211,22 @@ class Incident:
             self._told_mixed = True
             context.metrics.refusals.labels(context.name, plan.code).inc()
             context.journal.note(self.number, "refused", f"for {self._age():.0f} s now: {plan.reason}")
+            log.warning(
+                "for %.0f s now: %s",
+                self._age(),
+                plan.reason,
+                extra={"event": "mixed_long", "code": plan.code},
+            )
         if told == self._told:
             return
         self._told = told
-        log.info("incident %d of %s: %s: %s", self.number, context.name, plan.kind, plan.reason)
+        log.log(
+            logging.INFO if plan.kind in _QUIET else logging.WARNING,
+            "%s: %s",
+            plan.kind,
+            plan.reason,
+            extra={"event": "decided", "plan": plan.kind, "code": plan.code, "target": plan.target},
+        )
         if plan.kind == "refuse" and self._is_fault:
             context.metrics.refusals.labels(context.name, plan.code).inc()
         steps = [str(step) for step in plan.steps]
@@ -209,8 +234,22 @@ class Incident:
             self.number,
             "decided",
             f"{plan.kind}: {plan.reason}",
-            data={"plan": steps, "seen": seen(situation)},
+            data={
+                "kind": plan.kind,
+                "code": plan.code,
+                "target": plan.target,
+                "plan": steps,
+                "seen": seen(situation),
+                **self._data_ages(),
+            },
         )
+
+    def _data_ages(self) -> dict[str, object]:
+        """Return how old the data on each standby are, where they are mirrored."""
+        context, journal = self.context, self.context.journal
+        holder, now = journal.holder(context.name).host, journal.clock.now()
+        known = copies(journal.mirrors, context.name, context.service, holder, now)
+        return {"copies": {host: asdict(copy) for host, copy in known.items()}} if known else {}
 
     def _carry_out(self, plan: Plan, situation: Situation) -> tuple[str, str] | None:
         """Do what the plan says; return outcome and reason where that ends the incident."""
@@ -263,6 +302,7 @@ class Incident:
             eyes=context.looker,
             epoch=epoch,
             old_holder=before.host,
+            silent_holder=_silent_holder(situation, before.host),
             new_holder=plan.target,
             incident=self.number,
             reason=plan.reason,
@@ -311,6 +351,12 @@ class Incident:
 
     def _age(self) -> float:
         return time.monotonic() - self.opened
+
+
+def _silent_holder(situation: Situation, holder: str | None) -> str | None:
+    """Return the holder where its gate is silent: nobody has its own word that it lets go."""
+    view = None if holder is None else situation.hosts.get(holder)
+    return None if view is None or view.gate_answers else holder
 
 
 def _takes_from(holder: str | None, step: str) -> bool:

@@ -6,6 +6,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from locum_actuator.incident_story import holder_after, impact
+
 ALERTS_TOLD = 100  # of one incident: a long one gathers thousands
 
 Read = Callable[..., list[dict[str, Any]]]
@@ -63,7 +65,16 @@ class IncidentShelf:
         for event in row["events"]:
             event["data"] = json.loads(event["data"]) if event["data"] else None
         row["planned"] = self._planned(row["id"])
+        row["alert_count"] = self._alert_count(row)
+        row["holder_after"] = holder_after(row)
+        row["impact"] = impact(row)
         return row
+
+    def _alert_count(self, row: dict[str, Any]) -> int:
+        if len(row["alerts"]) < ALERTS_TOLD:
+            return len(row["alerts"])
+        (counted,) = self._read("SELECT count(*) AS count FROM alerts WHERE incident=?", row["id"])
+        return int(counted["count"])
 
     def _planned(self, incident: int) -> dict[str, Any] | None:
         """Return of a planned move what was asked for, in plain values; None for a fault."""

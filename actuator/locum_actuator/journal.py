@@ -114,7 +114,9 @@ class Journal:
             ahead = count_as_now(self._db, self.clock.now())
             if ahead:
                 log.warning(
-                    "the wall clock is %.0f s behind the journal: the newest brake counts as now", ahead
+                    "the wall clock is %.0f s behind the journal: the newest brake counts as now",
+                    ahead,
+                    extra={"event": "clock_set_back"},
                 )
 
     def close(self) -> None:

@@ -101,6 +101,10 @@ class Pruning(threading.Thread):
             try:
                 forgotten = prune(self._journal, self._keep(), lambda: self._ended.wait(PAUSE_SECONDS))
             except JournalFault as fault:
-                log.warning("the journal is not pruned: %s", fault)
+                log.warning("the journal is not pruned: %s", fault, extra={"event": "not_pruned"})
             else:
-                log.info("%d rows of the journal that are long over were forgotten", forgotten)
+                log.info(
+                    "%d rows of the journal that are long over were forgotten",
+                    forgotten,
+                    extra={"event": "pruned"},
+                )

@@ -75,6 +75,7 @@ def _begin_anew(path: Path, why: str, services: Iterable[str]) -> None:
         " what, and says locum resume SERVICE, or --all",
         why,
         kept,
+        extra={"event": "journal_begun_anew"},
     )
 
 

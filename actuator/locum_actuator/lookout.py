@@ -79,7 +79,7 @@ class Lookout:
             with contextlib.suppress(BlockingIOError):
                 line.connect((str(address), port))
         except OSError as fault:
-            log.debug("no glimpse of %s: %s", host, fault)
+            log.debug("no glimpse of %s: %s", host, fault, extra={"event": "no_glimpse", "host": host})
 
     def _ask_wire(self, address: Address) -> None:
         """Ask for the host's MAC address. The kernel asks only once a second, and keeps the connection waiting."""

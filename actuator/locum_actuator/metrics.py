@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
 _SECONDS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 30)
 _STEPS = ("respawn", "release", "fence", "mirror", "confirm", "start", "claim", "prove")
@@ -18,6 +18,7 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         r = self.registry
+        ProcessCollector(registry=r)  # what the actuator itself costs: CPU, memory, open files
         self.holder = Gauge(
             "locum_actuator_holder",
             "1 for the host that holds the service, as the journal says",
@@ -85,7 +86,13 @@ class Metrics:
             "When the last heartbeat came through the chain",
             registry=r,
         )
-
+        # Beside the time, for that is by this host's clock, and Prometheus may be on a host with another.
+        self.heartbeat_age = Gauge(
+            "locum_actuator_heartbeat_age_seconds",
+            "How long ago the last heartbeat came through the chain; +Inf while none has",
+            registry=r,
+        )
+        self.heartbeat_age.set(math.inf)
         self.chain_up = Gauge(
             "locum_actuator_chain_up",
             "1 while a part of the chain is there, 0 while it is missing, NaN while nobody can look",
@@ -127,6 +134,14 @@ class Metrics:
         for host in hosts:
             self.holder.labels(service, host).set(1 if host == holder else 0)
         self.epoch.labels(service).set(epoch)
+
+    def age_heartbeat(self, seconds: Callable[[], float | None]) -> None:
+        """Say where to ask, at each scrape, how long ago the last heartbeat came; None where none ever did."""
+
+        def age() -> float:
+            return math.inf if (known := seconds()) is None else known
+
+        self.heartbeat_age.set_function(age)
 
     def beat(self) -> None:
         """Note that a heartbeat came."""

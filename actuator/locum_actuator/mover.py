@@ -21,6 +21,7 @@ from locum_actuator.plan import Plan
 from locum_actuator.planned import Asked
 from locum_actuator.situation import Situation
 from locum_actuator.worker import Worker
+from locum_inventory.log_fields import about
 
 log = logging.getLogger(__name__)
 
@@ -94,14 +95,18 @@ class Mover:
         return progress
 
     def _run(self, progress: Progress) -> None:
+        with about(service=progress.service):
+            self._bring_about(progress)
+
+    def _bring_about(self, progress: Progress) -> None:
         try:
             self._hand_over(self._copy(progress))
         except MoveRefused as fault:
             progress.text, progress.phase = str(fault), "refused"
-            log.warning("%s of %s: %s", progress.move.verb, progress.service, fault)
+            log.warning("%s not begun: %s", progress.move.verb, fault, extra={"event": "move_refused"})
         except (JournalFault, KeyError) as fault:
             progress.text, progress.phase = f"it was not begun: {fault}", "refused"
-            log.exception("%s of %s was not begun", progress.move.verb, progress.service)
+            log.exception("%s not begun", progress.move.verb, extra={"event": "move_failed"})
 
     def _copy(self, progress: Progress) -> Progress:
         """Mirror to the target while the holder still serves; raises `MoveRefused` where the move has no chance."""

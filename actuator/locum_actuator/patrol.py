@@ -151,7 +151,7 @@ class Patrol:
         try:
             named = holder_by_command(self.context.name, service)
         except CommandFault as fault:
-            log.warning("%s: who holds it could not be asked: %s", self.context.name, fault)
+            log.warning("who holds it could not be asked: %s", fault, extra={"event": "holder_not_known"})
             return None
         return None if named == holder else Finding(f"patrol: the record names {named or 'nobody'}")
 
@@ -171,7 +171,12 @@ class Patrol:
                 epoch = context.journal.holder(context.name).epoch
                 context.shells[holder].change("claim", context.name, epoch, deadline_seconds=STATUS_SECONDS)
         except (OSError, ShellFault) as fault:
-            log.warning("%s: the address could not be announced again on %s: %s", context.name, holder, fault)
+            log.warning(
+                "the address could not be announced again on %s: %s",
+                holder,
+                fault,
+                extra={"event": "not_announced", "host": holder},
+            )
 
 
 def _finding(holder: str | None, heard: dict[str, ServiceStatus], returned: set[str]) -> Finding | None:

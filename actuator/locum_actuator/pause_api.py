@@ -41,7 +41,7 @@ def pause_routes(engine: Engine, authorised: Callable[[], bool]) -> Blueprint:
 
     @routes.errorhandler(JournalFault)
     def not_written(fault: JournalFault) -> tuple[Response, int]:
-        log.error("nothing was paused or resumed: %s", fault)
+        log.error("nothing was paused or resumed: %s", fault, extra={"event": "not_paused"})
         return jsonify(error=str(fault)), 503
 
     @routes.post("/pause")
@@ -55,7 +55,7 @@ def pause_routes(engine: Engine, authorised: Callable[[], bool]) -> Blueprint:
         except (ValueError, RecursionError):
             return jsonify(error="the body is not JSON"), 400
         begun = engine.journal.begin_pause(name, seconds, reason)
-        log.warning("%s is paused for %.0f s: %s", name, seconds, reason)
+        log.warning("paused for %.0f s: %s", seconds, reason, extra={"event": "paused", "service": name})
         open_incident = engine.workers[name].incident
         return jsonify(service=name, pause=in_plain_values(begun), open_incident=open_incident), 200
 
@@ -65,7 +65,7 @@ def pause_routes(engine: Engine, authorised: Callable[[], bool]) -> Blueprint:
             return no
         was_paused = engine.journal.end_pause(name)
         if was_paused:
-            log.warning("%s is resumed", name)
+            log.warning("resumed", extra={"event": "resumed", "service": name})
             engine.workers[name].wake("resumed after a pause")
         return jsonify(service=name, was_paused=was_paused), 200
 

@@ -35,6 +35,11 @@ class Rounds(ABC, threading.Thread):
             try:
                 self.tick()
             except JournalFault as fault:
-                self.log.error("%s while the journal cannot be read: %s", self.what_rests, fault)
+                self.log.error(
+                    "%s while the journal cannot be read: %s",
+                    self.what_rests,
+                    fault,
+                    extra={"event": "journal_not_read"},
+                )
             except Exception:
-                self.log.exception("%s stumbled and goes on", self.known_as)
+                self.log.exception("%s stumbled and goes on", self.known_as, extra={"event": "stumbled"})

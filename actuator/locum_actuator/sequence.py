@@ -31,7 +31,10 @@ from locum_actuator.steps.start import Start
 
 log = logging.getLogger(__name__)
 
-CONFIRMED_SECONDS = 1.0  # how long a look at the wire holds good
+# How long a look at the wire holds good where the old holder let go by its own word …
+CONFIRMED_SECONDS = 1.0
+# … and where it was silent: its cable may be plugged, or its power be back, while the service starts here.
+SILENCE_CONFIRMED_SECONDS = 0.05
 
 _STEPS: Mapping[str, type[Respawn | Release | Fence | LastPass | Confirm | Start | Claim | Prove]] = {
     "respawn": Respawn,
@@ -43,6 +46,15 @@ _STEPS: Mapping[str, type[Respawn | Release | Fence | LastPass | Confirm | Start
     "claim": Claim,
     "prove": Prove,
 }
+
+
+# What comes of a step as the log judges it; all else is as it should be.
+_LEVELS = {"failed": logging.ERROR, "undo_failed": logging.ERROR, "undone": logging.WARNING}
+
+
+def _of(spec: StepOfPlan) -> dict[str, str]:
+    """Return the fields of a line about a step."""
+    return {"step": spec.name, "host": spec.host}
 
 
 def _made(spec: StepOfPlan, hands: Hands) -> Step:
@@ -70,6 +82,7 @@ class Sequence:
         self._incident = incident
         self._begun = False  # the journal has heard of the first step
         self._confirmed_at: float | None = None  # of the monotonic clock
+        self._let_go = False  # the old holder said that it released
 
     def run(self, plan: Plan, hands: Hands) -> Outcome:
         """Run every step of a plan, or undo what was done."""
@@ -99,14 +112,16 @@ class Sequence:
                     return Outcome(False, str(fault), undone=False, failed=spec)
                 undone = self._undo([*finished, (spec, step)], hands)
                 return Outcome(False, str(fault), undone, spec)
+            self._let_go |= spec.name == "release" and spec.host == hands.old_holder
             hooks.after(spec.name, spec.host)
             finished.append((spec, step))
         hooks.after_plan()
         return Outcome(True, plan.reason)
 
     def _confirm_anew(self, claim: StepOfPlan, hands: Hands) -> None:
-        """Ask the wire again before a claim where starting the service took long: its old holder may be back."""
-        if self._confirmed_at is None or time.monotonic() - self._confirmed_at < CONFIRMED_SECONDS:
+        """Ask the wire again before a claim where something took long since: the old holder may be back."""
+        holds_good = CONFIRMED_SECONDS if self._let_go else SILENCE_CONFIRMED_SECONDS
+        if self._confirmed_at is None or time.monotonic() - self._confirmed_at < holds_good:
             return
         self._one(StepOfPlan("confirm", claim.host), Confirm(hands, claim.host), hands)
 
@@ -123,7 +138,7 @@ class Sequence:
             raise
         except Exception as fault:
             # A step must not take the worker with it: whatever went wrong, it did not work.
-            log.exception("step %s broke", spec)
+            log.exception("%s broke", spec, extra={"event": "step_broke", **_of(spec)})
             self._note("failed", spec, f"{type(fault).__name__}: {fault}", time.monotonic() - begun)
             raise StepFault(f"{spec} broke: {fault}") from fault
         seconds = time.monotonic() - begun
@@ -140,7 +155,7 @@ class Sequence:
                 self._note("undo_failed", spec, str(fault))
                 return False
             except Exception as fault:
-                log.exception("undoing step %s broke", spec)
+                log.exception("undoing %s broke", spec, extra={"event": "step_broke", **_of(spec)})
                 self._note("undo_failed", spec, f"{type(fault).__name__}: {fault}")
                 return False
             if text is None:
@@ -151,12 +166,23 @@ class Sequence:
         return True
 
     def _note(self, kind: str, spec: StepOfPlan, text: str, seconds: float | None = None) -> None:
-        log.info("incident %d: %s %s: %s", self._incident, spec, kind, text)
+        log.log(
+            _LEVELS.get(kind, logging.INFO),
+            "%s %s: %s",
+            spec,
+            kind,
+            text,
+            extra={
+                "event": "step",
+                **_of(spec),
+                "state": kind,
+                "seconds": None if seconds is None else round(seconds, 3),
+            },
+        )
         note = partial(self._journal.note, self._incident, kind, text)
         self._write(partial(note, step=spec.name, host=spec.host, seconds=seconds))
 
     def _note_hook(self, text: str, step: str, host: str, seconds: float) -> None:
-        log.info("incident %d: hook %s", self._incident, text)
         note = partial(self._journal.note, self._incident, "hook", text)
         self._write(partial(note, step=step, host=host, seconds=seconds))
 
@@ -170,5 +196,9 @@ class Sequence:
         except JournalFault as fault:
             if not self._begun:
                 raise
-            log.error("the journal does not hear of this, and the plan goes on: %s", fault)
+            log.error(
+                "the journal does not hear of this, and the plan goes on: %s",
+                fault,
+                extra={"event": "journal_not_written"},
+            )
         self._begun = True

@@ -27,8 +27,10 @@ from locum_actuator.metrics import Metrics
 from locum_actuator.reading import Reading, Wire, judge
 from locum_actuator.watchdog import Watchdog
 from locum_actuator.webhook import create_app
+from locum_exporter.log_options import log_options
 from locum_inventory.listen import Listen
 from locum_inventory.load import SiteFault, find_site, load_site
+from locum_inventory.log_lines import begin_log
 from locum_inventory.model import ChainParts, Site
 from locum_inventory.service_manager import READY, STOPPING, tell
 from locum_inventory.shell import Shells
@@ -106,9 +108,9 @@ class Actuator:
         """Load the site file anew; one that is faulty, or would leave an address behind, keeps the old site."""
         reading = self._read_anew()
         for line in reading.faults:
-            log.error("not reloaded: %s", line)
+            log.error("not reloaded: %s", line, extra={"event": "not_reloaded"})
         for line in reading.notes:
-            log.warning("%s", line)
+            log.warning("%s", line, extra={"event": "reload_note"})
         return reading
 
     def _read_anew(self) -> Reading:
@@ -130,7 +132,11 @@ class Actuator:
         try:
             self._server.run()
         except Exception:
-            log.exception("the HTTP server broke: ending, to be started anew")
+            log.critical(
+                "the HTTP server broke: ending, to be started anew",
+                exc_info=True,
+                extra={"event": "http_broke"},
+            )
             self._deaf = True
             done.set()
 
@@ -154,14 +160,14 @@ class Actuator:
         self._watch.start()
         self._pruning.start()
         threading.Thread(target=self._serve, args=(done,), name="http", daemon=True).start()
-        log.info("actuator listens on %s", self._listen)
+        log.info("listening on %s", self._listen, extra={"event": "listening"})
         watchdog = Watchdog(self._engine.stuck, self._listen.host, self._listen.port)
         watchdog.start()
         tell(READY)
         done.wait()
         watchdog.ending()
         tell(STOPPING)
-        log.info("ending; addresses stay where they are")
+        log.info("ending; addresses stay where they are", extra={"event": "ending"})
         self._server.close()
         self._watch.end()
         self._pruning.end()
@@ -200,15 +206,19 @@ def _shells(site: Site) -> Shells:
     metavar="URL",
     help="where an Alertmanager is; may be given several times [default: as the site file says]",
 )
-@click.option("--log-level", default="info", type=click.Choice(["debug", "info", "warning", "error"]))
+@log_options
 @click.version_option(package_name="locum", prog_name="locum-actuator")
 def main(
-    site_file: str | None, listen: str, prometheus: str | None, alertmanagers: tuple[str, ...], log_level: str
+    *,
+    site_file: str | None,
+    listen: str,
+    prometheus: str | None,
+    alertmanagers: tuple[str, ...],
+    log_format: str,
+    log_level: str,
 ) -> None:
     """Act on Alertmanager's alerts: look again, decide, respawn or take over."""
-    logging.basicConfig(
-        level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr
-    )
+    begin_log(log_format, log_level)
     faulthandler.enable()  # systemd's watchdog ends us with SIGABRT: the log then says where every thread stood
     logging.getLogger("paramiko").setLevel(logging.CRITICAL)
     try:

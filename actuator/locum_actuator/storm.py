@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 NEAR_SECONDS = 30.0  # faults that begin within this of each other may have one cause
+# A network that comes back does so port by port: whoever is still silent when the first is well again gets so long.
+SETTLE_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +16,7 @@ class _Fault:
     host: str
     began: float  # on the monotonic clock
     seen: bool  # a look has shown that it is one
+    stormy: bool = False  # another one was there that began about when it did
 
 
 class Storm:
@@ -22,6 +25,7 @@ class Storm:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._faults: dict[str, _Fault] = {}
+        self._well_since: dict[str, float] = {}  # hosts of a storm that are well again
 
     def opened(self, service: str, holder: str | None) -> None:
         """Note that an incident has begun, and nobody has looked yet."""
@@ -34,15 +38,20 @@ class Storm:
         with self._lock:
             known = self._faults.pop(service, None)
             if holder is None or not failing:
-                return
-            goes_on = known is not None and known.host == holder
-            began = known.began if known is not None and goes_on else time.monotonic()
-            self._faults[service] = _Fault(holder, began, seen=True)
+                self._settle(known)
+            elif known is not None and known.host == holder:
+                self._faults[service] = replace(known, seen=True)
+            else:
+                self._faults[service] = _Fault(holder, time.monotonic(), seen=True)
 
     def closed(self, service: str) -> None:
         """Note that the incident has ended."""
         with self._lock:
-            self._faults.pop(service, None)
+            self._settle(self._faults.pop(service, None))
+
+    def _settle(self, fault: _Fault | None) -> None:
+        if fault is not None and fault.stormy:
+            self._well_since[fault.host] = time.monotonic()
 
     def known(self) -> frozenset[str]:
         """Return the holder hosts with an open fault, of whatever age."""
@@ -55,15 +64,26 @@ class Storm:
             return frozenset(fault.host for fault in self._faults.values() if fault.seen)
 
     def near(self, service: str) -> tuple[frozenset[str], frozenset[str]]:
-        """Return the other hosts whose faults began about when this service's did: (seen, not looked at yet)."""
+        """Return the other hosts whose faults began about when this service's did: (seen, not looked at yet).
+
+        Those that were seen include hosts that were well again less than `SETTLE_SECONDS` ago.
+        """
         with self._lock:
             mine = self._faults.get(service)
             if mine is None:
                 return frozenset(), frozenset()
-            others = [
-                fault
-                for fault in self._faults.values()
+            others = {
+                name: fault
+                for name, fault in self._faults.items()
                 if fault.host != mine.host and abs(fault.began - mine.began) <= NEAR_SECONDS
-            ]
-        seen = frozenset(fault.host for fault in others if fault.seen)
-        return seen, frozenset(fault.host for fault in others) - seen
+            }
+            seen = frozenset(fault.host for fault in others.values() if fault.seen)
+            if seen:
+                for name in (service, *others):
+                    self._faults[name] = replace(self._faults[name], stormy=True)
+            settling = self._settling() - {mine.host} if mine.stormy else frozenset()
+        return seen | settling, frozenset(fault.host for fault in others.values()) - seen
+
+    def _settling(self) -> frozenset[str]:
+        now = time.monotonic()
+        return frozenset(host for host, at in self._well_since.items() if now - at < SETTLE_SECONDS)

@@ -47,7 +47,9 @@ class Watchdog(threading.Thread):
             if why is None:
                 tell(ALIVE)
             else:
-                log.critical("the watchdog is not told that we are alive: %s", why)
+                log.critical(
+                    "the watchdog is not told that we are alive: %s", why, extra={"event": "not_alive"}
+                )
             self._ended.wait(self._every_seconds)
 
     def look(self) -> str | None:

@@ -22,6 +22,7 @@ from locum_actuator.moves import Obstacles
 from locum_actuator.patrol import Patrol
 from locum_actuator.planned import Asked, begin_incident
 from locum_actuator.rejoin import obstacles
+from locum_inventory.log_fields import about
 
 log = logging.getLogger(__name__)
 
@@ -80,6 +81,10 @@ class Worker(threading.Thread):
 
     def run(self) -> None:
         """Look once at the start, for nobody says how long the world went on without us; then wait and patrol."""
+        with about(service=self.context.name):
+            self._run()
+
+    def _run(self) -> None:
         self._succeed()
         if not self._ended.is_set():
             greet(self.context)
@@ -104,11 +109,14 @@ class Worker(threading.Thread):
             if wake is not None:
                 self._handle(wake)
         except JournalFault as fault:
-            name = self.context.name
-            log.error("%s: nothing is done while the journal cannot be written: %s", name, fault)
+            log.error(
+                "nothing is done while the journal cannot be written: %s",
+                fault,
+                extra={"event": "journal_not_written"},
+            )
             return wake
         except Exception:
-            log.exception("%s: the worker stumbled and goes on", self.context.name)
+            log.exception("the worker stumbled and goes on", extra={"event": "stumbled"})
             return wake
         return None
 
@@ -147,15 +155,20 @@ class Worker(threading.Thread):
             return
         context = self.context
         self.incident = context.journal.open_incident(context.name, wake.trigger)
+        with about(incident=self.incident):
+            self._handle_incident(wake, self.incident)
+
+    def _handle_incident(self, wake: Wake, number: int) -> None:
+        context = self.context
         context.metrics.incident_open.labels(context.name).set(1)
-        log.info("incident %d of %s: %s", self.incident, context.name, wake.trigger)
+        log.info("opened: %s", wake.trigger, extra={"event": "incident_opened", "trigger": wake.trigger})
         if wake.alert is not None:
-            context.journal.attach([wake.alert], self.incident)
+            context.journal.attach([wake.alert], number)
         if wake.trigger == START_UP:
             # What was accepted and not looked into when the actuator died: this look is the one that it is owed.
-            context.journal.attach(context.journal.unattended(context.name, WOKE), self.incident)
+            context.journal.attach(context.journal.unattended(context.name, WOKE), number)
         try:
-            self._at_work = self._begun(self.incident, wake)
+            self._at_work = self._begun(number, wake)
             self._at_work.handle(self._ended)
             self._attach_waiting(self._at_work.number)
         finally:

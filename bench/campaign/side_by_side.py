@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import multiprocessing
+import os
+import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -13,6 +16,7 @@ from bench.campaign.systems import CANDIDATES
 from bench.campaign.trial import Result, run
 
 TRIES = 3
+_PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,7 @@ def run_all(jobs: Sequence[Job], labs: int, keep: Path | None) -> Iterator[tuple
     One that could not be run, which says nothing of what is tried, is run again when the others have ended.
     """
     spawn = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(labs, mp_context=spawn)
+    pool = ProcessPoolExecutor(labs, mp_context=spawn, initializer=_end_with, initargs=(os.getpid(),))
     try:
         for _ in range(TRIES):
             again: list[Job] = []
@@ -49,6 +53,13 @@ def run_all(jobs: Sequence[Job], labs: int, keep: Path | None) -> Iterator[tuple
             jobs = again
     finally:
         pool.shutdown(cancel_futures=True)  # who breaks off waits for what is under way, and for nothing else
+
+
+def _end_with(maker: int) -> None:
+    """Have the kernel end this process when its maker is gone, however that ended: its lab then ends as well."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0 or os.getppid() != maker:
+        os._exit(1)
 
 
 def run_one(name: str, keep: Path | None, one: Scenario) -> Result:

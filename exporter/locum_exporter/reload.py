@@ -40,7 +40,8 @@ class Runners:
         this_name = self._host or await find_this_name(site)
         if this_name is None:
             log.warning(
-                "the site file has no host with an address of this machine: --host NAME says which it is"
+                "the site file has no host with an address of this machine: --host NAME says which it is",
+                extra={"event": "host_not_known"},
             )
         shells = open_shells(site, this_name)
         for old in self._shells:
@@ -69,11 +70,11 @@ class Runners:
             site = await asyncio.to_thread(self._load, site_file)
             exporter.runner = await self.runner_for(site)
         except (SiteFault, OSError) as fault:
-            log.error("the old site stays in use: %s", fault)
+            log.error("the old site stays in use: %s", fault, extra={"event": "not_reloaded"})
             exporter.own_metrics.reloaded(success=False)
             return
         exporter.own_metrics.reloaded(success=True)
-        log.info("read %s again", site_file)
+        log.info("read %s again", site_file, extra={"event": "reloaded"})
 
     def _load(self, site_file: Path) -> Site:
         site = load_site(site_file)

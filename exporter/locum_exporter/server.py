@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -18,10 +17,12 @@ from aiohttp import web
 from locum_exporter.app import Exporter
 from locum_exporter.faults import text_of_os_error
 from locum_exporter.icmp import Pinger
+from locum_exporter.log_options import log_options
 from locum_exporter.neighbours import Neighbours
 from locum_exporter.reload import Runners
 from locum_inventory.listen import Listen
 from locum_inventory.load import SiteFault, find_site, load_site
+from locum_inventory.log_lines import begin_log
 from locum_inventory.model import Site
 from locum_inventory.service_manager import ALIVE, READY, STOPPING, tell, tell_alive_every_seconds
 
@@ -61,13 +62,13 @@ async def serve(options: Options, site: Site) -> None:
         await web_runner.setup()
         stack.push_async_callback(web_runner.cleanup)
         await web.TCPSite(web_runner, options.listen.host, options.listen.port).start()
-        log.info("listening on %s", options.listen)
+        log.info("listening on %s", options.listen, extra={"event": "listening"})
         alive = asyncio.create_task(_tell_alive(), name="watchdog")
         stack.callback(alive.cancel)
         tell(READY)
         await ended.wait()
         tell(STOPPING)
-    log.info("ended")
+    log.info("ended", extra={"event": "ended"})
 
 
 async def _tell_alive() -> None:
@@ -87,7 +88,8 @@ async def _tell_alive() -> None:
     "--listen", metavar="HOST:PORT", default=_DEFAULT_LISTEN, show_default=True, help="Where to listen."
 )
 @click.option("--host", metavar="NAME", help="The host this is, if its address does not tell.")
-def main(site_option: str | None, listen: str, host: str | None) -> None:
+@log_options
+def main(site_option: str | None, listen: str, host: str | None, log_format: str, log_level: str) -> None:
     """Look at hosts and services when asked over HTTP: the eyes of locum."""
     try:
         site_file = find_site(site_option)
@@ -98,9 +100,13 @@ def main(site_option: str | None, listen: str, host: str | None) -> None:
     if host is not None and host not in site.hosts:
         raise click.UsageError(f"the site file has no host '{host}': use one of {', '.join(site.hosts)}")
     where = _listen(listen)
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    begin_log(log_format, log_level)
     if not where.is_loopback:
-        log.warning("listening beyond loopback (%s) without TLS: anybody there can read what it sees", where)
+        log.warning(
+            "listening beyond loopback (%s) without TLS: anybody there can read what it sees",
+            where,
+            extra={"event": "beyond_loopback"},
+        )
     try:
         asyncio.run(serve(Options(site_file, where, host), site))
     except OSError as error:

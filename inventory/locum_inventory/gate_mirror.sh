@@ -25,6 +25,7 @@ SILENCE_SECONDS=60          # rsync: nothing moved for so long, and the run has 
 HOOK_SECONDS=600            # what `before` and `after` may take
 HALT_LIMIT=300              # hundredths of a second: for a run to end when this host is to be the holder
 WATCH_SECONDS=0.3           # between two looks whether this host has become the holder
+LARGE_KIB=16384             # a file of more than that is taken up again where a run broke off
 EXAMPLES=20                 # names of changed files that are told
 
 # --- words and configuration ---------------------------------------------------------------------------------
@@ -91,8 +92,9 @@ read_marker() { marker=''; [ ! -f "$MARKER" ] || IFS= read -r marker <"$MARKER";
 
 mark_words() { printf '%s tree %s' "$s_name" "$m_tree"; }
 
+# write_marker DIRECTORY: in one step, from a file in that directory.
 write_marker() {
-    { mark_words && echo; } >"$MARKER.new" && chmod 600 "$MARKER.new" && mv -f "$MARKER.new" "$MARKER"
+    { mark_words && echo; } >"$1/$MARKER.new" && chmod 600 "$1/$MARKER.new" && mv -f "$1/$MARKER.new" "$MARKER"
 } 2>/dev/null
 
 # check_source DIRECTORY: enters it, if it is what it should be.
@@ -215,13 +217,13 @@ list_names() {
     find . -mindepth 1 -path "./$KEPT" -prune -o -printf '%P\0' | sort -z >"$1"
 }
 
-# begin_look: one walk through the copy, while the source walks through its own: all names, and what changed since
-# the moment. It has its own way out, for a refusal must not leave it behind.
+# begin_look: one walk through the copy, while the source walks through its own: all names, those of large files, and
+# what changed since the moment. It has its own way out, for a refusal must not leave it behind.
 begin_look() {
     set -- -false
     [ -z "$moment" ] || set -- ! -path "./$MARKER" -cnewer "$moment" -print0
-    find . -path "./$KEPT" -prune -o \
-        \( \( -path . -o -fprintf "$m_id.walked" '%P\0' \) , "$@" \) >"$m_id.changed" 8>&- &
+    find . -path "./$KEPT" -prune -o \( \( -path . -o -fprintf "$m_id.walked" '%P\0' \) , \
+        \( -type f -size "+${LARGE_KIB}k" -fprint0 "$m_id.large" \) , "$@" \) >"$m_id.changed" 8>&- &
     look_pid=$!
     trap 'kill "$look_pid" 2>/dev/null' EXIT
 }
@@ -302,15 +304,27 @@ WIRE="sh -c 'exec 5<&0; cat <&5 >&4 8>&- & cat <&3 8>&-; kill \$! 2>/dev/null'"
 pull() {
     [ "$m_progress" = 0 ] || set -- "$@" --info=progress2
     [ "$m_bandwidth" = 0 ] || set -- "$@" --bwlimit="$m_bandwidth"
+    # To be asked to keep partial files costs rsync a look for each file there is.
+    ! may_be_taken_up || set -- "$@" --partial-dir="$partial"
     # Times to the nanosecond: by itself rsync takes a file of the same size and the same second for unchanged.
-    # The directory for partial files is one for all: one in each would cost a look for each file.
-    exec setsid rsync -aHAX --numeric-ids --modify-window=-1 --delete-delay --partial-dir="$partial" \
+    exec setsid rsync -aHAX --numeric-ids --modify-window=-1 \
         --timeout="$SILENCE_SECONDS" --blocking-io --no-motd --stats --no-human-readable --rsh="$WIRE" \
         "$@" source::tree/ "$into/"
 }
 
-pull_in_place() { pull --max-delete="$limit" --backup --backup-dir="$KEPT/$m_run" "$@"; }
-pull_aside() { pull --link-dest="$PWD" "$@"; }
+# Where nothing is to be deleted rsync is not told to: it could do no harm then, and need not compare each directory.
+pull_in_place() {
+    [ "$gone" = 0 ] || set -- "$@" --delete-delay --max-delete="$limit"
+    pull --backup --backup-dir="$KEPT/$m_run" "$@"
+}
+
+pull_aside() { pull --delete-delay --link-dest="$PWD" "$@"; }
+
+# may_be_taken_up: a file may come that is too large to be begun anew: there are large ones, or new ones of whatever
+# size, or a run was broken off before this one.
+may_be_taken_up() {
+    [ "$copy_state" != whole ] || [ -s "$m_id.large" ] || [ -n "$(comm -z -23 "$m_id.there" "$m_id.here" | head -c 1)" ]
+}
 
 # Ends the run as soon as this host is the holder, whoever made it that.
 watch_holder() {
@@ -361,15 +375,16 @@ drop_partials() { [ "$copy_state" != writing ] || rm -rf "${partial:?}" "${parti
 end_whole() {
     note_moment received "$m_run" && store_state whole "$m_run" ||
         finish failed "$m_label: the end of the run could not be written down"
-    rm -f "$m_id.here" "$m_id.there" "$m_id.gone" "$m_id.changed"
+    rm -f "$m_id.here" "$m_id.there" "$m_id.gone" "$m_id.changed" "$m_id.large"
     forget_old_moments
 }
 
 receive_in_place() {
     into=. partial=$PWD/$KEPT/partial
     store_state writing "$m_run" || refuse "$m_label: the run could not be written down"
-    # A first run that is broken off must find its own work again: the marker is there before anything else.
-    { [ -n "$marker" ] || write_marker; } && { [ -d "$KEPT" ] || mkdir -m 700 "$KEPT"; } ||
+    # A first run that is broken off must find its own work again: the marker is there before anything that would
+    # make the copy somebody's. What is kept counts for nothing, and a marker that is half-way there neither.
+    { [ -d "$KEPT" ] || mkdir -m 700 "$KEPT"; } && { [ -n "$marker" ] || write_marker "$KEPT"; } ||
         finish failed "$m_label: the marker could not be written"
     run_rsync pull_in_place
     check_code
@@ -399,7 +414,7 @@ receive_staged() {
     mkdir -p "$into" && store_state writing "$m_run" || refuse "$m_label: $into cannot be made"
     run_rsync pull_aside
     check_code
-    ( cd "$into" && write_marker && list_names "$m_id.there" ) || finish failed "$m_label: the new copy is not whole"
+    ( cd "$into" && write_marker . && list_names "$m_id.there" ) || finish failed "$m_label: the new copy is not whole"
     check_deletions fail_run    # of what has come, not of what was to come
     sync -f "$into" && mv -T "$into" "$store/$m_run" || finish failed "$m_label: the new copy could not be named"
     switch_to "$m_run"
@@ -513,7 +528,7 @@ mark_here() {
     enter "$1"
     read_marker
     [ -z "$marker" ] || [ "$marker" = "$(mark_words)" ] || refuse "$m_label: its marker says '$marker': it is another's"
-    [ -n "$marker" ] || write_marker || failed "the marker could not be written"
+    [ -n "$marker" ] || write_marker . || failed "the marker could not be written"
 }
 
 do_mirror_changes() {

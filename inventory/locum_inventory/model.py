@@ -34,6 +34,7 @@ from locum_inventory.field_types import (
 from locum_inventory.local_commands import AddressCommands, Hook, HookName, Seconds
 from locum_inventory.mirror import Mirror
 from locum_inventory.service_checks import Checks, HttpCheck, ProcessCheck, TcpCheck
+from locum_inventory.told import Deadman, Mail
 
 __all__ = [
     "INTERVAL_SECONDS",
@@ -43,6 +44,7 @@ __all__ = [
     "ChainParts",
     "Checks",
     "Commands",
+    "Deadman",
     "Failback",
     "FenceDevice",
     "Hook",
@@ -230,24 +232,6 @@ class VantagePoint(Value):
         return value
 
 
-class Mail(Value):
-    """Where Alertmanager mails people."""
-
-    to: tuple[str, ...] = Field(min_length=1, description="whom to mail, such as [ops@example.org]")
-    sender: str = Field(pattern=r"^[^\s@]+@[^\s@]+$", description="the sender's mail address")
-    smarthost: str = Field(
-        default="localhost:25", pattern=r"^[^\s:]+:[0-9]+$", description="the mail server as HOST:PORT"
-    )
-
-    @field_validator("to")
-    @classmethod
-    def _mail_addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for address in value:
-            if not re.fullmatch(r"[^\s@,]+@[^\s@,]+", address):
-                raise ValueError(f"is '{address}': give mail addresses, such as [ops@example.org]")
-        return value
-
-
 class Actuator(Value):
     """Where the actuator runs and keeps its state."""
 
@@ -318,6 +302,9 @@ class Site(Value):
     )
     actuator: Actuator = Field(description="where the actuator runs, such as {host: b}")
     mail: Mail | None = Field(default=None, description="whom to mail: {to: [...], sender: ...}")
+    deadman: Deadman | None = Field(
+        default=None, description="who tells people when this host is dead: {url_file: ..., every: 60s}"
+    )
     chain: ChainParts = Field(
         default=ChainParts(), description="where Prometheus and Alertmanager are: {prometheus: ...}"
     )

@@ -26,7 +26,12 @@ def tell(state: str) -> None:
             line.setblocking(False)
             line.sendto(state.encode(), address)
     except OSError as fault:
-        log.warning("the service manager could not be told %s: %s", state, fault.strerror)
+        log.warning(
+            "the service manager could not be told %s: %s",
+            state,
+            fault.strerror,
+            extra={"event": "service_manager_deaf"},
+        )
 
 
 def tell_alive_every_seconds() -> float | None:

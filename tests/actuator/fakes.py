@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 
 from locum_actuator.situation import HostView, Look, Situation
+from locum_actuator.steps.base import Confirmed
 from locum_inventory.gate_config import gate_version, host_file_sha256
 from locum_inventory.model import Site
 from locum_inventory.shell import FaultReason, GateStatus, ServiceStatus, ShellFault, Verb
@@ -160,6 +161,7 @@ class FakeWorld:
     dead: set[str] = field(default_factory=set)
     witness: bool = True
     hung: set[str] = field(default_factory=set)
+    heard_by_c: set[str] = field(default_factory=set)  # by the third vantage point, when it is asked at last
     late: set[str] = field(default_factory=set)
     through_address: bool = True
     looks: int = 0
@@ -202,10 +204,11 @@ class FakeWorld:
         """See the witness."""
         return self.witness
 
-    def confirm(self, service: str) -> tuple[bool, tuple[frozenset[str], frozenset[str]] | None]:
-        """See the witness, and who answers for the address."""
+    def confirm(self, service: str, silent: str | None = None) -> Confirmed:
+        """See the witness, who answers for the address, and whether c hears a host that was silent."""
         held = {name for name, shell in self.shells.items() if shell.held and name not in self.dead}
-        return self.witness, (frozenset(held), frozenset())
+        heard_by = ("c",) if silent is not None and silent in self.heard_by_c else ()
+        return Confirmed(self.witness, (frozenset(held), frozenset()), heard_by)
 
     def situation(self, service: str) -> Situation:
         """See all of it."""

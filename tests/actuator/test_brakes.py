@@ -19,7 +19,7 @@ from locum_actuator.journal import Journal
 from locum_actuator.metrics import Metrics
 from locum_actuator.plan import Plan
 from locum_actuator.situation import Memory, Situation
-from locum_actuator.storm import NEAR_SECONDS, Storm
+from locum_actuator.storm import NEAR_SECONDS, SETTLE_SECONDS, Storm
 from locum_inventory.model import Site
 
 HELD_BY_A = Memory(holder="a", epoch=1)
@@ -157,7 +157,17 @@ def test_a_storm_is_of_hosts_and_of_about_one_time(monkeypatch: pytest.MonkeyPat
     assert storm.near("www") == (frozenset({"c"}), frozenset())
     assert storm.near("dns") == (frozenset({"a"}), frozenset())
     storm.looked("dns", "c", failing=False)
-    assert storm.near("www") == (frozenset(), frozenset())
+    assert storm.near("www") == (frozenset({"c"}), frozenset()), "a network comes back port by port"
+    storm.looked("www", "a", failing=False)
+    storm.looked("www", "a", failing=True)
+    assert storm.near("www") == (frozenset(), frozenset()), "a fault of its own, begun when c was well"
+    storm.looked("dns", "c", failing=True)
+    assert storm.near("www") == (frozenset({"c"}), frozenset())
+    storm.closed("dns")
+    now[0] += SETTLE_SECONDS - 1
+    assert storm.near("www") == (frozenset({"c"}), frozenset())
+    now[0] += 1
+    assert storm.near("www") == (frozenset(), frozenset()), "c is well, and a is not: it was no storm"
     now[0] += NEAR_SECONDS + 1
     storm.looked("dns", "c", failing=True)
     storm.looked("www", "a", failing=True)
@@ -202,7 +212,7 @@ def test_a_fault_of_another_host_a_moment_ago_is_a_storm(tmp_path: Path) -> None
     storm.looked("of_c", "c", failing=True)
     assert handle(there)[0].startswith("refuse: a and c began to fail within the same half minute")
     assert not world.shells["b"].held
-    assert storm.near("of_c") == (frozenset(), frozenset()), "an incident that ended is no fault any more"
+    assert storm.known() == {"c"}, "an incident that ended is no fault any more"
 
 
 def nobody_told(_: FakeWorld, __: Storm) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from locum_actuator.chain.configuration import alertmanager_text, prometheus_text, rules_text
+from locum_actuator.chain.alertmanager import alertmanager_text
+from locum_actuator.chain.configuration import prometheus_text, rules_text
 from locum_actuator.chain.layout import Chain
 from locum_inventory.listen import Listen
 from locum_inventory.model import Site
@@ -130,7 +131,7 @@ def test_the_token_is_named_by_its_file_and_quoted(tmp_path: Path) -> None:
     site = a_site(actuator={"host": "b", "webhook_token_file": str(token)})
     text = alertmanager_text(Chain.of(site, actuator=Listen("::1", 10752)))
     assert "a secret" not in text
-    for receiver in yaml.safe_load(text)["receivers"][1:]:
+    for receiver in yaml.safe_load(text)["receivers"][2:]:
         (webhook,) = receiver["webhook_configs"]
         assert webhook["url"] == "http://[::1]:10752/webhook"
         assert webhook["http_config"]["authorization"] == {"type": "Bearer", "credentials_file": str(token)}

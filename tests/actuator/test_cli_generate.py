@@ -84,3 +84,50 @@ WRONG = {
 def test_wrong_use_is_exit_code_2(arguments: list[str], message: str) -> None:
     result = CliRunner().invoke(main, arguments)
     assert (result.exit_code, result.stderr.strip().splitlines()[-1]) == (2, message)
+
+
+def with_mail(directory: Path, url: str | None) -> str:
+    """Write a site file with mail and with somebody outside; return its path."""
+    secret, site = directory / "deadman.url", directory / "locum.yml"
+    if url is not None:
+        secret.write_text(url)
+    mail = "mail: {to: [ops@example.org], sender: locum@example.org}\n"
+    site.write_text(f"{Path(EXAMPLE).read_text()}{mail}deadman: {{url_file: {secret}}}\n")
+    return str(site)
+
+
+def test_writes_alertmanagers_configuration_with_what_belongs_beside_it(tmp_path: Path) -> None:
+    site, made = with_mail(tmp_path, "https://hc.example.org/ping/1"), tmp_path / "made"
+    result = CliRunner().invoke(main, ["--site", site, "generate", "alertmanager", str(made)])
+    assert result.exit_code == 0, result.output
+    files = ("templates/locum.tmpl", "RUNBOOK.md", "alertmanager.yml")
+    assert result.stdout == "".join(f"wrote {made}/{name}\n" for name in files)
+    subprocess.run(["amtool", "check-config", made / files[-1]], check=True, capture_output=True, timeout=30)
+    assert f"b:{made}/RUNBOOK.md" in (made / files[-1]).read_text()
+    shipped = ROOT / "alert_rules"
+    assert [(made / name).read_text() for name in files[:2]] == [
+        (shipped / name).read_text() for name in files[:2]
+    ]
+
+
+def test_what_is_printed_of_a_site_with_mail_is_not_all(tmp_path: Path) -> None:
+    site = with_mail(tmp_path, "https://hc.example.org/ping/a-secret")
+    result = CliRunner().invoke(main, ["--site", site, "generate", "alertmanager"])
+    assert result.exit_code == 0
+    assert result.stderr == "mail needs the templates too: `locum generate alertmanager DIRECTORY`\n"
+    assert "a-secret" not in result.stdout
+
+
+FAULTS = {
+    "missing": (None, "No such file or directory"),
+    "no URL": ("hc.example.org", "does not hold one URL, such as https://hc.example.org/ping/..."),
+}
+
+
+@pytest.mark.parametrize(("url", "words"), FAULTS.values(), ids=FAULTS)
+def test_the_url_of_somebody_outside_must_be_there(url: str | None, words: str, tmp_path: Path) -> None:
+    site = with_mail(tmp_path, url)
+    result = CliRunner().invoke(main, ["--site", site, "generate", "alertmanager", str(tmp_path / "made")])
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.endswith(f"{tmp_path}/deadman.url: {words}\n")
+    assert not (tmp_path / "made").exists()

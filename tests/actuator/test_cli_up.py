@@ -122,4 +122,4 @@ def test_a_part_that_will_not_start_ends_it_all(site_file: Path) -> None:
     assert text.startswith("actuator does not start: it ended with exit code 2: ")
     assert text.endswith(f"({state}/log/actuator.log)\n")
     assert f"{state}/token" in text
-    assert {path.stat().st_mode & 0o777 for path in (state / "chain").iterdir()} == {0o600}
+    assert {path.stat().st_mode & 0o777 for path in (state / "chain").rglob("*") if path.is_file()} == {0o600}

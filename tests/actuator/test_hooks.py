@@ -73,7 +73,8 @@ def by_command(**commands: object) -> Site:
 
 def run(world: FakeWorld, journal: Journal, values: Site, metrics: Metrics | None = None) -> Outcome:
     hands = Hands(
-        values, "www", values.services["www"], "b", world.shells, world, 2, "a", "b", 1, "it's $(hung)"
+        values, "www", values.services["www"], "b", world.shells, world, 2, "a", "b",
+        incident=1, reason="it's $(hung)",
     )  # fmt: skip
     incident = journal.open_incident("www", "test")
     plan = Plan("takeover", "t", "it hung", TAKEOVER, "b")

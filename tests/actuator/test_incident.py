@@ -339,6 +339,28 @@ def test_a_silent_host_whose_echo_comes_late_is_not_taken_over(world: FakeWorld,
     assert incident.doubtful, "nobody was seen to hold the address"
 
 
+def test_a_dead_holder_that_a_third_host_hears_again_is_not_taken_over(
+    world: FakeWorld, journal: Journal
+) -> None:
+    """It has its power back while this host cannot hear it, not even on the wire (the campaign found it)."""
+    world.dead.add("a")
+    world.shells["a"].fault = "timeout"
+    world.heard_by_c.add("a")
+    incident, ended = Incident(context(world, journal), journal.open_incident("www", "x")), threading.Event()
+    threading.Timer(0.3, ended.set).start()
+    incident.handle(ended)
+    failed = [event for event in journal.incidents()[0]["events"] if event["kind"] == "failed"]
+    assert [event["text"] for event in failed] == ["a answers c: the line to it is cut, not its power"]
+    assert not world.shells["b"].held
+    assert world.shells["b"].calls == []
+
+
+def test_a_hung_holder_that_let_go_may_be_heard_by_anybody(world: FakeWorld, journal: Journal) -> None:
+    world.hung.add("a")
+    world.heard_by_c.add("a")
+    assert handle(world, journal)[0] == "takeover"
+
+
 def test_who_holds_it_was_never_in_doubt(world: FakeWorld, journal: Journal) -> None:
     incident = Incident(context(world, journal), journal.open_incident("www", "x"))
     incident.handle(threading.Event())

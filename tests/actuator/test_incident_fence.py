@@ -117,3 +117,15 @@ def test_a_fence_that_is_not_confirmed_is_no_fence_and_is_told(
     assert not world.shells["b"].held
     assert actions(tmp_path) == ["status", "off", "status"], "once, and not again for a while"
     assert journal.fenced("a") is None
+
+
+def test_a_fenced_host_that_a_third_host_hears_again_is_not_taken_over(
+    world: World, journal: Journal, tmp_path: Path
+) -> None:
+    """It was off, and somebody gave it its power back while the service started here (the campaign found it)."""
+    world.shells["a"].fault = "timeout"
+    world.heard_by_c.add("a")
+    row = handle(world, journal, with_fence(tmp_path, "honest"), seconds=1.5)
+    assert "failed confirm" in told(row)
+    assert not world.shells["b"].held
+    assert journal.holder("www").host == "a"

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import re
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -130,8 +135,11 @@ class Locum:
         values["actuator"]["api_token_file"] = str(hosts.base / "api.token")
         self._site.write_text(yaml.safe_dump(values))
 
+    def words(self, *words: str) -> list[str]:
+        return ["--site", str(self._site), *words, "--actuator", self._url]
+
     def __call__(self, *words: str) -> Result:
-        return CliRunner().invoke(main, ["--site", str(self._site), *words, "--actuator", self._url])
+        return CliRunner().invoke(main, self.words(*words))
 
 
 def test_mirror_now_and_see_it(locum: Locum, hosts: MirrorHosts) -> None:
@@ -151,6 +159,34 @@ def test_mirror_now_and_see_it(locum: Locum, hosts: MirrorHosts) -> None:
     assert shown.output.startswith("b: a copy of ")
     (row,) = json.loads(locum("status", "--json").output)
     assert row["copies"]["b"]["stale"] is False
+
+
+def test_a_person_at_a_terminal_sees_how_far_it_is_and_for_how_long(locum: Locum, hosts: MirrorHosts) -> None:
+    text = hosts.gates["b"].host_file.read_text().removeprefix("locum-gate 1\n")
+    hosts.gates["b"].write_host_file(text.replace("mirror_bandwidth_kib 0", "mirror_bandwidth_kib 1024"))
+    (hosts.tree("a") / "large").write_bytes(os.urandom(2_000_000))
+    ours, theirs = pty.openpty()
+    command = [str(Path(sys.executable).with_name("locum")), *locum.words("mirror", "www")]
+    plain = {**os.environ, "TERM": "xterm", "NO_COLOR": "1", "COLUMNS": "100"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=theirs, text=True, env=plain) as process:
+        os.close(theirs)
+        shown = "".join(iter(lambda: _read(ours), ""))
+        assert process.stdout is not None
+        said = process.stdout.read()
+    os.close(ours)
+    assert said.startswith("a to b: done: "), (said, shown)
+    # How much of how much, and the seconds that are left.
+    assert re.search(
+        r"a to b \S+ [0-9.]+/[0-9.]+ MB 0:00:0\d", re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown)
+    ), shown
+
+
+def _read(terminal: int) -> str:
+    """Return what was written to a terminal; "" once nobody has it open."""
+    try:
+        return os.read(terminal, 65536).decode()
+    except OSError:  # EIO, pty(7)
+        return ""
 
 
 def test_the_trap_of_2001_ends_with_1_and_one_line(locum: Locum, hosts: MirrorHosts) -> None:

@@ -373,6 +373,59 @@ class TestBrokenOff:
         assert slow.mirrors.data_age_seconds("www", "b") is not None
 
 
+def test_a_first_run_that_is_killed_before_it_has_marked_its_copy_is_taken_up_again(
+    hosts: MirrorHosts,
+) -> None:
+    gate = hosts.gates["b"].gate
+    whole, rename = gate.read_text(), 'mv -f "$1/$MARKER.new"'
+    assert rename in whole
+    gate.write_text(whole.replace(rename, f"kill -KILL $$; {rename}"))
+    assert hosts.run().outcome == "failed"
+    gate.write_text(whole)
+    result = hosts.run()
+    assert result.done, result.text
+    assert picture(hosts.tree("b")) == picture(hosts.tree("a"))
+
+
+TAKEN_UP = {
+    "a new file": ("new", False, True),
+    "a file that was large already": ("large", False, True),
+    "a small one that grew": ("index.html", False, False),
+    "the same, where a run was broken off before": ("index.html", True, True),
+}
+
+
+@pytest.mark.parametrize(("name", "again", "is_kept"), TAKEN_UP.values(), ids=TAKEN_UP)
+def test_what_came_of_a_file_before_the_line_was_cut_is_kept_where_it_may_be_much(
+    base: Path, name: str, again: bool, is_kept: bool
+) -> None:
+    hosts = make_hosts(base, {"bandwidth_limit": "1M"})
+    gate = hosts.gates["b"].gate
+    gate.write_text(gate.read_text().replace("LARGE_KIB=16384", "LARGE_KIB=100"))
+    if name == "large":
+        (hosts.tree("a") / name).write_bytes(os.urandom(200_000))
+    assert hosts.run().done
+    (hosts.tree("a") / name).write_bytes(os.urandom(1_200_000))
+    partial = hosts.tree("b") / ".locum-kept" / "partial" / name
+    for _ in range(1 + again):
+        thread = threading.Thread(target=hosts.run)
+        thread.start()
+        end_by = time.monotonic() + 20
+        while not any(path.stat().st_size > 150_000 for path in hosts.tree("b").glob(f".{name}.??????")):
+            assert time.monotonic() < end_by
+            time.sleep(0.01)
+        # As a line does that is cut: the destination's own gate sees its end, and nobody kills it.
+        hosts.mirrors.cancel_all("cut")
+        thread.join(15)
+        assert hosts.results[-1].outcome == "failed"
+    assert partial.exists() == is_kept
+    result = hosts.run()
+    assert result.done, result.text
+    assert (result.count.bytes_sent < 1_200_000) == is_kept
+    assert picture(hosts.tree("b")) == picture(hosts.tree("a"))
+    hosts.close()
+
+
 def test_progress_is_told_to_who_asks(base: Path) -> None:
     hosts = make_hosts(base, {"bandwidth_limit": "1M"})
     (hosts.tree("a") / "large").write_bytes(os.urandom(2_000_000))

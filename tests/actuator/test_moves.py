@@ -37,6 +37,7 @@ from locum_actuator.planned import Asked, PlannedIncident
 from locum_actuator.reading import Reading
 from locum_actuator.situation import Memory, Situation
 from locum_actuator.steps import claim, prove, start
+from locum_actuator.steps.base import Confirmed
 from locum_actuator.webhook import create_app
 from locum_actuator.worker import Worker
 from locum_inventory.gate_config import host_file_sha256
@@ -306,8 +307,8 @@ def refuse_release(world: FakeWorld) -> None:
 
 
 def lose_witness_later(world: FakeWorld) -> None:
-    def confirm(service: str) -> tuple[bool, tuple[frozenset[str], frozenset[str]] | None]:
-        return False, (frozenset(), frozenset())
+    def confirm(service: str, silent: str | None = None) -> Confirmed:
+        return Confirmed(False, (frozenset(), frozenset()))
 
     world.confirm = confirm  # type: ignore[method-assign]
 

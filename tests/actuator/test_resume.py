@@ -7,6 +7,8 @@ holds and runs as well.
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +21,7 @@ from typing import Any, Literal
 import pytest
 from fakes import FakeShell, FakeWorld, site
 
+from locum_actuator import hooks as hooks_module
 from locum_actuator import incident as incident_module
 from locum_actuator import netlink
 from locum_actuator.fence_agent import FenceAgent
@@ -61,12 +64,6 @@ class MortalJournal(Journal):
 
     fate = Fate(None)
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
-        self._db.execute(
-            "PRAGMA synchronous=OFF"
-        )  # thousands of lives: nothing here takes this machine's power
-
     @contextmanager
     def _write(self) -> Iterator[Connection]:
         self.fate.instant()
@@ -89,7 +86,6 @@ class MortalShell(FakeShell):
         return after
 
 
-@dataclass
 @dataclass
 class MortalMirrors(NoMirrors):
     """A mirror whose actuator may be killed before and after the copy; it is written down as the real one is."""
@@ -331,9 +327,18 @@ class Life:
             monkeypatch.setattr(module, "ANSWER_SECONDS", 0.0)
         for name in ("KEEP_LOOKING_SECONDS", "WAITING_SECONDS"):
             monkeypatch.setattr(incident_module, name, 0.0)
-        first = Journal(directory / "journal.sqlite")
-        first.set_holder("www", row.holder, 1)
-        first.close()
+        monkeypatch.setattr(hooks_module, "run", lambda words, told, timeout_seconds: "")
+        self._begin_journal()
+
+    def _begin_journal(self) -> None:
+        """Give this life a journal that names the holder: a copy, for there are thousands of lives."""
+        first = self.directory.parent / f"first-{self.row.holder}.sqlite"
+        if not first.exists():
+            journal = Journal(first)
+            journal.set_holder("www", self.row.holder, 1)
+            journal.close()
+        self.directory.mkdir()
+        shutil.copy(first, self.directory / "journal.sqlite")
 
     def live(self, trigger: str, fate: Fate, seconds: float = 2.0) -> None:
         """Handle one incident; raises `Killed` where fate has it so."""
@@ -398,21 +403,28 @@ DEATHS = {
     f"{name}, {how}": (row, power)
     for name, row in ROWS.items()
     for how, power in (("kill -9", False), ("power loss of b", True))
-    if not (row.hooks and power)  # hooks run for real, which takes its time, and change nothing there
+    if not (row.hooks and power)  # hooks change nothing there
 }
+
+
+@pytest.fixture
+def in_memory() -> Iterator[Path]:
+    """A directory in memory: there are thousands of journals, and nothing here takes this machine's power."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm", prefix="locum-resume-") as directory:
+        yield Path(directory)
 
 
 @pytest.mark.parametrize(("row", "power"), DEATHS.values(), ids=DEATHS)
 def test_killed_at_every_instant(
-    row: Row, power: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    row: Row, power: bool, in_memory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = Life(monkeypatch, tmp_path / "whole", row)
+    whole = Life(monkeypatch, in_memory / "whole", row)
     counting = Fate(None)
     whole.live("LocumServiceDown", counting)
     assert _steps(whole) == row.steps, "the plan that is meant"
     assert counting.passed >= 2 * (2 + row.steps.count(" on ")), "there was something to be killed in"
     for at in range(counting.passed):
-        life = Life(monkeypatch, tmp_path / str(at), row)
+        life = Life(monkeypatch, in_memory / str(at), row)
         with pytest.raises(Killed):
             life.live("LocumServiceDown", Fate(at))
         if power:
@@ -420,6 +432,7 @@ def test_killed_at_every_instant(
         life.live(START_UP, Fate(None))
         ends_well(life, at)
         says_which(life, at)
+        shutil.rmtree(life.directory)
 
 
 def ends_well(life: Life, at: int) -> None:
@@ -468,12 +481,12 @@ def says_which(life: Life, at: int) -> None:
 
 
 def test_a_release_that_is_owed_to_a_host_that_came_back_is_made_up_for_at_the_start(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    in_memory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Killed between its return and its release: nobody sees a second time that it has come back."""
-    life = Life(monkeypatch, tmp_path, ROWS["back, and running beside the holder"])
+    life = Life(monkeypatch, in_memory / "life", ROWS["back, and running beside the holder"])
     MortalShell.fate, MortalShell.always = Fate(None), staticmethod(life.world.never_two)
-    journal, metrics = Journal(tmp_path / "journal.sqlite"), Metrics()
+    journal, metrics = Journal(life.directory / "journal.sqlite"), Metrics()
     worker = Worker(Context(life.values, "www", journal, metrics, life.world.shells, life.world))
     worker.start()
     try:

@@ -16,7 +16,7 @@ from locum_actuator.metrics import Metrics
 from locum_actuator.plan import Plan, Step
 from locum_actuator.sequence import Outcome, Sequence
 from locum_actuator.steps import release
-from locum_actuator.steps.base import Hands
+from locum_actuator.steps.base import Confirmed, Hands
 from locum_inventory import boot_guard
 from locum_inventory.model import Interface, Site
 from locum_inventory.shell import ServiceStatus, Verb
@@ -108,9 +108,9 @@ def test_a_wire_that_nobody_could_be_asked_at_first_is_asked_again(
 ) -> None:
     asked, hear = [0], world.confirm
 
-    def confirm(service: str) -> tuple[bool, tuple[frozenset[str], frozenset[str]] | None]:
+    def confirm(service: str, silent: str | None) -> Confirmed:
         asked[0] += 1
-        return (True, None) if asked[0] <= deaf else hear(service)
+        return Confirmed(True, None) if asked[0] <= deaf else hear(service, silent)
 
     monkeypatch.setattr(world, "confirm", confirm)
     outcome = run(world, journal, *TAKEOVER)
@@ -231,17 +231,26 @@ def test_what_was_released_for_the_rightful_holder_is_not_given_back(
 def test_nothing_is_given_back_while_somebody_else_answers(
     world: FakeWorld, journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = (frozenset({"c"}), frozenset[str]())
-    monkeypatch.setattr(world, "confirm", lambda service: (True, found))
+    found = Confirmed(True, (frozenset({"c"}), frozenset()))
+    monkeypatch.setattr(world, "confirm", lambda service, silent=None: found)
     assert run(world, journal, *TAKEOVER).text == "c still answers for the address"
     assert not world.shells["a"].held
     assert events(journal)[-1] == "undo_failed release:a"
 
 
+@pytest.mark.parametrize(
+    ("holds_good", "before"),
+    [("SILENCE_CONFIRMED_SECONDS", ()), ("CONFIRMED_SECONDS", TAKEOVER[:1])],
+    ids=["its holder was silent", "its holder had released"],
+)
 def test_the_wire_is_asked_once_more_where_the_start_took_long(
-    world: FakeWorld, journal: Journal, monkeypatch: pytest.MonkeyPatch
+    world: FakeWorld,
+    journal: Journal,
+    monkeypatch: pytest.MonkeyPatch,
+    holds_good: str,
+    before: tuple[Step, ...],
 ) -> None:
-    """a was dead, and came back with its address while b's service started."""
+    """a was away, and came back with its address while b's service started."""
     real = FakeShell.change
 
     def slow(self: FakeShell, verb: Verb, *words: object, **deadline: float) -> ServiceStatus:
@@ -250,9 +259,11 @@ def test_the_wire_is_asked_once_more_where_the_start_took_long(
         return real(self, verb, *words, **deadline)  # type: ignore[arg-type]
 
     monkeypatch.setattr(FakeShell, "change", slow)
-    monkeypatch.setattr(sequence_module, "CONFIRMED_SECONDS", 0.0)
+    monkeypatch.setattr(sequence_module, "CONFIRMED_SECONDS", 60.0)
+    monkeypatch.setattr(sequence_module, "SILENCE_CONFIRMED_SECONDS", 60.0)
+    monkeypatch.setattr(sequence_module, holds_good, 0.0)
     world.shells["a"].held, world.shells["a"].processes = False, 0
-    outcome = run(world, journal, *TAKEOVER[1:])
+    outcome = run(world, journal, *before, *TAKEOVER[1:])
     assert outcome.text == "a still answers for the address"
     assert not world.shells["b"].held
     assert world.shells["b"].processes == 0

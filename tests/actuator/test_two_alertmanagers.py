@@ -18,7 +18,7 @@ import pytest
 from fakes import FakeShell, FakeWorld, KeptFakes, site
 from waitress.server import create_server
 
-from locum_actuator.chain.configuration import alertmanager_text
+from locum_actuator.chain.alertmanager import alertmanager_text
 from locum_actuator.chain.layout import Chain
 from locum_actuator.engine import Engine
 from locum_actuator.journal import Journal

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.log_reading import read_logfmt
 from tests.processes import alive
 
 pytestmark = pytest.mark.e2e
@@ -37,12 +39,13 @@ LOCUM = Path(sys.executable).with_name("locum")
 
 
 @pytest.fixture
-def up(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+def up(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[subprocess.Popen[str]]:
     site, token = tmp_path / "locum.yml", tmp_path / "token"
     site.write_text(SITE.format(state=tmp_path / "state", token=token))
     token.touch(mode=0o600)
     token.write_text("a token of more than sixteen characters\n")
-    command = ["unshare", "--net", "sh", "-c", NETWORK + '"$@"', "sh", str(LOCUM), "--site", str(site), "up"]
+    inside = ["unshare", "--net", "sh", "-c", NETWORK + '"$@"', "sh"]
+    command = [*inside, str(LOCUM), "--site", str(site), "up", *getattr(request, "param", ())]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         yield process
         process.kill()
@@ -71,7 +74,7 @@ def _gone(pids: list[int], deadline_seconds: float = 5) -> bool:
     return False
 
 
-def test_comes_up_brings_back_what_dies_and_ends_when_told(up: subprocess.Popen[str]) -> None:
+def test_comes_up_brings_back_what_dies_and_ends_when_told(up: subprocess.Popen[str], tmp_path: Path) -> None:
     assert _lines_until(up, "locum is up") == [
         "exporter answers at http://192.0.2.2:10751",
         "actuator answers at http://127.0.0.1:10752",
@@ -97,6 +100,25 @@ def test_comes_up_brings_back_what_dies_and_ends_when_told(up: subprocess.Popen[
     assert up.stdout is not None
     assert up.stdout.read().splitlines() == ["ending", "ended; addresses stay where they are"]
     assert _gone(children, 0.1)
+    for child in ("exporter", "actuator", "prometheus", "alertmanager"):
+        said = (tmp_path / "state/log" / f"{child}.log").read_text().splitlines()
+        assert all("level" in read_logfmt(line) for line in said), child
+        assert said, child
+
+
+@pytest.mark.parametrize("up", [("--log-format", "json")], indirect=True)
+def test_as_log_lines(up: subprocess.Popen[str], tmp_path: Path) -> None:
+    lines = [json.loads(line) for line in _lines_until(up, "locum is up")]
+    assert {(line["level"], line["event"]) for line in lines} == {("info", "up")}
+    os.kill(_children(up)[0], signal.SIGKILL)
+    (died,) = map(json.loads, _lines_until(up, "starting it again"))
+    assert (died["level"], died["msg"][:24]) == ("warning", "exporter was ended by SI")
+    up.terminate()
+    assert up.wait(20) == 0
+    for child in ("exporter", "actuator", "prometheus", "alertmanager"):
+        said = (tmp_path / "state/log" / f"{child}.log").read_text().splitlines()
+        assert all("level" in json.loads(line) for line in said), child
+        assert said, child
 
 
 def test_takes_its_children_with_it_when_it_is_killed(up: subprocess.Popen[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -195,8 +196,11 @@ def test_a_journal_that_cannot_be_written_asks_to_send_again(
 def test_a_heartbeat_makes_ready_and_is_not_journaled(client: FlaskClient, engine: Engine) -> None:
     engine.start()
     assert client.get("/-/ready").status_code == 503
+    age = "locum_actuator_heartbeat_age_seconds"
+    assert engine.metrics.registry.get_sample_value(age) == math.inf
     answer = client.post("/webhook", data=body(alert(name="LocumHeartbeat")), headers=AUTH)
     assert answer.json == {"verdicts": {"heartbeat": 1}}
+    assert 0 <= (engine.metrics.registry.get_sample_value(age) or 0) < 5
     assert client.get("/-/ready").status_code == 200
     assert engine.journal.alerts() == []
 

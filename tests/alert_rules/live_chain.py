@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from locum_actuator.chain.configuration import alertmanager_text, prometheus_text, rules_text
+from locum_actuator.chain.configuration import prometheus_text, rules_text, write_alertmanager
 from locum_actuator.chain.layout import Chain
 from locum_inventory.listen import Listen
 from locum_inventory.model import Site
@@ -41,6 +41,8 @@ class World:
     hosts: tuple[tuple[str, str], ...] = (("a", "preferred"), ("b", "standby"))
     failing: set[str] = field(default_factory=set)  # services that fail on host a
     failure_takes_seconds: float = 0.0
+    told: dict[str, float] = field(default_factory=dict)  # what the actuator's metrics say besides
+    holders: dict[str, str] = field(default_factory=dict)  # who holds a service that is not held by a
     webhooks: list[tuple[float, dict[str, Any]]] = field(default_factory=list)
     unauthorized: int = 0
 
@@ -70,7 +72,7 @@ class World:
         ]
 
     def probe(self, service: str, host: str) -> str:
-        if host == "b" or service in self.failing:
+        if host != self.holders.get(service, "a") or (host == "a" and service in self.failing):
             time.sleep(self.failure_takes_seconds)
             return 'locum_check_success 0\nlocum_check_failure{reason="timeout"} 1\n'
         return "locum_check_success 1\n"
@@ -108,15 +110,17 @@ def _handler(world: World, exporter: Listen) -> type[BaseHTTPRequestHandler]:
                 self.answer(world.probe(query["service"], query["host"]))
             else:
                 lines = [
-                    f'{metric}{{service="{service}",host="{host}"}} {value}\n'
+                    f'{metric}{{service="{service}",host="{host}"}} {value:g}\n'
                     for service in world.services
                     for metric, host, value in (
                         ("locum_site_voters", "a", 1),
                         ("locum_site_voters", "b", 1),
-                        ("locum_actuator_holder", "a", 1),
-                        ("locum_actuator_holder", "b", 0),
+                        ("locum_actuator_holder", "a", world.holders.get(service, "a") == "a"),
+                        ("locum_actuator_holder", "b", world.holders.get(service, "a") == "b"),
                     )
                 ]
+                lines.append("locum_actuator_heartbeat_age_seconds 1\n")
+                lines += [f"{series} {value:g}\n" for series, value in world.told.items()]
                 self.answer("".join(lines))
 
         def do_POST(self) -> None:
@@ -138,9 +142,11 @@ class _Server(ThreadingHTTPServer):
 
 
 class LiveChain:
-    """Started with `with`; ends its programs and threads when left."""
+    """Started with `with`; ends its programs and threads when left. `site` is what its site file says besides."""
 
-    def __init__(self, directory: Path, world: World, rules: str | None = None) -> None:
+    def __init__(
+        self, directory: Path, world: World, rules: str | None = None, site: Mapping[str, Any] | None = None
+    ) -> None:
         self.world = world
         self.directory = directory
         exporter = Listen("127.0.0.1", free_port())
@@ -148,14 +154,14 @@ class LiveChain:
         token = directory / "token"
         token.write_text(TOKEN)
         self.chain = Chain.of(
-            _site(exporter, directory, token),
+            _site(exporter, directory, token, site or {}),
             actuator=exporter,
             prometheus=Listen("127.0.0.1", free_port()),
             alertmanagers=[Listen("127.0.0.1", free_port())],
         )
         (directory / "locum.rules.yml").write_text(rules or rules_text())
         (directory / "prometheus.yml").write_text(prometheus_text(self.chain))
-        (directory / "alertmanager.yml").write_text(alertmanager_text(self.chain))
+        write_alertmanager(self.chain, directory)
         self.programs: list[subprocess.Popen[bytes]] = []
 
     def __enter__(self) -> LiveChain:
@@ -193,6 +199,17 @@ class LiveChain:
         with urllib.request.urlopen(f"{self.chain.prometheus.url}{path}?{encoded}", timeout=5) as answer:
             return json.load(answer)
 
+    def kill(self, *names: str) -> None:
+        """End programs as a crash would: `prometheus`, `alertmanager`."""
+        for program in self.programs:
+            if self._name(program) in names:
+                program.kill()
+                program.wait(20)
+
+    def _name(self, program: subprocess.Popen[bytes]) -> str:
+        assert isinstance(program.args, tuple)
+        return Path(str(program.args[0])).name.removeprefix("prometheus-")
+
     def wait_for_targets(self, count: int, deadline_seconds: float = 40) -> None:
         """Return once so many targets were scraped."""
         end = time.monotonic() + deadline_seconds
@@ -207,7 +224,7 @@ class LiveChain:
         raise AssertionError(f"fewer than {count} targets were scraped in {deadline_seconds} s")
 
 
-def _site(exporter: Listen, directory: Path, token: Path) -> Site:
+def _site(exporter: Listen, directory: Path, token: Path, besides: Mapping[str, Any]) -> Site:
     return Site.model_validate(
         {
             "hosts": {"a": {"address": "192.0.2.1"}, "b": {"address": "192.0.2.2"}},
@@ -226,5 +243,6 @@ def _site(exporter: Listen, directory: Path, token: Path) -> Site:
             },
             "witnesses": ["192.0.2.254"],
             "actuator": {"host": "b", "webhook_token_file": str(token), "state_directory": str(directory)},
+            **besides,
         }
     )

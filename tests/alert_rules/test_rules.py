@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from locum_actuator.chain_alarm import PART_ALERT, TOLD_BY_US, _alert
 from locum_inventory.model import INTERVAL_SECONDS
 
 ROOT = Path(__file__).parents[2]
@@ -75,7 +77,7 @@ def test_the_metrics_were_found_in_the_rules() -> None:
 def _tested() -> Iterator[tuple[str, bool]]:
     for file in RULE_TESTS:
         for case in yaml.safe_load(file.read_text())["tests"]:
-            for look in case["alert_rule_test"]:
+            for look in case.get("alert_rule_test", ()):
                 yield look["alertname"], bool(look["exp_alerts"])
 
 
@@ -93,13 +95,66 @@ def test_every_alert_is_shown_silent_and_firing(alert: str) -> None:
 )
 def test_every_alert_has_what_people_need(alert: dict[str, Any]) -> None:
     assert alert["labels"]["severity"] in {"critical", "warning", "info", "none"}
-    assert set(alert["annotations"]) == {"summary", "description", "runbook_url"}
+    told = {"action", "todo"} if alert["alert"] != "LocumHeartbeat" else set()  # which nobody is mailed
+    assert set(alert["annotations"]) == {"summary", "description", "runbook_url", *told}
     assert alert["annotations"]["runbook_url"] == f"RUNBOOK.md#{alert['alert'].lower()}"
 
 
 def test_the_runbook_has_a_chapter_for_each_alert_and_no_other() -> None:
     headings = re.findall(r"^### (\w+)$", (RULES.parent / "RUNBOOK.md").read_text(), re.MULTILINE)
     assert sorted(headings) == ALERT_NAMES
+
+
+def test_every_record_of_availability_is_shown() -> None:
+    groups = ("locum-served", "locum-availability")
+    records = {rule["record"] for name in groups for rule in GROUPS[name]["rules"]}
+    cases = [case for file in RULE_TESTS for case in yaml.safe_load(file.read_text())["tests"]]
+    asked = " ".join(look["expr"] for case in cases for look in case.get("promql_expr_test", ()))
+    asked += " ".join(series["series"] for case in cases for series in case["input_series"] or ())
+    assert {name for name in records if name not in asked} == set()
+    assert len(records) == 7
+
+
+def _codes_of_refusals() -> set[str]:
+    """Return the codes with which a plan says that locum will not act, or is not sure."""
+    codes = set()
+    for file in ("decision", "brakes", "single_addresses"):
+        for node in ast.walk(ast.parse((ROOT / f"actuator/locum_actuator/{file}.py").read_text())):
+            match node:
+                case ast.Call(
+                    func=ast.Name(id="Plan"), args=[ast.Constant(str(kind)), ast.Constant(str(code)), *_]
+                ):
+                    if kind in {"refuse", "keep_looking"}:
+                        codes.add(code)
+    return codes
+
+
+def test_every_reason_of_a_refusal_is_told_in_words_and_what_to_do_about_it() -> None:
+    (refused,) = (alert for alert in ALERTS if alert["alert"] == "LocumTakeoverRefused")
+    for annotation in ("summary", "todo"):
+        told = re.findall(r'if eq \$labels.reason "(\w+)" }}\S', refused["annotations"][annotation])
+        assert sorted(told) == sorted(_codes_of_refusals())
+
+
+@pytest.mark.parametrize("part", TOLD_BY_US)
+def test_what_the_actuator_tells_by_itself_has_the_words_of_the_rule(part: str) -> None:
+    (rule,) = (alert for alert in ALERTS if alert["alert"] == PART_ALERT)
+    told = _alert(part, "what was seen")
+    assert told["labels"] == {"alertname": PART_ALERT, "part": part, **rule["labels"]}
+    assert told["annotations"].keys() == rule["annotations"].keys()
+    assert told["annotations"]["action"] == rule["annotations"]["action"]
+    assert told["annotations"]["todo"] in rule["annotations"]["todo"]
+
+
+PARTS_OF_A_CHAPTER = ("*Means.*", "*locum.*", "*You.*", "*Silence.*")
+
+
+@pytest.mark.parametrize("alert", ALERT_NAMES)
+def test_every_chapter_of_the_runbook_has_its_four_parts(alert: str) -> None:
+    text = (RULES.parent / "RUNBOOK.md").read_text()
+    chapter = text.split(f"### {alert}\n")[1].split("\n## ")[0].split("\n### ")[0]
+    found = re.findall(r"^(\*\w+\.\*) \S", chapter, re.MULTILINE)
+    assert tuple(found) == PARTS_OF_A_CHAPTER
 
 
 @pytest.mark.parametrize(

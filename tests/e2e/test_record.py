@@ -12,31 +12,11 @@ import pytest
 
 from lab.lab import Lab
 from lab.locum import HOME, SITE, Locum
-from tests.e2e.name_server import NAME, ZONE, NameServer
+from tests.e2e.name_server import NAME, NameServer
+from tests.how_to import only_block
 
 pytestmark = pytest.mark.e2e
 
-_SCRIPT = f"""\
-#!/bin/sh
-case $1 in
-    claim)
-        nsupdate -t 3 -k /etc/locum/dns.key <<EOT
-server 192.0.2.254
-zone {ZONE}
-update delete {NAME}. A
-update add {NAME}. 5 A $LOCUM_HOST_ADDRESS
-send
-EOT
-        ;;
-    check)
-        address=$(dig +short +time=1 +tries=2 @192.0.2.254 {NAME} A) || exit 1
-        case $address in
-            192.0.2.1) echo a ;;
-            192.0.2.2) echo b ;;
-            *) echo "$address" ;;
-        esac ;;
-esac
-"""
 _COMMANDS = """\
     address_commands: {claim: /etc/locum/record claim, check: /etc/locum/record check}
     hooks: {after_takeover: {command: "sh -c 'env > /var/lib/locum/hook'"}}
@@ -60,7 +40,7 @@ class LocumWithRecord(Locum):
         """Add the script, and the key that only the user locum may read."""
         super().install()
         etc = self.lab.hosts[HOME].root / "etc/locum"
-        (etc / "record").write_text(_SCRIPT)
+        (etc / "record").write_text(only_block("address-in-dns", "sh"))
         (etc / "dns.key").write_text(self._key)
         self.lab.run(
             HOME, ["sh", "-c", "cd /etc/locum; chmod 755 record; chmod 640 dns.key; chgrp locum dns.key"]

@@ -13,6 +13,8 @@ from lab.locum import Locum
 
 pytestmark = pytest.mark.e2e
 
+SOON_SECONDS = 8.0  # on a busy machine; bench/returning.py says how soon
+
 WITHOUT, WITH_GUARD, _ = WAYS.values()
 
 
@@ -30,7 +32,7 @@ def test_behind_its_boot_guard_a_host_returns_unheard_and_is_released(guarded: L
     assert back.faults() == []
     assert back.failed_requests == 0
     incident = guarded.wait_incident("release", since=back.at)
-    assert incident["opened_at"] < back.at + 3
+    assert incident["opened_at"] < back.at + SOON_SECONDS
     assert [process for process in lab.host("a").processes() if process[1] == "apache2"] == []
     live = guarded.command("check", "--live", check=False).stdout
     assert "gate of a: answers; holds no service address; boot guard on for www\n" in live

@@ -20,6 +20,7 @@ pytestmark = pytest.mark.e2e
 SERVICES = "http://127.0.0.1:10752/api/v1/services"
 STORM = "refuse: a and c began to fail within the same half minute: that is rather a fault of the network"
 WATCHED_SECONDS = 6.0  # without the brake b has taken over after one and a half
+PORT_BY_PORT_SECONDS = 3.0  # between the two, when the network comes back
 
 HOST_C = "  c: {address: 192.0.2.3, ssh: {user: locum}}\n"
 SERVICE = """\
@@ -98,6 +99,7 @@ def test_a_switch_that_takes_two_holders_away_is_a_storm_and_people_are_told(thr
         }
     finally:
         three.lab.heal("a")
+        time.sleep(PORT_BY_PORT_SECONDS)
         three.lab.heal("c")
     three.lab.client.wait_good(timeout=15)
     within(15, "all well again", lambda: all(row["outcome"] for row in three.incidents()))

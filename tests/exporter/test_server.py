@@ -1,5 +1,6 @@
 """locum-exporter as a program: started, asked, reloaded, ended."""
 
+import json
 import os
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from click.testing import CliRunner
 
 from locum_exporter.server import main
 from tests.exporter.servers import unused_port
+from tests.log_reading import read_logfmt
 
 SITE = """
 hosts:
@@ -57,7 +59,7 @@ class Program:
         return self._log_file.read_text()
 
     def wait_for(self, text: str) -> None:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 30
         while text not in self.log:
             assert time.monotonic() < deadline, self.log
             assert self.process.poll() is None, self.log
@@ -86,7 +88,12 @@ def test_it_ends_when_told(site_file: Path, number: signal.Signals) -> None:
         assert program.get("/-/healthy").text == "locum-exporter is healthy\n"
         os.kill(program.process.pid, number)
         assert program.process.wait(5) == 0
-        assert program.log.splitlines()[-1] == "INFO locum.exporter: ended"
+        lines = [read_logfmt(line) for line in program.log.splitlines()]
+        assert [(line["level"], line["event"]) for line in lines] == [
+            ("info", "listening"),
+            ("info", "ended"),
+        ]
+        assert all(line["ts"].endswith("Z") for line in lines)
 
 
 def test_it_ends_although_a_look_is_under_way_and_a_client_stays(site_file: Path) -> None:
@@ -107,9 +114,17 @@ def test_reload(site_file: Path) -> None:
         site_file.write_text(SITE.replace("interface:", "interfaec:"))
         program.process.send_signal(signal.SIGHUP)
         program.wait_for("the old site stays in use")
-        assert program.log.count("interfaec") >= 1
+        not_read = read_logfmt(program.log.splitlines()[-1])
+        assert (not_read["level"], not_read["event"]) == ("error", "not_reloaded")
+        assert "interfaec" in not_read["msg"]
         assert "locum_check_success 1.0" in program.get("/probe?check=ping&host=c").text
         assert "locum_exporter_site_reload_success 0.0" in program.get("/metrics").text
+
+
+def test_its_log_as_json(site_file: Path) -> None:
+    with exporter(site_file, "--log-format", "json", "--host", "b") as program:
+        (line,) = map(json.loads, program.log.splitlines())
+        assert (line["level"], line["event"]) == ("info", "listening")
 
 
 def test_it_finds_out_which_host_it_is_on(site_file: Path) -> None:

@@ -8,8 +8,10 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
+from grafana.shipped import FILES
 from locum_actuator.cli import main
-from tests.grafana.shipped import FILES, ROOT
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_writes_the_dashboards_and_where_they_are(tmp_path: Path) -> None:

@@ -1,121 +1,153 @@
-"""Every query of every dashboard, asked of a real Prometheus after an incident."""
+"""Every query of every dashboard and every rule, asked of a real Prometheus after an incident."""
 
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping
-from typing import Any
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
+import requests
+from PIL import Image
 
+from grafana.metrics_asked import Heard
+from grafana.prometheus import Prometheus, Series, Window, last, variables
+from grafana.shipped import QUERIES, ShippedQuery
+from lab.forward import Forwarder
 from lab.lab import Lab
-from lab.locum import HOME, Locum
+from lab.locum import HOME
+from lab.mirrored import MirroredLocum
 from lab.trial import FAULTS, trial
-from tests.grafana.shipped import QUERIES, ShippedQuery
 
 pytestmark = pytest.mark.e2e
 
-PROMETHEUS = "http://127.0.0.1:9090/api/v1"
-STEP_SECONDS = 1
-
-# Where nothing is what should be seen, and why.
-_RESPAWNED = "the incident ended with a respawn, and nothing else was done, refused or failed"
-_SHORT = "an incident may be over between two scrapes; what was done in it is counted, and marked"
-MAY_BE_EMPTY: Mapping[str, str] = {
-    "service: Certificate: A": "the lab's site is served without TLS",
-    "service: TCP connection: A": "the lab's service has no tcp check",
-    "service: Hooks that failed: A": "the lab's service has no hooks",
-    "service: Refusals: A": _RESPAWNED,
-    "site: What the actuator did: E": _RESPAWNED,
-    "site: What the actuator did: F": "nobody asked for a planned move",
-    "site: Checks that fail now: A": "everything is well again",
-    **{
-        f"{dashboard}: mark '{mark}': A": reason
-        for dashboard in ("site", "service", "chain")
-        for mark, reason in {
-            "incident open": _SHORT,
-            "address claimed": _RESPAWNED,
-            "takeover": _RESPAWNED,
-            "step failed": _RESPAWNED,
-            "refused": _RESPAWNED,
-        }.items()
-    },
-}
-
-
+ROOT = Path(__file__).parents[2]
 # An alert has the labels of what it is about; a look for the address's owner is at no host.
 MAY_LACK: Mapping[str, set[str]] = {
     "site: Alerts: A": {"service", "host"},
     "service: Seconds that checks took: A": {"host"},
     "service: Why checks failed: A": {"host"},
+    "site: Copies of the data: A": {"outcome"},  # of another query of the same table
+    "site: Copies of the data: B": {"outcome"},
 }
+# What the incident of this lab leaves to be seen, though it may be empty elsewhere.
+HAPPENED = ("service: mark 'respawn'", "site: Alerts", "service: Votes against a host", "service: Copies now")
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A lab's Prometheus, after an incident."""
+
+    locum: MirroredLocum
+    url: str
+    since: float
+
+    def series(self, query: ShippedQuery) -> list[Series]:
+        window = Window(self.since, time.time())
+        with Prometheus(self.url) as prometheus:
+            return prometheus.series(query, variables(prometheus, window), window)
+
+    def program(self, name: str, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run one of the programs as a person does."""
+        return subprocess.run(
+            [sys.executable, "-m", f"grafana.{name}", "--prometheus", self.url, *words],
+            cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
-def after_an_incident() -> Iterator[tuple[Locum, float]]:
-    """A lab in which Apache was killed and respawned, and the time from which on it was watched."""
-    with Lab() as lab, Locum(lab) as locum:
+def seen() -> Iterator[Seen]:
+    """A lab with a mirror in which Apache was killed and respawned."""
+    with Lab() as lab, MirroredLocum(lab) as locum, Forwarder() as forwarder:
         since = time.time()
+        locum.wait_holder()
+        locum.write("a", {"index.html": "one"})
+        locum.command("mirror", "www", "--mark")
+        locum.command("mirror", "www")
         assert trial(lab, locum, FAULTS["killed"]).faults() == []
         time.sleep(12)  # Prometheus and Alertmanager are scraped every 5 s: two samples make a rate
-        yield locum, since
+        yield Seen(locum, forwarder.forward(lab.hosts[HOME], 9090).url, since)
 
 
-def _ask(locum: Locum, query: ShippedQuery, since: float) -> list[dict[str, Any]]:
-    """Return a query's series: now, or over the time since `since`."""
-    now = time.time()
-    if query.instant:
-        path, form = "query", {"time": now}
-    else:
-        path, form = "query_range", {"start": since, "end": now, "step": STEP_SECONDS}
-    words = ["--data-urlencode", f"query={query.filled}"]
-    for key, value in form.items():
-        words += ["--data-urlencode", f"{key}={value:.3f}"]
-    done = locum.lab.run(HOME, ["curl", "-sS", "--max-time", "5", "-G", f"{PROMETHEUS}/{path}", *words])
-    answer = json.loads(done.stdout)
-    assert answer["status"] == "success", f"{query.name}: {answer.get('error')}\n{query.filled}"
-    series: list[dict[str, Any]] = answer["data"]["result"]
-    return series
+def test_no_panel_is_empty_that_should_not_be_and_every_rule_is_evaluated(seen: Seen) -> None:
+    done = seen.program("ask", "--seconds", f"{time.time() - seen.since:.0f}", "--json")
+    assert done.stderr == ""
+    told = json.loads(done.stdout)
+    assert [row for row in told["rules"] if row["fault"]] == []
+    empty = {
+        f"{row['dashboard']}: {row['panel']}: {row['ref']}": row
+        for row in told["panels"]
+        if not row["series"]
+    }
+    assert [name for name, row in empty.items() if not row["may_be_empty"]] == []
+    assert [name for name in empty if name.startswith(HAPPENED)] == []
+    assert done.returncode == 0
+    loaded = requests.get(f"{seen.url}api/v1/rules", timeout=5).json()["data"]["groups"]
+    assert len(told["rules"]) == sum(len(group["rules"]) for group in loaded) > 50
 
 
-def _has_a_number(series: Any) -> bool:
-    values = series["values"] if "values" in series else [series["value"]]
-    return any(value != "NaN" for _, value in values)
+def test_a_rule_about_nothing_would_be_seen(seen: Seen) -> None:
+    """The rules of the lab are those shipped, so one of another metric is asked for here."""
+    with Prometheus(seen.url) as prometheus:
+        heard = Heard(prometheus, last(60))
+        assert heard.missing("up == 0 and nothing_of_ours > 0") == ["nothing_of_ours"]
 
 
-def test_every_panel_shows_something_after_an_incident(after_an_incident: tuple[Locum, float]) -> None:
-    locum, since = after_an_incident
-    counts = {query.name: sum(_has_a_number(one) for one in _ask(locum, query, since)) for query in QUERIES}
-    for name, count in counts.items():
-        print(f"{count:4d}  {name}{'' if count else ': ' + MAY_BE_EMPTY.get(name, 'SHOULD NOT BE EMPTY')}")
-    assert [name for name, count in counts.items() if not count and name not in MAY_BE_EMPTY] == []
-
-
-def test_every_label_that_is_shown_is_there(after_an_incident: tuple[Locum, float]) -> None:
-    locum, since = after_an_incident
+def test_every_label_that_is_shown_is_there(seen: Seen) -> None:
     lacking = {
         query.name: missing
         for query in QUERIES
-        for one in _ask(locum, query, since)
-        if (missing := query.labels - set(one["metric"]) - MAY_LACK.get(query.name, set()))
+        for one in seen.series(query)
+        if (missing := query.labels - set(one.labels) - MAY_LACK.get(query.name, set()))
     }
     assert lacking == {}
 
 
-def test_a_fault_is_told_from_a_standby_that_is_stopped(after_an_incident: tuple[Locum, float]) -> None:
+def test_a_fault_is_told_from_a_standby_that_is_stopped(seen: Seen) -> None:
     """1 is well, 0 fails, 2 is a standby that does not answer and should not."""
-    locum, since = after_an_incident
-    (query,) = [query for query in QUERIES if query.name == "site: Every check on every host: A"]
-    seen = {
-        (one["metric"]["host"], one["metric"]["check"]): [value for _, value in one["values"]]
-        for one in _ask(locum, query, since)
+    checks = {
+        (one.labels["host"], one.labels["check"]): [value for _, value in one.points]
+        for one in seen.series(_query("site: Every check on every host: A"))
     }
-    assert set(seen) == {(host, check) for host in "ab" for check in ("http", "process")}
-    assert set(seen["a", "http"]) == {"0", "1"}
-    assert seen["a", "http"][-1] == "1"
-    assert set(seen["b", "http"]) == set(seen["b", "process"]) == {"2"}
+    assert set(checks) == {(host, check) for host in "ab" for check in ("http", "process")}
+    assert set(checks["a", "http"]) == {0, 1}
+    assert checks["a", "http"][-1] == 1
+    assert set(checks["b", "http"]) == set(checks["b", "process"]) == {2}
 
 
-def test_those_that_may_be_empty_are_queries_that_exist() -> None:
-    assert set(MAY_BE_EMPTY) <= {query.name for query in QUERIES}
+def test_the_outage_is_counted(seen: Seen) -> None:
+    """Apache was away for less than a second or two: looked at once a second, it counts as no more than three."""
+    (seconds,) = seen.series(_query("service: Without service: A"))
+    (share,) = seen.series(_query("service: Available: A"))
+    assert 0 <= seconds.points[0][1] <= 3
+    assert share.points[0][1] == pytest.approx(1, abs=3 / 20)
+    (course,) = seen.series(_query("service: The service: A"))
+    assert {value for _, value in course.points} <= {0, 1}
+    assert course.points[-1][1] == 0
+
+
+def test_the_copy_is_seen(seen: Seen) -> None:
+    (files,) = seen.series(_query("service: Copies now: E"))
+    assert (files.labels["host"], files.points[0][1]) == ("b", 2)  # the page, and the marker
+    (outcome,) = seen.series(_query("site: Copies of the data: C"))
+    assert outcome.labels == {"service": "www", "host": "b", "outcome": "done"}
+
+
+def test_it_can_be_drawn(seen: Seen, tmp_path: Path) -> None:
+    picture = tmp_path / "service.png"
+    done = seen.program("draw", "--from", f"{seen.since:.0f}", "--output", str(picture))
+    assert done.returncode == 0, (
+        done.stderr
+    )  # which may tell that matplotlib looks for its fonts, the first time
+    with Image.open(picture) as drawn:
+        assert drawn.width == 1320
+    assert 30_000 < picture.stat().st_size < 200_000
+
+
+def _query(name: str) -> ShippedQuery:
+    (query,) = [query for query in QUERIES if query.name == name]
+    return query

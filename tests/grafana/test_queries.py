@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from collections.abc import Iterable
+from pathlib import Path
 
 import promql_parser
 import pytest
 import yaml
 from prometheus_client import Metric
 
+from grafana import may_be_empty
+from grafana.metrics_asked import metrics_of
+from grafana.shipped import DASHBOARDS, QUERIES, ShippedQuery
+from locum_actuator.brake_metrics import BrakeCollector
+from locum_actuator.journal import Journal
 from locum_actuator.metrics import Metrics
+from locum_actuator.mirror.line import Lines
+from locum_actuator.mirror.metrics import MirrorCollector
+from locum_actuator.mirror.site_mirrors import SiteMirrors
 from locum_exporter.metrics import ResultCollector
 from locum_exporter.own_metrics import OwnMetrics
 from locum_exporter.result import CheckResult
 from locum_inventory.load import load_site
-from tests.grafana.shipped import DASHBOARDS, QUERIES, ROOT, ShippedQuery
+from locum_inventory.model import Site
+
+ROOT = Path(__file__).parents[2]
+VALUES = {"${datasource}": "locum", "$service": "www", "$__range": "600s"}
 
 every_query = pytest.mark.parametrize("query", QUERIES, ids=lambda query: query.name)
 
@@ -41,6 +54,17 @@ def _names(families: Iterable[Metric]) -> set[str]:
     return {family.name + ending for family in families for ending in ENDINGS[family.type]}
 
 
+def _of_the_journal(site: Site) -> set[str]:
+    """What the actuator reads from its journal at each scrape; both collectors name all they have."""
+    with tempfile.TemporaryDirectory() as directory:
+        journal = Journal(Path(directory) / "journal.sqlite")
+        mirrors = SiteMirrors(lambda: site, journal, lambda site: Lines(site, site.actuator.host))
+        names = _names(BrakeCollector(journal, lambda: site).collect())
+        names |= _names(MirrorCollector(mirrors).collect())
+        journal.close()
+        return names
+
+
 def told_by_locum() -> set[str]:
     site = load_site(ROOT / "locum.example.yml")
     failed = ResultCollector(CheckResult(False, "refused", 0.1, details=ALL_DETAILS))
@@ -51,33 +75,21 @@ def told_by_locum() -> set[str]:
         | _names(failed.collect())
         | _names(OwnMetrics(lambda: site).registry.collect())
         | _names(Metrics().registry.collect())
+        | _of_the_journal(site)
     )
 
 
 TOLD = told_by_locum()
 
 
-def asked_for(expr: str) -> set[str]:
-    """The names of the metrics in an expression."""
-    found: set[str] = set()
-
-    def note(part: promql_parser.Expr) -> None:
-        if isinstance(part, promql_parser.VectorSelector):
-            assert part.name is not None, f"a selector without a name: {part}"
-            found.add(part.name)
-        elif isinstance(part, promql_parser.MatrixSelector):
-            note(part.vector_selector)
-
-    promql_parser.walk(promql_parser.parse(expr), note)
-    return found
-
-
 @every_query
 def test_parses_and_asks_only_for_what_exists(query: ShippedQuery) -> None:
     # "$1" is PromQL's own, of label_replace(); Grafana leaves what it does not know.
-    assert "$" not in query.filled.replace('"$1"', ""), "a variable that no viewer could fill in"
+    assert "$" not in query.filled(VALUES).replace('"$1"', ""), "a variable that no viewer could fill in"
     unknown = {
-        name for name in asked_for(query.filled) - TOLD - OF_PROMETHEUS_ITSELF if not OF_OTHERS.match(name)
+        name
+        for name in metrics_of(query.filled(VALUES)) - TOLD - OF_PROMETHEUS_ITSELF
+        if not OF_OTHERS.match(name)
     }
     assert unknown == set()
 
@@ -86,7 +98,7 @@ def test_parses_and_asks_only_for_what_exists(query: ShippedQuery) -> None:
     "expr", ["sum(rate(locum_check_succes[1m]))", "locum_actuator_holder == 1 and nothing_of_ours"]
 )
 def test_a_metric_that_nobody_tells_would_be_seen(expr: str) -> None:
-    assert asked_for(expr) - TOLD
+    assert metrics_of(expr) - TOLD
 
 
 def test_a_fault_would_be_seen() -> None:
@@ -105,10 +117,10 @@ def test_variables_ask_for_what_exists() -> None:
 
 def test_every_metric_of_locum_is_shown_somewhere() -> None:
     """One that is not shown is a question nobody asks; those left out are named here, with the reason."""
-    shown = {name for query in QUERIES for name in asked_for(query.filled)}
+    shown = {name for query in QUERIES for name in metrics_of(query.filled(VALUES))}
     left_out = {
-        # `up` shows each part as Prometheus sees it
-        "locum_actuator_chain_up",
+        # its age is shown, by the actuator's own watch
+        "locum_actuator_heartbeat_timestamp_seconds",
         # the count and the sum say it, or the bucket does
         "locum_exporter_probe_duration_seconds_sum",
         "locum_exporter_probe_duration_seconds_count",
@@ -116,3 +128,9 @@ def test_every_metric_of_locum_is_shown_somewhere() -> None:
     own_process = {name for name in TOLD if name.startswith("process_")}  # prometheus_client's, not ours
     recorded = {name for name in TOLD if name.startswith("locum:")}  # half-way results of the alerts
     assert TOLD - shown - own_process - recorded <= left_out
+
+
+def test_what_may_be_empty_is_there() -> None:
+    """A reason for a panel or a metric that is gone would excuse nothing, or the wrong thing."""
+    assert set(may_be_empty.PANELS) <= {query.name for query in QUERIES}
+    assert set(may_be_empty.METRICS) <= TOLD

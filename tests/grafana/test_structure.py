@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,14 +13,16 @@ import yaml
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.cog.plugins import register_default_plugins
 from grafana_foundation_sdk.cog.runtime import Runtime
+from grafana_foundation_sdk.models import units
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from grafana import build
 from grafana.frame import GRID_COLUMNS
 from grafana.links import UID_TO_TITLE, chapter_id
+from grafana.shipped import DASHBOARDS, FILES, panels
 from locum_inventory.share import shared
-from tests.grafana.shipped import DASHBOARDS, FILES, ROOT, panels
 
+ROOT = Path(__file__).parents[2]
 SOURCE = {"type": "prometheus", "uid": "${datasource}"}
 # Keys that Grafana's Prometheus data source adds to annotations, and the SDK's model does not know.
 BEYOND_THE_MODEL = {"step", "tagKeys", "titleFormat", "textFormat"}
@@ -166,3 +170,72 @@ def test_provisioning_is_yaml_that_grafana_reads(name: str) -> None:
 def test_they_travel_with_the_package() -> None:
     assert (shared("grafana/dashboards") / "site.json").is_file()
     assert (shared("grafana/provisioning") / "dashboards" / "locum.yml").is_file()
+
+
+# Queries of a table that are there for a label of theirs, and whose value is not shown.
+HELPERS = {"Copies of the data": {"Value #C"}}
+# What Grafana fills in by itself.
+OF_GRAFANA = {"__interval", "__rate_interval", "__range", "__url_time_range", "__field", "__data"}
+UNITS = {value for name, value in vars(units).items() if isinstance(value, str) and not name.startswith("_")}
+
+
+def _values_of(key: str, value: Any) -> list[Any]:
+    """Return what stands under a key, anywhere below."""
+    if isinstance(value, dict):
+        own = [value[key]] if key in value else []
+        return own + [found for part in value.values() for found in _values_of(key, part)]
+    return [found for part in value for found in _values_of(key, part)] if isinstance(value, list) else []
+
+
+@every_dashboard
+def test_every_unit_is_one_of_grafanas(name: str) -> None:
+    told = [*_values_of("unit", DASHBOARDS[name]["panels"])]
+    for panel in panels(DASHBOARDS[name]):
+        for override in panel.get("fieldConfig", {}).get("overrides", []):
+            told += [one["value"] for one in override["properties"] if one["id"] == "unit"]
+    assert set(told) <= UNITS
+    assert "seconds" not in UNITS
+
+
+@every_dashboard
+def test_every_variable_is_used_and_every_one_used_is_there(name: str) -> None:
+    dashboard = DASHBOARDS[name]
+    there = {one["name"] for one in dashboard["templating"].get("list", [])}
+    asked = [
+        *_values_of("expr", dashboard),
+        *_values_of("url", dashboard),
+        *_values_of("uid", dashboard["panels"]),
+    ]
+    used = {found for text in asked for found in re.findall(r"\$\{?([A-Za-z_]\w*)", text)}
+    assert used - OF_GRAFANA <= there
+    assert there <= used
+
+
+@every_dashboard
+def test_every_column_of_a_table_is_a_field_of_its_queries(name: str) -> None:
+    known = {"merge", "filterFieldsByName", "organize"}
+    for panel in panels(DASHBOARDS[name]):
+        steps = panel.get("transformations", [])
+        assert {step["id"] for step in steps} <= known
+        if panel["type"] != "table":
+            assert not steps
+            continue
+        refs = [target["refId"] for target in panel["targets"]]
+        values = {"Value"} if len(refs) == 1 else {f"Value #{ref}" for ref in refs}
+        options = {step["id"]: step["options"] for step in steps}
+        named = options["filterFieldsByName"]["include"]["names"]
+        assert ("merge" in options) == (len(refs) > 1)
+        assert named == sorted(options["organize"]["indexByName"], key=options["organize"]["indexByName"].get)
+        assert set(named) == set(options["organize"]["renameByName"])
+        assert {field for field in named if field.startswith("Value")} <= values
+        # Of several queries each is shown: one that is not was asked for nothing.
+        assert len(refs) == 1 or values - set(named) <= HELPERS.get(panel["title"], set())
+
+
+@every_dashboard
+def test_a_section_has_a_heading_above_all_of_its_panels(name: str) -> None:
+    rows = [panel for panel in DASHBOARDS[name]["panels"] if panel["type"] == "row"]
+    assert DASHBOARDS[name]["panels"][0]["type"] == "row"
+    for row in rows:
+        assert row["title"]
+        assert row["gridPos"]["w"] == GRID_COLUMNS

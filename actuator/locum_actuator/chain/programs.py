@@ -32,8 +32,12 @@ def find_programs() -> Mapping[str, str]:
     return {name: path for name, path in found.items() if path is not None}
 
 
-def programs(chain: Chain, site_file: Path, found: Mapping[str, str]) -> tuple[Program, ...]:
+def programs(
+    chain: Chain, site_file: Path, found: Mapping[str, str], log_format: str = "logfmt"
+) -> tuple[Program, ...]:
     """Return what to run, in the order of starting. Prometheus comes last and ends first."""
+    ours = ("--log-format", log_format)
+    theirs = f"--log.format={'json' if log_format == 'json' else 'logfmt'}"  # they know no text
     # -P: whatever lies in the directory where `locum up` is called is not to be imported.
     python = (sys.executable, "-P", "-m")
     site, me = ("--site", str(site_file)), ("--host", chain.site.actuator.host)
@@ -44,11 +48,11 @@ def programs(chain: Chain, site_file: Path, found: Mapping[str, str]) -> tuple[P
     return (
         Program(
             "exporter",
-            (*python, "locum_exporter.server", *site, "--listen", str(chain.exporter), *me),
+            (*python, "locum_exporter.server", *site, "--listen", str(chain.exporter), *me, *ours),
         ),
         Program(
             "actuator",
-            (*python, "locum_actuator.server", *site, "--listen", str(chain.actuator), *watched),
+            (*python, "locum_actuator.server", *site, "--listen", str(chain.actuator), *watched, *ours),
             stop_seconds=65.0,  # a plan that has begun is finished, which the actuator gives a minute
         ),
         Program(
@@ -59,6 +63,7 @@ def programs(chain: Chain, site_file: Path, found: Mapping[str, str]) -> tuple[P
                 f"--storage.path={state / 'alertmanager'}",
                 f"--web.listen-address={chain.alertmanager}",
                 f"--web.external-url={chain.alertmanager.url}",
+                theirs,
                 "--cluster.listen-address=",  # without a private address it would not start
             ),
         ),
@@ -68,11 +73,12 @@ def programs(chain: Chain, site_file: Path, found: Mapping[str, str]) -> tuple[P
                 found["prometheus"],
                 f"--config.file={on / 'prometheus.yml'}",
                 f"--storage.tsdb.path={state / 'prometheus'}",
-                "--storage.tsdb.retention.time=15d",
+                "--storage.tsdb.retention.time=35d",  # the rules count seconds without service over 30 days
                 "--storage.tsdb.retention.size=2GB",
                 f"--web.listen-address={chain.prometheus}",
                 f"--web.external-url={chain.prometheus.url}",
                 "--rules.alert.resend-delay=2s",
+                theirs,
             ),
         ),
     )

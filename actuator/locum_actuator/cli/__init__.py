@@ -16,6 +16,7 @@ COMMANDS: Mapping[str, str] = {
     "status": "locum_actuator.cli.status:status",
     "explain": "locum_actuator.cli.explain:explain",
     "incidents": "locum_actuator.cli.incidents:incidents",
+    "incident": "locum_actuator.cli.incident:incident",
     "pause": "locum_actuator.cli.pause:pause",
     "resume": "locum_actuator.cli.resume:resume",
     "switchover": "locum_actuator.cli.switchover:switchover",

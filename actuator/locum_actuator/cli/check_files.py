@@ -9,6 +9,7 @@ from pathlib import Path
 
 from locum_actuator.cli.check_finding import Finding
 from locum_inventory.model import Site
+from locum_inventory.told import read_url
 
 
 def files(site: Site) -> Iterator[Finding]:
@@ -20,8 +21,40 @@ def files(site: Site) -> Iterator[Finding]:
     keys = {ssh.key_for(role): name for name, ssh in ways.items() for role in ("actuator", "exporter")}
     for key, host in keys.items():
         yield _file("key file", key, forbidden=0o077, made_by=f"locum enrol {host}")
+    yield from _files_of_alertmanager(site)
     for pinned, host in {ssh.known_hosts: name for name, ssh in ways.items()}.items():
         yield _file("pinned host keys", pinned, forbidden=0o022, made_by=f"locum enrol {host}")
+
+
+def _files_of_alertmanager(site: Site) -> Iterator[Finding]:
+    """Look at the secrets that Alertmanager shows to the mail server and to somebody outside."""
+    if site.mail is not None and (password := site.mail.password_file) is not None:
+        found = _file("mail password", password, forbidden=0o037, made_by="an administrator")
+        if found.state == "ok" and _ends_a_line(password):
+            found = Finding(
+                found.what,
+                "wrong",
+                "ends with a newline, which Alertmanager 0.25 takes for a part of the password",
+                f"printf %s 'PASSWORD' > {password}",
+            )
+        yield found
+    if site.deadman is not None:
+        found = _file("dead-man's URL", site.deadman.url_file, forbidden=0o037, made_by="an administrator")
+        if found.state == "ok":
+            try:
+                read_url(site.deadman.url_file.read_text(encoding="utf-8"))
+            except (OSError, ValueError):
+                found = Finding(
+                    found.what, "wrong", "cannot be read, or holds no URL", "write one URL into it"
+                )
+        yield found
+
+
+def _ends_a_line(file: Path) -> bool:
+    try:
+        return file.read_bytes().endswith(b"\n")
+    except OSError:
+        return False
 
 
 def interfaces(site: Site, this_name: str) -> Iterator[Finding]:

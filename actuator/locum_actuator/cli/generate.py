@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from locum_actuator.chain.configuration import alertmanager_text, prometheus_text, rules_text
+from locum_actuator.chain.alertmanager import alertmanager_text
+from locum_actuator.chain.configuration import prometheus_text, rules_text, write_alertmanager
 from locum_actuator.cli.chain_options import chain_of, chain_options
 from locum_actuator.cli.exits import did_not_work, wrong_use
 from locum_actuator.cli.site_option import load_or_exit
@@ -34,10 +35,24 @@ def prometheus(site_file: str | None, /, **listens: Any) -> None:
 
 @generate.command()
 @chain_options
+@click.argument("directory", required=False, type=click.Path(file_okay=False, path_type=Path))
 @click.pass_obj
-def alertmanager(site_file: str | None, /, **listens: Any) -> None:
-    """Print alertmanager.yml."""
-    _print(alertmanager_text(chain_of(load_or_exit(site_file)[1], **listens, of_the_site=True)))
+def alertmanager(site_file: str | None, /, directory: Path | None, **listens: Any) -> None:
+    """Print alertmanager.yml; or write it into DIRECTORY, with the templates and the runbook that belong beside it.
+
+    Without its templates Alertmanager sends no mail. What is written is readable by its owner alone.
+    """
+    chain = chain_of(load_or_exit(site_file)[1], **listens, of_the_site=True)
+    try:
+        if directory is None:
+            _print(alertmanager_text(chain))
+            if chain.site.mail is not None:
+                click.echo("mail needs the templates too: `locum generate alertmanager DIRECTORY`", err=True)
+            return
+        for written in write_alertmanager(chain, directory.absolute()):
+            click.echo(f"wrote {written}")
+    except OSError as fault:
+        did_not_work(f"{fault.filename}: {fault.strerror}")
 
 
 @generate.command()

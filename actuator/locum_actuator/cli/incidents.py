@@ -8,16 +8,22 @@ from typing import Any
 
 import click
 from rich.console import Console
+from rich.text import Text
 
 from locum_actuator.cli.client import actuator_option, ask, json_option
+from locum_actuator.cli.printable import printable
+from locum_actuator.cli.timeline import draw
 
 
 @click.command()
 @click.argument("service", required=False)
-@click.option("--limit", default=20, show_default=True, help="how many, newest first")
+@click.option(
+    "--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="how many of the newest"
+)
+@click.option("--timeline", is_flag=True, help="draw each on a line of time, as locum incident does")
 @actuator_option
 @json_option
-def incidents(service: str | None, limit: int, url: str, as_json: bool) -> None:
+def incidents(service: str | None, limit: int, url: str, *, timeline: bool, as_json: bool) -> None:
     """Show the incidents of SERVICE, or of all, each with its steps."""
     query: dict[str, str | int] = {"limit": limit, **({"service": service} if service else {})}
     rows: list[dict[str, Any]] = ask(url, "/api/v1/incidents", **query)["incidents"]
@@ -28,19 +34,29 @@ def incidents(service: str | None, limit: int, url: str, as_json: bool) -> None:
     if not rows:
         console.print("no incidents yet")
     for row in reversed(rows):
-        _print(console, row)
+        if timeline:
+            draw(console, row)
+            console.print()
+        else:
+            _print(console, row)
 
 
 def _print(console: Console, row: dict[str, Any]) -> None:
     opened = row["opened_at"]
     when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(opened))
     outcome = row["outcome"] or "open"
+    woken = printable(row["trigger"])
     console.print(
-        f"[bold]{row['id']} {row['service']}[/] {when} woken by {row['trigger']}: [bold]{outcome}[/]"
+        Text.assemble(
+            (f"{row['id']} {row['service']}", "bold"), f" {when} woken by {woken}: ", (outcome, "bold")
+        )
     )
     if row["looks"] > 1:
         until = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(row["closed_at"]))
-        console.print(f"  {row['looks']} looks until {until}; the last: {row['reason']}")
+        console.print(Text(f"  {row['looks']} looks until {until}; the last: {printable(row['reason'])}"))
     for event in row["events"]:
         step = f"{event['step']} on {event['host']}: " if event["step"] else ""
-        console.print(f"  {(event['at'] - opened) * 1000:8.0f} ms  {event['kind']:8} {step}{event['text']}")
+        line = (
+            f"  {(event['at'] - opened) * 1000:8.0f} ms  {event['kind']:8} {step}{printable(event['text'])}"
+        )
+        console.print(Text(line))

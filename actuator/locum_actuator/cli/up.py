@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +15,24 @@ from locum_actuator.chain.layout import Chain
 from locum_actuator.chain.ports import port_faults
 from locum_actuator.chain.programs import NotInstalled, find_programs, programs
 from locum_actuator.chain.readiness import Failed, Readiness
-from locum_actuator.chain.supervise import Supervisor
+from locum_actuator.chain.supervise import Program, Supervisor
+from locum_actuator.chain.voice import Voice
 from locum_actuator.cli.chain_options import chain_of, chain_options
 from locum_actuator.cli.exits import did_not_work
 from locum_actuator.cli.site_option import load_or_exit
 from locum_inventory.load import SiteFault, load_site
+from locum_inventory.log_lines import LOG_FORMATS
 
 
 @click.command()
 @chain_options
+@click.option(
+    "--log-format",
+    type=click.Choice(LOG_FORMATS),
+    help="of its own words and its children's [default: words as they are, and logfmt]",
+)
 @click.pass_obj
-def up(site_option: str | None, /, **listens: Any) -> None:
+def up(site_option: str | None, /, log_format: str | None, **listens: Any) -> None:
     """Run the whole chain on this machine: exporter, actuator, Alertmanager and Prometheus.
 
     It stays until it is told to end (Ctrl-C, SIGTERM), and takes its children with it. SIGHUP reads the site file
@@ -41,22 +48,25 @@ def up(site_option: str | None, /, **listens: Any) -> None:
     try:
         found = find_programs()
         write_configuration(chain)
-        asyncio.run(_run(chain, site_file, found, listens))
+        running = programs(chain, site_file, found, log_format or "logfmt")
+        asyncio.run(_run(chain, running, lambda: _reloaded(site_file, listens), Voice.of(log_format)))
     except (NotInstalled, Failed) as failed:
         did_not_work(str(failed))
     except OSError as fault:
         did_not_work(f"{fault.filename}: {fault.strerror}")
 
 
-async def _run(chain: Chain, site_file: Path, found: Mapping[str, str], listens: Mapping[str, Any]) -> None:
+async def _run(
+    chain: Chain, running: Sequence[Program], reloaded: Callable[[], Sequence[str]], voice: Voice
+) -> None:
     told_to_end = asyncio.Event()
     loop = asyncio.get_running_loop()
-    supervisor = Supervisor(chain.site.actuator.state_directory / "log", click.echo)
+    supervisor = Supervisor(chain.site.actuator.state_directory / "log", voice.warn)
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, told_to_end.set)
-    loop.add_signal_handler(signal.SIGHUP, _reload, site_file, listens, supervisor)
-    readiness = Readiness(chain, supervisor, click.echo)
-    starting = asyncio.create_task(readiness.start(programs(chain, site_file, found)))
+    loop.add_signal_handler(signal.SIGHUP, _reload, reloaded, supervisor, voice)
+    readiness = Readiness(chain, supervisor, voice.say)
+    starting = asyncio.create_task(readiness.start(running))
     ending = asyncio.create_task(told_to_end.wait())
     try:
         await asyncio.wait({starting, ending}, return_when=asyncio.FIRST_COMPLETED)
@@ -67,19 +77,26 @@ async def _run(chain: Chain, site_file: Path, found: Mapping[str, str], listens:
         for task in (starting, ending):
             task.cancel()
         await asyncio.gather(starting, ending, return_exceptions=True)
-        click.echo("ending")
+        voice.say("ending")
         await supervisor.stop()
-        click.echo("ended; addresses stay where they are")
+        voice.say("ended; addresses stay where they are")
 
 
-def _reload(site_file: Path, listens: Mapping[str, Any], supervisor: Supervisor) -> None:
+def _reload(reloaded: Callable[[], Sequence[str]], supervisor: Supervisor, voice: Voice) -> None:
+    if faults := reloaded():
+        for line in ("not reloaded, the old site stays:", *faults):
+            voice.warn(line)
+        return
+    supervisor.hang_up()
+    voice.say("reloaded; log/actuator.log says whether the actuator keeps the old site, and why")
+
+
+def _reloaded(site_file: Path, listens: Mapping[str, Any]) -> Sequence[str]:
+    """Write the configuration anew for the site file as it is now; return why that cannot be done, in lines."""
     try:
-        chain = chain_of(load_site(site_file), **listens)
-        write_configuration(chain)
+        write_configuration(chain_of(load_site(site_file), **listens))
     except SiteFault as fault:
-        click.echo(f"not reloaded, the old site stays:\n{fault}")
+        return fault.lines
     except OSError as fault:
-        click.echo(f"not reloaded, the old site stays: {fault.filename}: {fault.strerror}")
-    else:
-        supervisor.hang_up()
-        click.echo("reloaded; log/actuator.log says whether the actuator keeps the old site, and why")
+        return (f"{fault.filename}: {fault.strerror}",)
+    return ()

@@ -102,7 +102,7 @@ class Schedule(Rounds):
                 continue
             due.at = next_time(service.mirror, self._wall())
             if (why := self._held_back(name)) is not None:
-                log.info("%s is not mirrored now: %s", name, why)
+                log.info("not mirrored now: %s", why, extra={"event": "mirror_held_back", "service": name})
                 continue
             thread = threading.Thread(
                 target=self._run, args=(name, service, due), name=f"mirror-{name}", daemon=True
@@ -133,6 +133,9 @@ def mirror_all(mirrors: SiteMirrors, name: str, service: Service) -> list[Mirror
     """Mirror a service from its holder to every other host, one after the other."""
     holder = mirrors.journal.holder(name).host
     if holder is None:
-        log.info("%s is not mirrored now: nobody is known to hold it", name)
+        log.info(
+            "not mirrored now: nobody is known to hold it",
+            extra={"event": "mirror_held_back", "service": name},
+        )
         return []
     return [mirrors.run(name, holder, host) for host in service.hosts if host != holder]

@@ -54,15 +54,21 @@ class SiteMirrors:
         except JournalFault as fault:
             result = replace(nothing, text=f"nothing is begun while the journal cannot be written: {fault}")
         result = replace(result, seconds=time.monotonic() - begun)
-        level = logging.INFO if result.done else logging.WARNING
         log.log(
-            level,
-            "mirror of %s from %s to %s: %s: %s",
-            service,
+            logging.INFO if result.done else logging.WARNING,
+            "mirror from %s to %s: %s: %s",
             source,
             destination,
             result.outcome,
             result.text,
+            extra={
+                "event": "mirror_run",
+                "service": service,
+                "run": result.run or None,
+                "host": destination,
+                "outcome": result.outcome,
+                "seconds": round(result.seconds, 3),
+            },
         )
         self.on_end(result)
         return result
@@ -88,7 +94,12 @@ class SiteMirrors:
         try:
             self.copies(service).halt(host)
         except MirrorFault as fault:
-            log.warning("%s: whether a mirror run writes on %s is not known: %s", service, host, fault)
+            log.warning(
+                "whether a mirror run writes on %s is not known: %s",
+                host,
+                fault,
+                extra={"event": "mirror_not_known", "service": service, "host": host},
+            )
             return False
         return True
 
@@ -148,7 +159,19 @@ class SiteMirrors:
                 0.0,
             )
             self.journal.mirrors.end(entry.id, result, self.journal.clock.now())
-            log.warning("mirror run %d of %s: %s: %s", entry.run, entry.service, outcome, text)
+            log.warning(
+                "mirror run %d: %s: %s",
+                entry.run,
+                outcome,
+                text,
+                extra={
+                    "event": "mirror_settled",
+                    "service": entry.service,
+                    "run": entry.run,
+                    "host": entry.destination,
+                    "outcome": outcome,
+                },
+            )
 
     def _written_down(self, run: MirrorRun) -> MirrorResult:
         nothing, ledger = run.nothing, self.journal.mirrors

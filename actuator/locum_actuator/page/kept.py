@@ -78,7 +78,11 @@ class Kept(Generic[T]):
                 self._fault = fault
                 # Whatever it was: what was known before stands, and the next time it may work.
                 log.warning(
-                    "the page's %s could not be made: %s: %s", self._name, type(fault).__name__, fault
+                    "the page's %s could not be made: %s: %s",
+                    self._name,
+                    type(fault).__name__,
+                    fault,
+                    extra={"event": "page_not_made"},
                 )
             time.sleep(max(self._every_seconds, (time.thread_time() - begun) * (1 / SHARE - 1)))
             with self._lock:

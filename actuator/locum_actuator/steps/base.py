@@ -24,6 +24,17 @@ class Shells(Protocol):
         """Return the shell of a host of the site."""
 
 
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """What was seen right before something is claimed."""
+
+    witnessed: bool
+    owners: (
+        tuple[frozenset[str], frozenset[str]] | None
+    )  # hosts, strangers' MACs; None: nobody could be asked
+    heard_by: tuple[str, ...] = ()  # the other vantage points that get an echo of the host that was silent
+
+
 class Eyes(Protocol):
     """What steps need to see: the service on a host, through its addresses, the witnesses, the wire."""
 
@@ -45,11 +56,8 @@ class Eyes(Protocol):
         False at once for a host that was not silent then. The answer is given once a look.
         """
 
-    def confirm(self, service: str) -> tuple[bool, tuple[frozenset[str], frozenset[str]] | None]:
-        """Ask at once whether a witness answers and who has the addresses: (hosts, strangers' MACs).
-
-        The latter is None where nobody could be asked.
-        """
+    def confirm(self, service: str, silent: str | None = None) -> Confirmed:
+        """Ask at once whether a witness answers, who has the addresses, and who hears a host that was silent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +73,7 @@ class Hands:
     epoch: int
     old_holder: str | None
     new_holder: str | None = None
+    silent_holder: str | None = None  # the old one, where it cannot say itself that it lets go
     incident: int = 0
     reason: str = ""
     mirrors: Mirrors = field(default_factory=NoMirrors)

@@ -1,4 +1,4 @@
-"""Confirm: once more before anything is claimed, ask the witnesses and the wire."""
+"""Confirm: once more before anything is claimed, ask the witnesses, the wire and the other vantage points."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ASKS = 3  # a busy machine may be too late to ask: what was done is not undone f
 
 @dataclass(frozen=True, slots=True)
 class Confirm:
-    """Make sure that this host is not the one cut off and that nobody answers for the address."""
+    """Make sure that this host is not the one cut off, and that nobody has the address or hears its old holder."""
 
     hands: Hands
     host: str
@@ -23,12 +23,12 @@ class Confirm:
     def do(self) -> str:
         """Ask; anything but a clear answer is a fault."""
         for _ in range(ASKS):
-            witnessed, found = self.hands.eyes.confirm(self.hands.name)
-            if found is not None:
+            seen = self.hands.eyes.confirm(self.hands.name, self.hands.silent_holder)
+            if seen.owners is not None:
                 break
-        if found is None:
+        if seen.owners is None:
             raise StepFault("nobody could be asked who has the address")
-        hosts, strangers = found
+        hosts, strangers = seen.owners
         if self.hands.service.address_commands is not None and self.hands.old_holder is not None:
             hosts -= {self.hands.old_holder}  # the record names it until the claim
         others = sorted((hosts - {self.host}) | strangers)
@@ -37,7 +37,10 @@ class Confirm:
         old = self.hands.old_holder
         if old is not None and self.hands.eyes.late_echo(self.hands.name, old, 0.0):
             raise StepFault(f"an echo of {old} came late: delay must not look like death")
-        if not witnessed:
+        if seen.heard_by:
+            who, by = self.hands.silent_holder, ", ".join(seen.heard_by)
+            raise StepFault(f"{who} answers {by}: the line to it is cut, not its power")
+        if not seen.witnessed:
             raise StepFault("no witness answers any more: it may be this host that is cut off")
         return "nobody answers for the address, and a witness answers"
 

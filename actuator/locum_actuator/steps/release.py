@@ -62,7 +62,7 @@ class Release:
         return f"{self.host} has service and address back"
 
     def _look_for_others(self) -> None:
-        _, found = self.hands.eyes.confirm(self.hands.name)
+        found = self.hands.eyes.confirm(self.hands.name).owners
         if found is None:
             raise StepFault(f"not given back to {self.host}: nobody could be asked who has the address")
         hosts, strangers = found

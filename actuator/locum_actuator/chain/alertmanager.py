@@ -1,0 +1,210 @@
+"""The configuration of Alertmanager: whom it tells what, how soon, and in which words.
+
+The words are in `alert_rules/templates/`, and serve every site. `templates_text` returns what goes beside the
+configuration.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from locum_actuator.chain.layout import Chain
+from locum_inventory.model import Mail
+from locum_inventory.share import shared
+from locum_inventory.told import read_url
+
+RUNBOOK = "RUNBOOK.md"
+TEMPLATES = "templates"
+
+
+def quoted(value: object) -> str:
+    """Return a value as a YAML string on one line."""
+    return json.dumps(str(value), ensure_ascii=False)  # a JSON string is a YAML string
+
+
+def beside_alertmanager() -> Mapping[str, str]:
+    """Return the files that belong beside alertmanager.yml, by their names from there."""
+    templates = sorted(shared(f"alert_rules/{TEMPLATES}").glob("*.tmpl"))
+    files = {f"{TEMPLATES}/{path.name}": path for path in templates}
+    return {
+        name: path.read_text(encoding="utf-8")
+        for name, path in {**files, RUNBOOK: shared(f"alert_rules/{RUNBOOK}")}.items()
+    }
+
+
+def _links(mail: Mail, runbook: str) -> str:
+    """Return the templates that the mails take their links from."""
+    links = mail.links
+    lines = [f"Page: {links.page}"] if links.page else []
+    if links.grafana:
+        service = '{{ with .CommonLabels.service }}service?var-service={{ reReplaceAll "[^\\\\w.-]" "" . }}'
+        lines += [
+            f"Grafana: {links.grafana}/d/locum-{service}{{{{ else }}}}site{{{{ end }}}}",
+            f"Runbook in Grafana: {links.grafana}/d/locum-runbook",
+        ]
+    lines.append("Alertmanager: {{ .ExternalURL }}")
+    text = "".join(f"          {line}\n" for line in lines)
+    return (
+        f'          {{{{ define "locum.runbook" }}}}{links.runbook or runbook}{{{{ end -}}}}\n'
+        f'          {{{{ define "locum.links" -}}}}\n{text}          {{{{- end -}}}}\n'
+    )
+
+
+def _receiver(name: str, mail: Mail | None, runbook: str, *, send_resolved: bool) -> str:
+    if mail is None:
+        return f"  - name: {name}   # the site file has no `mail`: they see it in Alertmanager and Grafana only\n"
+    login = ""
+    if mail.username is not None:
+        login = (
+            f"        auth_username: {quoted(mail.username)}\n"
+            f"        auth_password_file: {quoted(mail.password_file)}\n"
+        )
+    return (
+        f"  - name: {name}\n    email_configs:\n"
+        f"      - to: {quoted(', '.join(mail.to))}\n"
+        f"        from: {quoted(mail.sender)}\n"
+        f"        smarthost: {quoted(mail.smarthost)}\n"
+        f"        require_tls: {'true' if mail.needs_tls else 'false'}\n"
+        f"{login}"
+        f"        send_resolved: {'true' if send_resolved else 'false'}\n"
+        "        headers:\n"
+        "          Subject: '{{ template \"locum.subject\" . }}'\n"
+        "          Auto-Submitted: auto-generated   # no answers from those who are on holiday\n"
+        '        html: ""   # plain text alone\n'
+        "        text: |\n"
+        f"{_links(mail, runbook)}"
+        '          {{ template "locum.text" . }}\n'
+    )
+
+
+def _webhook(chain: Chain, *, send_resolved: bool) -> str:
+    return (
+        "    webhook_configs:\n"
+        f"      - url: {quoted(chain.actuator.url + '/webhook')}\n"
+        f"        send_resolved: {'true' if send_resolved else 'false'}\n"
+        "        max_alerts: 0   # all of them\n"
+        "        http_config:\n"
+        "          follow_redirects: false\n"
+        "          authorization:\n"
+        "            type: Bearer\n"
+        f"            credentials_file: {quoted(chain.site.actuator.webhook_token_file)}\n"
+    )
+
+
+def _deadman_route(chain: Chain) -> str:
+    """Return the route of the heartbeat to somebody outside."""
+    deadman = chain.site.deadman
+    if deadman is None:
+        return ""
+    # What is due is looked at twice in each interval: asked for exactly, it would sometimes be late by a whole one.
+    milliseconds = round(deadman.every * 1000)
+    return (
+        "      continue: true\n"
+        "    # And somebody outside, who tells people when he no longer hears it.\n"
+        '    - matchers: [alertname="LocumHeartbeat"]\n'
+        "      receiver: deadman\n"
+        "      group_by: [alertname]\n"
+        "      group_wait: 0s\n"
+        f"      group_interval: {milliseconds // 2}ms\n"
+        f"      repeat_interval: {milliseconds * 9 // 10}ms\n"
+    )
+
+
+def _deadman_receiver(chain: Chain, directory: Path | None) -> str:
+    deadman = chain.site.deadman
+    if deadman is None:
+        return ""
+    if directory is None:
+        url = f"url_file: {quoted(deadman.url_file)}   # read by Alertmanager 0.26 and later"
+    else:
+        url = f"url: {quoted(_secret_url(deadman.url_file))}"
+    return (
+        "  - name: deadman\n"
+        "    webhook_configs:\n"
+        f"      - {url}\n"
+        "        send_resolved: false\n"
+        "        max_alerts: 1\n"
+    )
+
+
+def _secret_url(file: Path) -> str:
+    """Read the URL of the dead-man's switch; OSError where the file cannot be read or holds none."""
+    try:
+        return read_url(file.read_text(encoding="utf-8"))
+    except ValueError as fault:
+        raise OSError(errno.EINVAL, str(fault), str(file)) from fault
+
+
+def alertmanager_text(chain: Chain, directory: Path | None = None) -> str:
+    """Return alertmanager.yml for a chain. Tokens and passwords are named by their files.
+
+    `directory` is where it is to lie, with what belongs beside it: mails then say where the runbook is, and the URL
+    of a dead-man's switch is read from its file. OSError where that file cannot be read.
+    """
+    mail = chain.site.mail
+    runbook = RUNBOOK if directory is None else f"{chain.site.actuator.host}:{directory / RUNBOOK}"
+    return f"""\
+# Made by `locum generate alertmanager`, which also writes the templates that belong beside it.
+templates: ["{TEMPLATES}/*.tmpl"]
+
+route:
+  receiver: people
+  group_by: [alertname, service, host]
+  group_wait: 10s
+  group_interval: 1m
+  repeat_interval: 4h
+  routes:
+    # Tells the actuator, every two or three seconds, that the chain is alive; nobody else. The actuator misses it
+    # after eight.
+    - matchers: [alertname="LocumHeartbeat"]
+      receiver: heartbeat
+      group_by: [alertname]
+      group_wait: 0s
+      group_interval: 1s
+      repeat_interval: 2s
+{_deadman_route(chain)}\
+    # To the actuator, at once. By service and host: with the service alone, the alert of a second host would wait
+    # in a group that stands open. A group stays open for half a minute after its alert has ended, and an alert that
+    # comes back meanwhile waits for group_interval: so it is short (zero is not allowed).
+    - matchers: [locum_action="true"]
+      receiver: actuator
+      group_by: [service, host]
+      group_wait: 0s
+      group_interval: 200ms
+      repeat_interval: 5s
+      continue: true
+    # And to people: one mail for one fault. What is told of one service, or of the chain, goes into one; what was
+    # mended within group_wait is not mailed at all, but for the respawn that mended it.
+    - matchers: [alertname="LocumHostUnreachable"]
+      receiver: people
+      group_by: [host]
+    - matchers: [alertname=~"Locum.+", severity="info"]
+      receiver: people-once
+      group_by: [service]
+    - matchers: [alertname=~"Locum.+"]
+      receiver: people
+      group_by: [service]
+    # What is not of locum.
+    - receiver: people
+
+# What follows from another fault is not told beside it. Nothing here holds an alert back from the actuator.
+inhibit_rules:
+  - source_matchers: [alertname="LocumHostUnreachable"]
+    target_matchers: [alertname=~"LocumStandbyNotReady|LocumCannotLook"]
+    equal: [host]
+  - source_matchers: [alertname="LocumTakeover"]   # lasts five minutes; then what is still so is told
+    target_matchers: [alertname="LocumAlone"]
+    equal: [service]
+  - source_matchers: [alertname="LocumTakeover"]   # it has no label for the host that was lost
+    target_matchers: [alertname="LocumHostUnreachable"]
+
+receivers:
+{_receiver("people", mail, runbook, send_resolved=True)}
+{_receiver("people-once", mail, runbook, send_resolved=False)}
+  - name: actuator
+{_webhook(chain, send_resolved=True)}
+  - name: heartbeat
+{_webhook(chain, send_resolved=False)}{_deadman_receiver(chain, directory)}"""

@@ -1,0 +1,37 @@
+"""How `locum up` says what it does: as plain words for who started it, or as lines of a log."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+import click
+
+from locum_actuator.chain.supervise import Say
+from locum_inventory.log_lines import begin_log
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """Says what goes its way, and warns of what does not."""
+
+    say: Say
+    warn: Say
+
+    @classmethod
+    def of(cls, log_format: str | None) -> Voice:
+        """Return a voice that writes log lines, or plain words to standard output where no format is given."""
+        if log_format is None:
+            return cls(click.echo, click.echo)
+        begin_log(log_format)
+        return cls(_say, _warn)
+
+
+def _say(words: str) -> None:
+    log.info("%s", words.strip(), extra={"event": "up"})
+
+
+def _warn(words: str) -> None:
+    log.warning("%s", words.strip(), extra={"event": "up"})

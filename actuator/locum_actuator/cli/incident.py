@@ -1,0 +1,52 @@
+"""`locum incident`: one incident on a line of time, as JSON, or as a Markdown file for a post-mortem."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from locum_actuator.cli.client import actuator_option, ask, json_option
+from locum_actuator.cli.exits import did_not_work, wrong_use
+from locum_actuator.cli.post_mortem import post_mortem
+from locum_actuator.cli.timeline import draw
+
+
+@click.command()
+@click.argument("number", type=click.IntRange(min=1))
+@click.option("--markdown", is_flag=True, help="print one Markdown file for a post-mortem")
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="write the Markdown to a new file instead",
+)
+@actuator_option
+@json_option
+def incident(number: int, output: Path | None, url: str, *, markdown: bool, as_json: bool) -> None:
+    """Show incident NUMBER on a line of time, with all that was seen, decided and done."""
+    if as_json and (markdown or output):
+        wrong_use("locum incident: --json and --markdown do not go together")
+    row = ask(url, f"/api/v1/incidents/{number}")["incident"]
+    if as_json:
+        click.echo(json.dumps(row, indent=2))
+    elif output is not None:
+        _write(output, post_mortem(row))
+        click.echo(f"wrote {output}")
+    elif markdown:
+        click.echo(post_mortem(row), nl=False)
+    else:
+        draw(Console(highlight=False), row)
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a new file; what people have written into an old one is not lost."""
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        did_not_work(f"locum incident: {path} is there already, and people may have written into it")
+    except OSError as fault:
+        did_not_work(f"locum incident: {path} cannot be written: {fault.strerror}")

@@ -1,0 +1,78 @@
+"""An incident on a line of time: for a terminal of any width, and as plain text for a file.
+
+Each moment has its time, its mark and its words: colour only helps where it is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from locum_actuator.cli.printable import printable
+from locum_actuator.incident_story import Incident, Moment, moments, sentence, title
+
+WIDEST_BAR, NARROWEST_BAR = 40, 8
+_PLAIN = {"●": "*", "✗": "x", "━": "=", "─": "-"}  # for a terminal that has no such characters
+
+
+def bar(moment: Moment, begin: float, end: float, width: int) -> str:
+    """Return a line from `begin` to a moment, heavy where the moment took its time, with a mark at its end."""
+    whole = max(end - begin, 1e-9)
+    at = round(min(max(moment.at - begin, 0.0), whole) / whole * width)
+    since = round(min(max(moment.at - moment.seconds - begin, 0.0), whole) / whole * width)
+    return "─" * min(since, at) + "━" * (at - min(since, at)) + ("✗" if moment.bad else "●")
+
+
+def ends(happened: Sequence[Moment]) -> tuple[float, float]:
+    """Return when the first of some moments was, and when the last."""
+    return min((one.at for one in happened), default=0.0), max((one.at for one in happened), default=0.0)
+
+
+def since(seconds: float) -> str:
+    """Return how long after the beginning something was, as people read it."""
+    if seconds < 10:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 600:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 36000 else f"{seconds / 3600:.1f} h"
+
+
+def draw(console: Console, incident: Incident) -> None:
+    """Draw an incident on a console, as wide as that is."""
+    happened = moments(incident)
+    begin, end = ends(happened)
+    table = Table(box=None, padding=(0, 1), expand=True, show_header=False)
+    what_width = min(max((len(one.what) for one in happened), default=0), max(12, console.width // 4))
+    bar_width = min(WIDEST_BAR, max(NARROWEST_BAR, console.width // 4))
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column(width=bar_width + 1, no_wrap=True)
+    table.add_column(width=what_width, overflow="fold")
+    table.add_column(ratio=1, style="dim", overflow="fold")
+    for one in happened:
+        drawn = Text(bar(one, begin, end, bar_width), style="bold red" if one.bad else "cyan")
+        table.add_row(since(one.at - begin), drawn, Text(printable(one.what)), Text(printable(one.words)))
+    console.print(Text(f"incident {incident['id']}: {title(incident)}", style="bold"))
+    console.print(Text(printable(sentence(incident))))
+    with console.capture() as captured:
+        console.print(table)
+    console.out(_fitting(captured.get(), console.encoding), end="", highlight=False)
+
+
+def picture(incident: Incident, width: int = 50) -> str:
+    """Return the line of time as plain text, a line a moment: when, the bar, and what."""
+    happened = moments(incident)
+    begin, end = ends(happened)
+    rows = [(since(one.at - begin), bar(one, begin, end, width), printable(one.what)) for one in happened]
+    left = max((len(at) for at, *_ in rows), default=0)
+    return "\n".join(f"{at:>{left}}  {drawn:<{width + 1}}  {what}" for at, drawn, what in rows)
+
+
+def _fitting(text: str, encoding: str) -> str:
+    try:
+        text.encode(encoding)
+    except (UnicodeEncodeError, LookupError):
+        return "".join(_PLAIN.get(c, c) for c in text).encode("ascii", "replace").decode()
+    return text

@@ -1,0 +1,56 @@
+"""What may show nothing on a site where all is well, and why. What is not in these tables must show something."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+_SHORT = "an incident may be over between two scrapes; what was done in it is counted, and marked"
+_MARKS = {
+    "incident open": _SHORT,
+    "respawn": "nothing was respawned",
+    "address claimed": "no address had to be given back",
+    "takeover": "nothing was taken over",
+    "step failed": "no step failed",
+    "refused": "nothing was refused",
+}
+
+# By dashboard, panel and the letter of the query: what is asked for is told, and there is none of it.
+PANELS: Mapping[str, str] = {
+    "service: Votes against a host: A": "no deciding check failed twice in a row",
+    "site: Checks that fail now: A": "everything is well",
+    "site: Alerts: A": "no alert is pending or firing",
+    **{
+        f"{dashboard}: mark '{mark}': A": reason
+        for dashboard in ("site", "service", "chain")
+        for mark, reason in _MARKS.items()
+    },
+}
+
+_NO_MIRROR = "no service has a mirror"
+
+# Metrics that need not be there: what asks for them may be empty while Prometheus has never heard of them.
+METRICS: Mapping[str, str] = {
+    "locum_actuator_refusals_total": "nothing was refused",
+    "locum_actuator_hook_failures_total": "no hook failed",
+    "locum_actuator_paused_until_timestamp_seconds": "no service is paused with an end",
+    "locum_check_failure": "no check failed",
+    "locum_http_status_code": "no service has an http check",
+    "locum_http_body_bytes": "no service has an http check",
+    "locum_http_phase_seconds": "no service has an http check",
+    "locum_http_certificate_expiry_timestamp_seconds": "no service has TLS",
+    "locum_tcp_connect_seconds": "no service has a tcp check",
+    "locum_process_count": "no service has a process check",
+    "locum_address_owners": "no service has an address",
+    "locum_address_owner": "no service has an address",
+    "locum_mirror_stale": _NO_MIRROR,
+    "locum_mirror_age_seconds": _NO_MIRROR,
+    "locum_mirror_max_age_seconds": _NO_MIRROR,
+    "locum_mirror_running": _NO_MIRROR,
+    "locum_mirror_last_success_timestamp_seconds": "no mirror run was done",
+    "locum_mirror_last_result": _NO_MIRROR,
+    "locum_mirror_last_duration_seconds": "there was no mirror run",
+    "locum_mirror_last_files": "there was no mirror run",
+    "locum_mirror_last_copied_files": "there was no mirror run",
+    "locum_mirror_last_deleted_files": "there was no mirror run",
+    "locum_mirror_last_sent_bytes": "there was no mirror run",
+}

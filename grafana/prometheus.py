@@ -1,0 +1,153 @@
+"""A Prometheus that is asked what the dashboards ask it."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+from urllib.parse import urlsplit
+
+import requests
+
+from grafana.shipped import ShippedQuery
+
+ANSWER_SECONDS = 30.0  # of one request; a query over a day takes some
+
+
+class PrometheusFault(Exception):  # noqa: N818 - why it gave no answer, in one line for people
+    """Prometheus did not answer, or would not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One series: its labels, and (time.time(), value) in the order of time; values may be NaN."""
+
+    labels: Mapping[str, str]
+    points: Sequence[tuple[float, float]]
+
+    @property
+    def has_a_number(self) -> bool:
+        """Whether there is anything to be drawn of it."""
+        return any(not math.isnan(value) for _, value in self.points)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The time that a dashboard shows, in seconds since 1970."""
+
+    begin: float
+    end: float
+
+    @property
+    def seconds(self) -> float:
+        """How long it is."""
+        return self.end - self.begin
+
+
+class Prometheus:
+    """A Prometheus by its address, such as http://127.0.0.1:9090."""
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise PrometheusFault(f"'{url}' is no address of a Prometheus, such as http://127.0.0.1:9090")
+        self.url = url.rstrip("/")
+        self._session = requests.Session()
+        self._session.trust_env = False  # no proxy stands between a person and his own Prometheus
+
+    def __enter__(self) -> Prometheus:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._session.close()
+
+    def now(self, expr: str, at: float) -> list[Series]:
+        """Return an expression's series at one moment; a number without labels is one series."""
+        data = self._ask("query", {"query": expr, "time": f"{at:.3f}"})
+        if data["resultType"] == "scalar":
+            return [Series({}, [_point(data["result"])])]
+        return [Series(row["metric"], [_point(row["value"])]) for row in data["result"]]
+
+    def over(self, expr: str, window: Window, step_seconds: float) -> list[Series]:
+        """Return an expression's series over a time."""
+        form = {"query": expr, "start": f"{window.begin:.3f}", "end": f"{window.end:.3f}"}
+        data = self._ask("query_range", {**form, "step": f"{step_seconds:.3f}"})
+        return [Series(row["metric"], [_point(one) for one in row["values"]]) for row in data["result"]]
+
+    def series(
+        self, query: ShippedQuery, values: Mapping[str, str], window: Window, step_seconds: float = 1.0
+    ) -> list[Series]:
+        """Return what a dashboard's query shows: now, or over the window, as its panel asks."""
+        expr = query.filled(values, step_seconds)
+        try:
+            if query.instant:
+                return self.now(expr, window.end)
+            return self.over(expr, window, step_seconds)
+        except PrometheusFault as fault:
+            raise PrometheusFault(f"{query.name}: {fault}") from None
+
+    def label_values(self, metric: str, label: str) -> list[str]:
+        """Return the values that a label of a metric has or had, sorted."""
+        found: list[str] = self._ask(f"label/{label}/values", {"match[]": metric})
+        return sorted(found)
+
+    def rules(self) -> list[dict[str, Any]]:
+        """Return the groups of all rules that are loaded, as Prometheus tells them."""
+        groups: list[dict[str, Any]] = self._ask("rules", {})["groups"]
+        return groups
+
+    def _ask(self, path: str, form: Mapping[str, str]) -> Any:
+        try:
+            url = f"{self.url}/api/v1/{path}"
+            if path.startswith("query"):  # an expression may be longer than a URL
+                answer = self._session.post(url, data=form, timeout=ANSWER_SECONDS)
+            else:
+                answer = self._session.get(url, params=form, timeout=ANSWER_SECONDS)
+            told = answer.json()
+        except requests.JSONDecodeError:
+            self._fail(f"{self.url} is no Prometheus: it answered {answer.status_code} without JSON")
+        except requests.RequestException as fault:
+            self._fail(f"{self.url} does not answer: {_cause(fault)}")
+        if not isinstance(told, dict) or "status" not in told:
+            self._fail(f"{self.url} is no Prometheus: it answered other JSON")
+        if told["status"] != "success":
+            self._fail(f"Prometheus says: {told.get('error')}")
+        return told["data"]
+
+    @staticmethod
+    def _fail(text: str) -> NoReturn:
+        raise PrometheusFault(text) from None
+
+
+def variables(prometheus: Prometheus, window: Window, service: str | None = None) -> dict[str, str]:
+    """Return what a viewer would have in the dashboards' variables; of services the first, where none is named."""
+    known = prometheus.label_values("locum_actuator_holder", "service")
+    if not known:
+        raise PrometheusFault(f"{prometheus.url} knows no service of locum: is it the right one?")
+    if service is not None and service not in known:
+        raise PrometheusFault(f"there is no service '{service}': choose from {', '.join(known)}")
+    return {
+        "${datasource}": "locum",
+        '=~"$service"': '=~".*"',  # where several may be chosen, all are
+        "$service": service or known[0],
+        "$__range": f"{max(1, round(window.seconds))}s",
+    }
+
+
+def last(seconds: float) -> Window:
+    """Return the window that ends now."""
+    end = time.time()
+    return Window(end - seconds, end)
+
+
+def _point(pair: Sequence[Any]) -> tuple[float, float]:
+    return float(pair[0]), float(pair[1])
+
+
+def _cause(fault: BaseException) -> str:
+    """Return the innermost reason: those around it only say that a request failed."""
+    while fault.__cause__ or fault.__context__:
+        fault = fault.__cause__ or fault.__context__  # type: ignore[assignment]
+    return str(getattr(fault, "strerror", None) or fault)

@@ -1,0 +1,122 @@
+"""The first row of the dashboard *service*: how it is now, and how it was in the time shown."""
+
+from __future__ import annotations
+
+from grafana_foundation_sdk.models import dashboard
+
+from grafana import queries as q
+from grafana.panels import About, Query, stat_panel
+from grafana.service_numbers import ONE
+
+
+def now() -> list[dashboard.Panel]:
+    """Return the big values at the top."""
+    return [
+        stat_panel(
+            About("Holder", "The host that holds the service, as the actuator's journal says.", 5, 4),
+            Query(f"{q.holders(ONE)} == 1", "{{host}}"),
+            names=True,
+            empty="nobody",
+        ),
+        stat_panel(
+            About(
+                "Hosts that hold the address",
+                "As heard on the wire.",
+                5,
+                4,
+                ("LocumAddressUnheld", "LocumAddressHeldTwice"),
+            ),
+            Query(f"max(locum_address_owners{{{ONE}}})"),
+            states=q.OWNERS,
+            many=q.OWNERS_MANY,
+        ),
+        stat_panel(
+            About(
+                "Incident",
+                "Whether one is open. `locum explain` says what locum is waiting for.",
+                4,
+                4,
+                ("LocumIncidentOpen",),
+            ),
+            Query(f"max(locum_actuator_incident_open{{{ONE}}})"),
+            states=q.INCIDENT,
+        ),
+        stat_panel(
+            About(
+                "Could another host stand in?", "If not, the next fault is an outage.", 4, 4, ("LocumAlone",)
+            ),
+            Query(f"max(locum_actuator_alone{{{ONE}}})"),
+            states=q.STAND_IN,
+        ),
+        stat_panel(
+            About("Takeovers", "In the time shown.", 3, 4, ("LocumTakeover",)),
+            Query(q.in_range("locum_actuator_takeovers_total", ONE)),
+            wrong_from=1,
+        ),
+        stat_panel(
+            About("Respawns", "In the time shown.", 3, 4, ("LocumRespawned",)),
+            Query(q.in_range("locum_actuator_respawns_total", ONE)),
+            wrong_from=1,
+        ),
+        stat_panel(
+            About(
+                "Without service",
+                "In the time shown, looked at once a second: an outage shorter than that may count as none or as a"
+                " second. Up to a day it is quick to ask for; longer ones take Prometheus some seconds.",
+                5,
+                4,
+                ("LocumServiceDown",),
+            ),
+            Query(q.seconds_without_service(ONE)),
+            unit="s",
+            wrong_from=1,
+        ),
+        stat_panel(
+            About(
+                "Available",
+                "The share of the time shown in which the service answered, of what Prometheus has seen of it.",
+                5,
+                4,
+                ("LocumServiceDown",),
+            ),
+            Query(q.availability(ONE)),
+            unit="percentunit",
+            decimals=3,
+        ),
+        stat_panel(
+            About("Paused", "While it is, locum leaves the service alone.", 4, 4, ("LocumPausedTooLong",)),
+            Query(f"max(locum_actuator_paused{{{ONE}}})"),
+            states=q.PAUSED,
+        ),
+        stat_panel(
+            About(
+                "Pause ends in", "By itself; `locum resume` ends it before.", 4, 4, ("LocumPausedTooLong",)
+            ),
+            Query(f"max(locum_actuator_paused_until_timestamp_seconds{{{ONE}}}) - time()"),
+            unit="s",
+            empty="none set",
+        ),
+        stat_panel(
+            About(
+                "Budget of this hour",
+                "Whether its respawns or takeovers were needed as often as the site file allows in an hour.",
+                3,
+                4,
+                ("LocumFlapping",),
+            ),
+            Query(f"max(locum_actuator_flapping{{{ONE}}})"),
+            states=q.FLAPPING,
+        ),
+        stat_panel(
+            About(
+                "Oldest data",
+                "Of a host that may have to stand in: what would be lost.",
+                3,
+                4,
+                ("LocumMirrorStale",),
+            ),
+            Query(f"max(locum_mirror_age_seconds{{{ONE}}})"),
+            unit="s",
+            empty="no mirror",
+        ),
+    ]

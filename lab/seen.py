@@ -1,0 +1,49 @@
+"""What Grafana would show of a lab: its Prometheus asked for every panel and every rule, and drawn."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from lab.forward import Forwarder
+from lab.host import CHECKOUT
+from lab.locum import HOME, Locum
+from lab.needs import LabFault
+
+PROMETHEUS_PORT = 9090
+# The parts of the chain are scraped every 5 s, and it takes two samples to see what changed.
+SCRAPED_TWICE_SECONDS = 11.0
+PROGRAM_SECONDS = 120.0
+PICTURE = ("--dashboard", "service", "--section", "Now", "--section", "As its checks see it")
+
+
+def ask(locum: Locum, since: float, *, picture: Path | None = None) -> tuple[bool, str]:
+    """Ask for all that there is to see since a moment (time.time()); return whether all is there, and the tables.
+
+    With `picture` a part of the dashboard *service* is drawn into that file too.
+    """
+    time.sleep(SCRAPED_TWICE_SECONDS)
+    until = time.time()
+    with Forwarder() as forwarder:
+        url = forwarder.forward(locum.lab.host(HOME), PROMETHEUS_PORT).url
+        asked = _program("grafana.ask", ["--prometheus", url, "--seconds", f"{until - since:.0f}"])
+        if asked.returncode not in {0, 1}:
+            raise LabFault(asked.stderr.strip())
+        if picture is not None:
+            shown = ("--from", f"{since:.0f}", "--to", f"{until:.0f}", *PICTURE)
+            drawn = _program(
+                "grafana.draw", ["--prometheus", url, *shown, "--output", str(picture.resolve())]
+            )
+            if drawn.returncode != 0:
+                raise LabFault(drawn.stderr.strip())
+    return asked.returncode == 0, asked.stdout
+
+
+def _program(name: str, words: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", name, *words],
+        cwd=CHECKOUT, capture_output=True, text=True, timeout=PROGRAM_SECONDS, check=False,
+    )  # fmt: skip
