@@ -34,16 +34,22 @@ COMMANDS = {name: found for root, program in PROGRAMS.items() for name, found in
 CALLED = [name for name, found in COMMANDS.items() if not isinstance(found, click.Group)]
 
 
+def _context(name: str) -> click.Context:
+    """Return a context as the program makes it: which names help has is the program's own."""
+    settings = PROGRAMS[name.split(maxsplit=1)[0]].context_settings
+    return click.Context(COMMANDS[name], info_name=name, **settings)
+
+
 def usage(name: str) -> str:
     """Return how a command is called."""
     command = COMMANDS[name]
-    return " ".join([name, *command.collect_usage_pieces(click.Context(command, info_name=name))])
+    return " ".join([name, *command.collect_usage_pieces(_context(name))])
 
 
 def options(name: str) -> list[str]:
     """Return the rows of a command's table of options."""
     command = COMMANDS[name]
-    context = click.Context(command, info_name=name)
+    context = _context(name)
     records = [param.get_help_record(context) for param in command.get_params(context)]
     return [f"| `{_cell(record[0])}` | {_cell(record[1])} |" for record in records if record is not None]
 

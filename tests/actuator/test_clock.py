@@ -169,6 +169,9 @@ WALL = {
     "chain_alarm.py": "the end of an alert, which Alertmanager's clock judges",
     "schedule.py": "when the next mirror is due, as cron would have it",
     "chain_watch.py": "since when a part is missing, for people",
+    "explaining.py": "when it was looked, for people",
+    "routes.py": "how long an open incident has lasted, on the page",
+    "scene.py": "how long an open incident has lasted, on the page",
 }
 ASKS = {"time.time", "time.time_ns", "datetime.now", "datetime.utcnow", "datetime.today", "date.today"}
 
