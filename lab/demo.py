@@ -23,6 +23,7 @@ from lab.timeline import draw, moments
 from lab.trial import FAULTS, Trial, trial
 
 # After a takeover b holds the service, so the crash gets a lab of its own in which a does.
+MIRROR_SECONDS = 30.0  # a run of a few files that locum began itself is over by then
 ACTS = (("killed", "hung"), ("crashed",))
 FILES = {"index.html": "<html>one</html>", "pages/about.html": "<html>about</html>"}
 
@@ -84,9 +85,15 @@ def _suffered(console: Console, lab: Lab, locum: Locum, name: str) -> Trial:
 
 
 def _mirror(console: Console, locum: Locum) -> None:
-    console.print(
-        f"  locum mirror www: {locum.command('mirror', 'www').stdout.strip()}", style="dim", markup=False
-    )
+    """Mirror the files; where locum has begun that by itself, for a host that came back, wait for its run first."""
+    deadline = time.monotonic() + MIRROR_SECONDS
+    done = locum.command("mirror", "www", check=False)
+    while "another run of www goes on" in done.stderr and time.monotonic() < deadline:
+        time.sleep(0.5)
+        done = locum.command("mirror", "www", check=False)
+    if done.returncode != 0:
+        raise LabFault(f"locum mirror www ended with {done.returncode}: {done.stderr}")
+    console.print(f"  locum mirror www: {done.stdout.strip()}", style="dim", markup=False)
 
 
 def _dimly(console: Console) -> Callable[[str], None]:

@@ -13,6 +13,7 @@ import pytest
 
 from lab.lab import Lab
 from lab.locum import Locum
+from tests.e2e.often_moved import within
 
 pytestmark = pytest.mark.e2e
 
@@ -57,8 +58,13 @@ def test_fenced_then_taken_over(fenced: Locum, fault: object) -> None:
     (off_at, _, _) = power.switched[0]
     (claimed,) = [e for e in incident["events"] if (e["kind"], e["step"]) == ("started", "claim")]
     assert off_at < claimed["at"]
-    time.sleep(2)
-    words = json.loads(fenced.command("status", "www", "--json").stdout)["hosts_seen"]["a"]
+
+    def told() -> str:
+        words: str = json.loads(fenced.command("status", "www", "--json").stdout)["hosts_seen"]["a"]
+        return words
+
+    within(10, "the next round", lambda: told().startswith("fenced 20"))  # it asks a's gate for 2 s in vain
+    words = told()
     seen = "fence_lab says that a is off, and it answers no ping; it stays off until a person switches it on"
     assert words.startswith("fenced 20")
     assert seen in words
