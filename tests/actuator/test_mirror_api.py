@@ -164,7 +164,7 @@ def test_mirror_now_and_see_it(locum: Locum, hosts: MirrorHosts) -> None:
 def test_a_person_at_a_terminal_sees_how_far_it_is_and_for_how_long(locum: Locum, hosts: MirrorHosts) -> None:
     text = hosts.gates["b"].host_file.read_text().removeprefix("locum-gate 1\n")
     hosts.gates["b"].write_host_file(text.replace("mirror_bandwidth_kib 0", "mirror_bandwidth_kib 1024"))
-    (hosts.tree("a") / "large").write_bytes(os.urandom(2_000_000))
+    (hosts.tree("a") / "large").write_bytes(os.urandom(3_000_000))
     ours, theirs = pty.openpty()
     command = [str(Path(sys.executable).with_name("locum")), *locum.words("mirror", "www")]
     plain = {**os.environ, "TERM": "xterm", "NO_COLOR": "1", "COLUMNS": "100"}
@@ -175,9 +175,9 @@ def test_a_person_at_a_terminal_sees_how_far_it_is_and_for_how_long(locum: Locum
         said = process.stdout.read()
     os.close(ours)
     assert said.startswith("a to b: done: "), (said, shown)
-    # How much of how much, and the seconds that are left.
+    # The bar (what is to come is blank, without colours), how much of how much, and the seconds that are left.
     assert re.search(
-        r"a to b \S+ [0-9.]+/[0-9.]+ MB 0:00:0\d", re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown)
+        r"a to b [━╸╺]+ *[0-9.]+/[0-9.]+ MB 0:00:0\d", re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown)
     ), shown
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import time
+from datetime import timedelta
 from typing import Any, NoReturn
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn
 
 from locum_actuator.cli.client import actuator_option, api_token, ask, json_option, tell
 from locum_actuator.cli.exits import did_not_work, wrong_use
@@ -80,12 +81,15 @@ def mirror(
 
 def _wait(url: str, path: str, asked: dict[str, Any], *, silent: bool) -> dict[str, Any]:
     """Show how far the run is until it has ended; on no terminal nothing is shown."""
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    # The time left is rsync's own: rich would begin its estimate anew whenever the total, a rounded share, moves.
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TextColumn("{task.fields[left]}")
+    )  # fmt: skip
     console = Console(stderr=True)
     with Progress(
         *columns, console=console, disable=silent or not console.is_terminal, transient=True
     ) as shown:
-        task: TaskID = shown.add_task(f"from {asked['source']}", total=None)
+        task: TaskID = shown.add_task(f"from {asked['source']}", total=None, left="")
         while not asked["ended"]:
             time.sleep(POLL_SECONDS)
             known = ask(url, path)
@@ -104,11 +108,13 @@ def _tell(shown: Progress, task: TaskID, run: dict[str, Any] | None) -> None:
     what = f"{run['source']} to {run['destination']}"
     far = run["progress"]
     if far is None:
-        shown.update(task, description=f"{what}: comparing", total=None)
+        shown.update(task, description=f"{what}: comparing", total=None, left="")
         return
     of = f", directory {far['tree']} of {far['trees']}" if far["trees"] > 1 else ""
     total = far["bytes_done"] * 100 / far["percent"] if far["percent"] else None
-    shown.update(task, description=f"{what}{of}", completed=far["bytes_done"], total=total)
+    seconds = far["seconds_left"] if total else None
+    left = "" if seconds is None else str(timedelta(seconds=round(seconds)))
+    shown.update(task, description=f"{what}{of}", completed=far["bytes_done"], total=total, left=left)
 
 
 def _end(asked: dict[str, Any], *, silent: bool) -> None:
