@@ -12,7 +12,7 @@ from typing import Any
 
 Incident = Mapping[str, Any]
 
-_ENDED = {"done", "already", "failed"}
+ENDED = {"done", "already", "failed"}
 _PLANNED = {"switchover", "failback"}
 _PROVING = {"prove", "respawn"}  # a respawn is over when the service answers again
 _MENDED = {"takeover", "respawn", "claim", *_PLANNED}
@@ -33,9 +33,9 @@ def starts_at(alert: Mapping[str, Any]) -> float | None:
     """Return when an alert began to fire by Prometheus's clock; None where it does not say so."""
     try:
         at = datetime.fromisoformat(alert["starts_at"])
-    except (TypeError, ValueError):
+        return at.timestamp() if at.tzinfo is not None else None
+    except (TypeError, ValueError, OverflowError):
         return None
-    return at.timestamp() if at.tzinfo is not None else None
 
 
 def impact(incident: Incident) -> dict[str, Any]:
@@ -89,16 +89,17 @@ def _moments(incident: Incident) -> Iterator[Moment]:
         yield Moment(alert["received_at"], "webhook", f"{whose} is in the journal: {alert['verdict']}")
     events = incident["events"]
     for event, following in zip(events, [*events[1:], None], strict=True):
-        if event["kind"] == "started" and following is not None and _ends(event, following):
+        if event["kind"] == "started" and following is not None and ends(event, following):
             continue
         yield _of_event(event)
     if incident["looks"] == 1 and incident["closed_at"] is not None:
         yield Moment(incident["closed_at"], "closed", f"{incident['outcome']}: {incident['reason']}")
 
 
-def _ends(event: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    same = (event["step"], event["host"]) == (other["step"], other["host"])
-    return same and other["kind"] in _ENDED
+def ends(begun: Mapping[str, Any], later: Mapping[str, Any]) -> bool:
+    """Tell whether an event says how a step ended that another began."""
+    same = (begun["step"], begun["host"]) == (later["step"], later["host"])
+    return same and later["kind"] in ENDED
 
 
 def _of_event(event: Mapping[str, Any]) -> Moment:

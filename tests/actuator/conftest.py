@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from fakes import FakeShell, FakeWorld, KeptFakes, site
 
 from locum_actuator import journal
+from locum_actuator.engine import Engine
+from locum_actuator.journal import Journal
+from locum_actuator.metrics import Metrics
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -18,3 +23,20 @@ def _no_power_is_lost() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(journal, "SYNCHRONOUS", "OFF")
         yield
+
+
+@pytest.fixture
+def world() -> FakeWorld:
+    """a holds the address, and b could stand in."""
+    return FakeWorld({"a": FakeShell(held=True, processes=3, epoch=1), "b": FakeShell()})
+
+
+@pytest.fixture
+def engine(world: FakeWorld, tmp_path: Path) -> Iterator[Engine]:
+    """An engine that nobody has started, for what is asked over HTTP."""
+    journal = Journal(tmp_path / "journal.sqlite")
+    journal.set_holder("www", "a", 1)
+    engine = Engine(site(), journal, Metrics(), lambda _: KeptFakes(world), lambda _site, _shells: world)
+    yield engine
+    engine.stop()
+    journal.close()

@@ -5,19 +5,16 @@ from __future__ import annotations
 import re
 import sqlite3
 import time
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import FakeShell, FakeWorld, KeptFakes, site
+from fakes import FakeWorld
 from flask.testing import FlaskClient
 
 from locum_actuator.engine import Engine
 from locum_actuator.incident_shelf import IncidentShelf
 from locum_actuator.journal import Journal, JournalFault
 from locum_actuator.journal_reader import JournalReader
-from locum_actuator.metrics import Metrics
 from locum_actuator.mover import Progress
 from locum_actuator.moves import Move
 from locum_actuator.page import live, routes
@@ -42,21 +39,6 @@ VOTES = Votes(
 SILENCES = Silences(
     {"www": (Silence("1", ("LocumServiceDown on a",), 1.0, "<anna>", "<i>kernel</i>", True),)}
 )
-
-
-@pytest.fixture
-def world() -> FakeWorld:
-    return FakeWorld({"a": FakeShell(held=True, processes=3, epoch=1), "b": FakeShell()})
-
-
-@pytest.fixture
-def engine(world: FakeWorld, tmp_path: Path) -> Iterator[Engine]:
-    journal = Journal(tmp_path / "journal.sqlite")
-    journal.set_holder("www", "a", 1)
-    engine = Engine(site(), journal, Metrics(), lambda _: KeptFakes(world), lambda _site, _shells: world)
-    yield engine
-    engine.stop()
-    journal.close()
 
 
 @pytest.fixture

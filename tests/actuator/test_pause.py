@@ -10,15 +10,13 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from fakes import FakeShell, FakeWorld, KeptFakes, site
+from fakes import FakeWorld
 from flask.testing import FlaskClient
 from werkzeug.serving import make_server
 
 from locum_actuator import incident as incident_module
 from locum_actuator.cli import main
 from locum_actuator.engine import Engine
-from locum_actuator.journal import Journal
-from locum_actuator.metrics import Metrics
 from locum_actuator.reading import Reading
 from locum_actuator.webhook import create_app
 
@@ -26,21 +24,6 @@ TOKEN = "an-api-token-of-some-length"
 AUTH = {"Authorization": f"Bearer {TOKEN}"}
 PAUSE = "/api/v1/services/www/pause"
 OBJECT = 'give a JSON object such as {"seconds": 3600, "reason": "new kernel"}'
-
-
-@pytest.fixture
-def world() -> FakeWorld:
-    return FakeWorld({"a": FakeShell(held=True, processes=3, epoch=1), "b": FakeShell()})
-
-
-@pytest.fixture
-def engine(world: FakeWorld, tmp_path: Path) -> Iterator[Engine]:
-    journal = Journal(tmp_path / "journal.sqlite")
-    journal.set_holder("www", "a", 1)
-    engine = Engine(site(), journal, Metrics(), lambda _: KeptFakes(world), lambda _site, _shells: world)
-    yield engine
-    engine.stop()
-    journal.close()
 
 
 @pytest.fixture

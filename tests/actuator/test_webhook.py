@@ -4,39 +4,21 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import FakeShell, FakeWorld, KeptFakes, site
+from fakes import FakeWorld, site
 from flask.testing import FlaskClient
 
 from locum_actuator.chain_watch import Part
 from locum_actuator.engine import Engine
-from locum_actuator.journal import Journal, JournalFault
-from locum_actuator.metrics import Metrics
+from locum_actuator.journal import JournalFault
 from locum_actuator.reading import Reading
 from locum_actuator.webhook import MAX_BODY_BYTES, create_app
 from locum_inventory.model import Site
 
 TOKEN = "a-token-of-twenty-four-c"
 AUTH = {"Authorization": f"Bearer {TOKEN}"}
-
-
-@pytest.fixture
-def world() -> FakeWorld:
-    return FakeWorld({"a": FakeShell(held=True, processes=3, epoch=1), "b": FakeShell()})
-
-
-@pytest.fixture
-def engine(world: FakeWorld, tmp_path: Path) -> Iterator[Engine]:
-    journal = Journal(tmp_path / "journal.sqlite")
-    journal.set_holder("www", "a", 1)
-    engine = Engine(site(), journal, Metrics(), lambda _: KeptFakes(world), lambda _site, _shells: world)
-    yield engine
-    engine.stop()
-    journal.close()
 
 
 @pytest.fixture

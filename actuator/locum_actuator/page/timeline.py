@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
+from locum_actuator.incident_story import ENDED, ends, starts_at
 from locum_actuator.page.axis import Axis, Cut
 
 FIRED_BEFORE_SECONDS = (
@@ -14,7 +14,6 @@ FIRED_BEFORE_SECONDS = (
 )
 MOST_MARKS = 60  # a picture that is taller than this is none
 MOST_ALERTS = 3
-_ENDS = frozenset({"done", "already", "failed"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,18 +87,15 @@ def _alerts(incident: Mapping[str, Any]) -> Iterator[_Span]:
             continue
         told.add(about)
         received = float(alert["received_at"])
-        begun = _began(alert["starts_at"], received)
+        begun = _began(alert, received)
         label = f"{about[0]} on {about[1]}" if about[1] else about[0]
         yield _Span("alert", label, "the alert fires, and reaches locum", begun, received, is_bar=True)
 
 
-def _began(text: str | None, received: float) -> float:
+def _began(alert: Mapping[str, Any], received: float) -> float:
     """Return when an alert began, by a clock that may be another machine's; where it cannot be, when it came."""
-    try:
-        at = datetime.fromisoformat(text or "").timestamp()
-    except (ValueError, OverflowError):
-        return received
-    return at if 0 <= received - at <= FIRED_BEFORE_SECONDS else received
+    at = starts_at(alert)
+    return at if at is not None and 0 <= received - at <= FIRED_BEFORE_SECONDS else received
 
 
 def _events(incident: Mapping[str, Any], now: float) -> Iterator[_Span]:
@@ -114,12 +110,12 @@ def _events(incident: Mapping[str, Any], now: float) -> Iterator[_Span]:
             yield _Span(named, label, event["text"], at, at)
             continue
         what = f"{event['step']} on {event['host']}"
-        if kind in _ENDS:
+        if kind in ENDED:
             continue  # told with its beginning
         if kind != "started":
             yield _Span(_kind(kind), f"{what}: {kind.replace('_', ' ')}", event["text"], at, at)
             continue
-        end = next((later for later in events[number + 1 :] if _ends(later, event)), None)
+        end = next((later for later in events[number + 1 :] if ends(event, later)), None)
         if end is not None:
             yield _Span(end["kind"], what, end["text"], at, float(end["at"]), is_bar=True)
         elif open_now and number == len(events) - 1:
@@ -130,7 +126,3 @@ def _events(incident: Mapping[str, Any], now: float) -> Iterator[_Span]:
 
 def _kind(kind: str) -> str:
     return {"undo_failed": "failed"}.get(kind, kind)
-
-
-def _ends(later: Mapping[str, Any], begun: Mapping[str, Any]) -> bool:
-    return later["kind"] in _ENDS and (later["step"], later["host"]) == (begun["step"], begun["host"])
