@@ -5,10 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from locum_actuator.brakes import moves
 from locum_actuator.decision import decide
 from locum_actuator.engine import Engine
+from locum_actuator.incident import Context
 from locum_actuator.moves import Move
 from locum_actuator.plan import Plan
 from locum_actuator.situation import Situation
@@ -22,6 +24,16 @@ class Explanation:
     plan: Plan
     moves: Mapping[str, Plan]
     at: float  # seconds since the epoch
+
+
+def decide_now(context: Context, situation: Situation) -> Plan:
+    """Decide as an incident would that begins now: before anything moves, the other holder hosts are asked."""
+    memory = context.memory()
+    plan = decide(situation, memory, context.service)
+    if not (plan.acts and moves(plan, memory)):
+        return plan
+    failing = memory.failing_elsewhere | context.storm.lately() | context.silent_elsewhere(memory)
+    return decide(situation, replace(memory, failing_elsewhere=failing), context.service)
 
 
 class Explainer:
@@ -39,13 +51,13 @@ class Explainer:
             return None
         try:
             situation = context.looker.situation(name)
+            plan = decide_now(context, situation)
         finally:
             self._lock.release()
-        plan = decide(situation, context.memory(), context.service)
         holder = context.journal.holder(name).host
-        moves = {
+        asked_for = {
             host: self._engine.mover.judge(name, Move("switchover", host, "somebody"), situation)
             for host in context.service.hosts
             if host != holder
         }
-        return Explanation(situation, plan, moves, time.time())
+        return Explanation(situation, plan, asked_for, time.time())

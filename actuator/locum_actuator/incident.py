@@ -94,6 +94,14 @@ class Context:
             unseen_elsewhere=unseen,
         )
 
+    def silent_elsewhere(self, memory: Memory) -> frozenset[str]:
+        """Ask the hosts that hold other services, and return the silent ones; none where no brake would care."""
+        if self.service.takeover.storm != "refuse" or memory.holding_hosts < STORM_HOLDERS:
+            return frozenset()
+        holders = {host for name, host in self.journal.holders().items() if name in self.site.services}
+        nobody_to_ask = {memory.holder, self.site.actuator.host} | self.storm.known()
+        return silent_ones(holders - nobody_to_ask, self.looker, self.shells)
+
     def tell_holder(self) -> None:
         """Bring the metric of who holds the service up to the journal."""
         known = self.journal.holder(self.name)
@@ -163,13 +171,9 @@ class Incident:
 
     def _silent_elsewhere(self, memory: Memory) -> frozenset[str]:
         """Ask the other holder hosts before anything moves: a storm's other alerts may be on their way."""
-        context = self.context
-        brake = context.service.takeover.storm == "refuse" and memory.holding_hosts >= STORM_HOLDERS
-        if not brake or self._age() > NEAR_SECONDS:  # by then whoever fails is known to fail
+        if self._age() > NEAR_SECONDS:  # by then whoever fails is known to fail
             return frozenset()
-        holders = {host for name, host in context.journal.holders().items() if name in context.site.services}
-        nobody_to_ask = {memory.holder, context.site.actuator.host} | context.storm.known()
-        return silent_ones(holders - nobody_to_ask, context.looker, context.shells)
+        return self.context.silent_elsewhere(memory)
 
     def _memory(self) -> Memory:
         return self.context.memory(self._recently_tried(), self.returned, left_over=self.left_over)

@@ -63,6 +63,16 @@ class Storm:
         with self._lock:
             return frozenset(fault.host for fault in self._faults.values() if fault.seen)
 
+    def lately(self) -> frozenset[str]:
+        """Return those of `failing` whose fault is so young that one that begins now would be near it."""
+        now = time.monotonic()
+        with self._lock:
+            return frozenset(
+                fault.host
+                for fault in self._faults.values()
+                if fault.seen and now - fault.began <= NEAR_SECONDS
+            )
+
     def near(self, service: str) -> tuple[frozenset[str], frozenset[str]]:
         """Return the other hosts whose faults began about when this service's did: (seen, not looked at yet).
 

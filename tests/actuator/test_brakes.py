@@ -14,6 +14,7 @@ from fakes import FakeShell, FakeWorld, host, site, situation
 from quick import kernel_of
 
 from locum_actuator.decision import decide
+from locum_actuator.explaining import decide_now
 from locum_actuator.incident import Context, Incident
 from locum_actuator.journal import Journal
 from locum_actuator.metrics import Metrics
@@ -233,13 +234,23 @@ def older(world: FakeWorld, storm: Storm) -> None:
     storm._faults["of_c"] = replace(fault, began=fault.began - NEAR_SECONDS - 1)
 
 
+def seen_to_fail(_: FakeWorld, storm: Storm) -> None:
+    storm.looked("of_c", "c", failing=True)
+
+
 STORM = "refuse: a and c began to fail within the same half minute"
 TAKEN_OVER = "takeover: a does not answer at all"
 
 
 @pytest.mark.parametrize(
     ("c_is", "decided"),
-    [(nobody_told, STORM), (gate_answers, TAKEN_OVER), (refuses_a_key, TAKEN_OVER), (older, TAKEN_OVER)],
+    [
+        (nobody_told, STORM),
+        (seen_to_fail, STORM),
+        (gate_answers, TAKEN_OVER),
+        (refuses_a_key, TAKEN_OVER),
+        (older, TAKEN_OVER),
+    ],
     ids=lambda value: value.__name__.replace("_", " ") if callable(value) else "",
 )
 def test_other_holders_are_asked_before_anything_moves(
@@ -257,6 +268,9 @@ def test_other_holders_are_asked_before_anything_moves(
     world.shells["a"].fault = world.shells["c"].fault = "timeout"
     c_is(world, storm)
     world.shells = {name: world.shells[name] for name in ("a", "b")}  # what a look at of_a sees
+    plan = decide_now(there, world.situation("of_a"))
+    assert f"{plan.kind}: {plan.reason}".startswith(decided), "explain says before what would be done"
+    assert not world.shells["b"].held
     assert handle(there)[0].startswith(decided)
     assert world.shells["b"].held == (decided == TAKEN_OVER)
 

@@ -46,12 +46,19 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        auto_reload=False,
     )
     made.filters.update(when=_when, long=seconds_in_words, ticks=_ticks)
     return made
 
 
 _TEMPLATES = _environment()
+
+
+def compile_all() -> None:
+    """Have every template ready, so that whoever opens the first page does not wait for that."""
+    for name in _TEMPLATES.list_templates():
+        _TEMPLATES.get_template(name)
 
 
 def render(template: str, **values: object) -> str:

@@ -14,7 +14,7 @@ from locum_actuator.explaining import Explainer
 from locum_actuator.incident_shelf import IncidentShelf
 from locum_actuator.journal import JournalFault
 from locum_actuator.journal_reader import JournalReader
-from locum_actuator.page.drawing import render
+from locum_actuator.page.drawing import compile_all, render
 from locum_actuator.page.live import Frame, Live
 from locum_actuator.page.scene import Scenes
 from locum_inventory.model import ChainParts
@@ -34,6 +34,7 @@ def page_routes(
     shelf = IncidentShelf(JournalReader(engine.journal.path).read)
     scenes = Scenes(engine, shelf, chain)
     live = Live(engine, explainer, scenes, where)
+    compile_all()
 
     @routes.errorhandler(JournalFault)
     def no_journal(fault: JournalFault) -> tuple[Response, int]:
