@@ -9,6 +9,7 @@ from typing import Any
 from locum_actuator.incident_story import holder_after, impact
 
 ALERTS_TOLD = 100  # of one incident: a long one gathers thousands
+AT_ONCE = 500  # incidents in one question: SQLite takes 999 values at least
 
 Read = Callable[..., list[dict[str, Any]]]
 
@@ -23,12 +24,12 @@ class IncidentShelf:
         """Return incidents, newest first, each with its alerts and events."""
         where, values = ("WHERE service=?", (service,)) if service else ("", ())
         rows = self._read(f"SELECT * FROM incidents {where} ORDER BY id DESC LIMIT ?", *values, limit)  # noqa: S608
-        return [self._filled(row) for row in rows]
+        return self._filled(rows)
 
     def one(self, number: int) -> dict[str, Any] | None:
         """Return one incident with its alerts and events; None where there is none of that number."""
         row = self.row(number)
-        return None if row is None else self._filled(row)
+        return None if row is None else self._filled([row])[0]
 
     def row(self, number: int) -> dict[str, Any] | None:
         """Return one incident without alerts and events; None where there is none of that number."""
@@ -51,35 +52,48 @@ class IncidentShelf:
             limit,
         )
 
-    def _filled(self, row: dict[str, Any]) -> dict[str, Any]:
-        row["alerts"] = self._read(
-            "SELECT received_at, name, host, status, starts_at, verdict FROM alerts"
-            " WHERE incident=? ORDER BY id LIMIT ?",
-            row["id"],
+    def _filled(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Add to incidents all that belongs to them: one question for each table, however many incidents."""
+        alerts = self._of(
+            rows,
+            "SELECT * FROM (SELECT incident, received_at, name, host, status, starts_at, verdict,"
+            " row_number() OVER (PARTITION BY incident ORDER BY id) AS place,"
+            " count(*) OVER (PARTITION BY incident) AS alert_count"
+            " FROM alerts WHERE incident IN ({})) WHERE place<=? ORDER BY incident, place",
             ALERTS_TOLD,
         )
-        row["events"] = self._read(
-            "SELECT at, kind, step, host, text, seconds, data FROM events WHERE incident=? ORDER BY id",
-            row["id"],
+        events = self._of(
+            rows,
+            "SELECT incident, at, kind, step, host, text, seconds, data FROM events"
+            " WHERE incident IN ({}) ORDER BY incident, id",
         )
-        for event in row["events"]:
-            event["data"] = json.loads(event["data"]) if event["data"] else None
-        row["planned"] = self._planned(row["id"])
-        row["alert_count"] = self._alert_count(row)
-        row["holder_after"] = holder_after(row)
-        row["impact"] = impact(row)
-        return row
-
-    def _alert_count(self, row: dict[str, Any]) -> int:
-        if len(row["alerts"]) < ALERTS_TOLD:
-            return len(row["alerts"])
-        (counted,) = self._read("SELECT count(*) AS count FROM alerts WHERE incident=?", row["id"])
-        return int(counted["count"])
-
-    def _planned(self, incident: int) -> dict[str, Any] | None:
-        """Return of a planned move what was asked for, in plain values; None for a fault."""
-        rows = self._read(
-            "SELECT verb, target, asked_by, reason, done_at IS NOT NULL AS done FROM moves WHERE incident=?",
-            incident,
+        moves = self._of(
+            rows,
+            "SELECT incident, verb, target, asked_by, reason, done_at IS NOT NULL AS done FROM moves"
+            " WHERE incident IN ({})",
         )
-        return {**rows[0], "done": bool(rows[0]["done"])} if rows else None
+        for row in rows:
+            told = alerts[row["id"]]
+            row["alert_count"] = told[0]["alert_count"] if told else 0
+            row["alerts"] = [_without(alert, "place", "alert_count") for alert in told]
+            row["events"] = events[row["id"]]
+            for event in row["events"]:
+                event["data"] = json.loads(event["data"]) if event["data"] else None
+            # Of a planned move what was asked for, in plain values; None for a fault.
+            row["planned"] = next(({**move, "done": bool(move["done"])} for move in moves[row["id"]]), None)
+            row["holder_after"] = holder_after(row)
+            row["impact"] = impact(row)
+        return rows
+
+    def _of(self, rows: list[dict[str, Any]], sql: str, *values: object) -> dict[int, list[dict[str, Any]]]:
+        """Return what belongs to each incident, by its number; `sql` has `{}` where their numbers go."""
+        found: dict[int, list[dict[str, Any]]] = {row["id"]: [] for row in rows}
+        for begin in range(0, len(rows), AT_ONCE):
+            numbers = [row["id"] for row in rows[begin : begin + AT_ONCE]]
+            for one in self._read(sql.format(",".join("?" * len(numbers))), *numbers, *values):
+                found[one["incident"]].append(_without(one, "incident"))
+        return found
+
+
+def _without(row: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name not in names}

@@ -5,11 +5,12 @@ from __future__ import annotations
 from flask import Blueprint, Response, jsonify, request
 
 from locum_actuator.engine import Engine
+from locum_actuator.incident_shelf import IncidentShelf
 
 MOST = 1000
 
 
-def incident_routes(engine: Engine) -> Blueprint:
+def incident_routes(engine: Engine, shelf: IncidentShelf) -> Blueprint:
     """Return the routes under /api/v1/incidents."""
     routes = Blueprint("incidents", __name__, url_prefix="/api/v1/incidents")
 
@@ -19,11 +20,11 @@ def incident_routes(engine: Engine) -> Blueprint:
         if name is not None and name not in engine.workers:
             return jsonify(error=f"no service '{name}'; there is {', '.join(engine.workers)}"), 404
         limit = request.args.get("limit", 50, type=int)
-        return jsonify(incidents=engine.journal.incidents(name, max(1, min(limit, MOST)))), 200
+        return jsonify(incidents=shelf.whole(name, max(1, min(limit, MOST)))), 200
 
     @routes.get("/<int:number>")
     def incident(number: int) -> tuple[Response, int]:
-        row = engine.journal.incident(number)
+        row = shelf.one(number)
         return (jsonify(error=f"no incident {number}"), 404) if row is None else (jsonify(incident=row), 200)
 
     return routes

@@ -12,7 +12,10 @@ from locum_actuator.bearer import shows
 from locum_actuator.chain_watch import Part
 from locum_actuator.engine import Engine
 from locum_actuator.explaining import Explainer
+from locum_actuator.incident_shelf import IncidentShelf
 from locum_actuator.incidents_api import incident_routes
+from locum_actuator.journal import JournalFault
+from locum_actuator.journal_reader import JournalReader
 from locum_actuator.mirror.api import mirror_routes
 from locum_actuator.move_api import move_routes
 from locum_actuator.origin_guard import keep_others_out
@@ -44,20 +47,28 @@ def create_app(
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     keep_others_out(app)
     authorised, explainer = shows(api_token), Explainer(engine)
+    # A connection of its own: whoever reads old incidents holds up no write of the one that is open.
+    shelf = IncidentShelf(JournalReader(engine.journal.path).read)
     for routes in (
         intake_routes(engine, shows(webhook_token)),
         service_routes(engine, explainer),
-        incident_routes(engine),
+        incident_routes(engine, shelf),
         move_routes(engine, authorised),
         mirror_routes(engine, authorised),
         pause_routes(engine, authorised),
         own_routes(engine, authorised, reload, chain),
-        page_routes(engine, explainer, authorised, chain, where or (lambda: engine.site.chain)),
+        page_routes(
+            engine, explainer, shelf, authorised, chain=chain, where=where or (lambda: engine.site.chain)
+        ),
     ):
         app.register_blueprint(routes)
 
     @app.errorhandler(HTTPException)
     def plain_fault(fault: HTTPException) -> tuple[Response, int]:
         return jsonify(error=fault.description), fault.code or 500
+
+    @app.errorhandler(JournalFault)
+    def no_journal(fault: JournalFault) -> tuple[Response, int]:
+        return jsonify(error=str(fault)), 503
 
     return app

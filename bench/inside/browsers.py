@@ -1,6 +1,6 @@
-"""So many browsers that have the page open, and one client that asks everything else; run on the actuator's host.
+"""So many browsers that have the page open, and clients that ask everything else; run on the actuator's host.
 
-Arguments: browsers, port, seconds between two questions of the client, number of an incident. Each browser opens
+Arguments: browsers, port, seconds between two questions of such a client, number of an incident. Each browser opens
 the page with its files, keeps its connection, and asks for the page's state with the ETag that it has, as often as
 the state says: what live.js does. Writes one line of JSON for each answer: the path's name, when it was asked
 (time.time()), seconds, status (0: there was no answer). Ends when its input ends.
@@ -75,10 +75,18 @@ async def browse(port: int) -> None:
         await asyncio.sleep(client.pace_seconds)
 
 
-async def ask_the_rest(port: int, seconds: float, number: str) -> None:
-    """Ask one after the other, without end."""
+async def ask_often(port: int, seconds: float, name: str, path: str) -> None:
+    """Ask one thing again and again."""
     client = Client(port)
-    paths = {
+    await asyncio.sleep(random.random() * seconds)
+    while True:
+        await client.ask(name, path)
+        await asyncio.sleep(seconds)
+
+
+def the_rest(number: str) -> dict[str, str]:
+    """Return what else there is to ask, by its name."""
+    return {
         "/": "/",
         "/incidents": "/incidents",
         "/incidents?before=": f"/incidents?before={number}",
@@ -88,17 +96,13 @@ async def ask_the_rest(port: int, seconds: float, number: str) -> None:
         "/api/v1/incidents/N": f"/api/v1/incidents/{number}",
         "/-/healthy": "/-/healthy",
     }
-    while True:
-        for name, path in paths.items():
-            await asyncio.sleep(seconds)
-            await client.ask(name, path)
 
 
 async def main() -> None:
     """Run until the input ends."""
     browsers, port, seconds, number = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]), sys.argv[4]
     tasks = [asyncio.create_task(browse(port)) for _ in range(browsers)]
-    tasks.append(asyncio.create_task(ask_the_rest(port, seconds, number)))
+    tasks += [asyncio.create_task(ask_often(port, seconds, *one)) for one in the_rest(number).items()]
     await asyncio.to_thread(sys.stdin.read)
     for task in tasks:
         task.cancel()

@@ -232,6 +232,10 @@ def test_a_list_reads_what_it_shows_and_that_once(engine: Engine) -> None:
     assert [row["id"] for row in shelf.rows(limit=3)] == [40, 39, 38]
     assert [row["id"] for row in shelf.rows("www", before=3)] == [2, 1]
     assert not any("events" in sql for sql in asked)
+    assert [row["id"] for row in shelf.whole()] == list(range(40, 0, -1))
+    for table in ("events", "alerts", "moves"):
+        assert sum(f"FROM {table}" in sql for sql in asked) == 1, "one question for all incidents"
+    asked.clear()
     scenes = Scenes(engine, shelf, tuple)
     for _ in range(3):
         scenes.scene(VOTES, SILENCES, {})

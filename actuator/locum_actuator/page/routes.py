@@ -12,8 +12,6 @@ from locum_actuator.chain_watch import Part
 from locum_actuator.engine import Engine
 from locum_actuator.explaining import Explainer
 from locum_actuator.incident_shelf import IncidentShelf
-from locum_actuator.journal import JournalFault
-from locum_actuator.journal_reader import JournalReader
 from locum_actuator.page.drawing import compile_all, render
 from locum_actuator.page.live import Frame, Live
 from locum_actuator.page.scene import Scenes
@@ -25,20 +23,17 @@ A_PAGE_OF_INCIDENTS = 30
 def page_routes(
     engine: Engine,
     explainer: Explainer,
+    shelf: IncidentShelf,
     authorised: Callable[[], bool],
+    *,
     chain: Callable[[], Sequence[Part]],
     where: Callable[[], ChainParts],
 ) -> Blueprint:
     """Return the routes; `authorised` judges the request at hand, `chain` and `where` are those of `create_app`."""
     routes = Blueprint("page", __name__, static_folder="static", static_url_path="/page/static")
-    shelf = IncidentShelf(JournalReader(engine.journal.path).read)
     scenes = Scenes(engine, shelf, chain)
     live = Live(engine, explainer, scenes, where)
     compile_all()
-
-    @routes.errorhandler(JournalFault)
-    def no_journal(fault: JournalFault) -> tuple[Response, int]:
-        return jsonify(error=str(fault)), 503
 
     @routes.get("/")
     def page() -> Response:
