@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import faulthandler
+import gc
 import logging
 import signal
 import stat
@@ -156,6 +157,9 @@ class Actuator:
         signal.signal(signal.SIGTERM, end)
         signal.signal(signal.SIGINT, end)
         signal.signal(signal.SIGHUP, hup)
+        # What is there by now stays: nobody is to wait for the collector to look at all of it in mid-takeover.
+        gc.collect()
+        gc.freeze()
         self._engine.start()
         self._watch.start()
         self._pruning.start()
