@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import median
 
 import click
 import pytest
@@ -212,3 +213,28 @@ def test_the_figures_of_the_comparison_are_those_that_were_measured() -> None:
     rows = _table("docs/compared.md", "system | lost each way | takeovers | address on two hosts, s")
     assert [measured[system, percent] for system, percent, *_ in rows] == [row[2:] for row in rows]
     assert len(rows) == 6
+
+
+def test_the_figures_of_the_page_are_those_that_were_measured() -> None:
+    measured = json.loads((ROOT / "bench/results/page.json").read_text())
+    seconds, share = measured["seconds_without_service"], measured["actuator_cpu_share"]
+    rows = _table(
+        "docs/page.md", " | runs | median, s without service | range, s | the actuator's share of a core"
+    )
+    assert [row[1:] for row in rows] == [
+        [
+            str(len(seconds[what])), f"{median(seconds[what]):.2f}",
+            f"{min(seconds[what]):.2f} to {max(seconds[what]):.2f}", f"{share[what] * 100:.1f} %",
+        ]
+        for what in ("alone", "watched")
+    ]  # fmt: skip
+    assert f"The ratio of the medians is {measured['ratio']:.2f}." in (ROOT / "docs/page.md").read_text()
+    assert _table("docs/page.md", "asked for | answers | median, ms | p99, ms | longest, ms") == [
+        [
+            f"`{name}`",
+            str(one["asked"]),
+            *(f"{one[key] * 1000:.1f}" for key in ("p50_seconds", "p99_seconds", "max_seconds")),
+        ]
+        for name, one in measured["latencies"].items()
+        if "static" not in name
+    ]
