@@ -77,13 +77,14 @@ def without_service(matcher: str) -> str:
 
 
 def seconds_without_service(matcher: str) -> str:
-    """Return the seconds without service in the time shown, by service: looked at once a second."""
-    return f"sum_over_time(({without_service(matcher)})[$__range:1s])"
+    """Return the seconds without service in the time shown, by service: the rules recorded each second."""
+    served = f"locum:service_served{{{matcher}}}[$__range]"
+    return f"sum by (service) (count_over_time({served}) - sum_over_time({served}))"
 
 
 def availability(matcher: str) -> str:
-    """Return the share of the time shown in which a service answered, by service: looked at once a second."""
-    return f"1 - avg_over_time(({without_service(matcher)})[$__range:1s])"
+    """Return the share of the seconds in the time shown that were served, by service: the rules recorded each."""
+    return f"avg by (service) (avg_over_time(locum:service_served{{{matcher}}}[$__range]))"
 
 
 def of_copy(gauge: str, matcher: str, *, by: str = "host") -> str:

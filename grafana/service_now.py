@@ -61,8 +61,8 @@ def now() -> list[dashboard.Panel]:
         stat_panel(
             About(
                 "Without service",
-                "In the time shown, looked at once a second: an outage shorter than that may count as none or as a"
-                " second. Up to a day it is quick to ask for; longer ones take Prometheus some seconds.",
+                "In the time shown, as the rules recorded it each second: an outage shorter than that may count as"
+                " none or as a second.",
                 5,
                 4,
                 ("LocumServiceDown",),
@@ -74,7 +74,8 @@ def now() -> list[dashboard.Panel]:
         stat_panel(
             About(
                 "Available",
-                "The share of the time shown in which the service answered, of what Prometheus has seen of it.",
+                "The share of the seconds in the time shown in which the service was served, of those in which"
+                " anybody looked.",
                 5,
                 4,
                 ("LocumServiceDown",),

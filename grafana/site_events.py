@@ -100,8 +100,8 @@ def over_time() -> list[dashboard.Panel]:
         table_panel(
             About(
                 "Without service",
-                "In the time shown, looked at once a second: its deciding checks failed from every vantage"
-                " point, or nobody held its address.",
+                "In the time shown, as the rules recorded it each second: its deciding checks failed on its holder,"
+                " or nobody held its address.",
                 12,
                 7,
                 ("LocumServiceDown", "LocumAddressUnheld"),
