@@ -30,8 +30,9 @@ from rich.table import Table
 from bench.page_past import fill
 from lab.host import CHECKOUT
 from lab.lab import Lab
-from lab.locum import HOME, SITE, Locum
+from lab.locum import HOME, Locum
 from lab.namespaces import PYTHON
+from lab.site_text import TAKEOVER, after
 from lab.trial import FAULTS, Trial, trial
 
 RESULTS = Path(__file__).parent / "results" / "page.json"
@@ -61,12 +62,9 @@ class OftenTakenOver(Locum):
         super().__init__(lab)
         self._incidents = incidents
 
-    def _settle(self) -> None:
-        super()._settle()
-        path = self.lab.hosts[HOME].root / SITE.lstrip("/")
-        text = path.read_text(encoding="utf-8")
-        brakes = "    takeover:\n      cooldown: 0s\n      max_per_hour: 60\n"
-        path.write_text(text.replace("    takeover:\n", brakes, 1), encoding="utf-8")
+    def own_site(self, text: str) -> str:
+        """Return the site file without brakes."""
+        return after(super().own_site(text), TAKEOVER, "      cooldown: 0s\n      max_per_hour: 60\n")
 
     def up(self) -> None:
         """Give it its past, and start it."""

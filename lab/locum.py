@@ -145,13 +145,14 @@ class Locum:
         return done
 
     def _settle(self) -> None:
-        """Put this lab's own settings into the site file that `init` wrote."""
         path = self.lab.hosts[HOME].root / SITE.lstrip("/")
-        text = path.read_text(encoding="utf-8")
+        path.write_text(self.own_site(path.read_text(encoding="utf-8")), encoding="utf-8")
+
+    def own_site(self, text: str) -> str:
+        """Return the site file that `init` wrote with this lab's own settings in it."""
         for key in ("interval", "mode"):
-            path.write_text(text := _with(text, key, self._settings[key]), encoding="utf-8")
-        if self._watchers:
-            path.write_text(self._with_watchers(text), encoding="utf-8")
+            text = _with(text, key, self._settings[key])
+        return self._with_watchers(text) if self._watchers else text
 
     def _with_watchers(self, text: str) -> str:
         """Add hosts that only look, as an administrator would write them into the site file."""

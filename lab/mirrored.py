@@ -8,8 +8,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from lab.lab import Lab
-from lab.locum import HOME, SITE, Locum
+from lab.locum import Locum
 from lab.needs import LabFault
+from lab.site_text import TAKEOVER, before
 
 TREE = "/srv/www"
 
@@ -31,13 +32,9 @@ class MirroredLocum(Locum):
         super().__enter__()
         return self
 
-    def _settle(self) -> None:
-        super()._settle()
-        path = self.lab.hosts[HOME].root / SITE.lstrip("/")
-        text = path.read_text(encoding="utf-8")
-        head, found, tail = text.partition("    takeover:\n")
-        assert found, text
-        path.write_text(f"{head}    mirror: {self._mirror}\n{found}{tail}", encoding="utf-8")
+    def own_site(self, text: str) -> str:
+        """Return the site file with a mirror."""
+        return before(super().own_site(text), TAKEOVER, f"    mirror: {self._mirror}\n")
 
     def wait_holder(self, seconds: float = 90.0) -> str:
         """Wait until locum knows who holds the service, which is what a mirror is made from; return the host."""

@@ -15,6 +15,9 @@ from locum_actuator.moves import Move
 from locum_actuator.plan import Plan
 from locum_actuator.situation import Situation
 
+# Anybody on this host may ask, and whoever does holds a thread of the HTTP server: alerts must find one free.
+MOST_AT_ONCE = 3
+
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
@@ -42,9 +45,18 @@ class Explainer:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._lock = threading.Lock()
+        self._room = threading.BoundedSemaphore(MOST_AT_ONCE)
 
     def explain(self, name: str, wait_seconds: float) -> Explanation | None:
-        """Look at a service and return what would be done; None where another look was under way all the time."""
+        """Look at a service and return what would be done; None where others were before us all the time."""
+        if not self._room.acquire(blocking=False):
+            return None
+        try:
+            return self._explain(name, wait_seconds)
+        finally:
+            self._room.release()
+
+    def _explain(self, name: str, wait_seconds: float) -> Explanation | None:
         context = self._engine.context(name)
         # One at a time: looks that anybody asks for must not take the gates' room from those that decide.
         if not self._lock.acquire(timeout=wait_seconds):

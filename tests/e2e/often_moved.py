@@ -7,8 +7,9 @@ from collections.abc import Callable
 from typing import Any, Self
 
 from lab.lab import Lab
-from lab.locum import HOME, SITE, Locum
+from lab.locum import Locum
 from lab.needs import LabFault
+from lab.site_text import TAKEOVER, after, before
 
 WAIT_SECONDS = 30.0
 SETTLED_SECONDS = 3.0  # an alert that has not resolved would not be sent anew
@@ -28,17 +29,9 @@ class OftenMoved(Locum):
         super().__enter__()
         return self
 
-    def _settle(self) -> None:
-        super()._settle()
-        path = self.lab.hosts[HOME].root / SITE.lstrip("/")
+    def own_site(self, text: str) -> str:
         keys = "".join(f"      {key}: {value}\n" for key, value in self._takeover.items())
-        text = path.read_text(encoding="utf-8")
-        for head, more in (("    takeover:\n", keys), ("    standby: ", self._service)):
-            at = text.index(head)
-            text = (
-                f"{text[:at]}{more}{text[at:]}" if more is self._service else text.replace(head, head + more)
-            )
-        path.write_text(text, encoding="utf-8")
+        return before(after(super().own_site(text), TAKEOVER, keys), "    standby: ", self._service)
 
     def bring_back(self) -> None:
         """Make a the holder again where it is not, by a fault on b; return when all is calm."""

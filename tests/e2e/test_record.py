@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from lab.lab import Lab
-from lab.locum import HOME, SITE, Locum
+from lab.locum import HOME, Locum
 from tests.e2e.name_server import NAME, NameServer
 from tests.how_to import only_block
 
@@ -30,11 +30,9 @@ class LocumWithRecord(Locum):
         super().__init__(lab)
         self._key = key
 
-    def _settle(self) -> None:
-        super()._settle()
-        path = self.lab.hosts[HOME].root / SITE.lstrip("/")
-        text = re.sub(r"^    interface:.*\n", "", path.read_text(), flags=re.MULTILINE)
-        path.write_text(re.sub(r"^    addresses:.*\n", _COMMANDS, text, flags=re.MULTILINE))
+    def own_site(self, text: str) -> str:
+        text = re.sub(r"^    interface:.*\n", "", super().own_site(text), flags=re.MULTILINE)
+        return re.sub(r"^    addresses:.*\n", _COMMANDS, text, flags=re.MULTILINE)
 
     def install(self) -> None:
         """Add the script, and the key that only the user locum may read."""

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 import pytest
 
 from lab.lab import Lab
-from lab.locum import HOME, SITE, Locum
+from lab.locum import HOME, Locum
+from lab.site_text import after
 from tests.e2e.often_moved import within
 
 pytestmark = pytest.mark.e2e
@@ -37,13 +38,11 @@ SERVICE = """\
 class ThreeHolders(Locum):
     """locum with www on a, mail on c and dns on b itself."""
 
-    def _settle(self) -> None:
-        super()._settle()
-        path = self.lab.hosts[HOME].root / SITE.lstrip("/")
+    def own_site(self, text: str) -> str:
         mail = SERVICE.format(name="mail", hosts="c, b", address="192.0.2.101")
         dns = SERVICE.format(name="dns", hosts="b, a", address="192.0.2.102")
-        text = path.read_text(encoding="utf-8").replace("hosts:\n", f"hosts:\n{HOST_C}", 1)
-        path.write_text(text.replace("services:\n", f"services:\n{mail}{dns}", 1), encoding="utf-8")
+        text = after(super().own_site(text), "hosts:\n", HOST_C)
+        return after(text, "services:\n", mail + dns)
 
     def install(self) -> None:
         """Enrol c as well."""

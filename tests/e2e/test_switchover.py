@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from lab.lab import Lab
-from lab.locum import HOME, SITE, Locum
+from lab.locum import HOME, Locum
+from lab.site_text import TAKEOVER, after, before
 from lab.trial import MOVES, planned
 from tests.e2e.counting import CountingLocum, Writer
 
@@ -74,12 +75,9 @@ def test_a_target_that_does_not_start_gives_everything_back(calm: Locum) -> None
 class BackByItself(Locum):
     """locum that brings the service back after ten seconds."""
 
-    def _settle(self) -> None:
-        super()._settle()
-        path = self.lab.hosts[HOME].root / SITE.lstrip("/")
-        text = path.read_text(encoding="utf-8")
-        back = "    failback: {mode: auto, after: 10s}\n    takeover:\n      cooldown: 1s\n"
-        path.write_text(text.replace("    takeover:\n", back, 1), encoding="utf-8")
+    def own_site(self, text: str) -> str:
+        text = before(super().own_site(text), TAKEOVER, "    failback: {mode: auto, after: 10s}\n")
+        return after(text, TAKEOVER, "      cooldown: 1s\n")
 
 
 def test_back_by_itself_once_and_not_twice() -> None:
