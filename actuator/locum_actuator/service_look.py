@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Executor
+from functools import partial
+from typing import Any
 
 from locum_actuator.situation import Look
 from locum_exporter.checks.http import http
@@ -19,6 +21,10 @@ from locum_inventory.shell import Shell
 
 # A process check fails for these reasons only when the process was looked for; else it could not look.
 _LOOKED = {None, "absent"}
+
+Ask = Callable[[float], Coroutine[Any, Any, CheckResult]]  # asks within so many seconds
+
+ONCE_MORE_SECONDS = 0.12  # without an answer, then a second connection is tried
 
 
 async def look_at_service(
@@ -45,15 +51,40 @@ async def look_at_service(
     if "ping" in deciding:
         result = await ping(pinger, address, deadline_seconds)
         return Look(vantage_point, None if result.reason == "permission" else result.success, result.text)
-    results: list[CheckResult] = await asyncio.gather(
-        *([http(checks.http, address, deadline_seconds)] if checks.http else []),
-        *([tcp(checks.tcp, address, deadline_seconds)] if checks.tcp else []),
-    )
+    asks: list[Ask] = []
+    if checks.http is not None:
+        asks.append(partial(http, checks.http, address))
+    if checks.tcp is not None:
+        asks.append(partial(tcp, checks.tcp, address))
+    results = await asyncio.gather(*(asked_twice(ask, deadline_seconds) for ask in asks))
     told = [result for result in results if not result.success] or results
     text = "; ".join(result.text for result in told)
     if any(result.reason == "permission" for result in told):
         return Look(vantage_point, None, text)  # what is missing is missing here
     return Look(vantage_point, all(result.success for result in results), text)
+
+
+async def asked_twice(ask: Ask, deadline_seconds: float) -> CheckResult:
+    """Return how a check went that is asked once more where it has no answer soon; either answer will do.
+
+    The first packet of a connection, once lost, is sent again after a second (RFC 6298), which is later than a look
+    ends: a service would look hung that lost only that. Two connections, a while apart, are not lost at one blow.
+    They have one deadline, so that who does not answer at all is known as soon as before.
+    """
+    first = asyncio.create_task(ask(deadline_seconds))
+    tasks = {first}
+    try:
+        done, _ = await asyncio.wait(tasks, timeout=ONCE_MORE_SECONDS)
+        if not done and deadline_seconds > ONCE_MORE_SECONDS:
+            tasks.add(asyncio.create_task(ask(deadline_seconds - ONCE_MORE_SECONDS)))
+        for coming in asyncio.as_completed(tasks):
+            if (result := await coming).success:
+                return result
+        return first.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def joined(looks: Sequence[Look]) -> Look:

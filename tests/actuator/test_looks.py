@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import resource
 import socket
 import time
@@ -98,6 +99,65 @@ async def test_a_success_counts_however_busy() -> None:
         await asyncio.sleep(0)
         time.sleep(0.3)  # noqa: ASYNC251 - that is the point
         assert lag.discount(host("a", serves=True), "b").serves
+
+
+@pytest.mark.parametrize(
+    ("answered_after", "well"),
+    [
+        pytest.param([None, 0.0], True, id="only the second"),
+        pytest.param([0.2, None], True, id="the first, late"),
+        pytest.param([None, None], False, id="neither"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["http", "tcp"])
+async def test_what_is_lost_once_is_not_down(
+    kind: str, answered_after: list[float | None], well: bool
+) -> None:
+    """Found by the campaign: a healthy holder whose one handshake was lost, at the end of a burst of loss."""
+    came: list[asyncio.Task[None] | None] = []
+    over = asyncio.Event()
+
+    async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seconds = answered_after[len(came)]
+        came.append(asyncio.current_task())
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(over.wait(), seconds)
+        if not over.is_set():
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+            over.set()
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+
+    server = await asyncio.start_server(serve, str(HERE), 0)
+    port = server.sockets[0].getsockname()[1]
+    checks = (
+        http(port) if kind == "http" else Checks.model_validate({"tcp": {"port": port, "expect": "HTTP/1.1"}})
+    )
+    seen = await look(checks, 0.4)
+    over.set()
+    await asyncio.gather(*filter(None, came))
+    server.close()
+    assert seen.well is well, seen.text
+    assert len(came) == 2
+    assert well or "within 400 ms" in seen.text, "in the words of the one that had all the time"
+
+
+async def test_who_answers_soon_is_asked_once() -> None:
+    came: list[int] = []
+
+    async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        came.append(1)
+        writer.write(b"HTTP/1.1 500 Broken\r\nContent-Length: 0\r\n\r\n")
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+
+    server = await asyncio.start_server(serve, str(HERE), 0)
+    seen = await look(http(server.sockets[0].getsockname()[1]))
+    server.close()
+    assert seen.well is False
+    assert came == [1]
 
 
 def process_only() -> Service:
