@@ -39,6 +39,7 @@ from locum_inventory.shell import Shells
 log = logging.getLogger("locum_actuator")
 
 DEFAULT_LISTEN = "127.0.0.1:10752"
+HEAR_SECONDS = 0.5  # until a signal is heard, at the latest
 
 
 class StartFault(Exception):  # noqa: N818 - why the actuator does not start
@@ -168,7 +169,10 @@ class Actuator:
         watchdog = Watchdog(self._engine.stuck, self._listen.host, self._listen.port)
         watchdog.start()
         tell(READY)
-        done.wait()
+        # Not without end: the kernel may give a signal to another thread, and Python runs its handler only once
+        # this one has woken up (docs.python.org/3/library/signal.html).
+        while not done.wait(HEAR_SECONDS):
+            pass
         watchdog.ending()
         tell(STOPPING)
         log.info("ending; addresses stay where they are", extra={"event": "ending"})

@@ -1,0 +1,41 @@
+"""An actuator that is told to end does, whichever of its threads the kernel tells."""
+
+from __future__ import annotations
+
+import ctypes
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.exporter.servers import unused_port
+from tests.quiet_site import quiet_site
+
+START_SECONDS = 60.0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_to_another_thread_is_heard(number: signal.Signals, tmp_path: Path) -> None:
+    """Python runs handlers in the main thread alone, and that one slept on: a stop was forgotten now and then."""
+    log = tmp_path / "actuator.log"
+    command = [
+        sys.executable, "-m", "locum_actuator.server", "--site", str(quiet_site(tmp_path)),
+        "--listen", f"127.0.0.1:{unused_port()}",
+    ]  # fmt: skip
+    with log.open("w") as stderr, subprocess.Popen(command, stderr=stderr) as process:
+        try:
+            end = time.monotonic() + START_SECONDS
+            while "event=listening" not in log.read_text():
+                assert time.monotonic() < end, log.read_text()
+                time.sleep(0.05)
+            time.sleep(0.5)  # the main thread has nothing more to do than to wait
+            others = [int(task.name) for task in Path(f"/proc/{process.pid}/task").iterdir()]
+            others.remove(process.pid)
+            assert ctypes.CDLL(None).tgkill(process.pid, min(others), number) == 0
+            assert process.wait(30) == 0
+        finally:
+            process.kill()
+    assert "event=ending" in log.read_text()
