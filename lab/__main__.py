@@ -85,7 +85,8 @@ def _stay(hosts: str, *, bare: bool) -> None:
         forwarder = stack.enter_context(Forwarder())
         stack.enter_context(Control(lab))
         _explain(lab, forwarder, bare=bare)
-        over.wait()  # the one wait without a deadline: it is a person who ends it
+        while not over.wait(0.5):  # a person ends it; a signal may come to a thread that only looks on
+            pass
 
 
 def main() -> int:
