@@ -5,15 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from locum_actuator.brakes import moves
-from locum_actuator.decision import decide
 from locum_actuator.engine import Engine
 from locum_actuator.incident import Context
 from locum_actuator.moves import Move
 from locum_actuator.plan import Plan
-from locum_actuator.situation import Situation
+from locum_actuator.situation import Memory, Situation
+from locum_actuator.storm import NEAR_SECONDS
 
 # Anybody on this host may ask, and whoever does holds a thread of the HTTP server: alerts must find one free.
 MOST_AT_ONCE = 3
@@ -31,12 +30,11 @@ class Explanation:
 
 def decide_now(context: Context, situation: Situation) -> Plan:
     """Decide as an incident would that begins now: before anything moves, the other holder hosts are asked."""
-    memory = context.memory()
-    plan = decide(situation, memory, context.service)
-    if not (plan.acts and moves(plan, memory)):
-        return plan
-    failing = memory.failing_elsewhere | context.storm.lately() | context.silent_elsewhere(memory)
-    return decide(situation, replace(memory, failing_elsewhere=failing), context.service)
+
+    def elsewhere(memory: Memory) -> frozenset[str]:
+        return context.storm.failing(NEAR_SECONDS) | context.silent_elsewhere(memory)
+
+    return context.decide(situation, context.memory(), elsewhere)
 
 
 class Explainer:

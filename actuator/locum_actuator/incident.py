@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from typing import Protocol
 
@@ -94,6 +95,16 @@ class Context:
             unseen_elsewhere=unseen,
         )
 
+    def decide(
+        self, situation: Situation, memory: Memory, elsewhere: Callable[[Memory], frozenset[str]]
+    ) -> Plan:
+        """Decide; before anything moves, `elsewhere` says which other holder hosts fail beside those known."""
+        plan = decide(situation, memory, self.service)
+        if not (plan.acts and moves(plan, memory)):
+            return plan
+        failing = memory.failing_elsewhere | elsewhere(memory)
+        return decide(situation, replace(memory, failing_elsewhere=failing), self.service)
+
     def silent_elsewhere(self, memory: Memory) -> frozenset[str]:
         """Ask the hosts that hold other services, and return the silent ones; none where no brake would care."""
         if self.service.takeover.storm != "refuse" or memory.holding_hosts < STORM_HOLDERS:
@@ -162,12 +173,7 @@ class Incident:
         )
 
     def _decide(self, situation: Situation) -> Plan:
-        memory, service = self._memory(), self.context.service
-        plan = decide(situation, memory, service)
-        if not (plan.acts and moves(plan, memory)):
-            return plan
-        failing = memory.failing_elsewhere | self._silent_elsewhere(memory)
-        return decide(situation, replace(memory, failing_elsewhere=failing), service)
+        return self.context.decide(situation, self._memory(), self._silent_elsewhere)
 
     def _silent_elsewhere(self, memory: Memory) -> frozenset[str]:
         """Ask the other holder hosts before anything moves: a storm's other alerts may be on their way."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from dataclasses import dataclass, replace
@@ -58,19 +59,14 @@ class Storm:
         with self._lock:
             return frozenset(fault.host for fault in self._faults.values())
 
-    def failing(self) -> frozenset[str]:
-        """Return the holder hosts of which a look has shown that they fail."""
-        with self._lock:
-            return frozenset(fault.host for fault in self._faults.values() if fault.seen)
-
-    def lately(self) -> frozenset[str]:
-        """Return those of `failing` whose fault is so young that one that begins now would be near it."""
+    def failing(self, within_seconds: float = math.inf) -> frozenset[str]:
+        """Return the holder hosts of which a look has shown that they fail, and whose fault is no older than so."""
         now = time.monotonic()
         with self._lock:
             return frozenset(
                 fault.host
                 for fault in self._faults.values()
-                if fault.seen and now - fault.began <= NEAR_SECONDS
+                if fault.seen and now - fault.began <= within_seconds
             )
 
     def near(self, service: str) -> tuple[frozenset[str], frozenset[str]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 import subprocess
 import threading
 import time
@@ -15,18 +14,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from fakes import FakeShell, FakeWorld, KeptFakes, site
+from fakes import FakeShell, FakeWorld, site
 from waitress.server import create_server
 
 from locum_actuator.chain.alertmanager import alertmanager_text
 from locum_actuator.chain.layout import Chain
 from locum_actuator.engine import Engine
-from locum_actuator.journal import Journal
-from locum_actuator.metrics import Metrics
 from locum_actuator.reading import Reading
 from locum_actuator.webhook import create_app
 from locum_inventory.listen import Listen
 from locum_inventory.shell import ServiceStatus, Verb
+from tests.exporter.servers import unused_port
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -48,32 +46,21 @@ class SlowShell(FakeShell):
         return super().change(verb, service, epoch, deadline_seconds=deadline_seconds)
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 @pytest.fixture
 def world() -> FakeWorld:
     return FakeWorld({"a": SlowShell(held=True, processes=3, epoch=1), "b": FakeShell()})
 
 
 @pytest.fixture
-def engine(world: FakeWorld, tmp_path: Path) -> Iterator[Engine]:
-    journal = Journal(tmp_path / "journal.sqlite")
-    journal.set_holder("www", "a", 1)
-    engine = Engine(site(), journal, Metrics(), lambda _: KeptFakes(world), lambda _site, _shells: world)
+def engine(engine: Engine) -> Engine:
+    """The engine that all tests share, started."""
     engine.start()
-    yield engine
-    engine.stop()
-    journal.close()
+    return engine
 
 
 @pytest.fixture
 def webhook(engine: Engine) -> Iterator[Listen]:
-    listen = Listen("127.0.0.1", _free_port())
+    listen = Listen("127.0.0.1", unused_port())
     app = create_app(engine, TOKEN, None, Reading)
 
     def slowly(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -112,7 +99,7 @@ def _alertmanager(config: Path, listen: Listen, gossip: Listen, peer: Listen) ->
 
 @pytest.fixture
 def alertmanagers(webhook: Listen, tmp_path: Path) -> Iterator[list[Listen]]:
-    first, second, gossip_one, gossip_two = (Listen("127.0.0.1", _free_port()) for _ in range(4))
+    first, second, gossip_one, gossip_two = (Listen("127.0.0.1", unused_port()) for _ in range(4))
     token = tmp_path / "token"
     token.write_text(TOKEN)
     values = site()

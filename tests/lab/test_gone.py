@@ -63,7 +63,7 @@ def test_nothing_is_left(number: signal.Signals) -> None:
         assert len(processes) > 10
         assert traces() == []  # nor does a running lab show on the machine
         maker.send_signal(number)
-        maker.wait(timeout=30)
+        maker.wait(timeout=10)
     finally:
         maker.kill()
         maker.communicate()
