@@ -34,9 +34,9 @@ PAGE = Path(__file__).parent.parent / "docs" / "trust.md"
 NOTHING = "nothing"  # what the loss alone does to the client
 LOCUM: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
-        "locum probe": {"unreachable": "probe"},
-        "locum three": {"unreachable": "refuse", "watchers": ("c",)},
-        "locum fence-two": {"unreachable": "refuse", "fence": True},
+        "locum probe": {"when_unreachable": "takeover"},
+        "locum three": {"when_unreachable": "refuse", "watchers": ("c",)},
+        "locum fence-two": {"when_unreachable": "refuse", "fence": True},
     }
 )
 KEEPALIVED = MappingProxyType({"keepalived documented": "documented", "keepalived tuned": "tuned"})

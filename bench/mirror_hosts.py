@@ -129,7 +129,7 @@ def _site(base: Path, mirror: dict[str, Any], trees: int, service: dict[str, Any
             },
             "services": {
                 "www": {
-                    "hosts": ["a", "b"], "standby": "running", "takeover": {"unreachable": "probe"},
+                    "hosts": ["a", "b"], "standby": "running", "takeover": {"when_unreachable": "takeover"},
                     "mirror": mirror, **address, **service,
                 }
             },

@@ -50,7 +50,7 @@ def copies() -> list[dashboard.Panel]:
             About(
                 "Age of the copies",
                 "What would be lost if the holder were gone now. Above the allowed age the copy is stale, and with"
-                " `stale: refuse` its host does not take over.",
+                " `when_stale: refuse` its host does not take over.",
                 12,
                 8,
                 ("LocumMirrorStale",),

@@ -57,7 +57,7 @@ class Locum:
         self,
         lab: Lab,
         *,
-        unreachable: str = "probe",
+        when_unreachable: str = "takeover",
         interval: str = "250ms",
         mode: str = "act",
         fence: bool = False,
@@ -68,7 +68,7 @@ class Locum:
     ) -> None:
         self.lab = lab
         self.say = say
-        self._settings = {"unreachable": unreachable, "interval": interval, "mode": mode}
+        self._settings = {"when_unreachable": when_unreachable, "interval": interval, "mode": mode}
         self._watchers = tuple(watchers)  # hosts besides b that run an exporter, such as c
         self._fence = fence
         self._guard_words = ["--boot-guard"] if boot_guard else []  # of a
@@ -98,7 +98,7 @@ class Locum:
         open_the_way(self.lab, HOME)
         self.say("locum init: writes the site file")
         self.command(
-            "init", "--output", SITE, "--unreachable", self._settings["unreachable"],
+            "init", "--output", SITE, "--when-unreachable", self._settings["when_unreachable"],
             "--host", f"a={self.lab.hosts['a'].address}", "--host", f"b={self.lab.hosts['b'].address}",
             "--service", "www", *self._each("--address", self.lab.service_addresses), "--interface", "eth0",
             "--url", "http://{host}/", "--expect", "<html>", "--process", "apache2",

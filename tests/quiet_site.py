@@ -15,7 +15,7 @@ services:
     interface: nosuch0
     checks: {{tcp: {{port: 1}}}}
     commands: {{start: "true", stop: "true"}}
-    takeover: {{unreachable: refuse, mode: observe}}
+    takeover: {{when_unreachable: refuse, mode: observe}}
 witnesses: [192.0.2.254]
 actuator: {{host: b, state_directory: {0}/state, webhook_token_file: {0}/webhook, api_token_file: {0}/api}}
 """

@@ -68,7 +68,11 @@ def _storm(plan: Plan, memory: Memory, service: Service) -> Plan | None:
 
     One host's many services are one fault. Where fewer than three hosts hold anything nothing is held back.
     """
-    if service.takeover.storm == "act" or memory.holding_hosts < STORM_HOLDERS or memory.holder is None:
+    if (
+        service.takeover.when_storm == "takeover"
+        or memory.holding_hosts < STORM_HOLDERS
+        or memory.holder is None
+    ):
         return None
     if others := memory.failing_elsewhere - {memory.holder}:
         hosts = " and ".join(sorted(others | {memory.holder}))
@@ -76,7 +80,7 @@ def _storm(plan: Plan, memory: Memory, service: Service) -> Plan | None:
             "refuse",
             "storm",
             f"{hosts} began to fail within the same half minute: that is rather a fault of the network than of "
-            f"each; {plan.reason}; mend what they share, or say takeover.storm: act",
+            f"each; {plan.reason}; mend what they share, or say takeover.when_storm: takeover",
         )
     if unseen := memory.unseen_elsewhere - {memory.holder}:
         hosts = " and ".join(sorted(unseen))

@@ -251,11 +251,11 @@ def _dead_or_refuse(holder: HostView, situation: Situation, memory: Memory, serv
     )
     if fencing_settles_it:
         return _takeover(holder, f"{silent} and a witness answers", situation, memory, service)
-    if service.takeover.unreachable == "refuse" and not holder.silent_to:
+    if service.takeover.when_unreachable == "refuse" and not holder.silent_to:
         return Plan(
             "refuse",
             "unreachable",
-            f"{holder.name} does not answer at all, and takeover.unreachable is refuse: "
+            f"{holder.name} does not answer at all, and takeover.when_unreachable is refuse: "
             f"make sure that {holder.name} is off, then move the service by hand",
         )
     if not situation.address_looked:
@@ -351,7 +351,7 @@ def _is_stale(view: HostView, memory: Memory) -> bool:
 
 def _too_old(view: HostView, memory: Memory, service: Service) -> bool:
     """Tell whether a host's data keep it from being the holder."""
-    return _is_stale(view, memory) and service.mirror is not None and service.mirror.stale == "refuse"
+    return _is_stale(view, memory) and service.mirror is not None and service.mirror.when_stale == "refuse"
 
 
 def _with_data(why: str, target: HostView, memory: Memory) -> str:
@@ -394,7 +394,7 @@ def _refuse_no_standby(situation: Situation, memory: Memory, service: Service, w
     faults = "; ".join(f"{view.name}: {_unable(view, memory, service)}" for view in situation.hosts.values())
     if too_old:
         way_out = (
-            f"mirror first, or say mirror.stale: go_ahead (max_age is {service.mirror.max_age})"
+            f"mirror first, or say mirror.when_stale: takeover (max_age is {service.mirror.max_age})"
             if service.mirror
             else ""
         )

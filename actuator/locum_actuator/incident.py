@@ -107,7 +107,7 @@ class Context:
 
     def silent_elsewhere(self, memory: Memory) -> frozenset[str]:
         """Ask the hosts that hold other services, and return the silent ones; none where no brake would care."""
-        if self.service.takeover.storm != "refuse" or memory.holding_hosts < STORM_HOLDERS:
+        if self.service.takeover.when_storm != "refuse" or memory.holding_hosts < STORM_HOLDERS:
             return frozenset()
         holders = {host for name, host in self.journal.holders().items() if name in self.site.services}
         nobody_to_ask = {memory.holder, self.site.actuator.host} | self.storm.known()

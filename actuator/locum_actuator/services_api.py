@@ -58,7 +58,7 @@ def service_values(engine: Engine, name: str) -> dict[str, Any]:
         "epoch": holder.epoch,
         "since": holder.since,
         "mode": service.takeover.mode,
-        "unreachable": service.takeover.unreachable,
+        "when_unreachable": service.takeover.when_unreachable,
         "pause": in_plain_values(engine.journal.pause(name)),
         "open_incident": worker.incident,
         "alone": worker.patrol.alone,

@@ -162,11 +162,11 @@ class LocumSystem:
 
 
 _SETTINGS: dict[str, dict[str, Any]] = {
-    "probe": {"unreachable": "probe"},
-    "refuse": {"unreachable": "refuse"},
-    "fence": {"unreachable": "refuse", "fence": True, "watchers": ("c",)},
-    "fence-two": {"unreachable": "refuse", "fence": True},
-    "three": {"unreachable": "refuse", "watchers": ("c",)},
+    "probe": {"when_unreachable": "takeover"},
+    "refuse": {"when_unreachable": "refuse"},
+    "fence": {"when_unreachable": "refuse", "fence": True, "watchers": ("c",)},
+    "fence-two": {"when_unreachable": "refuse", "fence": True},
+    "three": {"when_unreachable": "refuse", "watchers": ("c",)},
 }
 PROFILES = tuple(_SETTINGS)
 HOSTS = {"three": ("a", "b", "c"), "fence": ("a", "b", "c")}

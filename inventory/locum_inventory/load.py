@@ -9,6 +9,7 @@ from pydantic_core import ErrorDetails
 
 from locum_inventory import site_advice, site_rules, site_words, yaml_tree
 from locum_inventory.model import Site
+from locum_inventory.renamed_keys import old_names
 from locum_inventory.yaml_words import Unreadable
 
 SITE_FILES = (Path("/etc/locum/locum.yml"), Path("locum.yml"))
@@ -84,7 +85,7 @@ def _modelled(tree: yaml_tree.Tree) -> tuple[Site | None, list[_Located]]:
     located: list[_Located] = []
     for error in errors:
         key = _existing(tree, error["loc"], missing=error["type"] == "missing")
-        if key not in faulted and not _follows_from_another(error):
+        if key not in faulted and not _follows_from_another(error) and not _has_old_name(tree, error, key):
             located.append((tree.line_of(key), site_words.where(key), site_words.in_words(error, key)))
     return None, located
 
@@ -95,6 +96,11 @@ def _follows_from_another(error: ErrorDetails) -> bool:
         return len(error["input"]) >= int(error["ctx"]["min_length"])
     # Their default, the actuator's host, is only missing where that is missing.
     return error["type"] == "missing" and error["loc"] == ("vantage_points",)
+
+
+def _has_old_name(tree: yaml_tree.Tree, error: ErrorDetails, key: yaml_tree.Path) -> bool:
+    """Tell whether a key is missing only because the file gives it under the name it had before."""
+    return error["type"] == "missing" and any(old in tree.lines for old in old_names(key))
 
 
 def _existing(tree: yaml_tree.Tree, location: yaml_tree.Path, *, missing: bool) -> yaml_tree.Path:

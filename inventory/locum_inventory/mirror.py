@@ -95,7 +95,7 @@ class MirrorTree(Value):
         default=(), description="directories that must be mount points on every host, such as [/srv/www]"
     )
 
-    through: Tree | None = Field(
+    mounted_source: Tree | None = Field(
         default=None,
         description="where a standby has the source mounted, such as /mnt/a/www, to read it there",
     )
@@ -132,9 +132,9 @@ class Mirror(MirrorTree):
         default="60s", description="how long after that it begins at most, by chance, such as 60s or 10m"
     )
     max_age: Age = Field(default="26h", description="how old a copy may be, such as 90m, 26h or 2d")
-    stale: Literal["refuse", "go_ahead"] = Field(
+    when_stale: Literal["refuse", "takeover"] = Field(
         default="refuse",
-        description="'refuse', or 'go_ahead' to have a standby take over though its copy is older or not whole",
+        description="'refuse', or 'takeover' to have a standby take over though its copy is older or not whole",
     )
     mode: Literal["in_place", "staged"] = Field(
         default="in_place",
@@ -197,8 +197,8 @@ def gate_lines(mirror: Mirror, *, preferred: bool) -> list[str]:
             f"mirror_max_number {mirror.max_delete.number or 0}",
             f"mirror_bandwidth_kib {mirror.bandwidth_kib}",
         ]
-        if tree.through is not None and not preferred:
-            lines.append(f"mirror_from {tree.through}")
+        if tree.mounted_source is not None and not preferred:
+            lines.append(f"mirror_from {tree.mounted_source}")
         lines += [f"mirror_mounted {mount}" for mount in tree.mounted]
         lines += [f"mirror_exclude {pattern}" for pattern in tree.exclude]
         # Once a run, not once a directory: before the first, after the last.

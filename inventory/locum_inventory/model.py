@@ -123,8 +123,8 @@ class Commands(Value):
 class Takeover(Value):
     """What locum may do for a service, and how far it may go."""
 
-    unreachable: Literal["probe", "refuse"] = Field(
-        description="'probe' or 'refuse': what to do when a host does not answer at all"
+    when_unreachable: Literal["takeover", "refuse"] = Field(
+        description="'takeover' or 'refuse': what to do when a host does not answer at all"
     )
     mode: Literal["act", "observe"] = Field(
         default="act", description="'act', or 'observe' to touch nothing and record what would be done"
@@ -135,9 +135,9 @@ class Takeover(Value):
     start: Literal["before_claim", "after_claim", "during_release"] = Field(
         default="before_claim", description="when the service is started on the standby"
     )
-    unconfirmed_fence: Literal["refuse", "take_over"] = Field(
+    when_fence_unconfirmed: Literal["refuse", "takeover"] = Field(
         default="refuse",
-        description="'refuse', or 'take_over' to go on although nobody could confirm that the old holder is off",
+        description="'refuse', or 'takeover' to go on although nobody could confirm that the old holder is off",
     )
     max_per_hour: int = Field(
         default=3, ge=1, le=60, description="how many takeovers an hour may see before people must look"
@@ -151,9 +151,9 @@ class Takeover(Value):
         le=60,
         description="how many respawns on one host an hour may see until they are no cure",
     )
-    storm: Literal["refuse", "act"] = Field(
+    when_storm: Literal["refuse", "takeover"] = Field(
         default="refuse",
-        description="'refuse', or 'act' to take over also while several holder hosts fail at once",
+        description="'refuse', or 'takeover' to take over also while several holder hosts fail at once",
     )
 
 

@@ -57,8 +57,8 @@ def _on_a_service(site: Site, service: Service) -> Iterator[str]:
         yield "commands.respawn: not given: a died process leads to a takeover at once"
     if service.takeover.mode == "observe":
         yield "takeover.mode: observe: what would be done is recorded, and nothing is touched"
-    if service.mirror is not None and service.mirror.stale == "go_ahead":
-        yield "mirror.stale: go_ahead: a standby takes over with data of any age, whole or not"
+    if service.mirror is not None and service.mirror.when_stale == "takeover":
+        yield "mirror.when_stale: takeover: a standby takes over with data of any age, whole or not"
 
 
 def _on_the_network(site: Site, service: Service) -> Iterator[str]:

@@ -16,17 +16,18 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from locum_inventory.model import Site
+from locum_inventory.renamed_keys import renamed
 from locum_inventory.yaml_tree import Path
 
 # What the one choice that has no default can end in; `locum init` says the same when it asks.
 RISKS = (
-    "'probe' takes over when the host and its service address are silent and a witness answers (if the network"
+    "'takeover' takes over when the host and its service address are silent and a witness answers (if the network"
     " was cut between the hosts, both may then hold the address); 'refuse' tells people (if the host was really"
     " dead, the service is down until they come)"
 )
 _NO_DEFAULT = {
-    "takeover": "is missing: give at least {unreachable: probe} or {unreachable: refuse}",
-    "unreachable": "is missing, and has no default",
+    "takeover": "is missing: give at least {when_unreachable: takeover} or {when_unreachable: refuse}",
+    "when_unreachable": "is missing, and has no default",
 }
 
 
@@ -64,7 +65,7 @@ def in_words(error: ErrorDetails, path: Path) -> str:
     if kind == "value_error":
         return str(error["ctx"]["error"])
     if kind == "extra_forbidden":
-        return _unknown_key(path)
+        return _unknown_key(path, error["input"])
     if kind == "missing":
         has_no_default = _NO_DEFAULT.get(str(path[-1]))
         return f"{has_no_default}: {RISKS}" if has_no_default else f"is missing: give {_what_is_right(path)}"
@@ -120,7 +121,9 @@ def _what_is_right(path: Path) -> str:
     return parent.description if parent is not None and parent.description else "one value"
 
 
-def _unknown_key(path: Path) -> str:
+def _unknown_key(path: Path, value: object) -> str:
+    if (now := renamed(path)) is not None:
+        return now.sentence(value)
     known = keys_at(path[:-1])
     key = str(path[-1])
     if f"{key}_file" in known:

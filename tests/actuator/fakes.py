@@ -30,7 +30,7 @@ def site(**takeover: object) -> Site:
                     "interface": "eth0",
                     "checks": {"http": {"url": "http://{host}/"}, "process": {"name": "apache2"}},
                     "commands": {"start": "apachectl start", "stop": "apachectl stop"},
-                    "takeover": {"unreachable": "probe", **takeover},
+                    "takeover": {"when_unreachable": "takeover", **takeover},
                 }
             },
             "vantage_points": {"b": {"url": "http://127.0.0.1:10751"}},

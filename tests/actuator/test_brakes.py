@@ -110,7 +110,7 @@ GOES_ON: dict[str, tuple[Situation, dict[str, Any], dict[str, Any], tuple[str, s
     "a storm that the site file would have it act in": (
         DEAD,
         {"holding_hosts": 3, "failing_elsewhere": frozenset({"c"})},
-        {"storm": "act"},
+        {"when_storm": "takeover"},
         ("takeover", "takeover"),
     ),
     "a respawn moves nothing": (

@@ -25,7 +25,7 @@ def a_site(**changes: Any) -> Site:
                     "hosts": ["a", "b"],
                     "addresses": ["192.0.2.100/24"],
                     "interface": "eth0",
-                    "takeover": {"unreachable": "probe"},
+                    "takeover": {"when_unreachable": "takeover"},
                 }
             },
             "vantage_points": {"b": {"url": "http://192.0.2.2:10751"}},

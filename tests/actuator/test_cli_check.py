@@ -34,7 +34,7 @@ services:
     interface: eth0
     checks: {{process: {{name: apache2}}}}
     commands: {{start: "true", stop: "true", respawn: "true"}}
-    takeover: {{unreachable: probe}}
+    takeover: {{when_unreachable: takeover}}
 vantage_points: {{b: {{url: "http://127.0.0.1:10751"}}}}
 witnesses: [192.0.2.254]
 actuator: {{host: b, webhook_token_file: {etc}/webhook.token, api_token_file: {etc}/api.token}}
@@ -80,14 +80,18 @@ def test_advice_is_no_fault(site_file: Path) -> None:
 
 
 def test_all_faults_on_standard_error(site_file: Path) -> None:
-    site_file.write_text(site_file.read_text().replace("eth0", "eth/0").replace("probe", "maybe"))
+    site_file.write_text(
+        site_file.read_text()
+        .replace("eth0", "eth/0")
+        .replace("when_unreachable: takeover", "when_unreachable: maybe")
+    )
     result = check(site_file)
     assert result.exit_code == 2
     assert result.stdout == ""
     assert result.stderr.splitlines() == [
         f"{site_file}:8: services.www.interface: is 'eth/0', which cannot be an interface: use 1 to 15 characters,"
         " none of them a space, '/' or ':'",
-        f"{site_file}:11: services.www.takeover.unreachable: is 'maybe': use probe or refuse",
+        f"{site_file}:11: services.www.takeover.when_unreachable: is 'maybe': use takeover or refuse",
     ]
 
 

@@ -26,7 +26,7 @@ ALL_OPTIONS = [
     "--stop=apachectl stop",
     "--respawn=apachectl restart",
     "--witness=192.0.2.254",
-    "--unreachable=refuse",
+    "--when-unreachable=refuse",
 ]
 
 
@@ -57,7 +57,7 @@ def test_with_all_options_nothing_is_asked_and_the_result_is_sound(tmp_path: Pat
     ]
     site = load_site(file)
     assert advice(site) == ()
-    assert site.services["www"].takeover.unreachable == "refuse"
+    assert site.services["www"].takeover.when_unreachable == "refuse"
     assert site.services["www"].checks.http is not None
     assert site.services["www"].checks.http.expect_body == "<html>"
     assert site.actuator.host == "b"
@@ -70,7 +70,7 @@ def test_with_all_options_nothing_is_asked_and_the_result_is_sound(tmp_path: Pat
 def test_asked_for_everything(tmp_path: Path) -> None:
     answers = [
         "one=2001:db8::1", "two=2001:db8::2", "mail", "2001:db8::100/64", "enp3s0", "-", "-", "master",
-        "postfix start", "postfix stop", "-", "2001:db8::fe", "maybe", "probe",
+        "postfix start", "postfix stop", "-", "2001:db8::fe", "maybe", "takeover",
     ]  # fmt: skip
     result = init(tmp_path, answers="\n".join(answers) + "\n")
 
@@ -88,7 +88,7 @@ def test_asked_for_everything(tmp_path: Path) -> None:
     assert (service.commands.start, service.commands.respawn) == ("postfix start", None)
     assert site.witnesses == (ip_address("2001:db8::fe"),)
     assert "'refuse' tells people (if the host was really dead" in result.stderr
-    assert "answer probe or refuse" in result.stderr
+    assert "answer takeover or refuse" in result.stderr
 
 
 VALUES_THAT_YAML_WOULD_MISREAD = {
@@ -159,7 +159,10 @@ def test_a_site_file_is_replaced_only_when_told(tmp_path: Path) -> None:
 
 
 WRONG_USE = {
-    "nobody to answer": (without("unreachable"), "Error: nobody is there to answer: give --unreachable"),
+    "nobody to answer": (
+        without("when-unreachable"),
+        "Error: nobody is there to answer: give --when-unreachable",
+    ),
     "a host without address": (
         [*without("host"), "--host=a"],
         "Error: 'a' does not say which address a host has: write NAME=ADDRESS",

@@ -21,7 +21,7 @@ services:
     addresses: [192.0.2.100/24]
     interface: eth0
     commands: {{start: "true", stop: "true"}}
-    takeover: {{unreachable: refuse, mode: observe}}
+    takeover: {{when_unreachable: refuse, mode: observe}}
 vantage_points: {{b: {{url: "http://127.0.0.1:10751"}}}}
 witnesses: [192.0.2.254]
 actuator: {{host: b, state_directory: {state}, webhook_token_file: {state}/token}}

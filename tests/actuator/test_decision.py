@@ -58,14 +58,14 @@ ROWS = [
         "takeover",
         "takeover",
         MOVE_FROM_DEAD,
-        takeover={"unreachable": "refuse"},
+        takeover={"when_unreachable": "refuse"},
     ),
     Row(
         "refuse, and the third vantage point could not be asked",
         situation(dead(), STANDBY),
         "refuse",
         "unreachable",
-        takeover={"unreachable": "refuse"},
+        takeover={"when_unreachable": "refuse"},
     ),
     Row(
         "the same is not fenced either",
@@ -218,13 +218,13 @@ ROWS = [
         "mixed",
     ),
     Row(
-        "dead, with fencing: fence, whatever `unreachable` says",
+        "dead, with fencing: fence, whatever `when_unreachable` says",
         situation(dead(fenceable=True), STANDBY),
         "takeover",
         "takeover",
         FENCE_AND_MOVE,
         "a does not answer at all (0 of 20 echoes, gate: no answer within 0.5 s) and a witness answers",
-        takeover={"unreachable": "refuse"},
+        takeover={"when_unreachable": "refuse"},
     ),
     Row(
         "dead, with fencing, and its kernel still answers for the address: it has power, and may serve",
@@ -295,7 +295,7 @@ ROWS = [
         "takeover",
         FENCE_AND_MOVE,
         memory=NOBODY,
-        takeover={"unreachable": "refuse"},
+        takeover={"when_unreachable": "refuse"},
     ),
     Row(
         "first start, a dead and c silent, too: fencing a settles nothing",
@@ -303,7 +303,7 @@ ROWS = [
         "refuse",
         "unreachable",
         memory=NOBODY,
-        takeover={"unreachable": "refuse"},
+        takeover={"when_unreachable": "refuse"},
     ),
     Row(
         "first start, a's gate not set up yet: not fenced for that",
@@ -343,9 +343,9 @@ ROWS = [
         situation(dead(), STANDBY),
         "refuse",
         "unreachable",
-        reason="a does not answer at all, and takeover.unreachable is refuse: make sure that a is off, then move"
-        " the service by hand",
-        takeover={"unreachable": "refuse"},
+        reason="a does not answer at all, and takeover.when_unreachable is refuse: make sure that a is off, then"
+        " move the service by hand",
+        takeover={"when_unreachable": "refuse"},
     ),
     Row(
         "dead, but it answers for the address: keep looking",

@@ -16,7 +16,7 @@ DEAD = host("a", echoes=(0, 20), gate="no answer within 0.5 s")
 FRESH = Copy(3600.0, stale=False, text="a copy of 60 min ago (run 20260101040000)")
 OLD = Copy(200_000.0, stale=True, text="a copy of 2 days ago (run 20260101040000)")
 BROKEN = Copy(None, stale=True, text="a copy that is not whole (run 20260101040000 was broken off)")
-GO_AHEAD = {"stale": "go_ahead"}
+GO_AHEAD = {"when_stale": "takeover"}
 
 
 @dataclass(frozen=True)
@@ -37,14 +37,14 @@ ROWS = [
         situation(DEAD, host("b")),
         {"b": OLD},
         "refuse",
-        f"b: has {OLD.text}): mirror first, or say mirror.stale: go_ahead (max_age is 26h)",
+        f"b: has {OLD.text}): mirror first, or say mirror.when_stale: takeover (max_age is 26h)",
     ),
     Row(
         "dead, a copy that is not whole",
         situation(DEAD, host("b")),
         {"b": BROKEN},
         "refuse",
-        f"b: has {BROKEN.text}): mirror first, or say mirror.stale: go_ahead (max_age is 26h)",
+        f"b: has {BROKEN.text}): mirror first, or say mirror.when_stale: takeover (max_age is 26h)",
     ),
     Row(
         "dead, an old copy, go ahead",

@@ -41,7 +41,7 @@ services:
       http: {url: "http://{host}/"}
       process: {name: nobody-has-this}
     commands: {start: "exit 1", stop: "true"}
-    takeover: {unreachable: refuse}
+    takeover: {when_unreachable: refuse}
 vantage_points: {b: {url: "http://192.0.2.2:10751"}}
 witnesses: [192.0.2.254]
 actuator: {host: b, webhook_token_file: /etc/locum/webhook.token}

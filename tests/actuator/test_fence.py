@@ -239,10 +239,10 @@ def test_a_device_that_says_off_while_the_host_is_there_does_not_count(tmp_path:
 
 def test_the_service_may_say_that_an_unconfirmed_fence_is_enough(tmp_path: Path) -> None:
     device = {"command": [str(make(tmp_path, "one", "dies"))]}
-    assert step(tmp_path, device, unconfirmed_fence="take_over").do() == (
+    assert step(tmp_path, device, when_fence_unconfirmed="takeover").do() == (
         "nobody could confirm that a is off (one: off failed: was killed by signal 9 and said nothing; status is"
         " not clear: was killed by signal 9 and said nothing); going on all the same, for"
-        " takeover.unconfirmed_fence is take_over"
+        " takeover.when_fence_unconfirmed is takeover"
     )
 
 

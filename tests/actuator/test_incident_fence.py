@@ -55,7 +55,7 @@ def journal(tmp_path: Path) -> Journal:
 
 
 def with_fence(directory: Path, ending: str) -> Site:
-    values = site(unreachable="refuse").model_dump()
+    values = site(when_unreachable="refuse").model_dump()
     values["hosts"]["a"]["fence"] = {"command": [str(make(directory, "agent", ending))], "timeout": 1}
     return Site.model_validate(values)
 

@@ -36,7 +36,7 @@ services:
     interface: eth0
     standby: running
     checks: {{}}
-    takeover: {{unreachable: refuse}}
+    takeover: {{when_unreachable: refuse}}
 witnesses: [192.0.2.254]
 actuator: {{host: b}}
 """

@@ -36,7 +36,7 @@ def site(**mirror: Any) -> Site:
             "services": {
                 "www": {
                     "hosts": ["a", "b", "c"], "addresses": ["192.0.2.100/24"], "interface": "eth0",
-                    "standby": "running", "takeover": {"unreachable": "probe"},
+                    "standby": "running", "takeover": {"when_unreachable": "takeover"},
                     "mirror": {"source": "/srv/www", **mirror},
                 }
             },

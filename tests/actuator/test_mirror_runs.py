@@ -175,7 +175,7 @@ def test_commands_run_before_and_after(base: Path) -> None:
 
 
 def test_a_source_that_is_mounted_on_the_standby_is_read_there(base: Path) -> None:
-    hosts = make_hosts(base, {"through": str(base / "mounted" / "srv1")})
+    hosts = make_hosts(base, {"mounted_source": str(base / "mounted" / "srv1")})
     (base / "mounted").symlink_to(base / "a")
     hosts.gates["a"].gate.unlink()
     assert hosts.run().done

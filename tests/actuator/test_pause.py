@@ -148,7 +148,7 @@ services:
     addresses: [192.0.2.100/24]
     interface: eth0
     commands: {{start: x, stop: y}}
-    takeover: {{unreachable: probe}}
+    takeover: {{when_unreachable: takeover}}
 witnesses: [192.0.2.254]
 actuator: {{host: b, api_token_file: {tmp_path}/api.token}}
 """)

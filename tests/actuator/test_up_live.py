@@ -29,7 +29,7 @@ services:
     interface: lo
     checks: {{http: {{url: "http://{{host}}:8080/"}}}}
     commands: {{start: "true", stop: "true"}}
-    takeover: {{unreachable: refuse, mode: observe}}
+    takeover: {{when_unreachable: refuse, mode: observe}}
 vantage_points: {{b: {{url: "http://192.0.2.2:10751"}}}}
 witnesses: [192.0.2.254]
 actuator: {{host: b, state_directory: {state}, webhook_token_file: {token}, api_token_file: {token}}}

@@ -136,7 +136,7 @@ services:
     addresses: [192.0.2.100/32]
     interface: lo
     standby: running
-    takeover: {{unreachable: refuse, mode: observe}}
+    takeover: {{when_unreachable: refuse, mode: observe}}
 vantage_points: {{b: {{url: "http://127.0.0.1:1"}}}}
 witnesses: [192.0.2.254]
 chain: {{prometheus: "http://127.0.0.1:1", alertmanagers: ["http://127.0.0.1:1"]}}

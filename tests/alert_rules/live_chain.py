@@ -233,7 +233,7 @@ def _site(exporter: Listen, directory: Path, token: Path, besides: Mapping[str, 
                     "hosts": ["a", "b"],
                     "addresses": ["192.0.2.100/24"],
                     "interface": "eth0",
-                    "takeover": {"unreachable": "probe"},
+                    "takeover": {"when_unreachable": "takeover"},
                 }
             },
             # One exporter under two names, so that all targets are listed twice.

@@ -23,10 +23,10 @@ pytestmark = pytest.mark.e2e
 
 PROFILES: MappingProxyType[str, dict[str, Any]] = MappingProxyType(
     {
-        "refuse": {"unreachable": "refuse"},
-        "probe": {"unreachable": "probe"},
-        "three": {"unreachable": "refuse", "watchers": ("c",)},
-        "fence": {"unreachable": "refuse", "fence": True},
+        "refuse": {"when_unreachable": "refuse"},
+        "probe": {"when_unreachable": "takeover"},
+        "three": {"when_unreachable": "refuse", "watchers": ("c",)},
+        "fence": {"when_unreachable": "refuse", "fence": True},
     }
 )
 DECIDED_SECONDS = 20.0  # from a fault to the plan; longer where loss or delay was seen in the row before
@@ -34,7 +34,9 @@ LASTS_SECONDS = 2.0  # so long a fault goes on after the plan is known
 BACK_SECONDS = 20.0  # from the healing to the end of the incident
 FEW_REQUESTS = 10  # a busy machine loses some of 50 a second by itself
 
-REFUSED = "refuse: a does not answer at all, and takeover.unreachable is refuse: make sure that a is off, "
+REFUSED = (
+    "refuse: a does not answer at all, and takeover.when_unreachable is refuse: make sure that a is off, "
+)
 STILL_ANSWERS = (
     "keep_looking: a answers for the address and nothing else: the line to it may be cut, not its power"
 )
@@ -217,7 +219,7 @@ PARTED = {"parted": _parted(), "b does not hear a": _parted(of="a"), "a does not
 def test_a_guess_can_be_wrong_and_ends_with_one_holder_that_says_so(
     labs: Labs, fault: Callable[[Lab], float]
 ) -> None:
-    """`unreachable: probe`, two hosts, ARP cut as well: what docs/trust.md says cannot be promised."""
+    """`when_unreachable: takeover`, two hosts, ARP cut as well: what docs/trust.md says cannot be promised."""
     calm = labs.calm("probe")
     lab = calm.lab
     at = fault(lab)

@@ -20,8 +20,8 @@ pytestmark = pytest.mark.e2e
 
 @pytest.fixture
 def fenced() -> Iterator[Locum]:
-    """locum on b, a holding the service, and a power switch that switches a; `unreachable: refuse`."""
-    with Lab() as lab, Locum(lab, unreachable="refuse", fence=True) as locum:
+    """locum on b, a holding the service, and a power switch that switches a; `when_unreachable: refuse`."""
+    with Lab() as lab, Locum(lab, when_unreachable="refuse", fence=True) as locum:
         lab.client.wait_good()
         yield locum
 

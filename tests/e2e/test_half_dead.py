@@ -35,7 +35,7 @@ def unfenced() -> Iterator[OftenMoved]:
 @pytest.fixture(scope="module")
 def fenced() -> Iterator[OftenMoved]:
     """a can be fenced."""
-    with Lab() as lab, OftenMoved(lab, unreachable="refuse", fence=True) as locum:
+    with Lab() as lab, OftenMoved(lab, when_unreachable="refuse", fence=True) as locum:
         yield locum
 
 

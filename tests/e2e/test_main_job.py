@@ -135,14 +135,14 @@ def _b_is_watched_as_the_holder(locum: Locum) -> None:
 
 
 def test_a_silent_host_is_not_taken_over_where_the_site_file_says_refuse() -> None:
-    with Lab() as lab, Locum(lab, unreachable="refuse") as locum:
+    with Lab() as lab, Locum(lab, when_unreachable="refuse") as locum:
         at = lab.crash("a")
         time.sleep(6)
         assert lab.holders() == []
         status = json.loads(locum.command("status", "www", "--json").stdout)
         assert status["open_incident"]
         (incident,) = [row for row in locum.incidents() if row["opened_at"] >= at]
-        assert "takeover.unreachable is refuse: make sure that a is off" in incident["events"][0]["text"]
+        assert "takeover.when_unreachable is refuse: make sure that a is off" in incident["events"][0]["text"]
 
 
 def test_observe_touches_nothing() -> None:

@@ -42,7 +42,7 @@ def test_behind_its_boot_guard_a_host_returns_unheard_and_is_released(guarded: L
 
 
 def test_a_holder_that_reboots_is_let_speak_by_locum_as_nobody_else_holds_the_address() -> None:
-    with Lab() as lab, Locum(lab, unreachable="refuse", boot_guard=True) as locum:
+    with Lab() as lab, Locum(lab, when_unreachable="refuse", boot_guard=True) as locum:
         lab.client.wait_good()
         lab.host("a").boot_addresses = list(lab.service_addresses)
         at = lab.crash("a")

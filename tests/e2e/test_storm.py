@@ -31,7 +31,7 @@ SERVICE = """\
     interface: eth0
     checks: {{tcp: {{port: 22, expect: "SSH-"}}}}
     standby: running
-    takeover: {{unreachable: probe}}
+    takeover: {{when_unreachable: takeover}}
 """
 
 

@@ -27,5 +27,5 @@ def service(**changes: Any) -> dict[str, Any]:
         "addresses": ["10.9.0.100/24"],
         "interface": "eth0",
         "checks": {"http": {"url": "http://{host}:1/"}, "tcp": {"port": 1}, "process": {"name": "apache2"}},
-        "takeover": {"unreachable": "probe"},
+        "takeover": {"when_unreachable": "takeover"},
     } | changes

@@ -30,7 +30,7 @@ services:
     checks:
       http: {url: "http://{host}/"}
     commands: {start: "true", stop: "true"}
-    takeover: {unreachable: probe}
+    takeover: {when_unreachable: takeover}
 vantage_points: {b: {url: "http://127.0.0.1:10751"}}
 witnesses: [10.9.0.254]
 actuator: {host: b, webhook_token_file: /nonexistent/token}

@@ -34,13 +34,13 @@ WWW: dict[str, Any] = {
         "respawn": "apachectl restart",
         "stop_timeout": 2.5,
     },
-    "takeover": {"unreachable": "refuse"},
+    "takeover": {"when_unreachable": "refuse"},
 }
 DNS: dict[str, Any] = {
     "hosts": ["b", "c"],
     "addresses": ["192.0.2.101/32"],
     "interface": "eth0",
-    "takeover": {"unreachable": "refuse"},
+    "takeover": {"when_unreachable": "refuse"},
 }
 
 

@@ -22,7 +22,7 @@ services:
     interface: eth0
     checks: {http: {url: "http://{host}/"}, process: {name: apache2}}
     commands: {start: apachectl start, stop: apachectl stop, respawn: apachectl restart}
-    takeover: {unreachable: probe}
+    takeover: {when_unreachable: takeover}
 witnesses: [192.0.2.254]
 actuator: {host: b}
 """
@@ -139,10 +139,10 @@ actuator: {host: b, webhook_token: hunter2}
         "locum.yml:10: services.www.interval: is given twice, first on line 9: keep one of them",
         "locum.yml:11: services.www.checks: has nothing behind it: give what tells whether it is well, or {} where"
         " a ping must do, or leave it out",
-        "locum.yml:12: services.www.takeover.unreachable: is missing, and has no default: 'probe' takes over when"
-        " the host and its service address are silent and a witness answers (if the network was cut between the"
-        " hosts, both may then hold the address); 'refuse' tells people (if the host was really dead, the service"
-        " is down until they come)",
+        "locum.yml:12: services.www.takeover.when_unreachable: is missing, and has no default: 'takeover' takes"
+        " over when the host and its service address are silent and a witness answers (if the network was cut"
+        " between the hosts, both may then hold the address); 'refuse' tells people (if the host was really dead,"
+        " the service is down until they come)",
         "locum.yml:13: actuator.webhook_token: has no place in a site file: put the secret in a file of its own"
         " and name it with webhook_token_file",
     ]

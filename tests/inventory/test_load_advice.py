@@ -24,7 +24,7 @@ services:
     interface: eth0
     checks: {process: {name: apache2}}
     commands: {start: apachectl start, stop: apachectl stop, respawn: apachectl restart}
-    takeover: {unreachable: probe}
+    takeover: {when_unreachable: takeover}
 vantage_points: {b: {url: "http://192.0.2.2:10751"}}
 witnesses: [192.0.2.254]
 actuator: {host: b}
@@ -99,15 +99,15 @@ ADVICE = {
         ("services.www.commands.respawn: not given: a died process leads to a takeover at once",),
     ),
     "observe": (
-        "{unreachable: probe}",
-        "{unreachable: probe, mode: observe}",
+        "{when_unreachable: takeover}",
+        "{when_unreachable: takeover, mode: observe}",
         ("services.www.takeover.mode: observe: what would be done is recorded, and nothing is touched",),
     ),
     "a mirror": ("    takeover:", "    mirror: {source: /srv/www, destination: /srv/www}\n    takeover:", ()),
     "a mirror of any age": (
         "    takeover:",
-        "    mirror: {source: /srv/www, stale: go_ahead}\n    takeover:",
-        ("services.www.mirror.stale: go_ahead: a standby takes over with data of any age, whole or not",),
+        "    mirror: {source: /srv/www, when_stale: takeover}\n    takeover:",
+        ("services.www.mirror.when_stale: takeover: a standby takes over with data of any age, whole or not",),
     ),
 }  # fmt: skip
 

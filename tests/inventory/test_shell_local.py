@@ -135,7 +135,7 @@ SITE = Site.model_validate(
                 "hosts": ["a", "b"],
                 "addresses": ["192.0.2.100/24"],
                 "interface": "eth0",
-                "takeover": {"unreachable": "refuse"},
+                "takeover": {"when_unreachable": "refuse"},
             }
         },
         "vantage_points": {"b": {"url": "http://192.0.2.2:10751"}},

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from locum_actuator.cli.exits import did_not_work, wrong_use
-from locum_actuator.cli.init_ask import ask, ask_unreachable, default_route, named_addresses
+from locum_actuator.cli.init_ask import ask, ask_when_unreachable, default_route, named_addresses
 from locum_actuator.cli.init_files import write_site, write_token
 from locum_actuator.cli.init_text import Answers, site_text
 from locum_inventory.load import SITE_FILES, SiteFault, advice, site_from
@@ -61,8 +61,8 @@ from locum_inventory.share import EXAMPLE, shared
     help="an address that answers while the network is fine, such as the gateway's",
 )
 @click.option(
-    "--unreachable",
-    type=click.Choice(["probe", "refuse"]),
+    "--when-unreachable",
+    type=click.Choice(["takeover", "refuse"]),
     help="what to do when a host does not answer at all; there is no default",
 )
 @click.option("--ssh-user", default="locum", show_default=True, help="the login name on the other hosts")
@@ -123,7 +123,7 @@ def _answers(directory: Path, given: dict[str, Any]) -> Answers:
         process=process,
         standby=given["standby"],
         witnesses=given["witnesses"] or (ask(None, "--witness", "Witness, such as the gateway", gateway),),
-        unreachable=given["unreachable"] or ask_unreachable(),
+        when_unreachable=given["when_unreachable"] or ask_when_unreachable(),
         ssh_user=given["ssh_user"],
         directory=directory,
         **commands,

@@ -41,7 +41,7 @@ def ask(given: str | None, option: str, question: str, default: str | None = Non
     return "" if answer == "-" else answer
 
 
-def ask_unreachable() -> str:
+def ask_when_unreachable() -> str:
     """Ask for the one choice that has no default."""
     click.echo(
         "When a host does not answer at all, locum cannot know whether it is dead or cut off:", err=True
@@ -49,10 +49,10 @@ def ask_unreachable() -> str:
     for line in RISKS.split("; "):
         click.echo(f"  {line}", err=True)
     while True:
-        answer = ask(None, "--unreachable", "What is to be done then, probe or refuse")
-        if answer in {"probe", "refuse"}:
+        answer = ask(None, "--when-unreachable", "What is to be done then, takeover or refuse")
+        if answer in {"takeover", "refuse"}:
             return answer
-        click.echo("answer probe or refuse", err=True)
+        click.echo("answer takeover or refuse", err=True)
 
 
 def named_addresses(given: tuple[str, ...]) -> dict[str, str]:

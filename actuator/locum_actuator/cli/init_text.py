@@ -30,7 +30,7 @@ class Answers:
     start: str
     stop: str
     respawn: str
-    unreachable: str
+    when_unreachable: str
     witnesses: tuple[str, ...]
     ssh_user: str
     directory: Path
@@ -47,7 +47,7 @@ def site_text(answers: Answers) -> str:
         checks=_checks(answers),
         standby=_value(answers.standby),
         commands=_commands(answers),
-        unreachable=_value(answers.unreachable),
+        when_unreachable=_value(answers.when_unreachable),
         witnesses=_list(answers.witnesses),
         actuator_host=_value(answers.actuator_host),
         actuator_listens=Listen(answers.hosts.get(answers.actuator_host, "ADDRESS"), 10751),
@@ -127,7 +127,7 @@ services:
       #   probe   takes over when the host and the service address are silent and a witness answers. If the
       #           network was cut between the hosts, both may then hold the address.
       #   refuse  tells people. If the host was really dead, the service is down until they come.
-      unreachable: {unreachable}
+      when_unreachable: {when_unreachable}
 
 # Hosts that run an exporter and so have a vote: an odd number, best not the preferred ones.
 # Without this the actuator's host watches alone.

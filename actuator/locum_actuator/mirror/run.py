@@ -54,7 +54,9 @@ class MirrorRun:
             self.wish.discard_changes,
             self.wish.on_progress is not None,
         )
-        through = copies.mirror.trees[number - 1].through is not None and source == copies.service.preferred
+        through = (
+            copies.mirror.trees[number - 1].mounted_source is not None and source == copies.service.preferred
+        )
         try:
             where, how = (destination, "mirror-send-mounted") if through else (source, "mirror-send")
             send = copies.lines.command(where, how, service, words)

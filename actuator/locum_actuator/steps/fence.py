@@ -63,8 +63,8 @@ class Fence:
         finally:
             lock.release()
         why = f"nobody could confirm that {self.host} is off ({'; '.join(faults)})"
-        if self.hands.service.takeover.unconfirmed_fence == "take_over":
-            return f"{why}; going on all the same, for takeover.unconfirmed_fence is take_over"
+        if self.hands.service.takeover.when_fence_unconfirmed == "takeover":
+            return f"{why}; going on all the same, for takeover.when_fence_unconfirmed is takeover"
         raise StepFault(f"{why}: make sure that it is, then move the service by hand")
 
     def undo(self) -> None:

@@ -1,0 +1,51 @@
+"""Keys of the site file that had another name in version 0.1.0, so that an old file's fault names the new key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from locum_inventory.yaml_tree import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Renamed:
+    """The present name of a key, and of those of its values that are called something else now."""
+
+    name: str
+    values: Mapping[str, str] = field(default_factory=dict)
+
+    def sentence(self, value: object) -> str:
+        """Say what to write in place of the old key with this value."""
+        if not isinstance(value, str):
+            return f"was renamed: write {self.name} in its place"
+        return f"was renamed: write '{self.name}: {self.values.get(value, value)}' in its place"
+
+
+# By the last two names of the path, list positions left out.
+_RENAMED: Mapping[tuple[str, str], Renamed] = {
+    ("takeover", "unreachable"): Renamed("when_unreachable", {"probe": "takeover"}),
+    ("takeover", "unconfirmed_fence"): Renamed("when_fence_unconfirmed", {"take_over": "takeover"}),
+    ("takeover", "storm"): Renamed("when_storm", {"act": "takeover"}),
+    ("mirror", "stale"): Renamed("when_stale", {"go_ahead": "takeover"}),
+    ("mirror", "through"): Renamed("mounted_source"),
+    ("also", "through"): Renamed("mounted_source"),
+}
+
+
+def renamed(path: Path) -> Renamed | None:
+    """Return what the key at the path is called now; None where it never had another name."""
+    names = [key for key in path if isinstance(key, str)]
+    return _RENAMED.get((names[-2], names[-1])) if len(names) > 1 else None
+
+
+def old_names(path: Path) -> tuple[Path, ...]:
+    """Return the paths that the key at this path may have had before it was renamed."""
+    names = [key for key in path if isinstance(key, str)]
+    if len(names) < 2:
+        return ()
+    return tuple(
+        (*path[:-1], old)
+        for (parent, old), new in _RENAMED.items()
+        if parent == names[-2] and new.name == names[-1]
+    )
