@@ -106,6 +106,29 @@ def _alive() -> list[dashboard.Panel]:
             [Query("min by (part) (locum_actuator_chain_up)", "{{part}}")],
             q.THERE,
         ),
+        timeline_panel(
+            About(
+                "Threads of the actuator",
+                "Red while one has failed several times in a row: what it does is not done.",
+                12,
+                8,
+                ("LocumThreadFailing",),
+            ),
+            [Query("1 - max by (thread) (locum_actuator_thread_failing)", "{{thread}}")],
+            q.THREADS,
+        ),
+        lines_panel(
+            About(
+                "Failures of the actuator's threads",
+                "Each is logged with its reason; one alone was tried again and worked.",
+                12,
+                8,
+                ("LocumThreadFailing",),
+            ),
+            [Query("sum by (thread) (increase(locum_actuator_thread_failures_total[5m]))", "{{thread}}")],
+            unit="short",
+            whole=True,
+        ),
         lines_panel(
             About(
                 "Age of the heartbeat", "From 8 s on LocumNoHeartbeat fires.", 24, 6, ("LocumNoHeartbeat",)

@@ -20,6 +20,7 @@ FLAPPING = {"0": ("no", REST), "1": ("SPENT", WRONG)}
 COPY = {"0": ("fresh", WELL), "1": ("STALE", WRONG)}
 RUNNING = {"0": ("at rest", REST), "1": ("runs", WELL)}
 IS_SO = {"1": ("so", WELL)}
+THREADS = {"1": ("works", WELL), "0": ("FAILING", WRONG)}
 THERE = {"1": ("there", WELL), "0": ("MISSING", WRONG)}
 
 CHECK_NAME = "{{service}} on {{host}}: {{check}} from {{vantage_point}}"

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from locum_actuator.background import Health
 from locum_actuator.journal import MoveDone
 from locum_actuator.mover import Mover, MoveRefused
 from locum_actuator.moves import Move
@@ -67,8 +68,9 @@ class AutoFailback(Rounds):
         mover: Mover,
         monotonic: Callable[[], float] = time.monotonic,
         local_time: Callable[[], datetime] = datetime.now,
+        health: Health | None = None,
     ) -> None:
-        super().__init__("failback")
+        super().__init__("failback", health)
         self._workers = workers
         self._mover = mover
         self._monotonic = monotonic

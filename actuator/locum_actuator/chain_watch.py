@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import aiohttp
 
+from locum_actuator.background import BackgroundThread, Health
 from locum_actuator.chain_alarm import Alarm
 from locum_actuator.chain_look import Chain, Seen, look, looking_session
 from locum_actuator.metrics import Metrics
@@ -62,7 +62,7 @@ class Part:
         return self.up is not True or self._missed_at is not None
 
 
-class ChainWatch(threading.Thread):
+class ChainWatch:
     """The thread that watches the chain, and what it knows.
 
     `chain` returns where the parts are now. `own` are parts that need no second look, with who looks at them: the
@@ -70,23 +70,39 @@ class ChainWatch(threading.Thread):
     """
 
     def __init__(
-        self, chain: Callable[[], Chain], own: Mapping[str, Callable[[], Seen]], metrics: Metrics
+        self,
+        chain: Callable[[], Chain],
+        own: Mapping[str, Callable[[], Seen]],
+        metrics: Metrics,
+        health: Health | None = None,
     ) -> None:
-        super().__init__(name="chain-watch", daemon=True)
+        self._health = health or Health()
+        self._thread = BackgroundThread("chain-watch", self.run, self._health)
         self._chain = chain
         self._own = own
         self._metrics = metrics
         self._alarm = Alarm()
         self._parts: dict[str, Part] = {}
-        self._ended = threading.Event()
 
     def parts(self) -> list[Part]:
         """Return the parts as they were seen last."""
         return list(self._parts.values())
 
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def is_alive(self) -> bool:
+        """Return whether the thread was started and has not ended."""
+        return self._thread.is_alive()
+
+    def join(self, timeout_seconds: float | None = None) -> None:
+        """Wait until the thread has ended, at most so long."""
+        self._thread.join(timeout_seconds)
+
     def end(self) -> None:
         """Ask the thread to end."""
-        self._ended.set()
+        self._thread.end()
 
     def run(self) -> None:
         """Look until told to end."""
@@ -94,14 +110,16 @@ class ChainWatch(threading.Thread):
 
     async def _watch(self) -> None:
         async with looking_session() as session:
-            while not self._ended.is_set():
+            while not self._thread.ended.is_set():
                 try:
                     await self._round(session)
-                except Exception:
-                    # Whatever it was: nobody else would notice that the watch has ended.
+                except Exception as fault:
+                    self._health.failed(self._thread.name, fault)
                     log.exception(
                         "the watch over the chain stumbled and goes on", extra={"event": "stumbled"}
                     )
+                else:
+                    self._health.succeeded(self._thread.name)
                 await self._rest(UNSURE_SECONDS if self._doubted() else EVERY_SECONDS)
 
     async def _round(self, session: aiohttp.ClientSession) -> None:
@@ -112,7 +130,7 @@ class ChainWatch(threading.Thread):
         await self._alarm.sound(session, chain.parts.alertmanagers, self.parts())
 
     async def _rest(self, seconds: float) -> None:
-        await asyncio.to_thread(self._ended.wait, seconds)
+        await asyncio.to_thread(self._thread.ended.wait, seconds)
 
     def _doubted(self) -> bool:
         return any(part.doubted for part in self._parts.values())

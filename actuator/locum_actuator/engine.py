@@ -11,6 +11,7 @@ from typing import Protocol
 
 from locum_actuator.alerts import ACTING, HEARTBEAT, WOKE, Alert
 from locum_actuator.auto_failback import AutoFailback
+from locum_actuator.background import Health
 from locum_actuator.brake_metrics import BrakeCollector
 from locum_actuator.homecoming import Homecoming
 from locum_actuator.incident import Context, Looker
@@ -90,14 +91,15 @@ class Engine:
         self._storm = Storm()
         self.mirrors = SiteMirrors(lambda: self.site, journal, lambda site: Lines(site, site.actuator.host))
         self.asked_mirrors = AskedRuns(self.mirrors)
-        self._schedule = Schedule(self.mirrors, self._leave_alone)
+        self.health = Health(metrics)
+        self._schedule = Schedule(self.mirrors, self._leave_alone, health=self.health)
         self._lock = threading.Lock()
         self._stopped = False
         self._retiring: list[threading.Thread] = []
         self._crew = self._gather(site, {})
         self.mover = Mover(lambda: self.workers)
-        self.failback = AutoFailback(lambda: self.workers, self.mover)
-        self._homecoming = Homecoming(lambda: self.workers)
+        self.failback = AutoFailback(lambda: self.workers, self.mover, health=self.health)
+        self._homecoming = Homecoming(lambda: self.workers, self.health)
         metrics.age_heartbeat(lambda: self.heartbeat_age_seconds)
         metrics.registry.register(BrakeCollector(journal, lambda: self.site))
         metrics.registry.register(MirrorCollector(self.mirrors))
@@ -150,6 +152,7 @@ class Engine:
                     site, name, self.journal, self.metrics, shells, looker, self._storm, mirrors=self.mirrors
                 ),
                 after=before.get(name),
+                health=self.health,
             )
             for name in site.services
         }

@@ -10,6 +10,7 @@ import logging
 import threading
 from collections.abc import Callable, Mapping
 
+from locum_actuator.background import Health
 from locum_actuator.rejoin import Item
 from locum_actuator.rounds import Rounds
 from locum_actuator.worker import Worker
@@ -28,8 +29,8 @@ class Homecoming(Rounds):
     what_rests = "nobody is brought up to date"
     known_as = "the look-out for hosts that come home"
 
-    def __init__(self, workers: Callable[[], Mapping[str, Worker]]) -> None:
-        super().__init__("homecoming")
+    def __init__(self, workers: Callable[[], Mapping[str, Worker]], health: Health | None = None) -> None:
+        super().__init__("homecoming", health)
         self._workers = workers
         self._tried: set[tuple[str, str, int]] = set()  # service, host, epoch
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-import threading
 from collections.abc import Callable
 from functools import partial
 
 from locum_actuator.alerts import WOKE
+from locum_actuator.background import BackgroundThread, Health
 from locum_actuator.journal import Journal, JournalFault
 from locum_inventory.model import Actuator
 
@@ -82,27 +82,38 @@ def _prune_some(
     return done.rowcount, int(last)
 
 
-class Pruning(threading.Thread):
+class Pruning:
     """The thread that goes through the journal once an hour. `keep` returns what the site file says by now."""
 
-    def __init__(self, journal: Journal, keep: Callable[[], Actuator]) -> None:
-        super().__init__(name="pruning", daemon=True)
+    def __init__(self, journal: Journal, keep: Callable[[], Actuator], health: Health | None = None) -> None:
+        self._health = health or Health()
+        self._thread = BackgroundThread("pruning", self.run, self._health)
         self._journal = journal
         self._keep = keep
-        self._ended = threading.Event()
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def join(self, timeout_seconds: float | None = None) -> None:
+        """Wait until the thread has ended, at most so long."""
+        self._thread.join(timeout_seconds)
 
     def end(self) -> None:
         """Ask the thread to end."""
-        self._ended.set()
+        self._thread.end()
 
     def run(self) -> None:
         """Prune, not at once but when the start is over; a fault is told, and the next round tries again."""
-        while not self._ended.wait(ROUND_SECONDS):
+        ended = self._thread.ended
+        while not ended.wait(ROUND_SECONDS):
             try:
-                forgotten = prune(self._journal, self._keep(), lambda: self._ended.wait(PAUSE_SECONDS))
+                forgotten = prune(self._journal, self._keep(), lambda: ended.wait(PAUSE_SECONDS))
             except JournalFault as fault:
+                self._health.failed(self._thread.name, fault)
                 log.warning("the journal is not pruned: %s", fault, extra={"event": "not_pruned"})
             else:
+                self._health.succeeded(self._thread.name)
                 log.info(
                     "%d rows of the journal that are long over were forgotten",
                     forgotten,

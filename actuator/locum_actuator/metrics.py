@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from collections.abc import Callable, Iterable
@@ -10,6 +11,11 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 
 _SECONDS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 30)
 _STEPS = ("respawn", "release", "fence", "mirror", "confirm", "start", "claim", "prove")
+
+
+def worker_thread(service: str) -> str:
+    """Return the name of the thread that handles a service."""
+    return f"worker-{service}"
 
 
 class Metrics:
@@ -99,6 +105,28 @@ class Metrics:
             ["part"],
             registry=r,
         )
+        self.thread_failures = Counter(
+            "locum_actuator_thread_failures",
+            "Failed attempts of a background thread, each logged with its reason",
+            ["thread"],
+            registry=r,
+        )
+        self.thread_failing = Gauge(
+            "locum_actuator_thread_failing",
+            "1 while a background thread has failed several times in a row",
+            ["thread"],
+            registry=r,
+        )
+
+    def thread_failed(self, thread: str, *, failing: bool) -> None:
+        """Count a failed attempt of a background thread, and say whether it keeps failing."""
+        self.thread_failures.labels(thread).inc()
+        self.thread_failing.labels(thread).set(failing)
+
+    def thread_succeeded(self, thread: str) -> None:
+        """Start the series of a background thread, or say that it no longer fails."""
+        self.thread_failures.labels(thread)
+        self.thread_failing.labels(thread).set(0)
 
     def set_part(self, part: str, up: bool | None) -> None:
         """Say whether a part of the chain is there."""
@@ -128,6 +156,9 @@ class Metrics:
         if gone:
             for gauge in (self.incident_open, self.alone, self.epoch):
                 gauge.remove(service)
+            for series in (self.thread_failures, self.thread_failing):
+                with contextlib.suppress(KeyError):  # its worker never got to its first round
+                    series.remove(worker_thread(service))
 
     def set_holder(self, service: str, hosts: Iterable[str], holder: str | None, epoch: int) -> None:
         """Say who holds a service."""

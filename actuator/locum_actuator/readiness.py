@@ -1,4 +1,4 @@
-"""Whether the actuator is ready: its workers run, and every part of the chain is there."""
+"""Whether the actuator is ready: its background threads do their work, and every part of the chain is there."""
 
 from __future__ import annotations
 
@@ -17,5 +17,5 @@ def unready(engine: Engine, chain: Sequence[Part] = ()) -> str | None:
     missing.pop(HEARTBEAT, None)
     if heartbeat.up is not True:
         missing[HEARTBEAT] = heartbeat.text
-    found = [stuck] if stuck else []
+    found = [*([stuck] if stuck else []), *engine.health.failing()]
     return "; ".join([*found, *(f"{name}: {text}" for name, text in missing.items())]) or None

@@ -1,45 +1,61 @@
-"""A thread that looks again and again: a journal that cannot be read, or a look that stumbles, does not end it."""
+"""A thread that does one thing again and again; neither an unreadable journal nor any other fault ends it."""
 
 from __future__ import annotations
 
 import logging
-import threading
 from abc import ABC, abstractmethod
 
+from locum_actuator.background import BackgroundThread, Health
 from locum_actuator.journal import JournalFault
 
 
-class Rounds(ABC, threading.Thread):
-    """Calls `tick` every so many seconds until it is told to end; what goes wrong is told in the log."""
+class Rounds(ABC):
+    """Calls `tick` every so many seconds until it is asked to end; each failure is logged and counted."""
 
     every_seconds: float
     log: logging.Logger
     what_rests: str  # what is not done while the journal cannot be read, such as "nothing is mirrored"
-    known_as: str  # who stumbled, such as "the mirrors' schedule"
+    known_as: str  # whose round failed, such as "the mirrors' schedule"
 
-    def __init__(self, name: str) -> None:
-        super().__init__(name=name, daemon=True)
-        self._ended = threading.Event()
+    def __init__(self, name: str, health: Health | None = None) -> None:
+        self._health = health or Health()
+        self._thread = BackgroundThread(name, self.run, self._health)
 
     @abstractmethod
     def tick(self) -> None:
         """Look once, and begin what is due."""
 
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def is_alive(self) -> bool:
+        """Return whether the thread was started and has not ended."""
+        return self._thread.is_alive()
+
+    def join(self, timeout_seconds: float | None = None) -> None:
+        """Wait until the thread has ended, at most so long."""
+        self._thread.join(timeout_seconds)
+
     def end(self) -> None:
         """Ask the thread to end."""
-        self._ended.set()
+        self._thread.end()
 
     def run(self) -> None:
         """Look until the end."""
-        while not self._ended.wait(self.every_seconds):
+        while not self._thread.ended.wait(self.every_seconds):
             try:
                 self.tick()
             except JournalFault as fault:
+                self._health.failed(self._thread.name, fault)
                 self.log.error(
                     "%s while the journal cannot be read: %s",
                     self.what_rests,
                     fault,
                     extra={"event": "journal_not_read"},
                 )
-            except Exception:
+            except Exception as fault:
+                self._health.failed(self._thread.name, fault)
                 self.log.exception("%s stumbled and goes on", self.known_as, extra={"event": "stumbled"})
+            else:
+                self._health.succeeded(self._thread.name)

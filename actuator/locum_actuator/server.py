@@ -95,8 +95,9 @@ class Actuator:
                 "journal": lambda: look_at_journal(self._journal, self._engine.site.services),
             },
             self._engine.metrics,
+            self._engine.health,
         )
-        self._pruning = Pruning(self._journal, lambda: self._engine.site.actuator)
+        self._pruning = Pruning(self._journal, lambda: self._engine.site.actuator, self._engine.health)
         app = create_app(
             self._engine, token, api_token, self.reload, self._watch.parts,
             where=lambda: parts or self._engine.site.chain,
@@ -166,7 +167,7 @@ class Actuator:
         self._pruning.start()
         threading.Thread(target=self._serve, args=(done,), name="http", daemon=True).start()
         log.info("listening on %s", self._listen, extra={"event": "listening"})
-        watchdog = Watchdog(self._engine.stuck, self._listen.host, self._listen.port)
+        watchdog = Watchdog(self._engine.stuck, self._listen.host, self._listen.port, self._engine.health)
         watchdog.start()
         tell(READY)
         # Not without end: the kernel may give a signal to another thread, and Python runs its handler only once

@@ -11,6 +11,7 @@ import logging
 import threading
 from collections.abc import Callable
 
+from locum_actuator.background import BackgroundThread, Health
 from locum_inventory.service_manager import ALIVE, tell, tell_alive_every_seconds
 
 log = logging.getLogger(__name__)
@@ -18,17 +19,30 @@ log = logging.getLogger(__name__)
 ANSWER_SECONDS = 3.0
 
 
-class Watchdog(threading.Thread):
+class Watchdog:
     """The thread that tells. `stuck` returns in words what no longer moves, or None."""
 
-    def __init__(self, stuck: Callable[[], str | None], host: str, port: int) -> None:
-        super().__init__(name="watchdog", daemon=True)
+    def __init__(
+        self, stuck: Callable[[], str | None], host: str, port: int, health: Health | None = None
+    ) -> None:
+        self._thread = BackgroundThread("watchdog", self.run, health or Health())
         self._stuck = stuck
         self._host = host
         self._port = port
         self._every_seconds = tell_alive_every_seconds()
         self._ending = threading.Event()
-        self._ended = threading.Event()
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def is_alive(self) -> bool:
+        """Return whether the thread was started and has not ended."""
+        return self._thread.is_alive()
+
+    def join(self, timeout_seconds: float | None = None) -> None:
+        """Wait until the thread has ended, at most so long."""
+        self._thread.join(timeout_seconds)
 
     def ending(self) -> None:
         """Ask nothing any more: a plan under way is finished before the end, and then HTTP no longer answers."""
@@ -36,13 +50,13 @@ class Watchdog(threading.Thread):
 
     def end(self) -> None:
         """Ask the thread to end."""
-        self._ended.set()
+        self._thread.end()
 
     def run(self) -> None:
         """Tell until told to end; return at once where nobody waits to be told."""
         if self._every_seconds is None:
             return
-        while not self._ended.is_set():
+        while not self._thread.ended.is_set():
             why = None if self._ending.is_set() else self.look()
             if why is None:
                 tell(ALIVE)
@@ -50,7 +64,7 @@ class Watchdog(threading.Thread):
                 log.critical(
                     "the watchdog is not told that we are alive: %s", why, extra={"event": "not_alive"}
                 )
-            self._ended.wait(self._every_seconds)
+            self._thread.ended.wait(self._every_seconds)
 
     def look(self) -> str | None:
         """Return in words why we are not alive, or None."""

@@ -9,15 +9,16 @@ from __future__ import annotations
 import contextlib
 import logging
 import queue
-import threading
 import time
 from dataclasses import dataclass
 
 from locum_actuator.alerts import WOKE
+from locum_actuator.background import BackgroundThread, Health
 from locum_actuator.greet import greet
 from locum_actuator.incident import Context, Incident
 from locum_actuator.journal import JournalFault
 from locum_actuator.lookout import LISTEN_SECONDS, Lookout
+from locum_actuator.metrics import worker_thread
 from locum_actuator.moves import Obstacles
 from locum_actuator.patrol import Patrol
 from locum_actuator.planned import Asked, begin_incident
@@ -41,12 +42,14 @@ class Wake:
     asked: Asked | None = None
 
 
-class Worker(threading.Thread):
-    """The one thread that handles a service."""
+class Worker:
+    """The one thread that handles a service, and what it knows."""
 
-    def __init__(self, context: Context, after: Worker | None = None) -> None:
-        super().__init__(name=f"worker-{context.name}", daemon=True)
+    def __init__(self, context: Context, after: Worker | None = None, health: Health | None = None) -> None:
         self.context = context
+        self._health = health or Health(context.metrics)
+        self._thread = BackgroundThread(worker_thread(context.name), self.run, self._health)
+        self._ended = self._thread.ended
         self._after = after  # who handled the service before a reload
         self.incident: int | None = None  # the open one, for those who look
         self.patrol = Patrol(context)
@@ -55,9 +58,20 @@ class Worker(threading.Thread):
         self._turned_at = time.monotonic()
         self._at_work: Incident | None = None
         self._wakes: queue.SimpleQueue[Wake | None] = queue.SimpleQueue()
-        self._ended = threading.Event()
         context.metrics.know(context.name, context.service.hosts)
         context.tell_holder()
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def is_alive(self) -> bool:
+        """Return whether the thread was started and has not ended."""
+        return self._thread.is_alive()
+
+    def join(self, timeout_seconds: float | None = None) -> None:
+        """Wait until the thread has ended, at most so long."""
+        self._thread.join(timeout_seconds)
 
     @property
     def stuck_seconds(self) -> float | None:
@@ -109,15 +123,18 @@ class Worker(threading.Thread):
             if wake is not None:
                 self._handle(wake)
         except JournalFault as fault:
+            self._health.failed(self._thread.name, fault)
             log.error(
                 "nothing is done while the journal cannot be written: %s",
                 fault,
                 extra={"event": "journal_not_written"},
             )
             return wake
-        except Exception:
+        except Exception as fault:
+            self._health.failed(self._thread.name, fault)
             log.exception("the worker stumbled and goes on", extra={"event": "stumbled"})
             return wake
+        self._health.succeeded(self._thread.name)
         return None
 
     def _succeed(self) -> None:

@@ -12,6 +12,7 @@ from datetime import datetime
 
 from cronsim import CronSim
 
+from locum_actuator.background import Health
 from locum_actuator.mirror.result import MirrorResult
 from locum_actuator.mirror.site_mirrors import SiteMirrors
 from locum_actuator.rounds import Rounds
@@ -56,8 +57,9 @@ class Schedule(Rounds):
         mirrors: SiteMirrors,
         held_back: Callable[[str], str | None],
         wall: Callable[[], float] = time.time,
+        health: Health | None = None,
     ) -> None:
-        super().__init__("mirrors")
+        super().__init__("mirrors", health)
         self._mirrors = mirrors
         self._held_back = held_back
         self._wall = wall

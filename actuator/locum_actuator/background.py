@@ -1,0 +1,97 @@
+"""Run background threads under supervision: none ends unnoticed, and one that keeps failing is reported.
+
+A thread is held, never inherited from: `threading.Thread` has private names of its own, and each version of Python
+may add one that a subclass uses already, as 3.13 did with `_handle`.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+
+from locum_actuator.metrics import Metrics
+
+log = logging.getLogger(__name__)
+
+RESTART_SECONDS = 1.0  # before a thread whose work raised is run again
+FAILURES_IN_A_ROW = 2  # make a thread "failing": one alone may be a passing fault, and is tried again at once
+
+
+class Health:
+    """How the background threads fare, by name. Threads may share it."""
+
+    def __init__(self, metrics: Metrics | None = None) -> None:
+        self._metrics = metrics or Metrics()
+        self._lock = threading.Lock()
+        self._failures: dict[str, int] = {}  # in a row
+        self._faults: dict[str, str] = {}  # the last of each in words
+
+    def failed(self, thread: str, fault: BaseException) -> None:
+        """Count one failed attempt of a thread."""
+        with self._lock:
+            self._failures[thread] = self._failures.get(thread, 0) + 1
+            self._faults[thread] = f"{type(fault).__name__}: {fault}".splitlines()[0]
+            self._metrics.thread_failed(thread, failing=self._failures[thread] >= FAILURES_IN_A_ROW)
+
+    def succeeded(self, thread: str) -> None:
+        """Note that a thread did what it is for; it is no longer failing."""
+        with self._lock:
+            self._failures.pop(thread, None)
+            self._faults.pop(thread, None)
+            self._metrics.thread_succeeded(thread)
+
+    def failing(self) -> list[str]:
+        """Return a line for each thread that failed several times in a row and not succeeded since."""
+        with self._lock:
+            return [
+                f"the thread {name} has failed {count} times in a row: {self._faults[name]}"
+                for name, count in sorted(self._failures.items())
+                if count >= FAILURES_IN_A_ROW
+            ]
+
+
+class BackgroundThread:
+    """A thread that runs `body` until it returns; a body that raises is logged, counted and run again."""
+
+    def __init__(self, name: str, body: Callable[[], None], health: Health) -> None:
+        self.name = name
+        self.ended = threading.Event()  # the body is to return soon
+        self._body = body
+        self._health = health
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def end(self) -> None:
+        """Ask the thread to end."""
+        self.ended.set()
+
+    def is_alive(self) -> bool:
+        """Return whether the thread was started and has not ended."""
+        return self._thread.is_alive()
+
+    def join(self, timeout_seconds: float | None = None) -> None:
+        """Wait until the thread has ended, at most so long."""
+        self._thread.join(timeout_seconds)
+
+    def _run(self) -> None:
+        while True:
+            try:
+                self._body()
+            # SystemExit as well: Python ends a thread that raises it without a word.
+            except BaseException as fault:
+                self._health.failed(self.name, fault)
+                log.critical(
+                    "the thread %s stopped and is restarted in %g s",
+                    self.name,
+                    RESTART_SECONDS,
+                    exc_info=True,
+                    extra={"event": "thread_stopped", "part": self.name},
+                )
+                if not self.ended.wait(RESTART_SECONDS):
+                    continue
+            break
+        self._health.succeeded(self.name)  # it ended as it should: no failure of it lasts
