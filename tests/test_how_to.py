@@ -15,7 +15,7 @@ from locum_actuator.chain.alertmanager import alertmanager_text
 from locum_actuator.chain.configuration import prometheus_text, rules_text
 from locum_actuator.chain.layout import Chain
 from locum_exporter.checks.tcp import tcp
-from locum_exporter.result import CheckResult
+from locum_exporter.result import CheckResult, Outcome
 from locum_inventory.load import load_site
 from locum_inventory.model import Site, TcpCheck
 from tests.exporter.servers import server, unused_port
@@ -73,7 +73,7 @@ async def test_a_mail_relay_is_known_by_its_greeting(said: bytes, well: bool, tm
 
     async with server(greet) as port:
         seen = await tcp(_tcp_check("mail-relay", "mail", tmp_path, port), HERE, 2.0)
-    assert seen.success == well, seen.text
+    assert (seen.outcome is Outcome.WELL) == well, seen.text
 
 
 ZONE = """\
@@ -105,7 +105,9 @@ async def test_a_name_server_is_known_by_its_zone(record: str, well: bool, tmp_p
     )
     try:
         seen = await _when_it_listens(_tcp_check("dns-server", "dns", tmp_path, port))
-        assert (seen.success, seen.reason) == ((True, None) if well else (False, "timeout")), seen.text
+        assert (seen.outcome is Outcome.WELL, seen.reason) == (
+            (True, None) if well else (False, "timeout")
+        ), seen.text
     finally:
         named.kill()
         await named.wait()

@@ -20,7 +20,7 @@ from locum_actuator.mirror.site_mirrors import SiteMirrors
 from locum_exporter.discovery import targets
 from locum_exporter.metrics import ResultCollector
 from locum_exporter.own_metrics import OwnMetrics
-from locum_exporter.result import CheckResult, Reason
+from locum_exporter.result import REASON_CLASSES, CheckResult, Reason
 from tests.exporter import sites
 
 DOCUMENT = (Path(__file__).parents[1] / "docs/metrics.md").read_text()
@@ -64,7 +64,7 @@ ALL_DETAILS = {
 
 
 def of_a_check(_: Path) -> Known:
-    return _families(ResultCollector(CheckResult(False, "timeout", 0.1, details=ALL_DETAILS)))
+    return _families(ResultCollector(CheckResult("timeout", 0.1, details=ALL_DETAILS)))
 
 
 def of_the_exporter(_: Path) -> Known:
@@ -115,4 +115,6 @@ def test_the_labels_that_discovery_adds() -> None:
 
 
 def test_the_reasons() -> None:
-    assert set(re.findall(r"^\| `(\w+)` \|", section("Reasons"), re.MULTILINE)) == set(get_args(Reason))
+    documented = dict(re.findall(r"^\| `(\w+)` \| ([a-z ]+) \|", section("Reasons"), re.MULTILINE))
+    assert documented == {reason: kind.replace("_", " ") for reason, kind in REASON_CLASSES.items()}
+    assert set(REASON_CLASSES) == set(get_args(Reason))

@@ -15,6 +15,7 @@ from locum_actuator import brakes
 from locum_actuator.plan import Plan, Step
 from locum_actuator.single_addresses import incomplete, left_about, sure, why_unused
 from locum_actuator.situation import HostView, Memory, Situation
+from locum_exporter.result import Outcome
 from locum_inventory.model import Service
 
 
@@ -45,7 +46,7 @@ def _decide(situation: Situation, memory: Memory, service: Service) -> Plan:
             or left_about(situation, memory)
         ):
             return other
-        seen = next(look for look in holder.looks if look.well)
+        seen = next(look for look in holder.looks if look.outcome is Outcome.WELL)
         return Plan("nothing", "well", f"{seen.vantage_point} got an answer from {holder.name}: {seen.text}")
     if _is_known_not_to_hold(holder, situation):
         return _unheld(situation, memory, service)
@@ -184,7 +185,7 @@ def _silent_service(holder: HostView, situation: Situation, memory: Memory, serv
             why = f"{absent}, and {respawns} respawns there within an hour are no cure"
             return _takeover(holder, why, situation, memory, service, code="flapping")
         return _takeover(holder, f"{absent} and a respawn did not help", situation, memory, service)
-    if all(look.well is None for look in holder.looks):
+    if not holder.looked_at:
         return Plan("keep_looking", "could_not_look", f"nobody could look at {holder.name}: {_seen(holder)}")
     if holder.liveness != "alive":
         return Plan("keep_looking", "mixed", _uncertain(holder))
@@ -203,7 +204,7 @@ def _silent_gate(holder: HostView, situation: Situation, memory: Memory, service
     if holder.liveness == "partitioned":
         return _partition(holder)
     if holder.liveness == "alive" and holder.fenceable:
-        if all(look.well is None for look in holder.looks):
+        if not holder.looked_at:
             return Plan(
                 "keep_looking", "could_not_look", f"nobody could look at {holder.name}: {_seen(holder)}"
             )

@@ -1,26 +1,29 @@
-"""What other vantage points see, asked of their exporters just now."""
+"""What other vantage points find, asked of their exporters just now."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
 from locum_actuator.situation import Look
+from locum_exporter.result import Outcome, gravest_reason, outcome_of, service_outcome
 from locum_inventory.model import Service
 
+NOT_ASKED = "exporter"  # not one of its own reasons: it could not be asked, or its answer cannot be read
 _MARGIN_SECONDS = 0.1  # the exporter's own deadline ends before ours
 _MAX_BYTES = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What one vantage point saw: the service, and whether the host returned its echo (None: could not look)."""
+    """What one vantage point found: the service, and whether the host returned its echo."""
 
     look: Look
-    pinged: bool | None
+    echo: Outcome
 
 
 def asking_session() -> aiohttp.ClientSession:
@@ -41,49 +44,70 @@ async def ask(
     deadline_seconds: float,
 ) -> Answer:
     """Ask one exporter for the deciding checks of a service on a host, and for a ping of the host."""
-    headers = {"X-Prometheus-Scrape-Timeout-Seconds": f"{deadline_seconds:.3f}"}
     deciding = [{"check": check, "service": name, "host": host} for check in service.checks.deciding]
     questions = [*deciding, {"check": "ping", "host": host}]
-    timeout = aiohttp.ClientTimeout(total=deadline_seconds + _MARGIN_SECONDS)
-    answers = await asyncio.gather(
-        *(_probe(session, f"{url.rstrip('/')}/probe", question, headers, timeout) for question in questions)
+    reasons = await asyncio.gather(
+        *(_probe(session, url, question, deadline_seconds) for question in questions)
     )
-    *checks, ping = answers
-    if any(answer is None for answer in checks):
-        return Answer(Look(vantage_point, None, "its exporter could not be asked"), ping)
-    failed = [question["check"] for question, well in zip(deciding, checks, strict=True) if not well]
-    text = f"{', '.join(failed)} failed" if failed else "answers"
-    return Answer(Look(vantage_point, not failed, text), ping)
+    *checks, ping = reasons
+    return Answer(_look(vantage_point, service.checks.deciding, checks), outcome_of(ping))
 
 
-async def hears(session: aiohttp.ClientSession, url: str, host: str, deadline_seconds: float) -> bool:
-    """Ask one exporter whether a host returns its echo; one that cannot say so does not hear it."""
-    headers = {"X-Prometheus-Scrape-Timeout-Seconds": f"{deadline_seconds:.3f}"}
-    timeout = aiohttp.ClientTimeout(total=deadline_seconds + _MARGIN_SECONDS)
-    question = {"check": "ping", "host": host}
-    return bool(await _probe(session, f"{url.rstrip('/')}/probe", question, headers, timeout))
+async def hears(session: aiohttp.ClientSession, url: str, host: str, deadline_seconds: float) -> Outcome:
+    """Ask one exporter whether a host returns its echo."""
+    return outcome_of(await _probe(session, url, {"check": "ping", "host": host}, deadline_seconds))
+
+
+def _look(vantage_point: str, checks: Sequence[str], reasons: Sequence[str | None]) -> Look:
+    """Join what one exporter said of all the deciding checks of a service on a host."""
+    outcomes = [service_outcome(check, reason) for check, reason in zip(checks, reasons, strict=True)]
+    for outcome, verb in ((Outcome.FAILED, "failed"), (Outcome.NOT_LOOKED, "could not look")):
+        found = [index for index, one in enumerate(outcomes) if one is outcome]
+        if found:
+            text = ", ".join(f"{checks[index]} {verb} ({reasons[index]})" for index in found)
+            reason = gravest_reason(reasons[index] for index in found)
+            return Look(vantage_point, outcome, text, reason)
+    return Look(vantage_point, Outcome.WELL, "answers")
 
 
 async def _probe(
-    session: aiohttp.ClientSession,
-    url: str,
-    question: dict[str, str],
-    headers: dict[str, str],
-    timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's own, one total deadline
-) -> bool | None:
-    """Return whether a check succeeded there, or None where that could not be learnt."""
+    session: aiohttp.ClientSession, url: str, question: Mapping[str, str], deadline_seconds: float
+) -> str | None:
+    """Return the reason why a check did not succeed there, None if it did."""
+    headers = {"X-Prometheus-Scrape-Timeout-Seconds": f"{deadline_seconds:.3f}"}
+    timeout = aiohttp.ClientTimeout(total=deadline_seconds + _MARGIN_SECONDS)
     try:
         async with session.get(
-            url, params=question, headers=headers, timeout=timeout, allow_redirects=False
+            f"{url.rstrip('/')}/probe",
+            params=question,
+            headers=headers,
+            timeout=timeout,
+            allow_redirects=False,
         ) as response:
             if response.status != 200:
-                return None
+                return NOT_ASKED
             body = await response.content.read(_MAX_BYTES)
-        for family in text_string_to_metric_families(body.decode()):
-            for sample in family.samples:
-                if sample.name == "locum_check_success":
-                    return bool(sample.value == 1)
+        return reason_in(body.decode())
     except Exception:
         # Whatever an exporter answers, of whatever version: what it does not say is not known.
+        return NOT_ASKED
+
+
+def reason_in(exposition: str) -> str | None:
+    """Return the reason that an answer of `/probe` gives, None if it says that the check succeeded.
+
+    Success and reason must agree. An answer that says neither, or both, says nothing about the target.
+    """
+    success: float | None = None
+    reason: str | None = None
+    for family in text_string_to_metric_families(exposition):
+        for sample in family.samples:
+            if sample.name == "locum_check_success":
+                success = sample.value
+            elif sample.name == "locum_check_failure" and sample.value == 1:
+                reason = sample.labels.get("reason")
+    if success == 1 and reason is None:
         return None
-    return None
+    if reason is None or (success != 0 and outcome_of(reason) is not Outcome.NOT_LOOKED):
+        return NOT_ASKED
+    return reason

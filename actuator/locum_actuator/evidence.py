@@ -26,6 +26,7 @@ from locum_exporter.checks.address import UNKNOWN_MAC
 from locum_exporter.checks.address import address as address_check
 from locum_exporter.icmp import Burst, Pinger
 from locum_exporter.neighbours import Neighbours
+from locum_exporter.result import Outcome, outcome_of
 from locum_inventory.model import Address, Service, Site
 from locum_inventory.shell import ServiceStatus, ShellFault
 
@@ -108,7 +109,7 @@ class Evidence:
         """Run the deciding checks against every service address that this host has a way to, from here."""
         values = self._site.services[service]
         if values.checks.deciding == ("process",):
-            return Look(self._local, True, "a process answers through no address")
+            return Look(self._local, Outcome.WELL, "a process answers through no address")
 
         async def through_each() -> list[Look]:
             first, *others = [address.ip for address in values.addresses]
@@ -136,7 +137,7 @@ class Evidence:
             heard = await asyncio.gather(
                 *(hears(session, self._site.vantage_points[name].url, host, HEARS_SECONDS) for name in others)
             )
-        return tuple(name for name, there in zip(others, heard, strict=True) if there)
+        return tuple(name for name, echo in zip(others, heard, strict=True) if echo is Outcome.WELL)
 
     def echoes(self, host: str) -> int | None:
         """Ping a host; return how many echoes came back, None where none could be sent."""
@@ -255,8 +256,10 @@ class Evidence:
             epoch=status.epoch if status else 0,
             looks=(_counted(here, values, status), *(answer.look for answer in elsewhere)),
             fenceable=bool(self._site.hosts[host].fence) and host != self._local,
-            pinged_by=tuple(answer.look.vantage_point for answer in elsewhere if answer.pinged),
-            silent_to=tuple(answer.look.vantage_point for answer in elsewhere if answer.pinged is False),
+            pinged_by=tuple(answer.look.vantage_point for answer in elsewhere if answer.echo is Outcome.WELL),
+            silent_to=tuple(
+                answer.look.vantage_point for answer in elsewhere if answer.echo is Outcome.FAILED
+            ),
             slow=_is_slow(burst, seconds if status else min(seconds, GATE_SECONDS), heard=heard),
         )
 
@@ -384,8 +387,10 @@ def _counted(here: Look, service: Service, status: ServiceStatus | None) -> Look
 
     The look goes over the kept `watch`, and where that could not be asked the status still tells.
     """
-    if here.well is not None or service.checks.deciding != ("process",):
+    if here.outcome is not Outcome.NOT_LOOKED or service.checks.deciding != ("process",):
         return here
     if status is None or status.processes is None:
         return here
-    return Look(here.vantage_point, status.processes > 0, f"its gate counts {status.processes} processes")
+    reason = None if status.processes else "absent"
+    text = f"its gate counts {status.processes} processes"
+    return Look(here.vantage_point, outcome_of(reason), text, reason)

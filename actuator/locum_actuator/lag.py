@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from locum_actuator.situation import HostView, Look
+from locum_exporter.result import Outcome
 
 TICK_SECONDS = 0.02
 TOO_LATE_SECONDS = 0.1  # a look has 0.35 s at least: so much of it gone, a failure may be our own
@@ -41,8 +42,8 @@ class Lag:
             return view
         text = f"this host was {self.seconds * 1000:.0f} ms too busy to look"
         looks = (
-            Look(look.vantage_point, None, f"{text}: {look.text}")
-            if look.vantage_point == vantage_point and look.well is False
+            Look(look.vantage_point, Outcome.NOT_LOOKED, f"{text}: {look.text}", "busy")
+            if look.vantage_point == vantage_point and look.outcome is Outcome.FAILED
             else look
             for look in view.looks
         )

@@ -15,12 +15,9 @@ from locum_exporter.checks.ping import ping
 from locum_exporter.checks.process import process
 from locum_exporter.checks.tcp import tcp
 from locum_exporter.icmp import Pinger
-from locum_exporter.result import CheckResult
+from locum_exporter.result import CheckResult, Outcome, gravest_reason, outcome_of, service_outcome
 from locum_inventory.model import Address, Checks
 from locum_inventory.shell import Shell
-
-# A process check fails for these reasons only when the process was looked for; else it could not look.
-_LOOKED = {None, "absent"}
 
 Ask = Callable[[float], Coroutine[Any, Any, CheckResult]]  # asks within so many seconds
 
@@ -45,23 +42,23 @@ async def look_at_service(
     deciding = checks.deciding
     if "process" in deciding:
         if shell is None:
-            return Look(vantage_point, None, "its process cannot be looked for through an address")
+            text = "its process cannot be looked for through an address"
+            return Look(vantage_point, Outcome.NOT_LOOKED, text, "shell")
         result = await process(shell, service, deadline_seconds, executor=executor)
-        return Look(vantage_point, result.success if result.reason in _LOOKED else None, result.text)
+        return Look(vantage_point, service_outcome("process", result.reason), result.text, result.reason)
     if "ping" in deciding:
         result = await ping(pinger, address, deadline_seconds)
-        return Look(vantage_point, None if result.reason == "permission" else result.success, result.text)
+        return Look(vantage_point, result.outcome, result.text, result.reason)
     asks: list[Ask] = []
     if checks.http is not None:
         asks.append(partial(http, checks.http, address))
     if checks.tcp is not None:
         asks.append(partial(tcp, checks.tcp, address))
     results = await asyncio.gather(*(asked_twice(ask, deadline_seconds) for ask in asks))
-    told = [result for result in results if not result.success] or results
-    text = "; ".join(result.text for result in told)
-    if any(result.reason == "permission" for result in told):
-        return Look(vantage_point, None, text)  # what is missing is missing here
-    return Look(vantage_point, all(result.success for result in results), text)
+    faults = [result for result in results if result.outcome is not Outcome.WELL]
+    text = "; ".join(result.text for result in faults or results)
+    reason = gravest_reason(result.reason for result in results)
+    return Look(vantage_point, outcome_of(reason), text, reason)
 
 
 async def asked_twice(ask: Ask, deadline_seconds: float) -> CheckResult:
@@ -78,7 +75,7 @@ async def asked_twice(ask: Ask, deadline_seconds: float) -> CheckResult:
         if not done and deadline_seconds > ONCE_MORE_SECONDS:
             tasks.add(asyncio.create_task(ask(deadline_seconds - ONCE_MORE_SECONDS)))
         for coming in asyncio.as_completed(tasks):
-            if (result := await coming).success:
+            if (result := await coming).outcome is Outcome.WELL:
                 return result
         return first.result()
     finally:
@@ -88,10 +85,12 @@ async def asked_twice(ask: Ask, deadline_seconds: float) -> CheckResult:
 
 
 def joined(looks: Sequence[Look]) -> Look:
-    """Return looks from one vantage point as one: well where all are, told by those that are not."""
-    told = [look for look in looks if not look.well] or looks
-    well = None if any(look.well is None for look in looks) else all(look.well for look in looks)
-    return Look(looks[0].vantage_point, well, "; ".join(look.text for look in told))
+    """Return the looks of one vantage point as one: well if all are, failed if one failed, else not looked."""
+    outcomes = [look.outcome for look in looks]
+    outcome = next((one for one in (Outcome.FAILED, Outcome.NOT_LOOKED) if one in outcomes), Outcome.WELL)
+    faults = [look for look in looks if look.outcome is not Outcome.WELL]
+    text = "; ".join(look.text for look in faults or looks)
+    return Look(looks[0].vantage_point, outcome, text, gravest_reason(look.reason for look in faults))
 
 
 def has_way_to(address: Address) -> bool:

@@ -7,16 +7,19 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
 from typing import Literal
 
+from locum_exporter.result import Outcome
+
 Liveness = Literal["alive", "lossy", "slow", "dead", "partitioned", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One vantage point's fresh look at the service on a host. `well` is None where it could not look."""
+    """What one vantage point found just now when it checked the service on a host."""
 
     vantage_point: str
-    well: bool | None
-    text: str  # what it saw, in words
+    outcome: Outcome
+    text: str  # what it found, in words
+    reason: str | None = None  # why it is not well, as the exporter names it
 
 
 # Behind 30 % loss each way a live host answers none of so many less than once in 10,000 bursts (0.51^14). Where
@@ -53,8 +56,13 @@ class HostView:
 
     @property
     def serves(self) -> bool:
-        """Tell whether anybody at all got the service's answer from this host just now."""
-        return any(look.well for look in self.looks)
+        """Tell whether any vantage point got the service's answer from this host just now."""
+        return any(look.outcome is Outcome.WELL for look in self.looks)
+
+    @property
+    def looked_at(self) -> bool:
+        """Tell whether any vantage point could check the service on this host just now."""
+        return any(look.outcome is not Outcome.NOT_LOOKED for look in self.looks)
 
     @property
     def liveness(self) -> Liveness:

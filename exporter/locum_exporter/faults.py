@@ -6,8 +6,10 @@ import errno
 import os
 import socket
 
-from locum_exporter.result import Reason
+from locum_exporter.result import NOT_LOOKED_REASONS, Reason
 
+# The errors of this host's own stack say nothing about the target. What is left out comes from the network or the
+# target, and is `unreachable`.
 _REASONS: dict[int, Reason] = {
     errno.ECONNREFUSED: "refused",
     errno.ECONNRESET: "reset",
@@ -20,6 +22,14 @@ _REASONS: dict[int, Reason] = {
     errno.ENFILE: "permission",
     errno.ENOMEM: "permission",
     errno.ENOBUFS: "permission",
+    errno.ENETUNREACH: "interface",
+    errno.ENETDOWN: "interface",
+    errno.ENODEV: "interface",
+    errno.ENXIO: "interface",
+    errno.EADDRNOTAVAIL: "interface",
+    errno.EAFNOSUPPORT: "interface",
+    errno.EPFNOSUPPORT: "interface",
+    errno.EINVAL: "interface",
 }
 
 
@@ -30,6 +40,12 @@ class ExplainedError(OSError):
 def reason_of_os_error(error: OSError) -> Reason:
     """Return the reason an OSError stands for; what has no name of its own is `unreachable`."""
     return _REASONS.get(error.errno or 0, "unreachable")
+
+
+def reason_of_unsent(error: OSError) -> Reason:
+    """Return the reason why a question could not be sent at all, which says nothing about the target."""
+    reason = reason_of_os_error(error)
+    return reason if reason in NOT_LOOKED_REASONS else "interface"
 
 
 def text_of_os_error(error: OSError) -> str:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from locum_exporter.faults import reason_of_os_error, text_of_os_error
+from locum_exporter.faults import reason_of_unsent, text_of_os_error
 from locum_exporter.icmp_socket import EchoSocket
 from locum_exporter.icmp_wire import Family, Message
 from locum_exporter.result import Reason
@@ -156,7 +156,7 @@ class Pinger:
                 await asyncio.sleep(min(_FULL_BUFFER_PAUSE_SECONDS, max(0.0, ends_at - loop.time())))
                 continue
             except OSError as error:
-                return Echo(None, reason_of_os_error(error), text_of_os_error(error), was_sent=False)
+                return Echo(None, reason_of_unsent(error), text_of_os_error(error), was_sent=False)
             self._sends_since_drain += 1
             if self._sends_since_drain >= _DRAIN_EVERY:
                 self._drain(echo_socket)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from locum_exporter.result import CheckResult
+from locum_exporter.result import CheckResult, Outcome
 
 # Details that are one number each: name of the metric, help.
 _NUMBERS: Mapping[str, tuple[str, str]] = {
@@ -36,11 +36,19 @@ class ResultCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield the families that this result has."""
         result = self._result
-        yield _gauge("locum_check_success", "1 if the check succeeded, else 0.", float(result.success))
+        looked = result.outcome is not Outcome.NOT_LOOKED
+        if looked:
+            well = result.outcome is Outcome.WELL
+            yield _gauge("locum_check_success", "1 if the check succeeded, 0 if it failed.", float(well))
+        yield _gauge(
+            "locum_check_looked", "0 if the check could not be made and says nothing.", float(looked)
+        )
         yield _gauge("locum_check_duration_seconds", "Seconds that the check took.", result.seconds)
         if result.reason is not None:
             failure = GaugeMetricFamily(
-                "locum_check_failure", "1 for the reason why the check failed.", labels=["reason"]
+                "locum_check_failure",
+                "1 for the reason why it failed or could not be made.",
+                labels=["reason"],
             )
             failure.add_metric([result.reason], 1)
             yield failure

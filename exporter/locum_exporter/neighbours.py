@@ -13,7 +13,7 @@ from ipaddress import IPv4Address
 from types import TracebackType
 from typing import Self
 
-from locum_exporter.faults import reason_of_os_error, text_of_os_error
+from locum_exporter.faults import reason_of_unsent, text_of_os_error
 from locum_exporter.frames import arp_probe, link_local_of, neighbour_solicitation
 from locum_exporter.local import LocalHost, local_host
 from locum_exporter.packet_socket import PacketSocket
@@ -86,10 +86,10 @@ class Neighbours:
                 )
         except TimeoutError:
             text = f"could not ask {attempts} times on interface {interface} within {deadline_seconds} s"
-            raise NeighbourFault("timeout", text) from None
+            raise NeighbourFault("busy", text) from None
         except OSError as error:
             text = f"cannot ask on interface {interface}: {text_of_os_error(error)}"
-            raise NeighbourFault(reason_of_os_error(error), text) from error
+            raise NeighbourFault(reason_of_unsent(error), text) from error
         return answers
 
     async def _ask(

@@ -72,5 +72,5 @@ class Runner:
             text = (
                 f"process of {service_name}: could not look: host '{host_name}' has no ssh in the site file"
             )
-            return CheckResult(False, "shell", 0.0, text)
+            return CheckResult("shell", 0.0, text)
         return await process(shell, service_name, deadline_seconds, executor=self._executor)

@@ -8,6 +8,7 @@ from ipaddress import ip_address
 
 from locum_actuator.situation import HostView, Look, Situation
 from locum_actuator.steps.base import Confirmed
+from locum_exporter.result import Outcome
 from locum_inventory.gate_config import gate_version, host_file_sha256
 from locum_inventory.model import Site
 from locum_inventory.shell import FaultReason, GateStatus, ServiceStatus, ShellFault, Verb
@@ -40,6 +41,11 @@ def site(**takeover: object) -> Site:
     )
 
 
+def outcome(well: bool) -> Outcome:
+    """Return the outcome of a check that could be made."""
+    return Outcome.WELL if well else Outcome.FAILED
+
+
 def host(
     name: str,
     *,
@@ -57,9 +63,9 @@ def host(
     unused: str | None = None,
 ) -> HostView:
     """Return how a host looks; `gate` is why its gate is silent."""
-    looks = [Look("b", serves, "answered 200" if serves else "no answer")]
+    looks = [Look("b", outcome(serves), "answered 200" if serves else "no answer")]
     if elsewhere is not None:
-        looks.append(Look("c", elsewhere, "answers" if elsewhere else "http failed"))
+        looks.append(Look("c", outcome(elsewhere), "answers" if elsewhere else "http failed"))
     silent = gate is not None
     return HostView(
         name=name,
@@ -182,7 +188,7 @@ class FakeWorld:
 
     def service_on(self, service: str, host: str) -> Look:
         """See whether the service answers on a host."""
-        return Look("b", self._serves(host), "answered 200" if self._serves(host) else "no answer")
+        return Look("b", outcome(self._serves(host)), "answered 200" if self._serves(host) else "no answer")
 
     def service_through_address(self, service: str) -> Look:
         """See whether whoever holds the address answers."""
@@ -190,7 +196,7 @@ class FakeWorld:
             (name for name, shell in self.shells.items() if shell.held and name not in self.dead), None
         )
         well = self.through_address and holder is not None and self._serves(holder)
-        return Look("b", well, "answered 200" if well else "no answer")
+        return Look("b", outcome(well), "answered 200" if well else "no answer")
 
     def echoes(self, host: str) -> int | None:
         """See whether a host returns a ping."""

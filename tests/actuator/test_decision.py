@@ -9,6 +9,7 @@ from fakes import host, site, situation
 
 from locum_actuator.decision import decide
 from locum_actuator.situation import HostView, Look, Memory, Situation
+from locum_exporter.result import Outcome
 from locum_inventory.model import Service, Site
 
 A_HOLDS = Memory(holder="a", epoch=1)
@@ -27,7 +28,7 @@ def dead(*, pinged_by: tuple[str, ...] = (), fenceable: bool = False) -> HostVie
 
 
 def blind(view: HostView) -> HostView:
-    return replace(view, looks=(Look("b", None, "could not look"),))
+    return replace(view, looks=(Look("b", Outcome.NOT_LOOKED, "could not look"),))
 
 
 @dataclass(frozen=True)
@@ -579,10 +580,13 @@ ROWS = [
     ),
     Row(
         "nobody could look: no respawn, no takeover",
-        situation(replace(host("a", holds=True, processes=3), looks=(Look("b", None, "too busy"),)), STANDBY),
+        situation(
+            blind(host("a", holds=True, processes=3)),
+            STANDBY,
+        ),
         "keep_looking",
         "could_not_look",
-        reason="nobody could look at a: b: too busy",
+        reason="nobody could look at a: b: could not look",
     ),
     Row(
         "a burst that could not be sent in full proves nobody dead",

@@ -20,6 +20,7 @@ from locum_actuator.lag import Lag
 from locum_actuator.service_look import look_at_service
 from locum_actuator.situation import Look
 from locum_exporter.icmp import Burst, Pinger
+from locum_exporter.result import Outcome
 from locum_inventory.model import Checks, Service
 from locum_inventory.shell import ServiceStatus
 
@@ -57,7 +58,7 @@ def tcp(port: int) -> Checks:
 
 
 async def test_a_refusal_is_a_failure(closed_port: int) -> None:
-    assert (await look(http(closed_port))).well is False
+    assert (await look(http(closed_port))).outcome is Outcome.FAILED
 
 
 @pytest.mark.parametrize("kind", [http, tcp])
@@ -70,7 +71,7 @@ async def test_no_descriptors_left_is_no_look(kind: Callable[[int], Checks], clo
         seen = await look(checks)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    assert seen.well is None, seen.text
+    assert seen.outcome is Outcome.NOT_LOOKED, seen.text
     assert "too many open files" in seen.text
 
 
@@ -79,19 +80,21 @@ async def test_a_ca_file_that_cannot_be_read_is_no_look(tmp_path: Path, closed_p
         {"http": {"url": f"https://{{host}}:{closed_port}/", "ca_file": tmp_path / "gone.pem"}}
     )
     seen = await look(checks)
-    assert seen.well is None
+    assert seen.outcome is Outcome.NOT_LOOKED
     assert "the CA file cannot be used: no such file or directory" in seen.text
 
 
 @pytest.mark.parametrize(
-    ("busy_seconds", "well"), [(0.0, False), (0.05, False), (0.3, None)], ids=["idle", "a little", "busy"]
+    ("busy_seconds", "outcome"),
+    [(0.0, Outcome.FAILED), (0.05, Outcome.FAILED), (0.3, Outcome.NOT_LOOKED)],
+    ids=["idle", "a little", "busy"],
 )
-async def test_a_failure_while_this_host_was_busy_is_no_look(busy_seconds: float, well: bool | None) -> None:
+async def test_a_failure_while_this_host_was_busy_is_no_look(busy_seconds: float, outcome: Outcome) -> None:
     async with Lag() as lag:
         await asyncio.sleep(0.03)
         time.sleep(busy_seconds)  # noqa: ASYNC251 - that is the point
         seen = lag.discount(host("a", elsewhere=False), "b")
-    assert [look.well for look in seen.looks] == [well, False], "and what others saw stands"
+    assert [look.outcome for look in seen.looks] == [outcome, Outcome.FAILED], "and what others saw stands"
 
 
 async def test_a_success_counts_however_busy() -> None:
@@ -138,7 +141,7 @@ async def test_what_is_lost_once_is_not_down(
     over.set()
     await asyncio.gather(*filter(None, came))
     server.close()
-    assert seen.well is well, seen.text
+    assert (seen.outcome is Outcome.WELL) is well, seen.text
     assert len(came) == 2
     assert well or "within 400 ms" in seen.text, "in the words of the one that had all the time"
 
@@ -156,7 +159,7 @@ async def test_who_answers_soon_is_asked_once() -> None:
     server = await asyncio.start_server(serve, str(HERE), 0)
     seen = await look(http(server.sockets[0].getsockname()[1]))
     server.close()
-    assert seen.well is False
+    assert seen.outcome is Outcome.FAILED
     assert came == [1]
 
 
@@ -166,20 +169,20 @@ def process_only() -> Service:
 
 
 @pytest.mark.parametrize(
-    ("here", "counted", "well"),
+    ("here", "counted", "outcome"),
     [
-        (None, 3, True),
-        (None, 0, False),
-        (None, None, None),
-        (True, 0, True),
+        (Outcome.NOT_LOOKED, 3, Outcome.WELL),
+        (Outcome.NOT_LOOKED, 0, Outcome.FAILED),
+        (Outcome.NOT_LOOKED, None, Outcome.NOT_LOOKED),
+        (Outcome.WELL, 0, Outcome.WELL),
     ],
     ids=["the gate counts some", "the gate counts none", "nobody could count", "the watch told"],
 )
 def test_a_process_is_counted_by_the_gate_where_the_watch_cannot(
-    here: bool | None, counted: int | None, well: bool | None
+    here: Outcome, counted: int | None, outcome: Outcome
 ) -> None:
     status = ServiceStatus(1, {ADDRESS: True}, counted)
-    assert _counted(Look("b", here, "words"), process_only(), status).well is well
+    assert _counted(Look("b", here, "words"), process_only(), status).outcome is outcome
 
 
 BURSTS: dict[str, tuple[Burst, bool, bool]] = {

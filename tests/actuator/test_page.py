@@ -24,15 +24,16 @@ from locum_actuator.page.silences import Silence, Silences
 from locum_actuator.page.votes import Vote, Votes
 from locum_actuator.reading import Reading
 from locum_actuator.webhook import create_app
+from locum_exporter.result import Outcome
 from locum_inventory.model import ChainParts
 
 API = "an-api-token-of-some-length"
 VOTES = Votes(
     {
-        ("www", "a", "http"): (Vote("b", True),),
-        ("www", "a", "process"): (Vote("b", False, "absent"),),
-        ("www", "b", "http"): (Vote("b", False, "refused"),),
-        (None, "a", "ping"): (Vote("b", True),),
+        ("www", "a", "http"): (Vote("b", Outcome.WELL),),
+        ("www", "a", "process"): (Vote("b", Outcome.FAILED, "absent"),),
+        ("www", "b", "http"): (Vote("b", Outcome.FAILED, "refused"),),
+        (None, "a", "ping"): (Vote("b", Outcome.WELL),),
     },
     None,
 )

@@ -19,6 +19,7 @@ from locum_actuator.page.health import Cell, cell_of, checks_of, judge
 from locum_actuator.page.matchers import fits
 from locum_actuator.page.silences import ask_alertmanagers
 from locum_actuator.page.votes import Vote, Votes, ask_prometheus
+from locum_exporter.result import Outcome, service_outcome
 
 
 @contextmanager
@@ -62,8 +63,8 @@ def test_prometheus_tells_how_each_check_went() -> None:
         known = ask_prometheus(url)
     assert known == Votes(
         {
-            ("www", "a", "http"): (Vote("b", True), Vote("c", False, "timeout")),
-            (None, "a", "ping"): (Vote("b", True),),
+            ("www", "a", "http"): (Vote("b", Outcome.WELL), Vote("c", Outcome.FAILED, "timeout")),
+            (None, "a", "ping"): (Vote("b", Outcome.WELL),),
         },
         None,
     )
@@ -95,32 +96,32 @@ def test_a_prometheus_that_is_not_there() -> None:
     assert ask_prometheus(closed_port()).fault is not None
 
 
-def vote(success: bool, reason: str | None = None, point: str = "b") -> Vote:
-    return Vote(point, success, reason)
+def vote(reason: str | None = None, point: str = "b", check: str = "http") -> Vote:
+    return Vote(point, service_outcome(check, reason), reason)
 
 
-CELLS: dict[str, tuple[str, list[Vote], bool, Cell]] = {
-    "well": ("http", [vote(True), vote(True, point="c")], False, Cell("ok", "ok")),
-    "down": ("http", [vote(False, "refused")], False, Cell("bad", "refused")),
+CELLS: dict[str, tuple[list[Vote], bool, Cell]] = {
+    "well": ([vote(), vote(point="c")], False, Cell("ok", "ok")),
+    "down": ([vote("refused")], False, Cell("bad", "refused")),
     "down for two reasons": (
-        "http", [vote(False, "refused"), vote(False, "timeout", "c")], False, Cell("bad", "refused, timeout"),
+        [vote("refused"), vote("timeout", "c")], False, Cell("bad", "refused, timeout"),
     ),
-    "stopped, and meant to be": ("http", [vote(False, "refused")], True, Cell("off", "stopped, as meant")),
-    "running, though it might be off": ("http", [vote(True)], True, Cell("ok", "ok")),
-    "absent": ("process", [vote(False, "absent")], False, Cell("bad", "absent")),
+    "stopped, and meant to be": ([vote("refused")], True, Cell("off", "stopped, as meant")),
+    "running, though it might be off": ([vote()], True, Cell("ok", "ok")),
+    "absent": ([vote("absent", check="process")], False, Cell("bad", "absent")),
     "a gate that is silent saw no process, nor its absence": (
-        "process", [vote(False, "timeout")], False, Cell("unknown", "could not look (timeout)"),
+        [vote("timeout", check="process")], False, Cell("unknown", "could not look (timeout)"),
     ),
     "one could not look, one saw it": (
-        "http", [vote(False, "permission"), vote(True, point="c")], False, Cell("ok", "ok"),
+        [vote("permission"), vote(point="c")], False, Cell("ok", "ok"),
     ),
-    "nobody asked": ("tcp", [], True, Cell("unknown", "not known")),
+    "nobody asked": ([], True, Cell("unknown", "not known")),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("check", "votes", "off", "cell"), CELLS.values(), ids=CELLS)
-def test_votes_as_one_word(check: str, votes: list[Vote], off: bool, cell: Cell) -> None:
-    assert judge(check, votes, may_be_off=off) == cell
+@pytest.mark.parametrize(("votes", "off", "cell"), CELLS.values(), ids=CELLS)
+def test_votes_as_one_word(votes: list[Vote], off: bool, cell: Cell) -> None:
+    assert judge(votes, may_be_off=off) == cell
 
 
 LABELS = {

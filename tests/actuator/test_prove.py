@@ -13,24 +13,30 @@ from locum_actuator.service_look import joined
 from locum_actuator.situation import Look
 from locum_actuator.steps import prove
 from locum_actuator.steps.base import Hands, StepFault
+from locum_exporter.result import Outcome
 from locum_inventory.model import Site
 from tests.marks import needs_root
 
 WELL, ILL, BLIND = (
-    Look("b", well, text) for well, text in ((True, "200"), (False, "refused"), (None, "busy"))
+    Look("b", well, text)
+    for well, text in (
+        (Outcome.WELL, "200"),
+        (Outcome.FAILED, "refused"),
+        (Outcome.NOT_LOOKED, "busy"),
+    )
 )
 
 
 @pytest.mark.parametrize(
     ("looks", "well", "text"),
     [
-        pytest.param([WELL], True, "200", id="one"),
-        pytest.param([WELL, WELL], True, "200; 200", id="both"),
-        pytest.param([WELL, ILL], False, "refused", id="one of two does not answer"),
-        pytest.param([WELL, BLIND], None, "busy", id="one of two could not be asked"),
+        pytest.param([WELL], Outcome.WELL, "200", id="one"),
+        pytest.param([WELL, WELL], Outcome.WELL, "200; 200", id="both"),
+        pytest.param([WELL, ILL], Outcome.FAILED, "refused", id="one of two does not answer"),
+        pytest.param([WELL, BLIND], Outcome.NOT_LOOKED, "busy", id="one of two could not be asked"),
     ],
 )
-def test_joined(looks: list[Look], well: bool | None, text: str) -> None:
+def test_joined(looks: list[Look], well: Outcome, text: str) -> None:
     assert joined(looks) == Look("b", well, text)
 
 

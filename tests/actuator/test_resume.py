@@ -34,6 +34,7 @@ from locum_actuator.planned import begin_incident
 from locum_actuator.situation import Situation
 from locum_actuator.steps import claim, fence, prove, respawn, start
 from locum_actuator.worker import START_UP, Worker
+from locum_exporter.result import Outcome
 from locum_inventory.model import FenceDevice, Interface, Mirror, Site
 from locum_inventory.shell import ServiceStatus, Verb
 
@@ -441,7 +442,7 @@ def ends_well(life: Life, at: int) -> None:
     held = [holder(world)]
     story = [(event["kind"], event["text"]) for row in journal.incidents() for event in row["events"]]
     assert held != [None], (at, "nobody holds it", story)
-    assert world.service_through_address("www").well, (at, story)
+    assert world.service_through_address("www").outcome is Outcome.WELL, (at, story)
     beside = [
         name for name, shell in world.shells.items() if shell.processes and name not in {*held, *world.dead}
     ]

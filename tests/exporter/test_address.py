@@ -136,13 +136,13 @@ FAULTS: dict[str, tuple[Site, str | None, str, str]] = {
     "no such interface": (
         site(hosts=HOSTS, services={"www": service(interface="nosuch0")}),
         "b",
-        "unreachable",
+        "interface",
         "cannot ask on interface nosuch0: no such device",
     ),
     "not on the network of the address": (
         SITE,
         None,
-        "unreachable",
+        "interface",
         "no interface of this host is on the network of 10.9.0.100",
     ),
 }

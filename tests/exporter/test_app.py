@@ -95,12 +95,12 @@ PROBES: dict[str, tuple[str, dict[str, float], set[str]]] = {
     ),
     "process could not look: no count at all": (
         f"check=process&service={GOOD}&host=b",
-        {"locum_check_success": 0, "locum_check_failure reason=auth": 1},
+        {"locum_check_looked": 0, "locum_check_failure reason=auth": 1},
         set(),
     ),
     "address could not look: no owners at all": (
         f"check=address&service={GOOD}",
-        {"locum_check_success": 0, "locum_check_failure reason=unreachable": 1},
+        {"locum_check_looked": 0, "locum_check_failure reason=interface": 1},
         set(),
     ),
     "ping of a service that has no other check": (
@@ -110,7 +110,7 @@ PROBES: dict[str, tuple[str, dict[str, float], set[str]]] = {
     ),
     "a parameter that is not needed": (
         f"check=address&service={GOOD}&host=a",
-        {"locum_check_success": 0, "locum_check_failure reason=unreachable": 1},
+        {"locum_check_looked": 0, "locum_check_failure reason=interface": 1},
         set(),
     ),
 }
@@ -123,7 +123,8 @@ async def test_probe(client: Client, row: str) -> None:
         assert response.status == 200
         assert response.headers["Content-Type"].startswith("text/plain; version=")
         found = samples(await response.text())
-    assert found.keys() == values.keys() | measured | {"locum_check_duration_seconds"}
+    assert found.keys() == values.keys() | measured | {"locum_check_duration_seconds", "locum_check_looked"}
+    assert found["locum_check_looked"] == ("locum_check_success" in found)
     assert {key: found[key] for key in values} == values
     assert 0 < found["locum_check_duration_seconds"] < 0.25
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from locum_exporter.checks.http import http, url_for
-from locum_exporter.result import CheckResult
+from locum_exporter.result import CheckResult, Outcome
 from locum_inventory.model import HttpCheck
 from tests.exporter.certificates import GOOD_UNTIL, Authority, expired
 from tests.exporter.servers import (
@@ -149,7 +149,7 @@ async def test_http(row: str) -> None:
 
 async def test_ipv6() -> None:
     result = await look(http_answer(), host="::1")
-    assert result.success
+    assert result.outcome is Outcome.WELL
     assert result.text.startswith("http http://[::1]:")
 
 
@@ -163,13 +163,13 @@ async def test_refused(host: str) -> None:
 async def test_a_name_that_does_not_resolve() -> None:
     result = await http(HttpCheck(url="http://{host}.invalid/"), ip_address("127.0.0.1"), 5.0)
     assert result.reason in {"dns", "timeout"}  # a resolver that is cut off may take its time
-    assert not result.success
+    assert result.outcome is not Outcome.WELL
 
 
 async def test_the_proxy_of_the_environment_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "all_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, f"http://127.0.0.1:{unused_port()}")
-    assert (await look(http_answer())).success
+    assert (await look(http_answer())).outcome is Outcome.WELL
 
 
 async def test_a_netrc_of_the_environment_is_not_used(
@@ -191,7 +191,7 @@ async def request_of(**check: Any) -> bytes:
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
         await writer.drain()
 
-    assert (await look(talk, **check)).success
+    assert (await look(talk, **check)).outcome is Outcome.WELL
     return heard
 
 
@@ -372,7 +372,7 @@ def test_apache(tmp_path: Path) -> None:
     try:
         check = HttpCheck(url=f"http://{{host}}:{port}/index.html", expect_body="apache")
         deadline = time.monotonic() + 5
-        while not (result := asyncio.run(http(check, ip_address("127.0.0.1"), 1.0))).success:
+        while (result := asyncio.run(http(check, ip_address("127.0.0.1"), 1.0))).outcome is not Outcome.WELL:
             assert time.monotonic() < deadline, result.text
             time.sleep(0.02)
     finally:

@@ -14,6 +14,7 @@ import pytest
 
 from locum_exporter.checks.ping import ping
 from locum_exporter.icmp import Burst, Echo, Pinger
+from locum_exporter.result import Outcome
 from tests.marks import needs_root
 from tests.namespaces import namespace, run_in
 
@@ -59,24 +60,24 @@ async def test_a_ping_leaves_from_the_source_it_was_given(source: str) -> None:
 async def test_a_source_that_this_host_does_not_have_is_no_answer_of_the_target() -> None:
     async with Pinger(source=ip_address("192.0.2.250")) as pinger:
         echo = await pinger.ping(ip_address("127.0.0.1"), 1.0)
-    assert echo == Echo(None, "unreachable", "cannot assign requested address", was_sent=False)
+    assert echo == Echo(None, "interface", "cannot assign requested address", was_sent=False)
 
 
-def test_a_target_without_a_route_is_unreachable() -> None:
+def test_a_target_without_a_route_was_not_looked_at() -> None:
     async def work() -> list[Echo]:
         async with Pinger() as pinger:
             return [await pinger.ping(ip_address(text), 1.0) for text in ("192.0.2.1", "2001:db8::1")]
 
     with namespace("noroute") as name:
         echoes = run_in(name, work)
-    no_way = Echo(None, "unreachable", "network is unreachable", was_sent=False)
+    no_way = Echo(None, "interface", "network is unreachable", was_sent=False)
     assert echoes == [no_way, no_way]
 
 
 async def test_the_check_says_what_it_found() -> None:
     async with Pinger() as pinger:
         result = await ping(pinger, ip_address("127.0.0.1"), 1.0)
-    assert result.success
+    assert result.outcome is Outcome.WELL
     assert result.details.keys() == {"rtt_seconds"}
     assert result.text.startswith("ping 127.0.0.1: answered in ")
 
@@ -301,7 +302,7 @@ def test_a_burst_that_cannot_leave_is_not_sent() -> None:
             )
 
     with namespace("noroute") as name:
-        assert run_in(name, work) == Burst(0, 0, (), 3, "unreachable", "network is unreachable")
+        assert run_in(name, work) == Burst(0, 0, (), 3, "interface", "network is unreachable")
 
 
 SOCKETS = {

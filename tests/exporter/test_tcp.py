@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from locum_exporter.checks.tcp import tcp
+from locum_exporter.result import Outcome
 from locum_inventory.model import TcpCheck
 from tests.exporter.servers import Talk, resetting, says, server, silent, unused_port
 
@@ -96,4 +97,4 @@ async def test_refused(host: str) -> None:
 async def test_ipv6() -> None:
     async with server(says(BANNER), host="::1") as port:
         result = await tcp(TcpCheck(port=port, expect="220"), ip_address("::1"), DEADLINE_SECONDS)
-    assert result.success
+    assert result.outcome is Outcome.WELL

@@ -14,6 +14,7 @@ from locum_actuator.cli.check_finding import Finding
 from locum_exporter.checks.address import address as look_for_address
 from locum_exporter.icmp import Pinger
 from locum_exporter.neighbours import Neighbours
+from locum_exporter.result import Outcome
 from locum_exporter.whereabouts import find_this_name
 from locum_inventory.gate_config import GATE_PATH, gate_version, host_file_sha256
 from locum_inventory.model import Address, Site
@@ -124,7 +125,7 @@ async def _holder(neighbours: Neighbours, site: Site, service: str, this_name: s
     what = f"addresses of {service} ({addresses})"
     result = await look_for_address(neighbours, site, service, ADDRESS_DEADLINE_SECONDS, this_name=this_name)
     text = result.text.removeprefix(f"address of {service}: ")
-    if result.success:
+    if result.outcome is Outcome.WELL:
         return Finding(what, "ok", text)
     if result.reason == "conflict":
         return Finding(what, "wrong", text, f"locum explain {service} says which of them must release it")

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from locum_actuator.page.votes import Vote, Votes
+from locum_exporter.result import Outcome
 from locum_inventory.model import Service
 
 Verdict = Literal["ok", "bad", "mixed", "off", "unknown"]
-# For these reasons a check says nothing of the service: it could not look.
-_COULD_NOT_LOOK = frozenset({"shell", "permission"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,32 +33,27 @@ def cell_of(votes: Votes, name: str, service: Service, host: str, check: str, *,
     """Return how a check went on a host; `holds`: it is the service's holder."""
     seen = votes.votes.get((None if check == "ping" else name, host, check), ())
     may_be_off = check != "ping" and not holds and service.standby == "stopped"
-    return judge(check, seen, may_be_off=may_be_off)
+    return judge(seen, may_be_off=may_be_off)
 
 
-def judge(check: str, seen: Sequence[Vote], *, may_be_off: bool) -> Cell:
+def judge(seen: Sequence[Vote], *, may_be_off: bool) -> Cell:
     """Return what several vantage points saw, as one; they are named where they differ."""
-    looked = [vote for vote in seen if vote.success or _looked(check, vote)]
+    looked = [vote for vote in seen if vote.outcome is not Outcome.NOT_LOOKED]
     if not seen:
         return Cell("unknown", "not known")
     if not looked:
         return Cell("unknown", f"could not look ({_reasons(seen)})")
-    if all(vote.success for vote in looked):
+    if all(vote.outcome is Outcome.WELL for vote in looked):
         return Cell("ok", "ok")
-    if any(vote.success for vote in looked):
-        told = (
-            f"{'ok' if vote.success else vote.reason or 'failed'} from {vote.vantage_point}"
+    if any(vote.outcome is Outcome.WELL for vote in looked):
+        each = (
+            f"{'ok' if vote.outcome is Outcome.WELL else vote.reason or 'failed'} from {vote.vantage_point}"
             for vote in looked
         )
-        return Cell("mixed", ", ".join(told))
+        return Cell("mixed", ", ".join(each))
     if may_be_off:
         return Cell("off", "stopped, as meant")
     return Cell("bad", _reasons(looked))
-
-
-def _looked(check: str, vote: Vote) -> bool:
-    """Tell whether a check that failed had looked; a process is looked for over a gate, which may be silent."""
-    return vote.reason == "absent" if check == "process" else vote.reason not in _COULD_NOT_LOOK
 
 
 def _reasons(votes: Sequence[Vote]) -> str:

@@ -8,6 +8,8 @@ from typing import Any
 
 import requests
 
+from locum_exporter.result import Outcome, service_outcome
+
 ANSWER_SECONDS = (0.5, 1.5)  # to connect, to answer; nobody waits for it but a thread in the background
 _QUERY = '{__name__=~"locum_check_success|locum_check_failure",host!=""}'
 
@@ -16,10 +18,10 @@ Key = tuple[str | None, str, str]  # service (None: the host's own), host, check
 
 @dataclass(frozen=True, slots=True)
 class Vote:
-    """What one vantage point saw last. `reason` is why it failed, in the exporter's word for it."""
+    """What one vantage point found last. `reason` is why it is not well, as the exporter names it."""
 
     vantage_point: str
-    success: bool
+    outcome: Outcome
     reason: str | None = None
 
 
@@ -61,7 +63,18 @@ def read_votes(answer: Any) -> Votes:
     except (KeyError, TypeError, IndexError) as fault:
         raise ValueError("not an answer of Prometheus") from fault
     found: dict[Key, tuple[Vote, ...]] = {}
-    for (key, point), well in sorted(success.items(), key=lambda item: item[0][1]):
-        reason = None if well else reasons.get((key, point))
-        found[key] = (*found.get(key, ()), Vote(point, well, reason))
+    for key, point in sorted(success.keys() | reasons.keys(), key=lambda about: about[1]):
+        found[key] = (
+            *found.get(key, ()),
+            _vote(key[2], point, success.get((key, point)), reasons.get((key, point))),
+        )
     return Votes(found, None)
+
+
+def _vote(check: str, point: str, success: bool | None, reason: str | None) -> Vote:
+    """Judge by the reason: an exporter of an older version reports a failure where it could not look."""
+    if success is None and reason is None:
+        return Vote(point, Outcome.NOT_LOOKED)
+    if reason is None:
+        return Vote(point, Outcome.WELL if success else Outcome.FAILED)
+    return Vote(point, service_outcome(check, reason), reason)

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from locum_actuator.mirror.result import Mirrors, NoMirrors
 from locum_actuator.situation import Look
+from locum_exporter.result import Outcome
 from locum_inventory.model import Service, Site
 from locum_inventory.shell import Shell
 
@@ -101,7 +102,7 @@ def until(look: Callable[[], Look], deadline_seconds: float, pause_seconds: floa
     while True:
         seen = look()
         left = end - time.monotonic()
-        if seen.well or left <= 0:
+        if seen.outcome is Outcome.WELL or left <= 0:
             return seen
         time.sleep(min(pause_seconds, left))
         pause_seconds = min(pause_seconds * 1.3, 0.5)

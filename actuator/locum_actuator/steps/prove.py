@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from locum_actuator.announce import announce
 from locum_actuator.situation import Look
 from locum_actuator.steps.base import Hands, StepFault, until
+from locum_exporter.result import Outcome
 
 ANSWER_SECONDS = 3.0
 
@@ -32,12 +33,12 @@ class Prove:
         if hands.service.address_commands is not None:
             return self._on_the_host()
         seen = until(lambda: hands.eyes.service_through_address(hands.name), ANSWER_SECONDS)
-        if not seen.well:
+        if seen.outcome is not Outcome.WELL:
             raise StepFault(f"the service does not answer through its address: {seen.text}")
         if self.host != hands.local_host:
             return f"answers through its address: {seen.text}"
         reached = until(self._reached, ANSWER_SECONDS)
-        if not reached.well:
+        if reached.outcome is not Outcome.WELL:
             raise StepFault(reached.text)
         return f"answers through its address ({seen.text}); {reached.text}"
 
@@ -45,7 +46,7 @@ class Prove:
         """Where commands stand in for an address, there is none to look through: the claim has looked itself."""
         hands = self.hands
         seen = until(lambda: hands.eyes.service_on(hands.name, self.host), ANSWER_SECONDS)
-        if not seen.well:
+        if seen.outcome is not Outcome.WELL:
             raise StepFault(f"the service does not answer on {self.host}: {seen.text}")
         return f"answers on {self.host}: {seen.text}"
 
@@ -60,14 +61,14 @@ class Prove:
             of_which = ", ".join(silent) if len(addresses) > 1 else "the service address"
             return Look(
                 hands.local_host,
-                False,
+                Outcome.FAILED,
                 f"no witness answers to {of_which}: its ARP or neighbour entry is stale?",
             )
         answered = ["a witness answers to the service address"] if asked else []
         left_out = (
             [f"no witness of its IP version could be asked about {', '.join(unasked)}"] if unasked else []
         )
-        return Look(hands.local_host, True, "; ".join(answered + left_out))
+        return Look(hands.local_host, Outcome.WELL, "; ".join(answered + left_out))
 
     def undo(self) -> None:
         """Nothing was done."""

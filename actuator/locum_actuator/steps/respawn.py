@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from locum_actuator.steps.base import Hands, StepFault, until
+from locum_exporter.result import Outcome
 from locum_inventory.shell import ShellFault
 
 GATE_SECONDS = 10.0
@@ -30,7 +31,7 @@ class Respawn:
         except ShellFault as fault:
             raise StepFault(f"respawn on {self.host}: {fault}") from fault
         seen = until(lambda: hands.eyes.service_on(hands.name, self.host), ANSWER_SECONDS)
-        if not seen.well:
+        if seen.outcome is not Outcome.WELL:
             raise StepFault(f"respawned on {self.host}, but within {ANSWER_SECONDS:g} s: {seen.text}")
         return f"answers again: {seen.text}"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from locum_actuator.steps.base import Hands, StepFault, until
+from locum_exporter.result import Outcome
 from locum_inventory.shell import ShellFault
 
 GATE_SECONDS = 40.0  # the gate itself gives a start 30 s, and 5 s more for its process to appear
@@ -20,7 +21,7 @@ class Start:
 
     def already(self) -> bool:
         """Tell whether it answers."""
-        return bool(self.hands.eyes.service_on(self.hands.name, self.host).well)
+        return self.hands.eyes.service_on(self.hands.name, self.host).outcome is Outcome.WELL
 
     def do(self) -> str:
         """Run the host's start command and look until the service answers."""
@@ -30,7 +31,7 @@ class Start:
         except ShellFault as fault:
             raise StepFault(f"start on {self.host}: {fault}") from fault
         seen = until(lambda: hands.eyes.service_on(hands.name, self.host), ANSWER_SECONDS)
-        if not seen.well:
+        if seen.outcome is not Outcome.WELL:
             raise StepFault(f"started on {self.host}, but within {ANSWER_SECONDS:g} s: {seen.text}")
         return f"answers on {self.host}: {seen.text}"
 

@@ -70,11 +70,11 @@ async def address(
             )
     except NeighbourFault as fault:
         seconds = time.perf_counter() - started_at
-        return CheckResult(False, fault.reason, seconds, f"{where}: could not look: {fault}")
+        return CheckResult(fault.reason, seconds, f"{where}: could not look: {fault}")
     except TimeoutError:
         seconds = time.perf_counter() - started_at
         text = f"{where}: could not look within {deadline_seconds * 1000:.0f} ms"
-        return CheckResult(False, "timeout", seconds, text)
+        return CheckResult("busy", seconds, text)
     return _judge(where, heard, time.perf_counter() - started_at)
 
 
@@ -85,7 +85,7 @@ async def _question(site: Site, service_name: str, this_name: str | None) -> _Qu
     if interface is None:
         interface = this_host.interface_towards(addresses[0])
     if interface is None:
-        raise NeighbourFault("unreachable", f"no interface of this host is on the network of {addresses[0]}")
+        raise NeighbourFault("interface", f"no interface of this host is on the network of {addresses[0]}")
     hosts = {name: site.hosts[name].address for name in service.hosts if name != this_name}
     return _Question(service, addresses, hosts, interface, this_host, this_name, is_muted(service_name))
 
@@ -136,9 +136,9 @@ def _judge(where: str, heard: _Heard, seconds: float) -> CheckResult:
     }
     if len(hosts) > 1:
         return CheckResult(
-            False, "conflict", seconds, f"{where}: held by {len(hosts)} hosts: {', '.join(hosts)}", details
+            "conflict", seconds, f"{where}: held by {len(hosts)} hosts: {', '.join(hosts)}", details
         )
     if free:
-        return CheckResult(False, "absent", seconds, f"{where}: nobody holds {', '.join(free)}", details)
+        return CheckResult("absent", seconds, f"{where}: nobody holds {', '.join(free)}", details)
     details["owner"] = hosts[0]
-    return CheckResult(True, None, seconds, f"{where}: held by {hosts[0]}", details)
+    return CheckResult(None, seconds, f"{where}: held by {hosts[0]}", details)

@@ -63,7 +63,7 @@ async def http(check: HttpCheck, address: Address, deadline_seconds: float) -> C
     details["phases"] = phases.seconds(handshake)
     if (expiry := handshake.expiry_timestamp_seconds()) is not None:
         details["certificate_expiry_timestamp_seconds"] = expiry
-    return CheckResult(reason is None, reason, seconds, f"http {url}: {text}", details)
+    return CheckResult(reason, seconds, f"http {url}: {text}", details)
 
 
 def url_for(check: HttpCheck, address: Address) -> str:

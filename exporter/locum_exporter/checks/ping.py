@@ -15,9 +15,8 @@ async def ping(pinger: Pinger, address: Address, deadline_seconds: float) -> Che
     echo = await pinger.ping(address, deadline_seconds)
     seconds = time.perf_counter() - started_at
     if echo.rtt_seconds is None:
-        return CheckResult(False, echo.reason, seconds, f"ping {address}: {echo.text}")
+        return CheckResult(echo.reason, seconds, f"ping {address}: {echo.text}")
     return CheckResult(
-        True,
         None,
         seconds,
         f"ping {address}: answered in {echo.rtt_seconds * 1000:.2f} ms",

@@ -42,18 +42,18 @@ async def process(
             )
     except ShellFault as fault:
         reason = _REASONS.get(fault.reason, "shell")
-        return CheckResult(False, reason, _since(started_at), f"{where}: could not look: {fault}")
+        return CheckResult(reason, _since(started_at), f"{where}: could not look: {fault}")
     except TimeoutError:
         text = f"{where}: could not look within {deadline_seconds * 1000:.0f} ms"
-        return CheckResult(False, "timeout", _since(started_at), text)
+        return CheckResult("timeout", _since(started_at), text)
     count = counts.get(service_name)
     if count is None:
         text = f"{where}: could not look: the gate knows no such service; run `locum enrol` for this host"
-        return CheckResult(False, "shell", _since(started_at), text)
+        return CheckResult("shell", _since(started_at), text)
     details = {"count": count}
     if count == 0:
-        return CheckResult(False, "absent", _since(started_at), f"{where}: none is running", details)
-    return CheckResult(True, None, _since(started_at), f"{where}: {count} running", details)
+        return CheckResult("absent", _since(started_at), f"{where}: none is running", details)
+    return CheckResult(None, _since(started_at), f"{where}: {count} running", details)
 
 
 def _since(started_at: float) -> float:

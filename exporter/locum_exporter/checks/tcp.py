@@ -27,15 +27,15 @@ async def tcp(check: TcpCheck, address: Address, deadline_seconds: float) -> Che
         async with asyncio.timeout(deadline_seconds):
             text = await _converse(check, address, details)
     except _Failed as failed:
-        return CheckResult(False, failed.reason, _since(started_at), f"{where}: {failed}", details)
+        return CheckResult(failed.reason, _since(started_at), f"{where}: {failed}", details)
     except TimeoutError:
         stage = "no answer that was expected" if "connect_seconds" in details else "no connection"
         text = f"{where}: {stage} within {deadline_seconds * 1000:.0f} ms"
-        return CheckResult(False, "timeout", _since(started_at), text, details)
+        return CheckResult("timeout", _since(started_at), text, details)
     except OSError as error:
         text = f"{where}: {text_of_os_error(error)}"
-        return CheckResult(False, reason_of_os_error(error), _since(started_at), text, details)
-    return CheckResult(True, None, _since(started_at), f"{where}: {text}", details)
+        return CheckResult(reason_of_os_error(error), _since(started_at), text, details)
+    return CheckResult(None, _since(started_at), f"{where}: {text}", details)
 
 
 async def _converse(check: TcpCheck, address: Address, details: dict[str, object]) -> str:
