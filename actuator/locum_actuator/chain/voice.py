@@ -5,9 +5,8 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
-import click
-
 from locum_actuator.chain.supervise import Say
+from locum_actuator.cli.printing import say
 from locum_inventory.log_lines import begin_log
 
 log = logging.getLogger(__name__)
@@ -24,7 +23,7 @@ class Voice:
     def of(cls, log_format: str | None) -> Voice:
         """Return a voice that writes log lines, or plain words to standard output where no format is given."""
         if log_format is None:
-            return cls(click.echo, click.echo)
+            return cls(say, say)
         begin_log(log_format)
         return cls(_say, _warn)
 

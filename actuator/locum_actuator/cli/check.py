@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.text import Text
 
 from locum_actuator.cli.check_finding import Finding, State
 from locum_actuator.cli.exits import DID_NOT_WORK, WRONG_USE
+from locum_actuator.cli.printing import Terminal, say, say_json, styled
 from locum_inventory.load import SiteFault, advice, find_site, load_site
 from locum_inventory.model import Site
 
@@ -36,7 +34,7 @@ def check(site_file: str | None, live: bool, as_json: bool) -> None:
         sys.exit(WRONG_USE)
     findings = _look(site) if live else None
     if as_json:
-        click.echo(json.dumps(_as_json(path, (), advice(site), findings), indent=2))
+        say_json(_as_json(path, (), advice(site), findings))
     else:
         _say(path, site, findings or [])
     if any(finding.is_trouble for finding in findings or []):
@@ -51,19 +49,19 @@ def _look(site: Site) -> list[Finding]:
 
 def _say_faults(path: Path | None, faults: Sequence[str], *, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps(_as_json(path, faults, (), None), indent=2))
+        say_json(_as_json(path, faults, (), None))
         return
     for line in faults:
-        click.echo(line, err=True)
+        say(line, err=True)
 
 
 def _say(path: Path, site: Site, findings: Sequence[Finding]) -> None:
-    console = Console(highlight=False, soft_wrap=True)
-    console.print(Text(f"{path}: sound: {_size(site)}"))
+    console = Terminal(soft_wrap=True)
+    console.print(f"{path}: sound: {_size(site)}")
     for line in advice(site):
-        console.print(Text.assemble(("advice", "cyan"), f"   {line}"))
+        console.print(styled(("advice", "cyan"), f"   {line}"))
     for finding in findings:
-        console.print(Text.assemble((f"{finding.state:7}", _STYLES[finding.state]), f"  {finding.line}"))
+        console.print(styled((f"{finding.state:7}", _STYLES[finding.state]), f"  {finding.line}"))
 
 
 def _size(site: Site) -> str:

@@ -12,6 +12,7 @@ import click
 
 from locum_actuator.cli.enrol_administrator import Administrator, administrator
 from locum_actuator.cli.exits import did_not_work, wrong_use
+from locum_actuator.cli.printing import confirm, say
 from locum_actuator.cli.site_option import load_or_exit
 from locum_inventory import host_keys, user_keys
 from locum_inventory.boot_guard import GUARD_PATH, kept_off
@@ -126,10 +127,10 @@ def _enrol(site: Site, way: Administrator, owner: str, wishes: _Wishes) -> None:
     before = way.run(_wanted(site, host, _public_or_none, owner, wishes.guard).script("look"))
     _check_host_key(site, host, before, wishes)
     if not _show_plan(site, host, before, new_keys, wishes.guard):
-        click.echo(f"{host}: everything is in place")
+        say(f"{host}: everything is in place")
     if wishes.dry_run:
         return
-    if not wishes.yes and not click.confirm("Do this?", default=False):
+    if not wishes.yes and not confirm("Do this?"):
         did_not_work("locum: nothing was done")
     for path in new_keys:
         user_keys.make_key(path, _who_gets_keys(owner))
@@ -198,11 +199,11 @@ def _show_plan(site: Site, host: str, report: Report, new_keys: list[Path], guar
             word = "replace the pinned host key by" if pinned else "pin the host key"
             lines.append(f"{word} {host_keys.fingerprint(report.host_key)} in {ssh.known_hosts}")
     if lines:
-        click.echo(f"{host}: enrolment will")
+        say(f"{host}: enrolment will")
     for line in lines:
-        click.echo(f"  - {line}")
+        say(f"  - {line}")
     for program in report.missing:
-        click.echo(f"{host}: {program} is missing: {_OPTIONAL.get(program, 'the gate needs it')}", err=True)
+        say(f"{host}: {program} is missing: {_OPTIONAL.get(program, 'the gate needs it')}", err=True)
     if guard == "install":
         _say_what_starts(site, host)
     return bool(lines)
@@ -212,7 +213,7 @@ def _say_what_starts(site: Site, host: str) -> None:
     """Name the services that a guard cannot keep from starting at boot: nobody knows what starts them."""
     for name, unit in kept_off(site, host).items():
         if unit is None:
-            click.echo(
+            say(
                 f"{host}: the start command of {name} is no `systemctl start UNIT`, so the guard does not keep it "
                 "from starting at boot: do so with `systemctl disable UNIT` there",
                 err=True,
@@ -232,7 +233,7 @@ def _try_gate(site: Site, host: str) -> None:
         raise EnrolFault(f"its gate is of version {status.version}, not {gate_version()}")
     if status.config_sha256 != host_file_sha256(site, host):
         raise EnrolFault(f"{HOST_FILE_PATH} is not what the site file says")
-    click.echo(
+    say(
         f"{host}: enrolled; gate version {status.version}, host file sha256 {status.config_sha256}, "
         f"services {', '.join(status.services) or 'none'}"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import NoReturn
 
-import click
+from locum_actuator.cli.printing import say
 
 DID_NOT_WORK, WRONG_USE = 1, 2
 
@@ -22,5 +22,5 @@ def wrong_use(*lines: str) -> NoReturn:
 
 def _end(code: int, lines: tuple[str, ...]) -> NoReturn:
     for line in lines:
-        click.echo(line, err=True)
+        say(line, err=True)
     sys.exit(code)

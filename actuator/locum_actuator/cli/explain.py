@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
-
 import click
-from rich.console import Console
 
 from locum_actuator.cli.client import actuator_option, ask, json_option
+from locum_actuator.cli.printing import Terminal, say_json, styled
 
 
 @click.command()
@@ -18,10 +16,10 @@ def explain(service: str, url: str, as_json: bool) -> None:
     """Look again now and say what locum would do about SERVICE, and why."""
     answer = ask(url, f"/api/v1/services/{service}/explain")
     if as_json:
-        click.echo(json.dumps(answer, indent=2))
+        say_json(answer)
         return
-    console, plan, seen = Console(highlight=False), answer["plan"], answer["seen"]
-    console.print(f"[bold]{service}[/]: {plan['kind'].replace('_', ' ')}: {plan['reason']}")
+    console, plan, seen = Terminal(), answer["plan"], answer["seen"]
+    console.print(styled((service, "bold"), f": {plan['kind'].replace('_', ' ')}: {plan['reason']}"))
     for step in plan["steps"] or plan["would"]:
         console.print(f"  would {step['name']} on {step['host']}")
     if plan["would"]:

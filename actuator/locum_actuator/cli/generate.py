@@ -12,6 +12,7 @@ from locum_actuator.chain.alertmanager import alertmanager_text
 from locum_actuator.chain.configuration import prometheus_text, rules_text, write_alertmanager
 from locum_actuator.cli.chain_options import chain_of, chain_options
 from locum_actuator.cli.exits import did_not_work, wrong_use
+from locum_actuator.cli.printing import say
 from locum_actuator.cli.site_option import load_or_exit
 from locum_actuator.systemd_units import ACTUATOR, EXPORTER, units
 from locum_inventory.share import shared
@@ -47,10 +48,10 @@ def alertmanager(site_file: str | None, /, directory: Path | None, **listens: An
         if directory is None:
             _print(alertmanager_text(chain))
             if chain.site.mail is not None:
-                click.echo("mail needs the templates too: `locum generate alertmanager DIRECTORY`", err=True)
+                say("mail needs the templates too: `locum generate alertmanager DIRECTORY`", err=True)
             return
         for written in write_alertmanager(chain, directory.absolute()):
-            click.echo(f"wrote {written}")
+            say(f"wrote {written}")
     except OSError as fault:
         did_not_work(f"{fault.filename}: {fault.strerror}")
 
@@ -103,10 +104,10 @@ def grafana(directory: Path, prometheus_url: str) -> None:
             written = directory / file.relative_to(source)
             written.parent.mkdir(parents=True, exist_ok=True)
             written.write_text(text, encoding="utf-8")
-            click.echo(f"wrote {written}")
+            say(f"wrote {written}")
     except OSError as fault:
         did_not_work(f"{fault.filename}: cannot be written: {fault.strerror}")
 
 
 def _print(text: str) -> None:
-    click.echo(text, nl=not text.endswith("\n"))
+    say(text, end="" if text.endswith("\n") else "\n")

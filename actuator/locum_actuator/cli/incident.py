@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from locum_actuator.cli.client import actuator_option, ask, json_option
 from locum_actuator.cli.exits import did_not_work, wrong_use
 from locum_actuator.cli.post_mortem import post_mortem
+from locum_actuator.cli.printing import Terminal, say, say_json
 from locum_actuator.cli.timeline import draw
 
 
@@ -31,14 +30,14 @@ def incident(number: int, output: Path | None, url: str, *, markdown: bool, as_j
         wrong_use("locum incident: --json and --markdown do not go together")
     row = ask(url, f"/api/v1/incidents/{number}")["incident"]
     if as_json:
-        click.echo(json.dumps(row, indent=2))
+        say_json(row)
     elif output is not None:
         _write(output, post_mortem(row))
-        click.echo(f"wrote {output}")
+        say(f"wrote {output}")
     elif markdown:
-        click.echo(post_mortem(row), nl=False)
+        say(post_mortem(row), end="")
     else:
-        draw(Console(highlight=False), row)
+        draw(Terminal(), row)
 
 
 def _write(path: Path, text: str) -> None:

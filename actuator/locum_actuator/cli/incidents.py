@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import time
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.text import Text
 
 from locum_actuator.cli.client import actuator_option, ask, json_option
 from locum_actuator.cli.printable import printable
+from locum_actuator.cli.printing import Terminal, say_json, styled
 from locum_actuator.cli.timeline import draw
 
 
@@ -28,9 +26,9 @@ def incidents(service: str | None, limit: int, url: str, *, timeline: bool, as_j
     query: dict[str, str | int] = {"limit": limit, **({"service": service} if service else {})}
     rows: list[dict[str, Any]] = ask(url, "/api/v1/incidents", **query)["incidents"]
     if as_json:
-        click.echo(json.dumps(rows, indent=2))
+        say_json(rows)
         return
-    console = Console(highlight=False)
+    console = Terminal()
     if not rows:
         console.print("no incidents yet")
     for row in reversed(rows):
@@ -41,22 +39,20 @@ def incidents(service: str | None, limit: int, url: str, *, timeline: bool, as_j
             _print(console, row)
 
 
-def _print(console: Console, row: dict[str, Any]) -> None:
+def _print(console: Terminal, row: dict[str, Any]) -> None:
     opened = row["opened_at"]
     when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(opened))
     outcome = row["outcome"] or "open"
     woken = printable(row["trigger"])
     console.print(
-        Text.assemble(
-            (f"{row['id']} {row['service']}", "bold"), f" {when} woken by {woken}: ", (outcome, "bold")
-        )
+        styled((f"{row['id']} {row['service']}", "bold"), f" {when} woken by {woken}: ", (outcome, "bold"))
     )
     if row["looks"] > 1:
         until = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(row["closed_at"]))
-        console.print(Text(f"  {row['looks']} looks until {until}; the last: {printable(row['reason'])}"))
+        console.print(styled(f"  {row['looks']} looks until {until}; the last: {printable(row['reason'])}"))
     for event in row["events"]:
         step = f"{event['step']} on {event['host']}: " if event["step"] else ""
         line = (
             f"  {(event['at'] - opened) * 1000:8.0f} ms  {event['kind']:8} {step}{printable(event['text'])}"
         )
-        console.print(Text(line))
+        console.print(line)

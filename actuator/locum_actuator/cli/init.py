@@ -11,6 +11,7 @@ from locum_actuator.cli.exits import did_not_work, wrong_use
 from locum_actuator.cli.init_ask import ask, ask_when_unreachable, default_route, named_addresses
 from locum_actuator.cli.init_files import write_site, write_token
 from locum_actuator.cli.init_text import Answers, site_text
+from locum_actuator.cli.printing import say
 from locum_inventory.load import SITE_FILES, SiteFault, advice, site_from
 from locum_inventory.share import EXAMPLE, shared
 
@@ -69,7 +70,7 @@ from locum_inventory.share import EXAMPLE, shared
 def init(output: Path, directory: Path, force: bool, example: bool, **given: Any) -> None:
     """Write a site file: asks for whatever no option says."""
     if example:
-        click.echo(shared(EXAMPLE).read_text(encoding="utf-8"), nl=False)
+        say(shared(EXAMPLE).read_text(encoding="utf-8"), end="")
         return
     if not force and output.exists():
         did_not_work(_there_already(output))
@@ -82,7 +83,7 @@ def init(output: Path, directory: Path, force: bool, example: bool, **given: Any
     tokens += [site.actuator.api_token_file] if site.actuator.api_token_file is not None else []
     _write(output, text, tokens, force=force)
     for line in advice(site):
-        click.echo(f"advice: {line}")
+        say(f"advice: {line}")
     _say_what_is_next(output, list(site.hosts))
 
 
@@ -135,13 +136,13 @@ def _write(output: Path, text: str, tokens: list[Path], *, force: bool) -> None:
         for token in tokens:
             token.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
             made = write_token(token)
-            click.echo(f"{token}: {'made' if made else 'is there already, kept'}")
+            say(f"{token}: {'made' if made else 'is there already, kept'}")
         if not write_site(output, text, replace=force):
             did_not_work(_there_already(output))
     except OSError as error:
         where = f"{error.filename}: {error.strerror}"
         did_not_work(f"{where}: nothing more was written; --directory and --output say where")
-    click.echo(f"{output}: written")
+    say(f"{output}: written")
 
 
 def _there_already(output: Path) -> str:
@@ -151,8 +152,8 @@ def _there_already(output: Path) -> str:
 def _say_what_is_next(output: Path, hosts: list[str]) -> None:
     found_by_itself = output.absolute() in {path.absolute() for path in SITE_FILES}
     locum = "locum" if found_by_itself else f"locum --site {output}"
-    click.echo("next:")
+    say("next:")
     for host in hosts:
-        click.echo(f"  {locum} enrol {host}")
-    click.echo(f"  {locum} check --live")
-    click.echo(f"  {locum} up")
+        say(f"  {locum} enrol {host}")
+    say(f"  {locum} check --live")
+    say(f"  {locum} up")

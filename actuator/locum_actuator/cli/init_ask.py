@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from locum_actuator.cli.printing import prompt, say
 from locum_inventory.site_words import RISKS
 
 _ROUTES = Path("/proc/net/route")
@@ -30,11 +31,11 @@ def ask(given: str | None, option: str, question: str, default: str | None = Non
     if given is not None:
         return given
     try:
-        answer = str(click.prompt(question, default=default, type=str, err=True)).strip()
+        answer = prompt(question, default)
     except click.Abort:
         if sys.stdin.isatty():
             raise
-        click.echo(err=True)
+        say(err=True)
         if default is None:
             raise click.UsageError(f"nobody is there to answer: give {option}") from None
         return default
@@ -43,16 +44,14 @@ def ask(given: str | None, option: str, question: str, default: str | None = Non
 
 def ask_when_unreachable() -> str:
     """Ask for the one choice that has no default."""
-    click.echo(
-        "When a host does not answer at all, locum cannot know whether it is dead or cut off:", err=True
-    )
+    say("When a host does not answer at all, locum cannot know whether it is dead or cut off:", err=True)
     for line in RISKS.split("; "):
-        click.echo(f"  {line}", err=True)
+        say(f"  {line}", err=True)
     while True:
         answer = ask(None, "--when-unreachable", "What is to be done then, takeover or refuse")
         if answer in {"takeover", "refuse"}:
             return answer
-        click.echo("answer takeover or refuse", err=True)
+        say("answer takeover or refuse", err=True)
 
 
 def named_addresses(given: tuple[str, ...]) -> dict[str, str]:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import time
 from datetime import timedelta
 from typing import Any, NoReturn
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn
+from rich.progress import Progress, TaskID
 
 from locum_actuator.cli.client import actuator_option, api_token, ask, json_option, tell
 from locum_actuator.cli.exits import did_not_work, wrong_use
+from locum_actuator.cli.printing import progress_of_bytes, say, say_json
 
 POLL_SECONDS = 0.2
 
@@ -69,26 +68,20 @@ def mirror(
     if mark or restore is not None:
         body: dict[str, object] = {"host": host, "run": restore} if restore is not None else {}
         answer = tell(url, f"{path}/{'mark' if mark else 'restore'}", token, body)
-        click.echo(json.dumps(answer, indent=2) if as_json else "\n".join(answer["done"]))
+        say_json(answer) if as_json else say("\n".join(answer["done"]))
         return
     body = {"allow_deletions": allow_deletions or 0, "discard_changes": discard_changes}
     asked = tell(url, path, token, body | ({"to": to} if to else {}))["asked"]
     asked = _wait(url, path, asked, silent=as_json)
     if as_json:
-        click.echo(json.dumps(asked["results"], indent=2))
+        say_json(asked["results"])
     _end(asked, silent=as_json)
 
 
 def _wait(url: str, path: str, asked: dict[str, Any], *, silent: bool) -> dict[str, Any]:
     """Show how far the run is until it has ended; on no terminal nothing is shown."""
     # The time left is rsync's own: rich would begin its estimate anew whenever the total, a rounded share, moves.
-    columns = (
-        TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TextColumn("{task.fields[left]}")
-    )  # fmt: skip
-    console = Console(stderr=True)
-    with Progress(
-        *columns, console=console, disable=silent or not console.is_terminal, transient=True
-    ) as shown:
+    with progress_of_bytes(silent=silent) as shown:
         task: TaskID = shown.add_task(f"from {asked['source']}", total=None, left="")
         while not asked["ended"]:
             time.sleep(POLL_SECONDS)
@@ -125,7 +118,7 @@ def _end(asked: dict[str, Any], *, silent: bool) -> None:
         if result["outcome"] != "done":
             faults.append(f"locum: {line}")
         elif not silent:
-            click.echo(f"{line} in {result['seconds']:.1f} s (run {result['run']})")
+            say(f"{line} in {result['seconds']:.1f} s (run {result['run']})")
     if faults:
         did_not_work(*faults)
     if not asked["results"]:
@@ -138,11 +131,11 @@ def _nothing_to_do(asked: dict[str, Any]) -> NoReturn:
 
 def _show_runs(known: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps(known, indent=2))
+        say_json(known)
         return
     for host, copy in known["copies"].items():
-        click.echo(f"{host}: {copy['text']}{' (too old)' if copy['stale'] else ''}")
+        say(f"{host}: {copy['text']}{' (too old)' if copy['stale'] else ''}")
     for run in known["runs"]:
         at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(run["started_at"]))
         outcome = run["outcome"] or "goes on"
-        click.echo(f"{at} {run['run']} {run['source']} to {run['destination']}: {outcome}: {run['text']}")
+        say(f"{at} {run['run']} {run['source']} to {run['destination']}: {outcome}: {run['text']}")

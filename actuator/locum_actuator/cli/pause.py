@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from locum_actuator.cli.client import actuator_option, api_token, tell
+from locum_actuator.cli.printing import say
 from locum_actuator.cli.which_services import chosen, one_or_all
 
 _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -50,6 +51,6 @@ def pause(
     for name in chosen(url, service, everything=everything):
         answer = tell(url, f"/api/v1/services/{name}/pause", token, body)
         until = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(answer["pause"]["until"]))
-        click.echo(f"{name} is paused until {until}: {answer['pause']['reason']}")
+        say(f"{name} is paused until {until}: {answer['pause']['reason']}")
         if answer["open_incident"]:
-            click.echo(f"incident {answer['open_incident']} is open: a plan that has begun is finished first")
+            say(f"incident {answer['open_incident']} is open: a plan that has begun is finished first")

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import getpass
-import json
 import os
 import socket
 import time
 from typing import Any
 
-import click
-from rich.console import Console
-
 from locum_actuator.cli.client import api_token, ask, tell
 from locum_actuator.cli.exits import did_not_work, wrong_use
 from locum_actuator.cli.move_options import MoveOptions
+from locum_actuator.cli.printing import Terminal, confirm, say_json, styled
 
 POLL_SECONDS = 0.1
 _DONE = {"switchover", "failback", "already"}
@@ -42,37 +39,39 @@ def run_move(site_file: str | None, verb: str, service: str, host: str | None, g
         "discard_changes_on": given.discard_changes_on,
     }
     would = tell(given.url, path, token, {**body, "dry_run": True})
-    console = Console(highlight=False, quiet=given.as_json)
+    console = Terminal(quiet=given.as_json)
     _show_plan(console, verb, service, would)
     if given.dry_run or not would["plan"]["steps"]:
         if given.as_json:
-            click.echo(json.dumps(would, indent=2))
+            say_json(would)
         if would["plan"]["kind"] in {"refuse", "keep_looking"}:
             did_not_work(f"locum {verb}: refused: {would['plan']['reason']}")
         return
-    if not given.yes and not click.confirm("Go ahead?"):
+    if not given.yes and not confirm("Go ahead?"):
         did_not_work(f"locum {verb}: nothing was done")
     tell(given.url, path, token, body)
     incident = _follow(console, given.url, _begun(console, given.url, service))
     if given.as_json:
-        click.echo(json.dumps(incident, indent=2))
+        say_json(incident)
     if incident["outcome"] not in _DONE:
         did_not_work(f"locum {verb}: {incident['outcome']}: {incident['reason']}")
     holder = ask(given.url, f"/api/v1/services/{service}")["holder"]
-    console.print(f"[bold]{service} is held by {holder} now[/] (incident {incident['id']})")
+    console.print(styled((f"{service} is held by {holder} now", "bold"), f" (incident {incident['id']})"))
 
 
-def _show_plan(console: Console, verb: str, service: str, would: dict[str, Any]) -> None:
+def _show_plan(console: Terminal, verb: str, service: str, would: dict[str, Any]) -> None:
     plan = would["plan"]
     if plan["kind"] == "nothing":
         console.print(f"{service}: nothing to do: {plan['reason']}")
     if plan["steps"]:
-        console.print(f"[bold]{verb} of {service}[/] from {would['holder']} to {plan['target']}:")
+        console.print(
+            styled((f"{verb} of {service}", "bold"), f" from {would['holder']} to {plan['target']}:")
+        )
     for step in plan["steps"]:
         console.print(f"  {step['name']} on {step['host']}")
 
 
-def _begun(console: Console, url: str, service: str) -> int:
+def _begun(console: Terminal, url: str, service: str) -> int:
     """Wait until the move is an incident, and return its number; meanwhile its data may be copied."""
     told = ""
     while True:
@@ -87,7 +86,7 @@ def _begun(console: Console, url: str, service: str) -> int:
         time.sleep(POLL_SECONDS)
 
 
-def _follow(console: Console, url: str, number: int) -> dict[str, Any]:
+def _follow(console: Terminal, url: str, number: int) -> dict[str, Any]:
     """Tell each event as it comes, and return the incident once it is closed."""
     shown = 0
     while True:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from locum_actuator.cli.client import actuator_option, api_token, tell
+from locum_actuator.cli.printing import say
 from locum_actuator.cli.which_services import chosen, one_or_all
 
 
@@ -17,4 +18,4 @@ def resume(site_file: str | None, /, *, service: str | None, everything: bool, u
     token = api_token(site_file)
     for name in chosen(url, service, everything=everything):
         answer = tell(url, f"/api/v1/services/{name}/resume", token, {})
-        click.echo(f"{name} is resumed" if answer["was_paused"] else f"{name} was not paused")
+        say(f"{name} is resumed" if answer["was_paused"] else f"{name} was not paused")

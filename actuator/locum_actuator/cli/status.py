@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from locum_actuator.cli.client import actuator_option, ask, json_option
+from locum_actuator.cli.printing import Terminal, Text, say_json, styled
 
 
 @click.command()
@@ -25,17 +23,17 @@ def status(service: str | None, url: str, as_json: bool) -> None:
         [ask(url, f"/api/v1/services/{service}")] if service else ask(url, "/api/v1/services")["services"]
     )
     if as_json:
-        click.echo(json.dumps(rows[0] if service else rows, indent=2))
+        say_json(rows[0] if service else rows)
         return
     table = Table("Service", "Address", "Holder", "Since", "Hosts", "Notes")
     for row in rows:
         since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(row["since"])) if row["since"] else ""
         hosts = "\n".join(f"{host}: {row['hosts_seen'].get(host, 'not asked yet')}" for host in row["hosts"])
-        holder = Text(row["holder"] or "not known", style="bold green" if row["holder"] else "bold red")
+        holder = styled((row["holder"] or "not known", "bold green" if row["holder"] else "bold red"))
         table.add_row(
             row["service"], "\n".join(row["addresses"]), holder, since, hosts, "\n".join(_notes(row))
         )
-    console = Console()
+    console = Terminal()
     console.print(table)
     for row in rows:
         for line in _rejoining(row, every=service is not None):
@@ -50,22 +48,22 @@ def _rejoining(row: dict[str, Any], *, every: bool) -> Iterator[Text]:
     for host, list_ in row["rejoin"].items():
         if list_["complete"] and not every:
             continue
-        yield Text(f"{row['service']}: {host} is {'a standby' if list_['complete'] else 'no standby yet'}:")
+        yield styled(f"{row['service']}: {host} is {'a standby' if list_['complete'] else 'no standby yet'}:")
         for item in list_["items"]:
             mark, style = {True: ("yes", "green"), False: ("no ", "bold red"), None: ("?  ", "yellow")}[
                 item["ok"]
             ]
-            yield Text.assemble("  ", (mark, style), f"  {item['text']}")
+            yield styled("  ", (mark, style), f"  {item['text']}")
     if row["failback"]:
-        yield Text(f"{row['service']}: {row['failback']}")
+        yield styled(f"{row['service']}: {row['failback']}")
 
 
 def _chain(parts: list[dict[str, Any]]) -> list[Text]:
     """Return one line that says that all is well, or a line for each part that is not there."""
     wrong = [part for part in parts if part["up"] is not True]
     if not wrong:
-        return [Text("chain: all of it is there", style="green")] if parts else []
-    return [Text(f"chain: {part['part']}: {part['text']}", style="bold red") for part in wrong]
+        return [styled(("chain: all of it is there", "green"))] if parts else []
+    return [styled((f"chain: {part['part']}: {part['text']}", "bold red")) for part in wrong]
 
 
 def _notes(row: dict[str, Any]) -> list[str]:

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from locum_actuator.cli.printable import printable
+from locum_actuator.cli.printing import Terminal, styled
 from locum_actuator.incident_story import Incident, Moment, moments, sentence, title
 
 WIDEST_BAR, NARROWEST_BAR = 40, 8
@@ -40,7 +39,7 @@ def since(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 36000 else f"{seconds / 3600:.1f} h"
 
 
-def draw(console: Console, incident: Incident) -> None:
+def draw(console: Terminal, incident: Incident) -> None:
     """Draw an incident on a console, as wide as that is."""
     happened = moments(incident)
     begin, end = ends(happened)
@@ -52,13 +51,13 @@ def draw(console: Console, incident: Incident) -> None:
     table.add_column(width=what_width, overflow="fold")
     table.add_column(ratio=1, style="dim", overflow="fold")
     for one in happened:
-        drawn = Text(bar(one, begin, end, bar_width), style="bold red" if one.bad else "cyan")
-        table.add_row(since(one.at - begin), drawn, Text(printable(one.what)), Text(printable(one.words)))
-    console.print(Text(f"incident {incident['id']}: {title(incident)}", style="bold"))
-    console.print(Text(printable(sentence(incident))))
+        drawn = styled((bar(one, begin, end, bar_width), "bold red" if one.bad else "cyan"))
+        table.add_row(since(one.at - begin), drawn, printable(one.what), printable(one.words))
+    console.print(styled((f"incident {incident['id']}: {title(incident)}", "bold")))
+    console.print(printable(sentence(incident)))
     with console.capture() as captured:
         console.print(table)
-    console.out(_fitting(captured.get(), console.encoding), end="", highlight=False)
+    console.write_captured(_fitting(captured.get(), console.encoding))
 
 
 def picture(incident: Incident, width: int = 50) -> str:

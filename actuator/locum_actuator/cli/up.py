@@ -19,6 +19,7 @@ from locum_actuator.chain.supervise import Program, Supervisor
 from locum_actuator.chain.voice import Voice
 from locum_actuator.cli.chain_options import chain_of, chain_options
 from locum_actuator.cli.exits import did_not_work
+from locum_actuator.cli.printing import say
 from locum_actuator.cli.site_option import load_or_exit
 from locum_inventory.load import SiteFault, load_site
 from locum_inventory.log_lines import LOG_FORMATS
@@ -42,7 +43,7 @@ def up(site_option: str | None, /, log_format: str | None, **listens: Any) -> No
     chain = chain_of(site, **listens)
     if "chain" in site.model_fields_set:
         own = "a Prometheus and an Alertmanager of its own"
-        click.echo(f"the site file's `chain` is not used: locum up runs {own}", err=True)
+        say(f"the site file's `chain` is not used: locum up runs {own}", err=True)
     if faults := list(port_faults(chain)):
         did_not_work(*faults)
     try:
