@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import stat
 from ipaddress import ip_address, ip_interface
 from pathlib import Path
@@ -159,9 +160,9 @@ def test_a_site_file_is_replaced_only_when_told(tmp_path: Path) -> None:
 
 
 WRONG_USE = {
-    "nobody to answer": (
+    "no answer": (
         without("when-unreachable"),
-        "Error: nobody is there to answer: give --when-unreachable",
+        "Error: standard input has ended: give --when-unreachable",
     ),
     "a host without address": (
         [*without("host"), "--host=a"],
@@ -182,9 +183,69 @@ def test_wrong_use(tmp_path: Path, options: list[str], last_line: str) -> None:
 def test_answers_that_make_a_faulty_site_write_nothing(tmp_path: Path) -> None:
     result = init(tmp_path, *without("address"), "--address=192.0.2.1/24")
     assert result.exit_code == 2
-    assert result.stderr.splitlines()[0] == "nothing was written, for the site file would have these faults:"
+    assert (
+        result.stderr.splitlines()[0] == "nothing was written, because the site file would have these faults:"
+    )
     assert "services.www.addresses: is 192.0.2.1, the own address of host 'a'" in result.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+WRONG_THEN_RIGHT = {
+    "a host without its address": (
+        0,
+        "one",
+        "'one' does not say which address a host has: write NAME=ADDRESS",
+    ),
+    "a host's name": (0, "One=192.0.2.1", "is 'One', which cannot be a name: use 1 to 63 of a-z"),
+    "a host's address": (0, "one=192.0.2", "is '192.0.2': give an IPv4 or IPv6 address in figures"),
+    "the same host twice": (1, "one=192.0.2.2", "host 'one' is given twice"),
+    "the same address twice": (1, "two=192.0.2.1", "192.0.2.1 is another host's address"),
+    "the service's name": (2, "my service", "is 'my service', which cannot be a name"),
+    "the service address": (
+        3,
+        "192.0.2.300/24",
+        "is '192.0.2.300/24': give an address with its prefix length",
+    ),
+    "the interface": (4, "eth 0", "is 'eth 0', which cannot be an interface"),
+    "the URL": (5, "http://192.0.2.1/", "which asks the same machine whichever host is checked"),
+    "the process": (7, "/usr/sbin/apache2", "give the process's name as `ps -o comm` shows it"),
+    "the witness": (11, "gateway", "is 'gateway': give an IPv4 or IPv6 address in figures"),
+    "what to do when a host is silent": (12, "maybe", "answer takeover or refuse"),
+}
+TWELVE = [
+    "one=192.0.2.1", "two=192.0.2.2", "www", "192.0.2.100/24", "eth0", "http://{host}/", "-", "apache2",
+    "true", "true", "true", "192.0.2.254", "refuse",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("position", "wrong", "fault"), WRONG_THEN_RIGHT.values(), ids=WRONG_THEN_RIGHT)
+def test_f_a_wrong_answer_is_asked_for_again_and_no_other(
+    tmp_path: Path, position: int, wrong: str, fault: str
+) -> None:
+    answers = [*TWELVE[:position], wrong, *TWELVE[position:]]
+    result = init(tmp_path, answers="\n".join(answers) + "\n")
+    assert result.exit_code == 0, result.output
+    assert fault in result.stderr
+    assert load_site(tmp_path / "locum.yml").services["www"].takeover.when_unreachable == "refuse"
+
+
+def test_f_answers_that_do_not_fit_together_are_not_lost(tmp_path: Path) -> None:
+    answers = [*TWELVE[:3], "192.0.2.1/24", *TWELVE[4:]]
+    result = init(tmp_path, answers="\n".join(answers) + "\n")
+    assert result.exit_code == 2
+    *_, title, command = result.stderr.splitlines()
+    assert title == "your answers so far, as a command to correct and run again:"
+    corrected = [word.replace("=192.0.2.1/24", "=192.0.2.100/24") for word in shlex.split(command)]
+    assert corrected[:2] == ["locum", "init"]
+    again = CliRunner().invoke(main, corrected[1:])
+    assert again.exit_code == 0, again.output
+    assert load_site(tmp_path / "locum.yml").witnesses == (ip_address("192.0.2.254"),)
+
+
+def test_f_answers_given_before_the_input_ended_are_not_lost(tmp_path: Path) -> None:
+    result = init(tmp_path, answers="\n".join(TWELVE[:9]) + "\n")
+    assert result.exit_code == 2
+    assert "--host=one=192.0.2.1 --host=two=192.0.2.2 --service=www" in result.stderr
 
 
 def test_a_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from locum_actuator.cli.exits import did_not_work, wrong_use
-from locum_actuator.cli.init_ask import ask, ask_when_unreachable, default_route, named_addresses
+from locum_actuator.cli.init_ask import (
+    Questions,
+    default_route,
+    is_command,
+    is_interface,
+    is_name,
+    is_own_address,
+    is_process,
+    is_service_address,
+    is_url,
+    named_addresses,
+)
 from locum_actuator.cli.init_files import write_site, write_token
 from locum_actuator.cli.init_text import Answers, site_text
 from locum_actuator.cli.printing import say
@@ -67,18 +80,30 @@ from locum_inventory.share import EXAMPLE, shared
     help="what to do when a host does not answer at all; there is no default",
 )
 @click.option("--ssh-user", default="locum", show_default=True, help="the login name on the other hosts")
-def init(output: Path, directory: Path, force: bool, example: bool, **given: Any) -> None:
+@click.pass_context
+def init(
+    context: click.Context, /, output: Path, directory: Path, force: bool, example: bool, **given: Any
+) -> None:
     """Write a site file: asks for whatever no option says."""
     if example:
         say(shared(EXAMPLE).read_text(encoding="utf-8"), end="")
         return
     if not force and output.exists():
         did_not_work(_there_already(output))
-    text = site_text(_answers(directory.absolute(), given))
+    questions = Questions()
     try:
+        text = site_text(_answers(directory.absolute(), given, questions))
         site = site_from(text, output)
     except SiteFault as fault:
-        wrong_use("nothing was written, for the site file would have these faults:", *fault.lines)
+        wrong_use(
+            "nothing was written, because the site file would have these faults:",
+            *fault.lines,
+            *_again(context, questions),
+        )
+    except (click.Abort, click.UsageError):
+        for line in _again(context, questions):
+            say(line, err=True)
+        raise
     tokens = [site.actuator.webhook_token_file]
     tokens += [site.actuator.api_token_file] if site.actuator.api_token_file is not None else []
     _write(output, text, tokens, force=force)
@@ -87,30 +112,23 @@ def init(output: Path, directory: Path, force: bool, example: bool, **given: Any
     _say_what_is_next(output, list(site.hosts))
 
 
-def _answers(directory: Path, given: dict[str, Any]) -> Answers:
-    route = default_route()
-    hosts = named_addresses(given["hosts"])
+def _answers(directory: Path, given: dict[str, Any], questions: Questions) -> Answers:
+    route, ask = default_route(), questions.ask
+    hosts = named_addresses(given["hosts"], questions)
     names = list(hosts)
-    service = ask(given["service"], "--service", "Name of the service", "www")
-    addresses = given["addresses"] or (ask(None, "--address", "Service address with its prefix length"),)
-    interface = ask(
-        given["interface"], "--interface", "Interface it goes on", route.interface if route else None
+    service = ask(given["service"], "--service", "Name of the service", "www", check=is_name)
+    addresses = given["addresses"] or (
+        ask(None, "--address", "Service address with its prefix length", check=is_service_address),
     )
+    interface = ask(
+        given["interface"], "--interface", "Interface it goes on", route.interface if route else None,
+        check=is_interface,
+    )  # fmt: skip
     url = given["url"]
     if url is None and given["tcp_port"] is None:
-        url = ask(None, "--url", "URL to ask for (- for none)", "http://{host}/")
+        url = ask(None, "--url", "URL to ask for (- for none)", "http://{host}/", check=is_url)
     expect = ask(given["expect"], "--expect", "Text that the answer must contain (- for any)", "")
-    process = ask(given["process"], "--process", "Name of its process (- for none)", "")
-    commands = {"start": given["start"] or "", "stop": given["stop"] or "", "respawn": given["respawn"] or ""}
-    if given["standby"] == "stopped":
-        unit = process or service
-        commands = {
-            "start": ask(given["start"], "--start", "Command that starts it", f"systemctl start {unit}"),
-            "stop": ask(given["stop"], "--stop", "Command that stops it", f"systemctl stop {unit}"),
-            "respawn": ask(
-                given["respawn"], "--respawn", "Command that brings it back", f"systemctl restart {unit}"
-            ),
-        }
+    process = ask(given["process"], "--process", "Name of its process (- for none)", "", check=is_process)
     gateway = route.gateway if route else None
     return Answers(
         hosts=hosts,
@@ -123,12 +141,46 @@ def _answers(directory: Path, given: dict[str, Any]) -> Answers:
         tcp_port=given["tcp_port"] or "",
         process=process,
         standby=given["standby"],
-        witnesses=given["witnesses"] or (ask(None, "--witness", "Witness, such as the gateway", gateway),),
-        when_unreachable=given["when_unreachable"] or ask_when_unreachable(),
+        **_commands(given, process or service, questions),
+        witnesses=given["witnesses"]
+        or (ask(None, "--witness", "Witness, such as the gateway", gateway, check=is_own_address),),
+        when_unreachable=given["when_unreachable"] or questions.ask_when_unreachable(),
         ssh_user=given["ssh_user"],
         directory=directory,
-        **commands,
     )
+
+
+def _commands(given: dict[str, Any], unit: str, questions: Questions) -> dict[str, str]:
+    """Return the command lines; none is asked for where the service runs on its standbys anyway."""
+    if given["standby"] == "running":
+        return {name: given[name] or "" for name in ("start", "stop", "respawn")}
+    return {
+        name: questions.ask(given[name], f"--{name}", what, f"systemctl {verb} {unit}", check=check)
+        for name, what, verb, check in (
+            ("start", "Command that starts it", "start", is_command),
+            ("stop", "Command that stops it", "stop", is_command),
+            ("respawn", "Command that brings it back (- for none)", "restart", None),
+        )
+    }
+
+
+def _again(context: click.Context, questions: Questions) -> tuple[str, ...]:
+    """Return lines that say how to go on without answering everything once more."""
+    if not questions.any_asked:
+        return ()
+    given = " ".join(
+        shlex.quote(f"{parameter.opts[0]}={value}")
+        for parameter in context.command.params
+        if context.get_parameter_source(str(parameter.name)) is ParameterSource.COMMANDLINE
+        and not getattr(parameter, "is_flag", False)
+        for value in (
+            context.params[str(parameter.name)]
+            if parameter.multiple
+            else [context.params[str(parameter.name)]]
+        )
+    )
+    command = " ".join(filter(None, ("locum init", given, questions.as_options())))
+    return ("your answers so far, as a command to correct and run again:", f"  {command}")
 
 
 def _write(output: Path, text: str, tokens: list[Path], *, force: bool) -> None:

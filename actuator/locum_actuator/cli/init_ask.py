@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
 
 import click
+from pydantic import TypeAdapter, ValidationError
 
 from locum_actuator.cli.printing import prompt, say
+from locum_inventory.field_types import Address, CommandLine, InterfaceName, Name, OwnAddress, ServiceAddress
+from locum_inventory.service_checks import HttpCheck, ProcessCheck
 from locum_inventory.site_words import RISKS
 
 _ROUTES = Path("/proc/net/route")
@@ -23,48 +28,142 @@ class DefaultRoute:
     gateway: str
 
 
-def ask(given: str | None, option: str, question: str, default: str | None = None) -> str:
-    """Return what an option gave, or else ask, where `-` means nothing.
+Check = Callable[[str], object]  # raises ValueError for an answer that cannot be right
 
-    Where nobody is there to answer the default counts; without one that is wrong use.
-    """
-    if given is not None:
-        return given
+
+class Questions:
+    """The questions of one `locum init`; it keeps every answer, so that none is lost when it cannot go on."""
+
+    def __init__(self) -> None:
+        self._answered: list[tuple[str, str]] = []
+
+    @property
+    def any_asked(self) -> bool:
+        """Whether a question was answered, rather than all of them given as options."""
+        return bool(self._answered)
+
+    def as_options(self) -> str:
+        """Return the answers so far as the options that give them, quoted for a shell."""
+        return " ".join(shlex.quote(f"{option}={answer}") for option, answer in self._answered)
+
+    def ask(
+        self, given: str | None, option: str, question: str, default: str | None = None, *,
+        check: Check | None = None,
+    ) -> str:  # fmt: skip
+        """Return what an option gave, or else ask, where `-` means nothing; a wrong answer is asked for again.
+
+        Where standard input has ended the default counts; without one that is wrong use.
+        """
+        if given is not None:
+            return given
+        while True:
+            answer = self._prompt(option, question, default)
+            if (fault := _fault_of(answer, check)) is None:
+                self._answered.append((option, answer))
+                return answer
+            say(fault, err=True)
+
+    def _prompt(self, option: str, question: str, default: str | None) -> str:
+        try:
+            answer = prompt(question, default)
+        except click.Abort:
+            if sys.stdin.isatty():
+                raise
+            say(err=True)
+            if default is None:
+                raise click.UsageError(f"standard input has ended: give {option}") from None
+            return default
+        return "" if answer == "-" else answer
+
+    def ask_when_unreachable(self) -> str:
+        """Ask for the one choice that has no default."""
+        say("When a host does not answer at all, locum cannot know whether it is dead or cut off:", err=True)
+        for line in RISKS.split("; "):
+            say(f"  {line}", err=True)
+        return self.ask(
+            None,
+            "--when-unreachable",
+            "What is to be done then, takeover or refuse",
+            check=_takeover_or_refuse,
+        )
+
+    def ask_host(self, question: str, others: Mapping[str, str]) -> tuple[str, str]:
+        """Ask for one host, NAME=ADDRESS, that is none of the others; return both."""
+
+        def fits(answer: str) -> None:
+            name, address = name_and_address(answer)
+            _NAME.validate_python(name)
+            _OWN_ADDRESS.validate_python(address)
+            if name in others:
+                raise ValueError(f"host '{name}' is given twice")
+            if address in others.values():
+                raise ValueError(f"{address} is another host's address")
+
+        return name_and_address(self.ask(None, "--host", question, check=fits))
+
+
+def _takeover_or_refuse(answer: str) -> None:
+    if answer not in {"takeover", "refuse"}:
+        raise ValueError("answer takeover or refuse")
+
+
+def _fault_of(answer: str, check: Check | None) -> str | None:
+    """Return why an answer cannot be right, in one line; None where it can."""
+    if check is None:
+        return None
     try:
-        answer = prompt(question, default)
-    except click.Abort:
-        if sys.stdin.isatty():
-            raise
-        say(err=True)
-        if default is None:
-            raise click.UsageError(f"nobody is there to answer: give {option}") from None
-        return default
-    return "" if answer == "-" else answer
+        check(answer)
+    except ValidationError as invalid:
+        error = invalid.errors(include_url=False)[0]
+        return str(error["ctx"]["error"] if error["type"] == "value_error" else error["msg"])
+    except ValueError as fault:
+        return str(fault)
+    return None
 
 
-def ask_when_unreachable() -> str:
-    """Ask for the one choice that has no default."""
-    say("When a host does not answer at all, locum cannot know whether it is dead or cut off:", err=True)
-    for line in RISKS.split("; "):
-        say(f"  {line}", err=True)
-    while True:
-        answer = ask(None, "--when-unreachable", "What is to be done then, takeover or refuse")
-        if answer in {"takeover", "refuse"}:
-            return answer
-        say("answer takeover or refuse", err=True)
+_NAME: TypeAdapter[str] = TypeAdapter(Name)
+_OWN_ADDRESS: TypeAdapter[Address] = TypeAdapter(OwnAddress)
+
+is_name: Check = _NAME.validate_python
+is_own_address: Check = _OWN_ADDRESS.validate_python
+is_service_address: Check = TypeAdapter(ServiceAddress).validate_python
+is_interface: Check = TypeAdapter(InterfaceName).validate_python
+is_command: Check = TypeAdapter(CommandLine).validate_python
 
 
-def named_addresses(given: tuple[str, ...]) -> dict[str, str]:
+def is_url(answer: str) -> None:
+    """Raise ValueError unless the answer is a URL that a check can ask for, or none at all."""
+    if answer:
+        HttpCheck(url=answer)
+
+
+def is_process(answer: str) -> None:
+    """Raise ValueError unless the answer is the name of a process, or none at all."""
+    if answer:
+        ProcessCheck(name=answer)
+
+
+def name_and_address(pair: str) -> tuple[str, str]:
+    """Return the two halves of NAME=ADDRESS; raises ValueError for anything else."""
+    name, equals, address = pair.partition("=")
+    if not equals or not name or not address:
+        raise ValueError(f"'{pair}' does not say which address a host has: write NAME=ADDRESS")
+    return name, address
+
+
+def named_addresses(given: tuple[str, ...], questions: Questions) -> dict[str, str]:
     """Return the hosts, name and address, from the options or by asking for two."""
-    pairs = list(given)
-    if not pairs:
-        pairs.append(ask(None, "--host", "Preferred host, as NAME=ADDRESS"))
-        pairs.append(ask(None, "--host", "Host that stands in, as NAME=ADDRESS"))
     hosts: dict[str, str] = {}
-    for pair in pairs:
-        name, equals, address = pair.partition("=")
-        if not equals or not name or not address:
-            raise click.UsageError(f"'{pair}' does not say which address a host has: write NAME=ADDRESS")
+    if not given:
+        for question in ("Preferred host, as NAME=ADDRESS", "Standby host, as NAME=ADDRESS"):
+            name, address = questions.ask_host(question, hosts)
+            hosts[name] = address
+        return hosts
+    for pair in given:
+        try:
+            name, address = name_and_address(pair)
+        except ValueError as fault:
+            raise click.UsageError(str(fault)) from None
         if name in hosts:
             raise click.UsageError(f"host '{name}' is given twice")
         hosts[name] = address
