@@ -85,7 +85,7 @@ def read(verb: Verb, body: Any, hosts: tuple[str, ...]) -> tuple[Move, bool]:
         raise MoveFault("to: a failback goes to the preferred host: leave it out, or ask for a switchover")
     for key in ("to", "discard_changes_on"):
         if body.get(key) is not None and body[key] not in hosts:
-            raise MoveFault(f"{key}: '{body[key]}' is no host of the service: give one of {', '.join(hosts)}")
+            raise MoveFault(f"'{body[key]}' is not a host of the service: its hosts are {', '.join(hosts)}")
     move = Move(
         verb,
         body.get("to"),

@@ -16,7 +16,7 @@ _FORMAT = click.option(
     type=click.Choice(LOG_FORMATS),
     default="logfmt",
     show_default=True,
-    help="see docs/logs.md",
+    help="how each line is written",
 )
 _LEVEL = click.option(
     "--log-level", type=click.Choice(LOG_LEVELS), default="info", show_default=True, help="the least to log"

@@ -1,4 +1,4 @@
-"""Files that travel with the package: the example of a site file."""
+"""Files that travel with the package: the example of a site file, rules, dashboards, docs."""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ from locum_actuator.cli import check_fence
 from locum_actuator.cli.check_finding import Finding
 from locum_exporter.icmp import Pinger
 from locum_inventory.model import Site
+from locum_inventory.share import shared
 from tests.marks import needs_root
 
 
@@ -54,7 +55,7 @@ async def test_a_device_that_cannot_be_asked_is_no_fence(tmp_path: Path) -> None
         "fence of a (fence_nowhere)",
         "wrong",
         "could not be asked: there is no program fence_nowhere on this host",
-        "until it can be asked, it cannot fence a: see docs/fencing.md",
+        f"until it can be asked, it cannot fence a: see {shared('docs/fencing.md')}",
     )
 
 

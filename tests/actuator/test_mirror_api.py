@@ -66,7 +66,7 @@ REFUSED: dict[str, tuple[str, bytes, dict[str, str], int, str]] = {
     "not JSON": (MIRROR, b"now", AUTH, 400, "the body is not JSON"),
     "a list": (MIRROR, b"[]", AUTH, 400, OBJECT),
     "an unknown key": (MIRROR, b'{"from": "a"}', AUTH, 400, f"'from' is not known: {OBJECT}"),
-    "no host": (MIRROR, b'{"to": "c"}', AUTH, 400, "to: 'c' is no host of the service: give one of a, b"),
+    "no host": (MIRROR, b'{"to": "c"}', AUTH, 400, "'c' is not a host of the service: its hosts are a, b"),
     "deletions in words": (MIRROR, b'{"allow_deletions": "all"}', AUTH, 400, "allow_deletions: give a number"),
     "a yes": (MIRROR, b'{"discard_changes": "yes"}', AUTH, 400, "discard_changes: give true or false"),
     "to restore nothing": (

@@ -512,10 +512,10 @@ REFUSED: dict[str, tuple[str, bytes, dict[str, str], int, str]] = {
     "a list": (SWITCHOVER, b"[]", AUTH, 400, OBJECT),
     "an unknown key": (SWITCHOVER, b'{"force": true}', AUTH, 400, f"'force' is not known: {OBJECT}"),
     "no host of it": (
-        SWITCHOVER, b'{"to": "z"}', AUTH, 400, "to: 'z' is no host of the service: give one of a, b",
+        SWITCHOVER, b'{"to": "z"}', AUTH, 400, "'z' is not a host of the service: its hosts are a, b",
     ),
     "a host that is none": (
-        SWITCHOVER, b'{"to": ["b"]}', AUTH, 400, "to: '['b']' is no host of the service: give one of a, b",
+        SWITCHOVER, b'{"to": ["b"]}', AUTH, 400, "'['b']' is not a host of the service: its hosts are a, b",
     ),
     "a failback to a host": (
         "/api/v1/services/www/failback", b'{"to": "b"}', AUTH, 400,

@@ -26,6 +26,7 @@ from locum_actuator.reading import Reading
 from locum_actuator.webhook import create_app
 from locum_exporter.result import Outcome
 from locum_inventory.model import ChainParts
+from locum_inventory.share import shared
 
 API = "an-api-token-of-some-length"
 VOTES = Votes(
@@ -80,6 +81,17 @@ def test_what_is_known_is_shown_and_escaped(client: FlaskClient) -> None:
     assert re.search(r'<td class="off">.*?stopped, as meant</td>', html)
     assert re.search(r'<td class="ok">.*?ok</td>', html)
     assert "does not answer" in html, "a check of the holder fails: that is told"
+
+
+def test_f_the_runbook_is_a_page_and_every_alert_has_its_chapter(client: FlaskClient) -> None:
+    answer = client.get("/runbook")
+    assert answer.status_code == 200
+    anchors = set(re.findall(r'<h3 id="([^"]+)">', answer.text))
+    rules = shared("alert_rules/locum.rules.yml").read_text(encoding="utf-8")
+    alerts = {name.lower() for name in re.findall(r"- alert: (\w+)", rules)}
+    assert alerts
+    assert alerts <= anchors
+    assert "<em>You.</em>" in answer.text
 
 
 def test_an_incident_is_drawn_and_told_in_words(client: FlaskClient, engine: Engine) -> None:

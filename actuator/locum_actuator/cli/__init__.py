@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from locum_inventory.share import shared
+
 # verb -> module:object; a verb that is not built is not listed
 COMMANDS: Mapping[str, str] = {
     "init": "locum_actuator.cli.init:init",
@@ -39,7 +41,11 @@ class _LazyGroup(click.Group):
         return command if isinstance(command, click.Command) else None
 
 
-@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=_LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=f"Documentation: {shared('docs')}",
+)
 @click.option(
     "--site",
     "site_file",

@@ -13,6 +13,7 @@ from locum_actuator.cli.check_finding import Finding
 from locum_actuator.fence_agent import AgentFault, FenceAgent
 from locum_exporter.icmp import Pinger
 from locum_inventory.model import FenceDevice, Site
+from locum_inventory.share import shared
 
 STATUS_SECONDS = 20.0  # a controller over a slow line may take that long to log in to
 ECHO_COUNT = 5
@@ -36,7 +37,7 @@ async def _device(site: Site, pinger: Pinger, host: str, device: FenceDevice, nu
     try:
         power = await asyncio.to_thread(FenceAgent(host, device).power, deadline_seconds=STATUS_SECONDS)
     except AgentFault as fault:
-        mend = f"until it can be asked, it cannot fence {host}: see docs/fencing.md"
+        mend = f"until it can be asked, it cannot fence {host}: see {shared('docs/fencing.md')}"
         return Finding(what, "wrong", f"could not be asked: {fault}", mend)
     if power == "on":
         return Finding(what, "ok", f"says that {host} is on")

@@ -58,7 +58,7 @@ def mirror_routes(engine: Engine, authorised: Callable[[], bool]) -> Blueprint:
             raise MirrorFault(f"nobody is known to hold {name}: there is nothing to mirror from")
         to = body.get("to")
         if to is not None and to not in hosts:
-            raise RequestFault(f"to: '{to}' is no host of the service: give one of {', '.join(hosts)}")
+            raise RequestFault(f"'{to}' is not a host of the service: its hosts are {', '.join(hosts)}")
         destinations = [to] if to is not None else [host for host in hosts if host != holder]
         wish = Wish(_number(body, "allow_deletions"), _flag(body, "discard_changes"))
         return jsonify(asked=_asked(engine.asked_mirrors.begin(name, holder, destinations, wish))), 202

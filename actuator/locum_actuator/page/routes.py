@@ -14,6 +14,7 @@ from locum_actuator.explaining import Explainer
 from locum_actuator.incident_shelf import IncidentShelf
 from locum_actuator.page.drawing import compile_all, render
 from locum_actuator.page.live import Frame, Live
+from locum_actuator.page.runbook import runbook_html
 from locum_actuator.page.scene import Scenes
 from locum_inventory.model import ChainParts
 
@@ -61,6 +62,10 @@ def page_routes(
     @routes.get("/page/live/incidents/<int:number>")
     def incident_state(number: int) -> BaseResponse:
         return _if_changed(one(number))
+
+    @routes.get("/runbook")
+    def runbook() -> Response:
+        return _page(render("runbook.html", runbook=runbook_html()))
 
     @routes.post("/page/token")
     def token() -> tuple[Response, int]:
