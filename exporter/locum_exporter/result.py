@@ -44,7 +44,7 @@ REASON_CLASSES: Mapping[Reason, ReasonClass] = {
     "reset": "silent",  # the connection was closed or reset before the answer was complete
     "absent": "silent",  # the process, or the owner of the address, was looked for and is not there
     "status": "unexpected",  # HTTP answered with another status than expected
-    "body": "unexpected",  # the answer does not contain what was expected, or is larger than allowed
+    "body": "unexpected",  # the answer does not contain what was expected
     "conflict": "unexpected",  # more than one host answers for the address
     "tls": "malformed",  # the certificate or the handshake is not what it must be
     "protocol": "malformed",  # what answered does not speak the protocol that was asked
@@ -56,7 +56,7 @@ REASON_CLASSES: Mapping[Reason, ReasonClass] = {
     "permission": "not_looked",  # this process lacks a capability, file descriptors, memory or its CA file
     "interface": "not_looked",  # this host has no working interface or route towards the target
     "busy": "not_looked",  # this host was too busy to ask, or to wait for the answer
-    "limit": "not_looked",  # the answer is beyond a limit of this program, not of the site file
+    "limit": "not_looked",  # the answer is beyond what this program reads, so it could not be judged
 }
 
 _CLASSES: Mapping[str, ReasonClass] = {

@@ -1,6 +1,7 @@
 """The HTTP check against real servers: what is success, and which reason each failure has."""
 
 import asyncio
+import gzip
 import shutil
 import subprocess
 import time
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from locum_exporter.checks.http import http, url_for
+from locum_exporter.metrics import ResultCollector
 from locum_exporter.result import CheckResult, Outcome
 from locum_inventory.model import HttpCheck
 from tests.exporter.certificates import GOOD_UNTIL, Authority, expired
@@ -67,20 +69,38 @@ ROWS: dict[str, Row] = {
     "a body of exactly the size allowed": Row(
         http_answer(b"x" * 1000), None, "answered 200, 1000 bytes", {"max_body_bytes": 1000}
     ),
-    "a body one byte too large": Row(
-        http_answer(b"x" * 1001), "body", "the body is larger than 1000 bytes", {"max_body_bytes": 1000}
+    "a body one byte too large, and nothing is expected in it": Row(
+        http_answer(b"x" * 1001), None, "answered 200, more than 1000 bytes", {"max_body_bytes": 1000}
     ),
-    "a body of 20 MB": Row(http_answer(HUGE), "body", "the body is larger than 1048576 bytes"),
-    "what is expected is beyond the bound": Row(
-        http_answer(HUGE + b"<html>"),
-        "body",
-        "the body is larger than 1048576 bytes",
+    "a body of 20 MB": Row(http_answer(HUGE), None, "answered 200, more than 1048576 bytes"),
+    "what is expected is within the bound": Row(
+        http_answer(b"<html>" + HUGE),
+        None,
+        "answered 200, more than 1048576 bytes",
         {"expect_body": "<html>"},
     ),
-    "a compressed bomb is not unfolded": Row(
+    "what is expected is beyond the bound": Row(
+        http_answer(HUGE + b"<html>"),
+        "limit",
+        "could not judge: the first 1048576 bytes of the body, which is larger, do not contain '<html>'",
+        {"expect_body": "<html>"},
+    ),
+    "a body that is no gzip, and nothing is expected in it": Row(
         http_answer(b"\x1f\x8b" + bytes(100), headers="Content-Encoding: gzip\r\n"),
         None,
         "answered 200, 102 bytes",
+    ),
+    "a gzip bomb is unfolded no further than allowed": Row(
+        http_answer(gzip.compress(HUGE + b"<html>"), headers="Content-Encoding: gzip\r\n"),
+        "limit",
+        "could not judge: the first 100000 bytes of the body, which is larger, do not contain '<html>'",
+        {"expect_body": "<html>", "max_body_bytes": 100_000},
+    ),
+    "a body in an encoding that cannot be read": Row(
+        http_answer(b"\x1b\x03\x00", headers="Content-Encoding: br\r\n"),
+        "limit",
+        "could not judge: locum cannot read a body of encoding br",
+        {"expect_body": "<html>"},
     ),
     "another body": Row(
         http_answer(b"hello"),
@@ -117,8 +137,22 @@ ROWS: dict[str, Row] = {
         says(CHUNKED + b"ff\r\nhalf"), "reset", "the connection was closed before the body was complete"
     ),
     "speaks something else": Row(says(b"220 mail.example ESMTP\r\n"), "protocol", "does not speak HTTP: "),
+    "closes in the middle of the status": Row(
+        says(b"HTTP/1.1 200 O"), "reset", "the connection was closed before the headers were complete"
+    ),
+    "closes without an empty line after the headers": Row(
+        says(b"HTTP/1.1 200 OK\r\n"), None, "answered 200, 0 bytes"
+    ),
+    "closes without an empty line, and the length says more": Row(
+        says(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n"),
+        "reset",
+        "the connection was closed before the body was complete",
+    ),
+    "headers without an end": Row(
+        says(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 100_000), "limit", "could not judge: "
+    ),
     "a header without an end": Row(
-        says(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 100_000), "protocol", "does not speak HTTP: "
+        says(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 1_000_000), "limit", "could not judge: "
     ),
     "a header that is none": Row(
         says(b"HTTP/1.1 200 OK\r\n\x00\x00\r\n\r\n"), "protocol", "does not speak HTTP: "
@@ -291,7 +325,38 @@ async def test_https(row: str, authority: Authority, tmp_path: Path) -> None:
         result = await http(check, ip_address("127.0.0.1"), DEADLINE_SECONDS)
     assert (result.reason, result.text.partition("/: ")[2]) == (wanted.reason, wanted.text)
     expiry = result.details.get("certificate_expiry_timestamp_seconds")
-    assert expiry == (None if wanted.reason == "tls" else GOOD_UNTIL.timestamp())
+    assert expiry == until.timestamp()
+
+
+async def test_c3_the_expiry_of_an_expired_certificate_stays_a_metric(authority: Authority) -> None:
+    async with server(HELLO, tls=authority.server_context("127.0.0.1", until=expired())) as port:
+        check = HttpCheck(url=f"https://{{host}}:{port}/", ca_file=authority.ca_file)
+        result = await http(check, ip_address("127.0.0.1"), DEADLINE_SECONDS)
+    families = {family.name: family for family in ResultCollector(result).collect()}
+    (sample,) = families["locum_http_certificate_expiry_timestamp_seconds"].samples
+    assert (result.reason, sample.value) == ("tls", expired().timestamp())
+
+
+async def test_c3_a_server_that_shows_its_certificate_once_costs_no_more_than_the_deadline(
+    authority: Authority,
+) -> None:
+    """The second connection, which reads the certificate, meets a server that accepts and says nothing."""
+    context = authority.server_context("127.0.0.1", until=expired())
+    connections = 0
+
+    async def once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        if connections == 1:
+            await writer.start_tls(context)
+        else:
+            await silent(reader, writer)
+
+    started_at = time.perf_counter()
+    result = await look(once, url="https://{host}:PORT/", ca_file=authority.ca_file)
+    assert (result.reason, connections) == ("tls", 2)
+    assert "certificate_expiry_timestamp_seconds" not in result.details
+    assert time.perf_counter() - started_at < DEADLINE_SECONDS + 0.3
 
 
 async def test_https_phases(authority: Authority) -> None:

@@ -7,28 +7,23 @@ tls, first_byte, transfer) and `certificate_expiry_timestamp_seconds`.
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 import time
 from importlib.metadata import version
 from ipaddress import IPv6Address
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
-import aiohttp
-
+from locum_exporter.checks.http_answer import Answer, AnswerFault, Body, Head, unfolded
+from locum_exporter.checks.http_expiry import expiry_of
 from locum_exporter.checks.http_phases import Phases
 from locum_exporter.checks.http_tls import CaFileFault, Handshake, client_context, watch_handshake
 from locum_exporter.faults import reason_of_os_error, text_of_os_error
 from locum_exporter.result import CheckResult, Reason
 from locum_inventory.model import Address, HttpCheck
 
-_HEADERS = {
-    "User-Agent": f"locum/{version('locum')}",
-    "Accept": "*/*",
-    # A compressed body could not be searched, and could unfold to any size.
-    "Accept-Encoding": "identity",
-}
-_NO_TIMEOUTS = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None)
-_READ_BYTES = 65_536
+# What a URL may hold as it stands: RFC 3986, and what is percent-encoded already.
+_PLAIN = "/?:@!$&'()*+,;=-._~%[]"
 
 
 class _Failed(Exception):  # noqa: N818 - ends the conversation, becomes a result
@@ -50,18 +45,19 @@ async def http(check: HttpCheck, address: Address, deadline_seconds: float) -> C
     reason: Reason | None = None
     try:
         async with asyncio.timeout(deadline_seconds):
-            text = await _converse(check, url, phases, handshake, details)
-    except _Failed as failed:
+            text = await _converse(check, urlsplit(url), phases, handshake, details)
+    except (_Failed, AnswerFault) as failed:
         reason, text = failed.reason, str(failed)
     except CaFileFault as fault:
         reason, text = "permission", str(fault)  # says nothing of the server: nobody was asked
     except TimeoutError:
         reason, text = "timeout", f"{phases.stage} not over within {deadline_seconds * 1000:.0f} ms"
-    except (aiohttp.ClientError, OSError, ValueError) as error:
+    except (OSError, ValueError) as error:
         reason, text = _explain(error)
     seconds = time.perf_counter() - started_at
     details["phases"] = phases.seconds(handshake)
-    if (expiry := handshake.expiry_timestamp_seconds()) is not None:
+    left_seconds = deadline_seconds - seconds
+    if (expiry := await expiry_of(handshake, left_seconds)) is not None:
         details["certificate_expiry_timestamp_seconds"] = expiry
     return CheckResult(reason, seconds, f"http {url}: {text}", details)
 
@@ -73,83 +69,111 @@ def url_for(check: HttpCheck, address: Address) -> str:
 
 
 async def _converse(
-    check: HttpCheck, url: str, phases: Phases, handshake: Handshake, details: dict[str, object]
+    check: HttpCheck, url: SplitResult, phases: Phases, handshake: Handshake, details: dict[str, object]
 ) -> str:
-    secure = url.startswith("https://")
-    headers = _HEADERS if check.host_header is None else {**_HEADERS, "Host": check.host_header}
-    server_name = _name_of(check.host_header) if secure and check.host_header else None
-    connector = aiohttp.TCPConnector(
-        force_close=True, use_dns_cache=False, ssl=client_context(check.ca_file) if secure else True
+    reader, writer = await _connected(check, url, phases, handshake)
+    try:
+        writer.write(_request(check, url))
+        await writer.drain()
+        answer = Answer(reader)
+        head = await answer.head()
+        phases.mark("first_byte")
+        details["status_code"] = head.status
+        if head.status not in check.expect_status:
+            wanted = " or ".join(str(code) for code in check.expect_status)
+            raise _Failed("status", f"answered {head.status}, expected {wanted}")
+        body = await answer.body(head, check.max_body_bytes)
+        phases.mark("transfer")
+        details["body_bytes"] = len(body.data)
+        _judge(check, head, body)
+        size = f"{len(body.data)} bytes" if body.whole else f"more than {len(body.data)} bytes"
+        return f"answered {head.status}, {size}"
+    finally:
+        # Not `wait_closed`: a peer that reads nothing would hold us beyond the deadline.
+        writer.transport.abort()
+
+
+async def _connected(
+    check: HttpCheck, url: SplitResult, phases: Phases, handshake: Handshake
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Connect to where the URL points, TLS included where it says https."""
+    secure = url.scheme == "https"
+    host, port = url.hostname or "", url.port or (443 if secure else 80)
+    context = client_context(check.ca_file) if secure else None
+    name = (_name_of(check.host_header) if check.host_header else host) if secure else None
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    if found[0][4][0] != host:
+        phases.mark("resolve")
+    fault: OSError | None = None
+    for _family, _type, _protocol, _canonical, sockaddr in found:
+        handshake.peer = (str(sockaddr[0]), port, name)
+        try:
+            with watch_handshake(handshake):
+                pair = await asyncio.open_connection(
+                    str(sockaddr[0]), port, ssl=context, server_hostname=name
+                )
+        except ssl.SSLCertVerificationError:
+            handshake.was_refused = True
+            raise
+        except ssl.SSLError:
+            raise
+        except OSError as error:
+            fault = error
+        else:
+            phases.mark("connected")
+            return pair
+    raise fault or OSError("the name has no address")
+
+
+def _request(check: HttpCheck, url: SplitResult) -> bytes:
+    target = quote(url.path or "/", safe=_PLAIN) + (f"?{quote(url.query, safe=_PLAIN)}" if url.query else "")
+    lines = (
+        f"GET {target} HTTP/1.1",
+        f"Host: {check.host_header or _host_of(url)}",
+        f"User-Agent: locum/{version('locum')}",
+        "Accept: */*",
+        "Accept-Encoding: identity",  # saves the server the work; one that compresses all the same is read
+        "Connection: close",
     )
-    with watch_handshake(handshake):
-        async with (
-            aiohttp.ClientSession(
-                connector=connector,
-                trust_env=False,
-                auto_decompress=False,
-                cookie_jar=aiohttp.DummyCookieJar(),
-                timeout=_NO_TIMEOUTS,
-                trace_configs=[phases.trace_config()],
-            ) as session,
-            session.get(url, headers=headers, allow_redirects=False, server_hostname=server_name) as response,
-        ):
-            phases.mark("first_byte")
-            details["status_code"] = response.status
-            if response.status not in check.expect_status:
-                wanted = " or ".join(str(code) for code in check.expect_status)
-                raise _Failed("status", f"answered {response.status}, expected {wanted}")
-            size = await _read(check, response)
-            phases.mark("transfer")
-            details["body_bytes"] = size
-            return f"answered {response.status}, {size} bytes"
+    return "".join(f"{line}\r\n" for line in (*lines, "")).encode("ascii")
 
 
-async def _read(check: HttpCheck, response: aiohttp.ClientResponse) -> int:
-    """Read the body to its end, within its bound, and look for what is expected in it."""
-    body = bytearray()
-    async for part in response.content.iter_chunked(_READ_BYTES):
-        body += part
-        if len(body) > check.max_body_bytes:
-            raise _Failed("body", f"the body is larger than {check.max_body_bytes} bytes")
-    if check.expect_body is not None and check.expect_body.encode() not in body:
-        raise _Failed("body", f"the body of {len(body)} bytes does not contain {check.expect_body!r}")
-    return len(body)
+def _host_of(url: SplitResult) -> str:
+    host = url.netloc.encode("idna").decode() if not url.netloc.isascii() else url.netloc
+    return host.removesuffix(":443" if url.scheme == "https" else ":80")
 
 
-def _explain(error: Exception) -> tuple[Reason, str]:
-    """Turn what aiohttp raised into a reason and one line."""
-    if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return "dns", f"the name does not resolve: {error.os_error.strerror or error.os_error}".lower()
-    tls = _tls_fault(error)
-    if tls is not None:
-        return "tls", tls
-    if isinstance(error, aiohttp.ClientConnectorError):
-        return reason_of_os_error(error.os_error), text_of_os_error(error.os_error)
-    if isinstance(error, aiohttp.ServerDisconnectedError):
-        return "reset", "the connection was closed before there was an answer"
-    if isinstance(error, aiohttp.ClientPayloadError):
-        return "reset", "the connection was closed before the body was complete"
+def _judge(check: HttpCheck, head: Head, body: Body) -> None:
+    """Raise unless a body, as it came or without its compression, contains what is expected."""
+    if check.expect_body is None or (wanted := check.expect_body.encode()) in body.data:
+        return
+    encodings = head.values("content-encoding")
+    plain = unfolded(body, encodings, check.max_body_bytes)
+    if plain is None:
+        raise _Failed(
+            "limit", f"could not judge: locum cannot read a body of encoding {', '.join(encodings)[:60]}"
+        )
+    if wanted in plain.data:
+        return
+    if not plain.whole:
+        text = f"could not judge: the first {check.max_body_bytes} bytes of the body, which is larger,"
+        raise _Failed("limit", f"{text} do not contain {check.expect_body!r}")
+    raise _Failed("body", f"the body of {len(plain.data)} bytes does not contain {check.expect_body!r}")
+
+
+def _explain(error: OSError | ValueError) -> tuple[Reason, str]:
+    """Turn what a socket or TLS raised into a reason and one line."""
+    if isinstance(error, socket.gaierror | UnicodeError):
+        return "dns", f"the name does not resolve: {getattr(error, 'strerror', None) or error}".lower()
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return "tls", f"the certificate is not accepted: {error.verify_message}"
+    if isinstance(error, ssl.SSLError):
+        return "tls", f"the handshake failed: {error.reason or error}"
+    if isinstance(error, ConnectionResetError) and not error.errno:  # asyncio's own, without a number
+        return "reset", "the connection was closed in the handshake"
     if isinstance(error, OSError):
         return reason_of_os_error(error), text_of_os_error(error)
-    return "protocol", f"does not speak HTTP: {_first_line(error)}"
-
-
-def _tls_fault(error: BaseException) -> str | None:
-    """Find what was wrong with a certificate or a handshake, in the error or what it came from."""
-    seen: BaseException | None = error
-    while seen is not None:
-        inner = getattr(seen, "certificate_error", None) or getattr(seen, "os_error", None) or seen
-        if isinstance(inner, ssl.SSLCertVerificationError):
-            return f"the certificate is not accepted: {inner.verify_message}"
-        if isinstance(inner, ssl.SSLError):
-            return f"the handshake failed: {inner.reason or inner}"
-        seen = seen.__cause__
-    return None
-
-
-def _first_line(error: Exception) -> str:
-    text = error.message if isinstance(error, aiohttp.ClientResponseError) else str(error)
-    return (text.strip() or type(error).__name__).splitlines()[0][:200]
+    return "protocol", f"does not speak HTTP: {error}"
 
 
 def _name_of(host_header: str) -> str:

@@ -1,12 +1,9 @@
-"""How long each phase of an HTTP look took, from aiohttp's trace signals."""
+"""How long each phase of an HTTP check took."""
 
 from __future__ import annotations
 
 import time
-from types import SimpleNamespace
-from typing import Any, Literal
-
-import aiohttp
+from typing import Literal
 
 from locum_exporter.checks.http_tls import Handshake
 
@@ -31,20 +28,6 @@ class Phases:
     def mark(self, what: _Mark) -> None:
         """Note that something is over now."""
         self._over_at[what] = time.perf_counter()
-
-    def trace_config(self) -> aiohttp.TraceConfig:
-        """Return what makes aiohttp tell of its progress."""
-        config = aiohttp.TraceConfig()
-
-        async def resolved(_session: aiohttp.ClientSession, _context: SimpleNamespace, _facts: Any) -> None:
-            self.mark("resolve")
-
-        async def connected(_session: aiohttp.ClientSession, _context: SimpleNamespace, _facts: Any) -> None:
-            self.mark("connected")
-
-        config.on_dns_resolvehost_end.append(resolved)
-        config.on_connection_create_end.append(connected)
-        return config
 
     def seconds(self, handshake: Handshake) -> dict[Phase, float]:
         """Return the seconds of each phase that was completed, in their order."""

@@ -1,4 +1,4 @@
-"""TLS for the HTTP check: what is trusted, when the handshake began, when the certificate ends."""
+"""TLS for the HTTP check: what is trusted, when the handshake began, which certificate came."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ class Handshake:
 
     started_at: float | None = None
     connection: ssl.SSLObject | None = None
+    peer: tuple[str, int, str | None] | None = None  # address, port and the name that is asked for
+    was_refused: bool = False  # the server's certificate was not accepted
 
-    def expiry_timestamp_seconds(self) -> float | None:
-        """Return when the server's certificate ends (seconds since 1970), if the handshake was completed."""
+    def certificate(self) -> bytes | None:
+        """Return the server's certificate in DER, if the handshake was completed."""
         if self.connection is None:
             return None
         try:
-            certificate = self.connection.getpeercert()
+            return self.connection.getpeercert(binary_form=True)
         except ValueError:  # the handshake was not done
             return None
-        end = certificate.get("notAfter") if certificate else None
-        return float(ssl.cert_time_to_seconds(end)) if isinstance(end, str) else None
 
 
 _watched: ContextVar[Handshake | None] = ContextVar("watched_handshake", default=None)
@@ -88,6 +88,16 @@ def _load(path: Path | None, _mtime_ns: int, _size: int) -> ssl.SSLContext:
         context.load_default_certs(ssl.Purpose.SERVER_AUTH)
     else:
         context.load_verify_locations(cafile=path)
+    return context
+
+
+@functools.cache
+def reading_context() -> ssl.SSLContext:
+    """Return a context that accepts every certificate, for reading when it ends and for nothing else."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
     return context
 
 
