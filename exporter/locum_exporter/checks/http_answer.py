@@ -130,7 +130,9 @@ class Answer:
                 line = await self._line("the headers", left)
             except AnswerFault as fault:
                 if lines and fault.reason == "reset":
-                    return lines  # small scripts close without the empty line, and curl takes that for the end
+                    return (
+                        lines  # small scripts close without the empty line, and curl takes that for the end
+                    )
                 raise
             left -= len(line) + 1
             if not lines and _STATUS_LINE.match(line) is None:
