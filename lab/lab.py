@@ -13,7 +13,7 @@ from typing import Any
 
 from lab import needs, plan
 from lab.client import Client
-from lab.half_dead import HalfDead
+from lab.firewall import Firewall
 from lab.host import Host
 from lab.namespaces import Anchor, Inside
 from lab.needs import LabFault
@@ -28,7 +28,7 @@ BOOT_SERVICES: Mapping[str, Sequence[Sequence[str]]] = MappingProxyType(
 )
 
 
-class Lab(HalfDead):
+class Lab(Firewall):
     """Everything there is in a lab, for as long as the `with` block lasts.
 
     `hosts` are those that may serve, `everybody` also the gateway `gw`, the `client` and the `watcher`. Nobody

@@ -187,9 +187,11 @@ def _silent_service(holder: HostView, situation: Situation, memory: Memory, serv
         return _takeover(holder, f"{absent} and a respawn did not help", situation, memory, service)
     if not holder.looked_at:
         return Plan("keep_looking", "could_not_look", f"nobody could look at {holder.name}: {_seen(holder)}")
-    if holder.liveness != "alive":
+    if not holder.line_is_clean:
         return Plan("keep_looking", "mixed", _uncertain(holder))
-    hung = f"the service on {holder.name} does not answer though the host does ({_seen(holder)})"
+    hung = (
+        f"the service on {holder.name} does not answer though the host does ({_line(holder)}{_seen(holder)})"
+    )
     if service.takeover.when_hung == "restart" and can_respawn:
         return _respawn(holder, "hung", hung)
     return _takeover(holder, hung, situation, memory, service)
@@ -386,6 +388,14 @@ def _uncertain(holder: HostView) -> str:
         return f"the echoes of {holder.name} are late{gate}: delay must not look like death"
     returned = f"{holder.echoes_received} of {holder.echoes_sent}"
     return f"{holder.name} returned {returned} echoes{gate}: loss must not look like death"
+
+
+def _line(view: HostView) -> str:
+    """Say what shows that the line is clean, where it is not the echoes."""
+    if view.liveness == "alive":
+        return ""
+    echoes = f"{view.echoes_received} of {view.echoes_sent} echoes"
+    return f"{echoes}, but its gate answered each of many calls promptly; "
 
 
 def _refuse_no_standby(situation: Situation, memory: Memory, service: Service, why: str) -> Plan:

@@ -13,12 +13,14 @@ import logging
 import threading
 import time
 from collections.abc import Coroutine, Sequence
+from dataclasses import replace
 from ipaddress import ip_address
 from typing import Any, TypeVar
 
 from locum_actuator.elsewhere import Answer, ask, asking_session, hears
 from locum_actuator.lag import Lag
 from locum_actuator.own_commands import CommandFault, holder_by_command
+from locum_actuator.prompt_gate import PROMPT_CALLS, is_prompt
 from locum_actuator.service_look import has_way_to, joined, look_at_service
 from locum_actuator.situation import HostView, Look, Situation
 from locum_actuator.steps.base import Confirmed, Shells
@@ -179,7 +181,8 @@ class Evidence:
     def situation(self, service: str) -> Situation:
         """Look at everything that matters for one service, all at once."""
         values = self._site.services[service]
-        return self._run(self._situation(service), look_seconds(values) + 3.0 + _command_seconds(values))
+        # Twice the time of a look: a service whose host limits pings is asked a second time.
+        return self._run(self._situation(service), 2 * look_seconds(values) + 3.0 + _command_seconds(values))
 
     async def _situation(self, service: str) -> Situation:
         values = self._site.services[service]
@@ -228,9 +231,40 @@ class Evidence:
             )
             hurry.set()
             seen = await burst
-            return self._seen(service, host, begun, burst=seen, gate=gate, here=here, elsewhere=elsewhere)
+            prompt = False
+            if isinstance(gate, ServiceStatus) and (seen.received < seen.sent or not seen.sent):
+                prompt, here = await self._asked_beside_its_gate(service, host, here)
+            view = self._seen(service, host, begun, burst=seen, gate=gate, here=here, elsewhere=elsewhere)
+            return replace(view, gate_prompt=prompt)
         finally:
             burst.cancel()
+
+    async def _asked_beside_its_gate(self, service: str, host: str, here: Look) -> tuple[bool, Look]:
+        """Ask the gate many times where echoes are missing; return whether it was prompt, and the look to judge.
+
+        A service that did not answer is asked once more meanwhile: only what is silent while its line is shown to
+        be clean is silent itself.
+        """
+
+        def call(deadline_seconds: float) -> bool:
+            try:
+                self._shells[host].status(deadline_seconds=deadline_seconds)
+            except Exception:  # whatever hindered it: that is no proof
+                return False
+            return True
+
+        values = self._site.services[service]
+        if here.well:
+            again: asyncio.Future[Look] = asyncio.get_running_loop().create_future()
+            again.set_result(here)
+        else:
+            again = asyncio.ensure_future(self._look(service, self._site.hosts[host].address, host))
+        try:
+            spacing_seconds = look_seconds(values) / (1.5 * PROMPT_CALLS)
+            prompt = await is_prompt(call, self._pool, again, spacing_seconds)
+            return prompt, await again if prompt else here
+        finally:
+            again.cancel()
 
     def _seen(
         self, service: str, host: str, begun: float, *, burst: Burst, gate: ServiceStatus | str, here: Look,

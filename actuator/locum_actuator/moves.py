@@ -62,11 +62,11 @@ def _decide(move: Move, situation: Situation, memory: Memory, service: Service, 
     if name == holder.name:
         return Plan("nothing", "held", f"{name} holds it already")
     target = situation.hosts[name]
-    if fault := _holder_fault(holder) or _network_fault(situation):
+    if fault := _holder_fault(holder, move) or _network_fault(situation):
         return _refuse(*fault)
-    if unable := _unable(target, service, obstacles):
+    if unable := _unable(target, service, obstacles, move):
         return _refuse("target", f"{name} cannot take over: {unable}")
-    why = f"{move}; {holder.name} serves and {name} can"
+    why = f"{move}; {holder.name} serves and {name} can{_despite(holder, target)}"
     return Plan(move.verb, move.verb, why, _steps(holder.name, target, service), name)
 
 
@@ -77,7 +77,8 @@ def _target(move: Move, situation: Situation, holder: str, service: Service, obs
     if move.verb == "failback":
         return service.preferred
     others = [view for view in situation.hosts.values() if view.name != holder]
-    return next((view.name for view in others if _unable(view, service, obstacles) is None), others[0].name)
+    able = (view.name for view in others if _unable(view, service, obstacles, move) is None)
+    return next(able, others[0].name)
 
 
 def _refuse(code: str, why: str) -> Plan:
@@ -89,8 +90,11 @@ def _who_holds(situation: Situation, memory: Memory) -> str:
     return f"the journal names {memory.holder or 'nobody'}, and the address is with {holds}"
 
 
-def _holder_fault(holder: HostView) -> tuple[str, str] | None:
-    """Say what is wrong with the holder: then it is a fault, and not the time to move by plan."""
+def _holder_fault(holder: HostView, move: Move) -> tuple[str, str] | None:
+    """Say what is wrong with the holder: then it is a fault, and not the time to move by plan.
+
+    A person may order a move over any line, as long as the gate answers: where it fails it is undone.
+    """
     if not holder.gate_answers:
         return "release", f"{holder.name} could not be told to release: {holder.gate_fault}"
     if not holder.serves:
@@ -99,7 +103,7 @@ def _holder_fault(holder: HostView) -> tuple[str, str] | None:
             "not_well",
             f"the service on {holder.name} does not answer ({seen}): locum sees to that by itself",
         )
-    if holder.liveness != "alive":
+    if move.asked_by is None and not holder.line_is_clean:
         return "line", f"the line to {holder.name} is not clean: {_echoes(holder)}"
     return None
 
@@ -113,15 +117,21 @@ def _network_fault(situation: Situation) -> tuple[str, str] | None:
     return None
 
 
-def _unable(view: HostView, service: Service, obstacles: Obstacles) -> str | None:
+def _unable(view: HostView, service: Service, obstacles: Obstacles, move: Move) -> str | None:
     """Say why a host could not be the holder now; None where nothing speaks against it."""
     if not view.gate_answers:
         return f"its gate is silent ({view.gate_fault})"
-    if view.liveness != "alive":
+    if move.asked_by is None and not view.line_is_clean:
         return f"the line to it is not clean: {_echoes(view)}"
     if service.standby == "running" and not view.serves:
         return "the service does not answer there, where it should be running"
     return "; ".join(obstacles.get(view.name, ())) or None
+
+
+def _despite(*views: HostView) -> str:
+    """Name the lines that are not clean, which a person's order stands above."""
+    bad = [f"{view.name} ({_echoes(view)})" for view in views if not view.line_is_clean]
+    return f", though the line to {' and '.join(bad)} is not clean" if bad else ""
 
 
 def _echoes(view: HostView) -> str:

@@ -48,6 +48,8 @@ class HostView:
     slow: bool = (
         False  # its echoes are so late that a look at anything else of it could not last until an answer
     )
+    # Its gate answered many calls in a row promptly while the service was asked (prompt_gate.py).
+    gate_prompt: bool = False
 
     @property
     def gate_answers(self) -> bool:
@@ -76,6 +78,14 @@ class HostView:
                 return "unknown"
             return "partitioned" if self.pinged_by else "dead"
         return "alive" if self.echoes_received == self.echoes_sent else "lossy"
+
+    @property
+    def line_is_clean(self) -> bool:
+        """Tell whether the line to it loses nothing: all echoes came back, or its gate is prompt.
+
+        A host may limit pings, or filter them; delay is judged by the echoes alone.
+        """
+        return self.liveness == "alive" or (self.gate_answers and self.gate_prompt and not self.slow)
 
 
 @dataclass(frozen=True, slots=True)

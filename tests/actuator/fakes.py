@@ -61,6 +61,7 @@ def host(
     epoch: int = 1,
     slow: bool = False,
     unused: str | None = None,
+    prompt: bool = False,
 ) -> HostView:
     """Return how a host looks; `gate` is why its gate is silent."""
     looks = [Look("b", outcome(serves), "answered 200" if serves else "no answer")]
@@ -81,6 +82,7 @@ def host(
         fenceable=fenceable,
         slow=slow,
         unused={} if unused is None else {ADDRESS: unused},
+        gate_prompt=prompt,
     )
 
 

@@ -634,6 +634,35 @@ def test_row(row: Row) -> None:
         assert plan.reason == row.reason
 
 
+B6_LINES: dict[str, tuple[tuple[int, int], bool, bool, str]] = {
+    "echoes limited, gate prompt": ((1, 20), True, False, "takeover/takeover"),
+    "no echo at all, gate prompt": ((0, 20), True, False, "takeover/takeover"),
+    "none could be sent, gate prompt": ((0, 0), True, False, "takeover/takeover"),
+    "echoes limited, gate slow": ((1, 20), False, False, "keep_looking/mixed"),
+    "no echo at all, gate slow": ((0, 20), False, False, "keep_looking/mixed"),
+    "echoes late": ((3, 20), True, True, "keep_looking/mixed"),
+}
+
+
+@pytest.mark.parametrize(("echoes", "prompt", "slow", "plan"), B6_LINES.values(), ids=B6_LINES)
+def test_b6_a_prompt_gate_is_proof_of_a_clean_line(
+    echoes: tuple[int, int], prompt: bool, slow: bool, plan: str
+) -> None:
+    seen = host("a", holds=True, processes=3, echoes=echoes, prompt=prompt, slow=slow)
+    made = decide(situation(seen, STANDBY), A_HOLDS, site().services["www"])
+    assert f"{made.kind}/{made.code}" == plan
+    if made.kind == "takeover":
+        assert (
+            f"({echoes[0]} of {echoes[1]} echoes, but its gate answered each of many calls promptly; "
+            in made.reason
+        )
+
+
+def test_b6_a_silent_gate_proves_nothing_however_prompt_it_was() -> None:
+    seen = host("a", echoes=(3, 20), gate="timeout", prompt=True)
+    assert decide(situation(seen, STANDBY), A_HOLDS, site().services["www"]).kind == "keep_looking"
+
+
 def test_after_claim_starts_behind_the_claim() -> None:
     seen = situation(dead(), STANDBY)
     plan = decide(seen, A_HOLDS, site(start="after_claim").services["www"])

@@ -95,6 +95,7 @@ def test_what_runs_everywhere_is_not_started() -> None:
 
 
 LOSSY = host("b", echoes=(17, 20))
+BY_ITSELF = replace(TO_B, asked_by=None)
 NO_PLAN: dict[str, tuple[Situation, Memory, Move, dict[str, Any], str, str]] = {
     "the target has it": (
         CALM, KNOWN, Move("failback", None, "anna"), {}, "nothing/held: ", "a holds it already",
@@ -119,8 +120,8 @@ NO_PLAN: dict[str, tuple[Situation, Memory, Move, dict[str, Any], str, str]] = {
         situation(replace(WELL, looks=host("a").looks), READY), KNOWN, TO_B, {}, "refuse/not_well: ",
         "the service on a does not answer (b: no answer): locum sees to that by itself",
     ),
-    "the line to the holder loses": (
-        situation(replace(WELL, echoes_received=12, echoes_sent=20), READY), KNOWN, TO_B, {}, "refuse/line: ",
+    "by itself: the line to the holder loses": (
+        situation(replace(WELL, echoes_received=12, echoes_sent=20), READY), KNOWN, BY_ITSELF, {}, "refuse/line: ",
         "the line to a is not clean: 12 of 20 echoes came back",
     ),
     "no witness answers": (
@@ -135,13 +136,13 @@ NO_PLAN: dict[str, tuple[Situation, Memory, Move, dict[str, Any], str, str]] = {
         situation(WELL, host("b", gate="refused")), KNOWN, TO_B, {}, "refuse/target: ",
         "b cannot take over: its gate is silent (refused)",
     ),
-    "the line to the target loses": (
-        situation(WELL, LOSSY), KNOWN, TO_B, {}, "refuse/target: ",
+    "by itself: the line to the target loses": (
+        situation(WELL, LOSSY), KNOWN, BY_ITSELF, {}, "refuse/target: ",
         "b cannot take over: the line to it is not clean: 17 of 20 echoes came back",
     ),
-    "the target could not be pinged": (
+    "by itself: the target could not be pinged": (
         situation(WELL, replace(READY, echoes_sent=0, echoes_received=0, ping_fault="no raw socket")), KNOWN,
-        TO_B, {}, "refuse/target: ",
+        BY_ITSELF, {}, "refuse/target: ",
         "b cannot take over: the line to it is not clean: it could not be pinged (no raw socket)",
     ),
     "it should run there and does not answer": (
@@ -172,6 +173,25 @@ def test_what_is_not_certain_refuses(
     seen: Situation, memory: Memory, move: Move, takeover: dict[str, Any], plan: str, reason: str
 ) -> None:
     assert planned(seen, memory, move, **takeover) == (plan, reason)
+
+
+def test_b6_a_person_may_order_a_move_while_both_gates_answer() -> None:
+    """A holder that limits pings to one a second has no clean line for ever, as far as echoes show."""
+    limited = replace(WELL, echoes_received=1, echoes_sent=20)
+    steps, reason = planned(situation(limited, LOSSY))
+    assert steps.startswith("switchover/switchover: release on a, confirm on b")
+    assert reason == (
+        "switchover to b, asked for by anna; a serves and b can, though the line to a (1 of 20 echoes came back)"
+        " and b (17 of 20 echoes came back) is not clean"
+    )
+
+
+def test_b6_locum_itself_moves_over_a_line_that_prompt_gates_show_to_be_clean() -> None:
+    limited = replace(WELL, echoes_received=1, echoes_sent=20, gate_prompt=True)
+    prompt = replace(LOSSY, gate_prompt=True)
+    assert planned(situation(limited, prompt), move=BY_ITSELF)[0].startswith(
+        "switchover/switchover: release on a"
+    )
 
 
 def test_a_storm_holds_a_move_back() -> None:

@@ -11,6 +11,7 @@ import aiohttp
 
 from locum_actuator.cli import check_fence, check_files, check_programs, check_running
 from locum_actuator.cli.check_finding import Finding
+from locum_actuator.evidence import BURST_ECHOES, BURST_SPACING_SECONDS
 from locum_exporter.checks.address import address as look_for_address
 from locum_exporter.icmp import Pinger
 from locum_exporter.neighbours import Neighbours
@@ -20,6 +21,7 @@ from locum_inventory.gate_config import GATE_PATH, gate_version, host_file_sha25
 from locum_inventory.model import Address, Site
 from locum_inventory.shell import FaultReason, GateStatus, Shell, ShellFault, Shells
 
+BURST_SECONDS = BURST_ECHOES * BURST_SPACING_SECONDS
 ECHO_COUNT = 5
 ECHO_SPACING_SECONDS = 0.1
 ECHO_WAIT_SECONDS = 1.0
@@ -44,7 +46,7 @@ async def look(site: Site, *, gate_path: Path = GATE_PATH) -> list[Finding]:
     shells = Shells(site, this_name, "actuator", gate_path=gate_path)
     try:
         async with Pinger() as pinger, Neighbours() as neighbours:
-            looks = [_ping(pinger, f"host {name}", host.address) for name, host in site.hosts.items()]
+            looks = [_ping_host(pinger, f"host {name}", host.address) for name, host in site.hosts.items()]
             looks += [_ping(pinger, "witness", witness) for witness in site.witnesses]
             looks += [_gate(site, name, shells[name]) for name in _hosts_of_services(site)]
             looks += [
@@ -92,6 +94,24 @@ async def _ping(pinger: Pinger, what: str, address: Address) -> Finding:
         return Finding(what, "unknown", f"could not be asked: {burst.text}", "run this as root")
     text = f"answers none of {burst.sent} pings: {burst.text}"
     return Finding(what, "wrong", text, "is it up, and does its firewall let ICMP echo through?")
+
+
+async def _ping_host(pinger: Pinger, what: str, address: Address) -> Finding:
+    """Send the burst that a look sends: a host that limits pings answers the first echoes and not the rest."""
+    found = await _ping(pinger, what, address)
+    if found.state != "ok":
+        return found
+    burst = await pinger.burst(
+        address, count=BURST_ECHOES, spacing_seconds=BURST_SPACING_SECONDS, wait_seconds=ECHO_WAIT_SECONDS
+    )
+    if burst.received >= burst.sent:
+        return found
+    text = f"answers {burst.received} of {burst.sent} pings sent within {BURST_SECONDS:g} s"
+    mend = (
+        f"have its firewall let {BURST_ECHOES} pings through at once; if it limits none, its line loses packets."
+        " Until then only a prompt gate shows that the line is clean"
+    )
+    return Finding(found.what, "note", text, mend)
 
 
 async def _gate(site: Site, host: str, shell: Shell) -> Finding:
