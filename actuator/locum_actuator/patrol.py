@@ -1,7 +1,8 @@
 """Walk round while all is well: who holds what, who could stand in, who has come back; and announce the address.
 
-A patrol asks the gates and nothing else. It is how an address that was taken off by hand, or a host that returns
-with it, is noticed without any alert.
+A patrol asks the gates, and runs the deciding checks on the holder. It is how a fault is noticed without any alert:
+an address that was taken off by hand, a host that returns with it, and a service that does not answer while a part
+of the chain is missing.
 """
 
 from __future__ import annotations
@@ -9,11 +10,13 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from typing import Any
 
 from locum_actuator.announce import announce
 from locum_actuator.incident import Context
+from locum_actuator.own_checks import Failing, OwnChecks
 from locum_actuator.own_commands import CommandFault, holder_by_command
 from locum_actuator.rejoin import Item, Seen, checklist
 from locum_inventory.shell import ServiceStatus, ShellFault
@@ -46,9 +49,14 @@ class Patrol:
     seen: dict[str, str] = field(default_factory=dict)  # what each host's gate said last, in words
     gates: dict[str, Seen] = field(default_factory=dict)  # … and all of it
     alone: bool = False  # nobody is left to stand in for the holder
+    checks: OwnChecks = field(init=False)
     _silent: set[str] = field(default_factory=set)
     _wary_since: float = float("-inf")
     _announced: float = float("-inf")
+
+    def __post_init__(self) -> None:
+        context = self.context
+        self.checks = OwnChecks(context.name, context.site.actuator.host, context.looker)
 
     @property
     def missing(self) -> frozenset[str]:
@@ -90,16 +98,19 @@ class Patrol:
             self._announced = float("-inf")
 
     def round(self, wanted: Callable[[], bool] = lambda: False) -> Finding | None:
-        """Ask every gate at once; return a reason to look closer, if there is one.
+        """Ask every gate and run the deciding checks, all at once; return a reason to look closer, if there is one.
 
         A round is broken off, with no finding, as soon as `wanted` says that there is something to do: the gate
         of a host that just died answers nobody, and an alert must not wait for it.
         """
         context = self.context
         holder = context.memory().holder
-        answers = self._ask_all(wanted)
-        if answers is None:
+        asked = self._ask_all(holder, wanted)
+        if asked is None:
             return None
+        answers, failing = asked
+        if failing is not None and failing.everywhere:
+            return Finding(f"patrol: {failing.text}")
         self.seen = {host: self._words(host, answer) for host, answer in answers.items()}
         heard = {host: answer for host, answer in answers.items() if isinstance(answer, ServiceStatus)}
         returned = self._silent & (heard.keys() - {holder})
@@ -109,6 +120,8 @@ class Patrol:
         self.alone = not heard.keys() - {holder}
         context.metrics.alone.labels(context.name).set(self.alone)
         finding = _finding(holder, heard, returned) or self._moved(holder)
+        if finding is None and failing is not None:
+            finding = Finding(f"patrol: {failing.text}")
         if finding is None and holder in heard:
             self._announce(holder)
         return finding
@@ -120,15 +133,25 @@ class Patrol:
         at, seen = fenced
         return f"fenced {time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(at))}: {seen} ({answer})"
 
-    def _ask_all(self, wanted: Callable[[], bool]) -> dict[str, ServiceStatus | str] | None:
+    def _ask_all(
+        self, holder: str | None, wanted: Callable[[], bool]
+    ) -> tuple[dict[str, ServiceStatus | str], Failing | None] | None:
+        """Return what each gate said and what failed on the holder; None where the round is broken off.
+
+        A service that does not answer at all waits for no gate, whose deadline is long: the host may be dead.
+        """
         hosts = self.context.service.hosts
-        pool = ThreadPoolExecutor(len(hosts), thread_name_prefix=f"patrol-{self.context.name}")
+        pool = ThreadPoolExecutor(len(hosts) + 1, thread_name_prefix=f"patrol-{self.context.name}")
         try:
             asked = {host: pool.submit(self._ask, host) for host in hosts}
-            while wait(asked.values(), timeout=HURRY_SECONDS).not_done:
+            checked = pool.submit(lambda: None if holder is None else self.checks.run(holder))
+            waited: list[Future[Any]] = [*asked.values(), checked]
+            while wait(waited, timeout=HURRY_SECONDS).not_done:
+                if checked.done() and (failing := checked.result()) is not None and failing.everywhere:
+                    return {}, failing
                 if wanted():
                     return None
-            return {host: answer.result() for host, answer in asked.items()}
+            return {host: answer.result() for host, answer in asked.items()}, checked.result()
         finally:
             pool.shutdown(wait=False)  # what is still asked ends by its own deadline
 

@@ -14,6 +14,7 @@ from locum_actuator.incident import Context
 from locum_actuator.journal import Journal
 from locum_actuator.metrics import Metrics
 from locum_actuator.patrol import CALM_SECONDS, WARY_SECONDS, Finding, Patrol
+from locum_actuator.situation import Look
 from locum_inventory.shell import GateStatus, ShellFault
 
 
@@ -115,6 +116,7 @@ def test_announced_here_where_this_host_holds(
     monkeypatch.setattr(patrol_module, "announce", lambda interface, addresses: said.append(interface))
     patrol.context.journal.set_holder("www", "b", 2)
     world.shells["a"].held, world.shells["b"].held = False, True
+    world.shells["b"].processes = 3
     patrol.round()
     assert said == ["eth0"]
     assert world.shells["b"].calls == []
@@ -157,3 +159,78 @@ def test_an_alert_does_not_wait_for_the_gate_of_a_dead_host(
     assert time.monotonic() - asked_at < 5
     assert patrol.seen == before, "a round that was broken off has seen nothing"
     given_up.set()
+
+
+FAILS: dict[str, tuple[dict[str, object], str]] = {
+    "killed": ({"processes": 0}, "patrol: the service does not answer on a"),
+    "hung": ({"hung": {"a"}}, "patrol: the service does not answer on a"),
+    "crashed": ({"dead": {"a"}}, "patrol: the service does not answer on a"),
+    "its address is closed": (
+        {"through_address": False},
+        "patrol: the service answers on a and not through its address",
+    ),
+}
+
+
+@pytest.mark.parametrize(("fault", "reason"), FAILS.values(), ids=FAILS)
+def test_b3_a_round_notices_a_dead_service_without_any_alert(
+    patrol: Patrol, world: FakeWorld, fault: dict[str, object], reason: str
+) -> None:
+    for name, value in fault.items():
+        setattr(world.shells["a"] if name == "processes" else world, name, value)
+    assert patrol.round() == Finding(reason)
+
+
+def test_b3_one_failed_look_is_asked_again_at_once(
+    patrol: Patrol, world: FakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = [False, True]
+    monkeypatch.setattr(world, "service_on", lambda service, host: Look("b", answers.pop(0), "words"))
+    assert patrol.round() is None
+    assert answers == []
+
+
+def test_b3_a_look_that_could_not_be_made_finds_nothing(
+    patrol: Patrol, world: FakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(service: str) -> Look:
+        raise TimeoutError
+
+    monkeypatch.setattr(world, "service_on", lambda service, host: Look("b", None, "no CA file"))
+    monkeypatch.setattr(world, "service_through_address", broken)
+    assert patrol.round() is None
+
+
+def test_b3_a_finding_does_not_wait_for_the_gate_of_a_dead_host(
+    patrol: Patrol, world: FakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given_up = threading.Event()
+
+    def dead(*, deadline_seconds: float) -> GateStatus:
+        given_up.wait(60)
+        raise ShellFault("timeout", "no answer")
+
+    world.dead.add("a")
+    monkeypatch.setattr(world.shells["a"], "status", dead)
+    begun = time.monotonic()
+    assert patrol.round() == Finding("patrol: the service does not answer on a")
+    assert time.monotonic() - begun < 30
+    given_up.set()
+
+
+def test_b3_rounds_of_every_second_do_not_ask_the_service_every_second(
+    patrol: Patrol, world: FakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [1000.0]
+    looks: list[float] = []
+
+    def look(service: str, host: str) -> Look:
+        looks.append(now[0])
+        return Look("b", True, "answered 200")
+
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    monkeypatch.setattr(world, "service_on", look)
+    for _ in range(9):
+        patrol.round()
+        now[0] += 1
+    assert looks == [1000.0, 1004.0, 1008.0]

@@ -20,6 +20,7 @@ pytestmark = pytest.mark.e2e
 
 TOLD_SECONDS = 10.0
 BACK_SECONDS = 30.0
+ACTED_SECONDS = 10.0
 RULES = "/var/lib/locum/chain/locum.rules.yml"
 # how the command line of each part of the chain can be known
 PROGRAMS = {
@@ -121,6 +122,23 @@ def test_a_part_that_is_restarted_goes_on_with_its_work(calm: Locum, part: str) 
     assert [row for row in calm.incidents() if row["outcome"] == "takeover"] == []
     done = trial(calm.lab, calm, FAULTS["killed"])
     assert done.faults() == []
+
+
+@pytest.mark.parametrize("part", PROGRAMS)
+def test_b3_a_dead_service_is_acted_upon_within_ten_seconds_while_a_part_hangs(
+    calm: Locum, part: str
+) -> None:
+    """The actuator's own round runs the deciding checks, and needs no other part for that."""
+    _wait_ready(calm)
+    with _frozen(_pid(calm, part)):
+        _within(TOLD_SECONDS, f"{part} missing", lambda: _part(calm, part)["up"] is False)
+        at = calm.lab.kill_service("a")
+        incident = calm.wait_incident("respawn", since=at, seconds=ACTED_SECONDS)
+        calm.lab.client.wait_good(since=at)
+        assert incident["trigger"] == "patrol: the service does not answer on a"
+        assert incident["opened_at"] - at < ACTED_SECONDS
+        print(f"{part}: acted after {incident['opened_at'] - at:.1f} s")
+    _wait_ready(calm)
 
 
 def test_rules_that_are_gone_are_named_and_told(calm: Locum) -> None:
