@@ -254,7 +254,7 @@ class Evidence:
             return True
 
         values = self._site.services[service]
-        if here.well:
+        if here.outcome is Outcome.WELL:
             again: asyncio.Future[Look] = asyncio.get_running_loop().create_future()
             again.set_result(here)
         else:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from locum_actuator.situation import Look
 from locum_actuator.steps.base import Eyes
+from locum_exporter.result import Outcome
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +65,6 @@ class OwnChecks:
                     "the round could not look at the %s", what, exc_info=True, extra={"event": "not_looked"}
                 )
                 return False
-            if seen.well is not False:
+            if seen.outcome is not Outcome.FAILED:
                 return False
         return True

@@ -15,6 +15,7 @@ from locum_actuator.journal import Journal
 from locum_actuator.metrics import Metrics
 from locum_actuator.patrol import CALM_SECONDS, WARY_SECONDS, Finding, Patrol
 from locum_actuator.situation import Look
+from locum_exporter.result import Outcome
 from locum_inventory.shell import GateStatus, ShellFault
 
 
@@ -184,7 +185,7 @@ def test_b3_a_round_notices_a_dead_service_without_any_alert(
 def test_b3_one_failed_look_is_asked_again_at_once(
     patrol: Patrol, world: FakeWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answers = [False, True]
+    answers = [Outcome.FAILED, Outcome.WELL]
     monkeypatch.setattr(world, "service_on", lambda service, host: Look("b", answers.pop(0), "words"))
     assert patrol.round() is None
     assert answers == []
@@ -196,7 +197,9 @@ def test_b3_a_look_that_could_not_be_made_finds_nothing(
     def broken(service: str) -> Look:
         raise TimeoutError
 
-    monkeypatch.setattr(world, "service_on", lambda service, host: Look("b", None, "no CA file"))
+    monkeypatch.setattr(
+        world, "service_on", lambda service, host: Look("b", Outcome.NOT_LOOKED, "no CA file", "permission")
+    )
     monkeypatch.setattr(world, "service_through_address", broken)
     assert patrol.round() is None
 
@@ -226,7 +229,7 @@ def test_b3_rounds_of_every_second_do_not_ask_the_service_every_second(
 
     def look(service: str, host: str) -> Look:
         looks.append(now[0])
-        return Look("b", True, "answered 200")
+        return Look("b", Outcome.WELL, "answered 200")
 
     monkeypatch.setattr("time.monotonic", lambda: now[0])
     monkeypatch.setattr(world, "service_on", look)
