@@ -76,6 +76,11 @@ def advice(site: Site) -> tuple[str, ...]:
     return tuple(site_advice.advice(site))
 
 
+def conversations(site: Site) -> tuple[str, ...]:
+    """Return the bytes that each tcp check sends and expects, for people to compare with what they meant."""
+    return tuple(site_advice.conversations(site))
+
+
 def _modelled(tree: yaml_tree.Tree) -> tuple[Site | None, list[_Located]]:
     try:
         return Site.model_validate(yaml_tree.without_nothing(tree.data)), []

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import Field, field_validator
 
 from locum_inventory.field_types import AbsolutePath, Value, port_is_sound
+from locum_inventory.payload import Payload
 
 
 class HttpCheck(Value):
@@ -70,8 +71,8 @@ class TcpCheck(Value):
     """A service that listens on a TCP port: connect, send (if anything), expect (if anything)."""
 
     port: int = Field(ge=1, le=65535, description="the TCP port to connect to")
-    send: str = Field(default="", description="what to send once connected")
-    expect: str = Field(default="", description="a text that the answer must contain")
+    send: Payload = Field(default=b"", description=r"what to send once connected, such as 'PING\r\n'")
+    expect: Payload = Field(default=b"", description="a text that the answer must contain")
 
 
 class ProcessCheck(Value):

@@ -7,6 +7,7 @@ from ipaddress import IPv6Address
 from urllib.parse import urlsplit
 
 from locum_inventory.model import Service, Site
+from locum_inventory.payload import shown_bytes
 
 
 def advice(site: Site) -> Iterator[str]:
@@ -23,6 +24,20 @@ def advice(site: Site) -> Iterator[str]:
             )
     for name, service in site.services.items():
         yield from (f"services.{name}.{line}" for line in _on_a_service(site, service))
+
+
+def conversations(site: Site) -> Iterator[str]:
+    """Yield for each tcp check that sends or expects something one line that shows the bytes."""
+    for name, service in site.services.items():
+        if (check := service.checks.tcp) is None:
+            continue
+        said = [
+            f"{verb} {len(payload)} byte{'' if len(payload) == 1 else 's'}: {shown_bytes(payload)}"
+            for verb, payload in (("sends", check.send), ("expects", check.expect))
+            if payload
+        ]
+        if said:
+            yield f"services.{name}.checks.tcp: {', '.join(said)}"
 
 
 def _on_those_who_watch(site: Site) -> Iterator[str]:

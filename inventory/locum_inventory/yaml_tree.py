@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from locum_inventory.payload import quoted
 from locum_inventory.yaml_words import Unreadable, in_plain_words
 
 Path = tuple[str | int, ...]
@@ -27,6 +28,7 @@ _SCALAR_TAGS = frozenset(f"{_TAG}{name}" for name in ("str", "int", "float", "bo
 class Tree:
     """Plain values (dict, list, str, None), the line of each, and what was wrong by itself."""
 
+    text: str = ""
     data: Any = None
     lines: dict[Path, int] = field(default_factory=dict)
     faults: list[tuple[Path, int, str]] = field(default_factory=list)
@@ -63,7 +65,7 @@ def read_tree(text: str) -> Tree:
         raise Unreadable(
             line, f"holds a character that YAML does not allow (#x{error.character:02x})"
         ) from None
-    tree = Tree()
+    tree = Tree(text)
     if node is not None:
         tree.lines[()] = _line(node)
         tree.data = _Planter(tree).plant(node, ())
@@ -122,7 +124,8 @@ class _Planter:
         if isinstance(node, yaml.ScalarNode) and node.tag == f"{_TAG}null":
             return None
         if isinstance(node, yaml.ScalarNode) and node.tag in _SCALAR_TAGS | {f"{_TAG}merge"}:
-            return str(node.value)
+            source = self.tree.text[node.start_mark.index : node.end_mark.index]
+            return quoted(str(node.value), source) if node.style == '"' else str(node.value)
         self.fault(
             path, node, f"has the YAML tag {_short(node.tag)}, which has no use here: leave the tag out"
         )

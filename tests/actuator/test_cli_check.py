@@ -98,7 +98,29 @@ def test_all_faults_on_standard_error(site_file: Path) -> None:
 def test_json_of_a_sound_file(site_file: Path) -> None:
     result = check(site_file, "--json")
     assert result.exit_code == 0
-    assert json.loads(result.stdout) == {"site": str(site_file), "sound": True, "faults": [], "advice": []}
+    assert json.loads(result.stdout) == {
+        "site": str(site_file),
+        "sound": True,
+        "faults": [],
+        "advice": [],
+        "conversations": [],
+    }
+
+
+@pytest.mark.parametrize(
+    "written", [r"'PING\r\n'", r'"PING\r\n"', r"PING\r\n", r'"PING\\r\\n"', r"'PING\x0d\x0a'"]
+)
+def test_c4_it_shows_the_bytes_that_a_tcp_check_sends(site_file: Path, written: str) -> None:
+    tcp = f"{{tcp: {{port: 6379, send: {written}, expect: +PONG}}}}"
+    site_file.write_text(site_file.read_text().replace("{process: {name: apache2}}", tcp))
+    result = check(site_file)
+    assert result.exit_code == 0
+    assert result.stdout.splitlines()[1:] == [
+        r"check    services.www.checks.tcp: sends 6 bytes: 'PING\r\n', expects 5 bytes: '+PONG'"
+    ]
+    assert json.loads(check(site_file, "--json").stdout)["conversations"] == [
+        r"services.www.checks.tcp: sends 6 bytes: 'PING\r\n', expects 5 bytes: '+PONG'"
+    ]
 
 
 def test_json_of_a_faulty_file(site_file: Path) -> None:

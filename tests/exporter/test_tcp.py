@@ -1,9 +1,11 @@
 """The TCP check against real servers."""
 
 import asyncio
+import struct
 import time
 from dataclasses import dataclass, field
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from locum_exporter.checks.tcp import tcp
 from locum_exporter.result import Outcome
 from locum_inventory.model import TcpCheck
 from tests.exporter.servers import Talk, resetting, says, server, silent, unused_port
+from tests.inventory.test_load import SOUND, read
 
 DEADLINE_SECONDS = 0.4
 BANNER = b"220 mail.example.org ESMTP ready\r\n"
@@ -98,3 +101,53 @@ async def test_ipv6() -> None:
     async with server(says(BANNER), host="::1") as port:
         result = await tcp(TcpCheck(port=port, expect="220"), ip_address("::1"), DEADLINE_SECONDS)
     assert result.outcome is Outcome.WELL
+
+
+async def ssl_request(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Answer as PostgreSQL does: N to an SSLRequest, nothing to anything else."""
+    if await reader.readexactly(8) == struct.pack("!II", 8, 80877103):
+        writer.write(b"N")
+
+
+async def needs_crlf(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Answer a line that ends in CR LF, as Redis does."""
+    if await reader.readuntil(b"\r\n") == b"PING\r\n":
+        writer.write(b"+PONG\r\n")
+
+
+async def telnet(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"\xff\xfd\x18")
+    await asyncio.sleep(60)
+
+
+SPOKEN: dict[str, tuple[Talk, dict[str, str]]] = {
+    "PostgreSQL's SSLRequest": (
+        ssl_request,
+        {"send": r'"\x00\x00\x00\x08\x04\xd2\x16\x2f"', "expect": "N"},
+    ),
+    "the same in single quotes": (
+        ssl_request,
+        {"send": r"'\x00\x00\x00\x08\x04\xd2\x16\x2f'", "expect": "N"},
+    ),
+    "Redis in single quotes": (needs_crlf, {"send": r"'PING\r\n'", "expect": r"'+PONG\r\n'"}),
+    "Redis in double quotes": (needs_crlf, {"send": r'"PING\r\n"', "expect": r'"+PONG\r\n"'}),
+    "telnet, which begins with bytes beyond ASCII": (telnet, {"expect": r'"\xff\xfd"'}),
+}
+
+
+@pytest.mark.parametrize("row", SPOKEN)
+async def test_c4_a_server_hears_the_bytes_of_the_site_file(row: str, tmp_path: Path) -> None:
+    talk, written = SPOKEN[row]
+    async with server(talk) as port:
+        words = "".join(f", {key}: {text}" for key, text in written.items())
+        site = read(
+            tmp_path,
+            SOUND.replace(
+                '{http: {url: "http://{host}/"}, process: {name: apache2}}',
+                f"{{tcp: {{port: {port}{words}}}}}",
+            ),
+        )
+        check = site.services["www"].checks.tcp
+        assert check is not None
+        result = await tcp(check, ip_address("127.0.0.1"), 10.0)
+    assert (result.reason, result.text.partition(": ")[2]) == (None, "answered as expected")

@@ -13,7 +13,7 @@ import click
 from locum_actuator.cli.check_finding import Finding, State
 from locum_actuator.cli.exits import DID_NOT_WORK, WRONG_USE
 from locum_actuator.cli.printing import Terminal, say, say_json, styled
-from locum_inventory.load import SiteFault, advice, find_site, load_site
+from locum_inventory.load import SiteFault, advice, conversations, find_site, load_site
 from locum_inventory.model import Site
 
 _STYLES: dict[State, str] = {"ok": "green", "note": "cyan", "wrong": "bold red", "unknown": "bold yellow"}
@@ -34,7 +34,7 @@ def check(site_file: str | None, live: bool, as_json: bool) -> None:
         sys.exit(WRONG_USE)
     findings = _look(site) if live else None
     if as_json:
-        say_json(_as_json(path, (), advice(site), findings))
+        say_json({**_as_json(path, (), advice(site), findings), "conversations": conversations(site)})
     else:
         _say(path, site, findings or [])
     if any(finding.is_trouble for finding in findings or []):
@@ -58,6 +58,8 @@ def _say_faults(path: Path | None, faults: Sequence[str], *, as_json: bool) -> N
 def _say(path: Path, site: Site, findings: Sequence[Finding]) -> None:
     console = Terminal(soft_wrap=True)
     console.print(f"{path}: sound: {_size(site)}")
+    for line in conversations(site):
+        console.print(f"check    {line}")
     for line in advice(site):
         console.print(styled(("advice", "cyan"), f"   {line}"))
     for finding in findings:

@@ -8,6 +8,7 @@ import time
 from locum_exporter.faults import reason_of_os_error, text_of_os_error
 from locum_exporter.result import CheckResult, Reason
 from locum_inventory.model import Address, TcpCheck
+from locum_inventory.payload import shown_bytes
 
 _LISTEN_BYTES = 65_536  # what is expected must come within these first bytes
 
@@ -44,7 +45,7 @@ async def _converse(check: TcpCheck, address: Address, details: dict[str, object
     try:
         details["connect_seconds"] = _since(started_at)
         if check.send:
-            writer.write(check.send.encode())
+            writer.write(check.send)
             await writer.drain()
         if check.expect:
             await _hear(reader, check.expect)
@@ -55,15 +56,17 @@ async def _converse(check: TcpCheck, address: Address, details: dict[str, object
         writer.transport.abort()
 
 
-async def _hear(reader: asyncio.StreamReader, expect: str) -> None:
+async def _hear(reader: asyncio.StreamReader, wanted: bytes) -> None:
     """Read until what is expected has come, however it is cut into packets."""
-    wanted, heard = expect.encode(), bytearray()
+    heard = bytearray()
     while wanted not in heard:
         if len(heard) >= _LISTEN_BYTES:
-            raise _Failed("body", f"the first {_LISTEN_BYTES} bytes do not contain {expect!r}")
+            raise _Failed("body", f"the first {_LISTEN_BYTES} bytes do not contain {shown_bytes(wanted)}")
         part = await reader.read(_LISTEN_BYTES - len(heard))
         if not part:
-            raise _Failed("body", f"closed the connection after {len(heard)} bytes without {expect!r}")
+            raise _Failed(
+                "body", f"closed the connection after {len(heard)} bytes without {shown_bytes(wanted)}"
+            )
         heard += part
 
 
