@@ -27,6 +27,7 @@ START_LIMIT=3000    # hundredths of a second: a start or respawn command may run
 APPEAR_LIMIT=500    # … and then its process be missing
 KILL_LIMIT=200      # … and a process may outlive its SIGKILL
 LOCK_LIMIT=500      # … beside the service's stop_timeout, to wait for another verb of the same service
+LINE_KIB=32768      # what a shell may take of memory that reads lines from its peer: `read` itself knows no limit
 IDLE_SECONDS=30     # two of these without a look, and `watch` takes its peer for gone
 
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
@@ -642,6 +643,8 @@ do_watch() {
     reminder=$!
     trap 'kill "$reminder" 2>/dev/null' EXIT
     trap 'exit' TERM INT PIPE
+    # shellcheck disable=SC3045  # dash and busybox know -v
+    ulimit -v "$LINE_KIB"       # a line without an end ends this shell, not the host's memory
     greet
     while [ "$idle" -lt 2 ]; do
         before=$idle

@@ -239,12 +239,19 @@ end_look() {
 
 # The names at the source come first on the wire, with their length before them: more than that is not read.
 receive_names() {
-    read -r word length <&3 || refuse "$m_label: nothing came from the source"
-    case $word/$length in
-        names/*[!0-9]* | names/ | names/?????????????*) refuse "$m_label: the source sent no names" ;;
-        names/*) ;;
+    # shellcheck disable=SC3045  # dash and busybox know -v; a line without an end ends this subshell alone
+    header=$(ulimit -v "$LINE_KIB"; IFS= read -r line <&3 && printf '%.40s' "$line") ||
+        refuse "$m_label: nothing came from the source"
+    length=${header#names }
+    case $header/$length in
+        */*[!0-9]* | */ | */0?* | */??????????*) refuse "$m_label: the source sent no names" ;;
+        "names $length/$length") ;;
         *) refuse "$m_label: the source sent no names" ;;
     esac
+    # The source says how long its list is, and is not believed without a bound.
+    free=$(df -Pk "$MIRROR_STATE" | { read -r _; read -r _ _ _ free _; echo "$free"; })
+    [ "$((length / 1024))" -lt "$((${free:-0} / 2))" ] ||
+        refuse "$m_label: the source would send $length bytes of names, and here is no room for them"
     head -c "$length" <&3 >"$m_id.there" && [ "$(stat -c %s "$m_id.there")" = "$length" ] ||
         refuse "$m_label: the source's names were cut short"
 }

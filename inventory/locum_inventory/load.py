@@ -14,6 +14,10 @@ from locum_inventory.yaml_words import Unreadable
 
 SITE_FILES = (Path("/etc/locum/locum.yml"), Path("locum.yml"))
 SIZE_LIMIT_BYTES = 1 << 20
+FAULTS_SHOWN, LINE_LENGTH = (
+    100,
+    1000,
+)  # a file that is no site file at all is refused in a page, not in a book
 
 _Located = tuple[int, str, str]  # line, dotted key, what is wrong and what would be right
 
@@ -142,15 +146,18 @@ def _read(path: Path) -> str:
 
 
 def _fault(path: Path, located: list[_Located]) -> SiteFault:
-    in_order = dict.fromkeys(sorted(located, key=lambda one: one[0]))
-    return SiteFault(
-        *(
-            _printable(f"{path}:{line}: {key}: {text}" if key else f"{path}:{line}: {text}")
-            for line, key, text in in_order
-        )
-    )
+    in_order = list(dict.fromkeys(sorted(located, key=lambda one: one[0])))
+    lines = [
+        _printable(f"{path}:{line}: {key}: {text}" if key else f"{path}:{line}: {text}")
+        for line, key, text in in_order[:FAULTS_SHOWN]
+    ]
+    if len(in_order) > FAULTS_SHOWN:
+        lines.append(_printable(f"{path}: and {len(in_order) - FAULTS_SHOWN} more faults"))
+    return SiteFault(*lines)
 
 
 def _printable(line: str) -> str:
     """Keep what a file holds from breaking a line or driving a terminal."""
+    if len(line) > LINE_LENGTH:
+        line = f"{line[: LINE_LENGTH - 3]}..."
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in line)

@@ -18,7 +18,7 @@ from locum_inventory.yaml_words import Unreadable, in_plain_words
 Path = tuple[str | int, ...]
 
 DEPTH_LIMIT = 16
-VALUES_LIMIT = 100_000
+VALUES_LIMIT = 50_000
 
 _TAG = "tag:yaml.org,2002:"
 _SCALAR_TAGS = frozenset(f"{_TAG}{name}" for name in ("str", "int", "float", "bool", "timestamp", "value"))
@@ -56,14 +56,20 @@ class Tree:
 
 def read_tree(text: str) -> Tree:
     """Read one YAML document; raise `Unreadable` when there is none to be had."""
+    loader: _BoundedLoader | None = None
     try:
-        node = _BoundedLoader(text).get_single_node()
+        loader = _BoundedLoader(text)
+        node = loader.get_single_node()
     except yaml.MarkedYAMLError as error:
         raise in_plain_words(error) from None
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise Unreadable(
             line, f"holds a character that YAML does not allow (#x{error.character:02x})"
+        ) from None
+    except (ValueError, OverflowError, RecursionError):  # numbers that PyYAML itself cannot convert
+        raise Unreadable(
+            loader.line + 1 if loader else 1, "cannot be read as YAML: a number is too large"
         ) from None
     tree = Tree(text)
     if node is not None:
@@ -92,12 +98,16 @@ def _line(node: yaml.Node) -> int:
 
 
 class _BoundedLoader(yaml.SafeLoader):
-    """Composes no deeper than the limit: PyYAML by itself recurses until Python's stack ends."""
+    """Composes no deeper and no more than the limits: PyYAML by itself recurses until Python's stack ends."""
 
     depth = 0
+    nodes = 0
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         self.depth += 1
+        self.nodes += 1
+        if self.nodes > 2 * VALUES_LIMIT:  # a key is a node too
+            raise Unreadable(self.line + 1, f"holds more than {VALUES_LIMIT} values: this is no site file")
         if self.depth > DEPTH_LIMIT:
             raise Unreadable(self.line + 1, f"nests deeper than {DEPTH_LIMIT} levels")
         try:
@@ -112,11 +122,19 @@ class _Planter:
     def __init__(self, tree: Tree) -> None:
         self.tree = tree
         self.values = 0
+        self.depth = 0  # not the length of the path: a '<<' leads deeper and adds nothing to it
 
     def plant(self, node: yaml.Node, path: Path) -> Any:
         self.values += 1
-        if self.values > VALUES_LIMIT or len(path) > DEPTH_LIMIT:
+        if self.values > VALUES_LIMIT or self.depth > DEPTH_LIMIT:
             raise Unreadable(_line(node), "grows without end through its aliases (*name)")
+        self.depth += 1
+        try:
+            return self._plant(node, path)
+        finally:
+            self.depth -= 1
+
+    def _plant(self, node: yaml.Node, path: Path) -> Any:
         if isinstance(node, yaml.MappingNode) and node.tag == f"{_TAG}map":
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode) and node.tag == f"{_TAG}seq":

@@ -173,6 +173,33 @@ NOT_EVEN_TEXT: dict[str, tuple[bytes, str]] = {
         "locum.yml:1: grows without end through its aliases (*name)",
     ),
     "an alias of itself": (b"hosts: &h [*h]\n", "locum.yml:1: grows without end through its aliases (*name)"),
+    "a merge with itself": (
+        b"a: &a {<<: *a}\n",
+        "locum.yml:1: grows without end through its aliases (*name)",
+    ),
+    "a merge with itself in a list": (
+        b"a: &a {<<: [*a, {b: c}]}\n",
+        "locum.yml:1: grows without end through its aliases (*name)",
+    ),
+    "merges that multiply": (
+        b"a0: &a0 {x: y}\n"
+        + b"".join(
+            b"a%d: &a%d {<<: [%s]}\n" % (n, n, b",".join([b"*a%d" % (n - 1)] * 9)) for n in range(1, 12)
+        ),
+        "locum.yml:1: grows without end through its aliases (*name)",
+    ),
+    "more values than any site has": (
+        b"[" + b"a," * 200_000 + b"]",
+        "locum.yml:1: holds more than 50000 values: this is no site file",
+    ),
+    "a character that there is not": (
+        b'a: "\\UFFFFFFFF"\n',
+        "locum.yml:1: cannot be read as YAML: a number is too large",
+    ),
+    "a version without end": (
+        b"%YAML 1." + b"9" * 100_000 + b"\n---\na: b\n",
+        "locum.yml:1: cannot be read as YAML: a number is too large",
+    ),
     "an escape sequence as a value": (
         SOUND.replace("interface: eth0", 'interface: "\\e[31m/"').encode(),
         "locum.yml:8: services.www.interface: is '\\x1b[31m/', which cannot be an interface: use 1 to 15"
@@ -182,8 +209,17 @@ NOT_EVEN_TEXT: dict[str, tuple[bytes, str]] = {
 
 
 @pytest.mark.parametrize(("content", "line"), NOT_EVEN_TEXT.values(), ids=NOT_EVEN_TEXT)
-def test_what_is_no_site_file_at_all_is_one_line(tmp_path: Path, content: bytes, line: str) -> None:
+def test_e7_what_is_no_site_file_at_all_is_one_line(tmp_path: Path, content: bytes, line: str) -> None:
     assert faults(tmp_path, content) == [line]
+
+
+def test_e7_a_file_with_faults_without_end_is_refused_in_a_page(tmp_path: Path) -> None:
+    lines = faults(
+        tmp_path, "".join(f"k{number}: 1\n" for number in range(5000)) + f"a: !<{'x' * 10_000}> b\n"
+    )
+    assert len(lines) == load.FAULTS_SHOWN + 1
+    assert lines[-1].startswith("locum.yml: and 49")
+    assert max(map(len, lines)) <= load.LINE_LENGTH
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
