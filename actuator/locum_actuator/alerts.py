@@ -44,7 +44,9 @@ def parse(payload: Any) -> tuple[Alert, ...]:
         raise PayloadFault(f"the body is {_kind(payload)}; a webhook of Alertmanager is a JSON object")
     version = payload.get("version")
     if version != "4":
-        raise PayloadFault(f"version is {version!r}; this actuator reads Alertmanager's webhook version '4'")
+        raise PayloadFault(
+            f"version is {version!r:.60}; this actuator reads Alertmanager's webhook version '4'"
+        )
     alerts = payload.get("alerts")
     if not isinstance(alerts, list):
         raise PayloadFault(f"alerts is {_kind(alerts)}; it should be a list")
@@ -71,7 +73,7 @@ def _fault(name: str | None, service: str | None, host: str | None, status: Any)
     if name is None:
         return "label alertname is missing"
     if status not in ("firing", "resolved"):
-        return f"status is {status!r}; it should be 'firing' or 'resolved'"
+        return f"status is {status!r:.60}; it should be 'firing' or 'resolved'"
     if name in ACTING:
         if service is None:
             return "label service is missing"

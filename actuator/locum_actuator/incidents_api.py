@@ -6,6 +6,7 @@ from flask import Blueprint, Response, jsonify, request
 
 from locum_actuator.engine import Engine
 from locum_actuator.incident_shelf import IncidentShelf
+from locum_actuator.numbers import number as one_number
 
 MOST = 1000
 
@@ -19,10 +20,10 @@ def incident_routes(engine: Engine, shelf: IncidentShelf) -> Blueprint:
         name = request.args.get("service")
         if name is not None and name not in engine.workers:
             return jsonify(error=f"no service '{name}'; there is {', '.join(engine.workers)}"), 404
-        limit = request.args.get("limit", 50, type=int)
+        limit = request.args.get("limit", 50, type=one_number)
         return jsonify(incidents=shelf.whole(name, max(1, min(limit, MOST)))), 200
 
-    @routes.get("/<int:number>")
+    @routes.get("/<number:number>")
     def incident(number: int) -> tuple[Response, int]:
         row = shelf.one(number)
         return (jsonify(error=f"no incident {number}"), 404) if row is None else (jsonify(incident=row), 200)

@@ -78,7 +78,8 @@ def read(body: Any) -> tuple[float, str]:
         what = f"'{sorted(unknown)[0]}' is not known: " if isinstance(body, dict) else ""
         raise PauseFault(f'{what}give a JSON object such as {{"seconds": 3600, "reason": "new kernel"}}')
     seconds, reason = body.get("seconds", DEFAULT_SECONDS), body.get("reason", "")
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not math.isfinite(seconds):
+    is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+    if not is_number or (isinstance(seconds, float) and not math.isfinite(seconds)):
         raise PauseFault("seconds: give a number: a pause has an end")
     if not 1 <= seconds <= LONGEST_SECONDS:
         raise PauseFault(f"seconds: give 1 to {LONGEST_SECONDS:.0f} (31 days): a pause has an end")

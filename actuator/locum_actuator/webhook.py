@@ -18,6 +18,7 @@ from locum_actuator.journal import JournalFault
 from locum_actuator.journal_reader import JournalReader
 from locum_actuator.mirror.api import mirror_routes
 from locum_actuator.move_api import move_routes
+from locum_actuator.numbers import Number
 from locum_actuator.origin_guard import keep_others_out
 from locum_actuator.own_state import own_routes
 from locum_actuator.page.routes import page_routes
@@ -44,6 +45,7 @@ def create_app(
     the chain. `where` returns where Prometheus and Alertmanager are, where the site file is not to say it.
     """
     app = Flask(__name__, static_folder=None)
+    app.url_map.converters["number"] = Number
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     keep_others_out(app)
     authorised, explainer = shows(api_token), Explainer(engine)

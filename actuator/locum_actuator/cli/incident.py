@@ -11,10 +11,11 @@ from locum_actuator.cli.exits import did_not_work, wrong_use
 from locum_actuator.cli.post_mortem import post_mortem
 from locum_actuator.cli.printing import Terminal, say, say_json
 from locum_actuator.cli.timeline import draw
+from locum_actuator.numbers import DIGITS
 
 
 @click.command()
-@click.argument("number", type=click.IntRange(min=1))
+@click.argument("number", type=click.IntRange(1, 10**DIGITS - 1))
 @click.option("--markdown", is_flag=True, help="print one Markdown file for a post-mortem")
 @click.option(
     "--output",

@@ -23,7 +23,7 @@ POLL_SECONDS = 0.2
 )
 @click.option(
     "--allow-deletions",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, 10**17),
     metavar="N",
     help="let this run delete N files, whatever max_delete says",
 )
@@ -32,7 +32,10 @@ POLL_SECONDS = 0.2
 )
 @click.option("--mark", is_flag=True, help="say that the directories are the right ones: write their markers")
 @click.option(
-    "--restore", type=click.IntRange(min=1), metavar="RUN", help="put back what a run deleted or overwrote"
+    "--restore",
+    type=click.IntRange(1, 10**17),
+    metavar="RUN",
+    help="put back what a run deleted or overwrote",
 )
 @click.option("--on", "host", metavar="HOST", help="where to restore")
 @click.option("--runs", is_flag=True, help="show the last runs and how old each copy is, and copy nothing")

@@ -12,6 +12,7 @@ from locum_actuator.chain_watch import Part
 from locum_actuator.engine import Engine
 from locum_actuator.explaining import Explainer
 from locum_actuator.incident_shelf import IncidentShelf
+from locum_actuator.numbers import number as one_number
 from locum_actuator.page.drawing import compile_all, render
 from locum_actuator.page.live import Frame, Live
 from locum_actuator.page.runbook import runbook_html
@@ -47,19 +48,19 @@ def page_routes(
 
     @routes.get("/incidents")
     def incidents() -> Response:
-        before, name = request.args.get("before", type=int), request.args.get("service") or None
+        before, name = request.args.get("before", type=one_number), request.args.get("service") or None
         rows = shelf.rows(name, before, A_PAGE_OF_INCIDENTS + 1)
         now = time.time()
         shown = [scenes.pictured(row, now) for row in rows[:A_PAGE_OF_INCIDENTS]]
         older = shown[-1]["id"] if len(rows) > A_PAGE_OF_INCIDENTS else None
         return _page(render("list.html", incidents=shown, older=older, service=name, before=before))
 
-    @routes.get("/incidents/<int:number>")
+    @routes.get("/incidents/<number:number>")
     def incident(number: int) -> Response:
         frame = one(number)
         return _page(render("incident_page.html", **frame.scene, parts=frame.parts))
 
-    @routes.get("/page/live/incidents/<int:number>")
+    @routes.get("/page/live/incidents/<number:number>")
     def incident_state(number: int) -> BaseResponse:
         return _if_changed(one(number))
 
