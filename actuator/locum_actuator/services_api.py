@@ -61,6 +61,7 @@ def service_values(engine: Engine, name: str) -> dict[str, Any]:
         "when_unreachable": service.takeover.when_unreachable,
         "pause": in_plain_values(engine.journal.pause(name)),
         "open_incident": worker.incident,
+        "witnesses": dict(worker.witnesses),
         "alone": worker.patrol.alone,
         "hosts_seen": worker.patrol.seen,
         "copies": {host: asdict(copy) for host, copy in worker.context.memory().copies.items()},

@@ -10,6 +10,7 @@ import contextlib
 import logging
 import queue
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from locum_actuator.alerts import WOKE
@@ -79,6 +80,12 @@ class Worker:
         at_work = self._at_work
         seconds = time.monotonic() - max(self._turned_at, at_work.turned_at if at_work else self._turned_at)
         return seconds if seconds > _longest_seconds(self.context) else None
+
+    @property
+    def witnesses(self) -> Mapping[str, bool]:
+        """Which witnesses answered the last look of the incident that is open; empty where none is."""
+        at_work = self._at_work
+        return at_work.witnesses if at_work is not None and self.incident is not None else {}
 
     def wake(self, trigger: str, alert: int | None = None) -> None:
         """Make the worker look; returns at once."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sqlite3
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -46,7 +47,7 @@ SILENCES = Silences(
 @pytest.fixture
 def client(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> FlaskClient:
     """A client of an actuator whose Prometheus and Alertmanager say what the tests above have."""
-    monkeypatch.setattr(live, "ask_prometheus", lambda url: VOTES)
+    monkeypatch.setattr(live, "ask_prometheus", lambda url: replace(VOTES, at=time.time()))
     monkeypatch.setattr(live, "ask_alertmanagers", lambda urls, of: SILENCES)
     monkeypatch.setattr(live, "SCENE_SECONDS", 0.02)
     parts = ChainParts()
@@ -75,6 +76,7 @@ def an_incident(journal: Journal, text: str = "takeover: a is dead", *, close: b
 def test_what_is_known_is_shown_and_escaped(client: FlaskClient) -> None:
     html = shown(client, "services", "&lt;i&gt;kernel&lt;/i&gt;")
     html = shown(client, "services", "got an answer from a")
+    html = shown(client, "services", '<td class="bad">')
     assert "by &lt;anna&gt;" in html
     assert "it does not wake locum for LocumServiceDown on a" in html
     assert re.search(r'<td class="bad">.*?absent</td>', html)
@@ -132,11 +134,12 @@ def test_the_last_incident_that_tells_something_is_shown(client: FlaskClient, en
 def test_what_locum_would_refuse_is_not_called_well(
     client: FlaskClient, world: FakeWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(live, "ask_prometheus", lambda url: Votes({}, None))
+    monkeypatch.setattr(live, "ask_prometheus", lambda url: Votes({}, None, at=time.time()))
     monkeypatch.setattr(live, "ask_alertmanagers", lambda urls, of: Silences())
     world.shells["a"].fault = "timeout"
     world.hung.add("a")
-    html = shown(client, "services", "Refuse to act")
+    shown(client, "services", "Refuse to act")
+    html = shown(client, "services", "not as it should be")
     assert '<p class="state warn">not as it should be</p>' in html
 
 
@@ -176,11 +179,13 @@ def test_what_is_read_aloud_changes_only_with_what_matters(client: FlaskClient, 
         return found
 
     shown(client, "services", "kernel")
+    shown(client, "services", "does not answer")
     before = facts()
     assert before["service www"] == "www is held by a: does not answer"
     an_incident(engine.journal)
     shown(client, "incidents", "takeover")
-    assert facts() == before, "that an incident is in the list is no news: it was told while it was open"
+    shown(client, "services", "does not answer")
+    assert facts() == before, "that an incident is in the list is no news: it was reported while it was open"
     engine.journal.set_holder("www", "b", 2)
     shown(client, "services", "Held by <strong>b</strong>")
     assert facts()["service www"].startswith("www is held by b")

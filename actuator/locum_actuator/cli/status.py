@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import click
-from rich.table import Table
 
 from locum_actuator.cli.client import actuator_option, ask, json_option
 from locum_actuator.cli.printing import Terminal, Text, say_json, styled
@@ -25,22 +24,29 @@ def status(service: str | None, url: str, as_json: bool) -> None:
     if as_json:
         say_json(rows[0] if service else rows)
         return
-    table = Table("Service", "Address", "Holder", "Since", "Hosts", "Notes")
-    for row in rows:
-        since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(row["since"])) if row["since"] else ""
-        hosts = "\n".join(f"{host}: {row['hosts_seen'].get(host, 'not asked yet')}" for host in row["hosts"])
-        holder = styled((row["holder"] or "not known", "bold green" if row["holder"] else "bold red"))
-        table.add_row(
-            row["service"], "\n".join(row["addresses"]), holder, since, hosts, "\n".join(_notes(row))
-        )
     console = Terminal()
-    console.print(table)
     for row in rows:
-        for line in _rejoining(row, every=service is not None):
+        for line in _service(row, every=service is not None):
             console.print(line, soft_wrap=True)
     chain = ask(url, "/api/v1/chain")
     for line in _chain(chain["parts"]):
         console.print(line, soft_wrap=True)
+
+
+def _service(row: dict[str, Any], *, every: bool) -> Iterator[Text]:
+    """Yield the lines about one service. No line depends on the width of the terminal, so that nothing is cut."""
+    held = (
+        ("held by ", (row["holder"], "bold green"))
+        if row["holder"]
+        else (("no holder is known", "bold red"),)
+    )
+    since = time.strftime(" since %Y-%m-%d %H:%M:%S", time.localtime(row["since"])) if row["since"] else ""
+    yield styled((row["service"], "bold"), f"  {' '.join(row['addresses'])}  ", *held, since)
+    for host in row["hosts"]:
+        yield styled(f"  {host}: {row['hosts_seen'].get(host, 'not asked yet')}")
+    for note in _notes(row):
+        yield styled(f"  {note}")
+    yield from _rejoining(row, every=every)
 
 
 def _rejoining(row: dict[str, Any], *, every: bool) -> Iterator[Text]:
@@ -70,8 +76,12 @@ def _notes(row: dict[str, Any]) -> list[str]:
     notes = []
     if row["open_incident"]:
         notes.append(f"incident {row['open_incident']} is open")
+    if row["witnesses"] and not any(row["witnesses"].values()):
+        notes.append(
+            f"no witness answers ({', '.join(row['witnesses'])}): this host may be the one that is cut off"
+        )
     if row["alone"]:
-        notes.append(f"nobody is left to stand in for {row['holder']}")
+        notes.append(f"no standby is available for {row['holder']}")
     if row["pause"]:
         until = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(row["pause"]["until"]))
         notes.append(f"paused until {until}: {row['pause']['reason']}")

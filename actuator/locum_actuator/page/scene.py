@@ -45,11 +45,12 @@ class Scenes:
         # One may be open for so long that it is no longer among the last.
         open_now = [self.pictured(row, now) for row in self._shelf.open_rows()]
         last = {row["id"]: row["last"] for row in open_now}
+        ended = _ends_of(listed)
         services = [
             {
                 **service_view(
                     engine, name, votes=votes, silences=silences, outlook=outlook,
-                    last_words=last.get(engine.workers[name].incident),
+                    last_words=last.get(engine.workers[name].incident), ended_at=ended.get(name, 0.0),
                 ),
                 "move": self._told(name, engine.mover.progress(name), now),
             }
@@ -103,6 +104,15 @@ class Scenes:
         if number != progress.number:
             self._moves_seen[name] = (progress.number, since := now)
         return f"{what} was refused: {progress.text}" if now - since < REFUSED_SECONDS else None
+
+
+def _ends_of(incidents: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Return when the last incident that changed something ended, by service."""
+    ends: dict[str, float] = {}
+    for row in incidents:
+        if row["closed_at"] is not None and row["outcome"] != "nothing":
+            ends[row["service"]] = max(row["closed_at"], ends.get(row["service"], 0.0))
+    return ends
 
 
 def last_words(events: Sequence[Mapping[str, Any]]) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from locum_actuator.engine import Engine
@@ -30,10 +30,21 @@ def service_view(
     silences: Silences,
     outlook: Mapping[str, Explanation],
     last_words: str | None,
+    ended_at: float = 0.0,
 ) -> dict[str, Any]:
-    """Return a service in plain values; `last_words` is what its open incident said last."""
+    """Return a service in plain values; `last_words` is what its open incident said last.
+
+    `ended_at` is when its last incident ended (seconds since the epoch). What was checked before
+    that, or before the present holder became the holder, is not shown as the present state.
+    """
     values, service = service_values(engine, name), engine.site.services[name]
     holder, explained = values["holder"], outlook.get(name)
+    changed_at = max(values["since"] or 0.0, ended_at)
+    if explained is not None and explained.at < changed_at:
+        explained = None
+    outdated = votes.at - service.interval_seconds < changed_at and values["open_incident"] is None
+    if outdated and votes.fault is None:
+        votes = replace(votes, votes={})
     columns = checks_of(service)
     rows = [
         {
@@ -56,6 +67,7 @@ def service_view(
             for host, listed in values["rejoin"].items()
         ],
         "now": _now(values, explained, last_words),
+        "outdated": outdated and votes.fault is None,
         "may_move_to": [host for host in service.hosts if host != holder and holder is not None],
         "may_fail_back_to": service.preferred if holder not in {None, service.preferred} else None,
     }
@@ -93,7 +105,13 @@ def _now(values: Mapping[str, Any], explained: Explanation | None, last_words: s
             "calm": False,
         }
     if explained is None:
-        return {"does": None, "why": "it has not looked yet", "steps": [], "at": None, "calm": True}
+        return {
+            "does": None,
+            "why": "it has not checked since the last change",
+            "steps": [],
+            "at": None,
+            "calm": True,
+        }
     plan = explained.plan
     steps = [str(step) for step in plan.steps or plan.would]
     return {
@@ -121,7 +139,14 @@ def _level(view: Mapping[str, Any]) -> str:
         return "bad"
     stale = any(one["data"] and one["data"]["stale"] for one in view["standbys"])
     held_back = view["pause"] or view["silences"] or view["mode"] == "observe"
-    wants_a_look = view["alone"] or stale or held_back or not view["now"]["calm"] or not _has_standby(view)
+    wants_a_look = (
+        view["outdated"]
+        or view["alone"]
+        or stale
+        or held_back
+        or not view["now"]["calm"]
+        or not _has_standby(view)
+    )
     return "warn" if wants_a_look else "ok"
 
 
@@ -136,6 +161,7 @@ def _state(view: Mapping[str, Any]) -> str:
     for told, words in (
         (view["holder"] is None, "no holder is known"),
         (view["level"] == "bad", "does not answer"),
+        (view["outdated"], "being checked again"),
         (view["pause"], "paused"),
         (view["mode"] == "observe", "only observed"),
         (view["alone"] or not _has_standby(view), "nobody to stand in"),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import requests
@@ -31,10 +32,14 @@ class Votes:
 
     votes: Mapping[Key, tuple[Vote, ...]] = field(default_factory=dict)
     fault: str | None = "not asked yet"
+    at: float = (
+        0.0  # when Prometheus was asked, in seconds since the epoch; each sample is up to an interval older
+    )
 
 
 def ask_prometheus(url: str) -> Votes:
     """Return the last sample of every check; raises nothing."""
+    asked_at = time.time()
     try:
         with requests.Session() as session:
             session.trust_env = False  # a proxy of the environment has no business here
@@ -42,7 +47,7 @@ def ask_prometheus(url: str) -> Votes:
                 f"{url}/api/v1/query", params={"query": _QUERY}, timeout=ANSWER_SECONDS, allow_redirects=False
             )
             answer.raise_for_status()
-            return read_votes(answer.json())
+            return replace(read_votes(answer.json()), at=asked_at)
     except (requests.exceptions.RequestException, ValueError) as fault:
         return Votes(fault=f"Prometheus does not say at {url} ({type(fault).__name__})")
 
