@@ -1,7 +1,8 @@
 """The durable journal: alerts accepted, incidents, every step before and after it ran, and who holds what.
 
 SQLite with a write-ahead log and `synchronous=FULL`: what a method has returned from survives `kill -9` and power
-loss. One connection under one lock; a write takes about a millisecond, so nobody waits long.
+loss. All writes go through one connection, and those of the same moment are committed together
+(`group_commits.py`); reads have a connection of their own and wait for no write.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from locum_actuator.brake_clock import BrakeClock
+from locum_actuator.group_commits import GroupCommits
 from locum_actuator.incident_shelf import IncidentShelf
 from locum_actuator.journal_future import count_as_now
 from locum_actuator.journal_repeats import count_look, repeated
@@ -84,22 +86,30 @@ class Journal:
     def __init__(self, path: Path, clock: BrakeClock | None = None) -> None:
         self.path = path
         self.clock = BrakeClock() if clock is None else clock  # by which all is counted that holds back
-        self._lock = threading.RLock()
+        self._reading = threading.Lock()  # held while the second connection is read
         self._fault: str | None = None  # why the last write did not work
+        self._read_fault: str | None = None  # why a read did not work, until the file was found to be sound
         self._written_at = float("-inf")  # monotonic
         self.mirrors = MirrorLedger(self._read, self._write)
         self._shelf = IncidentShelf(self._read)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=5.0)
-            self._db.row_factory = sqlite3.Row
+            self._db = self._connect()
+            self._commits = GroupCommits(self._db)
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute(f"PRAGMA synchronous={SYNCHRONOUS}")
             self._db.execute("PRAGMA foreign_keys=ON")
             self._migrate()
             self._leave_the_future()
+            self._reader = self._connect()
+            self._reader.execute("PRAGMA query_only=ON")
         except (sqlite3.Error, OSError) as fault:
             raise JournalFault(f"{path}: the journal cannot be opened: {fault}") from fault
+
+    def _connect(self) -> sqlite3.Connection:
+        db = sqlite3.connect(self.path, check_same_thread=False, isolation_level=None, timeout=5.0)
+        db.row_factory = sqlite3.Row
+        return db
 
     def _migrate(self) -> None:
         (version,) = self._db.execute("PRAGMA user_version").fetchone()
@@ -121,41 +131,49 @@ class Journal:
 
     def close(self) -> None:
         """Close the file."""
-        with self._lock:
-            self._db.close()
+        with self._reading:
+            self._reader.close()
+        self._commits.close()
 
     def look(self) -> str | None:
-        """Return why the journal cannot be written, or None. A write of late is proof enough, else one is made."""
+        """Return why the journal cannot be used, or None. A write of late is proof enough, else one is made."""
         if self._fault is not None or time.monotonic() - self._written_at > PROOF_SECONDS:
             with suppress(JournalFault), self._write() as db:
                 db.execute(
                     f"PRAGMA user_version={len(VERSIONS)}"
                 )  # what it is: a page is written all the same
-        return self._fault
+        if self._fault is not None:
+            return f"cannot be written ({self._fault})"
+        self._read_fault = self._read_fault and self._unsound()
+        return self._read_fault and (
+            f"cannot be read ({self._read_fault}): restart the actuator, which keeps a corrupt journal aside"
+        )
+
+    def _unsound(self) -> str | None:
+        """Check the whole file, over a connection of its own, and return what is wrong with it."""
+        try:
+            with closing(sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=ro", uri=True)) as db:
+                (verdict,) = db.execute("PRAGMA quick_check(1)").fetchone()
+        except sqlite3.Error as fault:
+            return str(fault)
+        return None if verdict == "ok" else str(verdict)
 
     @contextmanager
     def _write(self) -> Iterator[sqlite3.Connection]:
-        with self._lock:
-            try:
-                self._db.execute("BEGIN IMMEDIATE")
-                try:
-                    yield self._db
-                except BaseException:
-                    self._db.execute("ROLLBACK")
-                    raise
-                self._db.execute("COMMIT")
-                self._fault, self._written_at = None, time.monotonic()
-            except sqlite3.Error as fault:
-                self._fault = str(fault)
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                raise JournalFault(f"{self.path}: the journal cannot be written: {fault}") from fault
+        try:
+            with self._commits.write() as db:
+                yield db
+        except sqlite3.Error as fault:
+            self._fault = str(fault)
+            raise JournalFault(f"{self.path}: the journal cannot be written: {fault}") from fault
+        self._fault, self._written_at = None, time.monotonic()
 
     def _read(self, sql: str, *values: object) -> list[dict[str, Any]]:
-        with self._lock:
+        with self._reading:
             try:
-                return [dict(row) for row in self._db.execute(sql, values)]
+                return [dict(row) for row in self._reader.execute(sql, values)]
             except sqlite3.Error as fault:
+                self._read_fault = str(fault)
                 raise JournalFault(f"{self.path}: the journal cannot be read: {fault}") from fault
 
     # -- alerts ------------------------------------------------------------------------------------------------

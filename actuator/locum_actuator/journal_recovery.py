@@ -80,11 +80,14 @@ def _begin_anew(path: Path, why: str, services: Iterable[str]) -> None:
 
 
 def look_at_journal(journal: Journal, services: Iterable[str]) -> Seen:
-    """See whether the journal can be written, and whether it waits for a person."""
+    """Check whether the journal can be written and read, and whether it waits for a person."""
     fault = journal.look()
     if fault is not None:
-        return Seen(False, f"cannot be written ({fault}): nothing is done meanwhile")
-    pauses = {service: journal.pause(service) for service in services}
+        return Seen(False, f"{fault}: nothing is done meanwhile")
+    try:
+        pauses = {service: journal.pause(service) for service in services}
+    except JournalFault as unreadable:
+        return Seen(False, f"{unreadable}: nothing is done meanwhile")
     waiting = [name for name, pause in pauses.items() if pause and pause.reason.startswith(BEGUN_ANEW)]
     if waiting:
         return Seen(

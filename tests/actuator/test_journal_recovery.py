@@ -9,7 +9,7 @@ import sqlite3
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -234,3 +234,63 @@ def test_a_full_disk_stops_everything_and_room_lets_it_go_on(small_disk: Path) -
     finally:
         engine.stop()
         journal.close()
+
+
+def _with_a_bad_page(path: Path) -> tuple[Journal, int, bytes]:
+    """Return an open journal with rubbish in the first page of its events, where that is, and what was there."""
+    with closing(Journal(path)) as made:
+        made.set_holder("www", "a", 1)
+        made.note(made.open_incident("www", "x"), "decided", "nothing: well")
+    with closing(sqlite3.connect(path)) as db:
+        (page,) = db.execute("SELECT rootpage FROM sqlite_master WHERE name='events'").fetchone()
+        (size,) = db.execute("PRAGMA page_size").fetchone()
+    journal, place = Journal(path), (page - 1) * size
+    with path.open("r+b") as file:
+        file.seek(place)
+        kept = file.read(size)
+        file.seek(place)
+        file.write(b"\xa5" * size)
+    return journal, place, kept
+
+
+def test_b11_a_page_that_goes_bad_while_it_runs_is_a_fault_of_the_journal(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite"
+    journal, place, kept = _with_a_bad_page(path)
+    assert journal.look() is None, "nothing has been read yet"
+    with pytest.raises(JournalFault, match="the journal cannot be read: database disk image is malformed"):
+        journal.incidents("www")
+    seen = look_at_journal(journal, ["www"])
+    assert seen.up is False
+    assert seen.text.startswith("cannot be read (")
+    assert "restart the actuator" in seen.text
+    journal.set_holder("www", "b", 2)
+    assert journal.look() is not None, "a write elsewhere in the file does not make it sound"
+    with path.open("r+b") as file:
+        file.seek(place)
+        file.write(kept)
+    assert look_at_journal(journal, ["www"]) == Seen(True, "can be written")
+    assert len(journal.incidents("www")[0]["events"]) == 1
+    journal.close()
+
+
+def test_b11_with_a_bad_page_the_actuator_is_not_ready_and_a_restart_keeps_it_aside(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite"
+    journal, _, _ = _with_a_bad_page(path)
+    world = FakeWorld({"a": FakeShell(held=True, processes=3, epoch=1), "b": FakeShell()})
+    engine = _engine(world, journal)
+    engine.start()
+    try:
+        _until(lambda: engine.health.failing() != [])
+        (text,) = engine.health.failing()
+        assert text.startswith("the thread worker-www has failed")
+        assert "JournalFault" in text
+        engine.heartbeat_at = time.monotonic()
+        answer = create_app(engine, TOKEN, None, Reading).test_client().get("/-/ready")
+        assert answer.status_code == 503
+    finally:
+        engine.stop()
+        journal.close()
+    again = open_journal(path, ["www"])
+    assert again.pause("www") is not None
+    assert len(list(tmp_path.glob("journal.sqlite.corrupt-*Z"))) == 1
+    again.close()

@@ -1,0 +1,135 @@
+"""Commit together what several threads write at the same time, so that they share one wait for the disk.
+
+A commit waits until the disk has the data: milliseconds, or hundreds of them on a slow one. With a commit for each
+write, twenty services would wait for each other. Here the statements of a write run at once, one thread after the
+other, in a transaction that they share; the thread that began it commits it as soon as no other is about to join.
+Each write returns only after that commit, so what has returned is durable. A write waits for two commits at most:
+the one under way, and its own.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+
+JOIN_SECONDS = 0.05  # at most so long a transaction waits for threads that are about to join it
+
+
+@dataclass(slots=True, eq=False)
+class _Group:
+    """The writes of one transaction."""
+
+    writes: int = 0
+    fault: sqlite3.Error | None = None  # why none of them is written
+    ended: threading.Event = field(default_factory=threading.Event)
+
+    def end(self, fault: sqlite3.Error | None = None) -> None:
+        self.fault = fault
+        self.ended.set()
+
+
+class GroupCommits:
+    """Writes through one connection, which has to be in autocommit mode. Threads may share it."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+        self._connection = threading.Lock()  # held while statements run, and during a commit
+        self._arrivals = threading.Condition()
+        self._coming = 0  # threads that are about to join
+        self._group: _Group | None = None  # the transaction that is open
+
+    @contextmanager
+    def write(self) -> Iterator[sqlite3.Connection]:
+        """Run the statements of the block all or none; return once they are durable. Raises `sqlite3.Error`."""
+        with self._arrivals:
+            self._coming += 1
+        try:
+            self._connection.acquire()
+            try:
+                group, leads = self._join()
+            except BaseException:
+                self._connection.release()
+                raise
+        finally:
+            with self._arrivals:
+                self._coming -= 1
+                self._arrivals.notify_all()
+        try:
+            try:
+                yield from self._statements(group)
+            finally:
+                self._connection.release()
+        finally:
+            # Whatever became of its own statements: those of the others wait for whoever began the transaction.
+            if leads:
+                self._commit(group)
+        if not leads:
+            group.ended.wait()
+        if group.fault is not None:
+            raise sqlite3.OperationalError(str(group.fault)) from group.fault
+
+    def close(self) -> None:
+        """Close the connection."""
+        with self._connection:
+            self._db.close()
+
+    def _join(self) -> tuple[_Group, bool]:
+        """Return the open transaction, begun where there is none, and whether this thread has begun it."""
+        if self._group is not None:
+            return self._group, False
+        self._db.execute("BEGIN IMMEDIATE")
+        self._group = _Group()
+        return self._group, True
+
+    def _statements(self, group: _Group) -> Iterator[sqlite3.Connection]:
+        try:
+            self._db.execute("SAVEPOINT one_write")
+            yield self._db
+            self._db.execute("RELEASE one_write")
+            group.writes += 1
+        except BaseException as fault:
+            self._take_back(group, fault)
+            raise
+
+    def _take_back(self, group: _Group, fault: BaseException) -> None:
+        """Undo the statements of one write; where SQLite ended the whole transaction, all its writes fail."""
+        try:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK TO one_write")
+                self._db.execute("RELEASE one_write")
+                return
+        except sqlite3.Error as worse:
+            fault = worse
+            self._roll_back()
+        # A full or broken disk, for example: SQLite rolls back by itself (sqlite.org/lang_transaction.html).
+        self._group = None
+        group.end(fault if isinstance(fault, sqlite3.Error) else sqlite3.OperationalError(str(fault)))
+
+    def _commit(self, group: _Group) -> None:
+        try:
+            with self._arrivals:
+                self._arrivals.wait_for(lambda: self._coming == 0, JOIN_SECONDS)
+        finally:
+            with self._connection:
+                if not group.ended.is_set():
+                    self._end(group)
+
+    def _end(self, group: _Group) -> None:
+        self._group = None
+        fault: sqlite3.Error | None = sqlite3.OperationalError("the commit was broken off")
+        try:
+            self._db.execute("COMMIT" if group.writes else "ROLLBACK")
+            fault = None
+        except sqlite3.Error as refused:
+            fault = refused
+            self._roll_back()
+        finally:
+            group.end(fault)
+
+    def _roll_back(self) -> None:
+        with suppress(sqlite3.Error):  # the next BEGIN says what is wrong
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
