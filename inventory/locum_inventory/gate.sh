@@ -127,7 +127,7 @@ each_service() {
                 mirror_defaults ;;
             address) s_addresses="$s_addresses $value" ;;
             interface) s_interface=$value ;;
-            process) s_process=$value ;;
+            process) decode "$value"; s_process=$decoded ;;
             standby) s_standby=$value ;;
             start) s_start=$value ;;
             stop) s_stop=$value ;;
@@ -139,6 +139,12 @@ each_service() {
     done 3<"$CONFIG"
     if [ -n "$s_name" ]; then "$1" || return 0; fi
     return 1
+}
+
+# decode TEXT: sets decoded. A process name may hold anything: what `read` would not keep is written as \0ooo.
+decode() {
+    decoded=$1
+    case $1 in *\\*) decoded=$(printf '%b' "$1") ;; esac
 }
 
 is_other_service() { [ "$s_name" != "$wanted_name" ]; }
@@ -169,25 +175,33 @@ is_live() {
     esac
 }
 
-# scan NAME...: one look at the process table. Sets hits to a word PID/STATE/NAME for each live process so named.
+# scan NAMES: one look at the process table for names, each on a line of its own: a name may hold a space. Sets hits
+# to a line PID/STATE/NAME for each live process so named.
 scan() {
-    hits='' names=" $* "
+    hits='' names=$newline$1$newline
     for file in /proc/[0-9]*/comm; do
         IFS= read -r comm 2>/dev/null <"$file" || continue
-        case $names in *" $comm "*) ;; *) continue ;; esac
+        case $names in *"$newline$comm$newline"*) ;; *) continue ;; esac
         pid=${file#/proc/} pid=${pid%/comm} name=$comm
-        ! is_live "$pid" "$name" || hits="$hits $pid/$state/$name"
+        ! is_live "$pid" "$name" || hits="$hits$pid/$state/$name$newline"
     done
 }
+
+# split_lines, for loops over lines that hold spaces or glob characters, until split_words.
+split_lines() { IFS=$newline; set -f; }
+split_words() { unset IFS; set +f; }
 
 # count NAME: sets count, pids and stopped (how many of them a SIGSTOP holds) from the last scan.
 count() {
     count=0 stopped=0 pids=''
+    split_lines
     for hit in $hits; do
-        [ "${hit#*/*/}" = "$1" ] || continue
-        count=$((count + 1)) pids="$pids ${hit%%/*}"
-        case $hit in */T/*) stopped=$((stopped + 1)) ;; esac
+        pid=${hit%%/*} state=${hit#*/}
+        [ "${state#*/}" = "$1" ] || continue
+        count=$((count + 1)) pids="$pids $pid"
+        case $state in T/*) stopped=$((stopped + 1)) ;; esac
     done
+    split_words
 }
 
 look() { count=0 stopped=0 pids=''; [ -z "$s_process" ] || { scan "$s_process"; count "$s_process"; }; }
@@ -524,7 +538,10 @@ processes $count"
     printf '%s\n' "$lines"
 }
 
-collect_name() { all_names="$all_names $s_process" all_services="$all_services $s_name"; }
+collect_name() {
+    all_services="$all_services $s_name"
+    [ -z "$s_process" ] || all_names="$all_names$newline$s_process"
+}
 
 describe_if_wanted() {
     [ -z "$wanted_name" ] || [ "$s_name" = "$wanted_name" ] || return 0
@@ -542,8 +559,7 @@ do_status() {
     esac
     hash=$(sha256sum <"$CONFIG") || refuse "sha256sum is missing"
     list_addresses || finish failed "ip could not list the addresses"
-    # shellcheck disable=SC2086  # names without spaces, one word each
-    scan $all_names
+    scan "${all_names#"$newline"}"
     greet
     printf 'config %s\n' "${hash%% *}"
     each_service describe_if_wanted
@@ -620,13 +636,16 @@ remind() {
     done
 }
 
-collect_watched() { [ -z "$s_process" ] || watched="$watched $s_name=$s_process" all_names="$all_names $s_process"; }
+collect_watched() {
+    [ -n "$s_process" ] || return 0
+    watched="$watched$s_name=$s_process$newline" all_names="$all_names$newline$s_process"
+}
 
 answer_look() {
-    # shellcheck disable=SC2086  # names without spaces, one word each
-    scan $all_names
-    answer="look $1"
-    for pair in $watched; do
+    scan "${all_names#"$newline"}"
+    answer="look $1" left=$watched
+    while [ -n "$left" ]; do
+        pair=${left%%"$newline"*} left=${left#*"$newline"}
         count "${pair#*=}"
         answer="$answer
 ${pair%%=*} $count"

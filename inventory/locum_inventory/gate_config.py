@@ -52,7 +52,7 @@ def _section(name: str, service: Service, host: str) -> str:
     if service.address_commands is None:
         lines.append(f"interface {service.interface[host]}")
     if service.checks.process is not None:
-        lines.append(f"process {service.checks.process.name}")
+        lines.append(f"process {_encoded(service.checks.process.name)}")
     commands = service.commands
     # What locum can neither start nor stop runs on every host: a release takes the address and nothing else.
     lines.append(f"standby {service.standby if commands is not None else 'running'}")
@@ -64,3 +64,14 @@ def _section(name: str, service: Service, host: str) -> str:
     if service.mirror is not None:
         lines += gate_lines(service.mirror, preferred=host == service.preferred)
     return "\n" + "\n".join(lines) + "\n"
+
+
+def _encoded(name: str) -> str:
+    """Return a process name as the gate decodes it: what a line would not keep is an octal escape."""
+    encoded = name.encode()
+    return "".join(
+        chr(byte)
+        if (0x20 < byte < 0x7F and byte != 0x5C) or (byte == 0x20 and 0 < at < len(encoded) - 1)
+        else f"\\0{byte:03o}"
+        for at, byte in enumerate(encoded)
+    )

@@ -75,6 +75,9 @@ class TcpCheck(Value):
     expect: Payload = Field(default=b"", description="a text that the answer must contain")
 
 
+_COMM_BYTES = 15  # TASK_COMM_LEN of the kernel, less its NUL
+
+
 class ProcessCheck(Value):
     """A service known by its process's name, as `ps -o comm` shows it (the kernel keeps 15 bytes)."""
 
@@ -83,14 +86,15 @@ class ProcessCheck(Value):
     @field_validator("name")
     @classmethod
     def _comm(cls, value: str) -> str:
-        if not re.fullmatch(r"[A-Za-z0-9_.:@+()-]+", value):
+        if value.startswith("/") or not value.strip() or not value.isprintable():
             raise ValueError(
                 f"is '{value}': give the process's name as `ps -o comm` shows it, without path or arguments"
             )
-        if len(value) > 15:
+        if len(value.encode()) > _COMM_BYTES:
+            cut = value.encode()[:_COMM_BYTES].decode(errors="ignore")
             raise ValueError(
-                f"is '{value}', which never matches: the kernel cuts process names at 15 bytes,"
-                f" so write '{value[:15]}'"
+                f"is '{value}', which never matches: the kernel cuts process names at {_COMM_BYTES} bytes,"
+                f" so write '{cut}'"
             )
         return value
 
