@@ -14,9 +14,9 @@ import time
 from collections.abc import Sequence
 from contextvars import copy_context
 from functools import partial
-from pathlib import Path
 
 from locum_actuator import netlink
+from locum_actuator.interface_mac import mac_of
 from locum_exporter.frames import gratuitous_arp, unsolicited_na
 from locum_inventory.model import Address
 
@@ -27,8 +27,15 @@ _BURST_SECONDS = (0.05, 0.2, 0.5, 1.0, 2.0)  # after the first
 
 
 def announce(interface: str, addresses: Sequence[Address]) -> None:
-    """Announce addresses on an interface now, and a few times more in the next seconds. Needs CAP_NET_RAW."""
-    frames = _frames(interface, addresses)
+    """Announce addresses on an interface now, and a few times more in the next seconds. Needs CAP_NET_RAW.
+
+    On an interface that is not Ethernet there is no ARP cache, and nothing is sent.
+    """
+    mac = mac_of(interface)
+    if mac is None:
+        log.info("%s is not Ethernet: nothing to announce there", interface, extra={"event": "not_ethernet"})
+        return
+    frames = _frames(mac, addresses)
     wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
     wire.bind((interface, 0))
     _send(wire, frames)
@@ -37,8 +44,7 @@ def announce(interface: str, addresses: Sequence[Address]) -> None:
     threading.Thread(target=follow, name=f"announce-{interface}", daemon=True).start()
 
 
-def _frames(interface: str, addresses: Sequence[Address]) -> list[_Frame]:
-    mac = (Path("/sys/class/net") / interface / "address").read_text().strip()
+def _frames(mac: str, addresses: Sequence[Address]) -> list[_Frame]:
     frames: list[_Frame] = []
     for address in addresses:
         if address.version == 4:

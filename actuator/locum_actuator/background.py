@@ -16,6 +16,7 @@ log = logging.getLogger(__name__)
 
 RESTART_SECONDS = 1.0  # before a thread whose work raised is run again
 FAILURES_IN_A_ROW = 2  # make a thread "failing": one alone may be a passing fault, and is tried again at once
+OTHER = "other"  # a thread that has no name of its own in the metrics
 
 
 class Health:
@@ -95,3 +96,15 @@ class BackgroundThread:
                     continue
             break
         self._health.succeeded(self.name)  # it ended as it should: no failure of it lasts
+
+
+def count_uncaught(metrics: Metrics) -> None:
+    """Count what no thread of this process catches, in libraries too, as failures of the thread "other"."""
+    metrics.thread_succeeded(OTHER)
+    log_it = threading.excepthook
+
+    def count(uncaught: threading.ExceptHookArgs) -> None:
+        metrics.thread_failed(OTHER, failing=False)
+        log_it(uncaught)
+
+    threading.excepthook = count

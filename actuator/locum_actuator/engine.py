@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -82,6 +83,8 @@ class Engine:
         metrics: Metrics,
         make_shells: Callable[[Site], KeptShells],
         make_looker: Callable[[Site, KeptShells], KeptLooker],
+        *,
+        health: Health | None = None,
     ) -> None:
         self.journal = journal
         self.metrics = metrics
@@ -91,7 +94,7 @@ class Engine:
         self._storm = Storm()
         self.mirrors = SiteMirrors(lambda: self.site, journal, lambda site: Lines(site, site.actuator.host))
         self.asked_mirrors = AskedRuns(self.mirrors)
-        self.health = Health(metrics)
+        self.health = health or Health(metrics)
         self._schedule = Schedule(self.mirrors, self._leave_alone, health=self.health)
         self._lock = threading.Lock()
         self._stopped = False
@@ -144,18 +147,29 @@ class Engine:
         return "; ".join(found) or None
 
     def _gather(self, site: Site, before: Mapping[str, Worker]) -> Crew:
-        shells = self._make_shells(site)
-        looker = self._make_looker(site, shells)
-        workers = {
-            name: Worker(
-                Context(
-                    site, name, self.journal, self.metrics, shells, looker, self._storm, mirrors=self.mirrors
-                ),
-                after=before.get(name),
-                health=self.health,
-            )
-            for name in site.services
-        }
+        with ExitStack() as on_failure:  # a reload that fails leaves no thread and no connection behind
+            shells = self._make_shells(site)
+            on_failure.callback(shells.close)
+            looker = self._make_looker(site, shells)
+            on_failure.callback(looker.close)
+            workers = {
+                name: Worker(
+                    Context(
+                        site,
+                        name,
+                        self.journal,
+                        self.metrics,
+                        shells,
+                        looker,
+                        self._storm,
+                        mirrors=self.mirrors,
+                    ),
+                    after=before.get(name),
+                    health=self.health,
+                )
+                for name in site.services
+            }
+            on_failure.pop_all()
         return Crew(site, shells, looker, workers)
 
     def _leave_alone(self, service: str) -> str | None:

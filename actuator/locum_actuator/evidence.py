@@ -10,13 +10,13 @@ import asyncio
 import concurrent.futures
 import contextlib
 import logging
-import threading
 import time
 from collections.abc import Coroutine, Sequence
 from dataclasses import replace
 from ipaddress import ip_address
 from typing import Any, TypeVar
 
+from locum_actuator.background import BackgroundThread, Health
 from locum_actuator.elsewhere import Answer, ask, asking_session, hears
 from locum_actuator.lag import Lag
 from locum_actuator.own_commands import CommandFault, holder_by_command
@@ -52,6 +52,7 @@ OWNERS_SPACING_SECONDS = 0.03  # a neighbour answers in well under a millisecond
 # An answer of the service or of the gate takes so many round trips: a connection, TLS, what is said on it. Where
 # these alone outlast the look, silence may be delay.
 ROUND_TRIPS = 4
+TURNS_SECONDS = 5.0  # so long the event loop has to turn after a failure to count as sound again
 GRACE_SECONDS = 0.5  # beside the look's own deadline, before a look that hangs is given up
 
 
@@ -68,7 +69,7 @@ def _command_seconds(service: Service) -> float:
 class Evidence:
     """The eyes of the actuator, on the host it runs on."""
 
-    def __init__(self, site: Site, shells: Shells) -> None:
+    def __init__(self, site: Site, shells: Shells, health: Health | None = None) -> None:
         self._site = site
         self._local = site.actuator.host
         self._shells = shells
@@ -80,8 +81,15 @@ class Evidence:
         self._names_of_macs: dict[str, str] = {}  # of every host that was ever heard
         workers = 4 * max(1, len(site.hosts)) * max(1, len(site.services))
         self._pool = concurrent.futures.ThreadPoolExecutor(min(workers, 256), thread_name_prefix="gate")
-        self._thread = threading.Thread(target=self._loop.run_forever, name="evidence", daemon=True)
+        self._health = health or Health()
+        self._thread = BackgroundThread("evidence", self._turn_loop, self._health)
         self._thread.start()
+
+    def _turn_loop(self) -> None:
+        """Run the event loop until the end; whatever stops it, no look would come back without it."""
+        while not self._thread.ended.is_set():
+            self._loop.call_later(TURNS_SECONDS, self._health.succeeded, self._thread.name)
+            self._loop.run_forever()
 
     def close(self) -> None:
         """Stop looking and close the sockets."""
@@ -92,6 +100,7 @@ class Evidence:
 
         with contextlib.suppress(concurrent.futures.TimeoutError):
             self._run(tidy(), 1.0)
+        self._thread.end()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(1.0)
         if not self._thread.is_alive():

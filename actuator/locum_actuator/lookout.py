@@ -13,8 +13,8 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from ipaddress import IPv6Address
-from pathlib import Path
 
+from locum_actuator.interface_mac import mac_of
 from locum_exporter.frames import arp_probe, link_local_of, neighbour_solicitation
 from locum_inventory.model import Address, Service, Site
 
@@ -85,7 +85,9 @@ class Lookout:
         """Ask for the host's MAC address. The kernel asks only once a second, and keeps the connection waiting."""
         if self.interface is None:
             return
-        mac = (Path("/sys/class/net") / self.interface / "address").read_text().strip()
+        mac = mac_of(self.interface)
+        if mac is None:
+            return
         question = (
             neighbour_solicitation(mac, link_local_of(mac), address)
             if isinstance(address, IPv6Address)

@@ -16,6 +16,7 @@ import click
 from pydantic import ValidationError
 
 from locum_actuator.alone import NotAlone, lock_alone
+from locum_actuator.background import Health, count_uncaught
 from locum_actuator.chain_look import LOOK_SECONDS, Chain
 from locum_actuator.chain_watch import HEARTBEAT, ChainWatch, judge_heartbeat
 from locum_actuator.engine import Engine
@@ -87,7 +88,17 @@ class Actuator:
         api_token = read_token(site.actuator.api_token_file) if site.actuator.api_token_file else None
         self._alone = lock_alone(directory)
         self._journal = open_journal(directory / "journal.sqlite", site.services)
-        self._engine = Engine(site, self._journal, Metrics(), _shells, Evidence)
+        metrics = Metrics()
+        health = Health(metrics)
+        self._engine = Engine(
+            site,
+            self._journal,
+            metrics,
+            _shells,
+            lambda values, shells: Evidence(values, shells, health),
+            health=health,
+        )
+        count_uncaught(metrics)
         self._watch = ChainWatch(
             lambda: Chain.of(self._engine.site, parts),
             {

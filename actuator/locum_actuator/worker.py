@@ -56,6 +56,7 @@ class Worker:
         self.patrol = Patrol(context)
         self._lookout = Lookout.of(context.site, context.service)
         self._seen = False  # a missing host, that is: it is to be asked at once
+        self._could_wait = True  # the last wait between two looks did not fail
         self._turned_at = time.monotonic()
         self._at_work: Incident | None = None
         self._wakes: queue.SimpleQueue[Wake | None] = queue.SimpleQueue()
@@ -114,7 +115,7 @@ class Worker:
             self._turned_at = time.monotonic()
             wake = self._work(wake)
             if wake is None:
-                wake = self._next_wake()
+                wake = self._wait()
             else:
                 self._ended.wait(AFTER_FAULT_SECONDS)
         self._lookout.close()
@@ -141,8 +142,22 @@ class Worker:
             self._health.failed(self._thread.name, fault)
             log.exception("the worker stumbled and goes on", extra={"event": "stumbled"})
             return wake
-        self._health.succeeded(self._thread.name)
+        if self._could_wait:
+            self._health.succeeded(self._thread.name)
         return None
+
+    def _wait(self) -> Wake | None:
+        """Wait for a reason to look; a wait that fails is over after a moment, and the next patrol follows."""
+        self._could_wait = False
+        try:
+            wake = self._next_wake()
+        except Exception as fault:
+            self._health.failed(self._thread.name, fault)
+            log.exception("the worker stumbled and goes on", extra={"event": "stumbled"})
+            self._ended.wait(AFTER_FAULT_SECONDS)
+            return None
+        self._could_wait = True
+        return wake
 
     def _succeed(self) -> None:
         """Wait for the plan that the worker before is in the middle of: each of its steps has its deadline."""

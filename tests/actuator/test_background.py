@@ -11,15 +11,17 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from fakes import FakeWorld
+from fakes import FakeWorld, site
 from flask.testing import FlaskClient
 
 from locum_actuator import background, chain_watch, worker
-from locum_actuator.background import BackgroundThread, Health
+from locum_actuator.background import BackgroundThread, Health, count_uncaught
 from locum_actuator.chain_look import Chain, looking_session
 from locum_actuator.chain_watch import ChainWatch
 from locum_actuator.engine import Engine
+from locum_actuator.evidence import Evidence
 from locum_actuator.journal import JournalFault
+from locum_actuator.lookout import Lookout
 from locum_actuator.metrics import Metrics
 from locum_actuator.reading import Reading
 from locum_actuator.rounds import Rounds
@@ -194,3 +196,89 @@ def test_b11_the_watch_over_the_chain_starts_again_where_it_could_not_begin(
     assert watch.is_alive()
     watch.end()
     watch.join(30)
+
+
+def test_b11_a_fault_while_a_worker_waits_does_not_end_it(
+    engine: Engine, world: FakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a lookout that raised did: outside of what was guarded, it ended the worker's thread."""
+    monkeypatch.setattr(worker, "AFTER_FAULT_SECONDS", 0.01)
+    monkeypatch.setattr(worker, "LISTEN_SECONDS", 0.01)
+    broken = threading.Event()
+    broken.set()
+    asked: list[int] = []
+
+    def glimpse(_lookout: object, missing: frozenset[str]) -> frozenset[str]:
+        asked.append(len(missing))
+        if broken.is_set() and missing:
+            raise ValueError("'' is not a MAC address")
+        return frozenset()
+
+    monkeypatch.setattr(Lookout, "glimpse", glimpse)
+    world.shells["b"].fault = "timeout"
+    engine.start()
+    wait_for(engine.health.failing)
+    assert engine.workers["www"].is_alive()
+    broken.clear()
+    wait_for(lambda: not engine.health.failing())
+    world.shells["a"].processes = 0
+    engine.workers["www"].wake("LocumServiceDown")
+    wait_for(lambda: "respawn" in world.shells["a"].calls)
+
+
+def test_b11_looks_go_on_after_something_stopped_their_event_loop(health: Health, tmp_path: Path) -> None:
+    evidence = Evidence(site(), {}, health)
+    try:
+        evidence._loop.call_soon_threadsafe(evidence._loop.stop)
+
+        def leave() -> None:
+            raise SystemExit(1)
+
+        evidence._loop.call_soon_threadsafe(leave)
+
+        async def look() -> str:
+            return "seen"
+
+        assert evidence._run(look(), 30.0) == "seen"
+    finally:
+        evidence.close()
+
+
+def test_b11_a_reload_that_fails_leaves_nothing_behind(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed: list[str] = []
+
+    class Kept:
+        """Something that has to be closed."""
+
+        def __init__(self, name: str) -> None:
+            self.close = lambda: closed.append(name)
+
+    monkeypatch.setattr(engine, "_make_shells", lambda _site: Kept("shells"))
+    monkeypatch.setattr(engine, "_make_looker", lambda _site, _shells: Kept("looker"))
+    monkeypatch.setattr(
+        engine.journal, "holder", lambda _service: (_ for _ in ()).throw(JournalFault("bad page"))
+    )
+    before = engine.workers
+    with pytest.raises(JournalFault):
+        engine.reload(site())
+    assert closed == ["looker", "shells"]
+    assert engine.workers is before
+
+
+def test_b11_what_no_thread_catches_is_logged_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+    monkeypatch.setattr(threading, "excepthook", lambda uncaught: seen.append(str(uncaught.exc_value)))
+    metrics = Metrics()
+    count_uncaught(metrics)
+
+    def run() -> None:
+        raise ValueError("nobody expected it")
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join(30)
+    assert seen == ["nobody expected it"]
+    name = "locum_actuator_thread_failures_total"
+    assert metrics.registry.get_sample_value(name, {"thread": "other"}) == 1

@@ -41,9 +41,9 @@ class Kept(Generic[T]):
     def get(self) -> T:
         """Return what was made last, at once; it is made anew from now on."""
         self._asked_at = time.monotonic()
-        if self._thread is None:
+        if not self._is_running():
             with self._lock:
-                if self._thread is None:
+                if not self._is_running():
                     self._thread = threading.Thread(target=self._run, name=f"page-{self._name}", daemon=True)
                     self._thread.start()
         return self._value
@@ -64,6 +64,9 @@ class Kept(Generic[T]):
                 self._value = self._make()
                 self._made_at, self._fault = time.monotonic(), None
         return self._value
+
+    def _is_running(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
 
     def _run(self) -> None:
         while True:
