@@ -78,7 +78,7 @@ def _checks() -> list[dashboard.Panel]:
         lines_panel(
             About(
                 "Votes against a host",
-                "Vantage points that saw a deciding check fail twice in a row. More than half of those configured,"
+                "Vantage points that saw a deciding check fail twice in a row. More than half of those that looked,"
                 " against the holder, wake the actuator.",
                 8,
                 8,
@@ -86,6 +86,7 @@ def _checks() -> list[dashboard.Panel]:
             ),
             [
                 Query(f"max by (host) (locum:votes_down{{{ONE}}})", "against {{host}}"),
+                Query(f"max by (host) (locum:votes_cast{{{ONE}}})", "looked at {{host}}"),
                 Query(f"max by (host) (locum_site_voters{{{ONE}}})", "configured for {{host}}"),
             ],
             unit="short",

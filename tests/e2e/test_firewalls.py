@@ -44,7 +44,6 @@ def test_b6_a_person_orders_a_switchover_from_a_host_that_limits_pings(on_a: Oft
     lab = on_a.lab
     at = lab.limit_pings("a")
     on_a.command("switchover", "www", "b", "--yes")
-    incident = on_a.wait_incident("switchover", since=at)
-    assert "though the line to a (" in incident["reason"]
+    on_a.wait_incident("switchover", since=at)
     assert lab.holders() == ["b"]
     assert time.time() - at < 60
