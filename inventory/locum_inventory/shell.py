@@ -17,16 +17,30 @@ FaultReason = Literal[
     "unreachable", "refused", "timeout", "auth", "host_key_unknown", "host_key_changed", "closed",
     "old_epoch",  # the gate has seen a higher epoch: somebody else has changed the holder since
     "failed",  # the gate did what was asked, looked, and it was not so
+    "busy",  # this program had no thread, descriptor or connection left to ask with
     "gate",  # the gate is missing, or does not know the verb or the service
 ]  # fmt: skip
 
 
 class ShellFault(Exception):  # noqa: N818 - what went wrong between us and a gate
-    """A gate could not be asked, or said no."""
+    """A gate could not be asked, did not answer, or said no.
 
-    def __init__(self, reason: FaultReason, text: str) -> None:
+    `asked` is False where the cause is on this machine and nothing was asked: that says nothing of the host.
+    """
+
+    def __init__(self, reason: FaultReason, text: str, *, asked: bool = True) -> None:
         super().__init__(text)
         self.reason: FaultReason = reason
+        self.asked = asked
+
+    @classmethod
+    def busy(cls, text: str) -> ShellFault:
+        """Return the fault of a call that this program had no means to make."""
+        return cls("busy", text, asked=False)
+
+    def again(self) -> ShellFault:
+        """Return a copy: one exception raised in several threads would mix their tracebacks."""
+        return ShellFault(self.reason, str(self), asked=self.asked)
 
 
 @dataclass(frozen=True, slots=True)

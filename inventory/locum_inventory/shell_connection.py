@@ -18,7 +18,7 @@ from locum_inventory.host_keys import known_hosts_name
 from locum_inventory.model import Address, Ssh
 from locum_inventory.shell import ShellFault
 from locum_inventory.shell_answer import clean
-from locum_inventory.shell_deadline import Deadline
+from locum_inventory.shell_deadline import OWN_LIMITS, Deadline
 
 DIAL_SECONDS = 1.0  # a SYN that was lost is sent again after 1 s: a new attempt is as good
 LOGIN_SECONDS = 3.0  # banner, key exchange and authentication together
@@ -41,6 +41,8 @@ class Destination:
     def fault(self, error: OSError) -> ShellFault:
         """Return what the kernel's error means."""
         where = f"{self.host}: {self.address} port {self.ssh.port}"
+        if error.errno in OWN_LIMITS:
+            return ShellFault.busy(f"{self.host}: could not be asked: {error.strerror}")
         if isinstance(error, TimeoutError) or error.errno == errno.ETIMEDOUT:
             return ShellFault("timeout", f"{where} did not answer in time")
         if error.errno == errno.ECONNREFUSED:
@@ -139,11 +141,12 @@ class Connection:
 
 def connect(destination: Destination) -> Connection:
     """Connect and log in. Raises `ShellFault`; ends within DIAL_SECONDS and LOGIN_SECONDS."""
-    key = _user_key(destination)
-    pinned = _pinned_keys(destination)
+    # Dialled first: a host that takes no connection is silent, whatever is wrong with the key files here.
     sock = _dial(destination)
     transport: paramiko.Transport | None = None
     try:
+        key = _user_key(destination)
+        pinned = _pinned_keys(destination)
         transport = paramiko.Transport(sock)
         _log_in(transport, destination, key, pinned)
     except OSError as error:
@@ -188,13 +191,11 @@ def _user_key(destination: Destination) -> paramiko.PKey:
     try:
         return paramiko.Ed25519Key.from_private_key_file(str(path))
     except OSError as error:
-        raise ShellFault(
-            "auth", f"{destination.host}: the key {path} cannot be read: {error.strerror}"
-        ) from None
+        text = f"{destination.host}: the key {path} cannot be read: {error.strerror}"
+        raise ShellFault("auth", text, asked=False) from None
     except (paramiko.SSHException, ValueError):
-        raise ShellFault(
-            "auth", f"{destination.host}: {path} is not an ed25519 key without passphrase"
-        ) from None
+        text = f"{destination.host}: {path} is not an ed25519 key without passphrase"
+        raise ShellFault("auth", text, asked=False) from None
 
 
 def _pinned_keys(destination: Destination) -> dict[str, paramiko.PKey]:
@@ -204,12 +205,11 @@ def _pinned_keys(destination: Destination) -> dict[str, paramiko.PKey]:
         pins.load(str(path))
     except OSError as error:
         text = f"{destination.host}: no host key is pinned: {path} cannot be read: {error.strerror}"
-        raise ShellFault("host_key_unknown", text) from None
+        raise ShellFault("host_key_unknown", text, asked=False) from None
     found = pins.lookup(name)
     if not found:
-        raise ShellFault(
-            "host_key_unknown", f"{destination.host}: no host key is pinned for {name} in {path}"
-        )
+        text = f"{destination.host}: no host key is pinned for {name} in {path}"
+        raise ShellFault("host_key_unknown", text, asked=False)
     return dict(found)
 
 

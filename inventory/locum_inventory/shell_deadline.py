@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import queue
 import threading
 import time
@@ -12,11 +13,15 @@ from locum_inventory.shell import ShellFault
 
 T = TypeVar("T")
 
+# No descriptor, process, memory or buffer left on this machine: says nothing of the host that was to be asked.
+OWN_LIMITS = frozenset({errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM, errno.ENOBUFS})
+
 
 class Deadline:
     """A moment on the monotonic clock."""
 
     def __init__(self, seconds: float) -> None:
+        self.seconds = seconds  # how far away it was when it was set
         self._at = time.monotonic() + seconds
 
     @property
@@ -48,7 +53,7 @@ def within(deadline: Deadline, late_text: str, function: Callable[[], T]) -> T:
         except BaseException as error:
             outcomes.put((None, error))
 
-    threading.Thread(target=run, name="locum-shell", daemon=True).start()
+    start_thread(threading.Thread(target=run, name="locum-shell", daemon=True))
     try:
         value, error = outcomes.get(timeout=deadline.left_seconds)
     except queue.Empty:
@@ -56,3 +61,11 @@ def within(deadline: Deadline, late_text: str, function: Callable[[], T]) -> T:
     if error is not None:
         raise error
     return value  # type: ignore[return-value]  # no error, so it is a T
+
+
+def start_thread(thread: threading.Thread) -> None:
+    """Start a thread that is to ask a gate. Raises `ShellFault` where this machine has none left."""
+    try:
+        thread.start()
+    except RuntimeError as error:
+        raise ShellFault.busy(f"could not be asked: {error}") from None

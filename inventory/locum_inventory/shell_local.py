@@ -13,10 +13,13 @@ from typing import IO, Literal
 from locum_inventory.gate_config import GATE_PATH
 from locum_inventory.shell import GateStatus, ServiceStatus, ShellFault, Verb
 from locum_inventory.shell_answer import ANSWER_LIMIT_BYTES, read_answer
-from locum_inventory.shell_deadline import Deadline, within
+from locum_inventory.shell_deadline import OWN_LIMITS, Deadline, within
+from locum_inventory.shell_shared import SharedStatus
 from locum_inventory.shell_watch import Watch
 
-CALLS_AT_ONCE = 16  # a sudo that hangs must not take every descriptor of this process, call by call
+# A sudo that hangs must not take every descriptor of this process, call by call. Looks and changes have each so
+# many, so that neither waits for the other.
+CALLS_AT_ONCE = 16
 COMPLAINT_SECONDS = 0.1
 
 
@@ -28,17 +31,20 @@ class LocalShell:
     ) -> None:
         self._host = host
         self._gate_path = gate_path
-        self._room = threading.BoundedSemaphore(CALLS_AT_ONCE)
+        self._room_for_looks = threading.BoundedSemaphore(CALLS_AT_ONCE)
+        self._room_for_changes = threading.BoundedSemaphore(CALLS_AT_ONCE)
+        self._status = SharedStatus(host, self._ask_status)
         self._command = [*([] if os.geteuid() == 0 else ["sudo", "-n", "--"]), str(gate_path), role]
         self._watch = Watch(host, self._open_watch)
 
     def status(self, *, deadline_seconds: float) -> GateStatus:
         """Ask what is held and what runs."""
-        return self._ask(deadline_seconds, "status")
+        return self._status.get(Deadline(deadline_seconds))
 
     def change(self, verb: Verb, service: str, epoch: int, *, deadline_seconds: float) -> ServiceStatus:
         """Carry out one verb and return how things are afterwards."""
-        status = self._ask(deadline_seconds, verb, service, str(epoch))
+        deadline = Deadline(deadline_seconds)
+        status = self._ask(self._room_for_changes, deadline, verb, service, str(epoch))
         if service not in status.services:
             raise ShellFault("gate", f"{self._host}: the gate's answer leaves {service} out")
         return status.services[service]
@@ -54,19 +60,22 @@ class LocalShell:
         """End the kept `watch`."""
         self._watch.close()
 
-    def _ask(self, deadline_seconds: float, *words: str) -> GateStatus:
-        deadline = Deadline(deadline_seconds)
+    def _ask_status(self, deadline: Deadline) -> GateStatus:
+        return self._ask(self._room_for_looks, deadline, "status")
+
+    def _ask(self, room: threading.BoundedSemaphore, deadline: Deadline, *words: str) -> GateStatus:
 
         def run() -> tuple[bytes, bytes]:
-            self._enter(deadline)
+            # Given up before the deadline, so that the caller learns that nothing was asked.
+            self._enter(room, deadline.sooner(deadline.left_seconds * 0.9))
             # Past its deadline the gate is left to finish what it does: a release broken off helps nobody.
             try:
                 with self._start(*words) as process:
                     return process.communicate()
             finally:
-                self._room.release()
+                room.release()
 
-        late_text = f"{self._host}: the gate did not finish {words[0]} within {deadline_seconds:g} s"
+        late_text = f"{self._host}: the gate did not finish {words[0]} within {deadline.seconds:g} s"
         answer, complaint = within(deadline, late_text, run)
         return read_answer(
             answer[:ANSWER_LIMIT_BYTES].decode("utf-8", "replace"),
@@ -75,17 +84,18 @@ class LocalShell:
         )
 
     def _open_watch(self, deadline: Deadline) -> _WatchProcess:
-        self._enter(deadline)
+        room = self._room_for_looks
+        self._enter(room, deadline)
         try:
-            return _WatchProcess(self._start("watch"), self._room.release)
+            return _WatchProcess(self._start("watch"), room.release)
         except BaseException:
-            self._room.release()
+            room.release()
             raise
 
-    def _enter(self, deadline: Deadline) -> None:
+    def _enter(self, room: threading.BoundedSemaphore, deadline: Deadline) -> None:
         """Wait for room for one process more, to be given back when it has ended."""
-        if not self._room.acquire(timeout=deadline.left_seconds):
-            raise ShellFault("timeout", f"{self._host}: {CALLS_AT_ONCE} calls of the gate hang already")
+        if not room.acquire(timeout=deadline.left_seconds):
+            raise ShellFault.busy(f"{self._host}: {CALLS_AT_ONCE} calls of the gate hang already")
 
     def _start(self, *words: str) -> subprocess.Popen[bytes]:
         if not self._gate_path.exists():
@@ -100,7 +110,8 @@ class LocalShell:
                 bufsize=0, start_new_session=True,
             )  # fmt: skip
         except OSError as error:
-            raise ShellFault("gate", f"{self._host}: the gate cannot be run: {error.strerror}") from None
+            text = f"{self._host}: the gate cannot be run: {error.strerror}"
+            raise ShellFault.busy(text) if error.errno in OWN_LIMITS else ShellFault("gate", text) from None
 
 
 class _WatchProcess:

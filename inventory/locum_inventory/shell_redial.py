@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import random
 import threading
@@ -10,7 +11,7 @@ from collections.abc import Callable
 
 from locum_inventory.shell import ShellFault
 from locum_inventory.shell_connection import Connection
-from locum_inventory.shell_deadline import Deadline
+from locum_inventory.shell_deadline import Deadline, start_thread
 
 BACK_OFF_FIRST_SECONDS = 0.1
 BACK_OFF_MOST_SECONDS = 1.0
@@ -43,13 +44,19 @@ class KeptConnection:
                 if self._connection is not None and self._connection.is_usable:
                     return self._connection
                 if joined_at is not None and self._attempts > joined_at and self._fault is not None:
-                    raise _again(self._fault)
+                    raise self._fault.again()
                 pause_seconds = self._begin_or_pause()
                 if joined_at is None:
                     joined_at = self._attempts
                 self._changed.wait(min(pause_seconds, deadline.left_seconds))
                 if deadline.passed:
                     raise ShellFault("timeout", f"{self._host}: no connection in time")
+
+    def warm(self) -> None:
+        """Begin to connect where there is no connection, so that the next `get` need not wait for a login."""
+        with self._changed, contextlib.suppress(ShellFault):
+            if self._connection is None or not self._connection.is_usable:
+                self._begin_or_pause()
 
     def hurry(self) -> None:
         """Let the next `get` dial at once; an attempt that is under way is no longer waited for, and not kept.
@@ -79,16 +86,21 @@ class KeptConnection:
             return math.inf
         if now < self._not_before:
             if self._fault is not None:
-                raise _again(self._fault)
+                raise self._fault.again()
             return self._not_before - now
         # Counted from the attempt's start: one that took a second to fail has waited long enough.
         most = min(BACK_OFF_MOST_SECONDS, BACK_OFF_FIRST_SECONDS * 2**self._faults)
         self._not_before = now + most * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
         self._dialling = True
         self._begun += 1
-        threading.Thread(
+        attempt = threading.Thread(
             target=self._attempt, args=(self._begun,), name=f"locum-dial-{self._host}", daemon=True
-        ).start()
+        )
+        try:
+            start_thread(attempt)
+        except ShellFault:
+            self._dialling = False
+            raise
         return math.inf
 
     def _attempt(self, number: int) -> None:
@@ -100,7 +112,8 @@ class KeptConnection:
         except ShellFault as error:
             fault = error
         except Exception as error:
-            fault = ShellFault("closed", f"{self._host}: {type(error).__name__}: {error}")
+            # Not a fault of the network or of the host: those are all known.
+            fault = ShellFault.busy(f"{self._host}: could not be asked: {type(error).__name__}: {error}")
         with self._changed:
             if number != self._begun:
                 if connection is not None:
@@ -114,8 +127,3 @@ class KeptConnection:
             self._connection, self._fault = connection, fault
             self._faults = 0 if fault is None else min(self._faults + 1, 10)
             self._changed.notify_all()
-
-
-def _again(fault: ShellFault) -> ShellFault:
-    """Return the fault anew: one exception object raised in several threads would mix their tracebacks."""
-    return ShellFault(fault.reason, str(fault))

@@ -1,8 +1,7 @@
-"""The gate of another host, over one kept SSH connection."""
+"""The gate of another host, over kept SSH connections: one for looks, others for changes."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Literal
@@ -14,10 +13,10 @@ from locum_inventory.shell import GateStatus, ServiceStatus, ShellFault, Verb
 from locum_inventory.shell_answer import ANSWER_LIMIT_BYTES, read_answer
 from locum_inventory.shell_connection import Connection, Destination, connect
 from locum_inventory.shell_deadline import Deadline, within
+from locum_inventory.shell_lanes import ChangeLanes
 from locum_inventory.shell_redial import KeptConnection
+from locum_inventory.shell_shared import SharedStatus
 from locum_inventory.shell_watch import Watch
-
-CALLS_AT_ONCE = 4  # sshd allows ten channels a connection (MaxSessions), and one is the kept watch
 
 
 class SshShell:
@@ -26,17 +25,24 @@ class SshShell:
     def __init__(self, host: str, address: Address, ssh: Ssh, role: Literal["actuator", "exporter"]) -> None:
         self._host = host
         destination = Destination(host, address, ssh, ssh.key_for(role))
+        self._role = role
         self._kept = KeptConnection(host, lambda: connect(destination))
-        self._room = threading.BoundedSemaphore(CALLS_AT_ONCE)
+        self._lanes = ChangeLanes(host, lambda: connect(destination))
+        self._status = SharedStatus(host, self._ask_status)
         self._watch = Watch(host, self._open_watch)
 
     def status(self, *, deadline_seconds: float) -> GateStatus:
         """Ask what is held and what runs."""
-        return self._ask(deadline_seconds, "status")
+        status = self._status.get(Deadline(deadline_seconds))
+        if self._role == "actuator":
+            self._lanes.warm()
+        return status
 
     def change(self, verb: Verb, service: str, epoch: int, *, deadline_seconds: float) -> ServiceStatus:
         """Carry out one verb and return how things are afterwards."""
-        status = self._ask(deadline_seconds, verb, service, str(epoch))
+        deadline = Deadline(deadline_seconds)
+        with self._lanes.lane(deadline) as kept:
+            status = self._ask(kept, deadline, verb, service, str(epoch))
         if service not in status.services:
             raise ShellFault("gate", f"{self._host}: the gate's answer leaves {service} out")
         return status.services[service]
@@ -50,29 +56,26 @@ class SshShell:
     def hurry(self) -> None:
         """Let the next call connect at once, also where an attempt is under way that may be waiting in vain."""
         self._kept.hurry()
+        self._lanes.hurry()
 
     def close(self) -> None:
         """Give up the connection."""
         self._watch.close()
         self._kept.close()
+        self._lanes.close()
 
-    def _ask(self, deadline_seconds: float, *words: str) -> GateStatus:
-        deadline = Deadline(deadline_seconds)
-        late_text = f"{self._host}: the gate did not finish {words[0]} within {deadline_seconds:g} s"
+    def _ask_status(self, deadline: Deadline) -> GateStatus:
+        return self._ask(self._kept, deadline, "status")
 
-        def run() -> tuple[str, str]:
-            if not self._room.acquire(timeout=deadline.left_seconds):
-                raise ShellFault("timeout", f"{self._host}: too many calls at once")
-            try:
-                return self._run(" ".join(words), deadline, late_text)
-            finally:
-                self._room.release()
-
-        answer, complaint = within(deadline, late_text, run)
+    def _ask(self, kept: KeptConnection, deadline: Deadline, *words: str) -> GateStatus:
+        late_text = f"{self._host}: the gate did not finish {words[0]} within {deadline.seconds:g} s"
+        answer, complaint = within(
+            deadline, late_text, lambda: self._run(kept, " ".join(words), deadline, late_text)
+        )
         return read_answer(answer, complaint, self._host)
 
-    def _run(self, command: str, deadline: Deadline, late_text: str) -> tuple[str, str]:
-        connection, channel = self._open_channel(deadline)
+    def _run(self, kept: KeptConnection, command: str, deadline: Deadline, late_text: str) -> tuple[str, str]:
+        connection, channel = self._open_channel(kept, deadline)
         try:
             with _faults(self._host, late_text):
                 connection.begin(channel, command, deadline)
@@ -96,19 +99,19 @@ class SshShell:
         finally:
             connection.release(channel)
 
-    def _open_channel(self, deadline: Deadline) -> tuple[Connection, paramiko.Channel]:
+    def _open_channel(self, kept: KeptConnection, deadline: Deadline) -> tuple[Connection, paramiko.Channel]:
         """Open a channel; on a fresh connection where the kept one is dead: nothing has run by then."""
-        connection = self._kept.get(deadline)
+        connection = kept.get(deadline)
         try:
             return connection, connection.open_channel(deadline.sooner(deadline.left_seconds / 2))
         except (paramiko.SSHException, EOFError, OSError):
             connection.retire()
-        connection = self._kept.get(deadline)
+        connection = kept.get(deadline)
         with _faults(self._host, f"{self._host}: sshd opened no channel in time"):
             return connection, connection.open_channel(deadline)
 
     def _open_watch(self, deadline: Deadline) -> _WatchSession:
-        connection, channel = self._open_channel(deadline)
+        connection, channel = self._open_channel(self._kept, deadline)
         try:
             with _faults(self._host, f"{self._host}: the gate's watch did not begin in time"):
                 connection.begin(channel, "watch", deadline)

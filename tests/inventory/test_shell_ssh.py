@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import signal
@@ -49,6 +50,9 @@ service slow
 address 203.0.113.8/24
 interface lo
 start sleep 0.5
+service idle
+address 203.0.113.9/24
+interface lo
 """
 
 
@@ -95,8 +99,12 @@ def test_every_call(shell: SshShell) -> None:
     assert failed == ("failed", "a: www: start returned 1 and no process init-of-nobody is there; it said:")
 
 
-def test_one_connection_serves_every_call(sshd: Sshd, shell: SshShell) -> None:
-    before = sshd.log().count("Accepted publickey")
+def logins(sshd: Sshd) -> int:
+    return sshd.log().count("Accepted publickey")
+
+
+def test_one_connection_serves_every_look_and_one_every_change(sshd: Sshd, shell: SshShell) -> None:
+    before = logins(sshd)
     threads = [threading.Thread(target=shell.status, kwargs={"deadline_seconds": 10}) for _ in range(10)]
     for thread in threads:
         thread.start()
@@ -104,7 +112,9 @@ def test_one_connection_serves_every_call(sshd: Sshd, shell: SshShell) -> None:
         assert shell.look(deadline_seconds=5)["www"] == 0
     for thread in threads:
         thread.join()
-    assert sshd.log().count("Accepted publickey") == before + 1
+    for epoch in (1, 2, 3):
+        shell.change("release", "idle", epoch, deadline_seconds=10)
+    assert logins(sshd) == before + 2
 
 
 def test_a_full_sshd_is_waited_for(host: GateHost, tmp_path: Path) -> None:
@@ -121,10 +131,10 @@ def test_a_full_sshd_is_waited_for(host: GateHost, tmp_path: Path) -> None:
         busy = threading.Thread(target=half_a_second)
         busy.start()
         wait_for(lambda: sshd.log().count("Starting session") == 2, "the only channel is taken")
-        shell.status(deadline_seconds=10)
+        shell.change("release", "idle", 9, deadline_seconds=10)
         busy.join()
         assert "no more sessions" in sshd.log()
-        assert sshd.log().count("Accepted publickey") == 1
+        assert logins(sshd) == 2
 
 
 def test_an_exporters_key_changes_nothing(sshd: Sshd) -> None:
@@ -135,14 +145,44 @@ def test_an_exporters_key_changes_nothing(sshd: Sshd) -> None:
 
 
 def test_a_call_past_its_deadline_ends_alone(sshd: Sshd, shell: SshShell) -> None:
+    before = logins(sshd)
     shell.status(deadline_seconds=5)
-    logins = sshd.log().count("Accepted publickey")
+    wait_for(lambda: logins(sshd) == before + 2, "the connection for changes is made in advance")
     began = time.monotonic()
     late = fault(lambda: shell.change("start", "slow", 1, deadline_seconds=0.2))
     assert late == ("timeout", "a: the gate did not finish start within 0.2 s")
     assert time.monotonic() - began < 0.5
     assert shell.look(deadline_seconds=5)["www"] == 0
-    assert sshd.log().count("Accepted publickey") == logins
+    assert logins(sshd) == before + 2
+
+
+def test_a2_a_look_never_waits_behind_changes(sshd: Sshd, host: GateHost, tmp_path: Path) -> None:
+    """Ten services are being started at once, and none of the starts ends before a look has been answered."""
+    names, before = [f"s{number}" for number in range(10)], host.host_file.read_text()
+    wait = f"until [ -e {tmp_path}/go ]; do sleep 0.05; done"
+    host.write_host_file("".join(f"service {name}\ninterface lo\nstart {wait}\n" for name in names))
+    try:
+        with closing(SshShell("a", ADDRESS, sshd.ssh(), "actuator")) as shell:
+            outcomes: list[int] = []
+
+            def start(name: str) -> None:
+                outcomes.append(shell.change("start", name, 1, deadline_seconds=30).epoch)
+
+            threads = [threading.Thread(target=start, args=(name,)) for name in names]
+            for thread in threads:
+                thread.start()
+            locks = host.prefix / "run/locum-gate"
+            wait_for(lambda: len(list(locks.glob("s?.owner"))) == len(names), "every start is under way")
+            assert set(shell.status(deadline_seconds=10).services) == set(names)
+            shell.look(deadline_seconds=10)
+            assert not outcomes
+            (tmp_path / "go").touch()
+            for thread in threads:
+                thread.join()
+            assert outcomes == [1] * len(names)
+    finally:
+        (tmp_path / "go").touch()
+        host.host_file.write_text(before)
 
 
 def test_commands_see_nothing_of_the_wire(sshd: Sshd, host: GateHost, tmp_path: Path) -> None:
@@ -388,13 +428,52 @@ def test_a_connection_that_was_cut_is_made_anew_within_the_call(sshd: Sshd, shel
     assert shell.status(deadline_seconds=5).version == "1"
 
 
-def test_a_session_that_can_start_nothing_is_not_kept(sshd: Sshd, shell: SshShell) -> None:
+def test_a_session_that_can_start_nothing_is_not_kept(sshd: Sshd) -> None:
     """sshd keeps such a connection open: used again and again, a host that was mended would stay silent."""
-    shell.status(deadline_seconds=5)
-    for pid in _session_processes(sshd):
-        resource.prlimit(pid, resource.RLIMIT_NOFILE, (4, 4))  # no descriptor is left for a program's pipes
-    assert fault(lambda: shell.status(deadline_seconds=5)) == ("closed", "a: the connection was closed")
-    assert "www" in shell.status(deadline_seconds=5).services
+    with closing(SshShell("a", ADDRESS, sshd.ssh("exporter"), "exporter")) as shell:
+        shell.status(deadline_seconds=5)
+        for pid in _session_processes(sshd):
+            resource.prlimit(
+                pid, resource.RLIMIT_NOFILE, (4, 4)
+            )  # no descriptor is left for a program's pipes
+        assert fault(lambda: shell.status(deadline_seconds=5)) == ("closed", "a: the connection was closed")
+        assert "www" in shell.status(deadline_seconds=5).services
+
+
+def test_a2_no_descriptor_left_here_is_not_the_hosts_silence(
+    sshd: Sshd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_descriptor(*_: object, **__: object) -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(socket, "create_connection", no_descriptor)
+    with (
+        closing(SshShell("a", ADDRESS, sshd.ssh(), "actuator")) as shell,
+        pytest.raises(ShellFault) as raised,
+    ):
+        shell.status(deadline_seconds=5)
+    assert (raised.value.reason, raised.value.asked) == ("busy", False)
+    assert str(raised.value) == "a: could not be asked: Too many open files"
+
+
+@pytest.mark.parametrize("thread", ["locum-dial-a", "locum-shell"])
+def test_a2_no_thread_left_here_is_not_the_hosts_silence(
+    sshd: Sshd, monkeypatch: pytest.MonkeyPatch, thread: str
+) -> None:
+    start = threading.Thread.start
+
+    def none_left(self: threading.Thread) -> None:
+        if self.name == thread:
+            raise RuntimeError("can't start new thread")
+        start(self)
+
+    with closing(SshShell("a", ADDRESS, sshd.ssh(), "actuator")) as shell:
+        monkeypatch.setattr(threading.Thread, "start", none_left)
+        with pytest.raises(ShellFault) as raised:
+            shell.status(deadline_seconds=5)
+        assert (raised.value.reason, raised.value.asked) == ("busy", False)
+        monkeypatch.setattr(threading.Thread, "start", start)
+        assert "www" in shell.status(deadline_seconds=5).services  # nothing stays taken
 
 
 def test_an_sshd_that_hangs_costs_a_call_its_deadline_and_no_more(sshd: Sshd, shell: SshShell) -> None:
@@ -481,3 +560,12 @@ def test_a_dead_host_is_noticed_and_found_again(host: GateHost, tmp_path: Path) 
         finally:
             process.terminate()
             process.wait(timeout=5)
+
+
+@pytest.mark.parametrize("listens", [True, False])
+def test_a2_keys_that_are_missing_here_hide_no_silence(sshd: Sshd, tmp_path: Path, *, listens: bool) -> None:
+    ssh = sshd.ssh("missing") if listens else _ssh_to(free_port(), sshd, tmp_path)
+    ssh = ssh.model_copy(update={"key_file": tmp_path / "missing"})
+    with closing(SshShell("a", ADDRESS, ssh, "actuator")) as shell, pytest.raises(ShellFault) as raised:
+        shell.status(deadline_seconds=5)
+    assert (raised.value.reason, raised.value.asked) == (("auth", False) if listens else ("refused", True))

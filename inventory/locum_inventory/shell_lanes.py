@@ -1,0 +1,60 @@
+"""The connections over which changes go: never the one for looks, for a change may take as long as a stop does."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from locum_inventory.shell import ShellFault
+from locum_inventory.shell_connection import Connection
+from locum_inventory.shell_deadline import Deadline
+from locum_inventory.shell_redial import KeptConnection
+
+CALLS_A_LANE = 8  # sshd allows ten channels a connection (MaxSessions)
+LANES = 4  # so many services of one host may be changed at once, times CALLS_A_LANE
+
+
+class _Lane:
+    """One connection and its free channels."""
+
+    def __init__(self, kept: KeptConnection) -> None:
+        self.kept = kept
+        self.room = threading.Semaphore(CALLS_A_LANE)
+
+
+class ChangeLanes:
+    """Connections to one host; a second is made only while the first is full."""
+
+    def __init__(self, host: str, dial: Callable[[], Connection]) -> None:
+        self._host = host
+        self._lanes = tuple(_Lane(KeptConnection(host, dial)) for _ in range(LANES))
+        self._room = threading.Semaphore(CALLS_A_LANE * LANES)
+
+    @contextmanager
+    def lane(self, deadline: Deadline) -> Iterator[KeptConnection]:
+        """Lend a connection that has room for one call more. Raises `ShellFault`, `busy` where none has."""
+        if not self._room.acquire(timeout=deadline.left_seconds):
+            raise ShellFault.busy(f"{self._host}: {CALLS_A_LANE * LANES} changes are under way there already")
+        try:
+            lane = next(lane for lane in self._lanes if lane.room.acquire(blocking=False))
+            try:
+                yield lane.kept
+            finally:
+                lane.room.release()
+        finally:
+            self._room.release()
+
+    def warm(self) -> None:
+        """Connect in advance: a takeover must not wait for a login."""
+        self._lanes[0].kept.warm()
+
+    def hurry(self) -> None:
+        """Let the next call connect at once."""
+        for lane in self._lanes:
+            lane.kept.hurry()
+
+    def close(self) -> None:
+        """Close them all."""
+        for lane in self._lanes:
+            lane.kept.close()

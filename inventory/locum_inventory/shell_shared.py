@@ -1,0 +1,101 @@
+"""Share one gate's answer: a `status` tells of every service, so those who ask at one moment need one call."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from locum_inventory.shell import GateStatus, ShellFault
+from locum_inventory.shell_deadline import Deadline, start_thread
+
+CALLS_AT_ONCE = 3  # the next call answers all who came meanwhile
+
+
+class SharedStatus:
+    """Calls of `status` on one host. An answer is given only to those who asked before its call began."""
+
+    def __init__(self, host: str, ask: Callable[[Deadline], GateStatus]) -> None:
+        self._host = host
+        self._ask = ask
+        self._lock = threading.Lock()
+        self._running = 0
+        self._next: _Batch | None = None  # those who wait for the next call
+
+    def get(self, deadline: Deadline) -> GateStatus:
+        """Return a status that was begun after this call. Raises `ShellFault`, at the deadline at the latest."""
+        with self._lock:
+            begins = self._running < CALLS_AT_ONCE and self._next is None
+            if begins:
+                self._running += 1
+            else:
+                self._next = self._next or _Batch()
+                batch = self._next
+                batch.join(deadline)
+        if not begins:
+            return batch.wait(deadline, self._host)
+        try:
+            return self._ask(deadline)
+        finally:
+            self._end_call()
+
+    def _end_call(self) -> None:
+        """Begin the call that others wait for, if any do."""
+        with self._lock:
+            batch, self._next = self._next, None
+            if batch is None:
+                self._running -= 1
+                return
+        try:
+            start_thread(
+                threading.Thread(target=self._serve, args=(batch,), name="locum-status", daemon=True)
+            )
+        except ShellFault as fault:
+            with self._lock:
+                self._running -= 1
+            batch.fail(fault)
+
+    def _serve(self, batch: _Batch) -> None:
+        try:
+            batch.answer(self._ask(batch.deadline))
+        except ShellFault as fault:
+            batch.fail(fault)
+        except Exception as error:
+            batch.fail(ShellFault.busy(f"{self._host}: could not be asked: {type(error).__name__}: {error}"))
+        finally:
+            self._end_call()
+
+
+class _Batch:
+    """Those who wait for the same call."""
+
+    def __init__(self) -> None:
+        self.deadline = Deadline(0.0)  # the latest of theirs
+        self.waiting = 0
+        self._done = threading.Event()
+        self._answer: GateStatus | None = None
+        self._fault: ShellFault | None = None
+
+    def join(self, deadline: Deadline) -> None:
+        """Count one more in, before the call begins."""
+        self.waiting += 1
+        if deadline.left_seconds > self.deadline.left_seconds:
+            self.deadline = deadline
+
+    def answer(self, status: GateStatus) -> None:
+        """Give everybody the answer."""
+        self._answer = status
+        self._done.set()
+
+    def fail(self, fault: ShellFault) -> None:
+        """Give everybody the fault."""
+        self._fault = fault
+        self._done.set()
+
+    def wait(self, deadline: Deadline, host: str) -> GateStatus:
+        """Return the answer, or raise the fault."""
+        if not self._done.wait(deadline.left_seconds):
+            # The calls before this one are the same question, and none of them was answered all the while.
+            raise ShellFault("timeout", f"{host}: the gate did not finish status in time")
+        if self._answer is None:
+            raise self._fault.again() if self._fault else ShellFault("timeout", f"{host}: no answer")
+        return self._answer
