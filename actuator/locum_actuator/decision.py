@@ -11,7 +11,7 @@ The rows are tried in order and the first that fits is the plan. Three rules run
 
 from __future__ import annotations
 
-from locum_actuator import brakes
+from locum_actuator import brakes, vetoes
 from locum_actuator.plan import Plan, Step
 from locum_actuator.single_addresses import incomplete, left_about, sure, why_unused
 from locum_actuator.situation import HostView, Memory, Situation
@@ -21,7 +21,8 @@ from locum_inventory.model import Service
 
 def decide(situation: Situation, memory: Memory, service: Service) -> Plan:
     """Return the plan for what is known now, or what holds it back: observe mode, a pause, a brake."""
-    return brakes.applied(_decide(situation, memory, service), memory, service)
+    plan = vetoes.applied(_decide(situation, memory, service), situation, memory, service)
+    return brakes.applied(plan, memory, service)
 
 
 def _decide(situation: Situation, memory: Memory, service: Service) -> Plan:
@@ -130,7 +131,7 @@ def _holder_unknown(situation: Situation, memory: Memory, service: Service) -> P
     silent = [view for view in situation.hosts.values() if not view.gate_answers]
     if silent:
         # Any of them may hold it, so the one that is surest to be alive decides.
-        silent.sort(key=lambda view: view.liveness == "dead")
+        silent.sort(key=lambda view: (view.gate_asked, view.liveness == "dead"))
         return _dead_or_refuse(silent[0], situation, memory, service)
     return _unheld(situation, memory, service)
 
@@ -203,6 +204,8 @@ def _silent_gate(holder: HostView, situation: Situation, memory: Memory, service
         return _cut_off(situation)
     if holder.liveness in {"lossy", "slow"}:
         return Plan("keep_looking", "mixed", _uncertain(holder))
+    if not holder.gate_asked:
+        return vetoes.not_asked(holder)
     if holder.liveness == "partitioned":
         return _partition(holder)
     if holder.liveness == "alive" and holder.fenceable:
@@ -226,6 +229,8 @@ def _dead_or_refuse(holder: HostView, situation: Situation, memory: Memory, serv
     """Handle a host that may hold the address and does not answer at all."""
     if not situation.witnessed:
         return _cut_off(situation)
+    if not holder.gate_asked:
+        return vetoes.not_asked(holder)
     if holder.liveness == "unknown":
         return Plan("refuse", "could_not_look", f"{holder.name} could not be pinged: {holder.ping_fault}")
     if holder.liveness == "partitioned":

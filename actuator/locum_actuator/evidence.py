@@ -12,13 +12,14 @@ import contextlib
 import logging
 import time
 from collections.abc import Coroutine, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from typing import Any, TypeVar
 
 from locum_actuator.background import BackgroundThread, Health
 from locum_actuator.elsewhere import Answer, ask, asking_session, hears
 from locum_actuator.lag import Lag
+from locum_actuator.life_signs import NO_LIFE, Life, LifeSigns
 from locum_actuator.own_commands import CommandFault, holder_by_command
 from locum_actuator.prompt_gate import PROMPT_CALLS, is_prompt
 from locum_actuator.service_look import has_way_to, joined, look_at_service
@@ -30,7 +31,7 @@ from locum_exporter.icmp import Burst, Pinger
 from locum_exporter.neighbours import Neighbours
 from locum_exporter.result import Outcome, outcome_of
 from locum_inventory.model import Address, Service, Site
-from locum_inventory.shell import ServiceStatus, ShellFault
+from locum_inventory.shell import GateStatus, ServiceStatus, ShellFault
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +45,9 @@ BURST_WAIT_SECONDS = 0.1
 LATE_PAUSE_SECONDS = 0.02  # between two looks for a late echo
 BURST_ENOUGH = 5  # this many in a row, none missing, are enough where all else has answered meanwhile
 GATE_SECONDS = 0.4
+# Before a host is switched off it is asked once more, with more patience where it answers ping.
+LAST_QUESTION_SECONDS = 1.0
+LAST_QUESTION_TO_THE_SILENT_SECONDS = 0.4
 WITNESS_ECHOES = 5
 WITNESS_SPACING_SECONDS = 0.03
 HEARS_SECONDS = 0.15  # for an echo as another vantage point sees it: the claim waits for its silence
@@ -66,6 +70,14 @@ def _command_seconds(service: Service) -> float:
     return 0.0 if service.address_commands is None else service.address_commands.timeout
 
 
+@dataclass(frozen=True, slots=True)
+class GateFault:
+    """Why there is no answer of a gate; `asked` is False where the cause is on this host."""
+
+    text: str
+    asked: bool = True
+
+
 class Evidence:
     """The eyes of the actuator, on the host it runs on."""
 
@@ -78,6 +90,7 @@ class Evidence:
         self._neighbours = Neighbours()
         # (service, host) that the last look got no echo of -> when it asked
         self._silent_since: dict[tuple[str, str], float] = {}
+        self._life = LifeSigns()
         self._names_of_macs: dict[str, str] = {}  # of every host that was ever heard
         workers = 4 * max(1, len(site.hosts)) * max(1, len(site.services))
         self._pool = concurrent.futures.ThreadPoolExecutor(min(workers, 256), thread_name_prefix="gate")
@@ -153,17 +166,17 @@ class Evidence:
     def echoes(self, host: str) -> int | None:
         """Ping a host; return how many echoes came back, None where none could be sent."""
 
-        async def burst() -> Burst:
-            return await self._pinger.burst(
-                self._site.hosts[host].address,
-                count=WITNESS_ECHOES,
-                spacing_seconds=WITNESS_SPACING_SECONDS,
-                wait_seconds=BURST_WAIT_SECONDS,
-                enough=1,
-            )
-
-        seen = self._run(burst(), 2.0)
+        seen = self._run(self._echoes(host), 2.0)
         return seen.received if seen.sent else None
+
+    async def _echoes(self, host: str) -> Burst:
+        return await self._pinger.burst(
+            self._site.hosts[host].address,
+            count=WITNESS_ECHOES,
+            spacing_seconds=WITNESS_SPACING_SECONDS,
+            wait_seconds=BURST_WAIT_SECONDS,
+            enough=1,
+        )
 
     def late_echo(self, service: str, host: str, seconds: float) -> bool:
         """Wait for an echo of a host that was silent in the last look; tell whether one came."""
@@ -276,7 +289,7 @@ class Evidence:
             again.cancel()
 
     def _seen(
-        self, service: str, host: str, begun: float, *, burst: Burst, gate: ServiceStatus | str, here: Look,
+        self, service: str, host: str, begun: float, *, burst: Burst, gate: ServiceStatus | GateFault, here: Look,
         elsewhere: Sequence[Answer],
     ) -> HostView:  # fmt: skip
         """Put together what came of one look at a host that begun at that time of the loop's."""
@@ -292,7 +305,9 @@ class Evidence:
             echoes_sent=burst.sent,
             echoes_received=burst.received,
             ping_fault=burst.text or None,
-            gate_fault=None if status else str(gate),
+            gate_fault=gate.text if isinstance(gate, GateFault) else None,
+            gate_asked=not isinstance(gate, GateFault) or gate.asked,
+            life=self._life_of(host, burst) if isinstance(gate, GateFault) else NO_LIFE,
             holds=frozenset(a for a, held in status.held.items() if held) if status else None,
             unused=status.stuck if status else {},
             processes=status.processes if status else None,
@@ -316,31 +331,70 @@ class Evidence:
             hurry=hurry,
         )
 
-    async def _gate(self, service: str, host: str) -> ServiceStatus | str:
-        """Return what a host's gate says of a service, or in words why it does not."""
-        loop = asyncio.get_running_loop()
-        try:
-            status = await asyncio.wait_for(
-                loop.run_in_executor(
-                    self._pool, lambda: self._shells[host].status(deadline_seconds=GATE_SECONDS)
-                ),
-                GATE_SECONDS + 0.2,
+    def _life_of(self, host: str, burst: Burst) -> Life:
+        """Return what was heard of a host whose gate is silent, where it answers ping.
+
+        One that does not answer ping either may have died since: what counts then is the burst, which is newer.
+        """
+        seconds = self._life.gate_seconds(host) if burst.received else None
+        return NO_LIFE if seconds is None else Life(f"its gate answered {seconds:.1f} s ago")
+
+    def life(self, service: str, host: str) -> Life:
+        """Ask a host that is to be switched off once more: its gate, and whether other services answer on it."""
+        others = {
+            name: values
+            for name, values in self._site.services.items()
+            if name != service and host in values.hosts and _is_asked_directly(values)
+        }
+
+        async def everything() -> Life:
+            burst = await self._echoes(host)
+            seconds = LAST_QUESTION_SECONDS if burst.received else LAST_QUESTION_TO_THE_SILENT_SECONDS
+            address = self._site.hosts[host].address
+            gate, looks = await asyncio.gather(
+                self._gate(service, host, seconds),
+                asyncio.gather(*(self._look(name, address, host, seconds) for name in others)),
             )
+            services = tuple(
+                name for name, look in zip(others, looks, strict=True) if look.outcome is Outcome.WELL
+            )
+            return Life(None if isinstance(gate, GateFault) else "its gate answers", services)
+
+        return self._run(everything(), LAST_QUESTION_SECONDS + GRACE_SECONDS + 1.0)
+
+    async def _gate(
+        self, service: str, host: str, seconds: float = GATE_SECONDS
+    ) -> ServiceStatus | GateFault:
+        """Return what a host's gate says of a service, or why it does not."""
+        loop, begun = asyncio.get_running_loop(), threading.Event()
+
+        def ask() -> GateStatus:
+            begun.set()
+            return self._shells[host].status(deadline_seconds=seconds)
+
+        try:
+            status = await asyncio.wait_for(loop.run_in_executor(self._pool, ask), seconds + 0.2)
         except ShellFault as fault:
-            return str(fault)
+            return GateFault(str(fault), fault.asked)
         except TimeoutError:
-            return f"no answer within {GATE_SECONDS:g} s"
+            if not begun.is_set():
+                return GateFault(f"could not be asked: no thread was free within {seconds:g} s", asked=False)
+            return GateFault(f"no answer within {seconds:g} s")
         except Exception as fault:
             # No threads or descriptors left, for example: what else can be seen must still be seen.
-            return f"could not be asked: {type(fault).__name__}: {fault}"
-        return status.services.get(service) or f"the gate does not know {service}: run `locum enrol {host}`"
+            return GateFault(f"could not be asked: {type(fault).__name__}: {fault}", asked=False)
+        self._life.gate_answered(host)
+        known = status.services.get(service)
+        return known or GateFault(f"the gate does not know {service}: run `locum enrol {host}`")
 
-    async def _look(self, service: str, address: Address, host: str | None) -> Look:
+    async def _look(
+        self, service: str, address: Address, host: str | None, seconds: float | None = None
+    ) -> Look:
         values = self._site.services[service]
         return await look_at_service(
             values.checks,
             address,
-            look_seconds(values),
+            look_seconds(values) if seconds is None else seconds,
             vantage_point=self._local,
             pinger=self._pinger,
             service=service,
@@ -416,6 +470,11 @@ class Evidence:
             return future.result(deadline_seconds)
         finally:
             future.cancel()  # what hangs is not left to pile up
+
+
+def _is_asked_directly(service: Service) -> bool:
+    """Tell whether a service answers for itself: a ping is the host's answer, and a process its gate's."""
+    return not {"ping", "process"} & set(service.checks.deciding)
 
 
 def _is_slow(burst: Burst, deadline_seconds: float, *, heard: bool) -> bool:

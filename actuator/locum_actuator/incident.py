@@ -9,12 +9,14 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from typing import Protocol
 
 from locum_actuator.brakes import STORM_HOLDERS, moves
 from locum_actuator.decision import decide
-from locum_actuator.journal import Journal, Pause
+from locum_actuator.journal import Counted, Journal, JournalFault, Pause
+from locum_actuator.life_signs import NO_LIFE, Life
 from locum_actuator.metrics import Metrics
 from locum_actuator.mirror.freshness import copies
 from locum_actuator.mirror.result import Mirrors, NoMirrors
@@ -25,6 +27,7 @@ from locum_actuator.signs import Signs
 from locum_actuator.situation import Memory, Situation
 from locum_actuator.steps.base import Eyes, Hands, Shells
 from locum_actuator.storm import NEAR_SECONDS, Storm
+from locum_actuator.vetoes import fenced, has_let_go
 from locum_inventory.model import Service, Site
 
 log = logging.getLogger(__name__)
@@ -33,6 +36,7 @@ KEEP_LOOKING_SECONDS = 0.1  # between two looks while the evidence is mixed
 WAITING_SECONDS = 1.0  # between two looks after a refusal, or in observe mode: the situation may change
 TRY_AGAIN_SECONDS = 30.0  # after this a plan that failed may be tried once more
 MIXED_TOO_LONG_SECONDS = 30.0  # after this people are told that the evidence stays mixed
+MOST_IN_VAIN = 3  # so often something may be moved, and moved back, for a question that then fails
 HOUR_SECONDS = 3600.0
 
 # Plans and outcomes that are no more than the log's ordinary course: nothing is wrong, or it was asked for.
@@ -44,6 +48,9 @@ class Looker(Eyes, Protocol):
 
     def situation(self, service: str) -> Situation:
         """Look at everything, all at once."""
+
+    def life(self, service: str, host: str) -> Life:
+        """Ask a host that is to be switched off once more, also for the other services on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +78,7 @@ class Context:
         returned: frozenset[str] = frozenset(),
         *,
         left_over: bool = False,
+        unconfirmed: frozenset[str] | None = None,
     ) -> Memory:
         """Return what the journal remembers of the service."""
         known, now = self.journal.holder(self.name), self.journal.clock.now()
@@ -84,6 +92,7 @@ class Context:
             takeovers_last_hour=self.journal.takeovers_since(self.name, now - HOUR_SECONDS),
             tried=tried,
             returned=returned,
+            unconfirmed=self.journal.unconfirmed(self.name) if unconfirmed is None else unconfirmed,
             left_over=left_over,
             respawns_last_hour=self.journal.respawns_since(self.name, now - HOUR_SECONDS),
             seconds_since_takeover=None if last is None else max(0.0, now - last),
@@ -100,6 +109,12 @@ class Context:
     ) -> Plan:
         """Decide; before anything moves, `elsewhere` says which other holder hosts fail beside those known."""
         plan = decide(situation, memory, self.service)
+        for host in fenced(plan):
+            life = self.looker.life(self.name, host)
+            if life != NO_LIFE:
+                view = replace(situation.hosts[host], life=life)
+                situation = replace(situation, hosts={**situation.hosts, host: view})
+                plan = decide(situation, memory, self.service)
         if not (plan.acts and moves(plan, memory)):
             return plan
         failing = memory.failing_elsewhere | elsewhere(memory)
@@ -135,6 +150,8 @@ class Incident:
     _tried: dict[str, float] = field(default_factory=dict)
     _told: str = ""
     _told_mixed: bool = False
+    _vain: int = 0  # how often something moved before a question that failed
+    _unconfirmed: frozenset[str] | None = None  # hosts that may still hold; None: the journal knows
     _unproven: Plan | None = None  # ran to its end, and its proof failed
 
     def handle(self, ended: threading.Event) -> None:
@@ -183,7 +200,14 @@ class Incident:
         return self.context.silent_elsewhere(memory)
 
     def _memory(self) -> Memory:
-        return self.context.memory(self._recently_tried(), self.returned, left_over=self.left_over)
+        if self._unconfirmed is None:
+            self._unconfirmed = self.context.journal.unconfirmed(self.context.name)
+        return self.context.memory(
+            self._recently_tried(),
+            self.returned,
+            left_over=self.left_over,
+            unconfirmed=self._unconfirmed,
+        )
 
     def _ending(self, outcome: str, reason: str, interrupted: str | None) -> tuple[str, str]:
         """Return how the incident ended, in one word and in words."""
@@ -209,12 +233,26 @@ class Incident:
         self.context.metrics.look_seconds.labels(self.context.name).observe(time.monotonic() - begun)
         self.context.signs.looked(situation)
         self.witnesses = situation.witnesses
+        self._confirm(situation)
         holder = self.context.journal.holder(self.context.name).host
-        self.silent |= {name for name, view in situation.hosts.items() if not view.gate_answers}
+        self.silent |= {
+            name for name, view in situation.hosts.items() if view.gate_asked and not view.gate_answers
+        }
         self.doubtful |= bool(situation.strangers) or situation.holders != {holder}
         view = None if holder is None else situation.hosts.get(holder)
         self.context.storm.looked(self.context.name, holder, failing=view is not None and not view.serves)
         return situation
+
+    def _confirm(self, situation: Situation) -> None:
+        """Write down which hosts, of those that may still hold, say now that they do not."""
+        journal, name = self.context.journal, self.context.name
+        may_hold = journal.unconfirmed(name) if self._unconfirmed is None else self._unconfirmed
+        for host in may_hold & situation.hosts.keys():
+            if has_let_go(situation.hosts[host], self.context.service):
+                text = f"{host} says that it neither holds the address nor runs the service"
+                journal.note(self.number, "confirmed", text, host=host)
+                may_hold -= {host}
+        self._unconfirmed = may_hold
 
     def _tell(self, plan: Plan, situation: Situation) -> None:
         """Write a decision down when it differs from the one before: a refusal that lasts is one event."""
@@ -296,11 +334,6 @@ class Incident:
         if plan.kind != "respawn":
             epoch += 1
             context.journal.set_epoch(context.name, epoch)
-        moves = plan.kind == "claim" and before.host not in {None, plan.target}
-        if plan.kind == "takeover" or moves:
-            context.journal.count_takeover(context.name, self.number)
-        if plan.kind == "respawn" and plan.target is not None:
-            context.journal.count_respawn(context.name, plan.target, self.number)
         if plan.target not in {None, before.host} and not context.mirrors.halt(
             context.name, str(plan.target)
         ):
@@ -320,7 +353,26 @@ class Incident:
             reason=plan.reason,
             mirrors=context.mirrors,
         )
-        return Sequence(context.journal, context.metrics, self.number).run(plan, hands)
+        sequence = Sequence(context.journal, context.metrics, self.number)
+        self._unconfirmed = None
+        counted: list[Counted] = []
+        outcome = sequence.run(plan, hands, lambda: counted.extend(self._count_beginning(plan, before.host)))
+        if counted and not outcome.moved:
+            with suppress(JournalFault):  # counted though nothing moved: no more than too careful
+                context.journal.uncount(counted[0], self.number)
+        return outcome
+
+    def _count_beginning(self, plan: Plan, holder: str | None) -> tuple[Counted, ...]:
+        """Count what is about to begin against its brake, before it begins; return what it was counted as."""
+        journal, name = self.context.journal, self.context.name
+        moves = plan.kind == "claim" and holder not in {None, plan.target}
+        if plan.kind == "takeover" or moves:
+            journal.count_takeover(name, self.number)
+            return ("takeovers",)
+        if plan.kind == "respawn" and plan.target is not None:
+            journal.count_respawn(name, plan.target, self.number)
+            return ("respawns",)
+        return ()
 
     def _count(self, plan: Plan) -> None:
         metrics, name = self.context.metrics, self.context.name
@@ -334,6 +386,12 @@ class Incident:
 
     def _remember_failure(self, plan: Plan, outcome: Outcome, situation: Situation) -> None:
         failed = outcome.failed
+        if failed is not None and (failed.name == "confirm" or not outcome.tried):
+            # A question is no attempt, and is asked again at once; but not for ever where each costs a release.
+            self._vain += outcome.moved
+            if self._vain < MOST_IN_VAIN:
+                return
+            self._vain = 0
         if (
             failed is not None
             and failed.name in {"release", "fence"}

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from locum_actuator.brake_clock import BrakeClock
 from locum_actuator.group_commits import GroupCommits
@@ -29,8 +29,10 @@ from locum_actuator.moves import Move
 
 log = logging.getLogger(__name__)
 Pruned = TypeVar("Pruned")
+Counted = Literal["takeovers", "respawns"]  # tables of what is counted against a brake
 
 SYNCHRONOUS = "FULL"  # what is written outlives a power loss (sqlite.org/pragma.html)
+_UNCONFIRMED = frozenset({"started", "failed", "undo_failed"})
 PROOF_SECONDS = 5.0  # for so long a write shows that the journal can be written
 
 
@@ -352,6 +354,22 @@ class Journal:
                 "INSERT INTO takeovers (service, at, incident) VALUES (?,?,?)",
                 (service, self.clock.now(), incident),
             )
+
+    def uncount(self, what: Counted, incident: int) -> None:
+        """Take back what an incident counted last, for nothing was moved after all."""
+        last = f"SELECT max(rowid) FROM {what} WHERE incident=?"  # noqa: S608 - one of two names
+        with self._write() as db:
+            db.execute(f"DELETE FROM {what} WHERE rowid=({last})", (incident,))  # noqa: S608
+
+    def unconfirmed(self, service: str) -> frozenset[str]:
+        """Return the hosts that may still hold a service: what was last tried on them was never confirmed."""
+        rows = self._read(
+            "SELECT e.host AS host, e.kind AS kind, max(e.id) FROM events e JOIN incidents i ON i.id=e.incident"
+            " WHERE i.service=? AND e.host IS NOT NULL AND (e.kind='confirmed' OR"
+            " (e.step IN ('claim', 'start', 'release', 'fence') AND e.kind<>'hook')) GROUP BY e.host",
+            service,
+        )
+        return frozenset(row["host"] for row in rows if row["kind"] in _UNCONFIRMED)
 
     def takeovers_since(self, service: str, since: float) -> int:
         """Count the takeovers of a service begun after `since` (of `clock`)."""

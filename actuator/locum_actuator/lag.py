@@ -13,6 +13,7 @@ from locum_exporter.result import Outcome
 
 TICK_SECONDS = 0.02
 TOO_LATE_SECONDS = 0.1  # a look has 0.35 s at least: so much of it gone, a failure may be our own
+TOO_LATE_FOR_A_GATE_SECONDS = 0.2  # half of what a gate has for its answer
 
 
 class Lag:
@@ -24,6 +25,7 @@ class Lag:
         self._ticking: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
+        self._due = asyncio.get_running_loop().time() + TICK_SECONDS
         self._ticking = asyncio.create_task(self._tick())
         return self
 
@@ -47,7 +49,9 @@ class Lag:
             else look
             for look in view.looks
         )
-        return replace(view, looks=tuple(looks))
+        if view.gate_fault is None or self.seconds < TOO_LATE_FOR_A_GATE_SECONDS:
+            return replace(view, looks=tuple(looks))
+        return replace(view, looks=tuple(looks), gate_asked=False, gate_fault=f"{text}: {view.gate_fault}")
 
     def _note(self) -> None:
         self.seconds = max(self.seconds, asyncio.get_running_loop().time() - self._due)

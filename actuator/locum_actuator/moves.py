@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from locum_actuator import brakes
+from locum_actuator import brakes, vetoes
 from locum_actuator.plan import Plan, Step
 from locum_actuator.situation import HostView, Memory, Situation
 from locum_inventory.model import Service
@@ -51,6 +51,7 @@ def decide_move(
     `obstacles` is what no look shows, such as a gate that is not current.
     """
     plan = _decide(move, situation, memory, service, obstacles)
+    plan = vetoes.applied(plan, situation, memory, service)
     return brakes.applied_to_move(plan, memory, service, move.asked_by, despite_pause=move.despite_pause)
 
 
@@ -95,6 +96,8 @@ def _holder_fault(holder: HostView, move: Move) -> tuple[str, str] | None:
 
     A person may order a move over any line, as long as the gate answers: where it fails it is undone.
     """
+    if not holder.gate_asked:
+        return "could_not_look", f"{holder.name} could not be told to release: {holder.gate_fault}"
     if not holder.gate_answers:
         return "release", f"{holder.name} could not be told to release: {holder.gate_fault}"
     if not holder.serves:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from locum_actuator.hooks import HookAbort, Hooks
@@ -35,6 +35,8 @@ log = logging.getLogger(__name__)
 CONFIRMED_SECONDS = 1.0
 # … and where it was silent: its cable may be plugged, or its power be back, while the service starts here.
 SILENCE_CONFIRMED_SECONDS = 0.05
+
+_QUESTIONS = frozenset({"confirm", "prove"})  # steps that ask, and move nothing
 
 _STEPS: Mapping[str, type[Respawn | Release | Fence | LastPass | Confirm | Start | Claim | Prove]] = {
     "respawn": Respawn,
@@ -71,6 +73,10 @@ class Outcome:
     text: str
     undone: bool = True
     failed: StepOfPlan | None = field(default=None, compare=False)  # the step that did not work
+    tried: bool = field(
+        default=True, compare=False
+    )  # False: that step could not be asked for, from this host
+    moved: bool = field(default=True, compare=False)  # whether any step began that does more than ask
 
 
 class Sequence:
@@ -81,11 +87,17 @@ class Sequence:
         self._metrics = metrics
         self._incident = incident
         self._begun = False  # the journal has heard of the first step
+        self._counted = False  # a step that moves something is about to begin, or has
+        self._moved = False
         self._confirmed_at: float | None = None  # of the monotonic clock
         self._let_go = False  # the old holder said that it released
 
-    def run(self, plan: Plan, hands: Hands) -> Outcome:
-        """Run every step of a plan, or undo what was done."""
+    def run(self, plan: Plan, hands: Hands, begins: Callable[[], None] = lambda: None) -> Outcome:
+        """Run every step of a plan, or undo what was done; `begins` is called before anything moves."""
+        outcome = self._run(plan, hands, begins)
+        return replace(outcome, moved=self._moved)
+
+    def _run(self, plan: Plan, hands: Hands, begins: Callable[[], None]) -> Outcome:
         finished: list[tuple[StepOfPlan, Step]] = []
         hooks = Hooks(hands, self._metrics, self._note_hook)
         for spec in plan.steps:
@@ -94,6 +106,9 @@ class Sequence:
                 if spec is plan.steps[0]:
                     hooks.before_plan()
                 hooks.before(spec.name, spec.host)
+                if spec.name not in _QUESTIONS and not self._counted:
+                    begins()  # nothing has moved by now, so a journal that cannot take it ends the plan
+                    self._counted = True
                 if spec.name == "claim":
                     self._confirm_anew(spec, hands)
                     # Before the address is added: should we die in between, the journal must not call the new
@@ -109,9 +124,9 @@ class Sequence:
                     # The address is where it should be, or should be nowhere else: to go back would help nobody,
                     # and to give back what another host was made to release would put it on two. The next look
                     # decides.
-                    return Outcome(False, str(fault), undone=False, failed=spec)
+                    return Outcome(False, str(fault), undone=False, failed=spec, tried=fault.tried)
                 undone = self._undo([*finished, (spec, step)], hands)
-                return Outcome(False, str(fault), undone, spec)
+                return Outcome(False, str(fault), undone, spec, tried=fault.tried)
             self._let_go |= spec.name == "release" and spec.host == hands.old_holder
             hooks.after(spec.name, spec.host)
             finished.append((spec, step))
@@ -133,12 +148,15 @@ class Sequence:
                 self._note("already", spec, "it is so already", time.monotonic() - begun)
                 return
             text = step.do()
+            self._moved |= spec.name not in _QUESTIONS
         except StepFault as fault:
+            self._moved |= fault.tried and spec.name not in _QUESTIONS
             self._note("failed", spec, str(fault), time.monotonic() - begun)
             raise
         except Exception as fault:
             # A step must not take the worker with it: whatever went wrong, it did not work.
             log.exception("%s broke", spec, extra={"event": "step_broke", **_of(spec)})
+            self._moved |= spec.name not in _QUESTIONS
             self._note("failed", spec, f"{type(fault).__name__}: {fault}", time.monotonic() - begun)
             raise StepFault(f"{spec} broke: {fault}") from fault
         seconds = time.monotonic() - begun

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
 from typing import Literal
 
+from locum_actuator.life_signs import NO_LIFE, Life
 from locum_exporter.result import Outcome
 
 Liveness = Literal["alive", "lossy", "slow", "dead", "partitioned", "unknown"]
@@ -36,6 +37,8 @@ class HostView:
     echoes_received: int
     ping_fault: str | None = None  # why no echo could be sent, e.g. a missing capability
     gate_fault: str | None = None  # why the gate did not answer; None: it did
+    gate_asked: bool = True  # False: this host could not ask it, which says nothing of that host
+    life: Life = NO_LIFE  # what else of this host was heard a moment ago, by whichever service
     holds: frozenset[IPv4Address | IPv6Address] | None = None  # of the service's addresses; None: gate silent
     # Those that are on a card and not in use, with the kernel's word: tentative or dadfailed.
     unused: Mapping[IPv4Address | IPv6Address, str] = field(default_factory=dict)
@@ -127,6 +130,7 @@ class Memory:
     takeovers_last_hour: int = 0
     tried: frozenset[str] = field(default_factory=frozenset)  # plans tried in this incident, as "kind:host"
     returned: frozenset[str] = field(default_factory=frozenset)  # hosts that were silent and answer again
+    unconfirmed: frozenset[str] = frozenset()  # hosts whose release or fence was tried and never confirmed
     left_over: bool = False  # a plan was broken off or undone: a standby may run what it began there
     respawns_last_hour: Mapping[str, int] = field(default_factory=dict)  # by host
     seconds_since_takeover: float | None = None  # None: there was none yet

@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 
+from locum_actuator.life_signs import NO_LIFE, Life
 from locum_actuator.situation import HostView, Look, Situation
 from locum_actuator.steps.base import Confirmed
 from locum_exporter.result import Outcome
@@ -172,6 +173,9 @@ class FakeWorld:
     heard_by_c: set[str] = field(default_factory=set)  # by the third vantage point, when it is asked at last
     late: set[str] = field(default_factory=set)
     through_address: bool = True
+    lives: dict[str, Life] = field(
+        default_factory=dict
+    )  # what else of a host is heard, when it is asked at last
     looks: int = 0
     closed: bool = False
 
@@ -203,6 +207,10 @@ class FakeWorld:
     def echoes(self, host: str) -> int | None:
         """See whether a host returns a ping."""
         return 0 if host in self.dead else 5
+
+    def life(self, service: str, host: str) -> Life:
+        """See what else of a host is heard."""
+        return self.lives.get(host, NO_LIFE)
 
     def late_echo(self, service: str, host: str, seconds: float) -> bool:
         """See whether a host that seemed silent was only late."""

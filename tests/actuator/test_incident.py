@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,11 +14,13 @@ from quick import in_no_time, kernel_of
 
 from locum_actuator import patrol, worker
 from locum_actuator.alerts import WOKE
-from locum_actuator.incident import Context, Incident
+from locum_actuator.incident import MOST_IN_VAIN, Context, Incident
 from locum_actuator.journal import AlertRow, Journal
 from locum_actuator.metrics import Metrics
+from locum_actuator.steps.base import Confirmed
 from locum_actuator.worker import Worker
 from locum_inventory.model import Site
+from locum_inventory.shell import ServiceStatus, ShellFault
 
 
 @pytest.fixture
@@ -124,6 +127,61 @@ def test_a_takeover_that_fails_is_not_tried_again_at_once(world: FakeWorld, jour
     Incident(context(world, journal), journal.open_incident("www", "x")).handle(ended)
     assert world.shells["b"].calls.count("start") == 1
     assert world.shells["a"].held, "and a has the address"
+
+
+def events(journal: Journal, kind: str) -> list[str]:
+    return [f"{e['step']} on {e['host']}" for e in journal.incidents()[0]["events"] if e["kind"] == kind]
+
+
+@pytest.mark.parametrize("failures", [1, 5])
+def test_b7_a_question_that_fails_is_asked_again_at_once_and_spends_nothing(
+    world: FakeWorld, journal: Journal, monkeypatch: pytest.MonkeyPatch, failures: int
+) -> None:
+    """a is dead; the last question before the claim fails so often, and the budget is one takeover an hour."""
+    world.dead.add("a")
+    asked, confirm = 0, world.confirm
+
+    def at_first_without_witness(service: str, silent: str | None = None) -> Confirmed:
+        nonlocal asked
+        asked += 1
+        return replace(confirm(service, silent), witnessed=asked > failures)
+
+    monkeypatch.setattr(world, "confirm", at_first_without_witness)
+    assert handle(world, journal, site(max_per_hour=1))[0] == "takeover"
+    assert events(journal, "failed") == ["confirm on b"] * failures
+    assert journal.takeovers_since("www", 0.0) == 1
+
+
+def test_b7_what_moves_before_a_question_that_fails_is_counted_and_not_repeated_for_ever(
+    world: FakeWorld, journal: Journal
+) -> None:
+    """a hangs and lets go, and each time no witness answers the last question: it gets its service back."""
+    world.hung.add("a")
+    confirm = world.confirm
+    world.confirm = lambda *_: replace(confirm("www"), witnessed=False)  # type: ignore[method-assign]
+    ended = threading.Event()
+    threading.Timer(1.0, ended.set).start()
+    Incident(context(world, journal, site(max_per_hour=60)), journal.open_incident("www", "x")).handle(ended)
+    assert events(journal, "failed") == ["confirm on b"] * MOST_IN_VAIN
+    assert world.shells["a"].held
+    assert journal.takeovers_since("www", 0.0) == MOST_IN_VAIN
+
+
+def test_b7_a_gate_that_could_not_be_asked_spends_nothing(world: FakeWorld, journal: Journal) -> None:
+    """The respawn finds no thread or descriptor here; that is no attempt, and is made up for soon."""
+    world.shells["a"].processes = 0
+    change, asked = world.shells["a"].change, 0
+
+    def busy_at_first(*words: object, deadline_seconds: float) -> ServiceStatus:
+        nonlocal asked
+        asked += 1
+        if asked <= 2:
+            raise ShellFault.busy("a: could not be asked: Too many open files")
+        return change(*words, deadline_seconds=deadline_seconds)  # type: ignore[arg-type]
+
+    world.shells["a"].change = busy_at_first  # type: ignore[method-assign, assignment]
+    assert handle(world, journal)[0] == "respawn"
+    assert journal.respawns_since("www", 0.0) == {"a": 1}
 
 
 def test_budget_counts_attempts(world: FakeWorld, journal: Journal) -> None:
@@ -350,7 +408,7 @@ def test_a_dead_holder_that_a_third_host_hears_again_is_not_taken_over(
     threading.Timer(0.3, ended.set).start()
     incident.handle(ended)
     failed = [event for event in journal.incidents()[0]["events"] if event["kind"] == "failed"]
-    assert [event["text"] for event in failed] == ["a answers c: the line to it is cut, not its power"]
+    assert {event["text"] for event in failed} == {"a answers c: the line to it is cut, not its power"}
     assert not world.shells["b"].held
     assert world.shells["b"].calls == []
 

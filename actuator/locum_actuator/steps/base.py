@@ -15,7 +15,14 @@ from locum_inventory.shell import Shell
 
 
 class StepFault(Exception):  # noqa: N818 - why a step did not work
-    """The step did not work; the text says what was tried and what was seen."""
+    """The step did not work; the text says what was tried and what was seen.
+
+    `tried` is False where the cause is on this host, and nothing was asked of the other.
+    """
+
+    def __init__(self, text: str, *, tried: bool = True) -> None:
+        super().__init__(text)
+        self.tried = tried
 
 
 class Shells(Protocol):

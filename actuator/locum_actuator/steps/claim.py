@@ -38,7 +38,7 @@ class Claim:
                 "claim", hands.name, hands.epoch, deadline_seconds=GATE_SECONDS
             )
         except ShellFault as fault:
-            raise StepFault(f"claim on {self.host}: {fault}") from fault
+            raise StepFault(f"claim on {self.host}: {fault}", tried=fault.asked) from fault
         missing = [str(address) for address, here in after.held.items() if not here]
         if missing:
             raise StepFault(f"{self.host} says it does not hold {', '.join(missing)}")

@@ -38,7 +38,7 @@ class Release:
                 "release", hands.name, hands.epoch, deadline_seconds=stop + MARGIN_SECONDS
             )
         except ShellFault as fault:
-            raise StepFault(f"release on {self.host}: {fault}") from fault
+            raise StepFault(f"release on {self.host}: {fault}", tried=fault.asked) from fault
         if not self._released(after):
             raise StepFault(f"{self.host} says it still holds {_words(after)}")
         return f"{self.host} confirms: address off, {_words(after)}"

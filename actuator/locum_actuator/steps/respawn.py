@@ -29,7 +29,7 @@ class Respawn:
         try:
             hands.shells[self.host].change("respawn", hands.name, hands.epoch, deadline_seconds=GATE_SECONDS)
         except ShellFault as fault:
-            raise StepFault(f"respawn on {self.host}: {fault}") from fault
+            raise StepFault(f"respawn on {self.host}: {fault}", tried=fault.asked) from fault
         seen = until(lambda: hands.eyes.service_on(hands.name, self.host), ANSWER_SECONDS)
         if seen.outcome is not Outcome.WELL:
             raise StepFault(f"respawned on {self.host}, but within {ANSWER_SECONDS:g} s: {seen.text}")

@@ -21,6 +21,7 @@ _REASONS: Mapping[FaultReason, Reason] = {
     "host_key_unknown": "host_key_unknown",
     "host_key_changed": "host_key_changed",
     "closed": "reset",
+    "busy": "busy",
 }
 
 

@@ -1,0 +1,103 @@
+"""What takes a plan of the decision table back: signs of life, and hosts that may still hold. Touches nothing.
+
+1. A host that could not be asked is not silent, and one of which anything was heard a moment ago, by whichever
+   service, is not dead: neither is switched off.
+2. A host whose release or fence was tried and never confirmed may still hold the address. Until its gate says that
+   it does not, no other host gets the address.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from locum_actuator.plan import Plan, Step
+from locum_actuator.situation import HostView, Memory, Situation
+from locum_inventory.model import Service
+
+_EXPELLING = frozenset({"release", "fence"})
+
+
+def applied(plan: Plan, situation: Situation, memory: Memory, service: Service) -> Plan:
+    """Return the plan, or the refusal that takes its place."""
+    plan = _confirmed_first(plan, situation, memory, service)
+    for host in fenced(plan):
+        if veto := _sign_of_life(situation.hosts[host]):
+            return veto
+    return plan
+
+
+def fenced(plan: Plan) -> tuple[str, ...]:
+    """Return the hosts that a plan would switch off."""
+    return tuple(step.host for step in plan.steps if step.name == "fence")
+
+
+def has_let_go(view: HostView, service: Service) -> bool:
+    """Return whether a host's gate says that it neither holds the address nor runs the service."""
+    if not view.gate_answers or view.holds or view.unused:
+        return False
+    return service.standby == "running" or service.commands is None or view.processes == 0
+
+
+def not_asked(view: HostView) -> Plan:
+    """Return the plan where a gate could not be asked for a reason that lies on this host: ask again."""
+    return Plan("keep_looking", "could_not_look", f"the gate of {view.name}: {view.gate_fault}")
+
+
+def _sign_of_life(view: HostView) -> Plan | None:
+    """Return why a host is not switched off; None where nothing of it was heard."""
+    if not view.gate_answers and not view.gate_asked:
+        return not_asked(view)
+    if view.life.services:
+        names = " and ".join(view.life.services)
+        verb = "answer" if len(view.life.services) > 1 else "answers"
+        return Plan(
+            "refuse",
+            "host_serves",
+            f"{view.name} is not switched off: {names} {verb} on it; repair its gate, or move {names} away first",
+        )
+    if view.life.gate and not view.gate_answers:
+        return Plan("keep_looking", "mixed", f"{view.name} is not switched off: {view.life.gate}")
+    return None
+
+
+def _confirmed_first(plan: Plan, situation: Situation, memory: Memory, service: Service) -> Plan:
+    """Put a release or a fence of each host that may still hold before a claim, or refuse."""
+    if plan.target in situation.holders or not any(step.name == "claim" for step in plan.steps):
+        return plan  # the address goes to no host that does not have it already
+    expelled = {step.host for step in plan.steps if step.name in _EXPELLING}
+    first: list[Step] = []
+    for host in sorted(memory.unconfirmed & situation.hosts.keys() - expelled - {plan.target}):
+        view = situation.hosts[host]
+        if has_let_go(view, service) or _site_accepts(view, situation, memory, service):
+            continue
+        step = _expel(view, situation, memory)
+        if step is None:
+            return Plan(
+                "refuse",
+                "unfenced",
+                f"{host} may still hold the address: its release or fencing was tried and not confirmed; "
+                f"repair its gate, or make sure that it is off",
+            )
+        first.append(step)
+    return replace(plan, steps=(*first, *plan.steps)) if first else plan
+
+
+def _expel(view: HostView, situation: Situation, memory: Memory) -> Step | None:
+    """Return the step that settles whether a host still holds; None where it has just failed or cannot be done."""
+    if view.gate_answers and f"release:{view.name}" not in memory.tried:
+        return Step("release", view.name)
+    may_fence = view.fenceable and situation.witnessed and f"fence:{view.name}" not in memory.tried
+    if may_fence and (view.gate_answers or view.liveness == "dead"):
+        return Step("fence", view.name)
+    return None
+
+
+def _site_accepts(view: HostView, situation: Situation, memory: Memory, service: Service) -> bool:
+    """Return whether the site file accepts, in so many words, that it is not known whether a host let go."""
+    if view.fenceable:
+        tried = f"fence:{view.name}" in memory.tried
+        return tried and service.takeover.when_fence_unconfirmed == "takeover"
+    silent = not view.gate_answers and view.gate_asked and view.liveness == "dead"
+    # A record may go on naming a dead host.
+    unheld = situation.address_looked and (situation.by_command or not situation.holders)
+    return silent and unheld and (service.takeover.when_unreachable == "takeover" or bool(view.silent_to))

@@ -1,0 +1,164 @@
+"""The last question to a host that is to be switched off, with real sockets on this machine."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+from locum_actuator.evidence import Evidence
+from locum_actuator.life_signs import Life
+from locum_actuator.situation import HostView
+from locum_inventory.model import Site
+from locum_inventory.shell import GateStatus, ServiceStatus, ShellFault
+from tests.marks import needs_root
+
+pytestmark = needs_root
+ANSWERS, REFUSES = 200, 500
+
+
+class Gate:
+    """A gate that does what the test says."""
+
+    def __init__(self, answer: Callable[[], GateStatus]) -> None:
+        self.answer = answer
+
+    def status(self, *, deadline_seconds: float) -> GateStatus:
+        return self.answer()
+
+
+def well() -> GateStatus:
+    return GateStatus("1", "", {"www": ServiceStatus(1, {}, 0)})
+
+
+def silent() -> GateStatus:
+    raise ShellFault("timeout", "a: no answer")
+
+
+def busy() -> GateStatus:
+    raise ShellFault.busy("a: could not be asked: Too many open files")
+
+
+def breaks() -> GateStatus:
+    raise MemoryError
+
+
+class Handler(BaseHTTPRequestHandler):
+    status = ANSWERS
+
+    def do_GET(self) -> None:
+        self.send_response(self.status)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def mail() -> Iterator[HTTPServer]:
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+def site(port: int) -> Site:
+    def service(number: int, checks: Mapping[str, object]) -> dict[str, object]:
+        return {
+            "hosts": ["a", "b"],
+            "addresses": [f"192.0.2.{number}/24"],
+            "interface": "lo",
+            "checks": checks,
+            "takeover": {"when_unreachable": "refuse"},
+        }
+
+    return Site.model_validate(
+        {
+            "hosts": {"a": {"address": "127.0.0.1"}, "b": {"address": "127.0.0.2"}},
+            "services": {
+                "www": service(100, {"tcp": {"port": 1}}),
+                "mail": service(101, {"http": {"url": f"http://{{host}}:{port}/"}}),
+                "pinged": service(102, {}),
+                "counted": service(103, {"process": {"name": "init-of-nobody"}}),
+            },
+            "vantage_points": {"b": {"url": "http://127.0.0.2:10751"}},
+            "witnesses": ["192.0.2.254"],
+            "actuator": {"host": "b", "webhook_token_file": "/etc/locum/webhook.token"},
+        }
+    )
+
+
+@pytest.fixture
+def gate() -> Gate:
+    return Gate(silent)
+
+
+@pytest.fixture
+def evidence(gate: Gate, mail: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Evidence]:
+    monkeypatch.setattr(Handler, "status", ANSWERS)
+    eyes = Evidence(site(mail.server_port), {"a": gate, "b": gate})  # type: ignore[dict-item]
+    yield eyes
+    eyes.close()
+
+
+@pytest.mark.parametrize(
+    ("answer", "mail_status", "expected"),
+    [
+        (silent, REFUSES, Life()),
+        (silent, ANSWERS, Life(None, ("mail",))),
+        (well, REFUSES, Life("its gate answers")),
+        (well, ANSWERS, Life("its gate answers", ("mail",))),
+        (busy, REFUSES, Life()),
+    ],
+)
+def test_a2_gate_and_other_services_are_asked_once_more(
+    evidence: Evidence,
+    gate: Gate,
+    monkeypatch: pytest.MonkeyPatch,
+    answer: Callable[[], GateStatus],
+    mail_status: int,
+    expected: Life,
+) -> None:
+    """A ping is the host's own answer and a process is counted by the gate: neither is a service that answers."""
+    gate.answer = answer
+    monkeypatch.setattr(Handler, "status", mail_status)
+    assert evidence.life("www", "a") == expected
+
+
+def view(evidence: Evidence) -> HostView:
+    return evidence.situation("www").hosts["a"]
+
+
+@pytest.mark.parametrize(("answer", "asked"), [(silent, True), (busy, False), (breaks, False)])
+def test_a2_silence_and_what_could_not_be_asked_are_two_things(
+    evidence: Evidence, gate: Gate, answer: Callable[[], GateStatus], *, asked: bool
+) -> None:
+    gate.answer = answer
+    seen = view(evidence)
+    assert (seen.gate_answers, seen.gate_asked) == (False, asked)
+
+
+def test_a2_no_free_thread_is_not_the_gates_silence(evidence: Evidence) -> None:
+    """Other calls have every thread of the pool."""
+    over = threading.Event()
+    evidence._pool = ThreadPoolExecutor(1)
+    evidence._pool.submit(over.wait, 30)
+    try:
+        seen = view(evidence)
+    finally:
+        over.set()
+    assert not seen.gate_asked
+    assert seen.gate_fault == "could not be asked: no thread was free within 0.4 s"
+
+
+def test_a2_an_answer_for_another_service_is_a_sign_of_life(evidence: Evidence, gate: Gate) -> None:
+    gate.answer = well
+    evidence.situation("mail")
+    gate.answer = silent
+    life = view(evidence).life
+    assert life.gate is not None
+    assert life.gate.startswith("its gate answered 0.")
