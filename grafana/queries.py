@@ -48,15 +48,27 @@ def checks(matcher: str) -> str:
     return f"{stopped} or {_worst(matcher)}"
 
 
+def through_address(matcher: str) -> str:
+    """Return the worst of each check through the service address in each step, by vantage point."""
+    selector = f'locum_check_success{{{matcher}, through="address"}}'
+    return f"min by (service, check, vantage_point) ({lowest(selector)})"
+
+
 def pings(condition: str = "") -> str:
     """Return the worst ping of each host in each step, by host and vantage point."""
     selector = 'locum_check_success{check="ping"}'
     return f"min by (host, vantage_point) (({lowest(selector)}){condition})"
 
 
+def failures(matcher: str) -> str:
+    """Return 1 for each check of a service that failed in a step, with its reason."""
+    selector = f'locum_check_failure{{{matcher}, reason!="holder"}}'
+    return f"max by (host, check, vantage_point, reason) ({highest(selector)})"
+
+
 def failing_now(matcher: str) -> str:
     """Return 1 for each check that fails now and should not, with its reason."""
-    failures = f"locum_check_failure{{{matcher}}}"
+    failures = f'locum_check_failure{{{matcher}, reason!="holder"}}'
     meant = f'{failures.removesuffix("}")}, standby="stopped"}} and on (service, host) ({holders("")} == 0)'
     return f"max by (service, host, check, vantage_point, reason) ({failures} unless ({meant}))"
 
@@ -105,5 +117,5 @@ def since_first(counter: str, matcher: str, *, by: str = "service", window: str 
 
 
 def _worst(matcher: str) -> str:
-    selector = f"locum_check_success{{{matcher}}}"
+    selector = f'locum_check_success{{{matcher}, through=""}}'
     return f"min by (service, host, check, vantage_point) ({lowest(selector)})"

@@ -55,7 +55,10 @@ def _checks() -> list[dashboard.Panel]:
                 9,
                 ("LocumServiceDown", "LocumStandbyNotReady", "LocumProcessAbsent"),
             ),
-            [Query(q.checks(f'{ONE}, check!~"ping|address"'), "{{check}} {{host}} from {{vantage_point}}")],
+            [
+                Query(q.checks(f'{ONE}, check!~"ping|address"'), "{{check}} {{host}} from {{vantage_point}}"),
+                Query(q.through_address(ONE), "{{check}} through its address from {{vantage_point}}"),
+            ],
             q.CHECK,
         ),
         timeline_panel(
@@ -68,8 +71,7 @@ def _checks() -> list[dashboard.Panel]:
             ),
             [
                 Query(
-                    "max by (host, check, vantage_point, reason)"
-                    f" ({q.highest(f'locum_check_failure{{{ONE}}}')})",
+                    q.failures(ONE),
                     "{{check}} {{host}} from {{vantage_point}}: {{reason}}",
                 )
             ],

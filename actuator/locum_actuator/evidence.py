@@ -23,11 +23,12 @@ from locum_actuator.lag import Lag
 from locum_actuator.life_signs import NO_LIFE, Life, LifeSigns
 from locum_actuator.own_commands import CommandFault, holder_by_command
 from locum_actuator.prompt_gate import PROMPT_CALLS, is_prompt
-from locum_actuator.service_look import has_way_to, joined, look_at_service
+from locum_actuator.service_look import joined, look_at_service
 from locum_actuator.situation import HostView, Look, Situation
 from locum_actuator.steps.base import Confirmed, Shells
 from locum_exporter.checks.address import UNKNOWN_MAC
 from locum_exporter.checks.address import address as address_check
+from locum_exporter.checks.through_address import has_route_to
 from locum_exporter.icmp import Burst, Pinger
 from locum_exporter.neighbours import Neighbours
 from locum_exporter.result import Outcome, outcome_of
@@ -138,7 +139,7 @@ class Evidence:
 
         async def through_each() -> list[Look]:
             first, *others = [address.ip for address in values.addresses]
-            asked = [first, *filter(has_way_to, others)]
+            asked = [first, *filter(has_route_to, others)]
             return list(await asyncio.gather(*(self._look(service, address, None) for address in asked)))
 
         return joined(self._run(through_each(), look_seconds(values) + GRACE_SECONDS))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Executor
 from functools import partial
@@ -91,14 +90,3 @@ def joined(looks: Sequence[Look]) -> Look:
     faults = [look for look in looks if look.outcome is not Outcome.WELL]
     text = "; ".join(look.text for look in faults or looks)
     return Look(looks[0].vantage_point, outcome, text, gravest_reason(look.reason for look in faults))
-
-
-def has_way_to(address: Address) -> bool:
-    """Tell whether this host has a route to an address: one without IPv6 cannot look through an address of it."""
-    family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
-    try:
-        with socket.socket(family, socket.SOCK_DGRAM) as asking:
-            asking.connect((str(address), 9))  # sends nothing: connect(2) of a datagram socket
-    except OSError:
-        return False
-    return True

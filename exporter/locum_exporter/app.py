@@ -40,7 +40,7 @@ class Exporter:
     async def _probe(self, request: web.Request) -> web.Response:
         runner, query = self.runner, request.query
         try:
-            look = look_for(runner.site, query.get("check"), query.get("service"), query.get("host"))
+            look = look_for(runner.site, *map(query.get, ("check", "service", "host", "through")))
             deadline_seconds = deadline_from(request.headers.get(TIMEOUT_HEADER))
         except NotKnown as unknown:
             return web.Response(status=404, text=f"{_one_line(str(unknown))}\n")

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
+from locum_exporter.looks import through_checks
 from locum_inventory.model import INTERVAL_SECONDS, Interval, Service, Site, VantagePoint
 
 _SLOW: Interval = "1s"  # for what does not decide whether a service is down
@@ -32,7 +33,7 @@ def _targets_of(site: Site, point_name: str, point: VantagePoint) -> Iterator[di
             "tier": interval,
             "vantage_point": point_name,
             **look,
-            **{f"__param_{key}": look[key] for key in ("check", "service", "host") if key in look},
+            **{f"__param_{key}": look[key] for key in ("check", "service", "host", "through") if key in look},
         }
         url = urlsplit(point.url)
         if url.scheme == "https":
@@ -49,6 +50,9 @@ def _looks(site: Site, point_name: str) -> Iterator[tuple[dict[str, str], Interv
         about = {"service": service_name, "standby": service.standby}
         if service.addresses:
             yield {"check": "address", "decides": "false", "votes": "true", **about}, _slower(service)
+        for check in through_checks(service):
+            through = {"check": check, "through": "address", "decides": "false", "votes": "false", **about}
+            yield through, _slower(service)
         for host_name in service.hosts:
             for check in _checks(site, service, host_name, point_name):
                 decides = check in service.checks.deciding

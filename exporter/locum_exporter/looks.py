@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from locum_inventory.model import Site
+from locum_inventory.model import Service, Site
 
 CheckName = Literal["ping", "http", "tcp", "process", "address"]
 CHECKS: tuple[str, ...] = get_args(CheckName)
@@ -21,14 +21,20 @@ class NotKnown(ValueError):  # noqa: N818 - the site file names no such thing
 
 @dataclass(frozen=True, slots=True, order=True)
 class Look:
-    """A check of a service on a host; `ping` needs only the host, `address` only the service."""
+    """A check of a service on a host; `ping` needs only the host, `address` only the service.
+
+    With `through` it is a deciding check of a service through the service addresses, whoever holds them.
+    """
 
     check: CheckName
     service: str | None = None
     host: str | None = None
+    through: Literal["address"] | None = None
 
 
-def look_for(site: Site, check: str | None, service: str | None, host: str | None) -> Look:
+def look_for(
+    site: Site, check: str | None, service: str | None, host: str | None, through: str | None = None
+) -> Look:
     """Return the look that was asked for.
 
     Raises NotAsked where a parameter is missing and NotKnown where the site file does not have what is named:
@@ -38,6 +44,8 @@ def look_for(site: Site, check: str | None, service: str | None, host: str | Non
         raise NotAsked(f"parameter 'check' is missing: one of {', '.join(CHECKS)}")
     if check not in CHECKS:
         raise NotKnown(f"there is no check '{check}': use one of {', '.join(CHECKS)}")
+    if through:
+        return _look_through(site, check, service, host, through)
     needs_service, needs_host = check != "ping", check != "address"
     if needs_service and not service:
         raise NotAsked(f"parameter 'service' is missing: check '{check}' needs it")
@@ -59,3 +67,27 @@ def look_for(site: Site, check: str | None, service: str | None, host: str | Non
         raise NotKnown(f"service '{service}' has no address: commands stand in its place")
     name: CheckName = check  # type: ignore[assignment]  # it is one of CHECKS
     return Look(name, service or None, (host or None) if needs_host else None)
+
+
+def _look_through(site: Site, check: str, service: str | None, host: str | None, through: str) -> Look:
+    if through != "address":
+        raise NotKnown(f"nothing can be checked through '{through}': use through=address")
+    if not service:
+        raise NotAsked("parameter 'service' is missing: through=address needs it")
+    if host:
+        raise NotAsked("parameter 'host' does not go with through=address: whoever holds the address answers")
+    if service not in site.services:
+        raise NotKnown(f"the site file has no service '{service}'")
+    if not site.services[service].addresses:
+        raise NotKnown(f"service '{service}' has no address: commands stand in its place")
+    if check not in through_checks(site.services[service]):
+        raise NotKnown(f"check '{check}' of service '{service}' is not made through its address")
+    name: CheckName = check  # type: ignore[assignment]  # it is one of CHECKS
+    return Look(name, service, None, "address")
+
+
+def through_checks(service: Service) -> tuple[str, ...]:
+    """Return the checks of a service that are made through its addresses: the deciding ones that need no gate."""
+    if not service.addresses:
+        return ()
+    return tuple(check for check in service.checks.deciding if check != "process")

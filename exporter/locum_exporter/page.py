@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from urllib.parse import urlencode
 
-from locum_exporter.looks import Look
+from locum_exporter.looks import Look, look_for, through_checks
 from locum_inventory.model import Site
 
 _STYLE = (
@@ -19,6 +19,7 @@ def looks_of(site: Site) -> list[Look]:
     looks = [Look("ping", None, host) for host in site.hosts]
     for name, service in site.services.items():
         looks.append(Look("address", name, None))
+        looks += [look_for(site, check, name, None, "address") for check in through_checks(service)]
         for host in service.hosts:
             if service.checks.http is not None:
                 looks.append(Look("http", name, host))
@@ -46,7 +47,8 @@ def render(site: Site, this_name: str | None) -> str:
 
 
 def _row(look: Look) -> str:
-    named = {"check": look.check, "service": look.service, "host": look.host}
+    named = {"check": look.check, "service": look.service, "host": look.host, "through": look.through}
     query = escape(urlencode({key: value for key, value in named.items() if value}))
-    cells = "".join(f"<td>{escape(value or '')}" for value in named.values())
+    where = "through its address" if look.through else look.host
+    cells = "".join(f"<td>{escape(value or '')}" for value in (look.check, look.service, where))
     return f"<tr>{cells}<td><a href='/probe?{query}'>look now</a></tr>"

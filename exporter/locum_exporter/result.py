@@ -24,6 +24,7 @@ Reason = Literal[
     "shell",
     "permission",
     "interface",
+    "holder",
     "busy",
     "limit",
     "protocol",
@@ -55,6 +56,7 @@ REASON_CLASSES: Mapping[Reason, ReasonClass] = {
     "shell": "not_looked",  # SSH or the gate: could not look, for a reason not named above
     "permission": "not_looked",  # this process lacks a capability, file descriptors, memory or its CA file
     "interface": "not_looked",  # this host has no working interface or route towards the target
+    "holder": "not_looked",  # this host holds the service address itself: it cannot show whether others reach it
     "busy": "not_looked",  # this host was too busy to ask, or to wait for the answer
     "limit": "not_looked",  # the answer is beyond what this program reads, so it could not be judged
 }

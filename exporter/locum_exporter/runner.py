@@ -11,11 +11,12 @@ from locum_exporter.checks.http import http
 from locum_exporter.checks.ping import ping
 from locum_exporter.checks.process import process
 from locum_exporter.checks.tcp import tcp
+from locum_exporter.checks.through_address import through_addresses
 from locum_exporter.icmp import Pinger
 from locum_exporter.looks import Look
 from locum_exporter.neighbours import Neighbours
 from locum_exporter.result import CheckResult
-from locum_inventory.model import Site
+from locum_inventory.model import Address, Site
 from locum_inventory.shell import Shell
 
 
@@ -55,16 +56,30 @@ class Runner:
             return await address(
                 self._neighbours, self.site, look.service or "", deadline_seconds, this_name=self.this_name
             )
+        if look.through is not None:
+            return await self._through(look, deadline_seconds)
         host_name = look.host or ""
         host_address = self.site.hosts[host_name].address
         if look.check == "ping":
             return await ping(self._pinger, host_address, deadline_seconds)
+        if look.check == "process":
+            return await self._process(look.service or "", host_name, deadline_seconds)
+        return await self._of_service(look, host_address, deadline_seconds)
+
+    async def _of_service(self, look: Look, address: Address, deadline_seconds: float) -> CheckResult:
         checks = self.site.services[look.service or ""].checks
         if look.check == "http" and checks.http is not None:
-            return await http(checks.http, host_address, deadline_seconds)
+            return await http(checks.http, address, deadline_seconds)
         if look.check == "tcp" and checks.tcp is not None:
-            return await tcp(checks.tcp, host_address, deadline_seconds)
-        return await self._process(look.service or "", host_name, deadline_seconds)
+            return await tcp(checks.tcp, address, deadline_seconds)
+        return await ping(self._pinger, address, deadline_seconds)
+
+    async def _through(self, look: Look, deadline_seconds: float) -> CheckResult:
+        service = look.service or ""
+        addresses = [address.ip for address in self.site.services[service].addresses]
+        return await through_addresses(
+            service, addresses, lambda address: self._of_service(look, address, deadline_seconds)
+        )
 
     async def _process(self, service_name: str, host_name: str, deadline_seconds: float) -> CheckResult:
         shell = self._shells.get(host_name)

@@ -44,8 +44,8 @@ def test_joined(looks: list[Look], well: Outcome, text: str) -> None:
 def test_who_has_no_ipv6_asks_nothing_of_it() -> None:
     program = (
         "from ipaddress import ip_address\n"
-        "from locum_actuator.service_look import has_way_to\n"
-        "print(*(has_way_to(ip_address(one)) for one in ('192.0.2.9', '2001:db8::9', '127.0.0.1')))"
+        "from locum_exporter.checks.through_address import has_route_to\n"
+        "print(*(has_route_to(ip_address(one)) for one in ('192.0.2.9', '2001:db8::9', '127.0.0.1')))"
     )
     words = ["ip link set lo up", "ip link add x type veth peer name y", "ip link set x up"]
     words += ["ip addr add 192.0.2.1/24 dev x", f'exec {sys.executable} -c "$1"']

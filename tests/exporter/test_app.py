@@ -237,7 +237,8 @@ async def test_every_link_of_the_page_leads_somewhere(client: Client) -> None:
         assert response.content_type == "text/html"
         page = await response.text()
     links = [part.partition("'")[0].replace("&amp;", "&") for part in page.split("href='")[1:]]
-    assert len(links) == 2 + 4 + 2 * 5  # hosts; services; checks of each on both hosts
+    # hosts; addresses of services; checks through them; checks of each on both hosts
+    assert len(links) == 2 + 4 + 4 + 2 * 5
     for link in links:
         async with client.get(link, headers={TIMEOUT_HEADER: "0.1"}) as response:
             assert response.status == 200, link

@@ -16,7 +16,9 @@ def summary(of: Site) -> list[str]:
     for entry in targets(of):
         labels = entry["labels"]
         named = [
-            labels[key] for key in ("vantage_point", "check", "service", "host", "role") if key in labels
+            labels[key]
+            for key in ("vantage_point", "check", "service", "through", "host", "role")
+            if key in labels
         ]
         flags = [key for key in ("decides", "votes") if labels[key] == "true"]
         lines.append(" ".join([*entry["targets"], *named, labels["tier"], *flags]))
@@ -30,6 +32,8 @@ def test_all_targets_of_a_site() -> None:
             f"{b} ping a 1s votes",
             f"{b} ping b 1s",
             f"{b} address www 1s votes",
+            f"{b} http www address 1s",
+            f"{b} tcp www address 1s",
             f"{b} http www a preferred 250ms decides votes",
             f"{b} http www b standby 250ms decides",
             f"{b} tcp www a preferred 250ms decides votes",
@@ -39,6 +43,8 @@ def test_all_targets_of_a_site() -> None:
             f"{c} ping a 1s votes",
             f"{c} ping b 1s votes",
             f"{c} address www 1s votes",
+            f"{c} http www address 1s",
+            f"{c} tcp www address 1s",
             f"{c} http www a preferred 250ms decides votes",
             f"{c} http www b standby 250ms decides votes",
             f"{c} tcp www a preferred 250ms decides votes",
@@ -139,6 +145,7 @@ INTERVALS: dict[str, tuple[str, str, str]] = {
 @pytest.mark.parametrize("interval", INTERVALS)
 def test_intervals_of_http_address_and_ping(interval: str) -> None:
     entries = [entry["labels"] for entry in targets(site(services={"www": service(interval=interval)}))]
+    entries = [labels for labels in entries if "through" not in labels]
     for check, expected in zip(("http", "address", "ping"), INTERVALS[interval], strict=True):
         assert {labels["__scrape_interval__"] for labels in entries if labels["check"] == check} == {expected}
         assert {labels["__scrape_timeout__"] for labels in entries if labels["check"] == check} == {expected}
