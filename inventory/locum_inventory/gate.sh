@@ -4,7 +4,10 @@
 #   gate ROLE                          words come from SSH_ORIGINAL_COMMAND (forced command of authorized_keys)
 #   gate ROLE status [SERVICE]         what is held and what runs
 #   gate ROLE watch                    counts processes, once for each line `look N` on standard input
-#   gate ROLE VERB SERVICE EPOCH       respawn, start, stop, release or claim, then says how things are
+#   gate ROLE VERB SERVICE EPOCH       stop or release, then says how things are
+#   gate ROLE VERB SERVICE EPOCH BOOT_ID GOOD_UNTIL [ADDRESS...]     respawn, start or claim, the same
+#   gate ROLE store-epoch SERVICE EPOCH    stores an epoch and does nothing else
+#   gate ROLE reset-epoch SERVICE EPOCH    replaces an epoch that is damaged or far too high
 #   gate ROLE mirror-… SERVICE …       the data: gate_mirror.sh, which is a part of this file once it is installed
 #
 # ROLE is `actuator` or `exporter`; an exporter may only watch and status. What a verb runs stands in CONFIG,
@@ -13,7 +16,7 @@
 #
 # shellcheck disable=SC2317  # callbacks and traps call functions by name
 
-VERSION=1
+VERSION=2
 PREFIX=             # where a test was installed; no argument and no variable of the environment changes it
 CONFIG=$PREFIX/etc/locum/gate.conf
 STATE=$PREFIX/var/lib/locum-gate
@@ -28,6 +31,8 @@ APPEAR_LIMIT=500    # … and then its process be missing
 KILL_LIMIT=200      # … and a process may outlive its SIGKILL
 LOCK_LIMIT=500      # … beside the service's stop_timeout, to wait for another verb of the same service
 LINE_KIB=32768      # what a shell may take of memory that reads lines from its peer: `read` itself knows no limit
+EPOCH_JUMP=1000000  # an epoch may be so much above the one stored; each change of holder adds one
+MOST_ADDRESSES=64   # a verb may name so many
 IDLE_SECONDS=30     # two of these without a look, and `watch` takes its peer for gone
 
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
@@ -41,7 +46,8 @@ trap : HUP          # a peer that hangs up does not end a verb half-way
 
 # --- answers -------------------------------------------------------------------------------------------------
 
-greet() { [ -n "$greeted" ] || printf 'locum-gate 1 %s\n' "$VERSION"; greeted=yes; }
+# Answers are of protocol 2; those of `watch` are as they were in protocol 1, so that older exporters read them.
+greet() { [ -n "$greeted" ] || printf 'locum-gate %s %s\n' "$protocol" "$VERSION"; greeted=yes; }
 
 # finish REASON [TEXT]: the last line of every answer; without it the answer was cut short.
 finish() {
@@ -71,11 +77,15 @@ alone() { exec </dev/null >/dev/null 2>&1 9>&-; }
 check_words() {
     verb=$1
     case $verb in
-        watch) [ $# = 1 ] || refuse "watch takes no further words" ;;
+        watch) protocol=1; [ $# = 1 ] || refuse "watch takes no further words" ;;
         status) [ $# -le 2 ] || refuse "status takes one service at most" ;;
-        respawn | start | stop | release | claim)
+        stop | release | reset-epoch | store-epoch)
             [ "$role" = actuator ] || refuse "this key may only watch and status"
             [ $# = 3 ] || refuse "$verb takes a service and an epoch" ;;
+        respawn | start | claim)
+            [ "$role" = actuator ] || refuse "this key may only watch and status"
+            [ $# -ge 5 ] || refuse "$verb takes a service, an epoch, a boot id, an uptime and addresses"
+            [ $# -le $((5 + MOST_ADDRESSES)) ] || refuse "$verb takes $MOST_ADDRESSES addresses at most" ;;
         mirror-look | mirror-mark | mirror-changes | mirror-restore | mirror-halt | mirror-send | mirror-send-mounted | \
             mirror-receive)
             [ "$role" = actuator ] || refuse "this key may only watch and status"
@@ -91,12 +101,33 @@ check_words() {
         '' | *[!0-9]* | 0?*) refuse "an epoch is a decimal number" ;;
     esac
     [ ${#wanted_epoch} -le 18 ] || refuse "an epoch has 18 digits at most"
-    [ $# = 9 ] || return 0
-    shift 3
-    for number; do
-        case $number in '' | *[!0-9]* | 0?* | ???????????????????*) refuse "a number is decimal" ;; esac
+    case $verb in
+        respawn | start | claim) shift 3; check_evidence_words "$@" ;;
+        mirror-*)
+            shift 3
+            for number; do
+                case $number in '' | *[!0-9]* | 0?* | ???????????????????*) refuse "a number is decimal" ;; esac
+            done
+            mirror_words "$@" ;;
+    esac
+}
+
+# check_evidence_words BOOT_ID GOOD_UNTIL [ADDRESS...]: sets wanted_boot, good_until and wanted_addresses.
+check_evidence_words() {
+    wanted_boot=$1 good_until=$2 wanted_addresses=''
+    case $wanted_boot in *[!0-9a-f-]*) refuse "a boot id has 36 characters" ;; esac
+    [ ${#wanted_boot} = 36 ] || refuse "a boot id has 36 characters"
+    case $good_until in
+        '' | *[!0-9]* | 0?* | ???????????????????*) refuse "an uptime is a decimal number" ;;
+    esac
+    shift 2
+    for address; do
+        case $address in
+            *[!0-9a-f.:/]* | ????????????????????????????????????????????*) refuse "no such address" ;;
+            */*) wanted_addresses="$wanted_addresses $address" ;;
+            *) refuse "no such address" ;;
+        esac
     done
-    mirror_words "$@"
 }
 
 # --- the host file -------------------------------------------------------------------------------------------
@@ -156,6 +187,19 @@ load_service() { each_service is_other_service || { s_name=''; refuse "no such s
 clock() {
     read -r up _ </proc/uptime
     now=$((${up%.*} * 100 + 1${up#*.} - 100))
+}
+
+# check_in_time: is what this verb was decided on still to be trusted? By this host's own clock and boot, for a call
+# may have been under way for long. Asked right before anything changes that others can notice.
+check_in_time() {
+    [ -n "$good_until" ] || return 0
+    read -r boot_id </proc/sys/kernel/random/boot_id
+    [ "$boot_id" = "$wanted_boot" ] || { undo_partial; finish too_late "$s_name: this host has booted since"; }
+    clock
+    [ "$now" -le "$good_until" ] || {
+        undo_partial
+        finish too_late "$s_name: $verb came $((now - good_until))0 ms after its evidence had become too old"
+    }
 }
 
 # is_live PID NAME: sets state. A zombie is dead, unless threads of it live on. proc(5): comm may hold anything.
@@ -268,6 +312,12 @@ addresses_off() {
     done
 }
 
+# A claim that comes to be too old half-way takes off what it has put on, and nothing else.
+undo_partial() {
+    # shellcheck disable=SC2086  # addresses, one word each
+    [ -z "$put_on" ] || { list_addresses && take_off $put_on; }
+}
+
 addresses_on() {
     list_addresses || failed "ip could not list the addresses"
     for wanted in $s_addresses; do
@@ -279,9 +329,12 @@ addresses_on() {
             look_at "${wanted%/*}"
             case $held in tentative | dadfailed) take_off "$wanted" ;; esac ;;
         esac
+        check_in_time
+        is_held "${wanted%/*}" || put_on="$put_on $wanted"
         # shellcheck disable=SC2086  # words of ours, or none
         said=$(ip addr replace "$wanted" dev "$s_interface" $how 2>&1) || failed "ip: $said"
     done
+    [ ! -e "$GUARD_RUN/mute/$s_name" ] || check_in_time
     lift_guard
     ( alone; announce ) &
     list_addresses || failed "ip could not list the addresses"
@@ -355,18 +408,29 @@ read_epoch() {
     case $epoch in '' | *[!0-9]*) epoch=0; return 1 ;; esac
 }
 
+# Fails where the epoch cannot be read. An older epoch, or one that jumps far ahead, ends the verb: whatever stored a
+# number near the highest would else have every later verb refused. A release is never refused for its epoch.
 check_epoch() {
     read_epoch "$s_name" || return 1
+    [ "$verb" != release ] || return 0
     [ "$wanted_epoch" -ge "$epoch" ] || finish old_epoch "$s_name: epoch $wanted_epoch is older than $epoch"
+    [ "$wanted_epoch" -le $((epoch + EPOCH_JUMP)) ] || refuse \
+        "$s_name: epoch $wanted_epoch is more than $EPOCH_JUMP above $epoch: run locum reset-epoch $s_name"
 }
 
 # Durable before anything changes: a new file, read back, synced, moved over the old one.
 store_epoch() {
     if check_epoch; then
         [ "$epoch" != "$wanted_epoch" ] || [ ! -e "$STATE/$s_name.epoch" ] || return 0
+        # Only a release comes this far with such an epoch. It is done, and changes nothing of what is stored.
+        [ "$wanted_epoch" -ge "$epoch" ] && [ "$wanted_epoch" -le $((epoch + EPOCH_JUMP)) ] || return 0
     else
         [ "$verb" = release ] || return 1   # only a release may write over what nobody can read
     fi
+    write_epoch
+}
+
+write_epoch() {
     new=$STATE/$s_name.new back=''
     { [ -d "$STATE" ] || mkdir -p "$STATE"; } &&
         { echo "$wanted_epoch" >"$new"; } && read -r back <"$new" && [ "$back" = "$wanted_epoch" ] &&
@@ -513,6 +577,29 @@ kill_stopped() {
 
 # --- verbs ---------------------------------------------------------------------------------------------------
 
+# The interfaces of this host, one a line: `link NAME STATE MAC...`. STATE is up, no_carrier or down. Of the MACs the
+# first is the present one; another is the one that the card was made with, which bonding replaces (ip-link(8)).
+describe_links() {
+    ip -o link show 2>/dev/null | while read -r _ name flags rest; do
+        name=${name%:} name=${name%%@*} state=down macs=''
+        case $flags in *[\<,]UP[,\>]*)
+            state=no_carrier
+            case $flags in *LOWER_UP*) state=up ;; esac ;;
+        esac
+        # shellcheck disable=SC2086  # words of ip's, one each
+        set -- $rest
+        others=''
+        while [ $# -gt 1 ]; do
+            case $1 in
+                link/ether | permaddr) macs="$macs $2"; shift ;;
+                altname) others="$others $2"; shift ;;
+            esac
+            shift
+        done
+        for one in "$name" $others; do printf 'link %s %s%s\n' "$one" "$state" "$macs"; done
+    done
+}
+
 # One service as it is now.
 describe() {
     greet
@@ -531,8 +618,10 @@ guard $guard"
     for address in $s_addresses; do
         look_at "${address%/*}"
         lines="$lines
-address ${address%/*} $held"
+address ${address%/*} $held /${address#*/}"
     done
+    [ -z "$s_interface" ] || lines="$lines
+interface $s_interface"
     [ -z "$s_process" ] || lines="$lines
 processes $count"
     printf '%s\n' "$lines"
@@ -560,8 +649,11 @@ do_status() {
     hash=$(sha256sum <"$CONFIG") || refuse "sha256sum is missing"
     list_addresses || finish failed "ip could not list the addresses"
     scan "${all_names#"$newline"}"
+    clock
+    read -r boot_id </proc/sys/kernel/random/boot_id
     greet
-    printf 'config %s\n' "${hash%% *}"
+    printf 'config %s\nboot %s\nuptime %s\n' "${hash%% *}" "$boot_id" "$now"
+    describe_links
     each_service describe_if_wanted
     finish ok
 }
@@ -594,26 +686,49 @@ do_release() {
     raise_guard || log "the boot guard could not be put on"
 }
 
+# Replaces an epoch that cannot be read, or from which EPOCH is further away than a jump may be; no other.
+do_reset_epoch() {
+    load_service
+    lock || failed "another verb still runs"
+    if read_epoch "$s_name" && [ "$wanted_epoch" -ge $((epoch - EPOCH_JUMP)) ]; then
+        refuse "$s_name: epoch $epoch is in order"
+    fi
+    write_epoch || failed "the epoch could not be stored"
+    log "epoch set back to $wanted_epoch"
+    describe
+    finish ok
+}
+
+# The addresses that the actuator would have on this host are those of the host file, and no others.
+check_addresses() {
+    [ -n "$wanted_addresses" ] || [ "$verb" != respawn ] || return 0
+    # shellcheck disable=SC2086  # addresses, one word each
+    [ "$(printf '%s\n' $wanted_addresses | sort)" = "$(printf '%s\n' $s_addresses | sort)" ] || refuse \
+        "$s_name: this host's gate.conf has${s_addresses:- no address}, not${wanted_addresses:- none}: run locum enrol"
+}
+
 do_change() {
     load_service
     greet
-    # A release takes the address off before it waits for anything.
-    if [ "$verb" = release ]; then
-        check_epoch
-        addresses_off
-    fi
+    case $verb in
+        # A release takes the address off before it waits for anything.
+        release) addresses_off ;;
+        respawn | start | claim) check_addresses ;;
+    esac
     lock || [ "$verb" = release ] || failed "another verb still runs"
     store_epoch || [ "$verb" = release ] || failed "the epoch could not be stored"
     # Nothing writes on the data of a service that is to run here.
     case $verb in start | claim)
         end_mirror || failed "a mirror run still writes here" ;;
     esac
+    check_in_time
     case $verb in
         respawn) do_respawn ;;
         start) do_start ;;
         stop) do_stop ;;
         release) do_release ;;
         claim) addresses_on ;;
+        store-epoch) ;;
     esac
     log "epoch $wanted_epoch: done"
     describe
@@ -690,7 +805,7 @@ do_watch() {
 
 # --- begin ---------------------------------------------------------------------------------------------------
 
-greeted='' s_name='' verb='' command_pid='' guard=''
+greeted='' protocol=2 s_name='' verb='' command_pid='' guard='' good_until='' put_on=''
 role=${1-}
 case $role in
     actuator | exporter) shift ;;
@@ -698,8 +813,10 @@ case $role in
 esac
 if [ $# = 0 ]; then
     asked=${SSH_ORIGINAL_COMMAND-}
-    [ ${#asked} -le 200 ] || refuse "too long"
+    [ ${#asked} -le 4000 ] || refuse "too long"
     case $asked in
+        # These name addresses.
+        "respawn "* | "start "* | "claim "*) case $asked in *[!a-z0-9_\ ./:-]*) refuse "no such verb" ;; esac ;;
         *[!a-z0-9_\ -]*) refuse "no such verb" ;;
     esac
     # shellcheck disable=SC2086  # split into words; there is no glob character among them
@@ -714,5 +831,6 @@ case $verb in
     watch) do_watch ;;
     status) do_status ;;
     mirror-*) do_mirror ;;
+    reset-epoch) do_reset_epoch ;;
     *) do_change ;;
 esac

@@ -9,12 +9,15 @@ from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import Literal, Protocol
 
+from locum_inventory.gate_clock import GateClock, Permit
 from locum_inventory.gate_config import GATE_PATH
-from locum_inventory.model import Site
+from locum_inventory.model import Interface, Site
 
-Verb = Literal["respawn", "start", "stop", "release", "claim"]
+Verb = Literal["respawn", "start", "stop", "release", "claim", "reset-epoch", "store-epoch"]
+LinkState = Literal["up", "no_carrier", "down"]
 FaultReason = Literal[
     "unreachable", "refused", "timeout", "auth", "host_key_unknown", "host_key_changed", "closed",
+    "too_late",  # the evidence of a verb had become too old, or the host has booted since: nothing was done
     "old_epoch",  # the gate has seen a higher epoch: somebody else has changed the holder since
     "failed",  # the gate did what was asked, looked, and it was not so
     "busy",  # this program had no thread, descriptor or connection left to ask with
@@ -54,6 +57,18 @@ class ServiceStatus:
     # muted, where the host's boot guard is on.
     stuck: Mapping[IPv4Address | IPv6Address, str] = field(default_factory=dict)
     guarded: bool | None = None  # whether its boot guard is on; None where the host has none
+    # The addresses of the host file with their prefix lengths, and the interface they go on; a gate of version 1
+    # does not say them.
+    addresses: tuple[Interface, ...] | None = None
+    interface: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One interface of a host, as its gate reports it."""
+
+    state: LinkState
+    macs: tuple[str, ...] = ()  # the present one first, then the one the card was made with
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +78,13 @@ class GateStatus:
     version: str
     config_sha256: str
     services: Mapping[str, ServiceStatus]
+    clock: GateClock | None = None  # None: a gate of version 1, or the answer to a change
+    links: Mapping[str, Link] = field(default_factory=dict)  # by name, altnames too; empty as `clock` is None
+
+    @property
+    def macs(self) -> frozenset[str]:
+        """Return every MAC address of the host's interfaces, those they were made with included."""
+        return frozenset(mac for link in self.links.values() for mac in link.macs)
 
 
 class Shell(Protocol):
@@ -71,8 +93,13 @@ class Shell(Protocol):
     def status(self, *, deadline_seconds: float) -> GateStatus:
         """Ask what is held and what runs."""
 
-    def change(self, verb: Verb, service: str, epoch: int, *, deadline_seconds: float) -> ServiceStatus:
-        """Carry out one verb and return how things are afterwards."""
+    def change(
+        self, verb: Verb, service: str, epoch: int, *, deadline_seconds: float, permit: Permit | None = None
+    ) -> ServiceStatus:
+        """Carry out one verb and return how things are afterwards.
+
+        A gate of version 2 wants a permit for `claim`, `start` and `respawn`.
+        """
 
     def look(self, *, deadline_seconds: float) -> Mapping[str, int]:
         """Count the live processes of every service of that host that names one, over the kept `watch`."""
@@ -148,7 +175,9 @@ class NoShell:
         """Say that there is no way."""
         raise ShellFault("gate", self._text)
 
-    def change(self, verb: Verb, service: str, epoch: int, *, deadline_seconds: float) -> ServiceStatus:
+    def change(
+        self, verb: Verb, service: str, epoch: int, *, deadline_seconds: float, permit: Permit | None = None
+    ) -> ServiceStatus:
         """Say that there is no way."""
         raise ShellFault("gate", self._text)
 

@@ -5,18 +5,26 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_interface
 
-from locum_inventory.shell import FaultReason, GateStatus, ServiceStatus, ShellFault
+from locum_inventory import since_boot
+from locum_inventory.gate_clock import GateClock
+from locum_inventory.model import Interface
+from locum_inventory.shell import FaultReason, GateStatus, Link, LinkState, ServiceStatus, ShellFault
 
-PROTOCOL = "1"
+PROTOCOLS = ("1", "2")  # gates of version 1 speak the first
 ANSWER_LIMIT_BYTES = 262_144
 
-_REFUSALS: Mapping[str, FaultReason] = {"old_epoch": "old_epoch", "failed": "failed", "refused": "gate"}
+_REFUSALS: Mapping[str, FaultReason] = {
+    "old_epoch": "old_epoch", "too_late": "too_late", "failed": "failed", "refused": "gate",
+}  # fmt: skip
 # On an interface, and not in use: ip-address(8); muted by the host's boot guard.
 _STUCK = ("tentative", "dadfailed", "muted")
 _STATES: Mapping[str, bool] = {"held": True, "absent": False, **dict.fromkeys(_STUCK, False)}
+_LINK_STATES: Mapping[str, LinkState] = {"up": "up", "no_carrier": "no_carrier", "down": "down"}
 _NUMBER = re.compile(r"[0-9]{1,18}")
+_BOOT_ID = re.compile(r"[0-9a-f-]{36}")
+_MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 
 
 @dataclass
@@ -28,6 +36,8 @@ class _Section:
     processes: int | None = None
     stuck: dict[IPv4Address | IPv6Address, str] = field(default_factory=dict)
     guarded: bool | None = None
+    addresses: list[Interface] = field(default_factory=list)
+    interface: str | None = None
 
     def take(self, key: str, value: str) -> None:
         """Take in one line; ValueError where it says nothing known."""
@@ -38,10 +48,14 @@ class _Section:
                 self.processes = number(value)
             case "guard":
                 self.guarded = {"on": True, "off": False}[value]
+            case "interface":
+                self.interface = value
             case "address":
-                text, _, state = value.partition(" ")
+                text, state, *prefix = value.split(" ")
                 address = ip_address(text)
                 self.held[address] = _STATES[state]
+                if prefix:
+                    self.addresses.append(ip_interface(text + prefix[0]))
                 if state in _STUCK:
                     self.stuck[address] = state
             case _:
@@ -49,7 +63,46 @@ class _Section:
 
     def done(self) -> ServiceStatus:
         """Return what was read."""
-        return ServiceStatus(self.epoch, self.held, self.processes, self.stuck, self.guarded)
+        addresses = tuple(self.addresses) if len(self.addresses) == len(self.held) else None
+        return ServiceStatus(
+            self.epoch, self.held, self.processes, self.stuck, self.guarded, addresses, self.interface
+        )
+
+
+@dataclass
+class _Host:
+    """What an answer says of the host itself, while it is read."""
+
+    config_sha256: str = ""
+    boot_id: str | None = None
+    uptime_hundredths: int | None = None
+    links: dict[str, Link] = field(default_factory=dict)
+
+    def take(self, key: str, value: str) -> bool:
+        """Take in one line; False where it says nothing of the host, ValueError where it is wrong."""
+        match key:
+            case "config":
+                self.config_sha256 = value
+            case "boot":
+                if not _BOOT_ID.fullmatch(value):
+                    raise ValueError(value)
+                self.boot_id = value
+            case "uptime":
+                self.uptime_hundredths = number(value)
+            case "link":
+                name, state, *macs = value.split(" ")
+                if not all(map(_MAC.fullmatch, macs)):
+                    raise ValueError(value)
+                self.links[name] = Link(_LINK_STATES[state], tuple(macs))
+            case _:
+                return False
+        return True
+
+    def clock(self) -> GateClock | None:
+        """Return the host's clock, read no later than now."""
+        if self.boot_id is None or self.uptime_hundredths is None:
+            return None
+        return GateClock(self.boot_id, self.uptime_hundredths, since_boot.seconds())
 
 
 def number(text: str) -> int:
@@ -63,10 +116,10 @@ def greeting(line: str, host: str) -> str:
     """Return the version of the gate that greets with this line."""
     match line.split(" "):
         case ["locum-gate", protocol, version]:
-            if protocol != PROTOCOL:
+            if protocol not in PROTOCOLS:
                 raise ShellFault(
                     "gate",
-                    f"{host}: its gate speaks protocol {protocol}, not {PROTOCOL}: run `locum enrol {host}`",
+                    f"{host}: its gate speaks protocol {protocol}, not {PROTOCOLS[-1]}: run `locum enrol {host}`",
                 )
             return version
         case _:
@@ -96,19 +149,18 @@ def read_answer(answer: str, complaint: str, host: str) -> GateStatus:
     verdict = lines[-2].removeprefix("end ")
     if verdict != "ok":
         raise refusal(verdict, host)
-    config_sha256, sections = "", dict[str, _Section]()
+    of_host, sections = _Host(), dict[str, _Section]()
     for line in lines[1:-2]:
         key, _, value = line.partition(" ")
         try:
-            if key == "config":
-                config_sha256 = value
-            elif key == "service":
+            if key == "service":
                 sections[value] = section = _Section()
-            else:
+            elif not of_host.take(key, value):
                 section.take(key, value)
         except (ValueError, KeyError, UnboundLocalError):
             raise ShellFault("gate", f"{host}: the gate's answer holds {clean(line)!r}") from None
-    return GateStatus(version, config_sha256, {name: section.done() for name, section in sections.items()})
+    services = {name: section.done() for name, section in sections.items()}
+    return GateStatus(version, of_host.config_sha256, services, of_host.clock(), of_host.links)
 
 
 def clean(text: str, limit: int = 300) -> str:

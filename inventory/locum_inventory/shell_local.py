@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Literal
 
+from locum_inventory.gate_clock import Permit
 from locum_inventory.gate_config import GATE_PATH
 from locum_inventory.shell import GateStatus, ServiceStatus, ShellFault, Verb
 from locum_inventory.shell_answer import ANSWER_LIMIT_BYTES, read_answer
@@ -41,10 +42,17 @@ class LocalShell:
         """Ask what is held and what runs."""
         return self._status.get(Deadline(deadline_seconds))
 
-    def change(self, verb: Verb, service: str, epoch: int, *, deadline_seconds: float) -> ServiceStatus:
+    def change(
+        self, verb: Verb, service: str, epoch: int, *, deadline_seconds: float, permit: Permit | None = None
+    ) -> ServiceStatus:
         """Carry out one verb and return how things are afterwards."""
+<<<<<<< HEAD
         deadline = Deadline(deadline_seconds)
         status = self._ask(self._room_for_changes, deadline, verb, service, str(epoch))
+=======
+        words = () if permit is None else permit.words
+        status = self._ask(deadline_seconds, verb, service, str(epoch), *words)
+>>>>>>> 471bea1 (wip)
         if service not in status.services:
             raise ShellFault("gate", f"{self._host}: the gate's answer leaves {service} out")
         return status.services[service]

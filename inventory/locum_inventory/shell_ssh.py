@@ -8,6 +8,7 @@ from typing import Literal
 
 import paramiko
 
+from locum_inventory.gate_clock import Permit
 from locum_inventory.model import Address, Ssh
 from locum_inventory.shell import GateStatus, ServiceStatus, ShellFault, Verb
 from locum_inventory.shell_answer import ANSWER_LIMIT_BYTES, read_answer
@@ -38,11 +39,18 @@ class SshShell:
             self._lanes.warm()
         return status
 
-    def change(self, verb: Verb, service: str, epoch: int, *, deadline_seconds: float) -> ServiceStatus:
+    def change(
+        self, verb: Verb, service: str, epoch: int, *, deadline_seconds: float, permit: Permit | None = None
+    ) -> ServiceStatus:
         """Carry out one verb and return how things are afterwards."""
+<<<<<<< HEAD
         deadline = Deadline(deadline_seconds)
         with self._lanes.lane(deadline) as kept:
             status = self._ask(kept, deadline, verb, service, str(epoch))
+=======
+        words = () if permit is None else permit.words
+        status = self._ask(deadline_seconds, verb, service, str(epoch), *words)
+>>>>>>> 471bea1 (wip)
         if service not in status.services:
             raise ShellFault("gate", f"{self._host}: the gate's answer leaves {service} out")
         return status.services[service]

@@ -119,7 +119,7 @@ def test_a_host_is_enrolled_over_ssh(site_file: Path) -> None:
     assert rest.splitlines() == [
         'restrict,command="/usr/local/lib/locum/gate actuator" ssh-ed25519 KEY locum-actuator',
         'restrict,command="/usr/local/lib/locum/gate exporter" ssh-ed25519 KEY locum-exporter',
-        "locum-gate 1 1",
+        "locum-gate 2 2",
         "end refused this key may only watch and status",
         "sudo: a password is required",
     ]
@@ -301,7 +301,7 @@ s.bind(("192.0.2.1", 53)); time.sleep(60)' &
         kill $!
         """,
     )
-    assert lines[0] == "locum-gate 1 1"
+    assert lines[0] == "locum-gate 2 2"
     assert lines[-1] == "end ok"
 
 
