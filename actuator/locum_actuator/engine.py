@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Protocol
@@ -27,8 +27,9 @@ from locum_actuator.mover import Mover
 from locum_actuator.reading import unwatched
 from locum_actuator.steps.base import Shells
 from locum_actuator.storm import Storm
+from locum_actuator.succession import Succession, shared
 from locum_actuator.worker import Worker
-from locum_inventory.model import Site
+from locum_inventory.model import Service, Site
 
 log = logging.getLogger(__name__)
 
@@ -99,7 +100,8 @@ class Engine:
         self._lock = threading.Lock()
         self._stopped = False
         self._retiring: list[threading.Thread] = []
-        self._crew = self._gather(site, {})
+        self._leaving: list[Worker] = []  # of earlier readings, and perhaps in the middle of a plan
+        self._crew = self._gather(site, [])
         self.mover = Mover(lambda: self.workers)
         self.failback = AutoFailback(lambda: self.workers, self.mover, health=self.health)
         self._homecoming = Homecoming(lambda: self.workers, self.health)
@@ -146,7 +148,8 @@ class Engine:
                 found.append(f"the worker for {name} has not moved for {seconds:.0f} s")
         return "; ".join(found) or None
 
-    def _gather(self, site: Site, before: Mapping[str, Worker]) -> Crew:
+    def _gather(self, site: Site, before: Sequence[Worker]) -> Crew:
+        succession = Succession(self.journal)
         with ExitStack() as on_failure:  # a reload that fails leaves no thread and no connection behind
             shells = self._make_shells(site)
             on_failure.callback(shells.close)
@@ -164,10 +167,11 @@ class Engine:
                         self._storm,
                         mirrors=self.mirrors,
                     ),
-                    after=before.get(name),
+                    after=[worker for worker in before if _was_at_work_for(worker, name, service)],
                     health=self.health,
+                    succession=succession,
                 )
-                for name in site.services
+                for name, service in site.services.items()
             }
             on_failure.pop_all()
         return Crew(site, shells, looker, workers)
@@ -208,13 +212,17 @@ class Engine:
     def reload(self, site: Site) -> None:
         """Go on with another site; incidents that are open go on under it.
 
-        A worker in the middle of a plan finishes it under the old site, and its successor waits for it: two at
-        work for one service could give its address to two hosts.
+        A worker in the middle of a plan finishes it under the old site, and whoever is to handle its service or
+        one of its addresses waits for it: two at work for one address could give it to two hosts.
         """
         with self._lock:
             if self._stopped:
                 return
-            old, new = self._crew, self._gather(site, self.workers)
+            old = self._crew
+            leaving = [worker for worker in self._leaving if worker.is_alive()]
+            leaving += old.workers.values()
+            new = self._gather(site, leaving)
+            self._leaving = leaving
             old.end()
             self._crew = new
             self._start_workers()
@@ -239,10 +247,22 @@ class Engine:
             )
 
     def _forget_unnamed(self) -> None:
-        """Close incidents of services that the site file no longer names, for nobody else would."""
-        for name, incident in self.journal.open_incidents().items():
-            if name not in self.workers:
-                self.journal.close_incident(incident, "dropped", "the site file no longer names the service")
+        """Close incidents of services that the site file no longer names and no worker handles any more."""
+        with self._lock:
+            at_work = {worker.context.name for worker in self._leaving if worker.is_alive()}
+            for name, incident in self.journal.open_incidents().items():
+                if name not in self.workers and name not in at_work:
+                    self.journal.close_incident(incident, "dropped", self._why_dropped(name))
+
+    def _why_dropped(self, name: str) -> str:
+        """Say what became of a service that the site file no longer names."""
+        gone = [worker.context.service for worker in self._leaving if worker.context.name == name]
+        now = {
+            new for service in gone for new, values in self.site.services.items() if shared(service, values)
+        }
+        if not now:
+            return "the site file no longer names the service"
+        return f"the site file names its address under {' and '.join(sorted(now))} now"
 
     def context(self, service: str) -> Context:
         """Return what there is to work with for a service; raises KeyError for one the site does not name."""
@@ -291,6 +311,11 @@ class Engine:
         if alert.host is not None and holder is not None and alert.host != holder:
             return "not_holder", f"{alert.host} is not the holder of {alert.service}; {holder} is"
         return "accepted", WOKE
+
+
+def _was_at_work_for(worker: Worker, name: str, service: Service) -> bool:
+    """Tell whether a worker handled a service, or one of its addresses under whatever name."""
+    return worker.context.name == name or shared(worker.context.service, service) > 0
 
 
 def _tell(alert: Alert, verdict: str, workers: Mapping[str, Worker]) -> None:

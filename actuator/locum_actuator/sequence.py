@@ -102,6 +102,11 @@ class Sequence:
         hooks = Hooks(hands, self._metrics, self._note_hook)
         for spec in plan.steps:
             step = _made(spec, hands)
+            newest = self._journal.holder(hands.name).epoch
+            if newest > hands.epoch:
+                # Nothing is undone either: what is there now may be the newer plan's work.
+                text = f"epoch {hands.epoch} is older than {newest}: another plan has begun since"
+                return Outcome(False, text, undone=False, failed=spec)
             try:
                 if spec is plan.steps[0]:
                     hooks.before_plan()

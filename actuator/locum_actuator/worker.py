@@ -10,7 +10,7 @@ import contextlib
 import logging
 import queue
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from locum_actuator.alerts import WOKE
@@ -24,6 +24,7 @@ from locum_actuator.moves import Obstacles
 from locum_actuator.patrol import Patrol
 from locum_actuator.planned import Asked, begin_incident
 from locum_actuator.rejoin import obstacles
+from locum_actuator.succession import Succession, predecessor
 from locum_inventory.log_fields import about
 
 log = logging.getLogger(__name__)
@@ -46,12 +47,19 @@ class Wake:
 class Worker:
     """The one thread that handles a service, and what it knows."""
 
-    def __init__(self, context: Context, after: Worker | None = None, health: Health | None = None) -> None:
+    def __init__(
+        self,
+        context: Context,
+        after: Sequence[Worker] = (),
+        health: Health | None = None,
+        succession: Succession | None = None,
+    ) -> None:
         self.context = context
         self._health = health or Health(context.metrics)
         self._thread = BackgroundThread(worker_thread(context.name), self.run, self._health)
         self._ended = self._thread.ended
-        self._after = after  # who handled the service before a reload
+        self._after = tuple(after)  # who handled the service or one of its addresses before a reload
+        self._succession = succession or Succession(context.journal)
         self.incident: int | None = None  # the open one, for those who look
         self.patrol = Patrol(context)
         self._lookout = Lookout.of(context.site, context.service)
@@ -160,10 +168,17 @@ class Worker:
         return wake
 
     def _succeed(self) -> None:
-        """Wait for the plan that the worker before is in the middle of: each of its steps has its deadline."""
-        before, self._after = self._after, None
-        if before is not None and before.is_alive():
-            before.join()
+        """Wait for the plans that the workers before are in the middle of: each of their steps has its deadline."""
+        for worker in self._after:
+            if worker.is_alive():
+                worker.join()
+        before = [(worker.context.name, worker.context.service) for worker in self._after]
+        context = self.context
+        known = predecessor(context.name, context.service, before)
+        if known is not None and not self._ended.is_set():
+            self._succession.inherit(context.name, known, context.site.services)
+            context.tell_holder()
+        self._after = ()
 
     def _is_wanted(self) -> bool:
         return self._ended.is_set() or not self._wakes.empty()

@@ -13,7 +13,8 @@ from fakes import FakeShell, FakeWorld, site
 from locum_actuator.engine import Engine
 from locum_actuator.journal import Journal
 from locum_actuator.metrics import Metrics
-from locum_inventory.model import Site
+from locum_actuator.succession import Succession, predecessor
+from locum_inventory.model import Service, Site
 from locum_inventory.shell import ServiceStatus, Shell, Verb
 
 WAIT_SECONDS = 3.0
@@ -162,8 +163,109 @@ def test_a_service_that_is_named_no_more_leaves_no_open_incident_and_no_gauges(
     engine.reload(other("mail"))
     wait_for(lambda: "www" not in journal.open_incidents())
     (row,) = journal.incidents("www")
-    assert (row["outcome"], row["reason"]) == ("dropped", "the site file no longer names the service")
+    assert (row["outcome"], row["reason"]) == ("dropped", "the site file names its address under mail now")
     wait_for(lambda: b'service="www"' not in _gauges(engine))
+
+
+def elsewhere() -> Site:
+    """Return the site with another service on another address, which is only observed."""
+    values = other("mail").model_dump()
+    values["services"]["mail"]["takeover"]["mode"] = "observe"
+    values["services"]["mail"]["addresses"] = ["192.0.2.200/24"]
+    return Site.model_validate(values)
+
+
+@pytest.mark.parametrize(
+    "readings",
+    [
+        pytest.param([other("web")], id="renamed"),
+        pytest.param([elsewhere(), site()], id="taken out and put back"),
+        pytest.param([elsewhere(), other("web")], id="taken out and put back under another name"),
+        pytest.param([site(max_per_hour=7), site(), site()], id="read thrice"),
+        pytest.param([other("web"), site(), other("web")], id="renamed to and fro"),
+    ],
+)
+def test_a9_one_at_work_for_an_address_whatever_its_service_is_called(
+    engine: Engine, crews: Crews, journal: Journal, readings: list[Site]
+) -> None:
+    """The site file is read again, twice and thrice, in the middle of a plan for the address."""
+    crews.slow.begin()
+    engine.start()
+    assert crews.slow.begun.wait(WAIT_SECONDS)
+    for reading in readings:
+        engine.reload(reading)
+    time.sleep(0.2)
+    last = crews.worlds[-1]
+    assert last.looks == 0, "two at work for one address"
+    assert "www" in journal.open_incidents(), "its plan is under way"
+    crews.slow.may_end.set()
+    wait_for(lambda: last.looks)
+    assert crews.slow.calls == ["respawn"]
+    (name,) = engine.site.services
+    wait_for(lambda: journal.holder(name).host == "a")
+    wait_for(lambda: not journal.open_incidents())
+    assert [row["outcome"] for row in journal.incidents("www")][-1] == "respawn"
+
+
+def test_a9_a_service_on_another_address_waits_for_nobody(engine: Engine, crews: Crews) -> None:
+    crews.slow.begin()
+    engine.start()
+    assert crews.slow.begun.wait(WAIT_SECONDS)
+    engine.reload(elsewhere())
+    wait_for(lambda: crews.worlds[1].looks)
+    crews.slow.may_end.set()
+
+
+def test_a9_what_is_known_of_an_address_goes_with_it(engine: Engine, crews: Crews, journal: Journal) -> None:
+    """Who holds it, the epoch, and a person's pause."""
+    journal.set_holder("www", "a", 41)
+    journal.begin_pause("www", 60.0, "new disk")
+    engine.start()
+    wait_for(lambda: crews.worlds[0].looks)
+    engine.reload(other("web"))
+    wait_for(lambda: crews.worlds[1].looks)
+    assert (journal.holder("web").host, journal.holder("web").epoch) == ("a", 41)
+    pause = journal.pause("web")
+    assert pause is not None
+    assert (pause.reason, pause.until - time.time() > 50) == ("new disk", True)
+
+
+def test_a9_two_services_that_swap_their_addresses(journal: Journal) -> None:
+    """Each goes on with what was known of its new address, in whichever order they begin."""
+    values = site().services["www"]
+    journal.set_holder("www", "a", 7)
+    journal.set_holder("mail", "b", 3)
+    succession = Succession(journal)
+    for name, before in (("www", "mail"), ("mail", "www")):
+        succession.inherit(name, before, {"www": values, "mail": values})
+    assert (journal.holder("www").host, journal.holder("mail").host) == ("b", "a")
+    assert (journal.holder("www").epoch, journal.holder("mail").epoch) == (7, 7)
+
+
+def addressed(*addresses: str) -> Service:
+    values = site().services["www"].model_dump()
+    return Service.model_validate({**values, "addresses": [f"{address}/24" for address in addresses]})
+
+
+A9 = {
+    "the same name and address": ("www", ["1"], [("www", ["1"])], None),
+    "another name": ("web", ["1"], [("www", ["1"]), ("mail", ["2"])], "www"),
+    "another address": ("www", ["3"], [("www", ["1"])], None),
+    "swapped": ("www", ["2"], [("www", ["1"]), ("mail", ["2"])], "mail"),
+    "two joined under the old name": ("www", ["1", "2"], [("www", ["1"]), ("mail", ["2"])], None),
+    "two joined under a new name": ("web", ["1", "2", "3"], [("www", ["1"]), ("mail", ["2", "3"])], "mail"),
+    "one split off": ("mail", ["2"], [("www", ["1", "2"])], "www"),
+}
+
+
+@pytest.mark.parametrize(("name", "now", "before", "expected"), A9.values(), ids=A9.keys())
+def test_a9_whose_address_it_was(
+    name: str, now: list[str], before: list[tuple[str, list[str]]], expected: str | None
+) -> None:
+    def full(ends: list[str]) -> Service:
+        return addressed(*(f"192.0.2.10{end}" for end in ends))
+
+    assert predecessor(name, full(now), [(old, full(ends)) for old, ends in before]) == expected
 
 
 def _gauges(engine: Engine) -> bytes:

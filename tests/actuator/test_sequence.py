@@ -288,6 +288,16 @@ def test_a_plan_that_has_begun_goes_on_when_the_journal_cannot_be_written(
     assert (world.shells["a"].held, world.shells["b"].held) == (False, True)
 
 
+def test_a9_a_plan_of_an_older_epoch_stops_where_it_is(world: FakeWorld, journal: Journal) -> None:
+    """Another plan began meanwhile: the older one neither goes on nor takes back what may be the newer one's."""
+    journal.set_epoch("www", 99)
+    outcome = run(world, journal, *TAKEOVER)
+    assert (outcome.done, outcome.undone) == (False, False)
+    assert outcome.text == "epoch 2 is older than 99: another plan has begun since"
+    assert world.shells["a"].calls == []
+    assert world.shells["b"].calls == []
+
+
 def test_a_plan_the_journal_cannot_take_does_not_begin(
     world: FakeWorld, journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,63 @@
+"""Who comes after whom at a reload: one worker at a time for each address, whatever its service is called.
+
+A service may be renamed, taken out and put back, or swap its address with another while a plan is under way. The
+worker that is new for an address waits for all that were at work for it, and goes on with what is known of it.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterable, Mapping
+
+from locum_actuator.journal import Holder, Journal
+from locum_inventory.model import Service
+
+log = logging.getLogger(__name__)
+
+
+def shared(one: Service, other: Service) -> int:
+    """Return how many addresses two services have in common; commands that stand for an address count as one."""
+    addresses = {address.ip for address in one.addresses} & {address.ip for address in other.addresses}
+    by_command = one.address_commands is not None and one.address_commands == other.address_commands
+    return len(addresses) + by_command
+
+
+def predecessor(name: str, service: Service, before: Iterable[tuple[str, Service]]) -> str | None:
+    """Return the name under which a service's address was known before; None where that is its own, or none was."""
+    known, most = name, 0
+    for other, values in before:
+        count = shared(service, values)
+        if count > most or (count == most and other == name):
+            known, most = other, count
+    return known if most and known != name else None
+
+
+class Succession:
+    """What the workers of one reading of the site file take over from those before. Threads may share it."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._lock = threading.Lock()
+        self._replaced: dict[str, Holder] = {}  # what the journal said before a worker wrote over it
+
+    def inherit(self, name: str, before: str, services: Mapping[str, Service]) -> None:
+        """Go on with what the journal knows of an address under the name that its service had before."""
+        journal = self._journal
+        with self._lock:
+            self._replaced[name] = journal.holder(name)
+            old = self._replaced.get(before) or journal.holder(before)
+            if old.host is not None and old.host in services[name].hosts:
+                journal.set_holder(name, old.host, old.epoch)
+            else:
+                journal.set_epoch(name, old.epoch)
+            pause = journal.pause(before)
+            if pause is not None and before not in services and journal.pause(name) is None:
+                seconds = pause.until - journal.clock.on_the_wall(journal.clock.now())
+                journal.begin_pause(name, max(0.0, seconds), pause.reason)
+        log.info(
+            "its address was that of %s, which %s held",
+            before,
+            old.host or "no known host",
+            extra={"event": "address_renamed", "service": name, "before": before},
+        )
