@@ -43,14 +43,10 @@ class SshShell:
         self, verb: Verb, service: str, epoch: int, *, deadline_seconds: float, permit: Permit | None = None
     ) -> ServiceStatus:
         """Carry out one verb and return how things are afterwards."""
-<<<<<<< HEAD
         deadline = Deadline(deadline_seconds)
-        with self._lanes.lane(deadline) as kept:
-            status = self._ask(kept, deadline, verb, service, str(epoch))
-=======
         words = () if permit is None else permit.words
-        status = self._ask(deadline_seconds, verb, service, str(epoch), *words)
->>>>>>> 471bea1 (wip)
+        with self._lanes.lane(deadline) as kept:
+            status = self._ask(kept, deadline, verb, service, str(epoch), *words)
         if service not in status.services:
             raise ShellFault("gate", f"{self._host}: the gate's answer leaves {service} out")
         return status.services[service]
