@@ -148,22 +148,25 @@ class Evidence:
         """Ask the witnesses, the wire, and the other vantage points of a host that was silent, all at once."""
 
         async def everybody() -> Confirmed:
-            witnesses, owners, heard_by = await asyncio.gather(
-                self._witnesses(None), self._owners(service), self._heard_by(silent)
+            witnesses, owners, echoes = await asyncio.gather(
+                self._witnesses(None), self._owners(service), self._echoes_elsewhere(silent)
             )
-            return Confirmed(any(witnesses.values()), owners, heard_by)
+            heard_by = tuple(name for name, echo in echoes.items() if echo is Outcome.WELL)
+            silent_to = tuple(name for name, echo in echoes.items() if echo is Outcome.FAILED)
+            return Confirmed(any(witnesses.values()), owners, heard_by, silent_to)
 
         return self._run(everybody(), 2.0 + _command_seconds(self._site.services[service]))
 
-    async def _heard_by(self, host: str | None) -> tuple[str, ...]:
+    async def _echoes_elsewhere(self, host: str | None) -> dict[str, Outcome]:
+        """Ask the other vantage points whether a host returns their echoes."""
         others = [] if host is None else [name for name in self._site.voters(host) if name != self._local]
         if host is None or not others:
-            return ()
+            return {}
         async with asking_session() as session:
-            heard = await asyncio.gather(
+            echoes = await asyncio.gather(
                 *(hears(session, self._site.vantage_points[name].url, host, HEARS_SECONDS) for name in others)
             )
-        return tuple(name for name, echo in zip(others, heard, strict=True) if echo is Outcome.WELL)
+        return dict(zip(others, echoes, strict=True))
 
     def echoes(self, host: str) -> int | None:
         """Ping a host; return how many echoes came back, None where none could be sent."""

@@ -171,6 +171,7 @@ class FakeWorld:
     witness: bool = True
     hung: set[str] = field(default_factory=set)
     heard_by_c: set[str] = field(default_factory=set)  # by the third vantage point, when it is asked at last
+    silent_to_c: set[str] = field(default_factory=set)  # … which asked them and got no echo
     late: set[str] = field(default_factory=set)
     through_address: bool = True
     lives: dict[str, Life] = field(
@@ -224,7 +225,8 @@ class FakeWorld:
         """See the witness, who answers for the address, and whether c hears a host that was silent."""
         held = {name for name, shell in self.shells.items() if shell.held and name not in self.dead}
         heard_by = ("c",) if silent is not None and silent in self.heard_by_c else ()
-        return Confirmed(self.witness, (frozenset(held), frozenset()), heard_by)
+        silent_to = ("c",) if silent is not None and silent in self.silent_to_c else ()
+        return Confirmed(self.witness, (frozenset(held), frozenset()), heard_by, silent_to)
 
     def situation(self, service: str) -> Situation:
         """See all of it."""

@@ -17,8 +17,10 @@ from locum_actuator.alerts import WOKE
 from locum_actuator.incident import MOST_IN_VAIN, Context, Incident
 from locum_actuator.journal import AlertRow, Journal
 from locum_actuator.metrics import Metrics
+from locum_actuator.situation import Situation
 from locum_actuator.steps.base import Confirmed
 from locum_actuator.worker import Worker
+from locum_exporter.result import Outcome
 from locum_inventory.model import Site
 from locum_inventory.shell import ServiceStatus, ShellFault
 
@@ -411,6 +413,47 @@ def test_a_dead_holder_that_a_third_host_hears_again_is_not_taken_over(
     assert {event["text"] for event in failed} == {"a answers c: the line to it is cut, not its power"}
     assert not world.shells["b"].held
     assert world.shells["b"].calls == []
+
+
+LAST_QUESTION: dict[str, tuple[str, Outcome, bool]] = {
+    "refuse: c gets no echo either": ("refuse", Outcome.FAILED, True),
+    "refuse: c cannot ask any more": ("refuse", Outcome.NOT_LOOKED, False),
+    "refuse: c hears it": ("refuse", Outcome.WELL, False),
+    "takeover: c gets no echo either": ("takeover", Outcome.FAILED, True),
+    "takeover: c cannot ask, and the site file does not ask it": ("takeover", Outcome.NOT_LOOKED, True),
+    "takeover: c hears it": ("takeover", Outcome.WELL, False),
+}
+
+
+@pytest.mark.parametrize(("policy", "echo", "moves"), LAST_QUESTION.values(), ids=LAST_QUESTION)
+def test_a1_the_last_question_before_a_claim(
+    world: FakeWorld,
+    journal: Journal,
+    monkeypatch: pytest.MonkeyPatch,
+    policy: str,
+    echo: Outcome,
+    moves: bool,
+) -> None:
+    """A vantage point that lost its rights since the first look confirms nothing."""
+    looks = world.situation
+
+    def with_c(service: str) -> Situation:
+        seen = looks(service)
+        return replace(seen, hosts={**seen.hosts, "a": replace(seen.hosts["a"], silent_to=("c",))})
+
+    monkeypatch.setattr(world, "situation", with_c)
+    world.dead.add("a")
+    world.shells["a"].fault = "timeout"
+    for outcome, hosts in ((Outcome.WELL, world.heard_by_c), (Outcome.FAILED, world.silent_to_c)):
+        if echo is outcome:
+            hosts.add("a")
+    values = site(when_unreachable=policy)
+    incident = Incident(context(world, journal, values), journal.open_incident("www", "x"))
+    ended = threading.Event()
+    threading.Timer(0.3, ended.set).start()
+    incident.handle(ended)
+    assert world.shells["b"].held == moves
+    assert moves or world.shells["b"].calls == []
 
 
 def test_a_hung_holder_that_let_go_may_be_heard_by_anybody(world: FakeWorld, journal: Journal) -> None:

@@ -41,6 +41,7 @@ class Confirmed:
         tuple[frozenset[str], frozenset[str]] | None
     )  # hosts, strangers' MACs; None: nobody could be asked
     heard_by: tuple[str, ...] = ()  # the other vantage points that get an echo of the host that was silent
+    silent_to: tuple[str, ...] = ()  # … that asked it and got none; one that could not ask is in neither
 
 
 class Eyes(Protocol):
@@ -82,6 +83,7 @@ class Hands:
     old_holder: str | None
     new_holder: str | None = None
     silent_holder: str | None = None  # the old one, where it cannot say itself that it lets go
+    needs_silence_elsewhere: bool = False  # only with another vantage point that gets no echo of it either
     incident: int = 0
     reason: str = ""
     mirrors: Mirrors = field(default_factory=NoMirrors)

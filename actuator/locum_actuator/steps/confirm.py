@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from locum_actuator.steps.base import Hands, StepFault
+from locum_actuator.steps.base import Confirmed, Hands, StepFault
 
 ASKS = 3  # a busy machine may be too late to ask: what was done is not undone for that alone
 
@@ -24,7 +24,7 @@ class Confirm:
         """Ask; anything but a clear answer is a fault."""
         for _ in range(ASKS):
             seen = self.hands.eyes.confirm(self.hands.name, self.hands.silent_holder)
-            if seen.owners is not None:
+            if seen.owners is not None and (seen.heard_by or not self._lacks_silence(seen)):
                 break
         if seen.owners is None:
             raise StepFault("nobody could be asked who has the address")
@@ -40,9 +40,21 @@ class Confirm:
         if seen.heard_by:
             who, by = self.hands.silent_holder, ", ".join(seen.heard_by)
             raise StepFault(f"{who} answers {by}: the line to it is cut, not its power")
+        if self._lacks_silence(seen):
+            raise StepFault(
+                f"no other vantage point could ask {self.hands.silent_holder} again, and takeover.when_unreachable "
+                "is refuse"
+            )
         if not seen.witnessed:
             raise StepFault("no witness answers any more: it may be this host that is cut off")
         return "nobody answers for the address, and a witness answers"
+
+    def _lacks_silence(self, seen: Confirmed) -> bool:
+        """Tell whether no other vantage point got no echo, where the plan may not go on without one.
+
+        A vantage point that could not ask is not one that got no echo.
+        """
+        return self.hands.needs_silence_elsewhere and not seen.silent_to
 
     def undo(self) -> None:
         """Nothing was done."""
