@@ -32,6 +32,7 @@ from locum_exporter.checks.through_address import has_route_to
 from locum_exporter.icmp import Burst, Pinger
 from locum_exporter.neighbours import Neighbours
 from locum_exporter.result import Outcome, outcome_of
+from locum_inventory import since_boot
 from locum_inventory.model import Address, Service, Site
 from locum_inventory.shell import GateStatus, ServiceStatus, ShellFault
 
@@ -212,7 +213,7 @@ class Evidence:
         return self._run(self._situation(service), 2 * look_seconds(values) + 3.0 + _command_seconds(values))
 
     async def _situation(self, service: str) -> Situation:
-        values = self._site.services[service]
+        values, asked_at = self._site.services[service], since_boot.seconds()
         async with asking_session() as session, Lag() as lag:
             views, found, witnesses = await asyncio.gather(
                 asyncio.gather(*(self._view(service, host, session) for host in values.hosts)),
@@ -230,6 +231,7 @@ class Evidence:
             witnesses=witnesses,
             taken_at=time.time(),
             by_command=values.address_commands is not None,
+            asked_at=asked_at,
         )
 
     async def _view(self, service: str, host: str, session: Any) -> HostView:

@@ -15,13 +15,15 @@ from typing import Protocol
 
 from locum_actuator.brakes import STORM_HOLDERS, moves
 from locum_actuator.decision import decide
+from locum_actuator.evidence import look_seconds
 from locum_actuator.journal import Counted, Journal, JournalFault, Pause
 from locum_actuator.life_signs import NO_LIFE, Life
 from locum_actuator.metrics import Metrics
 from locum_actuator.mirror.freshness import copies
 from locum_actuator.mirror.result import Mirrors, NoMirrors
 from locum_actuator.others import silent_ones
-from locum_actuator.plan import Plan
+from locum_actuator.plan import Plan, Step
+from locum_actuator.plan_evidence import PlanEvidence
 from locum_actuator.sequence import Outcome, Sequence
 from locum_actuator.signs import Signs
 from locum_actuator.situation import Memory, Situation
@@ -329,6 +331,7 @@ class Incident:
 
     def _act(self, plan: Plan, situation: Situation) -> Outcome:
         context = self.context
+        evidence = self._plan_evidence(plan, self._memory(), situation)
         before = context.journal.holder(context.name)
         epoch = max(before.epoch, _highest_epoch(situation))
         if plan.kind != "respawn":
@@ -353,6 +356,7 @@ class Incident:
             incident=self.number,
             reason=plan.reason,
             mirrors=context.mirrors,
+            evidence=evidence,
         )
         sequence = Sequence(context.journal, context.metrics, self.number)
         self._unconfirmed = None
@@ -374,6 +378,21 @@ class Incident:
             journal.count_respawn(name, plan.target, self.number)
             return ("respawns",)
         return ()
+
+    def _plan_evidence(self, plan: Plan, memory: Memory, situation: Situation) -> PlanEvidence:
+        """Return what a plan rests on; where that grows old, the look and the decision are made once more."""
+
+        def look_again(step: Step) -> str | None:
+            fresh = self._look()
+            known = replace(memory, doubted=self.context.signs.doubted())
+            now = self._decide_again(plan, fresh, known)
+            return None if step in now.steps else f"{now.kind}: {now.reason}"
+
+        return PlanEvidence(situation.asked_at, look_seconds(self.context.service), look_again)
+
+    def _decide_again(self, plan: Plan, situation: Situation, memory: Memory) -> Plan:
+        """Decide as this plan was, in a fresh situation."""
+        return decide(situation, memory, self.context.service)
 
     def _count(self, plan: Plan) -> None:
         metrics, name = self.context.metrics, self.context.name

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import ipaddress
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -50,8 +50,8 @@ def stuck(addresses: list[Interface] | tuple[Interface, ...]) -> dict[Address, s
     return {address: why for address, why in states if why is not None and address not in used}
 
 
-def add(interface: str, address: Interface) -> None:
-    """Put a service address on an interface.
+def add(interface: str, address: Interface, *, right_before: Callable[[], None] | None = None) -> None:
+    """Put a service address on an interface, once `right_before` has returned.
 
     One of IPv6 is not preferred (RFC 4862, 5.5.4): the kernel would else choose it as the source of what this host
     itself begins, and those connections would end when the address moves on. One that stands there unused is taken
@@ -63,6 +63,8 @@ def add(interface: str, address: Interface) -> None:
         index = _index(route, interface)
         of_ipv6 = {"flags": _NODAD, "preferred": 0, "valid": _FOR_EVER}
         options = of_ipv6 if address.version == 6 else {}
+        if right_before is not None:
+            right_before()
         try:
             route.addr(
                 "replace",

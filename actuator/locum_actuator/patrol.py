@@ -191,8 +191,7 @@ class Patrol:
             if holder == context.site.actuator.host:
                 announce(service.interface[holder], [address.ip for address in service.addresses])
             else:
-                epoch = context.journal.holder(context.name).epoch
-                context.shells[holder].change("claim", context.name, epoch, deadline_seconds=STATUS_SECONDS)
+                self._announce_there(holder)
         except (OSError, ShellFault) as fault:
             log.warning(
                 "the address could not be announced again on %s: %s",
@@ -200,6 +199,20 @@ class Patrol:
                 fault,
                 extra={"event": "not_announced", "host": holder},
             )
+
+    def _announce_there(self, holder: str) -> None:
+        """Have a holder that said in this round that it holds the address announce it."""
+        context, seen = self.context, self.gates[holder].gate
+        if seen is None or seen.clock is None:
+            return  # a gate of version 1 claims no more: `locum status` and the metrics say so
+        good_until = seen.clock.answered_at + STATUS_SECONDS
+        context.shells[holder].change(
+            "claim",
+            context.name,
+            context.journal.holder(context.name).epoch,
+            deadline_seconds=STATUS_SECONDS,
+            permit=seen.clock.permit(good_until, context.service.addresses),
+        )
 
 
 def _finding(holder: str | None, heard: dict[str, ServiceStatus], returned: set[str]) -> Finding | None:

@@ -75,6 +75,11 @@ class PlannedIncident(Incident):
         service = self.context.service
         return decide_move(self.move, situation, self._memory(), service, self.obstacles)
 
+    def _decide_again(self, plan: Plan, situation: Situation, memory: Memory) -> Plan:
+        if plan.kind not in MOVES:
+            return super()._decide_again(plan, situation, memory)
+        return decide_move(self.move, situation, memory, self.context.service, self.obstacles)
+
     def _memory(self) -> Memory:
         memory = super()._memory()
         if self.move.despite_pause:

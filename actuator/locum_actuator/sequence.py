@@ -3,6 +3,10 @@
 A step that fails makes those before it be undone, last first, so that the service does not end up on no host at
 all. An undo that fails ends the undoing: to give an address back while the new host may still have it would put it
 on two hosts, which is worse than on none.
+
+No step begins whose row could not be written, but for a release, which needs no journal: a journal that does not
+know of a claim would later have the address taken from the host that serves. Between the last question about an
+address and its claim nothing is written, for a slow disk would make every answer too old; those rows follow.
 """
 
 from __future__ import annotations
@@ -18,6 +22,7 @@ from locum_actuator.journal import Journal, JournalFault
 from locum_actuator.metrics import Metrics
 from locum_actuator.plan import Plan
 from locum_actuator.plan import Step as StepOfPlan
+from locum_actuator.plan_evidence import NotDue, TooOld
 from locum_actuator.steps.base import Hands, Step, StepFault
 from locum_actuator.steps.claim import Claim
 from locum_actuator.steps.claim_by_command import ClaimByCommand
@@ -31,10 +36,10 @@ from locum_actuator.steps.start import Start
 
 log = logging.getLogger(__name__)
 
-# How long a look at the wire holds good where the old holder let go by its own word …
-CONFIRMED_SECONDS = 1.0
-# … and where it was silent: its cable may be plugged, or its power be back, while the service starts here.
-SILENCE_CONFIRMED_SECONDS = 0.05
+# What takes something off, and what changes nothing, needs no journal.
+_WITHOUT_A_ROW = frozenset({"release", "prove"})
+
+ASKS = 3  # so often the wire is asked again for one step, where each answer has become too old to act on
 
 _QUESTIONS = frozenset({"confirm", "prove"})  # steps that ask, and move nothing
 
@@ -57,6 +62,17 @@ _LEVELS = {"failed": logging.ERROR, "undo_failed": logging.ERROR, "undone": logg
 def _of(spec: StepOfPlan) -> dict[str, str]:
     """Return the fields of a line about a step."""
     return {"step": spec.name, "host": spec.host}
+
+
+def _gives(spec: StepOfPlan, plan: Plan) -> bool:
+    """Tell whether a step gives the address or the service to a host that nobody else may have it then.
+
+    A start that goes on while the old holder still serves (`takeover.start: during_release`) does not.
+    """
+    if spec.name not in {"start", "claim"}:
+        return False
+    later = plan.steps[plan.steps.index(spec) + 1 :]
+    return not any(step.name in {"release", "fence"} for step in later)
 
 
 def _made(spec: StepOfPlan, hands: Hands) -> Step:
@@ -89,8 +105,7 @@ class Sequence:
         self._begun = False  # the journal has heard of the first step
         self._counted = False  # a step that moves something is about to begin, or has
         self._moved = False
-        self._confirmed_at: float | None = None  # of the monotonic clock
-        self._let_go = False  # the old holder said that it released
+        self._held_back: list[Callable[[], None]] | None = None  # rows to write once a step is over
 
     def run(self, plan: Plan, hands: Hands, begins: Callable[[], None] = lambda: None) -> Outcome:
         """Run every step of a plan, or undo what was done; `begins` is called before anything moves."""
@@ -114,12 +129,7 @@ class Sequence:
                 if spec.name not in _QUESTIONS and not self._counted:
                     begins()  # nothing has moved by now, so a journal that cannot take it ends the plan
                     self._counted = True
-                if spec.name == "claim":
-                    self._confirm_anew(spec, hands)
-                    # Before the address is added: should we die in between, the journal must not call the new
-                    # holder an intruder.
-                    self._write(partial(self._journal.set_holder, hands.name, spec.host, hands.epoch))
-                self._one(spec, step, hands)
+                self._one(spec, step, hands, gives=_gives(spec, plan))
             except HookAbort as fault:
                 self._metrics.step_failures.labels(hands.name, spec.name).inc()
                 return Outcome(False, str(fault), self._undo(finished, hands), spec)
@@ -132,43 +142,84 @@ class Sequence:
                     return Outcome(False, str(fault), undone=False, failed=spec, tried=fault.tried)
                 undone = self._undo([*finished, (spec, step)], hands)
                 return Outcome(False, str(fault), undone, spec, tried=fault.tried)
-            self._let_go |= spec.name == "release" and spec.host == hands.old_holder
+            hands.evidence.let_go |= spec.name == "release" and spec.host == hands.old_holder
             hooks.after(spec.name, spec.host)
             finished.append((spec, step))
         hooks.after_plan()
         return Outcome(True, plan.reason)
 
-    def _confirm_anew(self, claim: StepOfPlan, hands: Hands) -> None:
-        """Ask the wire again before a claim where something took long since: the old holder may be back."""
-        holds_good = CONFIRMED_SECONDS if self._let_go else SILENCE_CONFIRMED_SECONDS
-        if self._confirmed_at is None or time.monotonic() - self._confirmed_at < holds_good:
-            return
-        self._one(StepOfPlan("confirm", claim.host), Confirm(hands, claim.host), hands)
-
-    def _one(self, spec: StepOfPlan, step: Step, hands: Hands) -> None:
-        self._note("started", spec, f"epoch {hands.epoch}")
+    def _one(self, spec: StepOfPlan, step: Step, hands: Hands, *, gives: bool) -> None:
+        self._start(spec, hands)
         begun = time.monotonic()
+        self._held_back = [] if gives else None
         try:
-            if step.already():
+            if not gives and step.already():
                 self._note("already", spec, "it is so already", time.monotonic() - begun)
                 return
-            text = step.do()
+            text = self._in_time(spec, step, hands, gives=gives)
             self._moved |= spec.name not in _QUESTIONS
         except StepFault as fault:
             self._moved |= fault.tried and spec.name not in _QUESTIONS
             self._note("failed", spec, str(fault), time.monotonic() - begun)
             raise
+        except (TooOld, NotDue) as fault:
+            self._note("failed", spec, str(fault), time.monotonic() - begun)
+            raise StepFault(str(fault), tried=False) from fault
         except Exception as fault:
             # A step must not take the worker with it: whatever went wrong, it did not work.
             log.exception("%s broke", spec, extra={"event": "step_broke", **_of(spec)})
             self._moved |= spec.name not in _QUESTIONS
             self._note("failed", spec, f"{type(fault).__name__}: {fault}", time.monotonic() - begun)
             raise StepFault(f"{spec} broke: {fault}") from fault
+        finally:
+            self._write_held_back()
         seconds = time.monotonic() - begun
-        if spec.name == "confirm":
-            self._confirmed_at = time.monotonic()
         self._metrics.step_seconds.labels(spec.name).observe(seconds)
         self._note("done", spec, text, seconds)
+
+    def _start(self, spec: StepOfPlan, hands: Hands) -> None:
+        """Write down that a step begins, and of a claim whose the address is to be; raises `StepFault`."""
+        try:
+            self._note("started", spec, f"epoch {hands.epoch}", must=spec.name not in _WITHOUT_A_ROW)
+            if spec.name == "claim":
+                # Before the address is added: should we die in between, the journal must not call the new holder
+                # an intruder.
+                holds = partial(self._journal.set_holder, hands.name, spec.host, hands.epoch)
+                self._write(holds, must=True)
+        except JournalFault as fault:
+            if not self._begun:
+                raise
+            raise StepFault(f"{spec} was not begun: {fault}", tried=False) from fault
+
+    def _in_time(self, spec: StepOfPlan, step: Step, hands: Hands, *, gives: bool) -> str:
+        """Carry a step out on evidence that is not too old; raises `TooOld` where there is none to be had."""
+        for left in reversed(range(ASKS)):
+            if gives and hands.evidence.should_ask():
+                self._ask(spec, hands)
+            try:
+                if gives and step.already():
+                    return "it is so already"
+                return step.do()
+            except TooOld:
+                if not (gives and left):
+                    raise
+        raise AssertionError("the last try returns or raises")
+
+    def _ask(self, spec: StepOfPlan, hands: Hands) -> None:
+        """Ask the wire again before something is given to a host: the old holder may be back."""
+        asked, begun = StepOfPlan("confirm", spec.host), time.monotonic()
+        self._note("started", asked, f"epoch {hands.epoch}")
+        try:
+            text = Confirm(hands, spec.host).do()
+        except StepFault as fault:
+            self._note("failed", asked, str(fault), time.monotonic() - begun)
+            raise
+        self._note("done", asked, text, time.monotonic() - begun)
+
+    def _write_held_back(self) -> None:
+        rows, self._held_back = self._held_back or [], None
+        for row in rows:
+            self._write(row)
 
     def _undo(self, steps: list[tuple[StepOfPlan, Step]], hands: Hands) -> bool:
         for spec, step in reversed(steps):
@@ -188,7 +239,9 @@ class Sequence:
             self._note("undone", spec, text)
         return True
 
-    def _note(self, kind: str, spec: StepOfPlan, text: str, seconds: float | None = None) -> None:
+    def _note(
+        self, kind: str, spec: StepOfPlan, text: str, seconds: float | None = None, *, must: bool = False
+    ) -> None:
         log.log(
             _LEVELS.get(kind, logging.INFO),
             "%s %s: %s",
@@ -203,21 +256,25 @@ class Sequence:
             },
         )
         note = partial(self._journal.note, self._incident, kind, text)
-        self._write(partial(note, step=spec.name, host=spec.host, seconds=seconds))
+        row = partial(note, step=spec.name, host=spec.host, seconds=seconds)
+        if self._held_back is None:
+            self._write(row, must=must)
+        else:
+            self._held_back.append(row)
 
     def _note_hook(self, text: str, step: str, host: str, seconds: float) -> None:
         note = partial(self._journal.note, self._incident, "hook", text)
         self._write(partial(note, step=step, host=host, seconds=seconds))
 
-    def _write(self, write: Callable[[], None]) -> None:
-        """Write to the journal. Nothing begins that it cannot take; but what has begun is carried to its end.
+    def _write(self, write: Callable[[], None], *, must: bool = False) -> None:
+        """Write to the journal. No plan begins that it cannot take, and no step of one where it `must`.
 
-        A disk that fills up in the middle of a takeover must not leave the service on no host at all.
+        What a step came to is told where it can be: what was done stays done.
         """
         try:
             write()
         except JournalFault as fault:
-            if not self._begun:
+            if must or not self._begun:
                 raise
             log.error(
                 "the journal does not hear of this, and the plan goes on: %s",

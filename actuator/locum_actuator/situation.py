@@ -9,6 +9,7 @@ from typing import Literal
 
 from locum_actuator.life_signs import NO_LIFE, Life
 from locum_exporter.result import Outcome
+from locum_inventory import since_boot
 
 Liveness = Literal["alive", "lossy", "slow", "dead", "partitioned", "unknown"]
 
@@ -105,6 +106,7 @@ class Situation:
     by_command: bool = (
         False  # commands stand in for an address: `holders` is what their look says, not the wire
     )
+    asked_at: float = field(default_factory=since_boot.seconds)  # when the look began, of that clock
 
     @property
     def witnessed(self) -> bool:

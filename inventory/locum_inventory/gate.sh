@@ -77,7 +77,7 @@ alone() { exec </dev/null >/dev/null 2>&1 9>&-; }
 check_words() {
     verb=$1
     case $verb in
-        watch) protocol=1; [ $# = 1 ] || refuse "watch takes no further words" ;;
+        watch) [ $# = 1 ] || refuse "watch takes no further words" ;;
         status) [ $# -le 2 ] || refuse "status takes one service at most" ;;
         stop | release | reset-epoch | store-epoch)
             [ "$role" = actuator ] || refuse "this key may only watch and status"
@@ -405,7 +405,7 @@ read_epoch() {
     epoch=0
     [ -e "$STATE/$1.epoch" ] || return 0
     read -r epoch 2>/dev/null <"$STATE/$1.epoch"
-    case $epoch in '' | *[!0-9]*) epoch=0; return 1 ;; esac
+    case $epoch in '' | *[!0-9]* | ???????????????????*) epoch=0; return 1 ;; esac
 }
 
 # Fails where the epoch cannot be read. An older epoch, or one that jumps far ahead, ends the verb: whatever stored a
@@ -580,19 +580,20 @@ kill_stopped() {
 # The interfaces of this host, one a line: `link NAME STATE MAC...`. STATE is up, no_carrier or down. Of the MACs the
 # first is the present one; another is the one that the card was made with, which bonding replaces (ip-link(8)).
 describe_links() {
-    ip -o link show 2>/dev/null | while read -r _ name flags rest; do
+    ip -o link show 2>/dev/null | while read -r _ name flags words; do
         name=${name%:} name=${name%%@*} state=down macs=''
         case $flags in *[\<,]UP[,\>]*)
             state=no_carrier
             case $flags in *LOWER_UP*) state=up ;; esac ;;
         esac
         # shellcheck disable=SC2086  # words of ip's, one each
-        set -- $rest
+        set -- $words
         others=''
         while [ $# -gt 1 ]; do
-            case $1 in
-                link/ether | permaddr) macs="$macs $2"; shift ;;
-                altname) others="$others $2"; shift ;;
+            # With -o a backslash stands where a line would end.
+            case ${1#\\} in
+                link/ether | permaddr) macs="$macs ${2%\\}" ;;
+                altname) others="$others ${2%\\}" ;;
             esac
             shift
         done
@@ -618,10 +619,8 @@ guard $guard"
     for address in $s_addresses; do
         look_at "${address%/*}"
         lines="$lines
-address ${address%/*} $held /${address#*/}"
+address ${address%/*} $held"
     done
-    [ -z "$s_interface" ] || lines="$lines
-interface $s_interface"
     [ -z "$s_process" ] || lines="$lines
 processes $count"
     printf '%s\n' "$lines"
@@ -637,6 +636,8 @@ describe_if_wanted() {
     read_epoch "$s_name"
     [ -z "$s_process" ] || count "$s_process"
     describe_from_look
+    printf 'knows%s\n' "$s_addresses"
+    [ -z "$s_interface" ] || printf 'interface %s\n' "$s_interface"
 }
 
 do_status() {
@@ -769,7 +770,7 @@ ${pair%%=*} $count"
 }
 
 do_watch() {
-    watched='' all_names='' idle=0
+    watched='' all_names='' idle=0 protocol=1
     each_service collect_watched
     exec 4<"$CONFIG"
     trap 'idle=$((idle + 1))' ALRM

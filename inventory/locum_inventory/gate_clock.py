@@ -1,7 +1,8 @@
 """Until when a gate may still carry out a verb, by the clock of its own host.
 
 Two hosts have no clock in common, and SSH may deliver a verb long after it was sent. So the actuator says until
-when its evidence is good in the other host's own time: the boot id and the uptime of its last answer, plus what remains.
+when its evidence is good in the other host's own time: the boot id and the uptime of its last answer, plus what
+remains.
 """
 
 from __future__ import annotations

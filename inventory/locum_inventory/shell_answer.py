@@ -36,7 +36,7 @@ class _Section:
     processes: int | None = None
     stuck: dict[IPv4Address | IPv6Address, str] = field(default_factory=dict)
     guarded: bool | None = None
-    addresses: list[Interface] = field(default_factory=list)
+    addresses: tuple[Interface, ...] | None = None
     interface: str | None = None
 
     def take(self, key: str, value: str) -> None:
@@ -48,14 +48,14 @@ class _Section:
                 self.processes = number(value)
             case "guard":
                 self.guarded = {"on": True, "off": False}[value]
+            case "knows":
+                self.addresses = tuple(map(ip_interface, value.split()))
             case "interface":
                 self.interface = value
             case "address":
-                text, state, *prefix = value.split(" ")
+                text, _, state = value.partition(" ")
                 address = ip_address(text)
                 self.held[address] = _STATES[state]
-                if prefix:
-                    self.addresses.append(ip_interface(text + prefix[0]))
                 if state in _STUCK:
                     self.stuck[address] = state
             case _:
@@ -63,9 +63,8 @@ class _Section:
 
     def done(self) -> ServiceStatus:
         """Return what was read."""
-        addresses = tuple(self.addresses) if len(self.addresses) == len(self.held) else None
         return ServiceStatus(
-            self.epoch, self.held, self.processes, self.stuck, self.guarded, addresses, self.interface
+            self.epoch, self.held, self.processes, self.stuck, self.guarded, self.addresses, self.interface
         )
 
 

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_interface
 
 from locum_actuator.life_signs import NO_LIFE, Life
 from locum_actuator.situation import HostView, Look, Situation
 from locum_actuator.steps.base import Confirmed
 from locum_exporter.result import Outcome
+from locum_inventory import since_boot
+from locum_inventory.gate_clock import GateClock, Permit
 from locum_inventory.gate_config import gate_version, host_file_sha256
-from locum_inventory.model import Site
-from locum_inventory.shell import FaultReason, GateStatus, ServiceStatus, ShellFault, Verb
+from locum_inventory.model import Interface, Site
+from locum_inventory.shell import FaultReason, GateStatus, Link, ServiceStatus, ShellFault, Verb
 
 ADDRESS = ip_address("192.0.2.100")
+WITH_PREFIX = ip_interface("192.0.2.100/24")
+BOOT_ID = "5a3ad4a2-0d3c-4a4e-8d6b-8f0f5f0c1e11"
+BOOTED_SECONDS = 1000.0  # a fake host booted so much before this machine
 
 
 def site(**takeover: object) -> Site:
@@ -120,27 +125,46 @@ class FakeShell:
     start_works: bool = True
     calls: list[str] = field(default_factory=list)
     config: str = ""  # the hash of its file; a fake world gives it the one that is current
+    version: str = field(default_factory=gate_version)
+    boot_id: str = BOOT_ID
+    addresses: tuple[Interface, ...] = (WITH_PREFIX,)  # of its host file
+    interface: str = "eth0"  # of its host file too
+    links: dict[str, Link] = field(default_factory=lambda: {"eth0": Link("up", ("02:00:00:00:00:01",))})
 
     def _service(self) -> ServiceStatus:
         stuck = {} if self.stuck is None else {ADDRESS: self.stuck}
-        return ServiceStatus(self.epoch, {ADDRESS: self.held}, self.processes, stuck)
+        held = {ADDRESS: self.held}
+        if self.version == "1":
+            return ServiceStatus(self.epoch, held, self.processes, stuck)
+        return ServiceStatus(self.epoch, held, self.processes, stuck, None, self.addresses, self.interface)
+
+    def _uptime_hundredths(self) -> int:
+        return int((since_boot.seconds() + BOOTED_SECONDS) * 100)
 
     def status(self, *, deadline_seconds: float) -> GateStatus:
         """Answer as the gate would."""
         if self.fault:
             raise ShellFault(self.fault, f"gate {self.fault}")
-        return GateStatus(gate_version(), self.config, {"www": self._service()})
+        services = {"www": self._service()}
+        if self.version == "1":
+            return GateStatus(self.version, self.config, services)
+        clock = GateClock(self.boot_id, self._uptime_hundredths(), since_boot.seconds())
+        return GateStatus(self.version, self.config, services, clock, self.links)
 
-    def change(self, verb: Verb, service: str, epoch: int, *, deadline_seconds: float) -> ServiceStatus:
-        """Do what the verb does to the fields."""
+    def change(
+        self, verb: Verb, service: str, epoch: int, *, deadline_seconds: float, permit: Permit | None = None
+    ) -> ServiceStatus:
+        """Do what the verb does to the fields, as a gate would."""
         self.calls.append(verb)
         if self.fault:
             raise ShellFault(self.fault, f"gate {self.fault}")
-        if epoch < self.epoch:
+        if self.version != "1" and verb in {"claim", "start", "respawn"}:
+            self._check(verb, permit)
+        if epoch < self.epoch and verb != "release":
             raise ShellFault("old_epoch", f"epoch {epoch} is older than {self.epoch}")
         if verb in self.refuse:
             raise ShellFault(self.refuse[verb], f"{verb} {self.refuse[verb]}")
-        self.epoch = epoch
+        self.epoch = max(epoch, self.epoch)
         if verb == "release":
             self.held, self.processes, self.stuck = False, 0, None
         elif verb == "claim":
@@ -150,6 +174,17 @@ class FakeShell:
         elif self.start_works:
             self.processes = 3
         return self._service()
+
+    def _check(self, verb: Verb, permit: Permit | None) -> None:
+        """Refuse what a gate refuses of a verb that gives something to its host."""
+        if permit is None:
+            raise ShellFault("gate", f"{verb} takes a service, an epoch, a boot id, an uptime and addresses")
+        if permit.boot_id != self.boot_id:
+            raise ShellFault("too_late", "this host has booted since")
+        if self._uptime_hundredths() > permit.good_until_hundredths:
+            raise ShellFault("too_late", f"{verb} came after its evidence had become too old")
+        if verb != "respawn" and set(permit.addresses) != set(self.addresses):
+            raise ShellFault("gate", "this host's gate.conf has other addresses: run locum enrol")
 
     def look(self, *, deadline_seconds: float) -> dict[str, int]:
         """Count as the gate would."""

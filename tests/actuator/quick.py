@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from fakes import FakeShell
 
@@ -13,7 +15,8 @@ from locum_inventory.model import Interface
 def kernel_of(shell: FakeShell, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the actuator's own host hold what its fake shell holds, and announce nothing."""
 
-    def add(interface: str, address: Interface) -> None:
+    def add(interface: str, address: Interface, *, right_before: Callable[[], None]) -> None:
+        right_before()
         shell.held = True
 
     def remove(address: Interface) -> None:

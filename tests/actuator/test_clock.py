@@ -133,7 +133,7 @@ def test_a_takeover_goes_its_way_while_the_clock_jumps_at_every_look(
 ) -> None:
     world = FakeWorld({"a": FakeShell(held=True, processes=3), "b": FakeShell()}, hung={"a"})
     b = world.shells["b"]
-    monkeypatch.setattr(netlink, "add", lambda interface, address: setattr(b, "held", True))
+    monkeypatch.setattr(netlink, "add", lambda interface, address, **right_before: setattr(b, "held", True))
     monkeypatch.setattr(netlink, "held", lambda addresses: {a.ip for a in addresses} if b.held else set())
     monkeypatch.setattr(claim, "announce", lambda interface, addresses: None)
     monkeypatch.setattr(prove, "announce", lambda interface, addresses: None)

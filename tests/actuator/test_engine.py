@@ -14,6 +14,7 @@ from locum_actuator.engine import Engine
 from locum_actuator.journal import Journal
 from locum_actuator.metrics import Metrics
 from locum_actuator.succession import Succession, predecessor
+from locum_inventory.gate_clock import Permit
 from locum_inventory.model import Service, Site
 from locum_inventory.shell import ServiceStatus, Shell, Verb
 
@@ -28,12 +29,14 @@ class SlowShell(FakeShell):
         self.processes = 0
         self.begun, self.may_end = threading.Event(), threading.Event()
 
-    def change(self, verb: Verb, service: str, epoch: int, *, deadline_seconds: float) -> ServiceStatus:
+    def change(
+        self, verb: Verb, service: str, epoch: int, *, deadline_seconds: float, permit: Permit | None = None
+    ) -> ServiceStatus:
         """Wait where it is a respawn."""
         if verb == "respawn":
             self.begun.set()
             assert self.may_end.wait(WAIT_SECONDS)
-        return super().change(verb, service, epoch, deadline_seconds=deadline_seconds)
+        return super().change(verb, service, epoch, deadline_seconds=deadline_seconds, permit=permit)
 
 
 class ClosingShells:

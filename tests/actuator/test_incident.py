@@ -181,7 +181,7 @@ def test_b7_a_gate_that_could_not_be_asked_spends_nothing(world: FakeWorld, jour
             raise ShellFault.busy("a: could not be asked: Too many open files")
         return change(*words, deadline_seconds=deadline_seconds)  # type: ignore[arg-type]
 
-    world.shells["a"].change = busy_at_first  # type: ignore[method-assign, assignment]
+    world.shells["a"].change = busy_at_first  # type: ignore[method-assign]
     assert handle(world, journal)[0] == "respawn"
     assert journal.respawns_since("www", 0.0) == {"a": 1}
 

@@ -254,7 +254,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> FakeWorld:
     world = FakeWorld({"a": FakeShell(held=True, processes=3, epoch=1), "b": FakeShell()})
     b = world.shells["b"]
 
-    def add(interface: str, address: Interface) -> None:
+    def add(interface: str, address: Interface, **right_before: object) -> None:
         b.held = True
 
     monkeypatch.setattr(netlink, "add", add)

@@ -35,6 +35,7 @@ from locum_actuator.situation import Situation
 from locum_actuator.steps import claim, fence, prove, respawn, start
 from locum_actuator.worker import START_UP, Worker
 from locum_exporter.result import Outcome
+from locum_inventory.gate_clock import Permit
 from locum_inventory.model import FenceDevice, Interface, Mirror, Site
 from locum_inventory.shell import ServiceStatus, Verb
 
@@ -79,9 +80,11 @@ class MortalShell(FakeShell):
     fate = Fate(None)
     always: Callable[[], None] = staticmethod(lambda: None)
 
-    def change(self, verb: Verb, service: str, epoch: int, *, deadline_seconds: float) -> ServiceStatus:
+    def change(
+        self, verb: Verb, service: str, epoch: int, *, deadline_seconds: float, permit: Permit | None = None
+    ) -> ServiceStatus:
         self.fate.instant()
-        after = super().change(verb, service, epoch, deadline_seconds=deadline_seconds)
+        after = super().change(verb, service, epoch, deadline_seconds=deadline_seconds, permit=permit)
         self.always()
         self.fate.instant()
         return after
@@ -294,8 +297,9 @@ class Life:
         self.fate = Fate(None)
         b = self.world.shells["b"]
 
-        def add(interface: str, address: Interface) -> None:
+        def add(interface: str, address: Interface, *, right_before: Callable[[], None]) -> None:
             self.fate.instant()
+            right_before()
             b.held = True
             self.world.never_two()
             self.fate.instant()

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from sqlite3 import Connection
 
 import pytest
 from fakes import FakeShell, FakeWorld, site
 from quick import in_no_time, kernel_of
 
-from locum_actuator import netlink
-from locum_actuator import sequence as sequence_module
+from locum_actuator import netlink, plan_evidence
 from locum_actuator.journal import Journal, JournalFault
 from locum_actuator.metrics import Metrics
 from locum_actuator.plan import Plan, Step
@@ -133,7 +135,7 @@ def test_a_standby_that_does_not_start_gives_everything_back(world: FakeWorld, j
 def test_an_address_that_cannot_be_added_is_undone(
     world: FakeWorld, journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def no(interface: str, address: Interface) -> None:
+    def no(interface: str, address: Interface, *, right_before: object) -> None:
         raise netlink.NetlinkFault("there is no interface eth0 on this host")
 
     monkeypatch.setattr(netlink, "add", no)
@@ -148,7 +150,7 @@ def test_where_an_undo_fails_nothing_more_is_undone(
 ) -> None:
     """If b cannot be rid of the address, a must not have it back: two holders are worse than none."""
 
-    def add_and_fail(interface: str, address: Interface) -> None:
+    def add_and_fail(interface: str, address: Interface, *, right_before: object) -> None:
         world.shells["b"].held = True
         raise netlink.NetlinkFault("added, then something broke")
 
@@ -240,7 +242,7 @@ def test_nothing_is_given_back_while_somebody_else_answers(
 
 @pytest.mark.parametrize(
     ("holds_good", "before"),
-    [("SILENCE_CONFIRMED_SECONDS", ()), ("CONFIRMED_SECONDS", TAKEOVER[:1])],
+    [("SILENT_AGAIN_SECONDS", ()), ("LET_GO_AGAIN_SECONDS", TAKEOVER[:1])],
     ids=["its holder was silent", "its holder had released"],
 )
 def test_the_wire_is_asked_once_more_where_the_start_took_long(
@@ -259,9 +261,9 @@ def test_the_wire_is_asked_once_more_where_the_start_took_long(
         return real(self, verb, *words, **deadline)  # type: ignore[arg-type]
 
     monkeypatch.setattr(FakeShell, "change", slow)
-    monkeypatch.setattr(sequence_module, "CONFIRMED_SECONDS", 60.0)
-    monkeypatch.setattr(sequence_module, "SILENCE_CONFIRMED_SECONDS", 60.0)
-    monkeypatch.setattr(sequence_module, holds_good, 0.0)
+    for name in ("SILENT_AGAIN_SECONDS", "LET_GO_AGAIN_SECONDS", "SILENT_SECONDS", "LET_GO_SECONDS"):
+        monkeypatch.setattr(plan_evidence, name, 60.0)
+    monkeypatch.setattr(plan_evidence, holds_good, 0.0)
     world.shells["a"].held, world.shells["a"].processes = False, 0
     outcome = run(world, journal, *before, *TAKEOVER[1:])
     assert outcome.text == "a still answers for the address"
@@ -270,11 +272,15 @@ def test_the_wire_is_asked_once_more_where_the_start_took_long(
     assert journal.holder("www").host == "a"
 
 
-@pytest.mark.parametrize("heard", range(1, 10))
-def test_a_plan_that_has_begun_goes_on_when_the_journal_cannot_be_written(
-    world: FakeWorld, journal: Journal, monkeypatch: pytest.MonkeyPatch, heard: int
+# How many rows a disk takes before it is full, and who has the service then. The seventh is that of the claim.
+FULL = {1: "a", 2: "a", 3: "a", 4: "a", 5: "a", 6: "a", 7: "b", 8: "b", 9: "b"}
+
+
+@pytest.mark.parametrize(("heard", "holds"), FULL.items())
+def test_a4_a_disk_that_gets_full_leaves_the_service_on_the_host_that_the_journal_names(
+    world: FakeWorld, journal: Journal, monkeypatch: pytest.MonkeyPatch, heard: int, holds: str
 ) -> None:
-    """A disk that is full must not leave the service on no host at all."""
+    """No step begins that the journal does not know of; what the old holder let go of is given back to it."""
     real, left = journal.note, [heard]
 
     def note(*words: object, **data: object) -> None:
@@ -284,8 +290,37 @@ def test_a_plan_that_has_begun_goes_on_when_the_journal_cannot_be_written(
         real(*words, **data)  # type: ignore[arg-type]
 
     monkeypatch.setattr(journal, "note", note)
-    assert run(world, journal, *TAKEOVER).done
-    assert (world.shells["a"].held, world.shells["b"].held) == (False, True)
+    outcome = run(world, journal, *TAKEOVER)
+    assert (world.shells["a"].held, world.shells["b"].held) == (holds == "a", holds == "b")
+    assert (world.shells["a"].processes > 0, world.shells["b"].processes > 0) == (holds == "a", holds == "b")
+    assert journal.holder("www").host in {holds, None}
+    assert outcome.done or outcome.text.endswith("was not begun: the disk is full")
+
+
+@pytest.mark.parametrize("writes", range(1, 12))
+def test_a4_no_claim_without_its_rows_where_nothing_can_be_given_back(
+    world: FakeWorld, journal: Journal, monkeypatch: pytest.MonkeyPatch, writes: int
+) -> None:
+    """a is dead, and every write after some number of them fails: whatever b holds, the journal names b for it."""
+    world.dead.add("a")
+    real, left = journal._write, [writes]
+
+    @contextmanager
+    def write() -> Iterator[Connection]:
+        left[0] -= 1
+        if left[0] < 0:
+            raise JournalFault("the disk is full")
+        with real() as db:
+            yield db
+
+    incident = journal.open_incident("www", "test")
+    monkeypatch.setattr(journal, "_write", write)
+    values = site()
+    hands = Hands(values, "www", values.services["www"], "b", world.shells, world, 2, "a", silent_holder="a")
+    plan = Plan("takeover", "t", "it is silent", TAKEOVER[1:], "b")
+    outcome = Sequence(journal, Metrics(), incident).run(plan, hands)
+    assert world.shells["b"].held == (journal.holder("www").host == "b" and outcome.done)
+    assert world.shells["b"].held or world.shells["b"].processes == 0
 
 
 def test_a9_a_plan_of_an_older_epoch_stops_where_it_is(world: FakeWorld, journal: Journal) -> None:

@@ -22,6 +22,7 @@ from locum_actuator.chain.layout import Chain
 from locum_actuator.engine import Engine
 from locum_actuator.reading import Reading
 from locum_actuator.webhook import create_app
+from locum_inventory.gate_clock import Permit
 from locum_inventory.listen import Listen
 from locum_inventory.shell import ServiceStatus, Verb
 from tests.exporter.servers import unused_port
@@ -39,11 +40,13 @@ RESPAWN_SECONDS = 2.0  # both deliveries come while the first is worked upon
 class SlowShell(FakeShell):
     """A gate whose respawn takes its time."""
 
-    def change(self, verb: Verb, service: str, epoch: int, *, deadline_seconds: float) -> ServiceStatus:
+    def change(
+        self, verb: Verb, service: str, epoch: int, *, deadline_seconds: float, permit: Permit | None = None
+    ) -> ServiceStatus:
         """Wait where it is a respawn."""
         if verb == "respawn":
             time.sleep(RESPAWN_SECONDS)
-        return super().change(verb, service, epoch, deadline_seconds=deadline_seconds)
+        return super().change(verb, service, epoch, deadline_seconds=deadline_seconds, permit=permit)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Mapping
 
+from locum_inventory.gate_clock import Permit
 from locum_inventory.shell import GateStatus, ServiceStatus, ShellFault, Verb
 
 
@@ -26,7 +27,9 @@ class FakeShell:
     def status(self, *, deadline_seconds: float) -> GateStatus:
         raise AssertionError("an exporter only looks")
 
-    def change(self, verb: Verb, service: str, epoch: int, *, deadline_seconds: float) -> ServiceStatus:
+    def change(
+        self, verb: Verb, service: str, epoch: int, *, deadline_seconds: float, permit: Permit | None = None
+    ) -> ServiceStatus:
         raise AssertionError("an exporter only looks")
 
     def hurry(self) -> None:

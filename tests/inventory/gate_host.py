@@ -15,8 +15,11 @@ from pathlib import Path
 
 from locum_inventory.gate_config import gate_script
 from locum_inventory.model import Ssh
+from locum_inventory.shell import ServiceStatus, Shell, Verb
 
 HEAD = "locum-gate 1\n"
+GREETING = "locum-gate 2 2"
+GIVES = ("claim", "start", "respawn")  # verbs that are told until when their evidence is good
 
 
 @dataclass(frozen=True)
@@ -45,8 +48,23 @@ class GateHost:
     def command(self, role: str, *words: str) -> list[str]:
         return [*self.shell, str(self.gate), role, *words]
 
+    def permit(self, service: str, *, seconds: float = 3600.0) -> tuple[str, ...]:
+        """Return the words that allow a verb for so long: a boot id, an uptime, the addresses of the host file."""
+        uptime = float(Path("/proc/uptime").read_text().split()[0]) + seconds
+        boot_id = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        section = self.host_file.read_text().partition(f"service {service}\n")[2].partition("\nservice ")[0]
+        lines = [line.split() for line in section.splitlines()]
+        addresses = [line[1] for line in lines if line[:1] == ["address"]]
+        return boot_id, str(int(uptime * 100)), *addresses
+
     def run(self, *words: str, role: str = "actuator", timeout: float = 15.0) -> list[str]:
-        """Run one verb and return the lines of its answer."""
+        """Run one verb, with a permit for an hour where it takes one, and return the lines of its answer."""
+        if words[:1] and words[0] in GIVES and len(words) == 3:
+            words = (*words, *self.permit(words[1]))
+        return self.run_as_is(*words, role=role, timeout=timeout)
+
+    def run_as_is(self, *words: str, role: str = "actuator", timeout: float = 15.0) -> list[str]:
+        """Run these words and return the lines of the answer."""
         done = subprocess.run(
             self.command(role, *words),
             check=False,
@@ -76,6 +94,15 @@ class GateHost:
         new = self.host_file.with_suffix(".new")
         new.write_text(HEAD + text)
         new.rename(self.host_file)
+
+
+def give(shell: Shell, verb: Verb, service: str, epoch: int, *, deadline_seconds: float) -> ServiceStatus:
+    """Have a gate carry out a verb that takes a permit, with one that lasts for an hour."""
+    gate = shell.status(deadline_seconds=5.0)
+    assert gate.clock is not None
+    known = gate.services[service].addresses or () if service in gate.services else ()
+    permit = gate.clock.permit(gate.clock.answered_at + 3600.0, known)
+    return shell.change(verb, service, epoch, deadline_seconds=deadline_seconds, permit=permit)
 
 
 def install_gate(prefix: Path, host_file: str, shell: tuple[str, ...] = ("dash",)) -> GateHost:

@@ -110,8 +110,9 @@ def test_netlink_takes_it_off(dadfailed: str) -> None:
 def test_the_gate_tells_what_is_there_and_not_in_use(
     dadfailed: str, make_gate: Callable[[str], GateHost], shell: str
 ) -> None:
-    assert make_gate(shell).run("status")[2:] == [
-        "service www", "epoch 0", f"address {SERVICE} dadfailed", "end ok",
+    answer = make_gate(shell).run("status")
+    assert answer[answer.index("service www") :][:3] == [
+        "service www", "epoch 0", f"address {SERVICE} dadfailed",
     ]  # fmt: skip
 
 

@@ -80,7 +80,7 @@ def test_the_gate_reads_it_and_reports_its_hash(tmp_path: Path) -> None:
     host = install_gate(tmp_path, "")
     host.host_file.write_text(host_file(sites, "b"))
     answer = host.run("status")
-    assert answer[0] == f"locum-gate 1 {gate_version()}"
+    assert answer[0] == f"locum-gate 2 {gate_version()}"
     assert answer[1] == f"config {host_file_sha256(sites, 'b')}"
     assert host_file_sha256(sites, "b") == hashlib.sha256(host.host_file.read_bytes()).hexdigest()
     assert [line for line in answer if line.startswith("service")] == ["service dns", "service www"]
@@ -88,4 +88,4 @@ def test_the_gate_reads_it_and_reports_its_hash(tmp_path: Path) -> None:
 
 def test_the_gate_travels_with_the_package() -> None:
     assert gate_script().startswith("#!/bin/sh\n")
-    assert gate_version() == "1"
+    assert gate_version() == "2"

@@ -65,7 +65,7 @@ def watch(host: GateHost) -> Iterator[Callable[[], Watching]]:
         )
         started.append(process)
         watching = Watching(process)
-        assert watching.line() == "locum-gate 1 1"
+        assert watching.line() == "locum-gate 1 2"
         return watching
 
     yield watch

@@ -30,6 +30,7 @@ def host(request: pytest.FixtureRequest, tmp_path: Path) -> GateHost:
     return install_gate(tmp_path, HOST_FILE.format(canary=tmp_path / "canary"), tuple(request.param.split()))
 
 
+BOOT = "5a3ad4a2-0d3c-4a4e-8d6b-8f0f5f0c1e11"
 HOSTILE = {
     "nothing": ("", "no such verb"),
     "only spaces": ("   ", "no such verb"),
@@ -64,6 +65,33 @@ HOSTILE = {
     "too many words": ("status www mail", "status takes one service at most"),
     "words after watch": ("watch www", "watch takes no further words"),
     "no epoch": ("release www", "release takes a service and an epoch"),
+    "a claim in the words of version 1": (
+        "claim www 1",
+        "claim takes a service, an epoch, a boot id, an uptime and addresses",
+    ),
+    "a start without an uptime": (
+        f"start www 1 {BOOT}",
+        "start takes a service, an epoch, a boot id, an uptime and addresses",
+    ),
+    "a boot id in capitals": (f"claim www 1 {BOOT.upper()} 1", "no such verb"),
+    "a boot id that is too short": ("claim www 1 abc 1", "a boot id has 36 characters"),
+    "a boot id of other letters": (f"claim www 1 {BOOT[:-1]}g 1", "a boot id has 36 characters"),
+    "a boot id that climbs": (f"claim www 1 {'../' * 12} 1", "a boot id has 36 characters"),
+    "an uptime of letters": (f"claim www 1 {BOOT} x", "an uptime is a decimal number"),
+    "a negative uptime": (f"claim www 1 {BOOT} -1", "an uptime is a decimal number"),
+    "an octal uptime": (f"claim www 1 {BOOT} 010", "an uptime is a decimal number"),
+    "an uptime of 19 digits": (f"claim www 1 {BOOT} {'9' * 19}", "an uptime is a decimal number"),
+    "an address that is a path": (f"claim www 1 {BOOT} 1 /etc/passwd", "no such address"),
+    "an address that is an option": (f"claim www 1 {BOOT} 1 -f/24", "no such address"),
+    "an address without its prefix": (f"claim www 1 {BOOT} 1 203.0.113.7", "no such address"),
+    "an address with a semicolon": (f"claim www 1 {BOOT} 1 203.0.113.7/24;id", "no such verb"),
+    "an address of 44 characters": (f"claim www 1 {BOOT} 1 {'1' * 41}/24", "no such address"),
+    "an address with a newline": (f"claim www 1 {BOOT} 1 203.0.113.7/24\nid", "no such verb"),
+    "65 addresses": (f"claim www 1 {BOOT} 1{' 203.0.113.7/24' * 65}", "claim takes 64 addresses at most"),
+    "a service that climbs": (f"claim ../../etc 1 {BOOT} 1", "no such service"),
+    "a service with a dot": (f"claim www.x 1 {BOOT} 1", "no such service"),
+    "a reset without an epoch": ("reset-epoch www", "reset-epoch takes a service and an epoch"),
+    "a stored epoch without its number": ("store-epoch www", "store-epoch takes a service and an epoch"),
     "a word after the epoch": ("release www 1 1", "release takes a service and an epoch"),
     "a mirror verb without its numbers": (
         "mirror-send www 1 1 1",
@@ -90,7 +118,7 @@ HOSTILE = {
 @pytest.mark.parametrize(("words", "reason"), HOSTILE.values(), ids=HOSTILE.keys())
 def test_hostile_words_are_refused_and_run_nothing(host: GateHost, words: str, reason: str) -> None:
     canary = host.prefix / "canary"
-    assert host.ask(words.replace("CANARY", str(canary))) == ["locum-gate 1 1", f"end refused {reason}"]
+    assert host.ask(words.replace("CANARY", str(canary))) == ["locum-gate 2 2", f"end refused {reason}"]
     assert not canary.exists()
     assert not host.state.exists() or not list(host.state.iterdir())
 
@@ -100,24 +128,30 @@ MIRROR_VERBS = ("look", "mark", "changes", "restore", "halt", "send", "send-moun
 
 @pytest.mark.parametrize(
     "words",
-    [f"{verb} www 1" for verb in ("respawn", "start", "stop", "release", "claim")]
+    [
+        f"{verb} www 1"
+        for verb in ("respawn", "start", "stop", "release", "claim", "reset-epoch", "store-epoch")
+    ]
     + [f"mirror-{verb} www 1 1 1 0 0 0 0" for verb in MIRROR_VERBS],
 )
 def test_an_exporter_changes_nothing(host: GateHost, words: str) -> None:
-    answer = ["locum-gate 1 1", "end refused this key may only watch and status"]
+    answer = ["locum-gate 2 2", "end refused this key may only watch and status"]
     assert host.ask(words, role="exporter") == answer
     assert not (host.prefix / "canary").exists()
 
 
 def test_an_exporter_asks_for_status(host: GateHost) -> None:
     answer = host.ask("status www", role="exporter")
-    assert answer[0] == "locum-gate 1 1"
-    assert answer[2:] == ["service www", "epoch 0", "address 203.0.113.7 absent", "processes 0", "end ok"]
+    assert answer[0] == "locum-gate 2 2"
+    assert answer[answer.index("service www") :] == [
+        "service www", "epoch 0", "address 203.0.113.7 absent", "processes 0",
+        "knows 203.0.113.7/24", "interface lo", "end ok",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("role", ["", "root", "actuator;id", "exporter actuator"])
 def test_a_role_is_one_of_two(host: GateHost, role: str) -> None:
-    assert host.ask("status", role=role) == ["locum-gate 1 1", "end refused the role is actuator or exporter"]
+    assert host.ask("status", role=role) == ["locum-gate 2 2", "end refused the role is actuator or exporter"]
 
 
 UNTRUSTED = {
@@ -140,7 +174,7 @@ def test_a_host_file_that_is_not_roots_alone_is_refused(
     path.chmod(mode)
     for words in (("status",), ("watch",), ("start", "www", "1")):
         assert host.run(*words) == [
-            "locum-gate 1 1",
+            "locum-gate 2 2",
             f"end refused {host.host_file} or its directory {reason}",
         ]
     assert not (host.prefix / "canary").exists()
@@ -159,4 +193,4 @@ def test_a_bad_host_file_is_named(host: GateHost, text: str | None, reason: str)
         host.host_file.unlink()
     else:
         host.write_host_file(text)
-    assert host.run("status") == ["locum-gate 1 1", "end refused " + reason.format(file=host.host_file)]
+    assert host.run("status") == ["locum-gate 2 2", "end refused " + reason.format(file=host.host_file)]

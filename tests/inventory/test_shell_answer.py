@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_interface
 
 import pytest
 
-from locum_inventory.shell import GateStatus, ServiceStatus, ShellFault
+from locum_inventory.gate_clock import GateClock
+from locum_inventory.shell import GateStatus, Link, ServiceStatus, ShellFault
 from locum_inventory.shell_answer import read_answer
 
 GOOD = """\
@@ -34,6 +35,41 @@ def test_a_whole_answer() -> None:
     )
 
 
+def test_protocol_2_reports_the_clock_the_interfaces_and_what_the_host_file_knows() -> None:
+    boot_id = "5a3ad4a2-0d3c-4a4e-8d6b-8f0f5f0c1e11"
+    said = (
+        f"locum-gate 2 2\nconfig abc\nboot {boot_id}\nuptime 123456\nlink lo up\n"
+        "link eth0 no_carrier 02:00:00:00:00:01 02:00:00:00:00:99\nservice www\nepoch 7\n"
+        "address 192.0.2.7 held\naddress 2001:db8::7 absent\nprocesses 3\n"
+        "knows 192.0.2.7/24 2001:db8::7/64\ninterface eth0\nend ok\n"
+    )
+    status = read_answer(said, "", "a")
+    assert status.clock is not None
+    assert (status.clock.boot_id, status.clock.uptime_hundredths) == (boot_id, 123456)
+    assert status.links["eth0"] == Link("no_carrier", ("02:00:00:00:00:01", "02:00:00:00:00:99"))
+    assert status.macs == {"02:00:00:00:00:01", "02:00:00:00:00:99"}
+    www = status.services["www"]
+    assert www.addresses == (ip_interface("192.0.2.7/24"), ip_interface("2001:db8::7/64"))
+    assert www.interface == "eth0"
+
+
+def test_a_gate_of_version_1_still_parses() -> None:
+    status = read_answer(GOOD, "", "a")
+    assert status.clock is None
+    assert status.links == {}
+    assert status.services["www"].addresses is None
+
+
+def test_a_permit_never_lasts_longer_than_its_evidence() -> None:
+    """The uptime was read before the answer came: so the answer's own time shortens the permit."""
+    clock = GateClock("boot", 100_000, answered_at=50.0)
+    assert clock.permit(50.0).words == ("boot", "100000")
+    assert clock.permit(50.579).words == ("boot", "100057")
+    assert clock.permit(49.0).words == ("boot", "99900")
+    assert clock.permit(-9e9).words == ("boot", "0")
+    assert clock.permit(51.0, (ip_interface("192.0.2.7/24"),)).words == ("boot", "100100", "192.0.2.7/24")
+
+
 @pytest.mark.parametrize("state", ["tentative", "dadfailed", "muted"])
 def test_an_address_that_is_there_and_not_in_use_is_not_held(state: str) -> None:
     said = f"locum-gate 1 1\nservice www\nepoch 7\naddress 2001:db8::7 {state}\nend ok\n"
@@ -53,12 +89,22 @@ def test_whether_a_boot_guard_is_on(said: str, guarded: bool | None) -> None:
 HEAD = "locum-gate 1 1\n"
 CUT = "a: the gate's answer was cut short"
 HOLDS = "a: the gate's answer holds {!r}"
-NEWER = "a: its gate speaks protocol 2, not 1: run `locum enrol a`"
+NEWER = "a: its gate speaks protocol 3, not 2: run `locum enrol a`"
 BAD = {
     "nothing": ("", "gate", "a: no gate answered"),
     "nothing but a complaint": ("", "gate", "a: no gate answered: sudo: a password is required"),
     "a shell's words": ("sh: not found\n", "gate", "a: what answered is not a gate: 'sh: not found'"),
-    "a later protocol": ("locum-gate 2 9\nend ok\n", "gate", NEWER),
+    "a later protocol": ("locum-gate 3 9\nend ok\n", "gate", NEWER),
+    "a boot id that is none": (f"{HEAD}boot xyz\nend ok\n", "gate", HOLDS.format("boot xyz")),
+    "an uptime that is none": (f"{HEAD}uptime -1\nend ok\n", "gate", HOLDS.format("uptime -1")),
+    "a link without a state": (f"{HEAD}link eth0\nend ok\n", "gate", HOLDS.format("link eth0")),
+    "a link of no known state": (
+        f"{HEAD}link eth0 dormant\nend ok\n", "gate", HOLDS.format("link eth0 dormant"),
+    ),
+    "a MAC that is none": (f"{HEAD}link e up 02:x\nend ok\n", "gate", HOLDS.format("link e up 02:x")),
+    "addresses that are none": (
+        f"{HEAD}service www\nknows www\nend ok\n", "gate", HOLDS.format("knows www"),
+    ),
     "only the greeting": (HEAD, "closed", CUT),
     "no last line": (GOOD.removesuffix("end ok\n"), "closed", CUT),
     "half a last line": (GOOD.removesuffix("\n"), "closed", CUT),

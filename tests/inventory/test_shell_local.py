@@ -15,7 +15,7 @@ from locum_inventory.shell import Shell, ShellFault, Shells
 from locum_inventory.shell_deadline import Deadline
 from locum_inventory.shell_local import CALLS_AT_ONCE, LocalShell
 from locum_inventory.shell_ssh import SshShell
-from tests.inventory.gate_host import GateHost, install_gate, wait_for
+from tests.inventory.gate_host import GateHost, give, install_gate, wait_for
 from tests.marks import needs_root
 
 HOST_FILE = """
@@ -47,13 +47,13 @@ def test_every_call(host: GateHost) -> None:
         assert shell.look(deadline_seconds=5) == {"www": 0}
         assert shell.look(deadline_seconds=5) == {"www": 0}
         assert shell.change("release", "www", 3, deadline_seconds=5).epoch == 3
-        assert reason(lambda: shell.change("claim", "www", 2, deadline_seconds=5)) == (
+        assert reason(lambda: give(shell, "claim", "www", 2, deadline_seconds=5)) == (
             "old_epoch", "b: www: epoch 2 is older than 3",
         )  # fmt: skip
-        assert reason(lambda: shell.change("start", "www", 3, deadline_seconds=5)) == (
+        assert reason(lambda: give(shell, "start", "www", 3, deadline_seconds=5)) == (
             "failed", "b: www: start returned 1 and no process init-of-nobody is there; it said:",
         )  # fmt: skip
-        assert reason(lambda: shell.change("start", "dns", 3, deadline_seconds=5)) == (
+        assert reason(lambda: give(shell, "start", "dns", 3, deadline_seconds=5)) == (
             "gate", "b: no such service: dns",
         )  # fmt: skip
     finally:
@@ -76,7 +76,7 @@ def test_a_slow_gate_meets_the_deadline_and_is_left_to_finish(host: GateHost) ->
     )
     shell = LocalShell("b", "actuator", gate_path=host.gate)
     began = time.monotonic()
-    assert reason(lambda: shell.change("start", "www", 1, deadline_seconds=0.1)) == (
+    assert reason(lambda: give(shell, "start", "www", 1, deadline_seconds=0.1)) == (
         "timeout", "b: the gate did not finish start within 0.1 s",
     )  # fmt: skip
     assert time.monotonic() - began < 0.4

@@ -29,6 +29,7 @@ from tests.inventory.gate_host import (
     GateHost,
     Sshd,
     free_port,
+    give,
     install_gate,
     make_key,
     prepare_sshd,
@@ -93,9 +94,9 @@ def test_every_call(shell: SshShell) -> None:
     assert shell.status(deadline_seconds=5).services["www"].processes == 0
     assert shell.look(deadline_seconds=5) == {"www": 0}
     assert shell.change("release", "www", 3, deadline_seconds=5).epoch == 3
-    old = fault(lambda: shell.change("claim", "www", 2, deadline_seconds=5))
+    old = fault(lambda: give(shell, "claim", "www", 2, deadline_seconds=5))
     assert old == ("old_epoch", "a: www: epoch 2 is older than 3")
-    failed = fault(lambda: shell.change("start", "www", 3, deadline_seconds=5))
+    failed = fault(lambda: give(shell, "start", "www", 3, deadline_seconds=5))
     assert failed == ("failed", "a: www: start returned 1 and no process init-of-nobody is there; it said:")
 
 
@@ -127,7 +128,7 @@ def test_a_full_sshd_is_waited_for(host: GateHost, tmp_path: Path) -> None:
         closing(SshShell("a", ADDRESS, sshd.ssh(), "actuator")) as shell,
     ):
         shell.status(deadline_seconds=5)
-        half_a_second = partial(shell.change, "start", "slow", 1, deadline_seconds=10)
+        half_a_second = partial(give, shell, "start", "slow", 1, deadline_seconds=10)
         busy = threading.Thread(target=half_a_second)
         busy.start()
         wait_for(lambda: sshd.log().count("Starting session") == 2, "the only channel is taken")
@@ -149,7 +150,7 @@ def test_a_call_past_its_deadline_ends_alone(sshd: Sshd, shell: SshShell) -> Non
     shell.status(deadline_seconds=5)
     wait_for(lambda: logins(sshd) == before + 2, "the connection for changes is made in advance")
     began = time.monotonic()
-    late = fault(lambda: shell.change("start", "slow", 1, deadline_seconds=0.2))
+    late = fault(lambda: give(shell, "start", "slow", 1, deadline_seconds=0.2))
     assert late == ("timeout", "a: the gate did not finish start within 0.2 s")
     assert time.monotonic() - began < 0.5
     assert shell.look(deadline_seconds=5)["www"] == 0
@@ -190,7 +191,7 @@ def test_commands_see_nothing_of_the_wire(sshd: Sshd, host: GateHost, tmp_path: 
     host.write_host_file(f"service www\naddress 203.0.113.7/24\ninterface lo\nstart env >{tmp_path}/env\n")
     try:
         with closing(SshShell("a", ADDRESS, sshd.ssh(), "actuator")) as shell:
-            shell.change("start", "www", 9, deadline_seconds=5)
+            give(shell, "start", "www", 9, deadline_seconds=5)
     finally:
         host.host_file.write_text(before)
     assert "SSH_ORIGINAL_COMMAND" not in (tmp_path / "env").read_text()
@@ -425,7 +426,7 @@ def test_a_connection_that_was_cut_is_made_anew_within_the_call(sshd: Sshd, shel
     for pid in _session_processes(sshd)[:1]:
         os.kill(pid, signal.SIGKILL)
     assert shell.look(deadline_seconds=5)["www"] == 0
-    assert shell.status(deadline_seconds=5).version == "1"
+    assert shell.status(deadline_seconds=5).version == "2"
 
 
 def test_a_session_that_can_start_nothing_is_not_kept(sshd: Sshd) -> None:
@@ -483,7 +484,7 @@ def test_an_sshd_that_hangs_costs_a_call_its_deadline_and_no_more(sshd: Sshd, sh
         os.kill(pid, signal.SIGSTOP)
     try:
         # Half of the deadline goes to the connection that hangs, the rest to a new one.
-        assert shell.status(deadline_seconds=2).version == "1"
+        assert shell.status(deadline_seconds=2).version == "2"
         assert shell.look(deadline_seconds=1)["www"] == 0
     finally:
         for pid in session:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from locum_actuator.mirror.result import Mirrors, NoMirrors
+from locum_actuator.plan_evidence import PlanEvidence
 from locum_actuator.situation import Look
 from locum_exporter.result import Outcome
 from locum_inventory.model import Service, Site
@@ -87,6 +88,7 @@ class Hands:
     incident: int = 0
     reason: str = ""
     mirrors: Mirrors = field(default_factory=NoMirrors)
+    evidence: PlanEvidence = field(default_factory=PlanEvidence)
 
 
 class Step(Protocol):

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from locum_actuator import netlink
 from locum_actuator.announce import announce
 from locum_actuator.steps.base import Hands, StepFault
+from locum_actuator.steps.over_gate import change_in_time
 from locum_inventory.boot_guard import is_muted
 from locum_inventory.shell import ShellFault
 
@@ -34,9 +35,7 @@ class Claim:
             return self._here()
         # Elsewhere, or where the boot guard is on here: its gate alone may lift that.
         try:
-            after = hands.shells[self.host].change(
-                "claim", hands.name, hands.epoch, deadline_seconds=GATE_SECONDS
-            )
+            after = change_in_time(hands, self.host, "claim", GATE_SECONDS)
         except ShellFault as fault:
             raise StepFault(f"claim on {self.host}: {fault}", tried=fault.asked) from fault
         missing = [str(address) for address, here in after.held.items() if not here]
@@ -49,7 +48,7 @@ class Claim:
         interface = service.interface[self.host]
         try:
             for address in service.addresses:
-                netlink.add(interface, address)
+                netlink.add(interface, address, right_before=self.hands.evidence.require_free)
             missing = {address.ip for address in service.addresses} - netlink.held(service.addresses)
         except netlink.NetlinkFault as fault:
             raise StepFault(str(fault)) from fault

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from locum_actuator.steps.base import Confirmed, Hands, StepFault
+from locum_inventory import since_boot
 
 ASKS = 3  # a busy machine may be too late to ask: what was done is not undone for that alone
 
@@ -23,6 +24,7 @@ class Confirm:
     def do(self) -> str:
         """Ask; anything but a clear answer is a fault."""
         for _ in range(ASKS):
+            asked_at = since_boot.seconds()
             seen = self.hands.eyes.confirm(self.hands.name, self.hands.silent_holder)
             if seen.owners is not None and (seen.heard_by or not self._lacks_silence(seen)):
                 break
@@ -47,6 +49,7 @@ class Confirm:
             )
         if not seen.witnessed:
             raise StepFault("no witness answers any more: it may be this host that is cut off")
+        self.hands.evidence.found_free(asked_at)
         return "nobody answers for the address, and a witness answers"
 
     def _lacks_silence(self, seen: Confirmed) -> bool:

@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass
 
 from locum_actuator.fence_agent import AgentFault, FenceAgent
+from locum_actuator.plan import Step
 from locum_actuator.steps.base import Hands, StepFault
 from locum_inventory.model import FenceDevice
 
@@ -78,6 +79,8 @@ class Fence:
         """Switch the host off by one device and watch until it is seen off."""
         agent, end = FenceAgent(self.host, device), time.monotonic() + device.timeout
         fault: AgentFault | None = None
+        # Right before it is told: a host that was silent when it was looked at may be well again by now.
+        self.hands.evidence.require_due(Step("fence", self.host))
         try:
             agent.turn("off", deadline_seconds=device.timeout * SHARE_OF_OFF)
         except AgentFault as failed:

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from locum_actuator.plan import Step
+from locum_actuator.plan_evidence import TooOld
 from locum_actuator.steps.base import Hands, StepFault
-from locum_inventory.shell import ServiceStatus, ShellFault
+from locum_actuator.steps.over_gate import change_in_time
+from locum_inventory import since_boot
+from locum_inventory.shell import ServiceStatus, ShellFault, Verb
 
 STATUS_SECONDS = 1.0
+GIVE_BACK_TRIES = 3  # each asks who has the address; the answer may have become too old when the gate claims
 MARGIN_SECONDS = 5.0  # beside the time the stop command itself may take
 
 
@@ -32,6 +37,11 @@ class Release:
     def do(self) -> str:
         """Send `release` and take only the gate's confirmation for done."""
         hands = self.hands
+        try:
+            hands.evidence.require_due(Step("release", self.host))
+        except TooOld:
+            if self.host == hands.old_holder:
+                raise  # it may be well again; any other host has no claim to the address
         stop = hands.service.commands.stop_timeout if hands.service.commands else 0.0
         try:
             after = hands.shells[self.host].change(
@@ -39,6 +49,9 @@ class Release:
             )
         except ShellFault as fault:
             raise StepFault(f"release on {self.host}: {fault}", tried=fault.asked) from fault
+        if after.epoch > hands.epoch:
+            # A gate releases whatever the epoch, and who changed the holder since goes on from here.
+            raise StepFault(f"release on {self.host}: epoch {hands.epoch} is older than {after.epoch}")
         if not self._released(after):
             raise StepFault(f"{self.host} says it still holds {_words(after)}")
         return f"{self.host} confirms: address off, {_words(after)}"
@@ -51,23 +64,38 @@ class Release:
         hands = self.hands
         if self.host != hands.old_holder:
             return None
+        verbs: tuple[tuple[Verb, float], ...] = (("claim", 5.0),)
+        if hands.service.standby == "stopped" and hands.service.commands is not None:
+            verbs = (("start", 10.0), *verbs)
         self._look_for_others()
-        shell = hands.shells[self.host]
-        try:
-            if hands.service.standby == "stopped" and hands.service.commands is not None:
-                shell.change("start", hands.name, hands.epoch, deadline_seconds=10.0)
-            shell.change("claim", hands.name, hands.epoch, deadline_seconds=5.0)
-        except ShellFault as fault:
-            raise StepFault(f"giving the service back to {self.host}: {fault}") from fault
+        for verb, seconds in verbs:
+            self._give(verb, seconds)
         return f"{self.host} has service and address back"
 
+    def _give(self, verb: Verb, seconds: float) -> None:
+        hands = self.hands
+        for left in reversed(range(GIVE_BACK_TRIES)):
+            if hands.evidence.should_ask():
+                self._look_for_others()
+            try:
+                change_in_time(hands, self.host, verb, seconds)
+            except TooOld as fault:
+                if not left:
+                    raise StepFault(f"giving the service back to {self.host}: {fault}") from fault
+            except ShellFault as fault:
+                raise StepFault(f"giving the service back to {self.host}: {fault}") from fault
+            else:
+                return
+
     def _look_for_others(self) -> None:
+        asked_at = since_boot.seconds()
         found = self.hands.eyes.confirm(self.hands.name).owners
         if found is None:
             raise StepFault(f"not given back to {self.host}: nobody could be asked who has the address")
         hosts, strangers = found
         if others := sorted((hosts - {self.host}) | strangers):
             raise StepFault(f"not given back to {self.host}: {', '.join(others)} answers for the address")
+        self.hands.evidence.found_free(asked_at)
 
     def _released(self, status: ServiceStatus) -> bool:
         if any(status.held.values()) or status.stuck:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from locum_actuator.plan import Step
 from locum_actuator.steps.base import Hands, StepFault, until
+from locum_actuator.steps.over_gate import respawn_in_time
 from locum_exporter.result import Outcome
 from locum_inventory.shell import ShellFault
 
@@ -26,8 +28,9 @@ class Respawn:
     def do(self) -> str:
         """Run the host's respawn command and wait for the service's own answer."""
         hands = self.hands
+        hands.evidence.require_due(Step("respawn", self.host))
         try:
-            hands.shells[self.host].change("respawn", hands.name, hands.epoch, deadline_seconds=GATE_SECONDS)
+            respawn_in_time(hands, self.host, GATE_SECONDS)
         except ShellFault as fault:
             raise StepFault(f"respawn on {self.host}: {fault}", tried=fault.asked) from fault
         seen = until(lambda: hands.eyes.service_on(hands.name, self.host), ANSWER_SECONDS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from locum_actuator.steps.base import Hands, StepFault, until
+from locum_actuator.steps.over_gate import change_in_time
 from locum_exporter.result import Outcome
 from locum_inventory.shell import ShellFault
 
@@ -27,7 +28,7 @@ class Start:
         """Run the host's start command and look until the service answers."""
         hands = self.hands
         try:
-            hands.shells[self.host].change("start", hands.name, hands.epoch, deadline_seconds=GATE_SECONDS)
+            change_in_time(hands, self.host, "start", GATE_SECONDS)
         except ShellFault as fault:
             raise StepFault(f"start on {self.host}: {fault}", tried=fault.asked) from fault
         seen = until(lambda: hands.eyes.service_on(hands.name, self.host), ANSWER_SECONDS)

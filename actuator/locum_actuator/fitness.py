@@ -1,0 +1,34 @@
+"""Why a host cannot be given a service, by what its gate reports of itself."""
+
+from __future__ import annotations
+
+from locum_inventory.model import Service
+from locum_inventory.shell import GateStatus
+
+
+def why_unfit(name: str, service: Service, host: str, gate: GateStatus) -> str | None:
+    """Return why a host can neither start nor hold a service, in words; None where nothing is in the way."""
+    status = gate.services.get(name)
+    if status is None:
+        return f"its gate does not know {name}: run `locum enrol {host}`"
+    if gate.clock is None:
+        return f"its gate is of version {gate.version}: run `locum enrol {host}`"
+    if set(status.addresses or ()) != set(service.addresses):
+        there = ", ".join(map(str, status.addresses or ())) or "no address"
+        wanted = ", ".join(map(str, service.addresses)) or "none"
+        return f"its gate knows {there} for {name}, and the site file says {wanted}: run `locum enrol {host}`"
+    if service.address_commands is not None:
+        return None
+    return _interface_fault(name, service.interface[host], status.interface, host, gate)
+
+
+def _interface_fault(name: str, wanted: str, there: str | None, host: str, gate: GateStatus) -> str | None:
+    if there != wanted:
+        return f"its gate puts {name} on {there}, and the site file says {wanted}: run `locum enrol {host}`"
+    link = gate.links.get(wanted)
+    if link is None:
+        has = ", ".join(sorted(gate.links.keys() - {"lo"})) or "none"
+        return f"it has no interface {wanted} (it has {has})"
+    if link.state == "up":
+        return None
+    return f"its interface {wanted} {'has no carrier' if link.state == 'no_carrier' else 'is down'}"
