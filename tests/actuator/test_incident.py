@@ -174,12 +174,12 @@ def test_b7_a_gate_that_could_not_be_asked_spends_nothing(world: FakeWorld, jour
     world.shells["a"].processes = 0
     change, asked = world.shells["a"].change, 0
 
-    def busy_at_first(*words: object, deadline_seconds: float) -> ServiceStatus:
+    def busy_at_first(*words: object, **more: object) -> ServiceStatus:
         nonlocal asked
         asked += 1
         if asked <= 2:
             raise ShellFault.busy("a: could not be asked: Too many open files")
-        return change(*words, deadline_seconds=deadline_seconds)  # type: ignore[arg-type]
+        return change(*words, **more)  # type: ignore[arg-type]
 
     world.shells["a"].change = busy_at_first  # type: ignore[method-assign]
     assert handle(world, journal)[0] == "respawn"

@@ -167,7 +167,7 @@ def test_a2_a_look_never_waits_behind_changes(sshd: Sshd, host: GateHost, tmp_pa
             outcomes: list[int] = []
 
             def start(name: str) -> None:
-                outcomes.append(shell.change("start", name, 1, deadline_seconds=30).epoch)
+                outcomes.append(give(shell, "start", name, 1, deadline_seconds=30).epoch)
 
             threads = [threading.Thread(target=start, args=(name,)) for name in names]
             for thread in threads:
