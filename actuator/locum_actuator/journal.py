@@ -94,6 +94,7 @@ class Journal:
         self._written_at = float("-inf")  # monotonic
         self.mirrors = MirrorLedger(self._read, self._write)
         self._shelf = IncidentShelf(self._read)
+        self._connections: list[sqlite3.Connection] = []
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._db = self._connect()
@@ -106,12 +107,21 @@ class Journal:
             self._reader = self._connect()
             self._reader.execute("PRAGMA query_only=ON")
         except (sqlite3.Error, OSError) as fault:
+            self._close_all()
             raise JournalFault(f"{path}: the journal cannot be opened: {fault}") from fault
+        except JournalFault:
+            self._close_all()
+            raise
 
     def _connect(self) -> sqlite3.Connection:
         db = sqlite3.connect(self.path, check_same_thread=False, isolation_level=None, timeout=5.0)
+        self._connections.append(db)
         db.row_factory = sqlite3.Row
         return db
+
+    def _close_all(self) -> None:
+        while self._connections:
+            self._connections.pop().close()
 
     def _migrate(self) -> None:
         (version,) = self._db.execute("PRAGMA user_version").fetchone()

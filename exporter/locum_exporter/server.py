@@ -17,6 +17,7 @@ from aiohttp import web
 from locum_exporter.app import Exporter
 from locum_exporter.faults import text_of_os_error
 from locum_exporter.icmp import Pinger
+from locum_exporter.listening import listening_sockets
 from locum_exporter.log_options import log_options
 from locum_exporter.neighbours import Neighbours
 from locum_exporter.reload import Runners
@@ -61,7 +62,8 @@ async def serve(options: Options, site: Site) -> None:
         web_runner = web.AppRunner(exporter.app(), access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS)
         await web_runner.setup()
         stack.push_async_callback(web_runner.cleanup)
-        await web.TCPSite(web_runner, options.listen.host, options.listen.port).start()
+        for listening in listening_sockets(options.listen):
+            await web.SockSite(web_runner, listening).start()
         log.info("listening on %s", options.listen, extra={"event": "listening"})
         alive = asyncio.create_task(_tell_alive(), name="watchdog")
         stack.callback(alive.cancel)

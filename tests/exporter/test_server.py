@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -14,7 +15,9 @@ import pytest
 import requests
 from click.testing import CliRunner
 
+from locum_exporter.listening import listening_sockets
 from locum_exporter.server import main
+from locum_inventory.listen import Listen
 from tests.exporter.servers import unused_port
 from tests.log_reading import read_logfmt
 
@@ -168,6 +171,27 @@ def test_usage(site_file: Path, row: str) -> None:
     options, code, text = USAGE[row]
     done = CliRunner().invoke(main, ["--site", str(site_file), *options])
     assert (done.exit_code, done.output.splitlines()[-1]) == (code, text)
+
+
+def test_a_name_and_no_host_at_all_are_listened_on() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    for host in ("localhost", "127.0.0.1", ""):
+        sockets = listening_sockets(Listen(host, port))
+        try:
+            socket.create_connection(("127.0.0.1", port), 10).close()
+        finally:
+            for one in sockets:
+                one.close()
+
+
+def test_a_port_that_is_taken_keeps_its_reason() -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as taken,
+        pytest.raises(OSError, match="Address already in use"),
+    ):
+        listening_sockets(Listen("127.0.0.1", taken.getsockname()[1]))
 
 
 def test_an_address_this_host_does_not_have(site_file: Path) -> None:
