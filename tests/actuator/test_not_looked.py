@@ -16,7 +16,7 @@ from fakes import FakeWorld, KeptFakes, site
 from prometheus_client import CollectorRegistry, generate_latest
 
 from locum_actuator.elsewhere import Answer, ask, asking_session, hears
-from locum_actuator.evidence import Evidence
+from locum_actuator.evidence import Evidence, GateFault
 from locum_actuator.page.health import judge
 from locum_actuator.page.votes import Vote, read_votes
 from locum_actuator.service_look import joined
@@ -148,7 +148,7 @@ def test_a1_who_pings_a_host_that_this_one_does_not_hear(reason: Reason | None) 
             "a",
             time.monotonic(),
             burst=Burst(20, 0, ()),
-            gate="no answer",
+            gate=GateFault("no answer"),
             here=Look("b", Outcome.FAILED, "refused", "refused"),
             elsewhere=[Answer(Look("c", outcome_of(reason), "", reason), outcome_of(reason))],
         )
