@@ -172,7 +172,7 @@ class Locum:
         while (line := self._next_line(deadline)) is not None:
             heard.append(line)
             self.say(f"locum up: {line}")
-            if line == "locum is up":
+            if line.startswith("locum is up"):
                 return
         raise LabFault("locum did not come up:\n" + "\n".join(heard))
 

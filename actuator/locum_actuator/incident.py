@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from typing import Protocol
@@ -145,7 +145,7 @@ class Incident:
     returned: frozenset[str] = frozenset()  # hosts that were silent and answer again
     left_over: bool = False  # a plan was broken off: a standby may run what it began there
     silent: set[str] = field(default_factory=set)  # hosts whose gate did not answer in one of its looks
-    witnesses: Mapping[str, bool] = field(default_factory=dict)  # address -> did it answer its last look
+    last_look: Situation | None = None
     doubtful: bool = False  # once at least it was not clear that the holder, and nobody else, has the address
     opened: float = field(default_factory=time.monotonic)
     turned_at: float = field(default_factory=time.monotonic)  # when it last began to look
@@ -234,7 +234,7 @@ class Incident:
         situation = self.context.looker.situation(self.context.name)
         self.context.metrics.look_seconds.labels(self.context.name).observe(time.monotonic() - begun)
         self.context.signs.looked(situation)
-        self.witnesses = situation.witnesses
+        self.last_look = situation
         self._confirm(situation)
         holder = self.context.journal.holder(self.context.name).host
         self.silent |= {

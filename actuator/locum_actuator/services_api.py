@@ -64,6 +64,7 @@ def service_values(engine: Engine, name: str) -> dict[str, Any]:
         "witnesses": dict(worker.witnesses),
         "alone": worker.patrol.alone,
         "hosts_seen": worker.patrol.seen,
+        "gate_faults": dict(worker.gate_faults),
         "copies": {host: asdict(copy) for host, copy in worker.context.memory().copies.items()},
         "rejoin": {
             host: {"complete": is_complete(items), "items": [asdict(item) for item in items]}

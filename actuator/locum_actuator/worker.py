@@ -24,6 +24,7 @@ from locum_actuator.moves import Obstacles
 from locum_actuator.patrol import Patrol
 from locum_actuator.planned import Asked, begin_incident
 from locum_actuator.rejoin import obstacles
+from locum_actuator.situation import Situation
 from locum_actuator.succession import Succession, predecessor
 from locum_inventory.log_fields import about
 
@@ -93,8 +94,21 @@ class Worker:
     @property
     def witnesses(self) -> Mapping[str, bool]:
         """Which witnesses answered the last look of the incident that is open; empty where none is."""
+        look = self._last_look()
+        return {} if look is None else look.witnesses
+
+    @property
+    def gate_faults(self) -> Mapping[str, str | None]:
+        """Why each host's gate did not answer when it was asked last, None where it did; no host not asked yet."""
+        look = self._last_look()
+        if look is not None:
+            return {host: view.gate_fault for host, view in look.hosts.items()}
+        return {host: None if seen.gate else seen.text for host, seen in self.patrol.gates.items()}
+
+    def _last_look(self) -> Situation | None:
+        """Return the last look of the incident that is open; None where none is, for then the patrol asks."""
         at_work = self._at_work
-        return at_work.witnesses if at_work is not None and self.incident is not None else {}
+        return at_work.last_look if at_work is not None and self.incident is not None else None
 
     def wake(self, trigger: str, alert: int | None = None) -> None:
         """Make the worker look; returns at once."""

@@ -74,16 +74,23 @@ def _gone(pids: list[int], deadline_seconds: float = 5) -> bool:
     return False
 
 
-def test_comes_up_brings_back_what_dies_and_ends_when_told(up: subprocess.Popen[str], tmp_path: Path) -> None:
-    assert _lines_until(up, "locum is up") == [
+def test_f_comes_up_says_which_gates_are_missing_brings_back_what_dies_and_ends_when_told(
+    up: subprocess.Popen[str], tmp_path: Path
+) -> None:
+    *lines, silent_a, silent_b, last = _lines_until(up, "locum is up")
+    assert lines == [
         "exporter answers at http://192.0.2.2:10751",
         "actuator answers at http://127.0.0.1:10752",
         "Alertmanager ready at http://127.0.0.1:9093",
         "Prometheus ready at http://127.0.0.1:9090",
-        "Prometheus: 9 of 9 targets scraped",
+        "Prometheus: 10 of 10 targets scraped",
         "actuator ready: the heartbeat came through Prometheus and Alertmanager",
-        "locum is up",
     ]
+    # No host was enrolled: that is said, for each of them, with what to do.
+    assert silent_a.startswith("  a: its gate does not answer: ")
+    assert silent_a.endswith(": run `locum enrol a`")
+    assert silent_b.endswith(": run `locum enrol b`")
+    assert last == "locum is up, but can change nothing on a and b; `locum check --live` says more"
     children = _children(up)
     assert len(children) == 4
     os.kill(children[0], signal.SIGKILL)

@@ -77,6 +77,29 @@ class Readiness:
                 self._say(f"  not answering: {line}")
             await self._patiently("the actuator is not ready", self._actuator_unready)
             self._say("actuator ready: the heartbeat came through Prometheus and Alertmanager")
+            await self._say_that_it_is_up()
+
+    async def _say_that_it_is_up(self) -> None:
+        """Say so once every gate was asked, and which hosts locum can do nothing on."""
+        faults: dict[str, str | None] = {}
+
+        async def not_asked() -> str | None:
+            answer = await self._json(f"{self._chain.actuator.url}/api/v1/services")
+            services = answer["services"] if isinstance(answer, dict) else []
+            for row in services:
+                faults.update(row["gate_faults"])
+            missing = sorted({host for row in services for host in row["hosts"]} - faults.keys())
+            return None if services and not missing else f"the gate of {', '.join(missing) or 'each host'}"
+
+        await self._patiently("not asked yet", not_asked)
+        silent = {host: fault for host, fault in faults.items() if fault is not None}
+        for host, fault in silent.items():
+            self._say(f"  {host}: its gate does not answer: {fault}: run `locum enrol {host}`")
+        if silent:
+            self._say(
+                f"locum is up, but can change nothing on {' and '.join(silent)}; `locum check --live` says more"
+            )
+        else:
             self._say("locum is up")
 
     async def _answers(self, child: Child, url: str) -> None:
