@@ -27,6 +27,7 @@ from locum_actuator.journal_recovery import look_at_journal, open_journal
 from locum_actuator.listening import listen_on
 from locum_actuator.metrics import Metrics
 from locum_actuator.reading import Reading, Wire, judge
+from locum_actuator.state_ownership import ownership_fault
 from locum_actuator.watchdog import Watchdog
 from locum_actuator.webhook import create_app
 from locum_exporter.log_options import log_options
@@ -84,6 +85,8 @@ class Actuator:
         self._listen = parse_listen(listen)
         site = load_site(site_path)
         directory = site.actuator.state_directory
+        if unwritable := ownership_fault(directory):
+            raise StartFault(unwritable)
         token = read_token(site.actuator.webhook_token_file)
         api_token = read_token(site.actuator.api_token_file) if site.actuator.api_token_file else None
         self._alone = lock_alone(directory)

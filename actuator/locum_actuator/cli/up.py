@@ -21,6 +21,7 @@ from locum_actuator.cli.chain_options import chain_of, chain_options
 from locum_actuator.cli.exits import did_not_work
 from locum_actuator.cli.printing import say
 from locum_actuator.cli.site_option import load_or_exit
+from locum_actuator.state_ownership import ownership_fault
 from locum_inventory.load import SiteFault, load_site
 from locum_inventory.log_lines import LOG_FORMATS
 
@@ -44,6 +45,8 @@ def up(site_option: str | None, /, log_format: str | None, **listens: Any) -> No
     if "chain" in site.model_fields_set:
         own = "a Prometheus and an Alertmanager of its own"
         say(f"the site file's `chain` is not used: locum up runs {own}", err=True)
+    if unwritable := ownership_fault(site.actuator.state_directory):
+        did_not_work(unwritable)
     if faults := list(port_faults(chain)):
         did_not_work(*faults)
     try:
