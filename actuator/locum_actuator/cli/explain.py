@@ -18,7 +18,7 @@ def explain(service: str, url: str, as_json: bool) -> None:
     if as_json:
         say_json(answer)
         return
-    console, plan, seen = Terminal(), answer["plan"], answer["seen"]
+    console, plan, seen = Terminal(soft_wrap=True), answer["plan"], answer["seen"]
     console.print(styled((service, "bold"), f": {plan['kind'].replace('_', ' ')}: {plan['reason']}"))
     for step in plan["steps"] or plan["would"]:
         console.print(f"  would {step['name']} on {step['host']}")
@@ -30,10 +30,11 @@ def explain(service: str, url: str, as_json: bool) -> None:
     for host, move in answer["moves"].items():
         steps = ", ".join(f"{step['name']} on {step['host']}" for step in move["steps"])
         would = steps or f"be refused: {move['reason']}"
-        console.print(f"a switchover to {host} would {would}", soft_wrap=True)
+        console.print(f"a switchover to {host} would {would}")
     for address, answered in seen["witnesses"].items():
         console.print(f"witness {address}: {'answers' if answered else 'does not answer'}")
     for name, host in seen["hosts"].items():
-        console.print(f"{name}: {host['echoes']} echoes, gate {host['gate']}, processes {host['processes']}")
+        running = "" if host["processes"] is None else f", processes {host['processes']}"
+        console.print(f"{name}: {host['echoes']} echoes, gate {host['gate']}{running}")
         for vantage_point, text in host["looks"].items():
             console.print(f"  seen from {vantage_point}: {text}")
