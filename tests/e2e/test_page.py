@@ -102,7 +102,8 @@ def test_an_incident_is_seen_without_a_reload_and_a_person_acts(
             mobile=width < 500,
         )
         assert page.run("return document.documentElement.scrollWidth <= innerWidth"), f"wider than {width}"
-        cut = "return [...document.querySelectorAll('.scroll')].filter(one => one.scrollWidth > one.clientWidth).length"
+        wide = "one => one.scrollWidth > one.clientWidth"
+        cut = f"return [...document.querySelectorAll('.scroll')].filter({wide}).length"
         assert page.run(cut) == 0, f"a table is cut at {width}"
 
     # Nobody acts without the token, and the page offers nothing.
