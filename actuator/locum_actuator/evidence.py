@@ -91,8 +91,6 @@ class Evidence:
         self._loop = asyncio.new_event_loop()
         self._pinger = Pinger()
         self._neighbours = Neighbours()
-        # (service, host) that the last look got no echo of -> when it asked
-        self._silent_since: dict[tuple[str, str], float] = {}
         self._life = LifeSigns()
         self._names_of_macs: dict[str, str] = {}  # of every host that was ever heard
         workers = 4 * max(1, len(site.hosts)) * max(1, len(site.services))
@@ -184,15 +182,13 @@ class Evidence:
             enough=1,
         )
 
-    def late_echo(self, service: str, host: str, seconds: float) -> bool:
-        """Wait for an echo of a host that was silent in the last look; tell whether one came."""
-        asked_at = self._silent_since.pop((service, host), None)
-        if asked_at is None:
-            return False
+    def late_echo(self, host: str, since: float, seconds: float) -> bool:
+        """Return whether an echo of a host came since a moment of time.monotonic, waiting so long for one."""
         end, address = time.monotonic() + seconds, self._site.hosts[host].address
 
         async def heard() -> bool:
-            while not self._pinger.heard_since(address, asked_at):
+            # The loop's clock is time.monotonic. Nothing is consumed: every plan and every reader gets one answer.
+            while not self._pinger.heard_since(address, since):
                 if time.monotonic() >= end:
                     return False
                 await asyncio.sleep(LATE_PAUSE_SECONDS)
@@ -304,9 +300,6 @@ class Evidence:
         seconds = look_seconds(values)
         status = gate if isinstance(gate, ServiceStatus) else None
         heard = self._pinger.heard_since(address, begun)  # by now, which may be after the burst had ended
-        self._silent_since.pop((service, host), None)
-        if not heard:
-            self._silent_since[service, host] = begun
         return HostView(
             name=host,
             echoes_sent=burst.sent,
@@ -325,6 +318,7 @@ class Evidence:
             silent_to=tuple(
                 answer.look.vantage_point for answer in elsewhere if answer.echo is Outcome.FAILED
             ),
+            silent_since=None if heard else begun,
             slow=_is_slow(burst, seconds if status else min(seconds, GATE_SECONDS), heard=heard),
         )
 

@@ -388,7 +388,12 @@ class Incident:
             now = self._decide_again(plan, fresh, known)
             return None if step in now.steps else f"{now.kind}: {now.reason}"
 
-        return PlanEvidence(situation.asked_at, look_seconds(self.context.service), look_again)
+        silent_since = {
+            name: view.silent_since for name, view in situation.hosts.items() if view.silent_since is not None
+        }
+        return PlanEvidence(
+            situation.asked_at, look_seconds(self.context.service), look_again, silent_since=silent_since
+        )
 
     def _decide_again(self, plan: Plan, situation: Situation, memory: Memory) -> Plan:
         """Decide as this plan was, in a fresh situation."""

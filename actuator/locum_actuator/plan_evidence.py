@@ -48,6 +48,8 @@ class PlanEvidence:
     # Looks and decides again, and returns why a step is due no more; None where it is due still.
     look_again: Callable[[Step], str | None] | None = None
     let_go: bool = False  # the old holder has said by itself that it released
+    # Hosts that did not answer -> since when (time.monotonic). An echo that comes late counts until the claim.
+    silent_since: dict[str, float] = field(default_factory=dict)
     _free_asked_at: float = field(init=False)
     _free_answered_at: float = field(init=False)
 
@@ -75,6 +77,10 @@ class PlanEvidence:
                 raise NotDue(f"{step} is due no more: {why}")
             self.asked_at = asked_at
         raise TooOld(f"the look behind {step} is too old, and this machine is too busy to act on a fresh one")
+
+    def seen_off(self, host: str) -> None:
+        """Note that a host was seen off: an echo that it sent before says nothing any more."""
+        self.silent_since.pop(host, None)
 
     # -- what is given to a host -----------------------------------------------------------------------------
 

@@ -52,6 +52,9 @@ class HostView:
     slow: bool = (
         False  # its echoes are so late that a look at anything else of it could not last until an answer
     )
+    silent_since: float | None = (
+        None  # when it was first asked for an echo (time.monotonic); None: it was heard
+    )
     # Its gate answered many calls in a row promptly while the service was asked (prompt_gate.py).
     gate_prompt: bool = False
 

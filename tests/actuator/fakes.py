@@ -89,6 +89,7 @@ def host(
         slow=slow,
         unused={} if unused is None else {ADDRESS: unused},
         gate_prompt=prompt,
+        silent_since=None if echoes[0] or slow else time.monotonic(),
     )
 
 
@@ -248,7 +249,7 @@ class FakeWorld:
         """See what else of a host is heard."""
         return self.lives.get(host, NO_LIFE)
 
-    def late_echo(self, service: str, host: str, seconds: float) -> bool:
+    def late_echo(self, host: str, since: float, seconds: float) -> bool:
         """See whether a host that seemed silent was only late."""
         return host in self.late
 

@@ -216,6 +216,7 @@ def test_a_host_whose_echo_comes_late_is_not_switched_off(tmp_path: Path) -> Non
     fence_a = step(tmp_path, {"command": [str(make(tmp_path, "one", "honest"))]})
     assert isinstance(fence_a.hands.eyes, World)
     fence_a.hands.eyes.late = {"a"}
+    fence_a.hands.evidence.silent_since["a"] = 0.0
     with pytest.raises(StepFault, match=r"^an echo of a came late: delay must not look like death$"):
         fence_a.do()
     assert actions(tmp_path) == []

@@ -20,7 +20,7 @@ from locum_actuator.evidence import Evidence, GateFault
 from locum_actuator.page.health import judge
 from locum_actuator.page.votes import Vote, read_votes
 from locum_actuator.service_look import joined
-from locum_actuator.situation import Look
+from locum_actuator.situation import HostView, Look
 from locum_exporter.icmp import Burst
 from locum_exporter.metrics import ResultCollector
 from locum_exporter.result import (
@@ -157,6 +157,27 @@ def test_a1_who_pings_a_host_that_this_one_does_not_hear(reason: Reason | None) 
     assert view.pinged_by == (("c",) if reason is None else ())
     assert view.silent_to == (("c",) if outcome_of(reason) is Outcome.FAILED else ())
     assert view.serves == (reason is None)
+
+
+def test_a8_a_late_echo_is_one_for_every_reader() -> None:
+    """Whoever asks what locum would do looks too, and must not use up what a plan under way has to judge."""
+    evidence = Evidence(site(), KeptFakes(FakeWorld({})))
+    here, since = Look("b", Outcome.FAILED, "refused", "refused"), time.monotonic()
+
+    def look() -> HostView:
+        return evidence._seen(
+            "www", "a", since, burst=Burst(20, 0, ()), gate=GateFault("no answer"), here=here, elsewhere=()
+        )
+
+    try:
+        assert look().silent_since == since
+        assert not evidence.late_echo("a", since, 0.0)
+        evidence._pinger._heard_at[site().hosts["a"].address.packed] = time.monotonic()
+        assert look().silent_since is None
+        assert [evidence.late_echo("a", since, 0.0) for _ in range(3)] == [True, True, True]
+        assert not evidence.late_echo("a", time.monotonic() + 1.0, 0.0)
+    finally:
+        evidence.close()
 
 
 @pytest.mark.parametrize("reason", REASONS)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from sqlite3 import Connection
+from typing import Any
 
 import pytest
 from fakes import FakeShell, FakeWorld, site
@@ -18,7 +19,7 @@ from locum_actuator.metrics import Metrics
 from locum_actuator.plan import Plan, Step
 from locum_actuator.sequence import Outcome, Sequence
 from locum_actuator.steps import release
-from locum_actuator.steps.base import Confirmed, Hands
+from locum_actuator.steps.base import Confirmed, Hands, StepFault
 from locum_inventory import boot_guard
 from locum_inventory.model import Interface, Site
 from locum_inventory.shell import ServiceStatus, Verb
@@ -321,6 +322,53 @@ def test_a4_no_claim_without_its_rows_where_nothing_can_be_given_back(
     outcome = Sequence(journal, Metrics(), incident).run(plan, hands)
     assert world.shells["b"].held == (journal.holder("www").host == "b" and outcome.done)
     assert world.shells["b"].held or world.shells["b"].processes == 0
+
+
+A8 = {"while the standby starts": "start", "between the last question and the packet": "packet", "never": ""}
+
+
+@pytest.mark.parametrize("comes", A8.values(), ids=A8)
+def test_a8_an_echo_that_comes_late_counts_until_the_claim(
+    world: FakeWorld, journal: Journal, monkeypatch: pytest.MonkeyPatch, comes: str
+) -> None:
+    """The question after the look had judged the silence already, and must not be the last that hears of it."""
+    world.dead.add("a")
+    change, add = world.shells["b"].change, netlink.add
+
+    def started(verb: Verb, service: str, epoch: int, **given: Any) -> ServiceStatus:
+        if verb == comes:
+            world.late.add("a")
+        return change(verb, service, epoch, **given)
+
+    def added(interface: str, address: Interface, right_before: Callable[[], None]) -> None:
+        if comes == "packet":
+            world.late.add("a")
+        add(interface, address, right_before=right_before)
+
+    monkeypatch.setattr(world.shells["b"], "change", started)
+    monkeypatch.setattr(netlink, "add", added)
+    values, incident = site(), journal.open_incident("www", "test")
+    hands = Hands(values, "www", values.services["www"], "b", world.shells, world, 2, "a", silent_holder="a")
+    hands.evidence.silent_since["a"] = 0.0
+    plan = Plan("takeover", "t", "it is silent", TAKEOVER[1:], "b")
+    outcome = Sequence(journal, Metrics(), incident).run(plan, hands)
+    assert (outcome.done, world.shells["b"].held) == ((False, False) if comes else (True, True))
+    assert not comes or outcome.text == "an echo of a came late: delay must not look like death"
+
+
+def test_a8_what_has_released_or_was_seen_off_may_be_heard(world: FakeWorld, journal: Journal) -> None:
+    world.late = {"a"}
+    values = site()
+    hands = Hands(values, "www", values.services["www"], "b", world.shells, world, 2, "a")
+    hands.evidence.silent_since["a"] = 0.0
+    with pytest.raises(StepFault, match="an echo of a came late"):
+        hands.require_silent_holder("b")
+    hands.require_silent_holder("a")  # which it is itself that claims
+    hands.evidence.let_go = True
+    hands.require_silent_holder("b")
+    hands.evidence.let_go = False
+    hands.evidence.seen_off("a")
+    hands.require_silent_holder("b")
 
 
 def test_a9_a_plan_of_an_older_epoch_stops_where_it_is(world: FakeWorld, journal: Journal) -> None:

@@ -60,11 +60,8 @@ class Eyes(Protocol):
     def echoes(self, host: str) -> int | None:
         """Ping a host; return how many echoes came back, None where none could be sent."""
 
-    def late_echo(self, service: str, host: str, seconds: float) -> bool:
-        """Tell whether an echo came after all from a host that was silent in the last look, waiting so long for it.
-
-        False at once for a host that was not silent then. The answer is given once a look.
-        """
+    def late_echo(self, host: str, since: float, seconds: float) -> bool:
+        """Return whether an echo of a host came since a moment of time.monotonic, waiting so long for one."""
 
     def confirm(self, service: str, silent: str | None = None) -> Confirmed:
         """Ask at once whether a witness answers, who has the addresses, and who hears a host that was silent."""
@@ -89,6 +86,23 @@ class Hands:
     reason: str = ""
     mirrors: Mirrors = field(default_factory=NoMirrors)
     evidence: PlanEvidence = field(default_factory=PlanEvidence)
+
+    def require_silence(self, host: str, wait_seconds: float = 0.0) -> None:
+        """Make sure that no echo of a silent host came late, waiting so long for one; raises `StepFault`."""
+        since = self.evidence.silent_since.get(host)
+        if since is not None and self.eyes.late_echo(host, since, wait_seconds):
+            raise StepFault(f"an echo of {host} came late: delay must not look like death")
+
+    def require_silent_holder(self, claimer: str) -> None:
+        """Make sure that the host which the address is taken from is as silent as it was; raises `StepFault`.
+
+        What has released by its own word may be heard. Where no holder is known, any silent host may be it.
+        """
+        if self.evidence.let_go:
+            return
+        for host in tuple(self.evidence.silent_since):
+            if host != claimer and self.old_holder in {None, host}:
+                self.require_silence(host)
 
 
 class Step(Protocol):

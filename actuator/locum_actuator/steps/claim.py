@@ -33,6 +33,7 @@ class Claim:
         hands = self.hands
         if self.host == hands.local_host and not is_muted(hands.name):
             return self._here()
+        hands.require_silent_holder(self.host)
         # Elsewhere, or where the boot guard is on here: its gate alone may lift that.
         try:
             after = change_in_time(hands, self.host, "claim", GATE_SECONDS)
@@ -48,7 +49,7 @@ class Claim:
         interface = service.interface[self.host]
         try:
             for address in service.addresses:
-                netlink.add(interface, address, right_before=self.hands.evidence.require_free)
+                netlink.add(interface, address, right_before=self._still_free)
             missing = {address.ip for address in service.addresses} - netlink.held(service.addresses)
         except netlink.NetlinkFault as fault:
             raise StepFault(str(fault)) from fault
@@ -56,6 +57,11 @@ class Claim:
             raise StepFault(f"added, but the kernel does not show {', '.join(map(str, missing))}")
         announce(interface, [address.ip for address in service.addresses])
         return f"{interface} holds {_words(self.hands)}, announced"
+
+    def _still_free(self) -> None:
+        """Make sure that nothing was heard of the old holder since, and that the last question is fresh enough."""
+        self.hands.require_silent_holder(self.host)
+        self.hands.evidence.require_free()
 
     def undo(self) -> str:
         """Take the addresses off again."""

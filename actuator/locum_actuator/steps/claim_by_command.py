@@ -22,6 +22,7 @@ class ClaimByCommand:
 
     def do(self) -> str:
         """Release where the site file says how, claim, and take only the check's word for it."""
+        self.hands.require_silent_holder(self.host)
         self.hands.evidence.require_free()
         try:
             self._move(self.host, self.hands.old_holder)

@@ -36,9 +36,7 @@ class Confirm:
         others = sorted((hosts - {self.host}) | strangers)
         if others:
             raise StepFault(f"{', '.join(others)} still answers for the address")
-        old = self.hands.old_holder
-        if old is not None and self.hands.eyes.late_echo(self.hands.name, old, 0.0):
-            raise StepFault(f"an echo of {old} came late: delay must not look like death")
+        self.hands.require_silent_holder(self.host)
         if seen.heard_by:
             who, by = self.hands.silent_holder, ", ".join(seen.heard_by)
             raise StepFault(f"{who} answers {by}: the line to it is cut, not its power")

@@ -39,15 +39,17 @@ class Fence:
 
     def already(self) -> bool:
         """Tell whether a device says off and the host is silent, so that nothing is left to do."""
-        return any(self._is_off(FenceAgent(self.host, device)) for device in self._devices())
+        if any(self._is_off(FenceAgent(self.host, device)) for device in self._devices()):
+            self.hands.evidence.seen_off(self.host)
+            return True
+        return False
 
     def do(self) -> str:
         """Try the devices in order until one shows the host off, and tell what was seen."""
         devices = self._devices()
         if self.host == self.hands.local_host or not devices:
             raise StepFault(f"there is nothing to fence {self.host} with")
-        if self.hands.eyes.late_echo(self.hands.name, self.host, LATE_SECONDS):
-            raise StepFault(f"an echo of {self.host} came late: delay must not look like death")
+        self.hands.require_silence(self.host, LATE_SECONDS)
         asked = time.monotonic()
         lock = _locks.setdefault(self.host, threading.Lock())
         if not lock.acquire(timeout=sum(device.timeout for device in devices) + ON_SECONDS):
@@ -55,6 +57,7 @@ class Fence:
         faults = []
         try:
             if _seen_off_at.get(self.host, float("-inf")) > asked:
+                self.hands.evidence.seen_off(self.host)
                 return f"{self.host} was seen off while we waited: another of its services fenced it"
             for device in devices:
                 try:
@@ -92,6 +95,7 @@ class Fence:
         if seen is not None:
             raise _NotConfirmed(f"{fault}; {seen}" if fault else seen)
         _seen_off_at[self.host] = time.monotonic()
+        self.hands.evidence.seen_off(self.host)
         off = f"{device.name} says that {self.host} is off, and it answers no ping"
         return f"{off}{self._on_again(agent)}"
 
