@@ -39,7 +39,7 @@ bench-mirror: setup ## the mirror's time and memory beside plain rsync, 100,000 
 	$(AS_ROOT) $(PY) -m bench.mirror
 bench-page: setup ## whether 50 browsers that watch slow a takeover, and how long the page takes to answer
 	$(AS_ROOT) $(PY) -m bench.page
-campaign: setup  ## 200 faults drawn by a seed, brought upon locum; what it promises must hold
-	$(AS_ROOT) $(PY) -m bench.campaign --profile refuse --profile three --profile fence --faults 67 --labs 2
+campaign: setup  ## 1,000 faults drawn by 20 new seeds, brought upon locum; what it promises must hold
+	$(AS_ROOT) $(PY) -m bench.campaign --profile refuse --profile three --profile fence --faults 17 --labs 2
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist

@@ -118,7 +118,7 @@ def course(name: str, percent: int, seconds: float) -> Course:
             return locum_course(locum, name, percent, seconds)
     with Lab(holder="a" if name == NOTHING else None) as lab:
         if name in KEEPALIVED:
-            KeepalivedSystem(lab, KEEPALIVED[name]).start()
+            KeepalivedSystem(lab, KEEPALIVED[name]).start(frozenset())
         lab.client.wait_good()
         return endure(lab, name, percent, seconds)
 

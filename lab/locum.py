@@ -46,6 +46,7 @@ NOBODY = (
     "setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups",
     "--inh-caps=-all,+net_raw", "--ambient-caps=-all,+net_raw",
 )  # fmt: skip
+POWERLESS = (*NOBODY[:-2], "--inh-caps=-all", "--ambient-caps=-all")
 EXPORTER_PORT = 10751
 ACTUATOR = "http://127.0.0.1:10752"  # on b
 
@@ -223,9 +224,15 @@ class Locum:
         for path in (site.parent, site):
             path.chmod(0o755 if path.is_dir() else 0o644)
         open_the_way(self.lab, host)
+        self.launch_exporter(host)
+
+    def launch_exporter(self, host: str, *, may_ping: bool = True) -> None:
+        """Start the exporter of a host that looks from outside; without `may_ping` it lacks the capability."""
         listen = f"{_in_url(self.lab.hosts[host].address)}:{EXPORTER_PORT}"
         self.lab.popen(
-            host, [*NOBODY, str(BIN / "locum-exporter"), "--site", SITE, "--listen", listen, "--host", host],
+            host,
+            [*(NOBODY if may_ping else POWERLESS), str(BIN / "locum-exporter"), "--site", SITE, "--listen", listen,
+             "--host", host],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         self.lab.hosts[host].wait_listening(EXPORTER_PORT, UP_SECONDS)

@@ -1,12 +1,13 @@
 """Faults drawn by a seed, brought upon locum or its peers in the lab: `make campaign`.
 
-Writes bench/results/campaign.json, adding to what is there of other seeds, and the tables of docs/trust.md. Exit 1
+Writes bench/results/campaign.json, adding to what is there of this revision, and the tables of docs/trust.md. Exit 1
 if something was that must never be; its scenario is printed, and `--replay SEED/NUMBER` runs it again.
 """
 
 from __future__ import annotations
 
 import argparse
+import secrets
 import sys
 import time
 from pathlib import Path
@@ -21,7 +22,7 @@ from bench.campaign.trial import Result
 
 RESULTS = Path(__file__).parent.parent / "results" / "campaign.json"
 PAGE = Path(__file__).parent.parent.parent / "docs" / "trust.md"
-DEFAULT_SEED = 1
+NEW_SEEDS = 20
 
 
 def main() -> int:
@@ -30,6 +31,8 @@ def main() -> int:
     console = Console(highlight=False, soft_wrap=True)
     well = True
     begun, jobs = time.monotonic(), _jobs(asked)
+    if asked.replay is None:
+        console.print(f"seeds: {' '.join(f'--seed {seed}' for seed in asked.seed)}", markup=False)
     told = ", ".join(
         f"{len([job for job in jobs if job.system == name])} of {name}" for name in asked.profile
     )
@@ -61,9 +64,17 @@ def _arguments() -> argparse.Namespace:
         prog="bench.campaign", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--faults", type=int, default=200, help="how many for each seed and profile, at least"
+        "--faults", type=int, default=10, help="how many for each seed and profile, at least (default 10)"
     )
-    parser.add_argument("--seed", type=int, action="append", help=f"may be repeated (default {DEFAULT_SEED})")
+    parser.add_argument(
+        "--seed",
+        type=int,
+        action="append",
+        help="may be repeated; without any, new seeds are drawn and printed",
+    )
+    parser.add_argument(
+        "--seeds", type=int, default=NEW_SEEDS, help=f"how many new seeds to draw (default {NEW_SEEDS})"
+    )
     parser.add_argument("--labs", type=int, default=1, help="labs side by side (default 1)")
     parser.add_argument(
         "--profile", action="append", choices=list(CANDIDATES), help="may be repeated (default refuse)"
@@ -78,7 +89,8 @@ def _arguments() -> argparse.Namespace:
     )
     asked = parser.parse_args()
     asked.profile = asked.profile or ["refuse"]
-    asked.seed = asked.seed or [DEFAULT_SEED]
+    # A seed that was seen is spent: what it found has been repaired, so it finds no more.
+    asked.seed = asked.seed or [secrets.randbelow(10**6) for _ in range(asked.seeds)]
     if asked.replay is not None:
         asked.output = None
     return asked

@@ -194,6 +194,34 @@ class Injector:
         self._lab.drop_address(fault.host)
         return None
 
+    # Firewalls of the hosts
+
+    def _bring_limit_pings(self, fault: Fault) -> None:
+        self._lab.limit_pings(fault.host)
+
+    def _bring_close_service_address(self, fault: Fault) -> None:
+        self._lab.close_service_address(fault.host)
+
+    def _heal_limit_pings(self, fault: Fault) -> None:
+        self._lab.drop_firewall(fault.host)
+
+    _heal_close_service_address = _heal_limit_pings
+
+    # What surrounds the parts of what is tried; its peers have none of it
+
+    def _bring_surroundings(self, fault: Fault) -> str | None:
+        return self._system.bring(fault.kind, fault.detail)
+
+    def _heal_surroundings(self, fault: Fault) -> str | None:
+        return self._system.heal(fault.kind)
+
+    _bring_slow_disk = _bring_clock_step = _bring_exporter_gone = _bring_exporter_without_rights = (
+        _bring_silence
+    ) = _bring_drip = _bring_surroundings
+    _heal_slow_disk = _heal_clock_step = _heal_exporter_gone = _heal_exporter_without_rights = (
+        _heal_silence
+    ) = _heal_drip = _heal_surroundings
+
     # The parts of what is tried
 
     def _bring_kill_part(self, fault: Fault) -> str | None:

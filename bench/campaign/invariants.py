@@ -25,7 +25,7 @@ BEFORE_SECONDS = 5.0
 HEALTHY_SHARE = 0.5
 FEWEST_REQUESTS = 10  # fewer tell nothing
 SILENT = frozenset({"blackhole", "unplug", "pause"})  # nobody hears such a host
-DISABLING = SILENT | {"crash", "freeze", "kill", "hang", "drop_address"}
+DISABLING = SILENT | {"crash", "freeze", "kill", "hang", "drop_address", "close_service_address"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from bench.campaign.system import Account, processes_of
 from lab.host import Host
@@ -81,7 +82,7 @@ class KeepalivedSystem:
         self._lab = lab
         self._setting = SETTINGS[setting]
 
-    def start(self) -> None:
+    def start(self, _kinds: frozenset[str]) -> None:
         """Write the configuration, and start it on a first so that a is the master."""
         for name, priority in (("a", 150), ("b", 100)):
             config = self._host(name).root / CONFIG
@@ -128,6 +129,14 @@ class KeepalivedSystem:
             host = self._host(name)
             if host.up and not processes_of(host, *_WORDS):
                 self._launch(name)
+
+    def bring(self, _how: str, _detail: Mapping[str, Any]) -> str | None:
+        """Bring nothing: what surrounds locum's chain, keepalived has not."""
+        return "did nothing: keepalived has no such part"
+
+    def heal(self, _how: str) -> str | None:
+        """Take nothing away."""
+        return None
 
     def restore_service(self, host: str) -> None:
         """An administrator starts the killed service."""

@@ -9,12 +9,14 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from bench.campaign.locum_faults import Surroundings
 from bench.campaign.system import Account, processes_of
+from lab.clock import Clock
 from lab.host import Host
 from lab.lab import Lab
 from lab.locum import HOME, Locum
@@ -45,6 +47,7 @@ class LocumSystem:
         self._profile = profile
         self._lab = lab
         self._locum = Locum(lab, **_SETTINGS[profile])
+        self._surroundings = Surroundings(lab, self._locum, None, self.pids)
         self._wanted_up = False
         self._ended_at: float | None = None
         self._heard: list[dict[str, Any]] = []
@@ -54,8 +57,12 @@ class LocumSystem:
     def _home(self) -> Host:
         return self._lab.hosts[HOME]
 
-    def start(self) -> None:
+    def start(self, kinds: frozenset[str]) -> None:
         """Enrol the hosts and start the chain; return when it says that it is up and a serves."""
+        if "clock_step" in kinds:
+            clock = Clock(self._home)
+            self._locum = Locum(self._lab, **_SETTINGS[self._profile], environment=clock.environment)
+            self._surroundings = Surroundings(self._lab, self._locum, clock, self.pids)
         self._locum.install()
         for host in HOSTS.get(self._profile, ())[2:]:
             self._locum.watch_from(host)
@@ -105,6 +112,14 @@ class LocumSystem:
         self._wanted_up = True
         if not self.pids("up"):
             self._locum.launch()
+
+    def bring(self, how: str, detail: Mapping[str, Any]) -> str | None:
+        """Bring a fault of its surroundings; return in words why it did not take hold, None where it did."""
+        return self._surroundings.bring(how, detail)
+
+    def heal(self, how: str) -> str | None:
+        """Take it away again."""
+        return self._surroundings.heal(how)
 
     def restore_service(self, host: str) -> None:
         """Nobody does: that is what locum is for."""

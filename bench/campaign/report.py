@@ -25,8 +25,9 @@ def load(path: Path) -> dict[str, Any]:
 
 
 def add(results: dict[str, Any], system: str, revision: str, run: Iterable[Result]) -> None:
-    """Put scenarios to those of a system; one that was run before is replaced."""
-    scenarios = dict(results.get(system, {}).get("scenarios", {}))
+    """Put scenarios to those of a system that are of the same revision; one that was run before is replaced."""
+    before: Scenarios = results.get(system, {}).get("scenarios", {})
+    scenarios = {name: row for name, row in before.items() if row.get("revision") == revision}
     scenarios.update({one.scenario: _plain(one, revision) for one in run})
     results[system] = total(scenarios)
 

@@ -86,6 +86,14 @@ _KINDS = (
     _Kind("kill_part", 4, "part", lambda r: {"part": r.choice(PARTS)}, ("b",)),
     _Kind("freeze_part", 4, "part", lambda r: {"part": r.choice(PARTS)}, ("b",)),
     _Kind("kill_all_parts", 2, "part", hosts=("b",)),
+    _Kind("limit_pings", 2, "firewall"),
+    _Kind("close_service_address", 2, "firewall"),
+    _Kind("slow_disk", 4, "disk", lambda r: {"milliseconds": r.choice((100, 500, 2000))}, ("b",)),
+    _Kind("clock_step", 2, "clock", lambda r: {"seconds": r.choice((-3600, -30, -5, 5, 30, 3600))}, ("b",)),
+    _Kind("exporter_gone", 3, "part", hosts=("c",)),
+    _Kind("exporter_without_rights", 3, "part", hosts=("c",)),
+    _Kind("silence", 2, "silence", hosts=("b",)),
+    _Kind("drip", 2, "drip", hosts=("b",)),
 )  # fmt: skip
 KINDS = tuple(kind.name for kind in _KINDS)
 _SLOTS = {kind.name: kind.slot for kind in _KINDS}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -25,8 +25,8 @@ class System(Protocol):
 
     name: str
 
-    def start(self) -> None:
-        """Bring it up on every host; return when it runs."""
+    def start(self, kinds: frozenset[str]) -> None:
+        """Bring it up on every host, ready for these kinds of fault; return when it runs."""
 
     def revive(self, host: str) -> None:
         """Start what starts at boot on a host that has got its power back; does not wait for it."""
@@ -42,6 +42,12 @@ class System(Protocol):
 
     def start_all(self) -> None:
         """Start that again."""
+
+    def bring(self, how: str, detail: Mapping[str, Any]) -> str | None:
+        """Bring a fault of its surroundings; return in words why it did not take hold, None where it did."""
+
+    def heal(self, how: str) -> str | None:
+        """Take it away again."""
 
     def restore_service(self, host: str) -> None:
         """Start the service that was killed where nobody but an administrator would."""

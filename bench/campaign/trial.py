@@ -70,7 +70,7 @@ def run(scenario: Scenario, hosts: tuple[str, ...], make: MakeSystem, keep: Path
     """Bring a scenario upon a fresh lab. `keep` is where logs go if something was wrong."""
     with Lab(hosts=hosts) as lab:
         system = make(lab)
-        system.start()
+        system.start(frozenset(fault.kind for fault in scenario.faults))
         cards, injector = Cards(lab), Injector(lab, system)
         began = time.time()
         time.sleep(BEFORE_SECONDS)

@@ -27,14 +27,22 @@ def result(
     )  # fmt: skip
 
 
-def test_seeds_and_revisions_are_added_up() -> None:
+def test_a_new_revision_starts_from_nothing() -> None:
+    results: dict[str, object] = {}
+    report.add(results, "locum refuse", "1234567", [result("1/0", by_two=0.5)])
+    report.add(results, "locum refuse", "89abcde", [result("2/0")])
+    assert results["locum refuse"]["revision"] == "89abcde"  # type: ignore[index]
+    assert list(results["locum refuse"]["scenarios"]) == ["2/0"]  # type: ignore[index]
+
+
+def test_the_seeds_of_a_revision_are_added_up() -> None:
     results: dict[str, object] = {}
     report.add(results, "locum refuse", "1234567", [result("1/0"), result("1/1", by_two=0.5)])
-    report.add(results, "locum refuse", "89abcde", [result("2/0", taken=2)])
+    report.add(results, "locum refuse", "1234567", [result("2/0", taken=2)])
     assert results["locum refuse"] == {
         "faults": 9,
         "seed": [1, 2],
-        "revision": ["1234567", "89abcde"],
+        "revision": "1234567",
         "violations": {"held_by_two": 1, "healthy_taken": 2, "alert_lost": 0, "left_down": 0},
         "held_by_two_seconds": 0.5,
         "held_while_cut_off_seconds": 0.0,
