@@ -1,6 +1,6 @@
 """Faults drawn by a seed, brought upon locum or its peers in the lab: `make campaign`.
 
-Writes bench/results/campaign.json, adding to what is there of this revision, and the tables of docs/trust.md. Exit 1
+Writes bench/results/campaign.json, adding to what it has of this revision, and the tables of docs/trust.md. Exit 1
 if something was that must never be; its scenario is printed, and `--replay SEED/NUMBER` runs it again.
 """
 
