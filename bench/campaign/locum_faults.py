@@ -20,7 +20,7 @@ DRIPS = Path(__file__).parent / "inside" / "drips.py"
 ACTUATOR_PORT, DRIPPING = "10752", "300"
 ALERTMANAGER = "http://127.0.0.1:9093"
 NOBODY = ("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "--inh-caps=-all")
-_EXPORTER = b"locum_exporter.server"
+_EXPORTER = b"locum-exporter"
 
 
 class Surroundings:
