@@ -31,6 +31,7 @@ from locum_actuator.state_ownership import ownership_fault
 from locum_actuator.watchdog import Watchdog
 from locum_actuator.webhook import create_app
 from locum_exporter.log_options import log_options
+from locum_exporter.whereabouts import WrongMachine, require_actuator_host
 from locum_inventory.listen import Listen
 from locum_inventory.load import SiteFault, find_site, load_site
 from locum_inventory.log_lines import begin_log
@@ -84,6 +85,7 @@ class Actuator:
         self._site_path = site_path
         self._listen = parse_listen(listen)
         site = load_site(site_path)
+        require_actuator_host(site)
         directory = site.actuator.state_directory
         if unwritable := ownership_fault(directory):
             raise StartFault(unwritable)
@@ -133,9 +135,10 @@ class Actuator:
     def _read_anew(self) -> Reading:
         try:
             site, holders = load_site(self._site_path), self._journal.holders()
+            require_actuator_host(site)
         except SiteFault as fault:
             return Reading(faults=fault.lines)
-        except JournalFault as fault:
+        except (JournalFault, WrongMachine) as fault:
             return Reading(faults=(str(fault),))
         old = self._engine.site
         reading = judge(old, site, holders, Wire(old, self._engine.shells, holders).who_has)
@@ -249,7 +252,7 @@ def main(
     except SiteFault as fault:
         click.echo("\n".join(fault.lines), err=True)
         sys.exit(2)
-    except StartFault as fault:
+    except (StartFault, WrongMachine) as fault:
         click.echo(f"locum-actuator: {fault}", err=True)
         sys.exit(2)
     except (JournalFault, NotAlone) as fault:

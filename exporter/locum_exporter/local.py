@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from ipaddress import IPv6Address, ip_interface
+from ipaddress import IPv6Address, ip_address, ip_interface
 
 from pyroute2 import AsyncIPRoute
 
@@ -70,6 +70,14 @@ async def local_host() -> LocalHost:
 async def local_addresses() -> frozenset[Address]:
     """Return the addresses in use on this host."""
     return frozenset(local.address.ip for local in (await local_host()).addresses)
+
+
+async def configured_addresses() -> frozenset[Address]:
+    """Return every address of this host, in use or not yet. OSError if the kernel does not answer."""
+    async with AsyncIPRoute() as route:
+        entries = [entry async for entry in await route.addr("dump")]
+    texts = (entry.get("local") or entry.get("address") for entry in entries)
+    return frozenset(ip_address(text) for text in texts if text)
 
 
 def _in_use(entries: Iterable[object], names: dict[int, str]) -> Iterable[LocalAddress]:

@@ -21,6 +21,7 @@ from locum_exporter.listening import listening_sockets
 from locum_exporter.log_options import log_options
 from locum_exporter.neighbours import Neighbours
 from locum_exporter.reload import Runners
+from locum_exporter.whereabouts import WrongMachine, require_no_other_host
 from locum_inventory.listen import Listen
 from locum_inventory.load import SiteFault, find_site, load_site
 from locum_inventory.log_lines import begin_log
@@ -101,6 +102,11 @@ def main(site_option: str | None, listen: str, host: str | None, log_format: str
         raise SystemExit(_EXIT_USAGE) from None
     if host is not None and host not in site.hosts:
         raise click.UsageError(f"the site file has no host '{host}': use one of {', '.join(site.hosts)}")
+    try:
+        if host is not None:
+            require_no_other_host(site, host)
+    except WrongMachine as fault:
+        raise click.UsageError(str(fault)) from None
     where = _listen(listen)
     begin_log(log_format, log_level)
     if not where.is_loopback:

@@ -1,12 +1,57 @@
-"""Which host of the site file this is."""
+"""Which host of the site file this machine is: the one whose address is on one of its interfaces."""
 
 from __future__ import annotations
 
-from locum_exporter.local import local_addresses
-from locum_inventory.model import Site
+import asyncio
+
+from locum_exporter.local import configured_addresses, local_addresses
+from locum_inventory.model import Address, Site
+
+
+class WrongMachine(Exception):  # noqa: N818 - why a program must not run here
+    """This machine is not the host that a program must run on; the text is one line that says why."""
 
 
 async def find_this_name(site: Site) -> str | None:
     """Return the name of the host whose address is configured on this machine; None if there is none."""
     here = await local_addresses()
     return next((name for name, host in site.hosts.items() if host.address in here), None)
+
+
+def require_actuator_host(site: Site) -> None:
+    """Make sure that this machine is `actuator.host`. Raises `WrongMachine`, also if that cannot be determined.
+
+    What is claimed "on the actuator's host" is claimed on this machine: it must be no other host. Not to be called
+    where an event loop runs.
+    """
+    host = site.actuator.host
+    if host not in (names := names_here(site)):
+        address = site.hosts[host].address
+        raise WrongMachine(
+            f"this machine is not {host}, which actuator.host names: none of its interfaces has {address}; "
+            f"it is {' and '.join(names) or 'no host of this site'}"
+        )
+
+
+def require_no_other_host(site: Site, host: str) -> None:
+    """Make sure that this machine, which is said to be `host`, is not another host of the site instead.
+
+    A machine that has no host's address may be any of them: it may be behind NAT. Raises `WrongMachine`.
+    """
+    names = names_here(site)
+    if names and host not in names:
+        raise WrongMachine(f"--host: this machine is {' and '.join(names)} by its addresses, not {host}")
+
+
+def names_here(site: Site) -> tuple[str, ...]:
+    """Return the hosts whose addresses are on this machine. Raises `WrongMachine` if that is not known."""
+    try:
+        here = asyncio.run(configured_addresses())
+    except OSError as error:
+        text = error.strerror or str(error)
+        raise WrongMachine(f"it cannot be determined which host this machine is: {text}") from None
+    return tuple(name for name, host in site.hosts.items() if _is_here(host.address, here))
+
+
+def _is_here(address: Address, here: frozenset[Address]) -> bool:
+    return address in here or address.is_loopback  # all of 127.0.0.0/8 is this machine

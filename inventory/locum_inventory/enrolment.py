@@ -28,6 +28,8 @@ class EnrolFault(Exception):  # noqa: N818 - why a host could not be enrolled
 class Wanted:
     """What is to be on a host."""
 
+    host: str
+    address: str  # of the host: only a machine that has it is enrolled
     user: str  # whom the locum keys log in as; "" where no key may log in
     sudo_user: str  # who may run the gate as root
     host_file: str
@@ -42,6 +44,8 @@ class Wanted:
         """Return the text for `sh -s`, run there as root: `look` changes nothing."""
         words = {
             "mode": mode,
+            "host": self.host,
+            "address": self.address,
             "user": self.user,
             "sudo_user": self.sudo_user,
             "gate": _base64(gate_script()),
@@ -90,6 +94,8 @@ def wanted_on(
     ]
     user = ssh.user if ssh is not None else ""
     wanted = Wanted(
+        host,
+        str(site.hosts[host].address),
         user,
         user or runner,
         host_file(site, host),

@@ -3,6 +3,7 @@
 #
 # `locum enrol` sets these before this text, each one shell word:
 #   mode            look (change nothing) or install
+#   host, address   which host this machine is to be, and the address by which it is that one
 #   user            whom the locum keys log in as; empty: no key may log in (the actuator's own host)
 #   sudo_user       who may run the gate as root through sudo
 #   gate, host_file, keys    what is to be there, in base64
@@ -72,6 +73,18 @@ Defaults!$GATE !log_allowed
 Defaults:$sudo_user !fqdn
 $sudo_user ALL=(root) NOPASSWD: $GATE
 RULE
+}
+
+# Another machine must not get this host's file: locum would act here and believe that it acts there.
+check_machine() {
+    case $address in 127.* | ::1) return 0 ;; esac
+    doubt="it cannot be determined whether this machine is $host"
+    has ip || fail "$doubt: ip is missing"
+    listed=$(ip -o addr show 2>/dev/null) || fail "$doubt: ip could not list its addresses"
+    case $listed in
+        *" inet $address/"* | *" inet6 $address/"* | *" inet $address "* | *" inet6 $address "*) ;;
+        *) fail "this machine is not $host: none of its interfaces has $address; nothing was done" ;;
+    esac
 }
 
 find_home() {
@@ -190,6 +203,7 @@ install_all() {
 
 main() {
     [ "$(id -u)" = 0 ] || fail "this needs root"
+    check_machine
     prepare
     find_home
     [ "$mode" = look ] || install_all

@@ -14,7 +14,7 @@ from locum_actuator.cli import main
 SITE = """\
 hosts:
   a: {{address: 192.0.2.1, ssh: {{user: locum}}}}
-  b: {{address: 192.0.2.2}}
+  b: {{address: 127.0.0.1}}
 services:
   www:
     hosts: [a, b]

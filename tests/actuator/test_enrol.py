@@ -99,7 +99,7 @@ def test_a_host_is_enrolled_over_ssh(site_file: Path) -> None:
     assert first.splitlines()[: len(PLAN)] == PLAN
     assert first.splitlines()[len(PLAN)].startswith("  - pin the host key SHA256:")
     assert first.splitlines()[len(PLAN) + 1 :] == ["exit 0", "/etc/locum:", "locum.yml"]
-    assert second.splitlines()[-2].startswith("a: enrolled; gate version 1, host file sha256 ")
+    assert second.splitlines()[-2].startswith("a: enrolled; gate version 2, host file sha256 ")
     assert second.splitlines()[-2].endswith(", services www")
     assert second.splitlines()[-1] == "exit 0"
     assert third.splitlines() == ["a: everything is in place", second.splitlines()[-2], "exit 0"]
@@ -192,8 +192,25 @@ def test_the_actuators_own_host_needs_no_ssh(site_file: Path) -> None:
         "  - update who owns the state directory, the tokens and the keys: this user, and nobody else reads them",
         "  - install the sudo rule that lets this user run the gate, and nothing else, as root",
     ]
-    assert lines[6].startswith("b: enrolled; gate version 1")
+    assert lines[6].startswith("b: enrolled; gate version 2")
     assert lines[7:] == ["exit 0", "b: everything is in place", "gate.conf", "locum.yml"]
+
+
+@pytest.mark.e2e
+@needs_root
+def test_a5_no_other_machine_gets_a_hosts_file(site_file: Path) -> None:
+    """`--admin` leads to a machine that is not a: nothing is done there."""
+    lines = on_a_machine(
+        site_file,
+        f"""
+        ip addr flush dev lo scope global; ip addr add 192.0.2.2/24 dev lo
+        sed -i 's/^192.0.2.1 /192.0.2.2 /' /run/admin_known_hosts
+        {ENROL} --admin root@192.0.2.2 --yes; {ENROL} --admin root@192.0.2.2 --dry-run
+        ls /etc/locum /usr/local/lib/locum 2>/dev/null; :
+        """,
+    )
+    refused = "locum: a: this machine is not a: none of its interfaces has 192.0.2.1; nothing was done"
+    assert lines == [refused, "exit 1", refused, "exit 1", "/etc/locum:", "locum.yml"]
 
 
 GUARD_PLAN = (

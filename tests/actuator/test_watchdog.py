@@ -129,7 +129,7 @@ def test_who_waits_to_be_told(
 SITE = """\
 hosts:
   a: {{address: 192.0.2.1, ssh: {{user: locum}}}}
-  b: {{address: 192.0.2.2}}
+  b: {{address: 127.0.0.1}}
 services:
   www:
     hosts: [a, b]

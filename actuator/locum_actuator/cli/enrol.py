@@ -13,6 +13,7 @@ import click
 from locum_actuator.cli.enrol_administrator import Administrator, administrator
 from locum_actuator.cli.exits import did_not_work, wrong_use
 from locum_actuator.cli.printing import confirm, say
+from locum_actuator.cli.right_machine import on_actuator_host_or_exit
 from locum_actuator.cli.site_option import load_or_exit
 from locum_inventory import host_keys, user_keys
 from locum_inventory.boot_guard import GUARD_PATH, kept_off
@@ -103,6 +104,7 @@ def enrol(
         wrong_use(f"locum: there is no host {host!r} in the site file; there is {', '.join(site.hosts)}")
     if site.hosts[host].ssh is None and host != site.actuator.host:
         wrong_use(f"locum: hosts.{host}.ssh is missing in the site file: how should locum log in there?")
+    on_actuator_host_or_exit(site)
     way = administrator(site, host, admin, identity, admin_known_hosts)
     try:
         _enrol(site, way, owner, _Wishes(yes, dry_run, replace_host_key, _GUARD_WISHES[boot_guard]))

@@ -20,8 +20,10 @@ from locum_actuator.chain.voice import Voice
 from locum_actuator.cli.chain_options import chain_of, chain_options
 from locum_actuator.cli.exits import did_not_work
 from locum_actuator.cli.printing import say
+from locum_actuator.cli.right_machine import on_actuator_host_or_exit
 from locum_actuator.cli.site_option import load_or_exit
 from locum_actuator.state_ownership import ownership_fault
+from locum_exporter.whereabouts import WrongMachine, require_actuator_host
 from locum_inventory.load import SiteFault, load_site
 from locum_inventory.log_lines import LOG_FORMATS
 
@@ -41,6 +43,7 @@ def up(site_option: str | None, /, log_format: str | None, **listens: Any) -> No
     again. Logs are in the state directory under log/.
     """
     site_file, site = load_or_exit(site_option)
+    on_actuator_host_or_exit(site)
     chain = chain_of(site, **listens)
     if "chain" in site.model_fields_set:
         own = "a Prometheus and an Alertmanager of its own"
@@ -98,7 +101,11 @@ def _reload(reloaded: Callable[[], Sequence[str]], supervisor: Supervisor, voice
 def _reloaded(site_file: Path, listens: Mapping[str, Any]) -> Sequence[str]:
     """Write the configuration anew for the site file as it is now; return why that cannot be done, in lines."""
     try:
-        write_configuration(chain_of(load_site(site_file), **listens))
+        site = load_site(site_file)
+        require_actuator_host(site)
+        write_configuration(chain_of(site, **listens))
+    except WrongMachine as fault:
+        return (str(fault),)
     except SiteFault as fault:
         return fault.lines
     except OSError as fault:
