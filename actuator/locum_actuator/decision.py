@@ -5,11 +5,15 @@ The rows are tried in order and the first that fits is the plan. Three rules run
 1. "Could not look" is neither yes nor no. It never makes a plan safe.
 2. Moving the address needs proof that the old holder no longer has it: its gate confirms the release, or it was
    fenced, or, where it is silent altogether and cannot be fenced, the site file says in so many words that a silent
-   wire is proof enough (`probe`).
-3. A success that anybody reports when asked again is a veto.
+   wire is proof enough (`when_unreachable: takeover`), or another vantage point finds it silent too.
+3. A success that any vantage point reports when asked again is a veto.
+
+tests/actuator/test_decision_properties.py holds them over all situations.
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from locum_actuator import brakes, vetoes
 from locum_actuator.plan import Plan, Step
@@ -96,7 +100,11 @@ def _held_twice(situation: Situation, memory: Memory) -> Plan:
             "held_twice",
             f"{both} both hold the address and the journal names neither: release it on the wrong one by hand",
         )
+    holder = situation.hosts[memory.holder] if memory.holder is not None else None
     wrong = [name for name in situation.hosts if name in situation.holders and name != memory.holder]
+    serving = [name for name in wrong if situation.hosts[name].serves]
+    if holder is not None and not holder.serves and serving:
+        return _held_by_another_that_serves(holder, serving, both, situation, memory)
     told = [name for name in wrong if situation.hosts[name].gate_answers]
     steps = tuple(step for name in told for step in _expel(situation.hosts[name], memory))
     if not steps:
@@ -106,14 +114,36 @@ def _held_twice(situation: Situation, memory: Memory) -> Plan:
             f"{both} both hold the address; {' and '.join(wrong)} should not, and does not answer its gate",
         )
     if not situation.witnessed and any(step.name == "fence" for step in steps):
-        return _cut_off(situation)
+        return vetoes.cut_off(situation)
+    # The claim announces it again, where it is known that no other host has it by then.
+    alone = len(told) == len(wrong) and situation.address_looked and situation.witnessed
+    reachable = holder is not None and holder.gate_answers
+    again = (Step("claim", memory.holder),) if alone and reachable else ()
     return Plan(
         "release",
         "held_twice",
         f"{both} both hold the address; the holder is {memory.holder}",
-        (*steps, Step("claim", memory.holder)),
+        (*steps, *again),
         memory.holder,
     )
+
+
+def _held_by_another_that_serves(
+    holder: HostView, serving: list[str], both: str, situation: Situation, memory: Memory
+) -> Plan:
+    """Two hosts hold the address, and not the one that the journal names serves, but another does.
+
+    To release the other would end the service. Once it alone holds the address, it is adopted.
+    """
+    what = f"{both} both hold the address; the holder is {holder.name}, and {' and '.join(serving)} serves"
+    # One that answers on the wire is not dead: without its gate it is fenced only behind a clean line.
+    sure = holder.looked_at and (holder.gate_answers or (holder.gate_asked and holder.liveness == "alive"))
+    steps = _expel(holder, memory) if sure else ()
+    if not steps:
+        return Plan("refuse", "held_twice", f"{what}: make sure that {holder.name} releases it")
+    if not situation.witnessed and any(step.name == "fence" for step in steps):
+        return vetoes.cut_off(situation)
+    return Plan("release", "held_twice", what, steps)
 
 
 def _holder_unknown(situation: Situation, memory: Memory, service: Service) -> Plan:
@@ -130,16 +160,27 @@ def _holder_unknown(situation: Situation, memory: Memory, service: Service) -> P
         return Plan("adopt", "adopted", f"{found} holds the address ({before})", (), found)
     silent = [view for view in situation.hosts.values() if not view.gate_answers]
     if silent:
-        # Any of them may hold it, so the one that is surest to be alive decides.
-        silent.sort(key=lambda view: (view.gate_asked, view.liveness == "dead"))
-        return _dead_or_refuse(silent[0], situation, memory, service)
+        return _any_of(silent, situation, memory, service)
     return _unheld(situation, memory, service)
+
+
+def _any_of(silent: list[HostView], situation: Situation, memory: Memory, service: Service) -> Plan:
+    """Handle several hosts that may each hold the address and do not answer: every one has to be made sure of."""
+    # The one that is surest to be alive comes first, for it is what people should hear of.
+    silent.sort(key=lambda view: (view.gate_asked, view.liveness == "dead"))
+    plans = [_dead_or_refuse(view, situation, memory, service) for view in silent]
+    for plan in plans:
+        if not plan.acts:
+            return plan
+    gone = [step for plan in plans for step in plan.steps if step.name == "fence"]
+    rest = [step for step in plans[0].steps if step.name != "fence"]
+    return replace(plans[0], steps=(*gone, *rest), reason="; ".join(plan.reason for plan in plans))
 
 
 def _unheld(situation: Situation, memory: Memory, service: Service) -> Plan:
     """Nobody holds the address, and every host that could is known not to: give it to one that can serve."""
     if not situation.witnessed:
-        return _cut_off(situation)
+        return vetoes.cut_off(situation)
     if situation.holders:
         who = " and ".join(sorted(situation.holders))
         return Plan(
@@ -166,7 +207,14 @@ def _unheld(situation: Situation, memory: Memory, service: Service) -> Plan:
     if memory.holder is None or best.name == memory.holder:
         return Plan("claim", "unheld", why, (*sure(best), *_take(best, service)), best.name)
     # The last holder has no address, but its service may still run, and may write data.
-    gone = _expel(situation.hosts[memory.holder], memory)
+    last = situation.hosts[memory.holder]
+    gone = _expel(last, memory)
+    if not gone and not vetoes.has_let_go(last, service):
+        return Plan(
+            "refuse",
+            "unfenced",
+            f"{why}, but the service may still run on {last.name}: neither a release nor fencing worked just now",
+        )
     steps = (*gone, Step("confirm", best.name), *_take(best, service))
     return Plan("claim", "unheld", _with_data(why, best, memory), steps, best.name)
 
@@ -201,7 +249,7 @@ def _silent_service(holder: HostView, situation: Situation, memory: Memory, serv
 def _silent_gate(holder: HostView, situation: Situation, memory: Memory, service: Service) -> Plan:
     """Handle a holder whose gate does not answer, nor its service."""
     if not situation.witnessed:
-        return _cut_off(situation)
+        return vetoes.cut_off(situation)
     if holder.liveness in {"lossy", "slow"}:
         return Plan("keep_looking", "mixed", _uncertain(holder))
     if not holder.gate_asked:
@@ -228,7 +276,7 @@ def _silent_gate(holder: HostView, situation: Situation, memory: Memory, service
 def _dead_or_refuse(holder: HostView, situation: Situation, memory: Memory, service: Service) -> Plan:
     """Handle a host that may hold the address and does not answer at all."""
     if not situation.witnessed:
-        return _cut_off(situation)
+        return vetoes.cut_off(situation)
     if not holder.gate_asked:
         return vetoes.not_asked(holder)
     if holder.liveness == "unknown":
@@ -277,7 +325,9 @@ def _dead_or_refuse(holder: HostView, situation: Situation, memory: Memory, serv
 def _fencing_settles_it(holder: HostView, situation: Situation, memory: Memory) -> bool:
     """Tell whether nobody can hold the address once this host is off; where no holder is known, others might."""
     silent = [view.name for view in situation.hosts.values() if not view.gate_answers]
-    return holder.fenceable and (memory.holder == holder.name or silent == [holder.name])
+    return holder.fenceable and (
+        memory.holder == holder.name or all(situation.hosts[name].fenceable for name in silent)
+    )
 
 
 def _takeover(
@@ -290,7 +340,7 @@ def _takeover(
     code: str = "takeover",
 ) -> Plan:
     if not situation.witnessed:
-        return _cut_off(situation)
+        return vetoes.cut_off(situation)
     order = [view for view in _candidates(situation, memory, service) if view.name != holder.name]
     if not order:
         return _refuse_no_standby(situation, memory, service, why)
@@ -370,11 +420,6 @@ def _with_data(why: str, target: HostView, memory: Memory) -> str:
 
 def _respawn(holder: HostView, code: str, why: str) -> Plan:
     return Plan("respawn", code, why, (Step("respawn", holder.name),), holder.name)
-
-
-def _cut_off(situation: Situation) -> Plan:
-    silent = ", ".join(sorted(situation.witnesses))
-    return Plan("refuse", "cut_off", f"no witness answers ({silent}): it may be this host that is cut off")
 
 
 def _partition(holder: HostView) -> Plan:

@@ -4,6 +4,8 @@
    service, is not dead: neither is switched off.
 2. A host whose release or fence was tried and never confirmed may still hold the address. Until its gate says that
    it does not, no other host gets the address.
+3. No host gets an address while it could not be asked who has it, or while no witness answers: then it may be this
+   host that is cut off from the one that has it.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ def applied(plan: Plan, situation: Situation, memory: Memory, service: Service) 
     for host in fenced(plan):
         if veto := _sign_of_life(situation.hosts[host]):
             return veto
-    return plan
+    return _asked_first(plan, situation)
 
 
 def fenced(plan: Plan) -> tuple[str, ...]:
@@ -41,6 +43,25 @@ def has_let_go(view: HostView, service: Service) -> bool:
 def not_asked(view: HostView) -> Plan:
     """Return the plan where a gate could not be asked for a reason that lies on this host: ask again."""
     return Plan("keep_looking", "could_not_look", f"the gate of {view.name}: {view.gate_fault}")
+
+
+def cut_off(situation: Situation) -> Plan:
+    """Return the refusal where no witness answers."""
+    silent = ", ".join(sorted(situation.witnesses))
+    return Plan("refuse", "cut_off", f"no witness answers ({silent}): it may be this host that is cut off")
+
+
+def _asked_first(plan: Plan, situation: Situation) -> Plan:
+    """Return the plan, or a refusal where it would claim an address without knowing who has it."""
+    if not any(step.name == "claim" for step in plan.steps):
+        return plan
+    if not situation.witnessed:
+        return cut_off(situation)
+    if not situation.address_looked:
+        return Plan(
+            "refuse", "could_not_look", f"{plan.reason}; but nobody could be asked who has the address"
+        )
+    return plan
 
 
 def _sign_of_life(view: HostView) -> Plan | None:
