@@ -19,6 +19,11 @@ FAILURES_IN_A_ROW = 2  # make a thread "failing": one alone may be a passing fau
 OTHER = "other"  # a thread that has no name of its own in the metrics
 
 
+def in_words(fault: BaseException) -> str:
+    """Return one line that names an exception's kind and says what it says."""
+    return f"{type(fault).__name__}: {fault}".splitlines()[0].removesuffix(": ")
+
+
 class Health:
     """How the background threads fare, by name. Threads may share it."""
 
@@ -32,7 +37,7 @@ class Health:
         """Count one failed attempt of a thread."""
         with self._lock:
             self._failures[thread] = self._failures.get(thread, 0) + 1
-            self._faults[thread] = f"{type(fault).__name__}: {fault}".splitlines()[0]
+            self._faults[thread] = in_words(fault)
             self._metrics.thread_failed(thread, failing=self._failures[thread] >= FAILURES_IN_A_ROW)
 
     def succeeded(self, thread: str) -> None:

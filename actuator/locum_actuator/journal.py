@@ -269,6 +269,13 @@ class Journal:
             )
             return incident
 
+    def ending(self, incident: int) -> tuple[str, str] | None:
+        """Return the outcome of a closed incident and its reason in words; None while it is open."""
+        rows = self._read(
+            "SELECT outcome, reason FROM incidents WHERE id=? AND closed_at IS NOT NULL", incident
+        )
+        return (rows[0]["outcome"], rows[0]["reason"]) if rows else None
+
     def interrupted(self, incident: int) -> str | None:
         """Return the step that an incident was in the middle of when its worker stopped; None where in none."""
         rows = self._read("SELECT step, host FROM events WHERE incident=? ORDER BY id DESC LIMIT 1", incident)

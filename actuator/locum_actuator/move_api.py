@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
 
+from locum_actuator.background import in_words
 from locum_actuator.engine import Engine
 from locum_actuator.incident import seen
 from locum_actuator.mover import MoveRefused, Progress
 from locum_actuator.moves import Move, Verb
+
+log = logging.getLogger(__name__)
 
 LONGEST_TEXT = 200  # characters
 _KEYS = {"to", "by", "reason", "despite_pause", "discard_changes_on", "dry_run"}
@@ -51,7 +55,13 @@ def move_routes(engine: Engine, authorised: Callable[[], bool]) -> Blueprint:
         move, dry_run = read(verb, body, engine.site.services[name].hosts)
         if not dry_run:
             return jsonify(move=in_plain_values(engine.mover.begin(name, move))), 202
-        plan, situation = engine.mover.look(name, move)
+        try:
+            plan, situation = engine.mover.look(name, move)
+        except MoveRefused:
+            raise
+        except Exception as fault:
+            log.exception("could not look", extra={"event": "stumbled", "service": name})
+            return jsonify(error=f"could not look: {in_words(fault)}"), 503
         holder = engine.journal.holder(name).host
         return jsonify(service=name, holder=holder, plan=asdict(plan), seen=seen(situation)), 200
 

@@ -13,12 +13,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from locum_actuator.journal import JournalFault
+from locum_actuator.background import in_words
+from locum_actuator.incident import KEEP_LOOKING_SECONDS
 from locum_actuator.mirror.result import Changes, MirrorFault, Mirrors, Wish
 from locum_actuator.mirror.result import Progress as MirrorProgress
-from locum_actuator.moves import LOOKS, PASSING, Move, decide_move
+from locum_actuator.moves import Move, decide_move, may_pass
 from locum_actuator.plan import Plan
-from locum_actuator.planned import Asked
+from locum_actuator.planned import MOVES, Asked
 from locum_actuator.situation import Situation
 from locum_actuator.worker import Worker
 from locum_inventory.log_fields import about
@@ -28,18 +29,24 @@ log = logging.getLogger(__name__)
 TAKEN_UP_SECONDS = 10.0  # a patrol that is under way is broken off within much less
 
 
+Phase = Literal["copying", "waiting", "moving", "done", "refused", "failed"]
+
+
 class MoveRefused(Exception):  # noqa: N818 - why a move is not begun
     """The move is not begun; the text says why."""
 
 
 @dataclass(slots=True)
 class Progress:
-    """How far a move is. `incident` is where its steps are told, once it has begun."""
+    """How far a move is. `incident` has its steps, once it has begun.
+
+    It ends in exactly one of `done`, `refused` (nothing was begun) and `failed`.
+    """
 
     number: int
     service: str
     move: Move
-    phase: Literal["copying", "waiting", "moving", "refused"] = "waiting"
+    phase: Phase = "waiting"
     text: str = ""
     incident: int | None = None
 
@@ -56,7 +63,14 @@ class Mover:
 
     def progress(self, service: str) -> Progress | None:
         """Return how far the last move of a service is that was asked for since the start."""
-        return self._begun.get(service)
+        progress = self._begun.get(service)
+        if progress is not None and progress.phase == "moving" and progress.incident is not None:
+            worker = self._workers().get(service)
+            ending = None if worker is None else worker.context.journal.ending(progress.incident)
+            if ending is not None:
+                outcome, progress.text = ending
+                progress.phase = _end_of(outcome)
+        return progress
 
     def look(self, service: str, move: Move) -> tuple[Plan, Situation]:
         """Look now and return what would come of a move; touches nothing."""
@@ -65,11 +79,14 @@ class Mover:
         if not self._looking.acquire(timeout=TAKEN_UP_SECONDS):
             raise MoveRefused("another look is under way; ask again")
         try:
-            for _ in range(LOOKS):
+            begun, looks = time.monotonic(), 0
+            while True:
+                looks += 1
                 situation = context.looker.situation(service)
                 plan = self.judge(service, move, situation)
-                if plan.code not in PASSING:
+                if not may_pass(plan, situation, context.memory(), looks, time.monotonic() - begun):
                     break
+                time.sleep(KEEP_LOOKING_SECONDS)
         finally:
             self._looking.release()
         return plan, situation
@@ -91,7 +108,10 @@ class Mover:
                 raise MoveRefused(f"incident {worker.incident} of {service} is open: it comes first")
             self._count += 1
             progress = self._begun[service] = Progress(self._count, service, move)
-        threading.Thread(target=self._run, args=(progress,), name=f"move-{service}", daemon=True).start()
+        try:
+            threading.Thread(target=self._run, args=(progress,), name=f"move-{service}", daemon=True).start()
+        except RuntimeError as fault:  # no more threads are to be had
+            progress.text, progress.phase = f"it was not begun: {fault}", "failed"
         return progress
 
     def _run(self, progress: Progress) -> None:
@@ -104,8 +124,8 @@ class Mover:
         except MoveRefused as fault:
             progress.text, progress.phase = str(fault), "refused"
             log.warning("%s not begun: %s", progress.move.verb, fault, extra={"event": "move_refused"})
-        except (JournalFault, KeyError) as fault:
-            progress.text, progress.phase = f"it was not begun: {fault}", "refused"
+        except BaseException as fault:  # whatever it was, it must not be waited for any longer
+            progress.text, progress.phase = f"it was not begun: {in_words(fault)}", "failed"
             log.exception("%s not begun", progress.move.verb, extra={"event": "move_failed"})
 
     def _copy(self, progress: Progress) -> Progress:
@@ -140,13 +160,23 @@ class Mover:
     def _hand_over(self, progress: Progress) -> None:
         """Have the worker do it, and wait until it has begun."""
         worker = self._workers()[progress.service]
-        asked = Asked(progress.move)
+        asked, progress.phase = Asked(progress.move), "waiting"
         worker.ask(asked)
         if not asked.wait(TAKEN_UP_SECONDS):
             raise MoveRefused("its worker is busy and did not take it up: see `locum status`")
+        if asked.fault is not None:
+            progress.text, progress.phase = f"it was not begun: {asked.fault}", "failed"
+            return
         if asked.incident is None:
             raise MoveRefused("a fault came first: see `locum incidents`")
         progress.incident, progress.phase = asked.incident, "moving"
+
+
+def _end_of(outcome: str) -> Phase:
+    """Return how a move ended whose incident closed with an outcome."""
+    if outcome in MOVES or outcome == "already":
+        return "done"
+    return "refused" if outcome == "refused" else "failed"
 
 
 def _refuse_divergence(mirrors: Mirrors, service: str, holder: str, target: str) -> None:

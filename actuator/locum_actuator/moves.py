@@ -18,9 +18,10 @@ from locum_inventory.model import Service
 
 Verb = Literal["switchover", "failback"]
 _NONE: Mapping[str, tuple[str, ...]] = {}
-# Refusals that may be over at the next look: this host was too busy to look, or an echo was lost.
-PASSING = frozenset({"could_not_look", "line"})
-LOOKS = 3  # so many, before one of these is told
+# Refusals that may be over at the next look: a machine was too busy to look or to answer, or an echo was lost.
+PASSING = frozenset({"could_not_look", "line", "release", "cut_off", "holder_silent", "target_silent"})
+LOOKS = 3  # so many at least, before one of these is given as the answer
+PATIENCE_SECONDS = 4.0  # … and for so long: a planned move is not urgent
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,16 @@ class Move:
         who = self.asked_by or "locum itself"
         where = f" to {self.target}" if self.target else ""
         return f"{self.verb}{where}, asked for by {who}{f': {self.reason}' if self.reason else ''}"
+
+
+def may_pass(plan: Plan, situation: Situation, memory: Memory, looks: int, seconds: float) -> bool:
+    """Tell whether to look again before a refusal is given as the answer, after so many looks in so many seconds.
+
+    Only while the holder serves: where it does not, a fault has come first, and that is urgent.
+    """
+    holder = situation.hosts.get(memory.holder or "")
+    serves = holder is not None and holder.serves
+    return plan.code in PASSING and (looks < LOOKS or (serves and seconds < PATIENCE_SECONDS))
 
 
 Obstacles = Mapping[str, tuple[str, ...]]  # host -> what else keeps it from being a standby, in words
@@ -58,7 +69,9 @@ def decide_move(
 def _decide(move: Move, situation: Situation, memory: Memory, service: Service, obstacles: Obstacles) -> Plan:
     holder = None if memory.holder is None else situation.hosts[memory.holder]
     if holder is None or situation.holders != {holder.name} or situation.strangers:
-        return _refuse("holder", f"it is not certain who holds it: {_who_holds(situation, memory)}")
+        unseen = holder is not None and not holder.gate_answers and not situation.holders
+        code = "holder_silent" if unseen and not situation.strangers else "holder"
+        return _refuse(code, f"it is not certain who holds it: {_who_holds(situation, memory)}")
     name = _target(move, situation, holder.name, service, obstacles)
     if name == holder.name:
         return Plan("nothing", "held", f"{name} holds it already")
@@ -66,7 +79,8 @@ def _decide(move: Move, situation: Situation, memory: Memory, service: Service, 
     if fault := _holder_fault(holder, move) or _network_fault(situation):
         return _refuse(*fault)
     if unable := _unable(target, service, obstacles, move):
-        return _refuse("target", f"{name} cannot take over: {unable}")
+        code = "target" if obstacles.get(name) else "target_silent"
+        return _refuse(code, f"{name} cannot take over: {unable}")
     why = f"{move}; {holder.name} serves and {name} can{_despite(holder, target)}"
     return Plan(move.verb, move.verb, why, _steps(holder.name, target, service), name)
 

@@ -11,7 +11,7 @@ import threading
 from dataclasses import dataclass, field, replace
 
 from locum_actuator.incident import Context, Incident
-from locum_actuator.moves import LOOKS, PASSING, Move, Obstacles, decide_move
+from locum_actuator.moves import Move, Obstacles, decide_move, may_pass
 from locum_actuator.plan import Plan
 from locum_actuator.sequence import Outcome
 from locum_actuator.situation import Memory, Situation
@@ -22,33 +22,48 @@ _NO_OBSTACLES: Obstacles = {}
 
 @dataclass(slots=True)
 class Asked:
-    """A move that somebody waits for until a worker takes it up."""
+    """A move that somebody waits for until a worker takes it up.
+
+    The first of two decides: the worker that takes it up, once, or the one who waits and gives it up. A worker that
+    has taken it up always answers, with its incident or with why it failed.
+    """
 
     move: Move
     incident: int | None = None
+    fault: str | None = None  # why the worker that took it up could not begin
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _answered: threading.Event = field(default_factory=threading.Event)
     _taken: bool = False
     _given_up: bool = False
 
     def take(self) -> bool:
-        """Take it up; False where nobody waits for it any more: then it must not be done."""
+        """Take it up; False where it was taken up before, or is no longer waited for: then it must not be done."""
         with self._lock:
-            self._taken = not self._given_up
-            return self._taken
+            if self._taken or self._given_up:
+                return False
+            self._taken = True
+            return True
 
     def answer(self, incident: int | None) -> None:
-        """Tell who waits which incident it became; None: a fault came first, and it is not done."""
+        """Say which incident it became; None: a fault came first, and it is not done."""
         self.incident = incident
         self._answered.set()
 
+    def fail(self, fault: str) -> None:
+        """Say that it could not be begun, unless it was."""
+        if not self._answered.is_set():
+            self.fault = fault
+            self._answered.set()
+
     def wait(self, seconds: float) -> bool:
-        """Wait until a worker has answered; give it up where none takes it up in that time."""
+        """Wait until a worker has answered; give it up, and return False, where none takes it up in that time."""
         if self._answered.wait(seconds):
             return True
         with self._lock:
-            self._given_up = not self._taken
-        return not self._given_up and self._answered.wait(seconds)
+            if not self._taken:
+                self._given_up = True
+                return False
+        return self._answered.wait()
 
 
 @dataclass
@@ -93,7 +108,7 @@ class PlannedIncident(Incident):
         if self.over:
             return super()._carry_out(plan, situation)
         self._looks += 1
-        if plan.code in PASSING and self._looks < LOOKS:
+        if may_pass(plan, situation, self._memory(), self._looks, self._age()):
             return None
         self.over = True
         if plan.kind == "nothing":

@@ -11,10 +11,10 @@ import logging
 import queue
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from locum_actuator.alerts import WOKE
-from locum_actuator.background import BackgroundThread, Health
+from locum_actuator.background import BackgroundThread, Health, in_words
 from locum_actuator.greet import greet
 from locum_actuator.incident import Context, Incident
 from locum_actuator.journal import JournalFault
@@ -159,11 +159,11 @@ class Worker:
                 fault,
                 extra={"event": "journal_not_written"},
             )
-            return wake
+            return _again(wake)
         except Exception as fault:
             self._health.failed(self._thread.name, fault)
             log.exception("the worker stumbled and goes on", extra={"event": "stumbled"})
-            return wake
+            return _again(wake)
         if self._could_wait:
             self._health.succeeded(self._thread.name)
         return None
@@ -219,8 +219,17 @@ class Worker:
             self._seen = True
 
     def _handle(self, wake: Wake) -> None:
-        if wake.asked is not None and not wake.asked.take():
+        asked = wake.asked
+        if asked is not None and not asked.take():
             return
+        try:
+            self._handle_taken(wake)
+        except BaseException as fault:
+            if asked is not None:
+                asked.fail(in_words(fault))
+            raise
+
+    def _handle_taken(self, wake: Wake) -> None:
         context = self.context
         self.incident = context.journal.open_incident(context.name, wake.trigger)
         with about(incident=self.incident):
@@ -254,7 +263,7 @@ class Worker:
         """Return the incident as what it is: a fault, a planned move, or what is left of one after a crash."""
         context = self.context
         asked = wake.asked
-        move = None if asked is None or asked.incident is not None else asked.move
+        move = None if asked is None else asked.move
         incident = begin_incident(
             context,
             number,
@@ -280,6 +289,11 @@ class Worker:
                     wake.asked.answer(None)
         if alerts:
             self.context.journal.attach(alerts, incident)
+
+
+def _again(wake: Wake | None) -> Wake | None:
+    """Return the reason to look again after a failure: a planned move is not begun a second time by itself."""
+    return None if wake is None else replace(wake, asked=None)
 
 
 def _longest_seconds(context: Context) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,11 +17,13 @@ from flask.testing import FlaskClient
 from werkzeug.serving import make_server
 
 from locum_actuator import incident as incident_module
-from locum_actuator import netlink
+from locum_actuator import mover as mover_module
+from locum_actuator import moves, netlink
+from locum_actuator import worker as worker_module
 from locum_actuator.cli import main
 from locum_actuator.engine import Engine
 from locum_actuator.incident import Context
-from locum_actuator.journal import Journal
+from locum_actuator.journal import Journal, JournalFault
 from locum_actuator.metrics import Metrics
 from locum_actuator.mirror.result import (
     NO_WISH,
@@ -133,20 +136,20 @@ NO_PLAN: dict[str, tuple[Situation, Memory, Move, dict[str, Any], str, str]] = {
         "nobody could be asked who has the address",
     ),
     "the target's gate is silent": (
-        situation(WELL, host("b", gate="refused")), KNOWN, TO_B, {}, "refuse/target: ",
+        situation(WELL, host("b", gate="refused")), KNOWN, TO_B, {}, "refuse/target_silent: ",
         "b cannot take over: its gate is silent (refused)",
     ),
     "by itself: the line to the target loses": (
-        situation(WELL, LOSSY), KNOWN, BY_ITSELF, {}, "refuse/target: ",
+        situation(WELL, LOSSY), KNOWN, BY_ITSELF, {}, "refuse/target_silent: ",
         "b cannot take over: the line to it is not clean: 17 of 20 echoes came back",
     ),
     "by itself: the target could not be pinged": (
         situation(WELL, replace(READY, echoes_sent=0, echoes_received=0, ping_fault="no raw socket")), KNOWN,
-        BY_ITSELF, {}, "refuse/target: ",
+        BY_ITSELF, {}, "refuse/target_silent: ",
         "b cannot take over: the line to it is not clean: it could not be pinged (no raw socket)",
     ),
     "it should run there and does not answer": (
-        CALM, KNOWN, TO_B, {"standby": "running"}, "refuse/target: ",
+        CALM, KNOWN, TO_B, {"standby": "running"}, "refuse/target_silent: ",
         "b cannot take over: the service does not answer there, where it should be running",
     ),
     "observe": (CALM, KNOWN, TO_B, {"mode": "observe"}, "refuse/observe: ", "mode is observe: nothing is touched"),
@@ -266,6 +269,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> FakeWorld:
         monkeypatch.setattr(module, "ANSWER_SECONDS", 0.05)
     for name in ("KEEP_LOOKING_SECONDS", "WAITING_SECONDS"):
         monkeypatch.setattr(incident_module, name, 0.01)
+    monkeypatch.setattr(moves, "PATIENCE_SECONDS", 0.0)
     return world
 
 
@@ -417,6 +421,36 @@ def test_what_may_be_over_at_the_next_look_is_looked_at_again(
     assert world.looks == 3
 
 
+@pytest.mark.parametrize("host", ["a", "b"])
+def test_b14_a_gate_that_is_late_on_a_busy_machine_is_asked_again(
+    world: FakeWorld, journal: Journal, monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    """A planned move is not urgent: "the gate did not finish status within 0.4 s" is no reason to refuse it."""
+    monkeypatch.setattr(moves, "PATIENCE_SECONDS", 30.0)
+    looks = world.situation
+
+    def late_at_first(service: str) -> Situation:
+        world.shells[host].fault = "timeout" if world.looks < 8 else None
+        return looks(service)
+
+    monkeypatch.setattr(world, "situation", late_at_first)
+    assert carry_out(world, journal)["outcome"] == "switchover"
+    assert world.looks == 9
+
+
+def test_b14_a_move_whose_holder_does_not_serve_is_given_up_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its gate is silent and its service too: that is a fault, and it must not wait for a planned move."""
+    monkeypatch.setattr(moves, "PATIENCE_SECONDS", 4.0)
+    dead = situation(host("a", gate="timed out"), READY, holders=("a",))
+    refused = decide_move(TO_B, dead, KNOWN, site().services["www"])
+    assert refused.code == "release"
+    assert moves.may_pass(refused, dead, KNOWN, looks=2, seconds=0.1)
+    assert not moves.may_pass(refused, dead, KNOWN, looks=3, seconds=0.1)
+    serving = situation(replace(WELL, gate_fault="timed out"), READY, holders=("a",))
+    assert moves.may_pass(refused, serving, KNOWN, looks=3, seconds=0.1)
+    assert not moves.may_pass(refused, serving, KNOWN, looks=3, seconds=60.0)
+
+
 def test_what_lasts_is_refused_after_three_looks_and_is_no_fault(
     world: FakeWorld, journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -444,6 +478,36 @@ def test_nobody_takes_up_what_was_given_up() -> None:
     asked = Asked(TO_B)
     assert not asked.wait(0.01)
     assert not asked.take()
+
+
+def test_b12_a_move_is_taken_up_once() -> None:
+    asked = Asked(TO_B)
+    assert (asked.take(), asked.take()) == (True, False)
+
+
+@pytest.mark.parametrize("answer", ["incident", "fault first", "failed"])
+def test_b12_what_was_taken_up_is_waited_for_however_long_it_takes(answer: str) -> None:
+    asked, begun = Asked(TO_B), threading.Event()
+
+    def work() -> None:
+        assert asked.take()
+        begun.set()
+        time.sleep(0.2)  # longer than the other waits for it to be taken up
+        if answer == "failed":
+            asked.fail("JournalFault: disk full")
+        else:
+            asked.answer(7 if answer == "incident" else None)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    assert begun.wait(30)
+    assert asked.wait(0.01), "to give up now would refuse what is carried out all the same"
+    thread.join(30)
+    assert (asked.incident, asked.fault) == {
+        "incident": (7, None),
+        "fault first": (None, None),
+        "failed": (None, "JournalFault: disk full"),
+    }[answer]
 
 
 # -- asked for over HTTP and from the command line -------------------------------------------------------------
@@ -753,3 +817,136 @@ def test_what_has_no_chance_copies_nothing(
     world.shells["b"].fault = "unreachable"
     assert ended(mover, journal) == ("refused", "a")
     assert mirrors.asked == []
+
+
+# -- every request ends once -----------------------------------------------------------------------------------
+
+ENDS = ("done", "refused", "failed")
+
+
+def phase_of(mover: Mover, move: Move = TO_B) -> tuple[str, str]:
+    """Begin a move and return the end it comes to, and its words."""
+    number = mover.begin("www", move).number
+    seen = wait_for(
+        lambda: (p := mover.progress("www")) and p.number == number and p.phase in ENDS and p, 30.0
+    )
+    return seen.phase, seen.text
+
+
+def test_b12_a_move_that_was_made_is_done(mover: Mover) -> None:
+    assert phase_of(mover) == ("done", "switchover to b, asked for by anna; a serves and b can")
+    assert phase_of(mover) == ("done", "b holds it already")
+
+
+def test_b12_a_move_that_cannot_be_is_refused(mover: Mover, world: FakeWorld) -> None:
+    world.shells["b"].fault = "unreachable"
+    assert phase_of(mover) == ("refused", "b cannot take over: its gate is silent (no answer)")
+
+
+def test_b12_a_move_that_was_undone_has_failed(mover: Mover, world: FakeWorld) -> None:
+    world.shells["b"].start_works = False
+    phase, text = phase_of(mover)
+    assert (phase, text.partition(";")[0]) == (
+        "failed", "switchover: started on b, but within 0.05 s: no answer",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [TimeoutError(), RuntimeError("can't start new thread"), OSError(24, "Too many open files"), SystemExit(1),
+     JournalFault("disk full")],
+    ids=lambda fault: type(fault).__name__,
+)  # fmt: skip
+def test_b12_a_look_that_raises_ends_the_move(
+    mover: Mover, world: FakeWorld, monkeypatch: pytest.MonkeyPatch, fault: BaseException
+) -> None:
+    looks = world.situation
+
+    def raises(_service: str) -> Situation:
+        raise fault
+
+    monkeypatch.setattr(world, "situation", raises)
+    phase, text = phase_of(mover)
+    assert (phase, text.startswith(f"it was not begun: {type(fault).__name__}")) == ("failed", True)
+    monkeypatch.setattr(world, "situation", looks)
+    assert phase_of(mover)[0] == "done", "and the next one is free to be begun"
+
+
+def test_b12_a_move_that_its_worker_could_not_begin_is_not_carried_out_later(
+    mover: Mover, journal: Journal, world: FakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_module, "AFTER_FAULT_SECONDS", 0.01)
+
+    def full(*_: object) -> None:
+        raise JournalFault("database or disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(journal, "begin_move", full)
+        phase, text = phase_of(mover)
+    assert (phase, text) == ("failed", "it was not begun: JournalFault: database or disk is full")
+    wait_for(lambda: not journal.open_incidents())
+    assert journal.incidents()[0]["planned"] is None
+    assert world.shells["a"].held
+    assert journal.holder("www").host == "a"
+
+
+def test_b12_a_look_of_the_worker_that_raises_ends_the_move_and_service_is_cared_for(
+    mover: Mover, journal: Journal, world: FakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_module, "AFTER_FAULT_SECONDS", 0.01)
+    looks, raised = world.situation, threading.Event()
+
+    def raises_in_the_worker(service: str) -> Situation:
+        if threading.current_thread().name == "worker-www" and not raised.is_set():
+            raised.set()
+            raise TimeoutError
+        return looks(service)
+
+    monkeypatch.setattr(world, "situation", raises_in_the_worker)
+    phase, text = phase_of(mover)
+    assert raised.is_set()
+    assert (phase, text.startswith("switchover: broken off before its first step; then")) == ("failed", True)
+    assert world.shells["a"].held
+
+
+def test_b12_without_a_thread_for_it_a_move_has_failed(mover: Mover, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none_left(_thread: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", none_left)
+        progress = mover.begin("www", TO_B)
+    assert (progress.phase, progress.text) == ("failed", "it was not begun: can't start new thread")
+    assert phase_of(mover)[0] == "done"
+
+
+def test_b12_a_worker_that_is_busy_refuses_and_does_nothing_later(
+    world: FakeWorld, journal: Journal, mirrors: Mirrors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its worker is not even running yet: what it finds later was given up."""
+    monkeypatch.setattr(mover_module, "TAKEN_UP_SECONDS", 0.05)
+    worker = Worker(
+        Context(mirrored(site()), "www", journal, Metrics(), world.shells, world, mirrors=mirrors)
+    )
+    mover = Mover(lambda: {"www": worker})
+    assert phase_of(mover) == ("refused", "its worker is busy and did not take it up: see `locum status`")
+    worker.start()
+    try:
+        wait_for(lambda: journal.incidents() and journal.incidents()[0]["outcome"])
+        wait_for(worker._wakes.empty)
+        assert [row["trigger"] for row in journal.incidents()] == ["start-up"]
+        assert world.shells["a"].held
+    finally:
+        worker.end()
+        worker.join(30)
+
+
+def test_b12_a_dry_run_that_cannot_look_says_so(
+    client: FlaskClient, world: FakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def raises(_service: str) -> Situation:
+        raise TimeoutError
+
+    monkeypatch.setattr(world, "situation", raises)
+    answer = client.post(SWITCHOVER, json={"to": "b", "dry_run": True}, headers=AUTH)
+    assert (answer.status_code, answer.json) == (503, {"error": "could not look: TimeoutError"})

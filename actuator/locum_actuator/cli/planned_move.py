@@ -76,10 +76,10 @@ def _begun(console: Terminal, url: str, service: str) -> int:
     told = ""
     while True:
         move = ask(url, f"/api/v1/services/{service}/move")["move"]
-        if move["phase"] == "refused":
-            did_not_work(f"locum {move['verb']}: refused: {move['text']}")
         if move["incident"] is not None:
             return int(move["incident"])
+        if move["phase"] in {"refused", "failed"}:
+            did_not_work(f"locum {move['verb']}: {move['phase']}: {move['text']}")
         if move["text"] != told:
             told = move["text"]
             console.print(f"  {told}")

@@ -94,16 +94,17 @@ class Scenes:
 
     def _told(self, name: str, progress: Progress | None, now: float) -> str | None:
         """Return how far a planned move is, in words; None once its incident tells it, or it is long refused."""
-        if progress is None or progress.phase == "moving":
+        if progress is None or progress.incident is not None:
             return None
         move = progress.move
         what = f"{move.verb} to {move.target}" if move.target else move.verb
-        if progress.phase != "refused":
+        if progress.phase not in {"refused", "failed"}:
             return f"{what}: {progress.text or 'is begun'}"
         number, since = self._moves_seen.get(name, (0, now))
         if number != progress.number:
             self._moves_seen[name] = (progress.number, since := now)
-        return f"{what} was refused: {progress.text}" if now - since < REFUSED_SECONDS else None
+        ended = "was refused" if progress.phase == "refused" else "failed"
+        return f"{what} {ended}: {progress.text}" if now - since < REFUSED_SECONDS else None
 
 
 def _ends_of(incidents: Sequence[Mapping[str, Any]]) -> dict[str, float]:
