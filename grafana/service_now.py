@@ -43,10 +43,25 @@ def now() -> list[dashboard.Panel]:
         ),
         stat_panel(
             About(
-                "Could another host stand in?", "If not, the next fault is an outage.", 4, 4, ("LocumAlone",)
+                "Could another host stand in?",
+                "If not, the next fault is an outage.",
+                4,
+                4,
+                ("LocumAlone",),
             ),
             Query(f"max(locum_actuator_alone{{{ONE}}})"),
             states=q.STAND_IN,
+        ),
+        stat_panel(
+            About(
+                "Unfit hosts",
+                "Hosts whose gate reports other addresses than the site file, or no interface that is up for them.",
+                3,
+                4,
+                ("LocumHostUnfit",),
+            ),
+            Query(f"sum(max by (host) (locum_actuator_host_unfit{{{ONE}}}))"),
+            wrong_from=1,
         ),
         stat_panel(
             About("Takeovers", "In the time shown.", 3, 4, ("LocumTakeover",)),

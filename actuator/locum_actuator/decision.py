@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from locum_actuator import brakes, vetoes
+from locum_actuator import brakes, unfit, vetoes
 from locum_actuator.plan import Plan, Step
 from locum_actuator.single_addresses import incomplete, left_about, sure, why_unused
 from locum_actuator.situation import HostView, Memory, Situation
@@ -26,6 +26,7 @@ from locum_inventory.model import Service
 def decide(situation: Situation, memory: Memory, service: Service) -> Plan:
     """Return the plan for what is known now, or what holds it back: observe mode, a pause, a brake."""
     plan = vetoes.applied(_decide(situation, memory, service), situation, memory, service)
+    plan = unfit.applied(plan, situation, memory)
     return brakes.applied(plan, memory, service)
 
 
@@ -395,6 +396,7 @@ def _candidates(situation: Situation, memory: Memory, service: Service) -> list[
         for view in situation.hosts.values()
         if view.gate_answers
         and f"take:{view.name}" not in memory.tried
+        and view.unfit is None
         and (view.serves or service.standby == "stopped")
         and not _too_old(view, memory, service)
     ]
@@ -466,6 +468,8 @@ def _refuse_no_standby(situation: Situation, memory: Memory, service: Service, w
 def _unable(view: HostView, memory: Memory, service: Service) -> str:
     if not view.gate_answers:
         return f"gate silent ({view.gate_fault})"
+    if view.unfit is not None:
+        return view.unfit
     if _too_old(view, memory, service):
         return f"has {memory.copies[view.name].text}"
     return "serves" if view.serves else "does not serve"

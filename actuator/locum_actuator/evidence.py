@@ -19,6 +19,8 @@ from typing import Any, TypeVar
 
 from locum_actuator.background import BackgroundThread, Health
 from locum_actuator.elsewhere import Answer, ask, asking_session, hears
+from locum_actuator.fitness import why_drifted, why_unfit
+from locum_actuator.host_macs import HostMacs
 from locum_actuator.lag import Lag
 from locum_actuator.life_signs import NO_LIFE, Life, LifeSigns
 from locum_actuator.own_commands import CommandFault, holder_by_command
@@ -62,6 +64,8 @@ ROUND_TRIPS = 4
 TURNS_SECONDS = 5.0  # so long the event loop has to turn after a failure to count as sound again
 GRACE_SECONDS = 0.5  # beside the look's own deadline, before a look that hangs is given up
 
+Owners = tuple[frozenset[str], frozenset[str]]  # hosts that answer for the address, and MACs of none
+
 
 def look_seconds(service: Service) -> float:
     """Return how long a service may take to answer when it is asked again, in seconds."""
@@ -93,6 +97,8 @@ class Evidence:
         self._neighbours = Neighbours()
         self._life = LifeSigns()
         self._names_of_macs: dict[str, str] = {}  # of every host that was ever heard
+        self._macs = HostMacs()  # … and of every interface that gates report
+        self._reported: dict[str, GateStatus] = {}  # what each gate said last
         workers = 4 * max(1, len(site.hosts)) * max(1, len(site.services))
         self._pool = concurrent.futures.ThreadPoolExecutor(min(workers, 256), thread_name_prefix="gate")
         self._health = health or Health()
@@ -217,6 +223,7 @@ class Evidence:
                 self._witnesses(None),
             )
         holders = {view.name for view in views if view.holds}
+        found = self._settled(found)
         on_the_wire, strangers = found or (frozenset(), frozenset())
         return Situation(
             service=service,
@@ -312,6 +319,8 @@ class Evidence:
             unused=status.stuck if status else {},
             processes=status.processes if status else None,
             epoch=status.epoch if status else 0,
+            unfit=self._unfit(service, host) if status else None,
+            drift=why_drifted(service, values, host, status) if status else None,
             looks=(_counted(here, values, status), *(answer.look for answer in elsewhere)),
             fenceable=bool(self._site.hosts[host].fence) and host != self._local,
             pinged_by=tuple(answer.look.vantage_point for answer in elsewhere if answer.echo is Outcome.WELL),
@@ -321,6 +330,12 @@ class Evidence:
             silent_since=None if heard else begun,
             slow=_is_slow(burst, seconds if status else min(seconds, GATE_SECONDS), heard=heard),
         )
+
+    def _unfit(self, service: str, host: str) -> str | None:
+        """Return why a host whose gate has just answered cannot be given a service."""
+        reported = self._reported.get(host)
+        values = self._site.services[service]
+        return None if reported is None else why_unfit(service, values, host, reported)
 
     async def _burst(self, address: Address, hurry: asyncio.Event) -> Burst:
         return await self._pinger.burst(
@@ -385,6 +400,8 @@ class Evidence:
             # No threads or descriptors left, for example: what else can be seen must still be seen.
             return GateFault(f"could not be asked: {type(fault).__name__}: {fault}", asked=False)
         self._life.gate_answered(host)
+        self._macs.learn(host, status.macs)
+        self._reported[host] = status
         known = status.services.get(service)
         return known or GateFault(f"the gate does not know {service}: run `locum enrol {host}`")
 
@@ -403,7 +420,7 @@ class Evidence:
             executor=self._pool,
         )
 
-    async def _owners(self, service: str) -> tuple[frozenset[str], frozenset[str]] | None:
+    async def _owners(self, service: str) -> Owners | None:
         if self._site.services[service].address_commands is not None:
             loop = asyncio.get_running_loop()
             return await loop.run_in_executor(self._pool, self._owners_by_command, service)
@@ -426,10 +443,20 @@ class Evidence:
         return hosts - strangers, strangers
 
     def _known(self, name: str) -> str:
-        """Return whose a MAC address was when its host was last heard: under loss it is not heard each time."""
-        return self._names_of_macs.get(name.removeprefix(UNKNOWN_MAC), name)
+        """Return whose a MAC address is: as its host was heard last, for loss hides it, or as its gate reports."""
+        mac = name.removeprefix(UNKNOWN_MAC)
+        return self._names_of_macs.get(mac) or self._macs.owner(mac) or name
 
-    def _owners_by_command(self, service: str) -> tuple[frozenset[str], frozenset[str]] | None:
+    def _settled(self, found: Owners | None) -> Owners | None:
+        """Return the owners again, now that the gates have reported MACs that were unknown at the time."""
+        if found is None:
+            return None
+        hosts, strangers = found
+        known = frozenset(self._known(name) for name in strangers)
+        of_the_site = known & self._site.hosts.keys()
+        return hosts | of_the_site, known - of_the_site
+
+    def _owners_by_command(self, service: str) -> Owners | None:
         values = self._site.services[service]
         try:
             holder = holder_by_command(service, values)

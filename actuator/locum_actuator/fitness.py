@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from locum_inventory.model import Service
-from locum_inventory.shell import GateStatus
+from locum_inventory.shell import GateStatus, ServiceStatus
 
 
 def why_unfit(name: str, service: Service, host: str, gate: GateStatus) -> str | None:
@@ -14,12 +16,23 @@ def why_unfit(name: str, service: Service, host: str, gate: GateStatus) -> str |
     if gate.clock is None:
         return f"its gate is of version {gate.version}: run `locum enrol {host}`"
     if set(status.addresses or ()) != set(service.addresses):
-        there = ", ".join(map(str, status.addresses or ())) or "no address"
-        wanted = ", ".join(map(str, service.addresses)) or "none"
-        return f"its gate knows {there} for {name}, and the site file says {wanted}: run `locum enrol {host}`"
+        return _other_addresses(name, service, host, status.addresses or ())
     if service.address_commands is not None:
         return None
     return _interface_fault(name, service.interface[host], status.interface, host, gate)
+
+
+def why_drifted(name: str, service: Service, host: str, status: ServiceStatus) -> str | None:
+    """Return how the addresses that a gate knows differ from the site file's, which any version of it shows."""
+    if set(status.held) == {interface.ip for interface in service.addresses}:
+        return None
+    return _other_addresses(name, service, host, status.addresses or tuple(status.held))
+
+
+def _other_addresses(name: str, service: Service, host: str, known: Sequence[object]) -> str:
+    there = ", ".join(map(str, known)) or "no address"
+    wanted = ", ".join(map(str, service.addresses)) or "none"
+    return f"its gate knows {there} for {name}, and the site file says {wanted}: run `locum enrol {host}`"
 
 
 def _interface_fault(name: str, wanted: str, there: str | None, host: str, gate: GateStatus) -> str | None:

@@ -43,6 +43,12 @@ class Metrics:
             ["service"],
             registry=r,
         )
+        self.unfit = Gauge(
+            "locum_actuator_host_unfit",
+            "1 while a host cannot be given a service, by what its gate reports of addresses and interface",
+            ["service", "host"],
+            registry=r,
+        )
         self.takeovers = Counter(
             "locum_actuator_takeovers", "Takeovers that made a standby the holder", ["service"], registry=r
         )
@@ -140,6 +146,7 @@ class Metrics:
         """Start every series of a service at 0."""
         for host in hosts:
             self.holder.labels(service, host).set(0)
+            self.unfit.labels(service, host).set(0)
         for gauge in (self.incident_open, self.alone, self.epoch):
             gauge.labels(service).set(0)
         for counter in (self.takeovers, self.respawns, self.claims):
@@ -153,6 +160,7 @@ class Metrics:
         """Drop the gauges of hosts that a service no longer has, and, where it is gone, of the service."""
         for host in hosts:
             self.holder.remove(service, host)
+            self.unfit.remove(service, host)
         if gone:
             for gauge in (self.incident_open, self.alone, self.epoch):
                 gauge.remove(service)

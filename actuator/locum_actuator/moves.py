@@ -114,6 +114,8 @@ def _holder_fault(holder: HostView, move: Move) -> tuple[str, str] | None:
         return "could_not_look", f"{holder.name} could not be told to release: {holder.gate_fault}"
     if not holder.gate_answers:
         return "release", f"{holder.name} could not be told to release: {holder.gate_fault}"
+    if holder.drift is not None:
+        return "unfit", f"a release of {holder.name} would prove nothing: {holder.drift}"
     if not holder.serves:
         seen = "; ".join(f"{look.vantage_point}: {look.text}" for look in holder.looks)
         return (
@@ -138,6 +140,8 @@ def _unable(view: HostView, service: Service, obstacles: Obstacles, move: Move) 
     """Say why a host could not be the holder now; None where nothing speaks against it."""
     if not view.gate_answers:
         return f"its gate is silent ({view.gate_fault})"
+    if view.unfit is not None:
+        return view.unfit
     if move.asked_by is None and not view.line_is_clean:
         return f"the line to it is not clean: {_echoes(view)}"
     if service.standby == "running" and not view.serves:

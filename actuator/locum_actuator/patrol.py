@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from locum_actuator.announce import announce
+from locum_actuator.fitness import why_unfit
 from locum_actuator.incident import Context
 from locum_actuator.own_checks import Failing, OwnChecks
 from locum_actuator.own_commands import CommandFault, holder_by_command
@@ -50,6 +51,7 @@ class Patrol:
     gates: dict[str, Seen] = field(default_factory=dict)  # … and all of it
     alone: bool = False  # nobody is left to stand in for the holder
     checks: OwnChecks = field(init=False)
+    _told_unfit: dict[str, str | None] = field(default_factory=dict)
     _silent: set[str] = field(default_factory=set)
     _wary_since: float = float("-inf")
     _announced: float = float("-inf")
@@ -117,8 +119,9 @@ class Patrol:
         if self._silent & heard.keys():
             self.be_wary()
         self._silent = set(answers.keys() - heard.keys())
-        self.alone = not heard.keys() - {holder}
+        self.alone = all(host == holder or self.why_unfit(host) is not None for host in heard)
         context.metrics.alone.labels(context.name).set(self.alone)
+        self._tell_unfit()
         finding = _finding(holder, heard, returned) or self._moved(holder)
         if finding is None and failing is not None:
             finding = Finding(f"patrol: {failing.text}")
@@ -126,10 +129,28 @@ class Patrol:
             self._announce(holder)
         return finding
 
+    def why_unfit(self, host: str) -> str | None:
+        """Return why a host cannot be given the service, by what its gate said in the last round."""
+        gate = self.gates[host].gate if host in self.gates else None
+        return None if gate is None else why_unfit(self.context.name, self.context.service, host, gate)
+
+    def _tell_unfit(self) -> None:
+        """Tell the metrics, and the log once, which hosts cannot be given the service."""
+        context = self.context
+        for host in context.service.hosts:
+            why = self.why_unfit(host)
+            context.metrics.unfit.labels(context.name, host).set(why is not None)
+            if why is not None and self._told_unfit.get(host) != why:
+                log.warning(
+                    "%s cannot be given the service: %s", host, why, extra={"event": "unfit", "host": host}
+                )
+            self._told_unfit[host] = why
+
     def _words(self, host: str, answer: ServiceStatus | str) -> str:
         fenced = None if isinstance(answer, ServiceStatus) else self.context.journal.fenced(host)
         if fenced is None:
-            return _words(answer)
+            why = None if isinstance(answer, str) else self.why_unfit(host)
+            return _words(answer) if why is None else f"{_words(answer)}; cannot be given the service: {why}"
         at, seen = fenced
         return f"fenced {time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(at))}: {seen} ({answer})"
 

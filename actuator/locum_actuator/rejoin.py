@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from locum_actuator.fitness import why_unfit
 from locum_actuator.situation import Copy
 from locum_inventory.gate_config import gate_version, host_file_sha256
 from locum_inventory.model import Service, Site
@@ -53,7 +54,7 @@ def checklist(
         items.append(Item("gate", False, f"{seen.text}: locum goes on asking"))
     else:
         items.append(Item("gate", True, "its gate answers"))
-        items.append(_current(site, host, seen.gate))
+        items.append(_current(site, service, host, seen.gate))
         status = seen.gate.services.get(service)
         if status is not None:
             items += [_address(status), _service(values, status)]
@@ -80,11 +81,16 @@ def _reachable(seen: Seen) -> Item:
     return Item("reachable", False, "it does not answer a ping: switch it on, or mend the line")
 
 
-def _current(site: Site, host: str, gate: GateStatus) -> Item:
+def _current(site: Site, service: str, host: str, gate: GateStatus) -> Item:
+    """Judge whether a gate is this site's, and whether its host can be given the service by what it reports."""
     if gate.version != gate_version():
         what = f"its gate is of version {gate.version}, and this locum's is {gate_version()}"
     elif gate.config_sha256 != host_file_sha256(site, host):
         what = "its gate's configuration is not this site file's"
+    elif (
+        gate.clock is not None and (why := why_unfit(service, site.services[service], host, gate)) is not None
+    ):
+        return Item("current", False, why)
     else:
         return Item("current", True, "its gate is current")
     return Item("current", False, f"{what}: run `locum enrol {host}`")

@@ -19,6 +19,8 @@ def incomplete(holder: HostView, situation: Situation, memory: Memory, service: 
     lacks = (
         f"{holder.name} serves and does not hold {', '.join(sorted(map(str, missing)))}{why_unused(holder)}"
     )
+    if holder.unfit is not None:
+        return Plan("refuse", "unfit", f"{lacks}, and cannot be given it: {holder.unfit}")
     if f"take:{holder.name}" in memory.tried:
         return Plan("refuse", "incomplete", f"{lacks}, and a claim did not help: see why on {holder.name}")
     if holder.unused and not situation.address_looked:

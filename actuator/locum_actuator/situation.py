@@ -55,6 +55,8 @@ class HostView:
     silent_since: float | None = (
         None  # when it was first asked for an echo (time.monotonic); None: it was heard
     )
+    unfit: str | None = None  # why it cannot be given the service, by what its gate reports (fitness.py)
+    drift: str | None = None  # its gate knows other addresses for the service than the site file
     # Its gate answered many calls in a row promptly while the service was asked (prompt_gate.py).
     gate_prompt: bool = False
 

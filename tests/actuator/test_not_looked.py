@@ -138,6 +138,21 @@ async def test_a1_an_exporter_that_refuses_or_is_not_there_says_nothing() -> Non
     assert (await asked(url)).echo is Outcome.NOT_LOOKED
 
 
+def test_b10_a_second_card_of_the_holder_is_the_holder_and_no_stranger() -> None:
+    """The wire was asked before the gates had told whose the MAC is."""
+    evidence = Evidence(site(), KeptFakes(FakeWorld({})))
+    second, stranger = "unknown MAC 02:00:00:00:00:02", "unknown MAC 02:00:00:00:00:09"
+    try:
+        heard = (frozenset({"b"}), frozenset({second, stranger}))
+        assert evidence._settled(heard) == heard
+        evidence._macs.learn("a", frozenset({"02:00:00:00:00:01", "02:00:00:00:00:02"}))
+        assert evidence._settled(heard) == (frozenset({"a", "b"}), frozenset({stranger}))
+        assert evidence._known(second) == "a", "later looks and confirmations know it at once"
+        assert evidence._settled(None) is None
+    finally:
+        evidence.close()
+
+
 @pytest.mark.parametrize("reason", REASONS)
 def test_a1_who_pings_a_host_that_this_one_does_not_hear(reason: Reason | None) -> None:
     """An exporter without CAP_NET_RAW is no second witness of a silent host."""

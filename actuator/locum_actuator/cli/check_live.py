@@ -12,6 +12,7 @@ import aiohttp
 from locum_actuator.cli import check_fence, check_files, check_programs, check_running
 from locum_actuator.cli.check_finding import Finding
 from locum_actuator.evidence import BURST_ECHOES, BURST_SPACING_SECONDS
+from locum_actuator.fitness import why_unfit
 from locum_exporter.checks.address import address as look_for_address
 from locum_exporter.icmp import Pinger
 from locum_exporter.neighbours import Neighbours
@@ -126,6 +127,12 @@ async def _gate(site: Site, host: str, shell: Shell) -> Finding:
         return Finding(what, "wrong", text, enrol)
     if status.config_sha256 != host_file_sha256(site, host):
         return Finding(what, "wrong", "runs what another site file said", enrol)
+    for name, service in site.services_on(host).items():
+        if (why := why_unfit(name, service, host, status)) is not None:
+            text = f"{host} cannot be given {name}: {why}"
+            return Finding(
+                what, "wrong", text, f"name its interface in the site file, or mend it, and {enrol}"
+            )
     held = [
         str(one) for service in status.services.values() for one, is_held in service.held.items() if is_held
     ]

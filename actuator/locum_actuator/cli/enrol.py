@@ -15,6 +15,7 @@ from locum_actuator.cli.exits import did_not_work, wrong_use
 from locum_actuator.cli.printing import confirm, say
 from locum_actuator.cli.right_machine import on_actuator_host_or_exit
 from locum_actuator.cli.site_option import load_or_exit
+from locum_actuator.fitness import why_unfit
 from locum_inventory import host_keys, user_keys
 from locum_inventory.boot_guard import GUARD_PATH, kept_off
 from locum_inventory.enrolment import EnrolFault, GuardWish, Report, Wanted, wanted_on
@@ -235,6 +236,13 @@ def _try_gate(site: Site, host: str) -> None:
         raise EnrolFault(f"its gate is of version {status.version}, not {gate_version()}")
     if status.config_sha256 != host_file_sha256(site, host):
         raise EnrolFault(f"{HOST_FILE_PATH} is not what the site file says")
+    unfit = [
+        f"{name}: {why}"
+        for name, service in site.services_on(host).items()
+        if (why := why_unfit(name, service, host, status)) is not None
+    ]
+    if unfit:
+        raise EnrolFault(f"enrolled, but {host} cannot be given every service ({'; '.join(unfit)})")
     say(
         f"{host}: enrolled; gate version {status.version}, host file sha256 {status.config_sha256}, "
         f"services {', '.join(status.services) or 'none'}"
