@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import struct
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -20,7 +21,13 @@ from locum_inventory.mirror import gate_lines
 from locum_inventory.model import Site
 from tests.inventory.gate_host import GateHost, install_gate
 
-MARK, KEPT = ".locum-mirror", ".locum-kept"
+KEPT = ".locum-kept"
+# acl(5) as the kernel stores it: version 2, then tag, permissions and id of each entry.
+ANY = 2**32 - 1
+READABLE_BY_1235 = struct.pack("<I", 2) + b"".join(
+    struct.pack("<HHI", tag, permissions, owner)
+    for tag, permissions, owner in ((1, 6, ANY), (2, 4, 1235), (4, 4, ANY), (16, 4, ANY), (32, 4, ANY))
+)
 NOBODYS = "203.0.113.9"  # TEST-NET-3: on no card of this machine
 
 
@@ -55,8 +62,12 @@ class MirrorHosts:
 
     def mark(self, host: str = "a", number: int = 1) -> None:
         """Mark a directory as the right one."""
-        (self.tree(host, number) / MARK).write_text(f"www tree {number}\n")
-        (self.tree(host, number) / MARK).chmod(0o600)
+        said = self.gates[host].run("mirror-mark", "www", "3", str(number), *["0"] * 5)
+        assert said[-1] == "end ok", said
+
+    def mark_file(self, host: str, number: int = 1, service: str = "www") -> Path:
+        """Return the file of root's own that says which directory is the right one."""
+        return self.gates[host].state / "mirror" / f"{service}.{number}.mark"
 
     def close(self) -> None:
         """Close the journal."""
@@ -153,8 +164,8 @@ def picture(tree: Path, *, times: bool = True) -> dict[str, tuple[object, ...]]:
             elif path.is_file():
                 what = hashlib.sha256(path.read_bytes()).hexdigest()
             kind = (status.st_mode, status.st_uid, status.st_gid, what)
-            # A directory's own time changes with a file that comes and goes in it, and each side has its marker.
-            timeless = not times or path.is_dir() or name == MARK
+            # A directory's own time changes with a file that comes and goes in it.
+            timeless = not times or path.is_dir()
             found[str(path.relative_to(tree))] = (*kind, 0 if timeless else status.st_mtime_ns)
     return found
 

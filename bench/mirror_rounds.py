@@ -297,15 +297,25 @@ def _state(hosts: MirrorHosts) -> str:
 
 
 def _processes(hosts: MirrorHosts, host: str) -> Iterator[tuple[int, str]]:
-    """Yield those that work for a host's end of a run: its gate by name, rsync by the directory it stands in."""
+    """Yield those that work for a host's end of a run: its gate by name, rsync by the directory it stands in.
+
+    The destination's rsync is in a mount namespace of its own: it is known by the lock that it has open.
+    """
     disk, gate = str(hosts.base / host) + "/", str(hosts.gates[host].gate)
+    lock = hosts.gates[host].run_directory / "www.mirror"
     for directory in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             words = (directory / "cmdline").read_bytes().decode(errors="replace").split("\0")
             if gate in words:
                 yield int(directory.name), "gate"
-            elif str((directory / "cwd").readlink()).startswith(disk):
+            elif str((directory / "cwd").readlink()).startswith(disk) or _has_open(directory, lock):
                 yield int(directory.name), words[0]
+
+
+def _has_open(process: Path, lock: Path) -> bool:
+    with suppress(OSError):
+        return (process / "fd" / "8").samefile(lock)
+    return False
 
 
 def _kill(host: str, *names: str) -> Callable[[MirrorHosts], None]:

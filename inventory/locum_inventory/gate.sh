@@ -437,11 +437,14 @@ write_epoch() {
         sync "$new" && mv -f "$new" "$STATE/$s_name.epoch"
 } 2>/dev/null
 
+# Only root may open what is in it: a lock that another user could take would hold up every verb.
+make_run_directory() { [ -d "$RUN" ] || { mkdir -p "$RUN" && chmod 700 "$RUN"; } 2>/dev/null; }
+
 # One verb of a service at a time. A release outranks respawn, start and claim: it ends them.
 lock() {
     clock
     lock_by=$((now + s_stop_timeout + LOCK_LIMIT))
-    [ -d "$RUN" ] || mkdir -p "$RUN" 2>/dev/null
+    make_run_directory
     { command exec 9>>"$RUN/$s_name.lock"; } 2>/dev/null || return 1
     until flock -n 9; do
         [ "$verb" != release ] || outrank

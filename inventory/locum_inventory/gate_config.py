@@ -21,11 +21,14 @@ locum-gate 1
 
 def gate_script() -> str:
     """Return the gate itself, as it is to be installed."""
-    package = files("locum_inventory")
-    gate, mirror = (
-        package.joinpath(name).read_text(encoding="utf-8") for name in ("gate.sh", "gate_mirror.sh")
-    )
-    return gate.replace("#@ gate_mirror.sh\n", mirror.partition("\n")[2], 1)
+    text = _part("gate.sh")
+    for name in ("gate_mirror.sh", "gate_tree.sh"):
+        text = text.replace(f"#@ {name}\n", _part(name).removeprefix("#!/bin/sh\n"), 1)
+    return text
+
+
+def _part(name: str) -> str:
+    return files("locum_inventory").joinpath(name).read_text(encoding="utf-8")
 
 
 def gate_version() -> str:

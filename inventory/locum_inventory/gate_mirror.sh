@@ -2,7 +2,7 @@
 # The verbs of the mirror: a part of the gate. gate_script() in gate_config.py puts it into gate.sh.
 #
 #   look       what this host knows of its copy
-#   mark       says that this directory is the one: its marker is written
+#   mark       says that this directory is the right one
 #   changes    what changed here since a run
 #   restore    puts back what a run deleted or overwrote
 #   halt       ends a run that writes here
@@ -18,15 +18,17 @@
 # shellcheck disable=SC2034,SC2154,SC2317  # gate.sh sets and uses these, and calls functions by name
 # shellcheck disable=SC2015  # `a && b || refuse` is meant: refuse where either fails
 
-MARKER=.locum-mirror        # in a tree: whose it is
 KEPT=.locum-kept            # in a copy: what the last runs deleted or overwrote, a directory a run, and partial files
-MIRROR_STATE=$STATE/mirror
+MIRROR_STATE=$STATE/mirror  # root's alone: marks, states, moments, and a scratch directory for each call that is under way
 SILENCE_SECONDS=60          # rsync: nothing moved for so long, and the run has failed
+READING='+dac_read_search,+sys_chroot,+setuid,+setgid'   # of root's capabilities: what the source's rsync takes
 HOOK_SECONDS=600            # what `before` and `after` may take
 HALT_LIMIT=300              # hundredths of a second: for a run to end when this host is to be the holder
 WATCH_SECONDS=0.3           # between two looks whether this host has become the holder
+SPARSE_KIB=1024             # a file of more than that may be sparse
 LARGE_KIB=16384             # a file of more than that is taken up again where a run broke off
-EXAMPLES=20                 # names of changed files that are told
+MOST_DELETIONS=2147483647   # what rsync's --max-delete can be
+EXAMPLES=20                 # names of changed files that are reported
 
 # --- words and configuration ---------------------------------------------------------------------------------
 
@@ -34,7 +36,7 @@ mirror_words() { m_tree=$1 m_run=$2 m_since=$3 m_allowed=$4 m_discard=$5 m_progr
 
 mirror_defaults() {
     key_tree='' m_path='' m_mode=in_place m_keep=3 m_max_number=0 m_max_percent=50 m_bandwidth=0 m_excludes=''
-    m_mounts='' m_from='' m_before='' m_after=''
+    m_mounts='' m_from='' m_before='' m_after='' m_xattrs=yes m_acls=yes m_privileges=drop
 }
 
 # mirror_key KEY VALUE: a line of the host file; `mirror N` begins what there is to say of tree N.
@@ -51,13 +53,20 @@ mirror_key() {
         mirror_exclude) m_excludes="$m_excludes$2$newline" ;;
         mirror_mounted) m_mounts="$m_mounts$2$newline" ;;
         mirror_from) m_from=$2 ;;
+        mirror_xattrs) m_xattrs=$2 ;;
+        mirror_acls) m_acls=$2 ;;
+        mirror_privileges) m_privileges=$2 ;;
         mirror_before) m_before=$2 ;;
         mirror_after) m_after=$2 ;;
         *) refuse "$CONFIG, line $line_number: unknown key" ;;
     esac
 }
 
-say_tree() { m_label="$s_name tree $m_tree ($m_path)"; m_id=$MIRROR_STATE/$s_name.$m_tree; }
+say_tree() {
+    m_label="$s_name tree $m_tree ($m_path)" m_id=$MIRROR_STATE/$s_name.$m_tree
+    counted='! -type b ! -type c'       # for find: what is copied; devices are not
+    [ "$m_privileges" != copy ] || counted=''
+}
 
 # What is asked for over the wire of rsync is told on standard error, each line marked; then standard error is all
 # there is to say something on.
@@ -68,7 +77,24 @@ load_tree() {
     [ -n "$m_path" ] || refuse "$s_name has no tree $m_tree here"
     say_tree
     check_epoch || refuse "$s_name: the epoch on this host cannot be read"
-    mkdir -p "$MIRROR_STATE" || failed "$MIRROR_STATE cannot be made"
+    { mkdir -p "$MIRROR_STATE" && chmod 700 "$MIRROR_STATE"; } 2>/dev/null || failed "$MIRROR_STATE cannot be made"
+}
+
+# begin_call: sets scratch, a directory of this call alone, so that no other call of the same tree writes into its lists.
+# It goes with the call; a call that was killed leaves one, which the next call removes.
+begin_call() {
+    for left in "$MIRROR_STATE"/call.*; do
+        owner=${left##*/call.} owner=${owner%%.*}
+        [ ! -d "$left" ] || [ -d "/proc/$owner" ] || rm -rf "$left"
+    done
+    look_pid=''
+    scratch=$(mktemp -d "$MIRROR_STATE/call.$$.XXXXXX" 2>/dev/null) || refuse "$m_label: $MIRROR_STATE cannot be written"
+    trap 'end_call' EXIT
+}
+
+end_call() {
+    [ -z "$look_pid" ] || kill "$look_pid" 2>/dev/null
+    rm -rf "${scratch:?}"
 }
 
 # --- is it the right directory ------------------------------------------------------------------------------
@@ -81,52 +107,71 @@ $m_mounts
 LIST
 }
 
-# The directory is entered before it is judged, and everything is done from within: what is mounted or unmounted
-# over its name afterwards does not change which one it is.
-enter() { cd -P -- "$1" 2>/dev/null || refuse "$m_label: ${2:-it is not there}"; }
+#@ gate_tree.sh
+is_empty() {
+    [ -z "$(find . -mindepth 1 ! -path "./$OLD_MARKER" ! -path "./$KEPT" ! -path "./$KEPT/*" -print -quit)" ]
+}
 
-is_empty() { [ -z "$(find . -mindepth 1 ! -path "./$MARKER" ! -path "./$KEPT" ! -path "./$KEPT/*" -print -quit)" ]; }
-
-# Sets marker to what the marker says, or to nothing.
-read_marker() { marker=''; [ ! -f "$MARKER" ] || IFS= read -r marker <"$MARKER"; }
-
-mark_words() { printf '%s tree %s' "$s_name" "$m_tree"; }
-
-# write_marker DIRECTORY: in one step, from a file in that directory.
-write_marker() {
-    { mark_words && echo; } >"$1/$MARKER.new" && chmod 600 "$1/$MARKER.new" && mv -f "$1/$MARKER.new" "$MARKER"
-} 2>/dev/null
-
-# check_source DIRECTORY: enters it, if it is what it should be.
+# check_source DIRECTORY MARK: enters it, if it is the one that was marked.
 check_source() {
     check_mounts
     enter "$1" "the source is not there"
-    read_marker
-    [ -n "$marker" ] || refuse "$m_label: the source has no marker $MARKER: is it mounted? If it is the right \
-directory: locum mirror $s_name --mark"
-    [ "$marker" = "$(mark_words)" ] || refuse "$m_label: the source's marker says '$marker': it is another's"
+    read_mark "$2"
+    case $marked in
+        no) refuse "$m_label: the source is not marked: if it is the right directory: locum mirror $s_name --mark" ;;
+        other) refuse "$m_label: the source is another directory than the one that was marked: is it mounted? If it is \
+the right one: locum mirror $s_name --mark" ;;
+    esac
+    refuse_another
     ! is_empty || refuse "$m_label: the source is empty"
 }
 
 # Enters the copy that is in use, or the empty directory where there is to be one.
 check_destination() {
     check_mounts
-    name=${m_path##*/} store=${m_path%/*}/.${m_path##*/}.locum made=''
-    # A switch that was broken off after the first of its two renames is finished.
-    [ -e "$m_path" ] || [ ! -d "$store/new/" ] || mv -fT "$store/new" "$m_path"
-    if [ ! -d "$m_path" ]; then
+    made=''
+    enter "${m_path%/*}" "${m_path%/*} is not there"
+    [ "$m_mode" != staged ] || find_store
+    name=${m_path##*/}
+    if [ ! -d "$name" ]; then
+        [ ! -e "$name" ] && [ ! -L "$name" ] || refuse "$m_label: it is no directory"
+        mkdir -- "./$name" || refuse "$m_label: cannot be made"
         made=yes
-        [ ! -e "$m_path" ] && [ ! -L "$m_path" ] || refuse "$m_label: it is no directory"
-        [ -d "${m_path%/*}/" ] || refuse "$m_label: ${m_path%/*} is not there"
-        mkdir -- "$m_path" || refuse "$m_label: cannot be made"
     fi
     enter "$m_path"
-    read_marker
-    [ -z "$marker" ] || [ "$marker" = "$(mark_words)" ] ||
-        refuse "$m_label: the destination's marker says '$marker': it is another's"
-    [ -n "$marker" ] || is_empty || refuse "$m_label: the destination is not empty and has no marker: if it may \
-be overwritten: locum mirror $s_name --mark"
+    read_mark "$m_id.mark"
+    [ "$marked" = yes ] || { identify; refuse_another; }
+    case $marked$made in
+        yes* | noyes | otheryes) ;;
+        no) is_empty || refuse "$m_label: the destination is not empty and is not marked: if it may be overwritten: \
+locum mirror $s_name --mark" ;;
+        other) refuse "$m_label: the destination is another directory than the one that was marked: is it mounted? If \
+it may be overwritten: locum mirror $s_name --mark" ;;
+    esac
+    [ "$marked" = yes ] || write_mark "$m_id.mark" || refuse "$m_label: $MIRROR_STATE cannot be written"
 }
+
+# find_store: sets store, the directory that has every staged copy, and finishes a switch that was broken off after the
+# first of its two renames. Stands in the directory of both names: in it no other user may give a name to what is not
+# root's, for each step goes by names.
+find_store() {
+    name=${m_path##*/} store=${PWD%/}/.${m_path##*/}.locum
+    is_roots_alone "$PWD" || refuse "$m_label: staged copies need a directory around them that only root can change, and \
+${m_path%/*} is none"
+    [ ! -e "$store" ] && [ ! -L "$store" ] || is_roots "$store" || refuse "$m_label: $store is not root's"
+    if [ -L "$name" ]; then
+        case $(readlink -- "$name") in
+            ".$name.locum/"*[!0-9]* | ".$name.locum/") ;;
+            ".$name.locum/"*) return 0 ;;
+        esac
+        refuse "$m_label: it is a symbolic link that locum has not made, and a staged run would replace it: give the \
+directory that it leads to as the destination"
+    fi
+    [ -e "$name" ] || [ ! -L "$store/new" ] || mv -fT "$store/new" "$name"
+}
+
+# is_roots DIRECTORY: a directory, no link, and root's.
+is_roots() { [ -d "$1" ] && [ ! -L "$1" ] && [ -O "$1" ]; }
 
 refuse_if_held() {
     list_addresses || refuse "$s_name: ip could not list the addresses"
@@ -182,7 +227,6 @@ with_filters() {
     while IFS= read -r pattern; do
         [ -z "$pattern" ] || set -- "$@" --exclude="$pattern"
     done <<LIST
-/$MARKER
 /$KEPT
 $m_excludes
 LIST
@@ -191,16 +235,16 @@ LIST
 
 # list_changed: names of what changed in this directory since the moment, each ended by NUL, but for excluded ones.
 list_changed() {
-    find . \( -path "./$KEPT" -o -path "./$MARKER" \) -prune -o -cnewer "$moment" -print0 |
-        sed -z 's,^\./,,' >"$m_id.changed"     # the directory itself is `.`: what went from it changed it
-    [ -z "$m_excludes" ] || [ ! -s "$m_id.changed" ] || without_excluded "$m_id.changed"
+    find . -path "./$KEPT" -prune -o -cnewer "$moment" -print0 |
+        sed -z 's,^\./,,' >"$scratch/changed"     # the directory itself is `.`: what went from it changed it
+    [ -z "$m_excludes" ] || [ ! -s "$scratch/changed" ] || without_excluded "$scratch/changed"
 }
 
 # without_excluded FILE: leaves in it what the filters leave, for rsync itself says which names these are. It writes
 # an unusual name in another way; such a name stays.
 without_excluded() {
     grep -z -e '[^ -~]' -e '[\]' "$1" >"$1.unusual"
-    with_filters rsync -n -r -lptgoD --out-format='%n' ./ "$m_id.nowhere/" | sed 's,/$,,' | tr '\n' '\0' |
+    with_filters in_tree rsync -n -r -lptgoD --out-format='%n' ./ /nowhere/ | sed 's,/$,,' | tr '\n' '\0' |
         sort -z >"$1.copied"
     sort -z "$1" | comm -z -12 - "$1.copied" | cat - "$1.unusual" >"$1.left" && mv -f "$1.left" "$1"
     rm -f "$1.unusual" "$1.copied"
@@ -208,33 +252,39 @@ without_excluded() {
 
 count_names() { tr -cd '\0' <"$1" | wc -c; }
 
-# Names of files may hold anything; what is told of them is printable.
+# Names of files may hold anything; what is reported of them is printable.
 show_names() { head -c 65536 "$1" | tr '\n\0' '?\n' | tr -cd '[:print:]\n' | head -n "$EXAMPLES"; }
 
 # --- before a run -------------------------------------------------------------------------------------------
 
 list_names() {
-    find . -mindepth 1 -path "./$KEPT" -prune -o -printf '%P\0' | sort -z >"$1"
+    # shellcheck disable=SC2086  # words of ours, or none
+    find . -mindepth 1 -path "./$KEPT" -prune -o $counted -printf '%P\0' | sort -z >"$1"
+}
+
+# has_holes: says ` sparse` where a large file takes much less of the disk than its size. rsync reads the holes as zeros.
+has_holes() {
+    find . -path "./$KEPT" -prune -o -type f -size "+${SPARSE_KIB}k" -printf '%S\n' |
+        awk '$1 < 0.5 { found = 1 } END { if (found) printf " sparse" }'
 }
 
 # begin_look: one walk through the copy, while the source walks through its own: all names, those of large files, and
-# what changed since the moment. It has its own way out, for a refusal must not leave it behind.
+# what changed since the moment.
 begin_look() {
     set -- -false
-    [ -z "$moment" ] || set -- ! -path "./$MARKER" -cnewer "$moment" -print0
-    find . -path "./$KEPT" -prune -o \( \( -path . -o -fprintf "$m_id.walked" '%P\0' \) , \
-        \( -type f -size "+${LARGE_KIB}k" -fprint0 "$m_id.large" \) , "$@" \) >"$m_id.changed" 8>&- &
+    [ -z "$moment" ] || set -- -cnewer "$moment" -print0
+    # shellcheck disable=SC2086  # words of ours, or none
+    find . -path "./$KEPT" -prune -o $counted \( \( -path . -o -fprintf "$scratch/walked" '%P\0' \) , \
+        \( -type f -size "+${LARGE_KIB}k" -fprint0 "$scratch/large" \) , "$@" \) >"$scratch/changed" 8>&- &
     look_pid=$!
-    trap 'kill "$look_pid" 2>/dev/null' EXIT
 }
 
 end_look() {
     wait "$look_pid" || refuse "$m_label: the copy could not be looked through"
-    trap - EXIT
-    sed -z 's,^\./,,' "$m_id.changed" >"$m_id.own" && mv -f "$m_id.own" "$m_id.changed" ||
-        refuse "$m_label: $MIRROR_STATE cannot be written"
-    sort -z "$m_id.walked" >"$m_id.here" && rm -f "$m_id.walked" || refuse "$m_label: $MIRROR_STATE cannot be written"
-    [ -z "$m_excludes" ] || [ ! -s "$m_id.changed" ] || without_excluded "$m_id.changed"
+    look_pid=''
+    sed -z 's,^\./,,' "$scratch/changed" >"$scratch/own" && mv -f "$scratch/own" "$scratch/changed" &&
+        sort -z "$scratch/walked" >"$scratch/here" || refuse "$m_label: $MIRROR_STATE cannot be written"
+    [ -z "$m_excludes" ] || [ ! -s "$scratch/changed" ] || without_excluded "$scratch/changed"
 }
 
 # The names at the source come first on the wire, with their length before them: more than that is not read.
@@ -242,17 +292,18 @@ receive_names() {
     # shellcheck disable=SC3045  # dash and busybox know -v; a line without an end ends this subshell alone
     header=$(ulimit -v "$LINE_KIB"; IFS= read -r line <&3 && printf '%.40s' "$line") ||
         refuse "$m_label: nothing came from the source"
-    length=${header#names }
+    length=${header#names } sparse=''
+    case $length in *' sparse') length=${length% sparse} sparse=' sparse' ;; esac
     case $header/$length in
         */*[!0-9]* | */ | */0?* | */??????????*) refuse "$m_label: the source sent no names" ;;
-        "names $length/$length") ;;
+        "names $length$sparse/$length") ;;
         *) refuse "$m_label: the source sent no names" ;;
     esac
     # The source says how long its list is, and is not believed without a bound.
     free=$(df -Pk "$MIRROR_STATE" | { read -r _; read -r _ _ _ free _; echo "$free"; })
     [ "$((length / 1024))" -lt "$((${free:-0} / 2))" ] ||
         refuse "$m_label: the source would send $length bytes of names, and here is no room for them"
-    head -c "$length" <&3 >"$m_id.there" && [ "$(stat -c %s "$m_id.there")" = "$length" ] ||
+    head -c "$length" <&3 >"$scratch/there" && [ "$(stat -c %s "$scratch/there")" = "$length" ] ||
         refuse "$m_label: the source's names were cut short"
 }
 
@@ -272,9 +323,9 @@ locum mirror $s_name --discard-changes"
 }
 
 check_changes() {
-    changed=$(count_names "$m_id.changed")
+    changed=$(count_names "$scratch/changed")
     [ "$changed" = 0 ] || refuse "$m_label: $changed changed on this host since it had the same data \
-($(show_names "$m_id.changed" | head -n 3 | tr '\n' ' ')): see both sides, then locum mirror $s_name --discard-changes"
+($(show_names "$scratch/changed" | head -n 3 | tr '\n' ' ')): see both sides, then locum mirror $s_name --discard-changes"
 }
 
 fail_run() { finish failed "$1"; }
@@ -282,24 +333,25 @@ fail_run() { finish failed "$1"; }
 # Sets limit, what rsync may delete at most. Names that are here and not there are all it ever could.
 # check_deletions REFUSE: calls it with the reason where that is too many.
 check_deletions() {
-    comm -z -13 "$m_id.there" "$m_id.here" >"$m_id.gone"
-    here=$(count_names "$m_id.here") gone=$(count_names "$m_id.gone")
+    comm -z -13 "$scratch/there" "$scratch/here" >"$scratch/gone"
+    here=$(count_names "$scratch/here") gone=$(count_names "$scratch/gone")
     limit=$((here * m_max_percent / 100))
     [ "$m_max_number" = 0 ] || [ "$limit" -le "$m_max_number" ] || limit=$m_max_number
     [ "$limit" -ge "$m_allowed" ] || limit=$m_allowed
+    [ "$limit" -le "$MOST_DELETIONS" ] || limit=$MOST_DELETIONS
     if [ "$gone" -gt "$limit" ] && [ -n "$m_excludes" ]; then
-        without_excluded "$m_id.gone"
-        gone=$(count_names "$m_id.gone")
+        without_excluded "$scratch/gone"
+        gone=$(count_names "$scratch/gone")
     fi
     [ "$gone" -le "$limit" ] || "$1" "$m_label: it would delete $gone of $here, and the limit is $limit \
-($(show_names "$m_id.gone" | head -n 3 | tr '\n' ' ')): if that is right: locum mirror $s_name --allow-deletions $gone"
+($(show_names "$scratch/gone" | head -n 3 | tr '\n' ' ')): if that is right: locum mirror $s_name --allow-deletions $gone"
 }
 
 # --- a run, at its destination ------------------------------------------------------------------------------
 
 # One run of a service on a host. Whoever writes has the lock, rsync too: it lasts for as long as any of them.
 lock_mirror() {
-    [ -d "$RUN" ] || mkdir -p "$RUN" 2>/dev/null
+    make_run_directory
     { command exec 8>>"$RUN/$s_name.mirror"; } 2>/dev/null || refuse "$s_name: $RUN cannot be written"
     flock -n 8 || refuse "$s_name: another run writes on this host"
     { echo "$$" >"$RUN/$s_name.mirror.owner"; } 2>/dev/null || refuse "$s_name: $RUN cannot be written"
@@ -308,29 +360,46 @@ lock_mirror() {
 # The wire of rsync is this program's own standard input and output. Ends when the source has closed it.
 WIRE="sh -c 'exec 5<&0; cat <&5 >&4 8>&- & cat <&3 8>&-; kill \$! 2>/dev/null'"
 
+# The options that say what a copy is. Each is chosen here, by the host file; what the other end sends beyond them is
+# left out: setuid and setgid bits of files, devices, and every attribute but user.*, file capabilities above all. A
+# setgid bit of a directory gives nobody a right: new files in it get its group, and that is what it is copied for.
+with_copy_options() {
+    set -- "$@" -aHS --numeric-ids --modify-window=-1
+    [ "$m_acls" = no ] || set -- "$@" --acls
+    [ "$m_xattrs" = no ] || set -- "$@" --xattrs
+    if [ "$m_privileges" != copy ]; then
+        set -- "$@" --no-devices --chmod=u-s,Fg-s
+        [ "$m_xattrs" = no ] || set -- "$@" --filter='+x user.*' --filter='-x *'
+    fi
+    "$@"
+}
+
 pull() {
     [ "$m_progress" = 0 ] || set -- "$@" --info=progress2
     [ "$m_bandwidth" = 0 ] || set -- "$@" --bwlimit="$m_bandwidth"
-    # To be asked to keep partial files costs rsync a look for each file there is.
-    ! may_be_taken_up || set -- "$@" --partial-dir="$partial"
-    # Times to the nanosecond: by itself rsync takes a file of the same size and the same second for unchanged.
-    exec setsid rsync -aHAX --numeric-ids --modify-window=-1 \
+    # Asked to keep partial files, rsync looks for one for each file there is.
+    # Holes are zeros on the wire: they are compressed away.
+    [ -z "$sparse" ] || set -- "$@" --compress --compress-level=1
+    ! may_be_taken_up || set -- "$@" --partial-dir="/tree/$partial"
+    # Times to the nanosecond (--modify-window=-1): else a file of the same size and the same second counts as unchanged.
+    with_copy_options exec_in_tree rsync \
         --timeout="$SILENCE_SECONDS" --blocking-io --no-motd --stats --no-human-readable --rsh="$WIRE" \
-        "$@" source::tree/ "$into/"
+        "$@" source::tree/ "./$into/"
 }
 
-# Where nothing is to be deleted rsync is not told to: it could do no harm then, and need not compare each directory.
+# Where nothing is to be deleted rsync does not get the option: it could do no harm then, and need not compare each
+# directory.
 pull_in_place() {
     [ "$gone" = 0 ] || set -- "$@" --delete-delay --max-delete="$limit"
-    pull --backup --backup-dir="$KEPT/$m_run" "$@"
+    pull --backup --backup-dir="$backups" "$@"
 }
 
-pull_aside() { pull --delete-delay --link-dest="$PWD" "$@"; }
+pull_aside() { pull --delete-delay --link-dest="/tree/$current" "$@"; }
 
 # may_be_taken_up: a file may come that is too large to be begun anew: there are large ones, or new ones of whatever
 # size, or a run was broken off before this one.
 may_be_taken_up() {
-    [ "$copy_state" != whole ] || [ -s "$m_id.large" ] || [ -n "$(comm -z -23 "$m_id.there" "$m_id.here" | head -c 1)" ]
+    [ "$copy_state" != whole ] || [ -s "$scratch/large" ] || [ -n "$(comm -z -23 "$scratch/there" "$scratch/here" | head -c 1)" ]
 }
 
 # Ends the run as soon as this host is the holder, whoever made it that.
@@ -368,32 +437,54 @@ run_rsync() {
     kill "$watcher_pid" 2>/dev/null
 }
 
+# 24: files vanished at the source meanwhile. What was renamed is in the copy under neither name then, so that it is not
+# whole; the actuator begins another pass of the same run at once, for a note that says `again`.
 check_code() {
     case $code in
-        0 | 24) ;;      # 24: files vanished at the source meanwhile, which is no fault of the copy
+        0) ;;
+        24) echo 'locum-mirror again'
+            finish failed "$m_label: files vanished at the source while they were read" ;;
         25) finish failed "$m_label: more was to be deleted than the limit of $limit: nothing more was deleted" ;;
         *) finish failed "$m_label: rsync returned $code" ;;
     esac
 }
 
 # What a run that was broken off had of a file in part, and no later one needed.
-drop_partials() { [ "$copy_state" != writing ] || rm -rf "${partial:?}" "${partial%/*}"/*.partial; }
+drop_partials() { [ "$copy_state" != writing ] || in_tree rm -rf "$partial"; }
 
 end_whole() {
     note_moment received "$m_run" && store_state whole "$m_run" ||
         finish failed "$m_label: the end of the run could not be written down"
-    rm -f "$m_id.here" "$m_id.there" "$m_id.gone" "$m_id.changed" "$m_id.large"
     forget_old_moments
 }
 
+# make_kept: the directory for what a run deletes or overwrites is in the tree, on the file system of the files. What
+# another user has put at its name is not used.
+make_kept() {
+    # shellcheck disable=SC2016  # the inner shell's
+    in_tree sh -c '
+        [ -e "$1" ] || [ -L "$1" ] || mkdir -m 700 "$1"
+        [ -d "$1" ] && [ ! -L "$1" ] && [ -O "$1" ] && chmod 700 "$1"' sh "$KEPT" 2>/dev/null ||
+        refuse "$m_label: what is at the name $KEPT in it is not a directory of root's: move it away"
+}
+
+# A second pass of a run would overwrite what the first one has kept: it keeps its own, and of each file the older one
+# stays.
+merge_kept() {
+    [ -d "$KEPT/again" ] || return 0
+    in_tree mkdir -p "$KEPT/$1" && with_copy_options in_tree rsync --ignore-existing "$KEPT/again/" "$KEPT/$1/" &&
+        in_tree rm -rf "$KEPT/again"
+} 2>/dev/null
+
 receive_in_place() {
-    into=. partial=$PWD/$KEPT/partial
+    into=. partial=$KEPT/partial backups=$KEPT/$m_run
+    make_kept
+    [ "$copy_state" = whole ] || check_attributes "$KEPT"
+    merge_kept "$copy_run" || refuse "$m_label: $KEPT cannot be written"
     store_state writing "$m_run" || refuse "$m_label: the run could not be written down"
-    # A first run that is broken off must find its own work again: the marker is there before anything that would
-    # make the copy somebody's. What is kept counts for nothing, and a marker that is half-way there neither.
-    { [ -d "$KEPT" ] || mkdir -m 700 "$KEPT"; } && { [ -n "$marker" ] || write_marker "$KEPT"; } ||
-        finish failed "$m_label: the marker could not be written"
+    [ "$copy_state" != writing ] || [ "$copy_run" != "$m_run" ] || backups=$KEPT/again
     run_rsync pull_in_place
+    merge_kept "$m_run" || finish failed "$m_label: $KEPT could not be written"
     check_code
     drop_partials
     sync -f . || finish failed "$m_label: sync failed"
@@ -401,41 +492,71 @@ receive_in_place() {
     end_whole
 }
 
-# prune DIRECTORY COUNT: the last runs stay.
-prune() {
-    list_runs "$1" | head -n "-$2" | while IFS= read -r old; do rm -rf "${1:?}/$old"; done
+# check_attributes DIRECTORY: whether the file system of the copy keeps extended attributes. rsync itself finds out, of a
+# file whose owner it is to note in one (--fake-super).
+check_attributes() {
+    [ "$m_xattrs" != no ] || return 0
+    # shellcheck disable=SC2016  # the inner shell's
+    in_tree sh -c '
+        : >"$1/probe.from" && chown 65534:65534 "$1/probe.from" && rsync --fake-super -a "$1/probe.from" "$1/probe.to"
+        code=$?
+        rm -f "$1/probe.from" "$1/probe.to"
+        exit "$code"' sh "$1" >/dev/null 2>&1 ||
+        refuse "$m_label: the file system of the copy keeps no extended attributes: in the site file set xattrs: false \
+(and acls: false) in the mirror of $s_name"
 }
 
+# prune DIRECTORY COUNT: the last runs stay.
+prune() {
+    # shellcheck disable=SC2016  # the inner shell's
+    list_runs "$1" | head -n "-$2" |
+        in_tree sh -c 'cd -P "$1" && while IFS= read -r old; do rm -rf "./$old"; done' sh "$1"
+}
+
+# list_runs DIRECTORY: the runs that have a directory in it.
 list_runs() {
-    find "$1" -mindepth 1 -maxdepth 1 -name '[0-9]*' ! -name '*[!0-9]*' -printf '%f\n' 2>/dev/null | sort -n
+    in_tree find "$1" -mindepth 1 -maxdepth 1 -name '[0-9]*' ! -name '*[!0-9]*' -printf '%f\n' 2>/dev/null | sort -n
 }
 
 # Staged: a copy beside the one in use, its unchanged files linked to it; then the name is moved over, in one step.
 receive_staged() {
     if [ ! -L "$m_path" ] && mountpoint -q "$m_path"; then refuse "$m_label: a mount point cannot be staged"; fi
-    [ -d "$store" ] || mkdir -m 711 "$store" || refuse "$m_label: $store cannot be made"
-    into=$store/$m_run.partial partial=$store/partial
-    for left in "$store"/*.partial; do
+    is_roots "$store" || mkdir -m 711 "$store" || refuse "$m_label: $store cannot be made"
+    [ "$PWD" != "${store%/*}/${m_path##*/}" ] || stage_plain
+    current=${PWD##*/} into=$m_run.partial partial=partial
+    enter "$store"
+    [ "$copy_state" = whole ] || check_attributes .
+    for left in *.partial; do
         [ ! -d "$left" ] || [ "$left" = "$into" ] || mv -T "$left" "$into"   # what a broken run had done already
     done
     mkdir -p "$into" && store_state writing "$m_run" || refuse "$m_label: $into cannot be made"
     run_rsync pull_aside
     check_code
-    ( cd "$into" && write_marker . && list_names "$m_id.there" ) || finish failed "$m_label: the new copy is not whole"
+    ( cd "./$into" && list_names "$scratch/there" ) || finish failed "$m_label: the new copy is not whole"
     check_deletions fail_run    # of what has come, not of what was to come
-    sync -f "$into" && mv -T "$into" "$store/$m_run" || finish failed "$m_label: the new copy could not be named"
+    sync -f "$into" && mv -T "$into" "$m_run" || finish failed "$m_label: the new copy could not be named"
     switch_to "$m_run"
     drop_partials
-    prune "$store" "$((m_keep + 1))"
+    prune . "$((m_keep + 1))"
     end_whole       # last: to link and unlink a file is a change of its inode
+}
+
+# stage_plain: the copy was a plain directory until now. It becomes the first of the staged ones, so that unchanged files
+# can be linked to it: rsync sees the directory of staged copies and nothing else.
+stage_plain() {
+    [ ! -e "$store/0" ] || refuse "$m_label: $store/0 is in the way: move it away"
+    switch_to 0
+    enter "$m_path"
+    write_mark "$m_id.mark" || refuse "$m_label: $MIRROR_STATE cannot be written"
 }
 
 # switch_to RUN: the name of the copy becomes a link to that one, whatever it was before.
 switch_to() {
-    ln -sfn ".$name.locum/$1" "$store/new" || finish failed "$m_label: the link could not be made"
-    [ -L "$m_path" ] || [ ! -d "$m_path" ] || mv -T "$m_path" "$store/0" ||
+    link=${store%/*}/${m_path##*/}
+    ln -sfn ".${m_path##*/}.locum/$1" "$store/new" || finish failed "$m_label: the link could not be made"
+    [ -L "$link" ] || [ ! -d "$link" ] || mv -T "$link" "$store/0" ||
         finish failed "$m_label: what was there before could not be put aside"
-    mv -fT "$store/new" "$m_path" && sync "${m_path%/*}" || finish failed "$m_label: the copy could not be put in use"
+    mv -fT "$store/new" "$link" && sync "${store%/*}" || finish failed "$m_label: the copy could not be put in use"
 }
 
 do_mirror_receive() {
@@ -443,8 +564,10 @@ do_mirror_receive() {
     greet
     load_tree
     lock_mirror
+    begin_call
     refuse_if_held
     check_destination
+    check_confinement
     read_state
     since_when
     begin_look
@@ -468,21 +591,30 @@ do_mirror_send() {
     speak_beside
     greet
     load_tree
+    begin_call
     if [ "$verb" = mirror-send-mounted ]; then
         [ -n "$m_from" ] || refuse "$m_label: no mounted source is named here"
-        check_source "$m_from"
+        check_source "$m_from" "$m_id.from.mark"
     else
-        [ -z "$m_before" ] || run_hook "$m_before" || finish failed "$m_label: before returned $?"
-        check_source "$m_path"
-        note_moment sent "$m_run" || refuse "$m_label: $MIRROR_STATE cannot be written"
-        forget_old_moments
-        sleep 0.02      # longer than a tick: what changes from here on has a later time than the moment
+        # A later pass of the same run: what changed since the first one began is this host's own.
+        first_pass=yes
+        [ ! -e "$m_id.$m_run.sent" ] || first_pass=''
+        [ -z "$m_before" ] || [ -z "$first_pass" ] || run_hook "$m_before" ||
+            finish failed "$m_label: before returned $?"
+        check_source "$m_path" "$m_id.mark"
+        if [ -n "$first_pass" ]; then
+            note_moment sent "$m_run" || refuse "$m_label: $MIRROR_STATE cannot be written"
+            forget_old_moments
+            sleep 0.02      # longer than a tick: what changes from here on has a later time than the moment
+        fi
     fi
-    list_names "$m_id.sent-names.$m_run"
-    { echo "names $(stat -c %s "$m_id.sent-names.$m_run")" && cat "$m_id.sent-names.$m_run"; } >&4
-    rm -f "$m_id.sent-names.$m_run"
+    list_names "$scratch/names"
+    { echo "names $(stat -c %s "$scratch/names")$(has_holes)" && cat "$scratch/names"; } >&4
     # rsync's own daemon, for one call: it reads the directory we stand in, changes its root to it, and writes nothing.
-    { mkdir -p "$RUN" && cat >"$RUN/rsyncd.$s_name.$m_tree"; } <<CONF || refuse "$m_label: $RUN cannot be written"
+    # The file is the same for each call, and whole at any moment.
+    make_run_directory
+    { cat >"$scratch/rsyncd" && mv -f "$scratch/rsyncd" "$RUN/rsyncd.$s_name.$m_tree"; } \
+        <<CONF || refuse "$m_label: $RUN cannot be written"
 use chroot = yes
 reverse lookup = no
 forward lookup = no
@@ -498,7 +630,10 @@ munge symlinks = no
 timeout = $SILENCE_SECONDS
 refuse options = remove-source-files remove-sent-files copy-devices write-devices log-file
 CONF
-    exec rsync --server --daemon --config="$RUN/rsyncd.$s_name.$m_tree" . <&3 >&4 3<&- 4>&-
+    end_call
+    [ "$m_privileges" != copy ] || READING=$READING,$PRIVILEGED
+    exec setpriv --no-new-privs --inh-caps=-all --bounding-set="-all,$READING" -- \
+        rsync --server --daemon --config="$RUN/rsyncd.$s_name.$m_tree" . <&3 >&4 3<&- 4>&-
 }
 
 # --- the short verbs ----------------------------------------------------------------------------------------
@@ -507,45 +642,71 @@ do_mirror_look() {
     load_tree
     read_state
     greet
-    marker='' there=no
-    if [ -d "$m_path" ]; then there=yes; enter "$m_path"; read_marker; fi
-    writing=no
-    [ ! -e "$RUN/$s_name.mirror" ] || flock -n "$RUN/$s_name.mirror" true || writing=yes
-    printf 'state %s\nrun %s\nwriting %s\nthere %s\nmarked %s\n' "$copy_state" "$copy_run" "$writing" "$there" \
-        "${marker:+yes}"
-    list_kept
+    marked=no there=no
+    if [ -d "$m_path" ]; then
+        there=yes
+        enter "$m_path"
+        read_mark "$m_id.mark"
+    fi
+    printf 'state %s\nrun %s\nwriting %s\nthere %s\nmarked %s\n' \
+        "$copy_state" "$copy_run" "$(is_writing && echo yes || echo no)" "$there" "${marked#no}"
+    [ "$there" = no ] || list_kept
     finish ok
+}
+
+# Does a run write on this host now? Asked without taking the lock: a crowd that asks would keep runs from it.
+is_writing() {
+    for fd in /proc/[0-9]*/fd/8; do
+        # shellcheck disable=SC3013  # dash and busybox know -ef
+        [ ! "$fd" -ef "$RUN/$s_name.mirror" ] || return 0
+    done
+    return 1
 }
 
 # The runs whose files are kept.
 list_kept() {
-    if [ "$m_mode" = staged ]; then kept=${m_path%/*}/.${m_path##*/}.locum; else kept=$m_path/$KEPT; fi
-    list_runs "$kept" | sed 's/^/kept /'
+    kept=$KEPT
+    if [ "$m_mode" = staged ]; then
+        enter "${m_path%/*}"
+        kept=.${m_path##*/}.locum
+    fi
+    ! is_roots "$kept" || list_runs "$kept" | sed 's/^/kept /'
 }
 
 do_mirror_mark() {
     load_tree
     check_mounts
     greet
-    mark_here "$m_path"
+    if [ -z "$m_from" ] || [ -d "$m_path" ]; then mark_here "$m_path" "$m_id.mark"; fi
+    [ -z "$m_from" ] || mark_here "$m_from" "$m_id.from.mark"
     finish ok
 }
 
+# mark_here DIRECTORY FILE
 mark_here() {
     enter "$1"
-    read_marker
-    [ -z "$marker" ] || [ "$marker" = "$(mark_words)" ] || refuse "$m_label: its marker says '$marker': it is another's"
-    [ -n "$marker" ] || write_marker . || failed "the marker could not be written"
+    identify
+    refuse_another
+    write_mark "$2" || failed "it could not be written down that $1 is the right directory"
 }
 
+# A run that writes here makes changes of its own, and there is no telling the two apart: it is asked before and after the
+# walk whether one did.
 do_mirror_changes() {
     load_tree
+    begin_call
     find_moment "$m_run" && [ -n "$moment" ] || refuse "$m_label: nothing here tells what changed since run $m_run"
     enter "$m_path"
+    ! is_writing || refuse "$m_label: a run writes here now: ask again when it has ended"
+    read_state
+    before="$copy_state $copy_run"
     list_changed
+    read_state
+    ! is_writing && [ "$copy_state $copy_run" = "$before" ] ||
+        refuse "$m_label: a run wrote here meanwhile: ask again when it has ended"
     greet
-    printf 'changed %s\n' "$(count_names "$m_id.changed")"
-    show_names "$m_id.changed" | sed 's/^/name /'
+    printf 'changed %s\n' "$(count_names "$scratch/changed")"
+    show_names "$scratch/changed" | sed 's/^/name /'
     finish ok
 }
 
@@ -553,14 +714,21 @@ do_mirror_restore() {
     load_tree
     lock_mirror
     refuse_if_held
+    check_mounts
+    enter "${m_path%/*}"
+    [ "$m_mode" != staged ] || find_store
+    enter "$m_path"
+    read_mark "$m_id.mark"
+    [ "$marked" = yes ] || refuse "$m_label: it is not the directory that was marked: is it mounted? If it is the right \
+one: locum mirror $s_name --mark"
+    check_confinement
     if [ "$m_mode" = staged ]; then
-        name=${m_path##*/} store=${m_path%/*}/.${m_path##*/}.locum
         [ -d "$store/$m_run" ] || refuse "$m_label: nothing is kept of run $m_run"
         switch_to "$m_run"
     else
-        enter "$m_path"
+        make_kept
         [ -d "$KEPT/$m_run" ] || refuse "$m_label: nothing is kept of run $m_run"
-        rsync -aHAX --numeric-ids "$KEPT/$m_run/" ./ || failed "rsync returned $?"
+        with_copy_options in_tree rsync "$KEPT/$m_run/" ./ || failed "rsync returned $?"
     fi
     note_moment received "$m_run"
     greet

@@ -23,6 +23,7 @@ umask 022
 GATE=/usr/local/lib/locum/gate
 HOST_FILE=/etc/locum/gate.conf
 HOME_DIRECTORY=/var/lib/locum-gate
+RUN_DIRECTORY=/run/locum-gate
 SUDOERS=/etc/sudoers.d/locum-gate
 HOST_KEY=/etc/ssh/ssh_host_ed25519_key.pub
 
@@ -117,7 +118,7 @@ report() {
     fi
     report_runner
     ! wants_sudo_rule || tell sudo_rule "$(state "$scratch/sudoers" "$SUDOERS")"
-    for program in ip flock setsid mkfifo dd sha256sum stat arping perl rsync; do
+    for program in ip flock setsid mkfifo dd sha256sum stat arping perl rsync unshare setpriv mount awk; do
         has "$program" || tell missing "$program"
     done
     ! wants_sudo_rule || { has sudo && has visudo; } || tell missing sudo
@@ -192,6 +193,7 @@ install_all() {
     own "${GATE%/*}"
     own "${HOST_FILE%/*}"
     own "$HOME_DIRECTORY"
+    [ ! -d "$RUN_DIRECTORY" ] || chmod 700 "$RUN_DIRECTORY"     # version 0.1.0 left its locks open to others
     put "$scratch/gate" "$GATE" 755
     put "$scratch/host_file" "$HOST_FILE" 600
     make_user

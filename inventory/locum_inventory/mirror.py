@@ -146,6 +146,19 @@ class Mirror(MirrorTree):
     keep_runs: int = Field(
         default=3, ge=1, le=365, description="for how many runs deleted and overwritten files are kept"
     )
+    xattrs: bool = Field(
+        default=True,
+        description="true, or false where a copy's file system keeps no extended attributes (user.*)",
+    )
+    acls: bool = Field(
+        default=True,
+        description="true, or false where a copy's file system keeps no access control lists",
+    )
+    privileges: Literal["drop", "copy"] = Field(
+        default="drop",
+        description="'drop', or 'copy' to copy setuid and setgid files, devices and file capabilities too: "
+        "then root on either host can become root on the other",
+    )
     bandwidth_limit: Rate | None = Field(
         default=None, description="how many bytes a second at most, such as 10M"
     )
@@ -197,6 +210,12 @@ def gate_lines(mirror: Mirror, *, preferred: bool) -> list[str]:
             f"mirror_max_number {mirror.max_delete.number or 0}",
             f"mirror_bandwidth_kib {mirror.bandwidth_kib}",
         ]
+        if not mirror.xattrs:
+            lines.append("mirror_xattrs no")
+        if not mirror.acls:
+            lines.append("mirror_acls no")
+        if mirror.privileges == "copy":
+            lines.append("mirror_privileges copy")
         if tree.mounted_source is not None and not preferred:
             lines.append(f"mirror_from {tree.mounted_source}")
         lines += [f"mirror_mounted {mount}" for mount in tree.mounted]

@@ -19,7 +19,7 @@ from fakes import FakeShell, FakeWorld, KeptFakes
 from flask.testing import FlaskClient
 from werkzeug.serving import make_server
 
-from bench.mirror_hosts import MARK, MirrorHosts, forget, in_memory, make_hosts
+from bench.mirror_hosts import MirrorHosts, in_memory, make_hosts
 from locum_actuator.cli import main
 from locum_actuator.engine import Engine
 from locum_actuator.metrics import Metrics
@@ -143,7 +143,7 @@ class Locum:
 
 
 def test_mirror_now_and_see_it(locum: Locum, hosts: MirrorHosts) -> None:
-    (hosts.tree("a") / MARK).unlink()
+    hosts.mark_file("a").unlink()
     marked = locum("mirror", "www", "--mark")
     assert (marked.exit_code, marked.output) == (
         0,
@@ -191,12 +191,13 @@ def _read(terminal: int) -> str:
 
 def test_the_trap_of_2001_ends_with_1_and_one_line(locum: Locum, hosts: MirrorHosts) -> None:
     assert locum("mirror", "www").exit_code == 0
-    forget(hosts.tree("a"))
+    hosts.tree("a").rename(hosts.base / "a disk")
+    hosts.tree("a").mkdir()
     refused = locum("mirror", "www", "--to", "b")
     assert (refused.exit_code, refused.stderr) == (
         1,
-        f"locum: a to b: refused: www tree 1 ({hosts.tree('a')}): the source has no marker .locum-mirror: is it "
-        "mounted? If it is the right directory: locum mirror www --mark\n",
+        f"locum: a to b: refused: www tree 1 ({hosts.tree('a')}): the source is another directory than "
+        "the one that was marked: is it mounted? If it is the right one: locum mirror www --mark\n",
     )
     assert (hosts.tree("b") / "index.html").exists()
 

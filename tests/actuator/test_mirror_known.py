@@ -17,7 +17,7 @@ from locum_actuator.mirror.freshness import copies, words
 from locum_actuator.mirror.line import Lines, Verdict, Words
 from locum_actuator.mirror.metrics import MirrorCollector
 from locum_actuator.mirror.result import MirrorResult, Outcome, TreeCount
-from locum_actuator.mirror.rsync_words import complaint, progress, statistics
+from locum_actuator.mirror.rsync_words import complaints, progress, statistics
 from locum_actuator.mirror.schedule import Schedule, next_time
 from locum_actuator.mirror.site_mirrors import SiteMirrors
 from locum_inventory.mirror import Mirror
@@ -348,10 +348,28 @@ def test_statistics_as_rsync_tells_them() -> None:
     assert statistics("rsync error: some files\n") == TreeCount()
 
 
-def test_a_complaint_is_the_first_there_is() -> None:
+def test_d6_what_went_wrong_is_named() -> None:
     said = "locum-gate 1 1\nrsync: [receiver] write failed: No space left on device (28)\nrsync error: (code 11)\n"
-    assert complaint(said) == "rsync: [receiver] write failed: No space left on device (28)"
-    assert complaint("end ok\n") == ""
+    assert complaints(said) == "rsync: [receiver] write failed: No space left on device (28)"
+    assert complaints("locum-gate 1 1\nNumber of files: 2\nend ok\n") == ""
+    # Where the destination has the summary alone, the source says what it is about.
+    assert (
+        complaints("rsync error: some files (code 23)\n", "filename overflows: x\n")
+        == "filename overflows: x"
+    )
+    assert complaints("rsync error: some files (code 23)\n") == "rsync error: some files (code 23)"
+
+
+def test_d6_the_first_ten_are_named_and_nothing_is_long_or_unprintable() -> None:
+    said = "".join(
+        f'rsync: [sender] send_files failed to open "/{n}\x1b[31m": x (13)\n' * 2 for n in range(30)
+    )
+    told = complaints(said)
+    assert told.count("send_files") == 10
+    assert told.endswith("; and 20 more")
+    assert told.isprintable()
+    assert len(complaints("rsync: " + "d/" * 20_000 + "deep\n")) < 250
+    assert complaints("rsync: " + "d/" * 20_000 + "deep\n").endswith("d/deep")
 
 
 VERDICTS = {

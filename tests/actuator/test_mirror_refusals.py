@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from bench.mirror_hosts import MARK, MirrorHosts, forget, in_memory, make_hosts, picture
+from bench.mirror_hosts import READABLE_BY_1235, MirrorHosts, forget, in_memory, make_hosts, picture
 
 FILES = {f"page{number}.html": f"page {number}\n" for number in range(10)}
 SERVER_SIDE = "b's own, written while it served\n"
@@ -34,7 +37,17 @@ def hosts(base: Path) -> Iterator[MirrorHosts]:
 
 
 def unmounted(hosts: MirrorHosts) -> None:
-    forget(hosts.tree("a"))
+    hosts.tree("a").rename(hosts.base / "a disk")
+    hosts.tree("a").mkdir()
+
+
+def copy_unmounted(hosts: MirrorHosts) -> None:
+    hosts.tree("b").rename(hosts.base / "b disk")
+    hosts.tree("b").mkdir()
+
+
+def never_marked(hosts: MirrorHosts) -> None:
+    hosts.mark_file("a").unlink()
 
 
 def source_missing(hosts: MirrorHosts) -> None:
@@ -43,15 +56,15 @@ def source_missing(hosts: MirrorHosts) -> None:
 
 def source_empty(hosts: MirrorHosts) -> None:
     forget(hosts.tree("a"))
-    hosts.mark("a")
 
 
 def source_of_another_service(hosts: MirrorHosts) -> None:
-    (hosts.tree("a") / MARK).write_text("mail tree 1\n")
+    hosts.mark_file("a").rename(hosts.mark_file("a", service="mail"))
+    hosts.mark_file("a").write_text(hosts.mark_file("a", service="mail").read_text())
 
 
 def copy_of_another_service(hosts: MirrorHosts) -> None:
-    (hosts.tree("b") / MARK).write_text("mail tree 1\n")
+    hosts.mark_file("b").rename(hosts.mark_file("b", service="mail"))
 
 
 def four_of_twelve_more_than_share(hosts: MirrorHosts) -> None:
@@ -113,18 +126,27 @@ def a_gate_is_gone(hosts: MirrorHosts) -> None:
 ROWS: dict[str, tuple[Callable[[MirrorHosts], None], str]] = {
     "the trap of 2001: the source is not mounted": (
         unmounted,
-        "www tree 1 (A): the source has no marker .locum-mirror: is it mounted? If it is the right directory: "
-        "locum mirror www --mark",
+        "www tree 1 (A): the source is another directory than the one that was marked: is it mounted? If it is the "
+        "right one: locum mirror www --mark",
+    ),
+    "the source was never marked": (
+        never_marked,
+        "www tree 1 (A): the source is not marked: if it is the right directory: locum mirror www --mark",
+    ),
+    "the copy is not mounted": (
+        copy_unmounted,
+        "www tree 1 (B): the destination is another directory than the one that was marked: is it mounted? If it "
+        "may be overwritten: locum mirror www --mark",
     ),
     "the source is missing": (source_missing, "www tree 1 (A): the source is not there"),
     "the source is empty": (source_empty, "www tree 1 (A): the source is empty"),
     "the source is another's": (
         source_of_another_service,
-        "www tree 1 (A): the source's marker says 'mail tree 1': it is another's",
+        "www tree 1 (A): it is marked as mail tree 1: if that is over, remove ROOT/mirror/mail.1.mark",
     ),
     "the copy is another's": (
         copy_of_another_service,
-        "www tree 1 (B): the destination's marker says 'mail tree 1': it is another's",
+        "www tree 1 (B): it is marked as mail tree 1: if that is over, remove ROOT/mirror/mail.1.mark",
     ),
     "nothing is mounted where something must be": (
         not_a_mount_point,
@@ -132,12 +154,12 @@ ROWS: dict[str, tuple[Callable[[MirrorHosts], None], str]] = {
     ),
     "more would be deleted than the share": (
         four_of_twelve_more_than_share,
-        "www tree 1 (B): it would delete 5 of 12, and the limit is 4 (page0.html page1.html page2.html ): "
+        "www tree 1 (B): it would delete 5 of 11, and the limit is 4 (page0.html page1.html page2.html ): "
         "if that is right: locum mirror www --allow-deletions 5",
     ),
     "as many files as before, and none of them the same": (
         all_renamed,
-        "www tree 1 (B): it would delete 10 of 12, and the limit is 4 (page0.html page1.html page2.html ): "
+        "www tree 1 (B): it would delete 10 of 11, and the limit is 4 (page0.html page1.html page2.html ): "
         "if that is right: locum mirror www --allow-deletions 10",
     ),
     "a file was changed on the copy": (
@@ -177,6 +199,8 @@ def test_is_refused_and_the_copy_is_untouched(
     before = picture(hosts.tree("b"))
     result = hosts.run()
     said = result.text.replace(str(hosts.tree("a")), "A").replace(str(hosts.tree("b")), "B")
+    for host in ("a", "b"):
+        said = said.replace(str(hosts.gates[host].state), "ROOT")
     assert (result.outcome, said) == ("refused", text)
     assert picture(hosts.tree("b")) == before
 
@@ -205,7 +229,7 @@ def test_a_copy_that_is_nobodys_is_never_overwritten(base: Path) -> None:
     result = hosts.run()
     assert (result.outcome, result.text.replace(str(hosts.tree("b")), "B")) == (
         "refused",
-        "www tree 1 (B): the destination is not empty and has no marker: if it may be overwritten: "
+        "www tree 1 (B): the destination is not empty and is not marked: if it may be overwritten: "
         "locum mirror www --mark",
     )
     assert picture(hosts.tree("b")).keys() == {"mine"}
@@ -236,3 +260,106 @@ def test_every_refusal_is_in_the_journal(hosts: MirrorHosts) -> None:
     assert (entry.outcome, entry.text, entry.run) == ("refused", result.text, result.run)
     assert before.outcome == "done"
     assert hosts.mirrors.data_age_seconds("www", "b") is not None
+
+
+def test_d3_a_link_of_an_administrators_is_not_replaced(base: Path) -> None:
+    hosts = make_hosts(base, {"mode": "staged"})
+    (base / "b disk" / "www").mkdir(parents=True)
+    hosts.tree("b").symlink_to(base / "b disk" / "www")
+    for _ in range(2):
+        result = hosts.run()
+        assert (result.outcome, result.text.replace(str(hosts.tree("b")), "B")) == (
+            "refused",
+            "www tree 1 (B): it is a symbolic link that locum has not made, and a staged run would replace it: "
+            "give the directory that it leads to as the destination",
+        )
+        assert hosts.tree("b").readlink() == base / "b disk" / "www"
+        assert not (hosts.tree("b").parent / ".srv1.locum").exists()
+        hosts.mark("b")  # a person's word that this is the directory does not change it
+    hosts.close()
+
+
+@pytest.mark.parametrize(
+    "target", [".srv1.locum/..", ".srv1.locum/", "../b disk", "/nowhere", ".srv1.locum/1/../.."]
+)
+def test_d3_nor_one_that_looks_like_locums_own(base: Path, target: str) -> None:
+    hosts = make_hosts(base, {"mode": "staged"})
+    (base / "b disk").mkdir()
+    hosts.tree("b").symlink_to(target)
+    assert "a symbolic link that locum has not made" in hosts.run().text
+    assert str(hosts.tree("b").readlink()) == str(Path(target))
+    hosts.close()
+
+
+def test_d3_a_link_above_the_tree_stays_and_the_copies_are_made_behind_it(base: Path) -> None:
+    hosts = make_hosts(base, {"mode": "staged", "destination": str(base / "HOST" / "way" / "srv1")})
+    (base / "b disk").mkdir()
+    (base / "b" / "way").symlink_to(base / "b disk")
+    assert hosts.run().done
+    assert (base / "b" / "way").readlink() == base / "b disk"
+    assert (base / "b disk" / "srv1" / "index.html").exists()
+    hosts.close()
+
+
+@contextmanager
+def without_attributes(directory: Path) -> Iterator[None]:
+    """Mount a file system that keeps no extended attributes."""
+    directory.mkdir(exist_ok=True)
+    subprocess.run(["mount", "-t", "ramfs", "locum-test", directory], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", directory], check=True)
+
+
+@pytest.mark.parametrize("mode", ["in_place", "staged"])
+def test_d4_a_file_system_without_extended_attributes_is_refused_before_the_first_run(
+    base: Path, mode: str
+) -> None:
+    destination = base / "HOST" / "disk" / "srv1"
+    hosts = make_hosts(base, {"mode": mode, "destination": str(destination)})
+    disk = base / "b" / "disk"
+    os.setxattr(hosts.tree("a") / "index.html", "user.note", b"x")
+    with without_attributes(disk):
+        result = hosts.run()
+        assert (result.outcome, result.text) == (
+            "refused",
+            f"www tree 1 ({disk / 'srv1'}): the file system of the copy keeps no extended attributes: in the site "
+            "file set xattrs: false (and acls: false) in the mirror of www",
+        )
+        assert not (disk / "srv1" / "index.html").exists()
+    hosts.close()
+
+
+@pytest.mark.parametrize("mode", ["in_place", "staged"])
+def test_d4_a_key_turns_them_off(base: Path, mode: str) -> None:
+    destination = base / "HOST" / "disk" / "srv1"
+    hosts = make_hosts(base, {"mode": mode, "destination": str(destination), "xattrs": False, "acls": False})
+    os.setxattr(hosts.tree("a") / "index.html", "user.note", b"x")
+    os.setxattr(hosts.tree("a") / "index.html", "system.posix_acl_access", READABLE_BY_1235)
+    with without_attributes(base / "b" / "disk"):
+        for _ in range(2):
+            result = hosts.run()
+            assert result.done, result.text
+        assert result.count.copied == 0
+        assert (base / "b" / "disk" / "srv1" / "index.html").read_text() == "tree 1\n"
+    hosts.close()
+
+
+def test_d4_acls_that_cannot_be_kept_are_named_with_their_key(base: Path) -> None:
+    hosts = make_hosts(base, {"destination": str(base / "HOST" / "disk" / "srv1"), "xattrs": False})
+    os.setxattr(hosts.tree("a") / "index.html", "system.posix_acl_access", READABLE_BY_1235)
+    with without_attributes(base / "b" / "disk"):
+        result = hosts.run()
+    assert result.outcome == "failed"
+    assert "index.html" in result.text
+    assert "set acls: false in its mirror" in result.text
+    hosts.close()
+
+
+def test_d4_attributes_that_are_kept_are_copied(base: Path) -> None:
+    hosts = make_hosts(base, {"xattrs": False})
+    os.setxattr(hosts.tree("a") / "index.html", "user.note", b"x")
+    assert hosts.run().done
+    assert os.listxattr(hosts.tree("b") / "index.html") == []
+    hosts.close()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import struct
 import subprocess
 import threading
 import time
@@ -12,15 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.mirror_hosts import MARK, MirrorHosts, in_memory, make_hosts, picture
+from bench.mirror_hosts import READABLE_BY_1235, MirrorHosts, in_memory, make_hosts, picture
 from locum_actuator.mirror.result import Progress
 
-# acl(5) as the kernel stores it: version 2, then tag, permissions and id of each entry.
-ANY = 2**32 - 1
-READABLE_BY_1235 = struct.pack("<I", 2) + b"".join(
-    struct.pack("<HHI", tag, permissions, owner)
-    for tag, permissions, owner in ((1, 6, ANY), (2, 4, 1235), (4, 4, ANY), (16, 4, ANY), (32, 4, ANY))
-)
 ODD_NAMES = ("with space", "-rf", "*", "new\nline", "käse", "back\\slash", "$(reboot)", ".hidden", "a" * 200)
 
 
@@ -53,7 +46,7 @@ def test_all_of_it_goes_along(hosts: MirrorHosts) -> None:
     for name in ODD_NAMES:
         (tree / name).write_text(name)
     (tree / "secret").write_text("secret\n")
-    (tree / "secret").chmod(0o4640)
+    (tree / "secret").chmod(0o640)
     os.chown(tree / "secret", 1234, 4321)
     os.utime(tree / "secret", ns=(1, 987654321012345678))
     (tree / "twin").hardlink_to(tree / "secret")
@@ -62,14 +55,14 @@ def test_all_of_it_goes_along(hosts: MirrorHosts) -> None:
     (tree / "empty directory").mkdir(mode=0o2711)
     os.mkfifo(tree / "fifo")
     os.setxattr(tree / "index.html", "system.posix_acl_access", READABLE_BY_1235)
-    os.setxattr(tree / "index.html", "trusted.note", b"hello")
+    os.setxattr(tree / "index.html", "user.note", b"hello")
     result = hosts.run()
     assert (result.outcome, result.count.copied) == ("done", len(ODD_NAMES) + 2)
     assert picture(hosts.tree("b")) == picture(tree)
     assert (hosts.tree("b") / "twin").stat().st_ino == (hosts.tree("b") / "secret").stat().st_ino
     copy = hosts.tree("b") / "index.html"
     assert os.getxattr(copy, "system.posix_acl_access") == READABLE_BY_1235
-    assert os.getxattr(copy, "trusted.note") == b"hello"
+    assert os.getxattr(copy, "user.note") == b"hello"
 
 
 def test_a_second_run_copies_what_changed_and_keeps_what_went(hosts: MirrorHosts) -> None:
@@ -124,7 +117,7 @@ def test_what_is_excluded_is_neither_copied_nor_deleted_nor_counted(base: Path) 
         (hosts.tree("a") / name).parent.mkdir(exist_ok=True)
         (hosts.tree("a") / name).write_text("a's\n")
     assert hosts.run().done
-    assert picture(hosts.tree("b")).keys() == {MARK, "index.html"}
+    assert picture(hosts.tree("b")).keys() == {"index.html"}
     (hosts.tree("b") / "cache").mkdir()
     for number in range(5):
         (hosts.tree("b") / "cache" / f"page{number}").write_text("b's\n")
@@ -154,7 +147,7 @@ def test_several_directories_are_one_run(base: Path) -> None:
         "tree 2\n",
         "tree 3\n",
     ]
-    (hosts.tree("a", 3) / MARK).unlink()
+    hosts.mark_file("a", 3).unlink()
     result = hosts.run()
     # The first two are newer than the third now.
     assert (result.outcome, hosts.mirrors.data_age_seconds("www", "b")) == ("failed", None)
@@ -178,6 +171,8 @@ def test_a_source_that_is_mounted_on_the_standby_is_read_there(base: Path) -> No
     hosts = make_hosts(base, {"mounted_source": str(base / "mounted" / "srv1")})
     (base / "mounted").symlink_to(base / "a")
     hosts.gates["a"].gate.unlink()
+    assert "the source is not marked" in hosts.run().text
+    hosts.mark("b")
     assert hosts.run().done
     assert (hosts.tree("b") / "index.html").read_text() == "tree 1\n"
     (base / "mounted").unlink()
@@ -377,10 +372,10 @@ def test_a_first_run_that_is_killed_before_it_has_marked_its_copy_is_taken_up_ag
     hosts: MirrorHosts,
 ) -> None:
     gate = hosts.gates["b"].gate
-    whole, rename = gate.read_text(), 'mv -f "$1/$MARKER.new"'
+    whole, rename = gate.read_text(), 'mv -f "$1.new" "$1"'
     assert rename in whole
     gate.write_text(whole.replace(rename, f"kill -KILL $$; {rename}"))
-    assert hosts.run().outcome == "failed"
+    assert hosts.run().outcome == "refused"  # nothing has been written into it yet
     gate.write_text(whole)
     result = hosts.run()
     assert result.done, result.text
@@ -434,3 +429,115 @@ def test_progress_is_told_to_who_asks(base: Path) -> None:
     assert told[-1].percent == 100
     assert [one.bytes_done for one in told] == sorted(one.bytes_done for one in told)
     hosts.close()
+
+
+def test_d6_a_path_too_long_to_be_copied_is_named(hosts: MirrorHosts) -> None:
+    here = Path.cwd()
+    os.chdir(hosts.tree("a"))
+    try:
+        for _ in range(25):
+            Path("d" * 200).mkdir()
+            os.chdir("d" * 200)
+        Path("deep").write_text("5,000 bytes down\n")
+    finally:
+        os.chdir(here)
+    result = hosts.run()
+    assert result.outcome == "failed"
+    assert "rsync returned 23: filename overflows" in result.text, result.text
+    assert "previous errors" not in result.text
+    assert len(result.text) < 2000
+
+
+def test_d1_files_renamed_while_a_run_reads_are_in_the_copy(hosts: MirrorHosts) -> None:
+    """The real thing: rsync lists the files, and some have another name by the time that it opens them."""
+    slow = hosts.gates["b"].host_file
+    slow.write_text(slow.read_text().replace("mirror_bandwidth_kib 0", "mirror_bandwidth_kib 1024"))
+    source, copy = hosts.tree("a") / "pages", hosts.tree("b") / "pages"
+    source.mkdir()
+    for number in range(20):
+        (source / f"{number:02}").write_bytes(os.urandom(200_000))
+    thread = threading.Thread(target=hosts.run)
+    thread.start()
+    while thread.is_alive() and not (copy / "00").exists():
+        time.sleep(0.005)
+    for number in range(10, 20):
+        (source / f"{number:02}").rename(source / f"renamed {number:02}")
+    thread.join()
+    assert hosts.results[-1].done, hosts.results[-1].text
+    assert picture(hosts.tree("b")) == picture(hosts.tree("a"))
+
+
+def let_vanish(hosts: MirrorHosts, passes: int) -> Path:
+    """Have rsync end as it does where files vanish, in the first passes of the next run; return the list of passes.
+
+    Between two passes a page of the source changes once more.
+    """
+    gate, log = hosts.gates["b"].gate, hosts.base / "passes"
+    ended = '    wait "$rsync_pid"\n    code=$?\n'
+    vanish = (
+        f"    echo pass >>{log}; n=$(wc -l <{log})\n"
+        f"    if [ $n -le {passes} ]; then code=24; echo pass $n >{hosts.tree('a')}/index.html\n"
+        "        for f in 1 2 3 4 5 6 7 8 9 10 11 12; do\n"
+        '            echo "file has vanished: \\"/pages/$f.$n\\" (in tree)"; done\n'
+        "    fi\n"
+    )
+    text = gate.read_text()
+    assert text.count(ended) == 1
+    gate.write_text(text.replace(ended, ended + vanish))
+    return log
+
+
+def test_d1_another_pass_follows_and_keeps_what_was_there_before_the_run(hosts: MirrorHosts) -> None:
+    assert hosts.run().done
+    (hosts.tree("a") / "index.html").write_text("pass 0\n")
+    log = let_vanish(hosts, passes=2)
+    result = hosts.run()
+    assert result.done, result.text
+    assert log.read_text().count("pass") == 3
+    assert (hosts.tree("b") / "index.html").read_text() == "pass 2\n"
+    # The later passes replaced the first one's work; what is kept is what was there before the run.
+    assert (hosts.tree("b") / ".locum-kept" / str(result.run) / "index.html").read_text() == "tree 1\n"
+    assert not (hosts.tree("b") / ".locum-kept" / "again").exists()
+
+
+@pytest.mark.parametrize("mode", ["in_place", "staged"])
+def test_d1_what_vanishes_in_each_pass_is_named_and_the_copy_is_not_whole(base: Path, mode: str) -> None:
+    hosts = make_hosts(base, {"mode": mode})
+    assert hosts.run().done
+    (hosts.tree("a") / "index.html").write_text("pass 0\n")
+    log = let_vanish(hosts, passes=9)
+    result = hosts.run()
+    assert log.read_text().count("pass") == 3
+    names = "; ".join(f'"/pages/{number}.3" (in tree)' for number in range(1, 11))
+    assert result.outcome == "failed"
+    assert result.text.partition("): ")[2] == (
+        f"files vanished at the source while they were read: {names}; and 2 more "
+        "(in each of 3 passes: exclude what comes and goes all the time)"
+    )
+    assert (hosts.mirrors.data_age_seconds("www", "b") is None) == (mode == "in_place")
+    if mode == "staged":
+        assert (
+            hosts.tree("b") / "index.html"
+        ).read_text() == "tree 1\n"  # the last whole copy is still in use
+    hosts.close()
+
+
+def test_d1_a_later_pass_runs_no_hook_before(base: Path) -> None:
+    hosts = make_hosts(base, {"before": f"echo ran >>{base}/before"})
+    let_vanish(hosts, passes=1)
+    result = hosts.run()
+    assert result.done, result.text
+    assert (base / "before").read_text() == "ran\n"
+    hosts.close()
+
+
+def test_d2_a_sparse_file_stays_sparse(hosts: MirrorHosts) -> None:
+    with (hosts.tree("a") / "image").open("wb") as file:
+        file.truncate(300 * 1024 * 1024)
+        file.seek(150 * 1024 * 1024)
+        file.write(b"x" * 4096)
+    result = hosts.run()
+    assert result.done, result.text
+    copy = (hosts.tree("b") / "image").stat()
+    assert (copy.st_size, copy.st_blocks * 512 < 2**20) == (300 * 1024 * 1024, True)
+    assert result.count.bytes_sent < 2**20

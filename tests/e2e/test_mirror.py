@@ -74,7 +74,7 @@ def test_a_key_of_locums_reads_that_tree_and_no_other(mirrored: MirroredLocum) -
         lab.run("b", words, check=False)
     lab.run("a", ["rm", f"{TREE}/out"])
     got = lab.run("b", ["find", "/tmp/got", "-type", "f", "-printf", "%P\n"]).stdout.splitlines()
-    assert sorted(got) == [".locum-mirror", "index.html", "pages/about.html"]
+    assert sorted(got) == ["index.html", "pages/about.html"]
     assert "hostname" not in mirrored.files("a")
 
 
@@ -87,8 +87,8 @@ def test_the_trap_of_2001(mirrored: MirroredLocum) -> None:
         refused = mirrored.command("mirror", "www", check=False)
         assert (refused.returncode, refused.stderr) == (
             1,
-            f"locum: a to b: refused: www tree 1 ({TREE}): the source has no marker .locum-mirror: is it mounted? "
-            "If it is the right directory: locum mirror www --mark\n",
+            f"locum: a to b: refused: www tree 1 ({TREE}): the source is another directory than the "
+            "one that was marked: is it mounted? If it is the right one: locum mirror www --mark\n",
         )
         assert mirrored.files("b") == before
         end_by = time.monotonic() + ALERT_SECONDS

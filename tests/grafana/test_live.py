@@ -132,7 +132,7 @@ def test_the_outage_is_counted(seen: Seen) -> None:
 
 def test_the_copy_is_seen(seen: Seen) -> None:
     (files,) = seen.series(_query("service: Copies now: E"))
-    assert (files.labels["host"], files.points[0][1]) == ("b", 2)  # the page, and the marker
+    assert (files.labels["host"], files.points[0][1]) == ("b", 2)  # the page, and its directory
     (outcome,) = seen.series(_query("site: Copies of the data: C"))
     assert outcome.labels == {"service": "www", "host": "b", "outcome": "done"}
 

@@ -30,7 +30,9 @@ POLL_SECONDS = 0.2
 @click.option(
     "--discard-changes", is_flag=True, help="overwrite what changed on the standby; it is kept aside"
 )
-@click.option("--mark", is_flag=True, help="say that the directories are the right ones: write their markers")
+@click.option(
+    "--mark", is_flag=True, help="say that the directories are the right ones: each host notes which they are"
+)
 @click.option(
     "--restore",
     type=click.IntRange(1, 10**17),

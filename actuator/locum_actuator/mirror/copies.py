@@ -68,11 +68,12 @@ class Copies:
         return Changes(host, count, tuple(names))
 
     def mark(self, holder: str) -> list[str]:
-        """Write the marker on the holder's directories and on those that a standby has; return what was done."""
+        """Have each host note that its directories are the right ones, where it has them; return what was done."""
         done = []
         for host in sorted(self.service.hosts, key=lambda host: host != holder):
-            for number, _ in self.trees:
-                if host != holder and ("there", "yes") not in self.look(host, number):
+            for number, tree in self.trees:
+                is_standby = host != holder and tree.mounted_source is None
+                if is_standby and ("there", "yes") not in self.look(host, number):
                     done.append(f"{host}: directory {number} is not there yet: the first run makes it")
                     continue
                 self._ask(host, "mirror-mark", ASK_SECONDS, number)

@@ -5,6 +5,11 @@ from __future__ import annotations
 import re
 
 from locum_actuator.mirror.result import TreeCount
+from locum_inventory.shell_answer import clean
+
+MOST_LINES = 10  # of what went wrong
+LINE_LENGTH = 200
+SAID_LIMIT = 65536
 
 # "  1234567  42%   10.51MB/s    0:00:12 (xfr#5, to-chk=169/396)", one after the other on one line, with \r between
 _PROGRESS = re.compile(r"^ *([0-9,]+) +([0-9]{1,3})% +\S+ +([0-9]+):([0-9]{2}):([0-9]{2})")
@@ -14,6 +19,22 @@ _STATS = {
     "deleted": re.compile(r"^Number of deleted files: ([0-9,]+)", re.MULTILINE),
     "bytes_sent": re.compile(r"^Total bytes received: ([0-9,]+)", re.MULTILINE),
 }
+_VANISHED = re.compile(r"(?:file|directory) has vanished: (.+)")
+_USUAL = re.compile(
+    r"locum-gate |locum-mirror |end (ok|refused|failed|old_epoch)|names \d|Number of |Total |Literal data|"
+    r"Matched data|File list |sent [0-9,]+ bytes|total size is |skipping non-regular file"
+)
+_SUMMARY = re.compile(r"rsync (error|warning): |IO error encountered")
+_HINTS = (
+    (
+        "set_acl",
+        "where the file system keeps no access control lists, set acls: false in its mirror",
+    ),
+    (
+        "rsync_xal_set",
+        "where the file system keeps no extended attributes, set xattrs: false in its mirror",
+    ),
+)
 
 
 def progress(line: str) -> tuple[int, int, float] | None:
@@ -31,14 +52,46 @@ def statistics(said: str) -> TreeCount:
     return TreeCount(**{name: _number(match[1]) if match else 0 for name, match in found.items()})
 
 
-def complaint(said: str) -> str:
-    """Return the first line in which rsync or ssh says what went wrong; "" where none does."""
-    lines = [
+def vanished(said: str) -> str:
+    """Return which files vanished at the source while they were read, the first few; "" where none did."""
+    names = [found[1] for line in said.splitlines() if (found := _VANISHED.match(line.strip()))]
+    return _few(names)
+
+
+def complaints(said: str, said_by_source: str = "") -> str:
+    """Return what went wrong in the words of rsync, ssh and hooks, the first few lines; "" where nothing did.
+
+    A line of either end that is neither a gate's nor a figure of rsync's is one. The last line of rsync ("some
+    files were not transferred, see previous errors") counts only where it is alone.
+    """
+    lines = _unusual(said)
+    named = [line for line in lines if not _SUMMARY.match(line)]
+    if not named:
+        lines += _unusual(said_by_source)
+        named = [line for line in lines if not _SUMMARY.match(line)]
+    hint = next((f"; {text}" for mark, text in _HINTS if any(mark in line for line in named)), "")
+    return _few(named or lines[:1]) + hint
+
+
+def _unusual(said: str) -> list[str]:
+    lines = (line.strip() for line in said.splitlines())
+    return [line for line in lines if line and not _USUAL.match(line) and not _PROGRESS.match(line)]
+
+
+def _few(lines: list[str]) -> str:
+    """Return some lines as one, bounded, without repetitions and without what no terminal should get."""
+    different = list(dict.fromkeys(_short(clean(line, 2 * SAID_LIMIT)) for line in lines))
+    more = f"; and {len(different) - MOST_LINES} more" if len(different) > MOST_LINES else ""
+    return "; ".join(different[:MOST_LINES]) + more
+
+
+def _short(line: str) -> str:
+    """Return a line with its middle left out where it is long: a path may have 4,096 bytes and more."""
+    return (
         line
-        for line in said.splitlines()
-        if re.match(r"rsync: |rsync error: |@ERROR|ssh: |.*Permission", line)
-    ]
-    return lines[0].strip() if lines else ""
+        if len(line) <= LINE_LENGTH
+        else f"{line[: LINE_LENGTH * 2 // 3]} ... {line[-LINE_LENGTH // 3 :]}"
+    )
 
 
 def _number(text: str) -> int:

@@ -11,6 +11,8 @@ from locum_actuator.mirror.result import MirrorFault, MirrorResult, Outcome, Pro
 from locum_actuator.mirror.transfer import Ended, OnProgress, Transfer
 from locum_inventory.mirror import age_seconds
 
+PASSES = 3  # over one directory, where files vanish at the source while it is read
+
 
 @dataclass(slots=True)
 class MirrorRun:
@@ -33,7 +35,7 @@ class MirrorRun:
         end_by = time.monotonic() + age_seconds(copies.mirror.timeout)
         count = TreeCount()
         for number, _ in copies.trees:
-            ended = self._heard_out(copies, number, self._one(copies, number, since, end_by))
+            ended = self._passes(copies, number, since, end_by)
             if ended.word != "ok":
                 # Where an earlier directory was copied already they no longer fit together.
                 refused = ended.word in {"refused", "old_epoch"} and number == 1
@@ -42,6 +44,21 @@ class MirrorRun:
             count += ended.count
         text = f"{count.files} files, {count.copied} copied, {count.deleted} deleted, {count.bytes_sent} bytes sent"
         return replace(self.nothing, outcome="done", text=text, count=count)
+
+    def _passes(self, copies: Copies, number: int, since: int, end_by: float) -> Ended:
+        """Copy one directory; again at once while files vanish at the source, a few times at most.
+
+        A file that was renamed meanwhile is in the copy under neither name until a pass finds the new one.
+        """
+        for _ in range(PASSES - 1):
+            ended = self._heard_out(copies, number, self._one(copies, number, since, end_by))
+            if not ended.vanished:
+                return ended
+        ended = self._heard_out(copies, number, self._one(copies, number, since, end_by))
+        if ended.vanished:
+            hint = "exclude what comes and goes all the time"
+            ended = replace(ended, text=f"{ended.text} (in each of {PASSES} passes: {hint})")
+        return ended
 
     def _one(self, copies: Copies, number: int, since: int, end_by: float) -> Ended:
         service, source, destination = self.nothing.service, self.nothing.source, self.nothing.destination

@@ -125,7 +125,7 @@ class SiteMirrors:
         return Copies(self.lines(self.site()), service, self.journal.holder(service).epoch)
 
     def mark(self, service: str) -> list[str]:
-        """Write the marker on the holder's directories and on those that a standby has; raises `MirrorFault`."""
+        """Have each host note that its directories are the right ones; raises `MirrorFault`."""
         holder = self.journal.holder(service).host
         return self.copies(service).mark(holder or self.site().services[service].preferred)
 

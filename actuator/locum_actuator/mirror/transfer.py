@@ -17,11 +17,12 @@ from dataclasses import dataclass, field
 
 from locum_actuator.mirror.line import ENVIRONMENT, Verdict
 from locum_actuator.mirror.result import TreeCount
-from locum_actuator.mirror.rsync_words import complaint, progress, statistics
+from locum_actuator.mirror.rsync_words import complaints, progress, statistics, vanished
 
 POLL_SECONDS = 0.05
 END_SECONDS = 10.0  # for the other end to notice that its peer has ended
 SAID_BYTES = 65536  # of each end, the first and the last half of it
+ONCE_MORE = "locum-mirror again"  # what the destination's gate says where files vanished at the source
 
 OnProgress = Callable[[int, int, float], None]  # bytes done, percent, seconds left
 
@@ -33,6 +34,7 @@ class Ended:
     word: str
     text: str
     count: TreeCount = field(default_factory=TreeCount)
+    vanished: bool = False  # files vanished at the source: another pass may copy them under their new names
 
 
 class Transfer:
@@ -95,19 +97,14 @@ class Transfer:
         if of_source.word in {"refused", "failed", "old_epoch"}:
             # Before it sent anything: whatever the destination says follows from it.
             return Ended("refused", of_source.text)
+        said = destination.said()
         if of_destination.word:
-            why = complaint(destination.said()) or complaint(source.said())
+            why = vanished(f"{said}\n{source.said()}") or complaints(said, source.said())
             because = f": {why}" if why and of_destination.word == "failed" else ""
-            return Ended(of_destination.word, of_destination.text + because)
-        why = complaint(destination.said()) or complaint(source.said()) or _last_line(destination.said())
+            is_another_due = of_destination.word == "failed" and ONCE_MORE in said.splitlines()
+            return Ended(of_destination.word, of_destination.text + because, vanished=is_another_due)
+        why = complaints(said, source.said())
         return Ended("" if began else "refused", why or "the connection was closed")
-
-
-def _last_line(said: str) -> str:
-    lines = [
-        line.strip() for line in said.splitlines() if line.strip() and not line.startswith("locum-gate ")
-    ]
-    return lines[-1] if lines else ""
 
 
 class _End:
