@@ -41,6 +41,7 @@ export PATH LC_ALL
 unset IFS CDPATH ENV
 newline='
 '
+blank=' 	'         # a space and a tab
 umask 022
 trap : HUP          # a peer that hangs up does not end a verb half-way
 
@@ -153,12 +154,14 @@ each_service() {
             locum-gate) [ "$value" = 1 ] || refuse "$CONFIG is of format '$value', this gate reads 1" ;;
             service)
                 if [ -n "$s_name" ]; then "$1" || return 0; fi
-                s_name=$value s_addresses='' s_interface='' s_process='' s_standby=stopped
+                s_name=$value s_addresses='' s_interface='' s_process='' s_uid='' s_unit='' s_standby=stopped
                 s_start='' s_stop='' s_respawn='' s_stop_timeout=500
                 mirror_defaults ;;
             address) s_addresses="$s_addresses $value" ;;
             interface) s_interface=$value ;;
             process) decode "$value"; s_process=$decoded ;;
+            process_user) find_user "$value" ;;
+            process_unit) s_unit=$value ;;
             standby) s_standby=$value ;;
             start) s_start=$value ;;
             stop) s_stop=$value ;;
@@ -176,6 +179,15 @@ each_service() {
 decode() {
     decoded=$1
     case $1 in *\\*) decoded=$(printf '%b' "$1") ;; esac
+}
+
+# find_user NAME: sets s_uid; to none where this host has no such user, for nothing runs as that one.
+find_user() {
+    case $1 in *[!0-9]*) ;; *) s_uid=$1; return ;; esac
+    case $users in
+        *" $1="*) s_uid=${users##*" $1="} s_uid=${s_uid%% *} ;;
+        *) s_uid=$(id -u "$1" 2>/dev/null) || s_uid=none; users="$users $1=$s_uid " ;;
+    esac
 }
 
 is_other_service() { [ "$s_name" != "$wanted_name" ]; }
@@ -231,17 +243,70 @@ scan() {
     done
 }
 
+# is_of_service PID: is a process of that name the service's, as s_unit and s_uid say? One in another PID namespace
+# is in a container, and no process of this host's, unless it is in the unit that was named.
+is_of_service() {
+    if [ -n "$s_unit" ]; then
+        is_in_unit "$1" || return 1
+    else
+        # shellcheck disable=SC3013  # dash and busybox know -ef
+        [ ! -e "/proc/$1/ns/pid" ] || [ "/proc/$1/ns/pid" -ef /proc/self/ns/pid ] || return 1
+    fi
+    [ -z "$s_uid" ] || runs_as "$1"
+}
+
+# is_in_unit PID: by its control group, which systemd names after the unit. Above that are slices, and nothing else: a
+# unit of that name in a container is another.
+is_in_unit() {
+    [ -n "$has_root_group" ] || find_root_group
+    while IFS= read -r word; do
+        case $word in 0::* | *:name=systemd:*) ;; *) continue ;; esac
+        above=${word#*:*:}/
+        case $above in *"/$s_unit/"*) ;; *) continue ;; esac
+        above=${above%%"/$s_unit/"*} above=${above#"$root_group"}
+        while :; do
+            case $above in
+                '') return 0 ;;
+                *.slice) above=${above%/*} ;;
+                *) break ;;
+            esac
+        done
+    done 2>/dev/null <"/proc/$1/cgroup"
+    return 1
+}
+
+# Sets root_group, above which there is nothing of this host's: it may be a container itself.
+find_root_group() {
+    has_root_group=yes root_group=''
+    while IFS= read -r word; do
+        case $word in 0::*/init.scope | *:name=systemd:*/init.scope)
+            root_group=${word#*:*:} root_group=${root_group%/init.scope} ;;
+        esac
+    done 2>/dev/null </proc/1/cgroup
+}
+
+# runs_as PID: is s_uid its effective user? proc(5): Uid, then the real and the effective one.
+runs_as() {
+    while IFS=$blank read -r word _ effective _; do
+        [ "$word" = Uid: ] || continue
+        [ "$effective" = "$s_uid" ]
+        return
+    done 2>/dev/null <"/proc/$1/status"
+    return 1
+}
+
 # split_lines, for loops over lines that hold spaces or glob characters, until split_words.
 split_lines() { IFS=$newline; set -f; }
 split_words() { unset IFS; set +f; }
 
-# count NAME: sets count, pids and stopped (how many of them a SIGSTOP holds) from the last scan.
+# count NAME: sets count, pids and stopped (how many of them a SIGSTOP holds) from the last scan, for the service whose
+# keys s_unit and s_uid are.
 count() {
     count=0 stopped=0 pids=''
     split_lines
     for hit in $hits; do
         pid=${hit%%/*} state=${hit#*/}
-        [ "${state#*/}" = "$1" ] || continue
+        { [ "${state#*/}" = "$1" ] && is_of_service "$pid"; } || continue
         count=$((count + 1)) pids="$pids $pid"
         case $state in T/*) stopped=$((stopped + 1)) ;; esac
     done
@@ -757,17 +822,20 @@ remind() {
 
 collect_watched() {
     [ -n "$s_process" ] || return 0
-    watched="$watched$s_name=$s_process$newline" all_names="$all_names$newline$s_process"
+    watched="$watched$s_name/$s_uid/$s_unit/$s_process$newline" all_names="$all_names$newline$s_process"
 }
 
 answer_look() {
     scan "${all_names#"$newline"}"
     answer="look $1" left=$watched
     while [ -n "$left" ]; do
-        pair=${left%%"$newline"*} left=${left#*"$newline"}
-        count "${pair#*=}"
+        entry=${left%%"$newline"*} left=${left#*"$newline"}
+        watched_name=${entry%%/*} entry=${entry#*/}
+        s_uid=${entry%%/*} entry=${entry#*/}
+        s_unit=${entry%%/*}
+        count "${entry#*/}"
         answer="$answer
-${pair%%=*} $count"
+$watched_name $count"
     done
     printf '%s\nend %s\n' "$answer" "$1"
 }
@@ -809,7 +877,7 @@ do_watch() {
 
 # --- begin ---------------------------------------------------------------------------------------------------
 
-greeted='' protocol=2 s_name='' verb='' command_pid='' guard='' good_until='' put_on=''
+users='' has_root_group='' greeted='' protocol=2 s_name='' verb='' command_pid='' guard='' good_until='' put_on=''
 role=${1-}
 case $role in
     actuator | exporter) shift ;;

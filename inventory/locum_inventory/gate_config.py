@@ -55,7 +55,10 @@ def _section(name: str, service: Service, host: str) -> str:
     if service.address_commands is None:
         lines.append(f"interface {service.interface[host]}")
     if service.checks.process is not None:
-        lines.append(f"process {_encoded(service.checks.process.name)}")
+        process = service.checks.process
+        lines.append(f"process {_encoded(process.name)}")
+        lines += [f"process_user {process.user}"] if process.user is not None else []
+        lines += [f"process_unit {process.unit}"] if process.unit is not None else []
     commands = service.commands
     # What locum can neither start nor stop runs on every host: a release takes the address and nothing else.
     lines.append(f"standby {service.standby if commands is not None else 'running'}")

@@ -75,13 +75,55 @@ class TcpCheck(Value):
     expect: Payload = Field(default=b"", description="a text that the answer must contain")
 
 
+_UNIT = re.compile(r"[A-Za-z0-9:_.\\@-]+\.(service|scope|slice)")
+_USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*\$?|[0-9]{1,10}")
 _COMM_BYTES = 15  # TASK_COMM_LEN of the kernel, less its NUL
 
 
 class ProcessCheck(Value):
-    """A service known by its process's name, as `ps -o comm` shows it (the kernel keeps 15 bytes)."""
+    """A service known by its process's name, as `ps -o comm` shows it (the kernel keeps 15 bytes).
+
+    Only processes of that name in `unit` and of `user`, where those are given, are counted and killed.
+    """
 
     name: str = Field(min_length=1, description="the process's name, as `ps -o comm` shows it")
+    unit: str | None = Field(
+        default=None,
+        max_length=255,
+        description="the systemd unit that it runs in, such as apache2.service",
+    )
+    user: str | None = Field(
+        default=None, description="the user that it runs as on every host, such as www-data or 33"
+    )
+
+    @field_validator("unit")
+    @classmethod
+    def _unit(cls, value: str | None) -> str | None:
+        if value is not None and not _UNIT.fullmatch(value):
+            raise ValueError(
+                f"is '{value}': give the unit's whole name, which ends in .service, .scope or .slice, such as"
+                " apache2.service"
+            )
+        return value
+
+    @field_validator("user", mode="before")
+    @classmethod
+    def _number(cls, value: Any) -> Any:
+        return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+    @field_validator("user")
+    @classmethod
+    def _user(cls, value: str | None) -> str | None:
+        if value is not None and not _USER.fullmatch(value):
+            raise ValueError(f"is '{value}': give a user's name or number, such as www-data or 33")
+        return value
+
+    def is_apart_from(self, other: ProcessCheck) -> bool:
+        """Return whether no process can be counted to both."""
+        if self.name != other.name:
+            return True
+        pairs = ((self.unit, other.unit), (self.user, other.user))
+        return any(one is not None and two is not None and one != two for one, two in pairs)
 
     @field_validator("name")
     @classmethod

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from pydantic import ValidationError
+
 from locum_inventory import address_rules
+from locum_inventory.service_checks import ProcessCheck
 from locum_inventory.site_draft import Breach, Draft, mapping, read_draft
 from locum_inventory.site_words import did_you_mean, field_at
 from locum_inventory.yaml_tree import Path
@@ -120,6 +123,33 @@ def _vantage_points_differ(draft: Draft) -> Iterator[Breach]:
             first.setdefault(url, name)
 
 
+def _processes_are_told_apart(draft: Draft) -> Iterator[Breach]:
+    """Of two services on one host no process may count for both, nor be killed for both."""
+    known: list[tuple[str, ProcessCheck]] = []
+    for service, values in draft.services.items():
+        try:
+            check = ProcessCheck.model_validate(mapping(values.get("checks")).get("process"))
+        except ValidationError:
+            continue  # none, or faulty in itself
+        hosts = [name for _, name in draft.hosts_of(service)]
+        for other, its in known:
+            theirs = {name for _, name in draft.hosts_of(other)}
+            both = [name for name in hosts if name in theirs]
+            one_daemon = _is_one_daemon(values, draft.services[other])
+            if both and not one_daemon and not check.is_apart_from(its):
+                why = f"is '{check.name}', and on host '{both[0]}' that of service '{other}' is so too"
+                what = "give each a unit of its own, such as unit: apache2.service, or a user"
+                yield ("services", service, "checks", "process"), f"{why}: {what}"
+                break
+        known.append((service, check))
+
+
+def _is_one_daemon(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Return whether two services share a daemon that runs on every host, and that neither stops for itself."""
+    runs_everywhere = one.get("standby") == other.get("standby") == "running"
+    return runs_everywhere and one.get("commands") == other.get("commands")
+
+
 _RULES: tuple[Callable[[Draft], Iterator[Breach]], ...] = (
     _named_hosts_exist,
     _hosts_of_a_service_differ,
@@ -131,4 +161,5 @@ _RULES: tuple[Callable[[Draft], Iterator[Breach]], ...] = (
     _nothing_is_promised_in_vain,
     _nobody_fences_himself,
     _vantage_points_differ,
+    _processes_are_told_apart,
 )
