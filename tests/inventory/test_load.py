@@ -85,9 +85,8 @@ def test_hosts_may_be_called_like_yamls_booleans_and_numbers(tmp_path: Path) -> 
 
 
 def test_aliases_and_merges_share_what_is_alike(tmp_path: Path) -> None:
-    text = SOUND.replace("  www:\n", "  www: &www\n").replace(
-        "witnesses:", "  mail:\n    addresses: [192.0.2.101/24]\n    checks: {tcp: {port: 25}}\n    <<: *www\nwitnesses:"
-    )
+    mail = "  mail:\n    addresses: [192.0.2.101/24]\n    checks: {tcp: {port: 25}}\n    <<: *www\n"
+    text = SOUND.replace("  www:\n", "  www: &www\n").replace("witnesses:", f"{mail}witnesses:")
     site = read(tmp_path, text)
     assert site.services["mail"].addresses == (ip_interface("192.0.2.101/24"),)
     assert site.services["mail"].commands == site.services["www"].commands
