@@ -200,6 +200,8 @@ def _unheld(situation: Situation, memory: Memory, service: Service) -> Plan:
     if not order:
         return _refuse_no_standby(situation, memory, service, "nobody holds the address")
     best = order[0]
+    if _is_slow(best, memory):
+        return _starting(best, memory)
     why = f"nobody holds the address{why_unused(best)} and {best.name} {'serves' if best.serves else 'can serve'}"
     if best.unused and not situation.address_looked:
         return Plan(
@@ -228,6 +230,8 @@ def _silent_service(holder: HostView, situation: Situation, memory: Memory, serv
         service.commands is not None and f"respawn:{holder.name}" not in memory.tried and not worn_out
     )
     if service.checks.process is not None and holder.processes == 0:
+        if holder.underway in {"start", "respawn"}:
+            return _starting(holder, memory)
         absent = f"{service.checks.process.name} is not running on {holder.name}"
         if can_respawn:
             return _respawn(holder, "absent", absent)
@@ -235,6 +239,8 @@ def _silent_service(holder: HostView, situation: Situation, memory: Memory, serv
             why = f"{absent}, and {respawns} respawns there within an hour are no cure"
             return _takeover(holder, why, situation, memory, service, code="flapping")
         return _takeover(holder, f"{absent} and a respawn did not help", situation, memory, service)
+    if holder.name in memory.starting and f"respawn:{holder.name}" not in memory.tried:
+        return _starting(holder, memory)
     if not holder.looked_at:
         return Plan("keep_looking", "could_not_look", f"nobody could look at {holder.name}: {_seen(holder)}")
     if not holder.line_is_clean:
@@ -242,7 +248,7 @@ def _silent_service(holder: HostView, situation: Situation, memory: Memory, serv
     hung = (
         f"the service on {holder.name} does not answer though the host does ({_line(holder)}{_seen(holder)})"
     )
-    if service.takeover.when_hung == "restart" and can_respawn:
+    if service.takeover.when_hung == "restart" and can_respawn and holder.name not in memory.slow:
         return _respawn(holder, "hung", hung)
     return _takeover(holder, hung, situation, memory, service)
 
@@ -346,6 +352,8 @@ def _takeover(
     if not order:
         return _refuse_no_standby(situation, memory, service, why)
     target = order[0]
+    if _is_slow(target, memory):
+        return _starting(target, memory)
     gone = _expel(holder, memory)
     if not gone and holder.fenceable:
         return Plan(
@@ -420,6 +428,24 @@ def _with_data(why: str, target: HostView, memory: Memory) -> str:
     return why if copy is None else f"{why}; {target.name} has {copy.text}"
 
 
+def _is_slow(target: HostView, memory: Memory) -> bool:
+    """Tell whether the service was started there, has taken longer than it should, and may still answer."""
+    return target.name in memory.slow and target.processes != 0 and not target.serves
+
+
+def _starting(view: HostView, memory: Memory) -> Plan:
+    """Wait for a service that was started a moment ago: young is not hung."""
+    age = memory.starting.get(view.name)
+    since = "" if age is None else f" since {age:.0f} s"
+    return Plan(
+        "keep_looking",
+        "starting",
+        f"the service on {view.name} is starting{since}: {_seen(view)}",
+        (),
+        view.name,
+    )
+
+
 def _respawn(holder: HostView, code: str, why: str) -> Plan:
     return Plan("respawn", code, why, (Step("respawn", holder.name),), holder.name)
 
@@ -472,6 +498,8 @@ def _unable(view: HostView, memory: Memory, service: Service) -> str:
         return view.unfit
     if _too_old(view, memory, service):
         return f"has {memory.copies[view.name].text}"
+    if view.name in memory.starting and not view.serves:
+        return f"has been starting for {memory.starting[view.name]:.0f} s"
     return "serves" if view.serves else "does not serve"
 
 

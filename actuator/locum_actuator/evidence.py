@@ -318,6 +318,8 @@ class Evidence:
             holds=frozenset(a for a, held in status.held.items() if held) if status else None,
             unused=status.stuck if status else {},
             processes=status.processes if status else None,
+            age_seconds=status.age_seconds if status else None,
+            underway=status.underway if status else None,
             epoch=status.epoch if status else 0,
             unfit=self._unfit(service, host) if status else None,
             drift=why_drifted(service, values, host, status) if status else None,

@@ -6,13 +6,15 @@ While an incident is open the actuator looks again by itself; it waits for no re
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from typing import Protocol
 
+from locum_actuator import patience
 from locum_actuator.brakes import STORM_HOLDERS, moves
 from locum_actuator.decision import decide
 from locum_actuator.evidence import look_seconds
@@ -27,6 +29,7 @@ from locum_actuator.plan_evidence import PlanEvidence
 from locum_actuator.sequence import Outcome, Sequence
 from locum_actuator.signs import Signs
 from locum_actuator.situation import Memory, Situation
+from locum_actuator.starts import Starts
 from locum_actuator.steps.base import Eyes, Hands, Shells
 from locum_actuator.storm import NEAR_SECONDS, Storm
 from locum_actuator.vetoes import fenced, has_let_go
@@ -39,6 +42,7 @@ WAITING_SECONDS = 1.0  # between two looks after a refusal, or in observe mode: 
 TRY_AGAIN_SECONDS = 30.0  # after this a plan that failed may be tried once more
 MIXED_TOO_LONG_SECONDS = 30.0  # after this people are told that the evidence stays mixed
 MOST_IN_VAIN = 3  # so often something may be moved, and moved back, for a question that then fails
+SAY_EVERY_SECONDS = 10.0  # between two lines that a service is still starting
 HOUR_SECONDS = 3600.0
 
 # Plans and outcomes that are no more than the log's ordinary course: nothing is wrong, or it was asked for.
@@ -67,6 +71,7 @@ class Context:
     looker: Looker
     storm: Storm = field(default_factory=Storm)  # one for all services
     signs: Signs = field(default_factory=Signs)
+    starts: Starts = field(default_factory=Starts)
     mirrors: Mirrors = field(default_factory=NoMirrors)
 
     @property
@@ -99,6 +104,7 @@ class Context:
             respawns_last_hour=self.journal.respawns_since(self.name, now - HOUR_SECONDS),
             seconds_since_takeover=None if last is None else max(0.0, now - last),
             doubted=self.signs.doubted(),
+            starting=self.starts.starting(patience.start_seconds(self.service)),
             paused=None if pause is None else _until(pause),
             copies=copies(self.journal.mirrors, self.name, self.service, known.host, now),
             holding_hosts=len({host for name, host in holders.items() if name in self.site.services}),
@@ -130,6 +136,12 @@ class Context:
         nobody_to_ask = {memory.holder, self.site.actuator.host} | self.storm.known()
         return silent_ones(holders - nobody_to_ask, self.looker, self.shells)
 
+    def tell_starting(self) -> None:
+        """Bring the metric of which hosts' services are starting up to date."""
+        starting = self.starts.starting(math.inf)
+        for host in self.service.hosts:
+            self.metrics.starting.labels(self.name, host).set(host in starting)
+
     def tell_holder(self) -> None:
         """Bring the metric of who holds the service up to the journal."""
         known = self.journal.holder(self.name)
@@ -152,6 +164,11 @@ class Incident:
     _tried: dict[str, float] = field(default_factory=dict)
     _told: str = ""
     _told_mixed: bool = False
+    _said_at: float = field(default_factory=time.monotonic)  # when progress was said last
+    _slow: dict[str, float] = field(
+        default_factory=dict
+    )  # hosts whose start took too long and goes on, since when
+    _given_back: set[str] = field(default_factory=set)  # hosts that got the service back, for nothing better
     _vain: int = 0  # how often something moved before a question that failed
     _unconfirmed: frozenset[str] | None = None  # hosts that may still hold; None: the journal knows
     _unproven: Plan | None = None  # ran to its end, and its proof failed
@@ -204,12 +221,26 @@ class Incident:
     def _memory(self) -> Memory:
         if self._unconfirmed is None:
             self._unconfirmed = self.context.journal.unconfirmed(self.context.name)
-        return self.context.memory(
+        memory = self.context.memory(
             self._recently_tried(),
             self.returned,
             left_over=self.left_over,
             unconfirmed=self._unconfirmed,
         )
+        # A service that is started again and again is always young: its time is counted from the first look.
+        is_patient = self._age() < patience.start_seconds(self.context.service)
+        return replace(
+            memory, starting=memory.starting if is_patient else {}, slow=frozenset(self._slow_hosts())
+        )
+
+    def _slow_hosts(self) -> Iterator[str]:
+        """Yield the hosts whose start took too long and goes on; where no process shows that, for a while only."""
+        service = self.context.service
+        for host, since in self._slow.items():
+            if service.checks.process is not None or time.monotonic() - since < patience.start_seconds(
+                service
+            ):
+                yield host
 
     def _ending(self, outcome: str, reason: str, interrupted: str | None) -> tuple[str, str]:
         """Return how the incident ended, in one word and in words."""
@@ -235,6 +266,8 @@ class Incident:
         self.context.metrics.look_seconds.labels(self.context.name).observe(time.monotonic() - begun)
         self.context.signs.looked(situation)
         self.last_look = situation
+        self.context.starts.looked(situation)
+        self.context.tell_starting()
         self._confirm(situation)
         holder = self.context.journal.holder(self.context.name).host
         self.silent |= {
@@ -259,7 +292,11 @@ class Incident:
     def _tell(self, plan: Plan, situation: Situation) -> None:
         """Write a decision down when it differs from the one before: a refusal that lasts is one event."""
         context, told = self.context, f"{plan.kind}/{plan.code}"
-        if plan.kind == "keep_looking" and not self._told_mixed and self._age() > MIXED_TOO_LONG_SECONDS:
+        too_long = MIXED_TOO_LONG_SECONDS
+        if plan.code == "starting":
+            self._say_starting(plan)
+            too_long = max(too_long, patience.start_seconds(context.service))
+        if plan.kind == "keep_looking" and not self._told_mixed and self._age() > too_long:
             self._told_mixed = True
             context.metrics.refusals.labels(context.name, plan.code).inc()
             context.journal.note(self.number, "refused", f"for {self._age():.0f} s now: {plan.reason}")
@@ -295,6 +332,18 @@ class Incident:
                 **self._data_ages(),
             },
         )
+
+    def _say_starting(self, plan: Plan) -> None:
+        """Say every so often that a service is still starting."""
+        now = time.monotonic()
+        if now - self._said_at >= SAY_EVERY_SECONDS:
+            self._said_at = now
+            self._say(plan.reason, plan.target)
+
+    def _say(self, text: str, host: str | None) -> None:
+        log.info("%s", text, extra={"event": "starting", "host": host})
+        with suppress(JournalFault):  # progress is no reason to stop
+            self.context.journal.note(self.number, "progress", text, host=host)
 
     def _data_ages(self) -> dict[str, object]:
         """Return how old the data on each standby are, where they are mirrored."""
@@ -357,6 +406,9 @@ class Incident:
             reason=plan.reason,
             mirrors=context.mirrors,
             evidence=evidence,
+            starts=context.starts,
+            only_candidate=not self._others(plan, situation),
+            say=lambda text: self._say(text, plan.target),
         )
         sequence = Sequence(context.journal, context.metrics, self.number)
         self._unconfirmed = None
@@ -399,6 +451,17 @@ class Incident:
         """Decide as this plan was, in a fresh situation."""
         return decide(situation, memory, self.context.service)
 
+    def _others(self, plan: Plan, situation: Situation) -> frozenset[str]:
+        """Return the hosts besides the target that could still be tried, the old holder included."""
+        tried = self._recently_tried()
+        return frozenset(
+            view.name
+            for view in situation.hosts.values()
+            if view.gate_answers
+            and view.name not in {plan.target} | self._given_back
+            and not {f"take:{view.name}", f"respawn:{view.name}"} & tried
+        )
+
     def _count(self, plan: Plan) -> None:
         metrics, name = self.context.metrics, self.context.name
         if plan.kind == "respawn":
@@ -411,6 +474,11 @@ class Incident:
 
     def _remember_failure(self, plan: Plan, outcome: Outcome, situation: Situation) -> None:
         failed = outcome.failed
+        if failed is not None and outcome.slow:
+            self._go_on_starting(plan, failed)
+            return
+        if failed is not None and failed.name == "start":
+            self._given_back |= {step.host for step in plan.steps if step.name == "release"}
         if failed is not None and (failed.name == "confirm" or not outcome.tried):
             # A question is no attempt, and is asked again at once; but not for ever where each costs a release.
             self._vain += outcome.moved
@@ -429,6 +497,18 @@ class Incident:
         hosts = [step.host for step in plan.steps] if plan.kind == "release" else [plan.target]
         for host in hosts:
             self._tried[f"{mark}:{host}"] = time.monotonic()
+
+    def _go_on_starting(self, plan: Plan, failed: Step) -> None:
+        """Remember a start or respawn that took too long and that nothing was undone for."""
+        self._slow[failed.host] = time.monotonic()
+        if failed.name == "respawn":
+            self._tried[f"respawn:{failed.host}"] = time.monotonic()
+            return
+        self.left_over = True
+        if "claim" in {step.name for step in plan.steps[: plan.steps.index(failed)]} and not self._unproven:
+            # The address has moved all the same, and people are told of that.
+            self._unproven = plan
+            self._count(plan)
 
     def _recently_tried(self) -> frozenset[str]:
         now = time.monotonic()

@@ -49,6 +49,12 @@ class Metrics:
             ["service", "host"],
             registry=r,
         )
+        self.starting = Gauge(
+            "locum_actuator_starting",
+            "1 while the service on a host was started and has not answered yet",
+            ["service", "host"],
+            registry=r,
+        )
         self.takeovers = Counter(
             "locum_actuator_takeovers", "Takeovers that made a standby the holder", ["service"], registry=r
         )
@@ -147,6 +153,7 @@ class Metrics:
         for host in hosts:
             self.holder.labels(service, host).set(0)
             self.unfit.labels(service, host).set(0)
+            self.starting.labels(service, host).set(0)
         for gauge in (self.incident_open, self.alone, self.epoch):
             gauge.labels(service).set(0)
         for counter in (self.takeovers, self.respawns, self.claims):
@@ -161,6 +168,7 @@ class Metrics:
         for host in hosts:
             self.holder.remove(service, host)
             self.unfit.remove(service, host)
+            self.starting.remove(service, host)
         if gone:
             for gauge in (self.incident_open, self.alone, self.epoch):
                 gauge.remove(service)

@@ -28,6 +28,7 @@ from locum_actuator.steps.claim import Claim
 from locum_actuator.steps.claim_by_command import ClaimByCommand
 from locum_actuator.steps.confirm import Confirm
 from locum_actuator.steps.fence import Fence
+from locum_actuator.steps.first_answer import StillStarting
 from locum_actuator.steps.last_pass import LastPass
 from locum_actuator.steps.prove import Prove
 from locum_actuator.steps.release import Release
@@ -92,6 +93,7 @@ class Outcome:
     tried: bool = field(
         default=True, compare=False
     )  # False: that step could not be asked for, from this host
+    slow: bool = field(default=False, compare=False)  # a start took too long, and goes on
     moved: bool = field(default=True, compare=False)  # whether any step began that does more than ask
 
 
@@ -140,6 +142,9 @@ class Sequence:
                     # and to give back what another host was made to release would put it on two. The next look
                     # decides.
                     return Outcome(False, str(fault), undone=False, failed=spec, tried=fault.tried)
+                if isinstance(fault, StillStarting) and (spec.name == "respawn" or hands.only_candidate):
+                    # No other host could serve: what is slow may still answer, and what is stopped cannot.
+                    return Outcome(False, str(fault), undone=False, failed=spec, slow=True)
                 undone = self._undo([*finished, (spec, step)], hands)
                 return Outcome(False, str(fault), undone, spec, tried=fault.tried)
             hands.evidence.let_go |= spec.name == "release" and spec.host == hands.old_holder

@@ -44,6 +44,10 @@ class HostView:
     # Those that are on a card and not in use, with the kernel's word: tentative or dadfailed.
     unused: Mapping[IPv4Address | IPv6Address, str] = field(default_factory=dict)
     processes: int | None = None  # None: gate silent, or the service names no process
+    age_seconds: float | None = None  # since the oldest of them was started; None: not known
+    underway: str | None = (
+        None  # the verb that its gate is carrying out for the service: start, respawn or claim
+    )
     epoch: int = 0  # the highest epoch its gate has seen; 0 where it did not answer
     looks: tuple[Look, ...] = ()
     fenceable: bool = False  # the site file names a fence device, and it is not this host
@@ -141,6 +145,12 @@ class Memory:
     left_over: bool = False  # a plan was broken off or undone: a standby may run what it began there
     respawns_last_hour: Mapping[str, int] = field(default_factory=dict)  # by host
     seconds_since_takeover: float | None = None  # None: there was none yet
+    starting: Mapping[str, float] = field(
+        default_factory=dict
+    )  # by host: seconds since a start that is young
+    slow: frozenset[str] = field(
+        default_factory=frozenset
+    )  # hosts whose start took too long and was not undone
     doubted: Mapping[str, int] = field(
         default_factory=dict
     )  # hosts heard through loss lately -> echoes unanswered since

@@ -21,6 +21,7 @@ from locum_actuator.journal import JournalFault
 from locum_actuator.lookout import LISTEN_SECONDS, Lookout
 from locum_actuator.metrics import worker_thread
 from locum_actuator.moves import Obstacles
+from locum_actuator.patience import longest_plan_seconds
 from locum_actuator.patrol import Patrol
 from locum_actuator.planned import Asked, begin_incident
 from locum_actuator.rejoin import obstacles
@@ -32,7 +33,6 @@ log = logging.getLogger(__name__)
 
 START_UP = "start-up"  # why a worker looks first of all
 AFTER_FAULT_SECONDS = 1.0
-PLAN_SECONDS = 180.0  # more than all other steps of a plan may take, each with its own deadline
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ class Worker:
         """How long it has not moved, where that is longer than the longest plan may take; else None."""
         at_work = self._at_work
         seconds = time.monotonic() - max(self._turned_at, at_work.turned_at if at_work else self._turned_at)
-        return seconds if seconds > _longest_seconds(self.context) else None
+        return seconds if seconds > longest_plan_seconds(self.context.site, self.context.service) else None
 
     @property
     def witnesses(self) -> Mapping[str, bool]:
@@ -294,11 +294,3 @@ class Worker:
 def _again(wake: Wake | None) -> Wake | None:
     """Return the reason to look again after a failure: a planned move is not begun a second time by itself."""
     return None if wake is None else replace(wake, asked=None)
-
-
-def _longest_seconds(context: Context) -> float:
-    """Return how long a plan may take: every stop and every fence device into its deadline, and then the rest."""
-    commands = context.service.commands
-    stops = 2 * commands.stop_timeout if commands else 0.0
-    devices = (device for host in context.service.hosts for device in context.site.hosts[host].fence)
-    return PLAN_SECONDS + stops + sum(device.timeout for device in devices)

@@ -26,8 +26,7 @@ GUARD=$PREFIX/usr/local/sbin/locum-guard    # the boot guard, on hosts that have
 GUARD_RUN=$PREFIX/run/locum-guard
 
 POLL_SECONDS=0.02   # between two looks while something is awaited
-START_LIMIT=3000    # hundredths of a second: a start or respawn command may run
-APPEAR_LIMIT=500    # … and then its process be missing
+APPEAR_LIMIT=500    # hundredths of a second: a process may be missing after its start, whatever start_timeout is
 KILL_LIMIT=200      # … and a process may outlive its SIGKILL
 LOCK_LIMIT=500      # … beside the service's stop_timeout, to wait for another verb of the same service
 LINE_KIB=32768      # what a shell may take of memory that reads lines from its peer: `read` itself knows no limit
@@ -155,7 +154,7 @@ each_service() {
             service)
                 if [ -n "$s_name" ]; then "$1" || return 0; fi
                 s_name=$value s_addresses='' s_interface='' s_process='' s_uid='' s_unit='' s_standby=stopped
-                s_start='' s_stop='' s_respawn='' s_stop_timeout=500
+                s_start='' s_stop='' s_respawn='' s_stop_timeout=500 s_start_timeout=6000 s_respawn_timeout=3000
                 mirror_defaults ;;
             address) s_addresses="$s_addresses $value" ;;
             interface) s_interface=$value ;;
@@ -166,6 +165,8 @@ each_service() {
             start) s_start=$value ;;
             stop) s_stop=$value ;;
             respawn) s_respawn=$value ;;
+            start_timeout_ms) s_start_timeout=$((value / 10)) ;;
+            respawn_timeout_ms) s_respawn_timeout=$((value / 10)) ;;
             stop_timeout_ms) s_stop_timeout=$((value / 10)) ;;
             mirror | mirror_*) mirror_key "$key" "$value" ;;
             *) refuse "$CONFIG, line $line_number: unknown key" ;;
@@ -214,7 +215,8 @@ check_in_time() {
     }
 }
 
-# is_live PID NAME: sets state. A zombie is dead, unless threads of it live on. proc(5): comm may hold anything.
+# is_live PID NAME: sets state, and born where `ages` is set. A zombie is dead, unless threads of it live on.
+# proc(5): comm may hold anything.
 is_live() {
     IFS= read -r line 2>/dev/null <"/proc/$1/stat" || return 1
     case $line in *"($2) "*) ;; *) return 1 ;; esac     # a name with a newline ends the line early
@@ -227,19 +229,23 @@ is_live() {
         Z)
             # shellcheck disable=SC2086  # numbers, one word each; the 18th counts threads
             set -- $rest
-            [ "${18}" -gt 1 ] ;;
+            [ "${18}" -gt 1 ] || return 1
+            born=${20} ;;
+        *)
+            # shellcheck disable=SC2086  # as above; the 20th is when it started, in hundredths of a second since boot
+            [ -z "$ages" ] || { set -- $rest; born=${20}; } ;;
     esac
 }
 
 # scan NAMES: one look at the process table for names, each on a line of its own: a name may hold a space. Sets hits
-# to a line PID/STATE/NAME for each live process so named.
+# to a line PID/STATE/BORN/NAME for each live process so named.
 scan() {
-    hits='' names=$newline$1$newline
+    hits='' born=0 names=$newline$1$newline
     for file in /proc/[0-9]*/comm; do
         IFS= read -r comm 2>/dev/null <"$file" || continue
         case $names in *"$newline$comm$newline"*) ;; *) continue ;; esac
         pid=${file#/proc/} pid=${pid%/comm} name=$comm
-        ! is_live "$pid" "$name" || hits="$hits$pid/$state/$name$newline"
+        ! is_live "$pid" "$name" || hits="$hits$pid/$state/$born/$name$newline"
     done
 }
 
@@ -299,16 +305,17 @@ runs_as() {
 split_lines() { IFS=$newline; set -f; }
 split_words() { unset IFS; set +f; }
 
-# count NAME: sets count, pids and stopped (how many of them a SIGSTOP holds) from the last scan, for the service whose
-# keys s_unit and s_uid are.
+# count NAME: sets count, pids, stopped (how many of them a SIGSTOP holds) and oldest from the last scan, for the
+# service whose keys s_unit and s_uid are.
 count() {
-    count=0 stopped=0 pids=''
+    count=0 stopped=0 oldest=0 pids=''
     split_lines
     for hit in $hits; do
-        pid=${hit%%/*} state=${hit#*/}
-        { [ "${state#*/}" = "$1" ] && is_of_service "$pid"; } || continue
+        pid=${hit%%/*} rest=${hit#*/} state=${rest%%/*} rest=${rest#*/} born=${rest%%/*}
+        { [ "${rest#*/}" = "$1" ] && is_of_service "$pid"; } || continue
         count=$((count + 1)) pids="$pids $pid"
-        case $state in T/*) stopped=$((stopped + 1)) ;; esac
+        [ "$oldest" != 0 ] && [ "$oldest" -le "$born" ] || oldest=$born
+        case $state in T) stopped=$((stopped + 1)) ;; esac
     done
     split_words
 }
@@ -520,17 +527,22 @@ lock() {
     case $verb in
         respawn | start | claim)
             trap 'outranked' TERM
-            { echo "$$" >"$RUN/$s_name.owner"; } 2>/dev/null ;;
+            { echo "$$ $verb" >"$RUN/$s_name.owner"; } 2>/dev/null ;;
         *) rm -f "$RUN/$s_name.owner" ;;
     esac
 }
 
 # Ends the verb that has the lock, if it may be ended: it has the lock file open, so it is no stranger's process.
 outrank() {
-    owner=''
-    read -r owner 2>/dev/null <"$RUN/$s_name.owner"
+    has_owner && kill -TERM "$owner" 2>/dev/null
+}
+
+# Sets owner and underway, the process and the verb that have the lock; fails where none of these verbs has it.
+has_owner() {
+    owner='' underway=''
+    read -r owner underway 2>/dev/null <"$RUN/$s_name.owner"
     # shellcheck disable=SC3013  # dash and busybox know -ef
-    [ "/proc/${owner:-0}/fd/9" -ef "$RUN/$s_name.lock" ] && kill -TERM "$owner" 2>/dev/null
+    [ "/proc/${owner:-0}/fd/9" -ef "$RUN/$s_name.lock" ]
 }
 
 # The release goes on knocking until this verb is gone: once is enough.
@@ -587,20 +599,20 @@ end_command() {
     rm -f "$RUN/$$.said" "$RUN/$$.pipe"
 }
 
-# run_until_there LABEL LINE: the command, then its process.
+# run_until_there LABEL LINE LIMIT: the command, then its process, both within the limit.
 run_until_there() {
     [ -n "$2" ] || refuse "$s_name has no $1 command"
     clock
-    by=$((now + START_LIMIT))
+    by=$((now + $3))
     begin_command "$2"
     until command_ended; do
         clock
-        [ "$now" -lt "$by" ] || { end_command; failed "$1 did not end within $((START_LIMIT / 100)) s"; }
+        [ "$now" -lt "$by" ] || { end_command; failed "$1 did not end within $(($3 / 100)) s"; }
         sleep "$POLL_SECONDS"
     done
     [ -n "$s_process" ] || { [ "$code" = 0 ] || failed "$1 returned $code and said: $said"; return 0; }
     clock
-    by=$((now + APPEAR_LIMIT))
+    [ "$by" -ge $((now + APPEAR_LIMIT)) ] || by=$((now + APPEAR_LIMIT))
     while look; [ "$count" = 0 ]; do
         clock
         if [ "$code" != 0 ] || [ "$now" -ge "$by" ]; then
@@ -673,6 +685,7 @@ describe_links() {
 describe() {
     greet
     read_epoch "$s_name"
+    ages=yes
     look
     list_addresses || { greet; printf 'end failed %s: ip could not list the addresses\n' "$s_name"; exit 1; }
     describe_from_look
@@ -691,6 +704,11 @@ address ${address%/*} $held"
     done
     [ -z "$s_process" ] || lines="$lines
 processes $count"
+    clock
+    [ "$count" = 0 ] || [ "$oldest" = 0 ] || [ "$oldest" -gt "$now" ] || lines="$lines
+age_ms $(((now - oldest) * 10))"
+    ! has_owner || [ "$owner" = "$$" ] || lines="$lines
+underway $underway"
     printf '%s\n' "$lines"
 }
 
@@ -702,6 +720,7 @@ collect_name() {
 describe_if_wanted() {
     [ -z "$wanted_name" ] || [ "$s_name" = "$wanted_name" ] || return 0
     read_epoch "$s_name"
+    count=0
     [ -z "$s_process" ] || count "$s_process"
     describe_from_look
     printf 'knows%s\n' "$s_addresses"
@@ -709,7 +728,7 @@ describe_if_wanted() {
 }
 
 do_status() {
-    all_names='' all_services=''
+    all_names='' all_services='' ages=yes
     each_service collect_name
     case "$all_services " in
         *" $wanted_name "*) ;;
@@ -730,15 +749,15 @@ do_status() {
 do_respawn() {
     let_start
     kill_stopped
-    if [ -n "$s_respawn" ]; then run_until_there respawn "$s_respawn"; return; fi
+    if [ -n "$s_respawn" ]; then run_until_there respawn "$s_respawn" "$s_respawn_timeout"; return; fi
     [ "$count" = 0 ] || stop_service
-    run_until_there start "$s_start"
+    run_until_there start "$s_start" "$s_respawn_timeout"
 }
 
 do_start() {
     let_start
     kill_stopped
-    [ "$count" != 0 ] || run_until_there start "$s_start"
+    [ "$count" != 0 ] || run_until_there start "$s_start" "$s_start_timeout"
 }
 
 do_stop() {
@@ -877,7 +896,7 @@ do_watch() {
 
 # --- begin ---------------------------------------------------------------------------------------------------
 
-users='' has_root_group='' greeted='' protocol=2 s_name='' verb='' command_pid='' guard='' good_until='' put_on=''
+users='' has_root_group='' greeted='' ages='' protocol=2 s_name='' verb='' command_pid='' guard='' good_until='' put_on=''
 role=${1-}
 case $role in
     actuator | exporter) shift ;;

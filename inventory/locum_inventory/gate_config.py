@@ -66,7 +66,8 @@ def _section(name: str, service: Service, host: str) -> str:
         lines += [f"start {commands.start.strip()}", f"stop {commands.stop.strip()}"]
         if commands.respawn is not None:
             lines.append(f"respawn {commands.respawn.strip()}")
-        lines.append(f"stop_timeout_ms {round(commands.stop_timeout * 1000)}")
+        for verb in ("start", "respawn", "stop"):
+            lines.append(f"{verb}_timeout_ms {round(getattr(commands, f'{verb}_timeout') * 1000)}")
     if service.mirror is not None:
         lines += gate_lines(service.mirror, preferred=host == service.preferred)
     return "\n" + "\n".join(lines) + "\n"

@@ -115,8 +115,20 @@ class Commands(Value):
     respawn: CommandLine | None = Field(
         default=None, description="the command line that brings a died service back"
     )
-    stop_timeout: float = Field(
-        default=5.0, gt=0, le=300, description="how many seconds a stop may take before SIGKILL"
+    start_timeout: Seconds = Field(
+        default=60.0,
+        gt=0,
+        le=3600,
+        description="how long a start may take until the service answers, such as 60s or 2m",
+    )
+    respawn_timeout: Seconds = Field(
+        default=30.0,
+        gt=0,
+        le=3600,
+        description="how long a respawn may take until the service answers, such as 30s",
+    )
+    stop_timeout: Seconds = Field(
+        default=5.0, gt=0, le=300, description="how long a stop may take before SIGKILL, such as 5s"
     )
 
 

@@ -61,6 +61,8 @@ class ServiceStatus:
     # does not say them.
     addresses: tuple[Interface, ...] | None = None
     interface: str | None = None
+    age_seconds: float | None = None  # since its oldest process was started; None where there is none
+    underway: str | None = None  # the verb that runs for it right now: start, respawn or claim
 
 
 @dataclass(frozen=True, slots=True)

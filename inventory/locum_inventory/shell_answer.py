@@ -22,6 +22,7 @@ _REFUSALS: Mapping[str, FaultReason] = {
 _STUCK = ("tentative", "dadfailed", "muted")
 _STATES: Mapping[str, bool] = {"held": True, "absent": False, **dict.fromkeys(_STUCK, False)}
 _LINK_STATES: Mapping[str, LinkState] = {"up": "up", "no_carrier": "no_carrier", "down": "down"}
+_VERBS: Mapping[str, str] = {verb: verb for verb in ("start", "respawn", "claim")}
 _NUMBER = re.compile(r"[0-9]{1,18}")
 _BOOT_ID = re.compile(r"[0-9a-f-]{36}")
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
@@ -38,6 +39,8 @@ class _Section:
     guarded: bool | None = None
     addresses: tuple[Interface, ...] | None = None
     interface: str | None = None
+    age_seconds: float | None = None
+    underway: str | None = None
 
     def take(self, key: str, value: str) -> None:
         """Take in one line; ValueError where it says nothing known."""
@@ -46,6 +49,10 @@ class _Section:
                 self.epoch = number(value)
             case "processes":
                 self.processes = number(value)
+            case "age_ms":
+                self.age_seconds = number(value) / 1000
+            case "underway":
+                self.underway = _VERBS[value]
             case "guard":
                 self.guarded = {"on": True, "off": False}[value]
             case "knows":
@@ -64,8 +71,9 @@ class _Section:
     def done(self) -> ServiceStatus:
         """Return what was read."""
         return ServiceStatus(
-            self.epoch, self.held, self.processes, self.stuck, self.guarded, self.addresses, self.interface
-        )
+            self.epoch, self.held, self.processes, self.stuck, self.guarded, self.addresses, self.interface,
+            self.age_seconds, self.underway,
+        )  # fmt: skip
 
 
 @dataclass

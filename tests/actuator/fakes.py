@@ -68,6 +68,8 @@ def host(
     slow: bool = False,
     unused: str | None = None,
     prompt: bool = False,
+    age: float | None = None,
+    underway: str | None = None,
 ) -> HostView:
     """Return how a host looks; `gate` is why its gate is silent."""
     looks = [Look("b", outcome(serves), "answered 200" if serves else "no answer")]
@@ -90,6 +92,8 @@ def host(
         unused={} if unused is None else {ADDRESS: unused},
         gate_prompt=prompt,
         silent_since=None if echoes[0] or slow else time.monotonic(),
+        age_seconds=age,
+        underway=underway,
     )
 
 
@@ -124,6 +128,7 @@ class FakeShell:
     fault: FaultReason | None = None
     refuse: dict[str, FaultReason] = field(default_factory=dict)  # verb -> why it does not work
     start_works: bool = True
+    age: float = 1000.0  # of its processes, in seconds
     calls: list[str] = field(default_factory=list)
     config: str = ""  # the hash of its file; a fake world gives it the one that is current
     version: str = field(default_factory=gate_version)
@@ -137,7 +142,10 @@ class FakeShell:
         held = {ADDRESS: self.held}
         if self.version == "1":
             return ServiceStatus(self.epoch, held, self.processes, stuck)
-        return ServiceStatus(self.epoch, held, self.processes, stuck, None, self.addresses, self.interface)
+        age = self.age if self.processes else None
+        return ServiceStatus(
+            self.epoch, held, self.processes, stuck, None, self.addresses, self.interface, age
+        )
 
     def _uptime_hundredths(self) -> int:
         return int((since_boot.seconds() + BOOTED_SECONDS) * 100)
@@ -173,6 +181,7 @@ class FakeShell:
         elif verb == "stop":
             self.processes = 0
         elif self.start_works:
+            self.age = self.age if self.processes and verb == "start" else 0.0
             self.processes = 3
         return self._service()
 
@@ -277,6 +286,7 @@ class FakeWorld:
                 gate="no answer" if name in self.dead or shell.fault else None,
                 epoch=shell.epoch,
                 unused=shell.stuck,
+                age=shell.age if shell.processes else None,
             )
             for name, shell in self.shells.items()
         ]

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 from fakes import FakeShell
 
-from locum_actuator import incident, netlink
-from locum_actuator.steps import claim, prove, respawn, start
+from locum_actuator import incident, netlink, patience
+from locum_actuator.steps import claim, prove
 from locum_inventory.model import Interface
 
 
@@ -31,7 +31,14 @@ def kernel_of(shell: FakeShell, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def in_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look again at once, and give up soon on what does not answer."""
-    for module in (respawn, start, prove):
-        monkeypatch.setattr(module, "ANSWER_SECONDS", 0.05)
+    be_impatient(monkeypatch, 0.05)
     for name in ("KEEP_LOOKING_SECONDS", "WAITING_SECONDS"):
         monkeypatch.setattr(incident, name, 0.01)
+
+
+def be_impatient(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """Wait so long for an answer after a start, a respawn or a claim."""
+    monkeypatch.setattr(prove, "ANSWER_SECONDS", seconds)
+    monkeypatch.setattr(patience, "LEAST_ANSWER_SECONDS", seconds)
+    for name in ("start_seconds", "respawn_seconds"):
+        monkeypatch.setattr(patience, name, lambda service: seconds)

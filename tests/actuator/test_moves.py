@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 from fakes import FakeShell, FakeWorld, KeptFakes, host, site, situation
 from flask.testing import FlaskClient
+from quick import be_impatient
 from werkzeug.serving import make_server
 
 from locum_actuator import incident as incident_module
@@ -39,7 +40,7 @@ from locum_actuator.moves import Move, decide_move
 from locum_actuator.planned import Asked, PlannedIncident
 from locum_actuator.reading import Reading
 from locum_actuator.situation import Memory, Situation
-from locum_actuator.steps import claim, prove, start
+from locum_actuator.steps import claim, prove
 from locum_actuator.steps.base import Confirmed
 from locum_actuator.webhook import create_app
 from locum_actuator.worker import Worker
@@ -265,8 +266,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> FakeWorld:
     monkeypatch.setattr(netlink, "held", lambda addresses: {a.ip for a in addresses} if b.held else set())
     monkeypatch.setattr(claim, "announce", lambda interface, addresses: None)
     monkeypatch.setattr(prove, "announce", lambda interface, addresses: None)
-    for module in (start, prove):
-        monkeypatch.setattr(module, "ANSWER_SECONDS", 0.05)
+    be_impatient(monkeypatch, 0.05)
     for name in ("KEEP_LOOKING_SECONDS", "WAITING_SECONDS"):
         monkeypatch.setattr(incident_module, name, 0.01)
     monkeypatch.setattr(moves, "PATIENCE_SECONDS", 0.0)
@@ -339,12 +339,14 @@ def lose_witness_later(world: FakeWorld) -> None:
 
 FAILURES: dict[str, tuple[Callable[[FakeWorld], None], dict[str, Any], str]] = {
     "the target does not start": (
-        refuse_start, {}, "switchover: started on b, but within 0.05 s: no answer; then b got an answer from a: "
+        refuse_start, {},
+        "switchover: started on b, and its process has gone again: no answer; then b got an answer from a: "
         "answered 200",
     ),
     "the target does not start, before anything was released": (
         refuse_start, {"start": "during_release"},
-        "switchover: started on b, but within 0.05 s: no answer; then b got an answer from a: answered 200",
+        "switchover: started on b, and its process has gone again: no answer; then b got an answer from a: "
+        "answered 200",
     ),
     "the release is not confirmed": (
         refuse_release, {},
@@ -394,7 +396,7 @@ def test_what_a_move_leaves_half_done_is_cared_for_as_a_fault(
     incident = carry_out(world, journal)
     assert incident["outcome"] == "claim"
     assert incident["reason"].startswith(
-        "switchover: started on b, but within 0.05 s: no answer; then nobody holds"
+        "switchover: started on b, and its process has gone again: no answer; then nobody holds"
     )
     assert world.shells["a"].held
 
@@ -709,7 +711,10 @@ def test_from_the_command_line(url: str, site_file: Path, world: FakeWorld, engi
     world.shells["a"].start_works = False
     code, said = locum("failback", "www", "--yes")
     assert code == 1
-    assert "locum failback: failed: failback: started on a, but within 0.05 s: no answer; then" in said
+    assert (
+        "locum failback: failed: failback: started on a, and its process has gone again: no answer; then"
+        in said
+    )
     world.shells["a"].start_works = True
     code, said = locum("failback", "www", "--yes", "--json")
     assert (code, json.loads(said)["outcome"]) == (0, "failback")

@@ -20,6 +20,7 @@ from typing import Any, Literal
 
 import pytest
 from fakes import FakeShell, FakeWorld, site
+from quick import be_impatient
 
 from locum_actuator import hooks as hooks_module
 from locum_actuator import incident as incident_module
@@ -32,7 +33,7 @@ from locum_actuator.mirror.result import NO_WISH, MirrorResult, NoMirrors, Wish
 from locum_actuator.moves import Move
 from locum_actuator.planned import begin_incident
 from locum_actuator.situation import Situation
-from locum_actuator.steps import claim, fence, prove, respawn, start
+from locum_actuator.steps import claim, fence, prove
 from locum_actuator.worker import START_UP, Worker
 from locum_exporter.result import Outcome
 from locum_inventory.gate_clock import Permit
@@ -328,8 +329,7 @@ class Life:
         monkeypatch.setattr(netlink, "held", lambda addresses: {a.ip for a in addresses} if b.held else set())
         monkeypatch.setattr(claim, "announce", lambda interface, addresses: None)
         monkeypatch.setattr(prove, "announce", lambda interface, addresses: None)
-        for module in (respawn, start, prove):
-            monkeypatch.setattr(module, "ANSWER_SECONDS", 0.0)
+        be_impatient(monkeypatch, 0.0)
         for name in ("KEEP_LOOKING_SECONDS", "WAITING_SECONDS"):
             monkeypatch.setattr(incident_module, name, 0.0)
         monkeypatch.setattr(hooks_module, "run", lambda words, told, timeout_seconds: "")

@@ -74,7 +74,7 @@ class GateHost:
             stdin=subprocess.DEVNULL,
         )
         assert done.stderr == "", done.stderr
-        return done.stdout.splitlines()
+        return [line for line in done.stdout.splitlines() if not line.startswith("age_ms ")]
 
     def ask(self, original_command: str, role: str = "actuator") -> list[str]:
         """Run what came over SSH, as sshd hands it to a forced command."""
@@ -87,7 +87,7 @@ class GateHost:
             env={**os.environ, "SSH_ORIGINAL_COMMAND": original_command},
         )
         assert done.stderr == "", done.stderr
-        return done.stdout.splitlines()
+        return [line for line in done.stdout.splitlines() if not line.startswith("age_ms ")]
 
     def write_host_file(self, text: str) -> None:
         """Write a new host file as enrol does: beside the old one, then over it."""

@@ -55,7 +55,7 @@ def test_every_key() -> None:
         "start apachectl start\n"
         "stop apachectl stop  # 'quoted' $HOME \\\n"
         "respawn apachectl restart\n"
-        "stop_timeout_ms 2500\n"
+        "start_timeout_ms 60000\nrespawn_timeout_ms 30000\nstop_timeout_ms 2500\n"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,9 +11,12 @@ from typing import Protocol
 from locum_actuator.mirror.result import Mirrors, NoMirrors
 from locum_actuator.plan_evidence import PlanEvidence
 from locum_actuator.situation import Look
+from locum_actuator.starts import Starts
 from locum_exporter.result import Outcome
 from locum_inventory.model import Service, Site
 from locum_inventory.shell import Shell
+
+log = logging.getLogger(__name__)
 
 
 class StepFault(Exception):  # noqa: N818 - why a step did not work
@@ -86,6 +90,9 @@ class Hands:
     reason: str = ""
     mirrors: Mirrors = field(default_factory=NoMirrors)
     evidence: PlanEvidence = field(default_factory=PlanEvidence)
+    starts: Starts = field(default_factory=Starts)
+    only_candidate: bool = False  # no other host could serve, so that a slow start is not broken off
+    say: Callable[[str], None] = log.info  # progress, for the log and the journal
 
     def require_silence(self, host: str, wait_seconds: float = 0.0) -> None:
         """Make sure that no echo of a silent host came late, waiting so long for one; raises `StepFault`."""

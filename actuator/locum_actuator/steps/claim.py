@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from locum_actuator import netlink
 from locum_actuator.announce import announce
+from locum_actuator.patience import release_call_seconds
 from locum_actuator.steps.base import Hands, StepFault
 from locum_actuator.steps.over_gate import change_in_time
 from locum_inventory.boot_guard import is_muted
@@ -71,7 +72,12 @@ class Claim:
                 for address in hands.service.addresses:
                     netlink.remove(address)
             else:
-                hands.shells[self.host].change("release", hands.name, hands.epoch, deadline_seconds=15.0)
+                hands.shells[self.host].change(
+                    "release",
+                    hands.name,
+                    hands.epoch,
+                    deadline_seconds=release_call_seconds(hands.service),
+                )
         except (netlink.NetlinkFault, ShellFault) as fault:
             raise StepFault(f"taking the address off {self.host} again: {fault}") from fault
         return f"address off {self.host} again"

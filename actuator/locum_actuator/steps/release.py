@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from locum_actuator.patience import release_call_seconds, start_call_seconds
 from locum_actuator.plan import Step
 from locum_actuator.plan_evidence import TooOld
 from locum_actuator.steps.base import Hands, StepFault
@@ -13,7 +14,6 @@ from locum_inventory.shell import ServiceStatus, ShellFault, Verb
 
 STATUS_SECONDS = 1.0
 GIVE_BACK_TRIES = 3  # each asks who has the address; the answer may have become too old when the gate claims
-MARGIN_SECONDS = 5.0  # beside the time the stop command itself may take
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +42,9 @@ class Release:
         except TooOld:
             if self.host == hands.old_holder:
                 raise  # it may be well again; any other host has no claim to the address
-        stop = hands.service.commands.stop_timeout if hands.service.commands else 0.0
         try:
             after = hands.shells[self.host].change(
-                "release", hands.name, hands.epoch, deadline_seconds=stop + MARGIN_SECONDS
+                "release", hands.name, hands.epoch, deadline_seconds=release_call_seconds(hands.service)
             )
         except ShellFault as fault:
             raise StepFault(f"release on {self.host}: {fault}", tried=fault.asked) from fault
@@ -66,7 +65,8 @@ class Release:
             return None
         verbs: tuple[tuple[Verb, float], ...] = (("claim", 5.0),)
         if hands.service.standby == "stopped" and hands.service.commands is not None:
-            verbs = (("start", 10.0), *verbs)
+            verbs = (("start", start_call_seconds(hands.service)), *verbs)
+            hands.starts.began(self.host)
         self._look_for_others()
         for verb, seconds in verbs:
             self._give(verb, seconds)

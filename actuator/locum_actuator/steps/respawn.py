@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from locum_actuator import patience
 from locum_actuator.plan import Step
-from locum_actuator.steps.base import Hands, StepFault, until
+from locum_actuator.steps.base import Hands
+from locum_actuator.steps.first_answer import FirstAnswer
 from locum_actuator.steps.over_gate import respawn_in_time
-from locum_exporter.result import Outcome
 from locum_inventory.shell import ShellFault
-
-GATE_SECONDS = 10.0
-ANSWER_SECONDS = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +27,12 @@ class Respawn:
         """Run the host's respawn command and wait for the service's own answer."""
         hands = self.hands
         hands.evidence.require_due(Step("respawn", self.host))
+        answer = FirstAnswer(hands, self.host, "respawned", patience.respawn_seconds(hands.service))
         try:
-            respawn_in_time(hands, self.host, GATE_SECONDS)
+            respawn_in_time(hands, self.host, patience.respawn_call_seconds(hands.service))
         except ShellFault as fault:
-            raise StepFault(f"respawn on {self.host}: {fault}", tried=fault.asked) from fault
-        seen = until(lambda: hands.eyes.service_on(hands.name, self.host), ANSWER_SECONDS)
-        if seen.outcome is not Outcome.WELL:
-            raise StepFault(f"respawned on {self.host}, but within {ANSWER_SECONDS:g} s: {seen.text}")
-        return f"answers again: {seen.text}"
+            raise answer.failed(fault) from fault
+        return f"answers again: {answer.wait(patience.LEAST_ANSWER_SECONDS).text}"
 
     def undo(self) -> None:
         """Nothing: a service that was restarted where it belongs is where it belongs."""

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from locum_actuator.steps.base import Hands, StepFault, until
+from locum_actuator import patience
+from locum_actuator.steps.base import Hands, StepFault
+from locum_actuator.steps.first_answer import FirstAnswer
 from locum_actuator.steps.over_gate import change_in_time
 from locum_exporter.result import Outcome
 from locum_inventory.shell import ShellFault
-
-GATE_SECONDS = 40.0  # the gate itself gives a start 30 s, and 5 s more for its process to appear
-ANSWER_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +26,12 @@ class Start:
     def do(self) -> str:
         """Run the host's start command and look until the service answers."""
         hands = self.hands
+        answer = FirstAnswer(hands, self.host, "started", patience.start_seconds(hands.service))
         try:
-            change_in_time(hands, self.host, "start", GATE_SECONDS)
+            change_in_time(hands, self.host, "start", patience.start_call_seconds(hands.service))
         except ShellFault as fault:
-            raise StepFault(f"start on {self.host}: {fault}", tried=fault.asked) from fault
-        seen = until(lambda: hands.eyes.service_on(hands.name, self.host), ANSWER_SECONDS)
-        if seen.outcome is not Outcome.WELL:
-            raise StepFault(f"started on {self.host}, but within {ANSWER_SECONDS:g} s: {seen.text}")
-        return f"answers on {self.host}: {seen.text}"
+            raise answer.failed(fault) from fault
+        return f"answers on {self.host}: {answer.wait(patience.LEAST_ANSWER_SECONDS).text}"
 
     def undo(self) -> str | None:
         """Stop it again, for its data may not be written on two hosts; not where it runs on standbys anyway.
@@ -45,7 +42,12 @@ class Start:
         if hands.service.standby == "running":
             return None
         try:
-            hands.shells[self.host].change("release", hands.name, hands.epoch, deadline_seconds=GATE_SECONDS)
+            hands.shells[self.host].change(
+                "release",
+                hands.name,
+                hands.epoch,
+                deadline_seconds=patience.release_call_seconds(hands.service),
+            )
         except ShellFault as fault:
             raise StepFault(f"stopping it on {self.host} again: {fault}") from fault
         return f"stopped on {self.host} again"

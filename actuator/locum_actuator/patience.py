@@ -1,0 +1,55 @@
+"""How long a service's commands and its first answer may take, from the site file, in seconds."""
+
+from __future__ import annotations
+
+from locum_inventory.model import Commands, Service, Site
+
+GATE_MARGIN_SECONDS = 5.0  # for the way to a gate and back, beside what it was asked to do
+LOCK_SECONDS = 5.0  # a gate waits so long, and a stop besides, for another verb of the same service
+APPEAR_SECONDS = 5.0  # a process may appear so long after its start command has ended
+PLAN_SECONDS = 180.0  # more than all other steps of a plan may take, each with its own deadline
+LEAST_ANSWER_SECONDS = 3.0  # for an answer, however long the command took
+
+_DEFAULT_START_SECONDS: float = Commands.model_fields["start_timeout"].default
+
+
+def start_seconds(service: Service) -> float:
+    """Return how long a start may take until the service answers; also of one that locum cannot start itself."""
+    return service.commands.start_timeout if service.commands else _DEFAULT_START_SECONDS
+
+
+def stop_seconds(service: Service) -> float:
+    """Return how long a stop may take, 0 where there is nothing to stop."""
+    return service.commands.stop_timeout if service.commands else 0.0
+
+
+def respawn_seconds(service: Service) -> float:
+    """Return how long a respawn may take until the service answers."""
+    return service.commands.respawn_timeout if service.commands else 0.0
+
+
+def start_call_seconds(service: Service) -> float:
+    """Return the deadline of a gate's `start`: the command, its process, and the wait for another verb."""
+    return _call_seconds(service, start_seconds(service))
+
+
+def respawn_call_seconds(service: Service) -> float:
+    """Return the deadline of a gate's `respawn`, which may be a stop and a start."""
+    return _call_seconds(service, stop_seconds(service) + respawn_seconds(service))
+
+
+def release_call_seconds(service: Service) -> float:
+    """Return the deadline of a gate's `release` or `stop`."""
+    return stop_seconds(service) + GATE_MARGIN_SECONDS
+
+
+def longest_plan_seconds(site: Site, service: Service) -> float:
+    """Return how long a plan may take: stops and starts (undone too) and fence devices, and then the rest."""
+    commands = 2 * stop_seconds(service) + 2 * start_call_seconds(service) + respawn_call_seconds(service)
+    devices = (device for host in service.hosts for device in site.hosts[host].fence)
+    return PLAN_SECONDS + commands + sum(device.timeout for device in devices)
+
+
+def _call_seconds(service: Service, command_seconds: float) -> float:
+    waits = stop_seconds(service) + LOCK_SECONDS
+    return command_seconds + APPEAR_SECONDS + waits + GATE_MARGIN_SECONDS

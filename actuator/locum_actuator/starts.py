@@ -1,0 +1,71 @@
+"""Which hosts' services are starting: started a moment ago, and not seen to answer since.
+
+A young process that does not answer yet is no hung one. How young it is says its gate (docs/gate.md); that it has
+answered since is remembered here, so that a young service which hangs is not mistaken for one that is starting.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+
+from locum_actuator.situation import HostView, Situation
+
+_STARTING_VERBS = frozenset({"start", "respawn"})
+
+
+class Starts:
+    """The starts of one service, by host. Threads may share it."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._began_at: dict[str, float] = {}  # of a start whose service has not answered since
+        self._served_at: dict[str, float] = {}
+
+    def began(self, host: str) -> None:
+        """Note that locum starts the service on a host now."""
+        with self._lock:
+            self._began_at[host] = self._clock()
+
+    def served(self, host: str) -> None:
+        """Note that the service on a host answers."""
+        with self._lock:
+            self._served_at[host] = self._clock()
+            self._began_at.pop(host, None)
+
+    def ended(self, host: str) -> None:
+        """Note that the service on a host no longer runs."""
+        with self._lock:
+            self._began_at.pop(host, None)
+
+    def looked(self, situation: Situation) -> None:
+        """Take in one look at all hosts."""
+        for view in situation.hosts.values():
+            if view.serves:
+                self.served(view.name)
+            elif view.gate_answers:
+                self._asked(view)
+
+    def starting(self, within_seconds: float) -> Mapping[str, float]:
+        """Return how long ago each start began that has yet to answer, of those younger than `within_seconds`."""
+        now = self._clock()
+        with self._lock:
+            ages = {host: now - at for host, at in self._began_at.items()}
+        return {host: age for host, age in ages.items() if age < within_seconds}
+
+    def _asked(self, view: HostView) -> None:
+        """Take in what a gate said of a service that does not answer."""
+        now = self._clock()
+        with self._lock:
+            if view.underway in _STARTING_VERBS:
+                self._began_at.setdefault(view.name, now)
+            elif view.processes == 0:
+                self._began_at.pop(view.name, None)
+            elif view.age_seconds is not None:
+                began_at = now - view.age_seconds
+                if self._served_at.get(view.name, float("-inf")) >= began_at:
+                    self._began_at.pop(view.name, None)
+                else:
+                    self._began_at[view.name] = min(began_at, self._began_at.get(view.name, began_at))

@@ -1,0 +1,91 @@
+"""Wait for the first answer of a service that was just started or respawned on a host."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from locum_actuator.situation import Look
+from locum_actuator.steps.base import Hands, StepFault
+from locum_exporter.result import Outcome
+from locum_inventory.shell import ServiceStatus, ShellFault
+
+STATUS_EVERY_SECONDS = 2.0  # between two looks whether its process is still there
+SAY_EVERY_SECONDS = 10.0  # between two lines of progress
+STATUS_SECONDS = 1.0
+
+
+class StillStarting(StepFault):
+    """The service was started and its process is there, and it has not answered within its time."""
+
+
+@dataclass(slots=True)
+class FirstAnswer:
+    """The wait for one service on one host; it begins when this is made."""
+
+    hands: Hands
+    host: str
+    verb: str  # what is under way, such as "started"
+    timeout_seconds: float
+    _began_at: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._began_at = time.monotonic()
+        self.hands.starts.began(self.host)
+
+    def wait(self, least_seconds: float) -> Look:
+        """Look until the service answers; raises `StepFault`, at once where its process has gone.
+
+        It may take what is left of its time, and `least_seconds` in any case.
+        """
+        hands, now = self.hands, time.monotonic()
+        end = max(self._began_at + self.timeout_seconds, now + least_seconds)
+        say_at, status_at, pause_seconds = now + SAY_EVERY_SECONDS, now + STATUS_EVERY_SECONDS, 0.02
+        while (seen := hands.eyes.service_on(hands.name, self.host)).outcome is not Outcome.WELL:
+            now = time.monotonic()
+            if now >= status_at or now >= end:
+                status_at = now + STATUS_EVERY_SECONDS
+                if self.has_gone():
+                    hands.starts.ended(self.host)
+                    raise StepFault(
+                        f"{self.verb} on {self.host}, and its process has gone again: {seen.text}"
+                    )
+            if now >= end:
+                raise StillStarting(
+                    f"{self.verb} on {self.host}, but within {self.timeout_seconds:g} s: {seen.text}"
+                )
+            if now >= say_at:
+                say_at = now + SAY_EVERY_SECONDS
+                hands.say(
+                    f"{hands.name} is starting on {self.host}: no answer after {now - self._began_at:.0f} s of"
+                    f" {self.timeout_seconds:g} s ({seen.text})"
+                )
+            time.sleep(min(pause_seconds, max(end - now, 0.0)))
+            # It grows, so that a service that needs long to start is not asked fifty times a second meanwhile.
+            pause_seconds = min(pause_seconds * 1.3, 0.5)
+        hands.starts.served(self.host)
+        return seen
+
+    def failed(self, fault: ShellFault) -> StepFault:
+        """Return what a gate's refusal or silence comes to: a process that is there may answer yet."""
+        text = f"{self.hands.name} could not be {self.verb} on {self.host}: {fault}"
+        if fault.reason in {"failed", "timeout", "closed"} and self._is_there():
+            return StillStarting(text)
+        self.hands.starts.ended(self.host)
+        return StepFault(text, tried=fault.asked)
+
+    def has_gone(self) -> bool:
+        """Tell whether the gate says that no process of the service is there, and nothing starts one."""
+        status = self._status()
+        return status is not None and status.processes == 0 and status.underway is None
+
+    def _is_there(self) -> bool:
+        status = self._status()
+        return status is not None and (bool(status.processes) or status.underway in {"start", "respawn"})
+
+    def _status(self) -> ServiceStatus | None:
+        try:
+            gate = self.hands.shells[self.host].status(deadline_seconds=STATUS_SECONDS)
+        except ShellFault:
+            return None  # what a gate does not say is not known
+        return gate.services.get(self.hands.name)
