@@ -200,8 +200,8 @@ def _unheld(situation: Situation, memory: Memory, service: Service) -> Plan:
     if not order:
         return _refuse_no_standby(situation, memory, service, "nobody holds the address")
     best = order[0]
-    if _is_slow(best, memory):
-        return _starting(best, memory)
+    if not best.serves and (slow := [view for view in order if _is_slow(view, memory)]):
+        return _starting(slow[0], memory)
     why = f"nobody holds the address{why_unused(best)} and {best.name} {'serves' if best.serves else 'can serve'}"
     if best.unused and not situation.address_looked:
         return Plan(

@@ -24,6 +24,7 @@ from locum_actuator.mirror.metrics import MirrorCollector
 from locum_actuator.mirror.schedule import Schedule
 from locum_actuator.mirror.site_mirrors import SiteMirrors
 from locum_actuator.mover import Mover
+from locum_actuator.patience import end_seconds
 from locum_actuator.reading import unwatched
 from locum_actuator.steps.base import Shells
 from locum_actuator.storm import Storm
@@ -32,8 +33,6 @@ from locum_actuator.worker import Worker
 from locum_inventory.model import Service, Site
 
 log = logging.getLogger(__name__)
-
-END_SECONDS = 60.0  # a plan that has begun is finished: half a plan may leave the service on no host
 
 
 class KeptShells(Shells, Protocol):
@@ -204,8 +203,8 @@ class Engine:
             self._schedule.end()
             self.failback.end()
             self._homecoming.end()
-        deadline = time.monotonic() + END_SECONDS
-        self._crew.join(END_SECONDS)
+        deadline = time.monotonic() + end_seconds(self.site)
+        self._crew.join(end_seconds(self.site))
         for thread in self._retiring:
             thread.join(max(0.0, deadline - time.monotonic()))
 

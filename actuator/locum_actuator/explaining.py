@@ -34,6 +34,7 @@ def decide_now(context: Context, situation: Situation) -> Plan:
     def elsewhere(memory: Memory) -> frozenset[str]:
         return context.storm.failing(NEAR_SECONDS) | context.silent_elsewhere(memory)
 
+    context.starts.looked(situation)
     return context.decide(situation, context.memory(), elsewhere)
 
 

@@ -35,6 +35,7 @@ class OwnChecks:
     service: str
     local_host: str  # the actuator's own
     eyes: Eyes
+    served: Callable[[str], None] = lambda host: None  # called where the service on a host answers
     seen: dict[str, Look] = field(default_factory=dict)  # what each look found last, by what was asked
     _due_at: float = float("-inf")
 
@@ -49,6 +50,8 @@ class OwnChecks:
         self._due_at = now + EVERY_SECONDS
         if self._fails("own address", lambda: self.eyes.service_on(self.service, holder)):
             return Failing(f"the service does not answer on {holder}", everywhere=True)
+        if self.seen["own address"].outcome is Outcome.WELL:
+            self.served(holder)
         if holder == self.local_host:
             self.seen.pop("service address", None)  # from here it would be no more than the look before
             return None

@@ -50,6 +50,15 @@ def longest_plan_seconds(site: Site, service: Service) -> float:
     return PLAN_SECONDS + commands + sum(device.timeout for device in devices)
 
 
+def end_seconds(site: Site) -> float:
+    """Return how long an actuator that is to end may finish a plan: a minute, or a start and a stop.
+
+    Never more than five minutes: a plan that is broken off is finished or undone by the next start.
+    """
+    longest = max(start_seconds(service) + stop_seconds(service) for service in site.services.values())
+    return min(max(60.0, longest + 30.0), 300.0)
+
+
 def _call_seconds(service: Service, command_seconds: float) -> float:
     waits = stop_seconds(service) + LOCK_SECONDS
     return command_seconds + APPEAR_SECONDS + waits + GATE_MARGIN_SECONDS

@@ -58,7 +58,9 @@ class Patrol:
 
     def __post_init__(self) -> None:
         context = self.context
-        self.checks = OwnChecks(context.name, context.site.actuator.host, context.looker)
+        self.checks = OwnChecks(
+            context.name, context.site.actuator.host, context.looker, context.starts.served
+        )
 
     @property
     def missing(self) -> frozenset[str]:

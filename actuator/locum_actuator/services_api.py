@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict
 from typing import Any
 
@@ -64,6 +65,7 @@ def service_values(engine: Engine, name: str) -> dict[str, Any]:
         "witnesses": dict(worker.witnesses),
         "alone": worker.patrol.alone,
         "hosts_seen": worker.patrol.seen,
+        "starting": {host: round(age, 1) for host, age in worker.context.starts.starting(math.inf).items()},
         "gate_faults": dict(worker.gate_faults),
         "copies": {host: asdict(copy) for host, copy in worker.context.memory().copies.items()},
         "rejoin": {

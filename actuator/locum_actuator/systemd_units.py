@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from locum_actuator.chain.layout import Chain
+from locum_actuator.patience import end_seconds
 
 EXPORTER, ACTUATOR, UP = "locum-exporter.service", "locum-actuator.service", "locum-up.service"
 
@@ -114,8 +115,8 @@ ExecStart={_command("locum-actuator", *words)}
 {_HANDS}\
 # It says that it is alive while every worker moves and its HTTP server answers.
 WatchdogSec=30
-# A plan that has begun is finished first.
-TimeoutStopSec=75
+# A plan that has begun is finished first, as far as the site file's start_timeout and stop_timeout let it.
+TimeoutStopSec={end_seconds(chain.site) + 15:.0f}
 {_TAIL}"""
 
 
@@ -130,5 +131,5 @@ def _up(chain: Chain, site_file: Path) -> str:
 ExecStart={_command("locum", "--site", site_file.resolve(), "up", *words)}
 {_HANDS}\
 # It ends its children in order, and a plan that has begun is finished first. They die with it in any case.
-TimeoutStopSec=100
+TimeoutStopSec={end_seconds(chain.site) + 40:.0f}
 {_TAIL}"""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from locum_actuator.chain.layout import Chain
 from locum_actuator.chain.supervise import Program
+from locum_actuator.patience import end_seconds
 
 _PACKAGES = {"prometheus": "prometheus", "alertmanager": "prometheus-alertmanager"}
 
@@ -53,7 +54,7 @@ def programs(
         Program(
             "actuator",
             (*python, "locum_actuator.server", *site, "--listen", str(chain.actuator), *watched, *ours),
-            stop_seconds=65.0,  # a plan that has begun is finished, which the actuator gives a minute
+            stop_seconds=end_seconds(chain.site) + 5.0,  # a plan that has begun is finished
         ),
         Program(
             "alertmanager",

@@ -76,6 +76,9 @@ def _notes(row: dict[str, Any]) -> list[str]:
     notes = []
     if row["open_incident"]:
         notes.append(f"incident {row['open_incident']} is open")
+    notes += [
+        f"starting on {host} for {age:.0f} s: no answer yet" for host, age in row.get("starting", {}).items()
+    ]
     if row["witnesses"] and not any(row["witnesses"].values()):
         notes.append(
             f"no witness answers ({', '.join(row['witnesses'])}): this host may be the one that is cut off"

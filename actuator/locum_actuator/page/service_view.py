@@ -157,7 +157,8 @@ def _has_standby(view: Mapping[str, Any]) -> bool:
 def _state(view: Mapping[str, Any]) -> str:
     """Return the same in two or three words."""
     if view["open_incident"]:
-        return f"incident {view['open_incident']} is open"
+        starting = " and ".join(view["starting"])
+        return f"incident {view['open_incident']} is open{f', starting on {starting}' if starting else ''}"
     for told, words in (
         (view["holder"] is None, "no holder is known"),
         (view["level"] == "bad", "does not answer"),
