@@ -35,12 +35,11 @@ def announce(interface: str, addresses: Sequence[Address]) -> None:
     if mac is None:
         log.info("%s is not Ethernet: nothing to announce there", interface, extra={"event": "not_ethernet"})
         return
-    frames = _frames(mac, addresses)
     wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
     wire.bind((interface, 0))
-    _send(wire, frames)
+    _send(wire, _frames(mac, addresses))
     # In a copy of this context, so that the log says which service and incident its words are about.
-    follow = partial(copy_context().run, _follow, wire, frames)
+    follow = partial(copy_context().run, _follow, wire, interface, addresses)
     threading.Thread(target=follow, name=f"announce-{interface}", daemon=True).start()
 
 
@@ -57,12 +56,17 @@ def _frames(mac: str, addresses: Sequence[Address]) -> list[_Frame]:
     return frames
 
 
-def _follow(wire: socket.socket, frames: list[_Frame]) -> None:
+def _follow(wire: socket.socket, interface: str, addresses: Sequence[Address]) -> None:
     with wire:
         for pause in _BURST_SECONDS:
             time.sleep(pause)
             here = netlink.present()
-            _send(wire, [frame for frame in frames if frame[0] in here])
+            try:
+                mac = mac_of(interface)  # read again: a bond that fails over takes that of another card
+            except OSError:
+                return  # the interface is gone, and the addresses with it
+            if mac is not None:
+                _send(wire, _frames(mac, [address for address in addresses if address in here]))
 
 
 def _send(wire: socket.socket, frames: list[_Frame]) -> None:

@@ -74,6 +74,12 @@ class Lookout:
             self._begun.pop(host).close()
         try:
             self._ask_wire(address)
+        except OSError as fault:
+            if self._wire is not None:
+                self._wire.close()  # its interface may have been made again under the same name
+                self._wire = None
+            log.debug("no question of %s: %s", host, fault, extra={"event": "no_glimpse", "host": host})
+        try:
             family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
             self._begun[host] = line = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
             with contextlib.suppress(BlockingIOError):

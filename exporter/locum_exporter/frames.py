@@ -42,6 +42,11 @@ def arp_probe(mac: str, address: IPv4Address) -> bytes:
     return _arp(_REQUEST, _raw(mac), _NOBODY_V4, _NO_MAC, address.packed)
 
 
+def arp_request(mac: str, source: IPv4Address, address: IPv4Address) -> bytes:
+    """Build the ordinary question who has an address, as the kernel asks it (RFC 826)."""
+    return _arp(_REQUEST, _raw(mac), source.packed, _NO_MAC, address.packed)
+
+
 def gratuitous_arp(mac: str, address: IPv4Address, *, reply: bool = False) -> bytes:
     """Build the broadcast that tells everybody where an address is now (RFC 5227, 3).
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from ipaddress import IPv6Address, ip_address, ip_interface
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_interface
 
 from pyroute2 import AsyncIPRoute
+from pyroute2.netlink.exceptions import NetlinkError
 
 from locum_inventory.model import Address, Interface
 
@@ -43,6 +44,18 @@ class LocalHost:
                 return ip
         return None
 
+    def ipv4(self, interface: str) -> IPv4Address | None:
+        """Return an IPv4 address of an interface with a network of its own, None if it has none."""
+        for local in self.addresses:
+            ip = local.address.ip
+            if (
+                local.interface == interface
+                and isinstance(ip, IPv4Address)
+                and local.address.network.num_addresses > 1
+            ):
+                return ip
+        return None
+
     def interface_towards(self, address: Address) -> str | None:
         """Return the interface whose network an address belongs to, the narrowest; None if there is none."""
         on_link = [
@@ -65,6 +78,28 @@ async def local_host() -> LocalHost:
     names = {link["index"]: str(link.get("ifname")) for link in links}
     macs = frozenset(str(mac).lower() for link in links if (mac := link.get("address"))) - {_LOOPBACK_MAC}
     return LocalHost(tuple(_in_use(addresses, names)), macs)
+
+
+async def neighbours_towards(interface: str, targets: Iterable[Address]) -> tuple[Address, ...]:
+    """Return who on the network of an interface is asked first on the way to some targets: each, or its gateway.
+
+    Targets that this host reaches by another interface, or not at all, have none.
+    """
+    found: list[Address] = []
+    async with AsyncIPRoute() as route:
+        indexes = await route.link_lookup(ifname=interface)
+        for target in targets:
+            try:
+                ways = await route.route("get", dst=str(target))
+            except NetlinkError:
+                continue  # there is no way to it
+            found += [
+                ip_address(way.get("gateway") or str(target))
+                for way in ways
+                if way.get("oif") in indexes
+                and way.get("via") is None  # via: a gateway of the other IP version
+            ]
+    return tuple(dict.fromkeys(found))
 
 
 async def local_addresses() -> frozenset[Address]:

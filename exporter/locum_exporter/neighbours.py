@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Self
 
 from locum_exporter.faults import reason_of_unsent, text_of_os_error
-from locum_exporter.frames import arp_probe, link_local_of, neighbour_solicitation
+from locum_exporter.frames import arp_probe, arp_request, link_local_of, neighbour_solicitation
 from locum_exporter.local import LocalHost, local_host
 from locum_exporter.packet_socket import PacketSocket
 from locum_exporter.result import Reason
@@ -63,18 +63,23 @@ class Neighbours:
         deadline_seconds: float | None = None,
         until_answered: bool = False,
         this_host: LocalHost | None = None,
+        must_answer: Iterable[Address] = (),
     ) -> dict[Address, set[str]]:
         """Return, for every address asked, the MAC addresses that answered for it; empty if none did.
+
+        `must_answer` are neighbours that are sure to be there, such as a gateway. They are asked too, and where
+        neither one of them nor any of the others answers, it may be this host that hears nothing: that is a fault.
 
         All attempts are made and listened to in full, so that a second holder is heard too, unless
         `until_answered`: then one answer for each address is enough. `this_host` saves asking the kernel again.
         Raises NeighbourFault if it was not possible to look, or not within the deadline: a look that was cut
         short has not found that nobody is there.
         """
-        answers: dict[Address, set[str]] = {address: set() for address in addresses}
+        wanted, proofs = tuple(addresses), frozenset(must_answer)
+        answers: dict[Address, set[str]] = {address: set() for address in (*wanted, *sorted(proofs, key=str))}
         try:
             async with asyncio.timeout(deadline_seconds):
-                if this_host is None and any(address.version == 6 for address in answers):
+                if this_host is None and (proofs or any(address.version == 6 for address in answers)):
                     this_host = await local_host()
                 await self._ask(
                     interface,
@@ -83,6 +88,7 @@ class Neighbours:
                     attempts=attempts,
                     spacing_seconds=spacing_seconds,
                     until_answered=until_answered,
+                    proofs=proofs,
                 )
         except TimeoutError:
             text = f"could not ask {attempts} times on interface {interface} within {deadline_seconds} s"
@@ -90,7 +96,12 @@ class Neighbours:
         except OSError as error:
             text = f"cannot ask on interface {interface}: {text_of_os_error(error)}"
             raise NeighbourFault(reason_of_unsent(error), text) from error
-        return answers
+        for version in {proof.version for proof in proofs}:
+            if not any(macs for address, macs in answers.items() if address.version == version):
+                silent = ", ".join(sorted(str(proof) for proof in proofs if proof.version == version))
+                text = f"no answer at all on {interface}, not even of {silent}: it may be this host that hears none"
+                raise NeighbourFault("interface", text)
+        return {address: answers[address] for address in wanted}
 
     async def _ask(
         self,
@@ -101,19 +112,22 @@ class Neighbours:
         attempts: int,
         spacing_seconds: float,
         until_answered: bool,
+        proofs: frozenset[Address],
     ) -> None:
         """Send every question `attempts` times and gather the answers."""
         all_answered = asyncio.Event()
         with ExitStack() as stack:
-            questions = []
+            questions: list[tuple[PacketSocket, Address]] = []
             for version in sorted({address.version for address in answers}):
                 hearing = self._hearing(interface, version, answers, all_answered)
                 packet_socket = stack.enter_context(hearing)
                 asked = [address for address in answers if address.version == version]
-                questions += [(packet_socket, _question(packet_socket, one, this_host)) for one in asked]
+                questions += [(packet_socket, one) for one in asked]
             for _ in range(attempts):
-                for packet_socket, frame in questions:
-                    packet_socket.send(frame)
+                for packet_socket in {packet_socket for packet_socket, _ in questions}:
+                    packet_socket.read_mac()
+                for packet_socket, one in questions:
+                    packet_socket.send(_question(packet_socket, one, this_host, ordinary=one in proofs))
                 # Counted from here, however long it took to get here: a busy moment must not shorten listening.
                 await _pause(spacing_seconds, all_answered if until_answered else None)
                 if until_answered and all_answered.is_set():
@@ -125,7 +139,7 @@ class Neighbours:
     ) -> Iterator[PacketSocket]:
         """Lend a socket that nobody else uses meanwhile, and put what it hears into `answers`."""
         idle = self._idle[interface, version]
-        packet_socket = idle.pop() if idle else PacketSocket(interface, version)
+        packet_socket = _usable(idle) or PacketSocket(interface, version)
         loop = asyncio.get_running_loop()
 
         def hear() -> None:
@@ -136,8 +150,6 @@ class Neighbours:
                 all_answered.set()
 
         try:
-            for _ in packet_socket.receive():
-                pass  # what came between two questions is not an answer to this one
             loop.add_reader(packet_socket, hear)
             try:
                 yield packet_socket
@@ -152,8 +164,32 @@ class Neighbours:
         idle.append(packet_socket)
 
 
-def _question(packet_socket: PacketSocket, address: Address, this_host: LocalHost | None) -> bytes:
+def _usable(idle: list[PacketSocket]) -> PacketSocket | None:
+    """Take a kept socket that still belongs to its interface; those of one that is gone are closed."""
+    while idle:
+        packet_socket = idle.pop()
+        try:
+            packet_socket.read_mac()
+            for _ in packet_socket.receive():
+                pass  # what came between two questions is not an answer to this one
+        except OSError:
+            packet_socket.close()  # the interface went away, or down since: a new socket says what is the matter
+            continue
+        return packet_socket
+    return None
+
+
+def _question(
+    packet_socket: PacketSocket, address: Address, this_host: LocalHost | None, *, ordinary: bool
+) -> bytes:
+    """Build the question; of an address that may be claimed right now it must look like no claim.
+
+    `ordinary` is for one that is nobody's but its owner's: some answer only to those who name themselves.
+    """
     if isinstance(address, IPv4Address):
+        source4 = this_host.ipv4(packet_socket.interface) if ordinary and this_host is not None else None
+        if source4 is not None:
+            return arp_request(packet_socket.mac, source4, address)
         return arp_probe(packet_socket.mac, address)
     source = this_host.link_local(packet_socket.interface) if this_host is not None else None
     return neighbour_solicitation(packet_socket.mac, source or link_local_of(packet_socket.mac), address)

@@ -42,10 +42,25 @@ class PacketSocket:
                 _attach_filter(self._inner)
             ethertype = ETHERTYPE_ARP if ip_version == 4 else ETHERTYPE_IPV6
             self._inner.bind((interface, ethertype))
-            self.mac = _ethernet_mac(self._inner)
+            self.mac = self.read_mac()
         except BaseException:
             self._inner.close()
             raise
+
+    def read_mac(self) -> str:
+        """Read the MAC address that the interface has now, and keep it as `mac`.
+
+        A bond takes that of another card when it fails over, and an interface that was made again under the same
+        name is another one: answers to the old address would not reach this socket. Raises OSError: ENODEV where
+        the interface of this socket is gone or has another name, EPFNOSUPPORT where it is not Ethernet.
+        """
+        name, _, _, hardware_type, mac = self._inner.getsockname()
+        if name != self.interface:
+            raise OSError(errno.ENODEV, "no such device")
+        if hardware_type != _ARPHRD_ETHER:
+            raise ExplainedError(errno.EPFNOSUPPORT, f"{name} is not an Ethernet interface")
+        self.mac = mac_text(mac)
+        return self.mac
 
     def fileno(self) -> int:
         """Return the descriptor, for an event loop to wait on."""
@@ -69,13 +84,6 @@ class PacketSocket:
     def close(self) -> None:
         """Close the socket."""
         self._inner.close()
-
-
-def _ethernet_mac(inner: socket.socket) -> str:
-    interface, _, _, hardware_type, mac = inner.getsockname()
-    if hardware_type != _ARPHRD_ETHER:
-        raise ExplainedError(errno.EPFNOSUPPORT, f"{interface} is not an Ethernet interface")
-    return mac_text(mac)
 
 
 def _attach_filter(inner: socket.socket) -> None:

@@ -3,6 +3,9 @@
 Details: `owners`, the number of different hosts that hold them (there when it could look), `owner_names`,
 `held`, the owners of each address, and `names_of_macs`, whose the MAC addresses are that were heard. One that
 belongs to no known host counts as a host of its own.
+
+Silence counts only where something could be heard: the witnesses on the same network, or the gateway on the way to
+them, are asked as well, and where they are silent too the check could not be made.
 """
 
 from __future__ import annotations
@@ -12,7 +15,9 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from locum_exporter.local import LocalHost, local_host
+from pyroute2.netlink.exceptions import NetlinkError
+
+from locum_exporter.local import LocalHost, local_host, neighbours_towards
 from locum_exporter.neighbours import NeighbourFault, Neighbours
 from locum_exporter.result import CheckResult
 from locum_inventory.boot_guard import is_muted
@@ -35,6 +40,9 @@ class _Question:
     interface: str
     this_host: LocalHost
     this_name: str | None
+    must_answer: tuple[
+        Address, ...
+    ]  # neighbours that are there whoever holds it: witnesses, or the way to them
     muted: bool  # the boot guard keeps this host unheard for these addresses, whatever it has
 
 
@@ -75,6 +83,9 @@ async def address(
         seconds = time.perf_counter() - started_at
         text = f"{where}: could not look within {deadline_seconds * 1000:.0f} ms"
         return CheckResult("busy", seconds, text)
+    except (OSError, NetlinkError) as fault:
+        text = f"{where}: could not look: the kernel did not say what this host has: {fault}"
+        return CheckResult("interface", time.perf_counter() - started_at, text)
     return _judge(where, heard, time.perf_counter() - started_at)
 
 
@@ -86,8 +97,11 @@ async def _question(site: Site, service_name: str, this_name: str | None) -> _Qu
         interface = this_host.interface_towards(addresses[0])
     if interface is None:
         raise NeighbourFault("interface", f"no interface of this host is on the network of {addresses[0]}")
+    must_answer = await neighbours_towards(interface, site.witnesses)
     hosts = {name: site.hosts[name].address for name in service.hosts if name != this_name}
-    return _Question(service, addresses, hosts, interface, this_host, this_name, is_muted(service_name))
+    return _Question(
+        service, addresses, hosts, interface, this_host, this_name, must_answer, is_muted(service_name)
+    )
 
 
 async def _held(neighbours: Neighbours, question: _Question, spacing_seconds: float) -> _Heard:
@@ -110,6 +124,7 @@ async def _ask(neighbours: Neighbours, question: _Question, attempts: int, spaci
         attempts=attempts,
         spacing_seconds=spacing_seconds,
         this_host=question.this_host,
+        must_answer=question.must_answer,
     )
     this_name = question.this_name or "this host"
     names = {mac: name for name, own in question.host_addresses.items() for mac in answers[own]}
