@@ -48,6 +48,9 @@ class PlanEvidence:
     # Looks and decides again, and returns why a step is due no more; None where it is due still.
     look_again: Callable[[Step], str | None] | None = None
     let_go: bool = False  # the old holder has said by itself that it released
+    beside_holder: bool = (
+        False  # what is given now is given while the old holder still serves, and not the address
+    )
     # Hosts that did not answer -> since when (time.monotonic). An echo that comes late counts until the claim.
     silent_since: dict[str, float] = field(default_factory=dict)
     _free_asked_at: float = field(init=False)
@@ -92,6 +95,12 @@ class PlanEvidence:
         """Return until when the last question shows that the address is free."""
         more = OVER_GATE_SECONDS if over_gate else 0.0
         return self._free_asked_at + (LET_GO_SECONDS if self.let_go else SILENT_SECONDS) + more
+
+    def given_until(self, *, over_gate: bool = False) -> float:
+        """Return until when the step that is under way may give something to a host."""
+        if self.beside_holder:
+            return self.due_until + (OVER_GATE_SECONDS if over_gate else 0.0)
+        return self.free_until(over_gate=over_gate)
 
     def should_ask(self) -> bool:
         """Tell whether to ask again before something is given to a host."""

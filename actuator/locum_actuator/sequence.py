@@ -198,15 +198,18 @@ class Sequence:
 
     def _in_time(self, spec: StepOfPlan, step: Step, hands: Hands, *, gives: bool) -> str:
         """Carry a step out on evidence that is not too old; raises `TooOld` where there is none to be had."""
+        hands.evidence.beside_holder = spec.name == "start" and not gives
         for left in reversed(range(ASKS)):
             if gives and hands.evidence.should_ask():
                 self._ask(spec, hands)
+            if hands.evidence.beside_holder:
+                hands.evidence.require_due(spec)
             try:
                 if gives and step.already():
                     return "it is so already"
                 return step.do()
             except TooOld:
-                if not (gives and left):
+                if not left or not (gives or hands.evidence.beside_holder):
                     raise
         raise AssertionError("the last try returns or raises")
 

@@ -18,7 +18,7 @@ def change_in_time(hands: Hands, host: str, verb: Verb, deadline_seconds: float)
     gate = hands.shells[host].status(deadline_seconds=STATUS_SECONDS)
     if (why := why_unfit(hands.name, hands.service, host, gate)) is not None or gate.clock is None:
         raise StepFault(f"{verb} on {host}: {why}")
-    permit = gate.clock.permit(hands.evidence.free_until(over_gate=True), hands.service.addresses)
+    permit = gate.clock.permit(hands.evidence.given_until(over_gate=True), hands.service.addresses)
     return _change(hands, host, verb, deadline_seconds, permit)
 
 

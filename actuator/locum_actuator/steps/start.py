@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from locum_actuator import patience
+from locum_actuator.plan_evidence import LOOK_SECONDS, LOOKS
 from locum_actuator.steps.base import Hands, StepFault
 from locum_actuator.steps.first_answer import FirstAnswer
 from locum_actuator.steps.over_gate import change_in_time
 from locum_exporter.result import Outcome
+from locum_inventory import since_boot
 from locum_inventory.shell import ShellFault
 
 
@@ -33,6 +35,16 @@ class Start:
             raise answer.failed(fault) from fault
         return f"answers on {self.host}: {answer.wait(patience.LEAST_ANSWER_SECONDS).text}"
 
+    def _answers_after_all(self) -> bool:
+        """Ask once more, and again where this program was stopped between the question and its use."""
+        for _ in range(LOOKS):
+            asked_at = since_boot.seconds()
+            if self.hands.eyes.service_on(self.hands.name, self.host).outcome is Outcome.WELL:
+                return True
+            if since_boot.seconds() - asked_at <= self.hands.evidence.look_seconds + LOOK_SECONDS:
+                return False
+        return True  # nothing is known of it that is not too old
+
     def undo(self) -> str | None:
         """Stop it again, for its data may not be written on two hosts; not where it runs on standbys anyway.
 
@@ -41,6 +53,8 @@ class Start:
         hands = self.hands
         if hands.service.standby == "running":
             return None
+        if self.host == hands.old_holder and self._answers_after_all():
+            return None  # and no other host is to have it
         try:
             hands.shells[self.host].change(
                 "release",
