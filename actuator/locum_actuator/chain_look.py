@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -13,6 +12,7 @@ from typing import Any
 import aiohttp
 import yaml
 
+from locum_exporter.faults import text_of_os_error
 from locum_inventory.model import ChainParts, Site
 from locum_inventory.share import shared
 
@@ -82,7 +82,7 @@ def _why(fault: Exception) -> str:
     if isinstance(fault, TimeoutError):
         return f"nothing within {LOOK_SECONDS:g} s"
     if isinstance(fault, aiohttp.ClientConnectorError):
-        return os.strerror(fault.os_error.errno or 0).lower()
+        return text_of_os_error(fault.os_error)
     return type(fault).__name__
 
 

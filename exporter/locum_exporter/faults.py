@@ -5,8 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import ssl
 
 from locum_exporter.result import NOT_LOOKED_REASONS, Reason
+from locum_exporter.tls_faults import is_end, text_of_tls_error
 
 # The errors of this host's own stack say nothing about the target. What is left out comes from the network or the
 # target, and is `unreachable`.
@@ -37,9 +39,24 @@ class ExplainedError(OSError):
     """An OSError whose own text says more than the kernel's words for its number."""
 
 
+# Python raises these without a number of the kernel's, as asyncio does where a peer closes in a handshake.
+_KINDS: tuple[tuple[type[OSError], Reason, str], ...] = (
+    (ConnectionRefusedError, "refused", "connection refused"),
+    (ConnectionError, "reset", "the connection was closed"),
+    (TimeoutError, "timeout", "no answer in time"),
+    (PermissionError, "permission", "operation not permitted"),
+)
+
+
 def reason_of_os_error(error: OSError) -> Reason:
     """Return the reason an OSError stands for; what has no name of its own is `unreachable`."""
-    return _REASONS.get(error.errno or 0, "unreachable")
+    if isinstance(error, ssl.SSLError):  # its number is OpenSSL's, and so would be EPERM or ENOENT
+        return "reset" if is_end(error) else "tls"
+    if isinstance(error, socket.gaierror):  # its number is the resolver's
+        return "dns"
+    if error.errno:
+        return _REASONS.get(error.errno, "unreachable")
+    return next((reason for kind, reason, _ in _KINDS if isinstance(error, kind)), "unreachable")
 
 
 def reason_of_unsent(error: OSError) -> Reason:
@@ -50,8 +67,13 @@ def reason_of_unsent(error: OSError) -> Reason:
 
 def text_of_os_error(error: OSError) -> str:
     """Return one line for people, without the address that asyncio puts into the text."""
-    if isinstance(error, ExplainedError | socket.gaierror):
-        return str(error.strerror)  # a gaierror's number is not of the kernel's
+    if isinstance(error, ssl.SSLError):
+        return text_of_tls_error(error)
+    if isinstance(error, socket.gaierror):
+        return f"the name does not resolve: {error.strerror or error}".lower()
+    if isinstance(error, ExplainedError):
+        return str(error.strerror)
     if error.errno:
         return os.strerror(error.errno).lower()
-    return (str(error) or type(error).__name__).splitlines()[0]
+    text = next((words for kind, _, words in _KINDS if isinstance(error, kind)), "")
+    return text or (str(error) or type(error).__name__).splitlines()[0]

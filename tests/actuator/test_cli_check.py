@@ -257,7 +257,7 @@ def test_live_tells_what_is_wrong_and_how_to_mend_it(site_file: Path, tmp_path: 
         ),
         "exporter of b (http://127.0.0.1:10751)": (
             "note",
-            "does not answer: Connection refused",
+            "does not answer: connection refused",
             "locum up starts it",
         ),
     }

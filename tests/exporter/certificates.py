@@ -29,6 +29,12 @@ class Authority:
         self.ca_file = directory / f"{name}.pem"
         self.ca_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
 
+    def private_pem(self) -> bytes:
+        """The authority's own key."""
+        return self._key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+
     def server_context(self, *names: str, until: dt.datetime = GOOD_UNTIL) -> ssl.SSLContext:
         """What a server needs that shows a certificate for these names and addresses."""
         key = ec.generate_private_key(ec.SECP256R1())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from locum_actuator.cli.check_finding import Finding
 from locum_actuator.evidence import BURST_ECHOES, BURST_SPACING_SECONDS
 from locum_actuator.fitness import why_unfit
 from locum_exporter.checks.address import address as look_for_address
+from locum_exporter.faults import text_of_os_error
 from locum_exporter.icmp import Pinger
 from locum_exporter.neighbours import Neighbours
 from locum_exporter.result import Outcome
@@ -187,4 +187,4 @@ async def _exporter(site: Site, name: str) -> Finding:
 def _reason(error: Exception) -> str:
     """Return why there was no answer, without the names of Python's own things."""
     cause = getattr(error, "os_error", error)
-    return os.strerror(cause.errno) if isinstance(cause, OSError) and cause.errno else str(error)
+    return text_of_os_error(cause) if isinstance(cause, OSError) else str(error)

@@ -11,7 +11,7 @@ import socket
 import ssl
 import time
 from importlib.metadata import version
-from ipaddress import IPv6Address
+from ipaddress import IPv6Address, ip_address
 from urllib.parse import SplitResult, quote, urlsplit
 
 from locum_exporter.checks.http_answer import Answer, AnswerFault, Body, Head, unfolded
@@ -51,9 +51,11 @@ async def http(check: HttpCheck, address: Address, deadline_seconds: float) -> C
     except CaFileFault as fault:
         reason, text = "permission", str(fault)  # says nothing of the server: nobody was asked
     except TimeoutError:
-        reason, text = "timeout", f"{phases.stage} not over within {deadline_seconds * 1000:.0f} ms"
+        # A resolver that does not answer says nothing of the server.
+        reason = "dns" if phases.resolving else "timeout"
+        text = f"{phases.stage} not over within {deadline_seconds * 1000:.0f} ms"
     except (OSError, ValueError) as error:
-        reason, text = _explain(error)
+        reason, text = _explain(error, phases)
     seconds = time.perf_counter() - started_at
     details["phases"] = phases.seconds(handshake)
     left_seconds = deadline_seconds - seconds
@@ -101,17 +103,12 @@ async def _connected(
     host, port = url.hostname or "", url.port or (443 if secure else 80)
     context = client_context(check.ca_file) if secure else None
     name = (_name_of(check.host_header) if check.host_header else host) if secure else None
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    if found[0][4][0] != host:
-        phases.mark("resolve")
     fault: OSError | None = None
-    for _family, _type, _protocol, _canonical, sockaddr in found:
-        handshake.peer = (str(sockaddr[0]), port, name)
+    for address in await _addresses_of(host, port, phases):
+        handshake.peer = (address, port, name)
         try:
             with watch_handshake(handshake):
-                pair = await asyncio.open_connection(
-                    str(sockaddr[0]), port, ssl=context, server_hostname=name
-                )
+                pair = await asyncio.open_connection(address, port, ssl=context, server_hostname=name)
         except ssl.SSLCertVerificationError:
             handshake.was_refused = True
             raise
@@ -123,6 +120,22 @@ async def _connected(
             phases.mark("connected")
             return pair
     raise fault or OSError("the name has no address")
+
+
+async def _addresses_of(host: str, port: int, phases: Phases) -> list[str]:
+    """Return the addresses of a name, in the order to try them; an address stands for itself.
+
+    Names are resolved in threads, and a resolver that hangs holds all of them: an address must not wait for one.
+    """
+    try:
+        return [str(ip_address(host))]
+    except ValueError:
+        pass
+    phases.resolving = True
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    phases.resolving = False
+    phases.mark("resolve")
+    return [str(sockaddr[0]) for _family, _type, _protocol, _canonical, sockaddr in found]
 
 
 def _request(check: HttpCheck, url: SplitResult) -> bytes:
@@ -161,19 +174,16 @@ def _judge(check: HttpCheck, head: Head, body: Body) -> None:
     raise _Failed("body", f"the body of {len(plain.data)} bytes does not contain {check.expect_body!r}")
 
 
-def _explain(error: OSError | ValueError) -> tuple[Reason, str]:
+def _explain(error: OSError | ValueError, phases: Phases) -> tuple[Reason, str]:
     """Turn what a socket or TLS raised into a reason and one line."""
-    if isinstance(error, socket.gaierror | UnicodeError):
-        return "dns", f"the name does not resolve: {getattr(error, 'strerror', None) or error}".lower()
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return "tls", f"the certificate is not accepted: {error.verify_message}"
-    if isinstance(error, ssl.SSLError):
-        return "tls", f"the handshake failed: {error.reason or error}"
-    if isinstance(error, ConnectionResetError) and not error.errno:  # asyncio's own, without a number
-        return "reset", "the connection was closed in the handshake"
-    if isinstance(error, OSError):
-        return reason_of_os_error(error), text_of_os_error(error)
-    return "protocol", f"does not speak HTTP: {error}"
+    if isinstance(error, UnicodeError):
+        return "dns", f"the name does not resolve: {error}".lower()
+    if not isinstance(error, OSError):
+        return "protocol", f"does not speak HTTP: {error}"
+    if isinstance(error, ConnectionError) and not error.errno:  # asyncio's own, without a number
+        when = "before the answer was complete" if phases.connected else "in the handshake"
+        return "reset", f"the connection was closed {when}"
+    return reason_of_os_error(error), text_of_os_error(error)
 
 
 def _name_of(host_header: str) -> str:

@@ -17,10 +17,18 @@ class Phases:
     def __init__(self, started_at: float) -> None:
         self._started_at = started_at
         self._over_at: dict[_Mark, float] = {}
+        self.resolving = False  # a name is being resolved
+
+    @property
+    def connected(self) -> bool:
+        """Whether the connection was there, TLS included."""
+        return "connected" in self._over_at
 
     @property
     def stage(self) -> str:
         """What was under way last, in words."""
+        if self.resolving:
+            return "the resolution of the name was"
         if "first_byte" in self._over_at:
             return "the body was"
         return "the answer was" if "connected" in self._over_at else "the connection was"
