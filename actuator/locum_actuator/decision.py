@@ -16,6 +16,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from locum_actuator import brakes, unfit, vetoes
+from locum_actuator.epochs import holder_by_epoch
 from locum_actuator.plan import Plan, Step
 from locum_actuator.single_addresses import incomplete, left_about, sure, why_unused
 from locum_actuator.situation import HostView, Memory, Situation
@@ -95,6 +96,16 @@ def _astray(situation: Situation, memory: Memory, service: Service) -> Plan | No
 
 def _held_twice(situation: Situation, memory: Memory) -> Plan:
     both = " and ".join(sorted(situation.holders))
+    newer = holder_by_epoch(situation, memory)
+    if newer not in {None, memory.holder}:
+        return Plan(
+            "adopt",
+            "newer_epoch",
+            f"{both} both hold the address, and the gate of {newer} knows a newer epoch than the journal, which "
+            f"names {memory.holder or 'neither'}",
+            (),
+            newer,
+        )
     if memory.holder not in situation.holders:
         return Plan(
             "refuse",

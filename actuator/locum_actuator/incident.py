@@ -17,6 +17,7 @@ from typing import Protocol
 from locum_actuator import patience
 from locum_actuator.brakes import STORM_HOLDERS, moves
 from locum_actuator.decision import decide
+from locum_actuator.epochs import highest_epoch
 from locum_actuator.evidence import look_seconds
 from locum_actuator.journal import Counted, Journal, JournalFault, Pause
 from locum_actuator.life_signs import NO_LIFE, Life
@@ -360,7 +361,7 @@ class Incident:
         if plan.kind == "nothing":
             return "nothing", plan.reason
         if plan.kind == "adopt" and plan.target is not None:
-            epoch = max(context.journal.holder(context.name).epoch, _highest_epoch(situation))
+            epoch = highest_epoch(situation, context.journal.holder(context.name).epoch)
             context.journal.set_holder(context.name, plan.target, epoch)
             context.tell_holder()
             return None
@@ -382,7 +383,7 @@ class Incident:
         context = self.context
         evidence = self._plan_evidence(plan, self._memory(), situation)
         before = context.journal.holder(context.name)
-        epoch = max(before.epoch, _highest_epoch(situation))
+        epoch = highest_epoch(situation, before.epoch)
         if plan.kind != "respawn":
             epoch += 1
             context.journal.set_epoch(context.name, epoch)
@@ -548,10 +549,6 @@ def _takes_from(holder: str | None, step: str) -> bool:
 
 def _until(pause: Pause) -> str:
     return f"until {time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(pause.until))} ({pause.reason})"
-
-
-def _highest_epoch(situation: Situation) -> int:
-    return max((view.epoch for view in situation.hosts.values()), default=0)
 
 
 def seen(situation: Situation) -> dict[str, object]:

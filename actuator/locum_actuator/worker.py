@@ -27,6 +27,7 @@ from locum_actuator.planned import Asked, begin_incident
 from locum_actuator.rejoin import obstacles
 from locum_actuator.situation import Situation
 from locum_actuator.succession import Succession, predecessor
+from locum_actuator.without_journal import release_wrong_holder
 from locum_inventory.log_fields import about
 
 log = logging.getLogger(__name__)
@@ -159,6 +160,7 @@ class Worker:
                 fault,
                 extra={"event": "journal_not_written"},
             )
+            self._release_without_journal()
             return _again(wake)
         except Exception as fault:
             self._health.failed(self._thread.name, fault)
@@ -167,6 +169,14 @@ class Worker:
         if self._could_wait:
             self._health.succeeded(self._thread.name)
         return None
+
+    def _release_without_journal(self) -> None:
+        """Have a host that holds the address beside its holder release it; whatever fails is tried again."""
+        try:
+            release_wrong_holder(self.context)
+        except Exception as fault:
+            self._health.failed(self._thread.name, fault)
+            log.exception("a look without the journal failed", extra={"event": "stumbled"})
 
     def _wait(self) -> Wake | None:
         """Wait for a reason to look; a wait that fails is over after a moment, and the next patrol follows."""

@@ -1,0 +1,67 @@
+"""Release the wrong host of two while the journal cannot be written: what takes an address off needs no journal."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+
+from locum_actuator.decision import decide
+from locum_actuator.epochs import highest_epoch
+from locum_actuator.incident import Context
+from locum_actuator.journal import JournalFault
+from locum_actuator.plan import Plan
+from locum_actuator.situation import Memory, Situation
+from locum_actuator.steps.base import Hands, StepFault
+from locum_actuator.steps.release import Release
+
+log = logging.getLogger(__name__)
+
+
+def release_wrong_holder(context: Context) -> bool:
+    """Look, and have the host release that should not hold the address; return whether one was asked to.
+
+    Nothing else is done: no host is switched off and none is given anything. What the journal would have recorded
+    is in the log. Where the journal cannot even be read, the holder is not known, and nothing is done.
+    """
+    try:
+        memory = context.memory()
+    except JournalFault:
+        return False
+    situation = context.looker.situation(context.name)
+    plan, memory = _plan(situation, memory, context)
+    if plan.kind != "release" or plan.code != "held_twice":
+        return False
+    hands = Hands(
+        site=context.site,
+        name=context.name,
+        service=context.service,
+        local_host=context.site.actuator.host,
+        shells=context.shells,
+        eyes=context.looker,
+        epoch=highest_epoch(situation, memory.epoch),
+        old_holder=memory.holder,
+        reason=plan.reason,
+    )
+    wrong = [step.host for step in plan.steps if step.name == "release" and step.host != memory.holder]
+    for host in wrong:
+        try:
+            text = Release(hands, host).do()
+        except StepFault as fault:
+            text = str(fault)
+        log.warning(
+            "%s; the journal cannot be written, and %s was released all the same: %s",
+            plan.reason,
+            host,
+            text,
+            extra={"event": "released_without_journal", "host": host},
+        )
+    return bool(wrong)
+
+
+def _plan(situation: Situation, memory: Memory, context: Context) -> tuple[Plan, Memory]:
+    """Decide; where the gates know a newer holder than the journal, which cannot be told, decide by theirs."""
+    plan = decide(situation, memory, context.service)
+    if plan.kind == "adopt" and plan.target is not None:
+        memory = replace(memory, holder=plan.target, epoch=highest_epoch(situation, memory.epoch))
+        plan = decide(situation, memory, context.service)
+    return plan, memory
