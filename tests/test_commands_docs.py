@@ -88,6 +88,7 @@ FAILING = {
     "locum switchover": f"--site {{site}} switchover www --yes {NOBODY}",
     "locum failback": f"--site {{site}} failback www --yes {NOBODY}",
     "locum mirror": f"--site {{site}} mirror www {NOBODY}",
+    "locum reset-epoch": "--site {site} reset-epoch www",
     "locum enrol": "--site {site} enrol a --yes --admin root@127.0.0.11",
     "locum generate alertmanager": "--site {site} generate alertmanager {site}/under-a-file",
     "locum generate grafana": "generate grafana {site}/under-a-file",

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from locum_actuator.situation import Memory, Situation
 
+DAMAGED_FROM = 10**12  # no service changes its holder so often
 MOST_AHEAD = 1_000_000  # as EPOCH_JUMP of the gate: what is further ahead of the journal is damaged
 
 
@@ -15,6 +18,15 @@ def highest_epoch(situation: Situation, known: int) -> int:
     """
     epochs = (view.epoch for view in situation.hosts.values())
     return max([known, *(epoch for epoch in epochs if epoch <= known + MOST_AHEAD)])
+
+
+def next_sound_epoch(epochs: Sequence[int]) -> int:
+    """Return the epoch to go on with, one above all that are sound.
+
+    Damaged is what no number of changes of holder comes to, and what is too far above the lowest.
+    """
+    sound = sorted(epoch for epoch in epochs if epoch < DAMAGED_FROM)
+    return 1 + max((epoch for epoch in sound if epoch <= sound[0] + MOST_AHEAD), default=0)
 
 
 def holder_by_epoch(situation: Situation, memory: Memory) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from locum_actuator.epochs import DAMAGED_FROM
 from locum_inventory.model import Service
 from locum_inventory.shell import GateStatus, ServiceStatus
 
@@ -15,6 +16,8 @@ def why_unfit(name: str, service: Service, host: str, gate: GateStatus) -> str |
         return f"its gate does not know {name}: run `locum enrol {host}`"
     if gate.clock is None:
         return f"its gate is of version {gate.version}: run `locum enrol {host}`"
+    if status.epoch_damaged or status.epoch >= DAMAGED_FROM:
+        return f"its gate's epoch of {name} is damaged: run `locum reset-epoch {name}`"
     if set(status.addresses or ()) != set(service.addresses):
         return _other_addresses(name, service, host, status.addresses or ())
     if service.address_commands is not None:

@@ -355,6 +355,11 @@ class Journal:
                 (service, epoch, time.time()),
             )
 
+    def reset_epoch(self, service: str, epoch: int) -> None:
+        """Replace a damaged epoch; `set_epoch` never lowers one."""
+        with self._write() as db:
+            db.execute("UPDATE holders SET epoch=? WHERE service=?", (epoch, service))
+
     def set_holder(self, service: str, host: str, epoch: int) -> None:
         """Write down who holds a service now."""
         with self._write() as db:

@@ -719,10 +719,12 @@ collect_name() {
 
 describe_if_wanted() {
     [ -z "$wanted_name" ] || [ "$s_name" = "$wanted_name" ] || return 0
-    read_epoch "$s_name"
+    damaged=''
+    read_epoch "$s_name" || damaged=yes
     count=0
     [ -z "$s_process" ] || count "$s_process"
     describe_from_look
+    [ -z "$damaged" ] || echo 'damaged epoch'
     printf 'knows%s\n' "$s_addresses"
     [ -z "$s_interface" ] || printf 'interface %s\n' "$s_interface"
 }

@@ -63,6 +63,7 @@ class ServiceStatus:
     interface: str | None = None
     age_seconds: float | None = None  # since its oldest process was started; None where there is none
     underway: str | None = None  # the verb that runs for it right now: start, respawn or claim
+    epoch_damaged: bool = False  # the gate's file of it cannot be read: it refuses every verb but a release
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,7 @@ class _Section:
     interface: str | None = None
     age_seconds: float | None = None
     underway: str | None = None
+    epoch_damaged: bool = False
 
     def take(self, key: str, value: str) -> None:
         """Take in one line; ValueError where it says nothing known."""
@@ -57,6 +58,10 @@ class _Section:
                 self.guarded = {"on": True, "off": False}[value]
             case "knows":
                 self.addresses = tuple(map(ip_interface, value.split()))
+            case "damaged":
+                if value != "epoch":
+                    raise ValueError(value)
+                self.epoch_damaged = True
             case "interface":
                 self.interface = value
             case "address":
@@ -72,7 +77,7 @@ class _Section:
         """Return what was read."""
         return ServiceStatus(
             self.epoch, self.held, self.processes, self.stuck, self.guarded, self.addresses, self.interface,
-            self.age_seconds, self.underway,
+            self.age_seconds, self.underway, self.epoch_damaged,
         )  # fmt: skip
 
 

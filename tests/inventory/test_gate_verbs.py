@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from locum_inventory.shell_answer import read_answer
 from tests import namespaces
 from tests.inventory.gate_host import GateHost, copy_of_sleep, install_gate, wait_for
 from tests.marks import needs_root
@@ -386,6 +387,18 @@ def test_b8_only_a_damaged_epoch_can_be_reset(
     assert host.run("reset-epoch", "www", asked)[-1] == f"end {verdict}"
     now = asked if verdict == "ok" else stored
     assert (host.state / "www.epoch").read_text() == f"{now}\n"
+
+
+@pytest.mark.parametrize(("stored", "said"), [("garbage", True), ("9" * 19, True), ("", True), ("7", False)])
+def test_b8_status_says_that_an_epoch_is_damaged(
+    make_host: Callable[..., GateHost], stored: str, said: bool
+) -> None:
+    host = make_host()
+    host.state.mkdir()
+    (host.state / "www.epoch").write_text(f"{stored}\n")
+    answer = host.run("status", "www")
+    assert ("damaged epoch" in answer) == said
+    assert read_answer("\n".join(answer) + "\n", "", "a").services["www"].epoch_damaged == said
 
 
 def test_an_epoch_is_stored_and_nothing_else_is_done(make_host: Callable[..., GateHost]) -> None:

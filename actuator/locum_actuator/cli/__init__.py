@@ -24,6 +24,7 @@ COMMANDS: Mapping[str, str] = {
     "switchover": "locum_actuator.cli.switchover:switchover",
     "failback": "locum_actuator.cli.failback:failback",
     "mirror": "locum_actuator.cli.mirror:mirror",
+    "reset-epoch": "locum_actuator.cli.reset_epoch:reset_epoch",
     "enrol": "locum_actuator.cli.enrol:enrol",
     "generate": "locum_actuator.cli.generate:generate",
 }

@@ -1,0 +1,74 @@
+"""`locum reset-epoch`: replaces an epoch that is damaged or far too high, on the gates and in the journal."""
+
+from __future__ import annotations
+
+import click
+
+from locum_actuator.cli.exits import did_not_work, wrong_use
+from locum_actuator.cli.printing import say
+from locum_actuator.cli.right_machine import on_actuator_host_or_exit
+from locum_actuator.cli.site_option import load_or_exit
+from locum_actuator.epochs import next_sound_epoch
+from locum_actuator.journal import Journal, JournalFault
+from locum_inventory.model import Site
+from locum_inventory.shell import ServiceStatus, ShellFault, Shells
+
+GATE_SECONDS = 10.0
+
+
+@click.command("reset-epoch")
+@click.argument("service")
+@click.pass_obj
+def reset_epoch(site_file: str | None, /, *, service: str) -> None:
+    """Replace damaged epochs of SERVICE, which make gates refuse every verb but a release.
+
+    An epoch that is in order stays as it is. It can be repeated.
+    """
+    _, site = load_or_exit(site_file)
+    if service not in site.services:
+        wrong_use(f"locum: there is no service {service!r} in the site file")
+    on_actuator_host_or_exit(site)
+    shells = Shells(site, site.actuator.host, "actuator")
+    try:
+        faults = _reset(site, service, shells)
+    except JournalFault as fault:
+        did_not_work(f"locum: {fault}")
+    finally:
+        shells.close()
+    if faults:
+        did_not_work(*(f"locum: {fault}" for fault in faults))
+
+
+def _reset(site: Site, service: str, shells: Shells) -> list[str]:
+    """Reset what is damaged, say so, and return what could not be asked or did not work."""
+    known: dict[str, ServiceStatus] = {}
+    faults: list[str] = []
+    for host in site.services[service].hosts:
+        try:
+            known[host] = shells[host].status(deadline_seconds=GATE_SECONDS).services[service]
+        except ShellFault as fault:
+            faults.append(str(fault))
+        except KeyError:
+            faults.append(f"{host}: its gate does not know {service}: run `locum enrol {host}`")
+    journal = Journal(site.actuator.state_directory / "journal.sqlite")
+    try:
+        before = journal.holder(service).epoch
+        sound = [status.epoch for status in known.values() if not status.epoch_damaged]
+        epoch = next_sound_epoch([before, *sound])
+        for host, status in known.items():
+            if not status.epoch_damaged and status.epoch <= epoch:
+                say(f"{host}: its epoch of {service} is {status.epoch}, which is in order")
+                continue
+            try:
+                shells[host].change("reset-epoch", service, epoch, deadline_seconds=GATE_SECONDS)
+            except ShellFault as fault:
+                faults.append(str(fault))
+            else:
+                was = "damaged" if status.epoch_damaged else status.epoch
+                say(f"{host}: its epoch of {service} is {epoch} (was {was})")
+        if before > epoch:
+            journal.reset_epoch(service, epoch)
+            say(f"the journal: the epoch of {service} is {epoch} (was {before})")
+    finally:
+        journal.close()
+    return faults
