@@ -50,8 +50,9 @@ BURST_WAIT_SECONDS = 0.1
 LATE_PAUSE_SECONDS = 0.02  # between two looks for a late echo
 BURST_ENOUGH = 5  # this many in a row, none missing, are enough where all else has answered meanwhile
 GATE_SECONDS = 0.4
-# Before a host is switched off it is asked once more, with more patience where it answers ping.
-LAST_QUESTION_SECONDS = 1.0
+# Before a host is switched off it is asked once more, with more patience where it answers ping. Both are so short
+# that the look before them is still good afterwards (plan_evidence.LOOK_SECONDS).
+LAST_QUESTION_SECONDS = 0.6
 LAST_QUESTION_TO_THE_SILENT_SECONDS = 0.4
 WITNESS_ECHOES = 5
 WITNESS_SPACING_SECONDS = 0.03
@@ -357,8 +358,11 @@ class Evidence:
         seconds = self._life.gate_seconds(host) if burst.received else None
         return NO_LIFE if seconds is None else Life(f"its gate answered {seconds:.1f} s ago")
 
-    def life(self, service: str, host: str) -> Life:
-        """Ask a host that is to be switched off once more: its gate, and whether other services answer on it."""
+    def life(self, service: str, host: str, *, pinged: bool) -> Life:
+        """Ask a host that is to be switched off once more: its gate, and whether other services answer on it.
+
+        `pinged` says whether it has answered ping: one that has not is not given as long.
+        """
         others = {
             name: values
             for name, values in self._site.services.items()
@@ -366,8 +370,7 @@ class Evidence:
         }
 
         async def everything() -> Life:
-            burst = await self._echoes(host)
-            seconds = LAST_QUESTION_SECONDS if burst.received else LAST_QUESTION_TO_THE_SILENT_SECONDS
+            seconds = LAST_QUESTION_SECONDS if pinged else LAST_QUESTION_TO_THE_SILENT_SECONDS
             address = self._site.hosts[host].address
             gate, looks = await asyncio.gather(
                 self._gate(service, host, seconds),

@@ -56,7 +56,7 @@ class Looker(Eyes, Protocol):
     def situation(self, service: str) -> Situation:
         """Look at everything, all at once."""
 
-    def life(self, service: str, host: str) -> Life:
+    def life(self, service: str, host: str, *, pinged: bool) -> Life:
         """Ask a host that is to be switched off once more, also for the other services on it."""
 
 
@@ -117,17 +117,22 @@ class Context:
         self, situation: Situation, memory: Memory, elsewhere: Callable[[Memory], frozenset[str]]
     ) -> Plan:
         """Decide; before anything moves, `elsewhere` says which other holder hosts fail beside those known."""
+        situation = self.asked_once_more(situation, memory)
         plan = decide(situation, memory, self.service)
-        for host in fenced(plan):
-            life = self.looker.life(self.name, host)
-            if life != NO_LIFE:
-                view = replace(situation.hosts[host], life=life)
-                situation = replace(situation, hosts={**situation.hosts, host: view})
-                plan = decide(situation, memory, self.service)
         if not (plan.acts and moves(plan, memory)):
             return plan
         failing = memory.failing_elsewhere | elsewhere(memory)
         return decide(situation, replace(memory, failing_elsewhere=failing), self.service)
+
+    def asked_once_more(self, situation: Situation, memory: Memory) -> Situation:
+        """Return a situation with the last word of each host that would be switched off."""
+        for host in fenced(decide(situation, memory, self.service)):
+            view = situation.hosts[host]
+            life = self.looker.life(self.name, host, pinged=view.echoes_received > 0)
+            if life != NO_LIFE:
+                heard = {**situation.hosts, host: replace(view, life=life)}
+                situation = replace(situation, hosts=heard)
+        return situation
 
     def silent_elsewhere(self, memory: Memory) -> frozenset[str]:
         """Ask the hosts that hold other services, and return the silent ones; none where no brake would care."""
@@ -450,6 +455,7 @@ class Incident:
 
     def _decide_again(self, plan: Plan, situation: Situation, memory: Memory) -> Plan:
         """Decide as this plan was, in a fresh situation."""
+        situation = self.context.asked_once_more(situation, memory)
         return decide(situation, memory, self.context.service)
 
     def _others(self, plan: Plan, situation: Situation) -> frozenset[str]:

@@ -257,7 +257,7 @@ class FakeWorld:
         """See whether a host returns a ping."""
         return 0 if host in self.dead else 5
 
-    def life(self, service: str, host: str) -> Life:
+    def life(self, service: str, host: str, *, pinged: bool) -> Life:
         """See what else of a host is heard."""
         return self.lives.get(host, NO_LIFE)
 

@@ -126,7 +126,7 @@ def test_a2_gate_and_other_services_are_asked_once_more(
     """A ping is the host's own answer and a process is counted by the gate: neither is a service that answers."""
     gate.answer = answer
     monkeypatch.setattr(Handler, "status", mail_status)
-    assert evidence.life("www", "a") == expected
+    assert evidence.life("www", "a", pinged=True) == expected
 
 
 def view(evidence: Evidence) -> HostView:

@@ -167,7 +167,7 @@ def test_a11_its_gate_says_that_it_let_go() -> None:
 
 
 def test_a11_the_site_file_accepts_a_fence_that_was_not_confirmed() -> None:
-    memory = Memory("a", 1, tried=BOTH_FAILED, unconfirmed=frozenset({"a"}))
+    memory = Memory(None, 1, tried=BOTH_FAILED | {"take:a"}, unconfirmed=frozenset({"a"}))
     seen = situation(confirmed_nothing(processes=3), replace(STANDBY, looks=host("b", serves=True).looks))
     assert plan(seen, memory).code == "unfenced"
     assert plan(seen, memory, when_fence_unconfirmed="takeover").target == "b"
@@ -197,9 +197,9 @@ class World(FakeWorld):
     power: Path = Path("/nonexistent")
     asked: list[str] = field(default_factory=list)
 
-    def life(self, service: str, host: str) -> Life:
+    def life(self, service: str, host: str, *, pinged: bool) -> Life:
         self.asked.append(host)
-        return super().life(service, host)
+        return super().life(service, host, pinged=pinged)
 
     def situation(self, service: str) -> Situation:
         seen = super().situation(service)
