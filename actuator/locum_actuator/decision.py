@@ -128,7 +128,8 @@ def _held_twice(situation: Situation, memory: Memory) -> Plan:
     if not situation.witnessed and any(step.name == "fence" for step in steps):
         return vetoes.cut_off(situation)
     # The claim announces it again, where it is known that no other host has it by then.
-    alone = len(told) == len(wrong) and situation.address_looked and situation.witnessed
+    others_release = situation.holders - {memory.holder} <= set(told)
+    alone = others_release and situation.address_looked and situation.witnessed
     reachable = holder is not None and holder.gate_answers
     again = (Step("claim", memory.holder),) if alone and reachable else ()
     return Plan(
@@ -148,8 +149,11 @@ def _held_by_another_that_serves(
     To release the other would end the service. Once it alone holds the address, it is adopted.
     """
     what = f"{both} both hold the address; the holder is {holder.name}, and {' and '.join(serving)} serves"
+    if not holder.looked_at:
+        why = f"{what}, and nobody could look at {holder.name}: {_seen(holder)}"
+        return Plan("keep_looking", "could_not_look", why)
     # One that answers on the wire is not dead: without its gate it is fenced only behind a clean line.
-    sure = holder.looked_at and (holder.gate_answers or (holder.gate_asked and holder.liveness == "alive"))
+    sure = holder.gate_answers or (holder.gate_asked and holder.liveness == "alive")
     steps = _expel(holder, memory) if sure else ()
     if not steps:
         return Plan("refuse", "held_twice", f"{what}: make sure that {holder.name} releases it")

@@ -29,6 +29,7 @@ from locum_actuator.plan import Plan, Step
 from locum_actuator.plan_evidence import PlanEvidence
 from locum_actuator.sequence import Outcome, Sequence
 from locum_actuator.signs import Signs
+from locum_actuator.silent_hosts import need_silence_elsewhere, silent_hosts
 from locum_actuator.situation import Memory, Situation
 from locum_actuator.starts import Starts
 from locum_actuator.steps.base import Eyes, Hands, Shells
@@ -405,8 +406,8 @@ class Incident:
             eyes=context.looker,
             epoch=epoch,
             old_holder=before.host,
-            silent_holder=(silent := _silent_holder(situation, before.host)),
-            needs_silence_elsewhere=_needs_silence_elsewhere(plan, silent, context.service),
+            silent_hosts=(silent := silent_hosts(plan, situation, self._memory())),
+            needs_silence_elsewhere=need_silence_elsewhere(plan, silent, context.service),
             new_holder=plan.target,
             incident=self.number,
             reason=plan.reason,
@@ -533,18 +534,6 @@ class Incident:
 
     def _age(self) -> float:
         return time.monotonic() - self.opened
-
-
-def _silent_holder(situation: Situation, holder: str | None) -> str | None:
-    """Return the holder where its gate is silent: nobody has its own word that it lets go."""
-    view = None if holder is None else situation.hosts.get(holder)
-    return None if view is None or view.gate_answers else holder
-
-
-def _needs_silence_elsewhere(plan: Plan, silent: str | None, service: Service) -> bool:
-    """Tell whether a plan moves an address from a silent host on no more than the word of another vantage point."""
-    made_sure = any(step.host == silent and step.name in {"release", "fence"} for step in plan.steps)
-    return silent is not None and not made_sure and service.takeover.when_unreachable == "refuse"
 
 
 def _takes_from(holder: str | None, step: str) -> bool:

@@ -167,6 +167,7 @@ def remembered() -> Iterator[tuple[Situation, Memory, Service]]:
         ):
             for values in SERVICES.values():
                 yield seen, known, values
+                yield replace(seen, holders=seen.holders | {"z"}), known, values
                 yield replace(seen, strangers=frozenset({"02:00:5e:00:00:99"})), known, values
 
 
@@ -217,6 +218,8 @@ def no_claim_or_fence_while_cut_off(case: Case) -> str | None:
 def no_claim_where_another_host_may_hold(case: Case) -> str | None:
     """An address moves after a release, a fence, from a host known not to hold, or as when_unreachable says."""
     for target in steps_of(case, "claim"):
+        if strange := case.seen.holders - case.seen.hosts.keys():
+            return f"{' and '.join(strange)} of another service holds it"
         for name, view in case.seen.hosts.items():
             if name == target or name in _expelled_before_the_claim(case):
                 continue

@@ -425,17 +425,22 @@ LAST_QUESTION: dict[str, tuple[str, Outcome, bool]] = {
 }
 
 
+@pytest.mark.parametrize("holder", ["a", None], ids=["a holds it", "no holder is known"])
 @pytest.mark.parametrize(("policy", "echo", "moves"), LAST_QUESTION.values(), ids=LAST_QUESTION)
 def test_a1_the_last_question_before_a_claim(
     world: FakeWorld,
     journal: Journal,
+    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     policy: str,
     echo: Outcome,
     moves: bool,
+    holder: str | None,
 ) -> None:
     """A vantage point that lost its rights since the first look confirms nothing."""
     looks = world.situation
+    if holder is None:
+        journal = Journal(tmp_path / "another.sqlite")
 
     def with_c(service: str) -> Situation:
         seen = looks(service)

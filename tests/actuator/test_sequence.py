@@ -317,7 +317,9 @@ def test_a4_no_claim_without_its_rows_where_nothing_can_be_given_back(
     incident = journal.open_incident("www", "test")
     monkeypatch.setattr(journal, "_write", write)
     values = site()
-    hands = Hands(values, "www", values.services["www"], "b", world.shells, world, 2, "a", silent_holder="a")
+    hands = Hands(
+        values, "www", values.services["www"], "b", world.shells, world, 2, "a", silent_hosts=("a",)
+    )
     plan = Plan("takeover", "t", "it is silent", TAKEOVER[1:], "b")
     outcome = Sequence(journal, Metrics(), incident).run(plan, hands)
     assert world.shells["b"].held == (journal.holder("www").host == "b" and outcome.done)
@@ -348,7 +350,9 @@ def test_a8_an_echo_that_comes_late_counts_until_the_claim(
     monkeypatch.setattr(world.shells["b"], "change", started)
     monkeypatch.setattr(netlink, "add", added)
     values, incident = site(), journal.open_incident("www", "test")
-    hands = Hands(values, "www", values.services["www"], "b", world.shells, world, 2, "a", silent_holder="a")
+    hands = Hands(
+        values, "www", values.services["www"], "b", world.shells, world, 2, "a", silent_hosts=("a",)
+    )
     hands.evidence.silent_since["a"] = 0.0
     plan = Plan("takeover", "t", "it is silent", TAKEOVER[1:], "b")
     outcome = Sequence(journal, Metrics(), incident).run(plan, hands)

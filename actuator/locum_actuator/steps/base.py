@@ -84,8 +84,11 @@ class Hands:
     epoch: int
     old_holder: str | None
     new_holder: str | None = None
-    silent_holder: str | None = None  # the old one, where it cannot say itself that it lets go
-    needs_silence_elsewhere: bool = False  # only with another vantage point that gets no echo of it either
+    # Hosts that may hold the address and cannot say themselves that they let go: the old holder, or where none is
+    # known any whose gate is silent.
+    silent_hosts: tuple[str, ...] = ()
+    # Those of them that the plan leaves behind only as another vantage point gets no echo of them either.
+    needs_silence_elsewhere: frozenset[str] = frozenset()
     incident: int = 0
     reason: str = ""
     mirrors: Mirrors = field(default_factory=NoMirrors)

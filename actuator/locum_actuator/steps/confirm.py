@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from locum_actuator.steps.base import Confirmed, Hands, StepFault
@@ -23,10 +24,18 @@ class Confirm:
 
     def do(self) -> str:
         """Ask; anything but a clear answer is a fault."""
+        silent = self.hands.silent_hosts or (None,)
+        with ThreadPoolExecutor(len(silent)) as pool:  # at once, for an answer is soon too old
+            asked_at = list(pool.map(self._ask, silent))
+        self.hands.evidence.found_free(min(asked_at))
+        return "nobody answers for the address, and a witness answers"
+
+    def _ask(self, silent: str | None) -> float:
+        """Ask, also of one host that was silent, and return when it was asked; raises `StepFault`."""
         for _ in range(ASKS):
             asked_at = since_boot.seconds()
-            seen = self.hands.eyes.confirm(self.hands.name, self.hands.silent_holder)
-            if seen.owners is not None and (seen.heard_by or not self._lacks_silence(seen)):
+            seen = self.hands.eyes.confirm(self.hands.name, silent)
+            if seen.owners is not None and (seen.heard_by or not self._lacks_silence(silent, seen)):
                 break
         if seen.owners is None:
             raise StepFault("nobody could be asked who has the address")
@@ -38,24 +47,22 @@ class Confirm:
             raise StepFault(f"{', '.join(others)} still answers for the address")
         self.hands.require_silent_holder(self.host)
         if seen.heard_by:
-            who, by = self.hands.silent_holder, ", ".join(seen.heard_by)
-            raise StepFault(f"{who} answers {by}: the line to it is cut, not its power")
-        if self._lacks_silence(seen):
+            by = ", ".join(seen.heard_by)
+            raise StepFault(f"{silent} answers {by}: the line to it is cut, not its power")
+        if self._lacks_silence(silent, seen):
             raise StepFault(
-                f"no other vantage point could ask {self.hands.silent_holder} again, and takeover.when_unreachable "
-                "is refuse"
+                f"no other vantage point could ask {silent} again, and takeover.when_unreachable is refuse"
             )
         if not seen.witnessed:
             raise StepFault("no witness answers any more: it may be this host that is cut off")
-        self.hands.evidence.found_free(asked_at)
-        return "nobody answers for the address, and a witness answers"
+        return asked_at
 
-    def _lacks_silence(self, seen: Confirmed) -> bool:
+    def _lacks_silence(self, silent: str | None, seen: Confirmed) -> bool:
         """Tell whether no other vantage point got no echo, where the plan may not go on without one.
 
         A vantage point that could not ask is not one that got no echo.
         """
-        return self.hands.needs_silence_elsewhere and not seen.silent_to
+        return silent in self.hands.needs_silence_elsewhere and not seen.silent_to
 
     def undo(self) -> None:
         """Nothing was done."""

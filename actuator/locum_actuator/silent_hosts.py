@@ -1,0 +1,29 @@
+"""Which hosts a plan leaves behind without their own word that they let go of the address."""
+
+from __future__ import annotations
+
+from locum_actuator.plan import Plan
+from locum_actuator.situation import Memory, Situation
+from locum_inventory.model import Service
+
+
+def silent_hosts(plan: Plan, situation: Situation, memory: Memory) -> tuple[str, ...]:
+    """Return the hosts that may hold the address and whose gate is silent.
+
+    The holder, a host whose release was never confirmed, and any where no holder is known.
+    """
+    return tuple(
+        name
+        for name, view in situation.hosts.items()
+        if not view.gate_answers
+        and name != plan.target
+        and (memory.holder in {None, name} or name in memory.unconfirmed)
+    )
+
+
+def need_silence_elsewhere(plan: Plan, silent: tuple[str, ...], service: Service) -> frozenset[str]:
+    """Return those that a plan leaves behind on no more than the word of another vantage point."""
+    if service.takeover.when_unreachable != "refuse":
+        return frozenset()
+    made_sure = {step.host for step in plan.steps if step.name in {"release", "fence"}}
+    return frozenset(silent) - made_sure
