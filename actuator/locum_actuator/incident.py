@@ -292,7 +292,8 @@ class Incident:
         for host in may_hold & situation.hosts.keys():
             if has_let_go(situation.hosts[host], self.context.service):
                 text = f"{host} says that it neither holds the address nor runs the service"
-                journal.note(self.number, "confirmed", text, host=host)
+                with suppress(JournalFault):  # unwritten it is confirmed again after a restart
+                    journal.note(self.number, "confirmed", text, host=host)
                 may_hold -= {host}
         self._unconfirmed = may_hold
 
