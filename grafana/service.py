@@ -41,7 +41,7 @@ def _checks() -> list[dashboard.Panel]:
                 " checks fail from every vantage point, or nobody holds its address.",
                 24,
                 4,
-                ("LocumServiceDown", "LocumAddressUnheld"),
+                ("LocumServiceDown", "LocumAddressUnheld", "LocumNotReached"),
             ),
             [Query(f"max_over_time(({q.without_service(ONE)})[$__interval:250ms])", "{{service}}")],
             q.SERVED,
@@ -58,6 +58,7 @@ def _checks() -> list[dashboard.Panel]:
             [
                 Query(q.checks(f'{ONE}, check!~"ping|address"'), "{{check}} {{host}} from {{vantage_point}}"),
                 Query(q.through_address(ONE), "{{check}} through its address from {{vantage_point}}"),
+                Query(f"min(locum_actuator_reached{{{ONE}}})", "reached, as the actuator found"),
             ],
             q.CHECK,
         ),

@@ -8,6 +8,7 @@ from grafana import queries as q
 from grafana.panels import About, Column, Query, lines_panel, table_panel, timeline_panel
 
 ONE = 'service="$service"'
+OF_A_HOST = f'{ONE}, through=""'  # not of the checks through the service address
 PLACE = "{{host}} from {{vantage_point}}"
 STEPS = ("respawn", "release", "fence", "mirror", "confirm", "start", "claim", "prove")
 PHASES = ("connect", "first_byte", "transfer", "tls", "resolve")
@@ -31,7 +32,7 @@ def numbers() -> list[dashboard.Panel]:
             About("HTTP, phase by phase", "On the holder; mean over the vantage points.", 12),
             [
                 Query(
-                    f"avg by (phase) (locum_http_phase_seconds{{{ONE}}}"
+                    f"avg by (phase) (locum_http_phase_seconds{{{OF_A_HOST}}}"
                     f" and on (service, host) ({q.holders(ONE)} == 1))",
                     "{{phase}}",
                 )
@@ -42,18 +43,18 @@ def numbers() -> list[dashboard.Panel]:
         ),
         lines_panel(
             About("HTTP status", "Of the answer, whether it was the expected one or not.", 6),
-            [Query(f"max by (host, vantage_point) (locum_http_status_code{{{ONE}}})", PLACE)],
+            [Query(f"max by (host, vantage_point) (locum_http_status_code{{{OF_A_HOST}}})", PLACE)],
             unit="none",
             whole=True,
         ),
         lines_panel(
             About("HTTP body", "Its size.", 6),
-            [Query(f"max by (host, vantage_point) (locum_http_body_bytes{{{ONE}}})", PLACE)],
+            [Query(f"max by (host, vantage_point) (locum_http_body_bytes{{{OF_A_HOST}}})", PLACE)],
             unit="bytes",
         ),
         lines_panel(
             About("TCP connection", "Seconds until it was there.", 6),
-            [Query(f"max by (host, vantage_point) (locum_tcp_connect_seconds{{{ONE}}})", PLACE)],
+            [Query(f"max by (host, vantage_point) (locum_tcp_connect_seconds{{{OF_A_HOST}}})", PLACE)],
             unit="s",
         ),
         lines_panel(
@@ -66,7 +67,7 @@ def numbers() -> list[dashboard.Panel]:
             ),
             [
                 Query(
-                    f"min by (host) (locum_http_certificate_expiry_timestamp_seconds{{{ONE}}}) - time()",
+                    f"min by (host) (locum_http_certificate_expiry_timestamp_seconds{{{OF_A_HOST}}}) - time()",
                     "{{host}}",
                 )
             ],

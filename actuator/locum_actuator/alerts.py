@@ -12,7 +12,12 @@ from typing import Any, Literal
 
 HEARTBEAT = "LocumHeartbeat"
 # Alerts that wake the actuator; the value tells whether they speak of one host.
-ACTING = {"LocumServiceDown": True, "LocumAddressUnheld": False, "LocumAddressHeldTwice": False}
+ACTING = {
+    "LocumServiceDown": True,
+    "LocumAddressUnheld": False,
+    "LocumAddressHeldTwice": False,
+    "LocumNotReached": False,
+}
 WOKE = (
     "woke the worker, which looks again"  # the verdict of an alert that was accepted, in the journal's words
 )

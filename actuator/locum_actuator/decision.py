@@ -20,6 +20,7 @@ from locum_actuator.epochs import holder_by_epoch
 from locum_actuator.plan import Plan, Step
 from locum_actuator.single_addresses import incomplete, left_about, sure, why_unused
 from locum_actuator.situation import HostView, Memory, Situation
+from locum_actuator.unreached import unreached
 from locum_exporter.result import Outcome
 from locum_inventory.model import Service
 
@@ -46,23 +47,40 @@ def _decide(situation: Situation, memory: Memory, service: Service) -> Plan:
     if memory.holder is None or (situation.holders and memory.holder not in situation.holders):
         return _holder_unknown(situation, memory, service)
     holder = situation.hosts[memory.holder]
-    if holder.serves and holder.name in situation.holders:
+    if _is_served(holder, situation) and holder.name in situation.holders:
         if other := (
             _astray(situation, memory, service)
             or incomplete(holder, situation, memory, service)
             or left_about(situation, memory)
         ):
             return other
-        seen = next(look for look in holder.looks if look.outcome is Outcome.WELL)
-        return Plan("nothing", "well", f"{seen.vantage_point} got an answer from {holder.name}: {seen.text}")
+        found = unreached(holder, situation, memory, service)
+        if isinstance(found, str):
+            return _takeover(holder, found, situation, memory, service, code="unreached")
+        return found or Plan("nothing", "well", _how_served(holder, situation))
     if _is_known_not_to_hold(holder, situation):
         return _unheld(situation, memory, service)
-    if holder.serves:
+    if _is_served(holder, situation):
         # The service answers, and only the address could not be confirmed: no reason to touch anything.
         return Plan("nothing", "well", f"{holder.name} answers, though nobody could say who has the address")
     if holder.gate_answers:
         return _silent_service(holder, situation, memory, service)
     return _silent_gate(holder, situation, memory, service)
+
+
+def _is_served(holder: HostView, situation: Situation) -> bool:
+    """Tell whether anybody got an answer from the holder, or through the service address."""
+    return holder.serves or (situation.reach is not None and situation.reach.outcome is Outcome.WELL)
+
+
+def _how_served(holder: HostView, situation: Situation) -> str:
+    """Say who got an answer, and where none could be had from outside through the service address, that as well."""
+    well = [look for look in holder.looks if look.outcome is Outcome.WELL]
+    if not well:
+        return "" if situation.reach is None else situation.reach.text
+    seen = f"{well[0].vantage_point} got an answer from {holder.name}: {well[0].text}"
+    reach = situation.reach
+    return seen if reach is None or reach.outcome is Outcome.WELL else f"{seen}; {reach.text}"
 
 
 def _is_known_not_to_hold(view: HostView, situation: Situation) -> bool:
@@ -204,6 +222,9 @@ def _unheld(situation: Situation, memory: Memory, service: Service) -> Plan:
             "still_answers",
             f"{who} answers for the address, and its gate says it does not hold it",
         )
+    if situation.reach is not None and situation.reach.outcome is Outcome.WELL:
+        text = f"no host says that it holds the address, and yet {situation.reach.text}"
+        return Plan("keep_looking", "still_answers", text)
     silent = [view.name for view in situation.hosts.values() if not view.gate_answers]
     if silent and not situation.address_looked:
         return Plan(

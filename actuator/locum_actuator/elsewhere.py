@@ -10,6 +10,7 @@ import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
 from locum_actuator.situation import Look
+from locum_exporter.looks import through_checks
 from locum_exporter.result import Outcome, gravest_reason, outcome_of, service_outcome
 from locum_inventory.model import Service
 
@@ -51,6 +52,29 @@ async def ask(
     )
     *checks, ping = reasons
     return Answer(_look(vantage_point, service.checks.deciding, checks), outcome_of(ping))
+
+
+async def ask_through(
+    session: aiohttp.ClientSession,
+    vantage_point: str,
+    url: str,
+    *,
+    name: str,
+    service: Service,
+    deadline_seconds: float,
+) -> Look:
+    """Ask one exporter for the deciding checks of a service through its addresses.
+
+    No host is named: an exporter that does not know `through` refuses, rather than answer for that host.
+    """
+    checks = through_checks(service)
+    reasons = await asyncio.gather(
+        *(
+            _probe(session, url, {"check": check, "service": name, "through": "address"}, deadline_seconds)
+            for check in checks
+        )
+    )
+    return _look(vantage_point, checks, reasons)
 
 
 async def hears(session: aiohttp.ClientSession, url: str, host: str, deadline_seconds: float) -> Outcome:

@@ -25,12 +25,13 @@ from locum_actuator.lag import Lag
 from locum_actuator.life_signs import NO_LIFE, Life, LifeSigns
 from locum_actuator.own_commands import CommandFault, holder_by_command
 from locum_actuator.prompt_gate import PROMPT_CALLS, is_prompt
-from locum_actuator.service_look import joined, look_at_service
+from locum_actuator.reach import Reach
+from locum_actuator.reach_look import look_through
+from locum_actuator.service_look import look_at_service
 from locum_actuator.situation import HostView, Look, Situation
 from locum_actuator.steps.base import Confirmed, Shells
 from locum_exporter.checks.address import UNKNOWN_MAC
 from locum_exporter.checks.address import address as address_check
-from locum_exporter.checks.through_address import has_route_to
 from locum_exporter.icmp import Burst, Pinger
 from locum_exporter.neighbours import Neighbours
 from locum_exporter.result import Outcome, outcome_of
@@ -137,18 +138,20 @@ class Evidence:
             self._look(service, self._site.hosts[host].address, host), look_seconds(values) + GRACE_SECONDS
         )
 
-    def service_through_address(self, service: str) -> Look:
-        """Run the deciding checks against every service address that this host has a way to, from here."""
-        values = self._site.services[service]
-        if values.checks.deciding == ("process",):
-            return Look(self._local, Outcome.WELL, "a process answers through no address")
+    def reach(self, service: str) -> Reach | None:
+        """Run the deciding checks through the service addresses, from here and from every other vantage point."""
 
-        async def through_each() -> list[Look]:
-            first, *others = [address.ip for address in values.addresses]
-            asked = [first, *filter(has_route_to, others)]
-            return list(await asyncio.gather(*(self._look(service, address, None) for address in asked)))
+        async def look() -> Reach | None:
+            async with asking_session() as session, Lag() as lag:
+                return lag.discount_reach(await self._reach(service, session), self._local)
 
-        return joined(self._run(through_each(), look_seconds(values) + GRACE_SECONDS))
+        return self._run(look(), look_seconds(self._site.services[service]) + 2 * GRACE_SECONDS)
+
+    async def _reach(self, service: str, session: Any) -> Reach | None:
+        seconds = look_seconds(self._site.services[service])
+        return await look_through(
+            session, self._site, service, lambda address: self._look(service, address, None), seconds
+        )
 
     def confirm(self, service: str, silent: str | None = None) -> Confirmed:
         """Ask the witnesses, the wire, and the other vantage points of a host that was silent, all at once."""
@@ -218,10 +221,11 @@ class Evidence:
     async def _situation(self, service: str) -> Situation:
         values, asked_at = self._site.services[service], since_boot.seconds()
         async with asking_session() as session, Lag() as lag:
-            views, found, witnesses = await asyncio.gather(
+            views, found, witnesses, reach = await asyncio.gather(
                 asyncio.gather(*(self._view(service, host, session) for host in values.hosts)),
                 self._owners(service),
                 self._witnesses(None),
+                self._reach(service, session),
             )
         holders = {view.name for view in views if view.holds}
         found = self._settled(found)
@@ -236,6 +240,7 @@ class Evidence:
             taken_at=time.time(),
             by_command=values.address_commands is not None,
             asked_at=asked_at,
+            reach=lag.discount_reach(reach, self._local),
         )
 
     async def _view(self, service: str, host: str, session: Any) -> HostView:

@@ -27,6 +27,7 @@ from locum_actuator.mirror.result import Mirrors, NoMirrors
 from locum_actuator.others import silent_ones
 from locum_actuator.plan import Plan, Step
 from locum_actuator.plan_evidence import PlanEvidence
+from locum_actuator.reach import NOT_PROVEN
 from locum_actuator.sequence import Outcome, Sequence
 from locum_actuator.signs import Signs
 from locum_actuator.silent_hosts import need_silence_elsewhere, silent_hosts
@@ -34,7 +35,9 @@ from locum_actuator.situation import Memory, Situation
 from locum_actuator.starts import Starts
 from locum_actuator.steps.base import Eyes, Hands, Shells
 from locum_actuator.storm import NEAR_SECONDS, Storm
+from locum_actuator.unreached import MOVED
 from locum_actuator.vetoes import fenced, has_let_go
+from locum_exporter.result import Outcome as Found
 from locum_inventory.model import Service, Site
 
 log = logging.getLogger(__name__)
@@ -42,6 +45,7 @@ log = logging.getLogger(__name__)
 KEEP_LOOKING_SECONDS = 0.1  # between two looks while the evidence is mixed
 WAITING_SECONDS = 1.0  # between two looks after a refusal, or in observe mode: the situation may change
 TRY_AGAIN_SECONDS = 30.0  # after this a plan that failed may be tried once more
+MOVE_AGAIN_SECONDS = 60.0  # beside the cooldown, until a service is moved once more for want of proof
 MIXED_TOO_LONG_SECONDS = 30.0  # after this people are told that the evidence stays mixed
 MOST_IN_VAIN = 3  # so often something may be moved, and moved back, for a question that then fails
 SAY_EVERY_SECONDS = 10.0  # between two lines that a service is still starting
@@ -107,6 +111,7 @@ class Context:
             seconds_since_takeover=None if last is None else max(0.0, now - last),
             doubted=self.signs.doubted(),
             starting=self.starts.starting(patience.start_seconds(self.service)),
+            reached=self.signs.reached(),
             paused=None if pause is None else _until(pause),
             copies=copies(self.journal.mirrors, self.name, self.service, known.host, now),
             holding_hosts=len({host for name, host in holders.items() if name in self.site.services}),
@@ -179,6 +184,7 @@ class Incident:
     _vain: int = 0  # how often something moved before a question that failed
     _unconfirmed: frozenset[str] | None = None  # hosts that may still hold; None: the journal knows
     _unproven: Plan | None = None  # ran to its end, and its proof failed
+    _moved_at: float = float("-inf")  # when a takeover ended that was not proven, or was for want of proof
 
     def handle(self, ended: threading.Event) -> None:
         """Look, decide and act until the incident is closed, or `ended` is set: then it stays open."""
@@ -275,6 +281,8 @@ class Incident:
         self.last_look = situation
         self.context.starts.looked(situation)
         self.context.tell_starting()
+        if situation.reach is not None:
+            self.context.metrics.set_reached(self.context.name, situation.reach.outcome)
         self._confirm(situation)
         holder = self.context.journal.holder(self.context.name).host
         self.silent |= {
@@ -376,7 +384,11 @@ class Incident:
             return None
         outcome = self._act(plan, situation)
         context.tell_holder()
-        if outcome.failed is not None and outcome.failed.name == "prove" and self._unproven is None:
+        self._tell_proof(outcome)
+        if plan.kind == "takeover" and (plan.code == "unreached" or not outcome.done):
+            self._moved_at = time.monotonic()
+        before, again = self._unproven, self._only_repeats(plan)
+        if outcome.failed is not None and outcome.failed.name == "prove" and not again:
             # The address has moved all the same, and people are told of that; the next look decides.
             self._unproven = plan
             self._count(plan)
@@ -384,7 +396,22 @@ class Incident:
             self._remember_failure(plan, outcome, situation)
             return None
         self._count(plan)
-        return plan.kind, plan.reason
+        if again and before is not None:
+            return before.kind, f"{before.reason} (not proven at first; then {_proven(plan, outcome)})"
+        return plan.kind, _proven(plan, outcome)
+
+    def _only_repeats(self, plan: Plan) -> bool:
+        """Tell whether a plan only announces again what an earlier one, which was not proven, has moved."""
+        before = self._unproven
+        return before is not None and plan.kind == "claim" and plan.target == before.target
+
+    def _tell_proof(self, outcome: Outcome) -> None:
+        """Bring the metric of whether clients reach the service up to what the proof found, if there was one."""
+        reached = self.context.metrics.set_reached
+        if outcome.failed is not None and outcome.failed.name == "prove":
+            reached(self.context.name, Found.FAILED)
+        elif outcome.proof is not None:
+            reached(self.context.name, Found.NOT_LOOKED if NOT_PROVEN in outcome.proof else Found.WELL)
 
     def _act(self, plan: Plan, situation: Situation) -> Outcome:
         context = self.context
@@ -521,7 +548,9 @@ class Incident:
 
     def _recently_tried(self) -> frozenset[str]:
         now = time.monotonic()
-        return frozenset(mark for mark, at in self._tried.items() if now - at < TRY_AGAIN_SECONDS)
+        tried = {mark for mark, at in self._tried.items() if now - at < TRY_AGAIN_SECONDS}
+        moved = now - self._moved_at < MOVE_AGAIN_SECONDS + self.context.service.takeover.cooldown
+        return frozenset(tried | {MOVED} if moved else tried)
 
     def _rest_seconds(self, plan: Plan) -> float:
         if plan.kind in {"refuse", "record"}:
@@ -535,6 +564,13 @@ class Incident:
 
     def _age(self) -> float:
         return time.monotonic() - self.opened
+
+
+def _proven(plan: Plan, outcome: Outcome) -> str:
+    """Say the plan's reason, and where nobody else could prove it, that as well."""
+    if outcome.proof is None or NOT_PROVEN not in outcome.proof:
+        return plan.reason
+    return f"{plan.reason} ({NOT_PROVEN})"
 
 
 def _takes_from(holder: str | None, step: str) -> bool:
@@ -553,6 +589,7 @@ def seen(situation: Situation) -> dict[str, object]:
         "holders": sorted(situation.holders),
         "strangers": sorted(situation.strangers),
         "address_looked": situation.address_looked,
+        "reach": None if situation.reach is None else situation.reach.text,
         "witnesses": dict(situation.witnesses),
         "hosts": {
             name: {

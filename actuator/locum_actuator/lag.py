@@ -8,6 +8,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
+from locum_actuator.reach import Reach
 from locum_actuator.situation import HostView, Look
 from locum_exporter.result import Outcome
 
@@ -42,16 +43,27 @@ class Lag:
         self._note()
         if self.seconds < TOO_LATE_SECONDS:
             return view
-        text = f"this host was {self.seconds * 1000:.0f} ms too busy to look"
-        looks = (
-            Look(look.vantage_point, Outcome.NOT_LOOKED, f"{text}: {look.text}", "busy")
-            if look.vantage_point == vantage_point and look.outcome is Outcome.FAILED
-            else look
-            for look in view.looks
-        )
+        looks = tuple(self._discounted(look, vantage_point) for look in view.looks)
         if view.gate_fault is None or self.seconds < TOO_LATE_FOR_A_GATE_SECONDS:
-            return replace(view, looks=tuple(looks))
-        return replace(view, looks=tuple(looks), gate_asked=False, gate_fault=f"{text}: {view.gate_fault}")
+            return replace(view, looks=looks)
+        return replace(view, looks=looks, gate_asked=False, gate_fault=f"{self._text}: {view.gate_fault}")
+
+    def discount_reach(self, reach: Reach | None, vantage_point: str) -> Reach | None:
+        """Return what was found through the service addresses; the same holds for failures of this host's own."""
+        self._note()
+        if reach is None or self.seconds < TOO_LATE_SECONDS:
+            return reach
+        here = None if reach.here is None else self._discounted(reach.here, vantage_point)
+        return Reach(tuple(self._discounted(look, vantage_point) for look in reach.outside), here)
+
+    @property
+    def _text(self) -> str:
+        return f"this host was {self.seconds * 1000:.0f} ms too busy to look"
+
+    def _discounted(self, look: Look, vantage_point: str) -> Look:
+        if look.vantage_point != vantage_point or look.outcome is not Outcome.FAILED:
+            return look
+        return Look(look.vantage_point, Outcome.NOT_LOOKED, f"{self._text}: {look.text}", "busy")
 
     def _note(self) -> None:
         self.seconds = max(self.seconds, asyncio.get_running_loop().time() - self._due)

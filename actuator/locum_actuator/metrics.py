@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
+from locum_exporter.result import Outcome
+
 _SECONDS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 30)
 _STEPS = ("respawn", "release", "fence", "mirror", "confirm", "start", "claim", "prove")
 
@@ -53,6 +55,12 @@ class Metrics:
             "locum_actuator_starting",
             "1 while the service on a host was started and has not answered yet",
             ["service", "host"],
+            registry=r,
+        )
+        self.reached = Gauge(
+            "locum_actuator_reached",
+            "1 if a vantage point got an answer through the service address that it does not hold, else 0",
+            ["service"],
             registry=r,
         )
         self.takeovers = Counter(
@@ -172,9 +180,18 @@ class Metrics:
         if gone:
             for gauge in (self.incident_open, self.alone, self.epoch):
                 gauge.remove(service)
+            self.set_reached(service, Outcome.NOT_LOOKED)
             for series in (self.thread_failures, self.thread_failing):
                 with contextlib.suppress(KeyError):  # its worker never got to its first round
                     series.remove(worker_thread(service))
+
+    def set_reached(self, service: str, outcome: Outcome) -> None:
+        """Say whether a service is reached through its address; there is no series where nobody could look."""
+        if outcome is Outcome.NOT_LOOKED:
+            with contextlib.suppress(KeyError):
+                self.reached.remove(service)
+        else:
+            self.reached.labels(service).set(1 if outcome is Outcome.WELL else 0)
 
     def set_holder(self, service: str, hosts: Iterable[str], holder: str | None, epoch: int) -> None:
         """Say who holds a service."""

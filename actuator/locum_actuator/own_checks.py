@@ -9,14 +9,17 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+from locum_actuator.reach import Reach
 from locum_actuator.situation import Look
 from locum_actuator.steps.base import Eyes
 from locum_exporter.result import Outcome
 
 log = logging.getLogger(__name__)
 
+# A failure through the address that its incident takes for none (the vantage point itself is cut off) comes again.
+UNREACHED_AGAIN_SECONDS = 60.0
 EVERY_SECONDS = 4.0  # less than between two rounds: rounds come every second while a host is missing
 
 
@@ -33,11 +36,11 @@ class OwnChecks:
     """The deciding checks of one service: on its holder's own address, and through the service address."""
 
     service: str
-    local_host: str  # the actuator's own
     eyes: Eyes
     served: Callable[[str], None] = lambda host: None  # called where the service on a host answers
-    seen: dict[str, Look] = field(default_factory=dict)  # what each look found last, by what was asked
+    reach: Reach | None = None  # what the last round found through the addresses
     _due_at: float = float("-inf")
+    _told_at: float = float("-inf")  # when it was said last that the service is not reached
 
     def run(self, holder: str) -> Failing | None:
         """Run them where they are due; return what failed, if anything did.
@@ -48,26 +51,39 @@ class OwnChecks:
         if now < self._due_at:
             return None
         self._due_at = now + EVERY_SECONDS
-        if self._fails("own address", lambda: self.eyes.service_on(self.service, holder)):
-            return Failing(f"the service does not answer on {holder}", everywhere=True)
-        if self.seen["own address"].outcome is Outcome.WELL:
+        outcome = self._own_address(holder)
+        if outcome is Outcome.WELL:
             self.served(holder)
-        if holder == self.local_host:
-            self.seen.pop("service address", None)  # from here it would be no more than the look before
-            return None
-        if self._fails("service address", lambda: self.eyes.service_through_address(self.service)):
+        if outcome is Outcome.FAILED:
+            return Failing(f"the service does not answer on {holder}", everywhere=True)
+        if not self._is_unreached():
+            self._told_at = float("-inf")
+        elif now - self._told_at >= UNREACHED_AGAIN_SECONDS:
+            self._told_at = now
             return Failing(f"the service answers on {holder} and not through its address", everywhere=False)
         return None
 
-    def _fails(self, what: str, look: Callable[[], Look]) -> bool:
-        for _ in range(2):
-            try:
-                seen = self.seen[what] = look()
-            except Exception:
-                log.warning(
-                    "the round could not look at the %s", what, exc_info=True, extra={"event": "not_looked"}
-                )
-                return False
-            if seen.outcome is not Outcome.FAILED:
-                return False
-        return True
+    def _own_address(self, holder: str) -> Outcome:
+        return _asked_again(lambda: self.eyes.service_on(self.service, holder))
+
+    def _is_unreached(self) -> bool:
+        def look() -> Reach | None:
+            self.reach = self.eyes.reach(self.service)
+            return self.reach
+
+        return _asked_again(look) is Outcome.FAILED
+
+
+def _asked_again(look: Callable[[], Look | Reach | None]) -> Outcome:
+    """Return what a check finds that is made once more where it fails; one that breaks could not be made."""
+    outcome = Outcome.NOT_LOOKED
+    for _ in range(2):
+        try:
+            seen = look()
+        except Exception:
+            log.warning("the round could not make a check", exc_info=True, extra={"event": "not_looked"})
+            return Outcome.NOT_LOOKED
+        outcome = Outcome.NOT_LOOKED if seen is None else seen.outcome
+        if outcome is not Outcome.FAILED:
+            break
+    return outcome

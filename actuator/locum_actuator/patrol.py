@@ -58,9 +58,7 @@ class Patrol:
 
     def __post_init__(self) -> None:
         context = self.context
-        self.checks = OwnChecks(
-            context.name, context.site.actuator.host, context.looker, context.starts.served
-        )
+        self.checks = OwnChecks(context.name, context.looker, context.starts.served)
 
     @property
     def missing(self) -> frozenset[str]:
@@ -116,6 +114,9 @@ class Patrol:
         if failing is not None and failing.everywhere:
             return Finding(f"patrol: {failing.text}")
         self.seen = {host: self._words(host, answer) for host, answer in answers.items()}
+        if self.checks.reach is not None:
+            context.signs.reached_by(self.checks.reach)
+            context.metrics.set_reached(context.name, self.checks.reach.outcome)
         heard = {host: answer for host, answer in answers.items() if isinstance(answer, ServiceStatus)}
         returned = self._silent & (heard.keys() - {holder})
         if self._silent & heard.keys():

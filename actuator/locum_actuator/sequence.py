@@ -95,6 +95,7 @@ class Outcome:
     )  # False: that step could not be asked for, from this host
     slow: bool = field(default=False, compare=False)  # a start took too long, and goes on
     moved: bool = field(default=True, compare=False)  # whether any step began that does more than ask
+    proof: str | None = field(default=None, compare=False)  # what the proof found, where the plan has one
 
 
 class Sequence:
@@ -108,6 +109,7 @@ class Sequence:
         self._counted = False  # a step that moves something is about to begin, or has
         self._moved = False
         self._held_back: list[Callable[[], None]] | None = None  # rows to write once a step is over
+        self._proof: str | None = None
 
     def run(self, plan: Plan, hands: Hands, begins: Callable[[], None] = lambda: None) -> Outcome:
         """Run every step of a plan, or undo what was done; `begins` is called before anything moves."""
@@ -151,7 +153,7 @@ class Sequence:
             hooks.after(spec.name, spec.host)
             finished.append((spec, step))
         hooks.after_plan()
-        return Outcome(True, plan.reason)
+        return Outcome(True, plan.reason, proof=self._proof)
 
     def _one(self, spec: StepOfPlan, step: Step, hands: Hands, *, gives: bool) -> None:
         self._start(spec, hands)
@@ -179,6 +181,8 @@ class Sequence:
         finally:
             self._write_held_back()
         seconds = time.monotonic() - begun
+        if spec.name == "prove":
+            self._proof = text
         self._metrics.step_seconds.labels(spec.name).observe(seconds)
         self._note("done", spec, text, seconds)
 

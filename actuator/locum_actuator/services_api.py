@@ -12,6 +12,7 @@ from locum_actuator.engine import Engine
 from locum_actuator.explaining import Explainer
 from locum_actuator.incident import seen
 from locum_actuator.pause_api import in_plain_values
+from locum_actuator.reach import Reach
 from locum_actuator.rejoin import is_complete
 
 EXPLAIN_WAIT_SECONDS = 5.0
@@ -47,6 +48,11 @@ def service_routes(engine: Engine, explainer: Explainer) -> Blueprint:
     return routes
 
 
+def reach_values(reach: Reach | None) -> dict[str, str] | None:
+    """Return whether a service was reached through its addresses at the last check; None before that."""
+    return None if reach is None else {"outcome": reach.outcome.value, "text": reach.text}
+
+
 def service_values(engine: Engine, name: str) -> dict[str, Any]:
     """Return how a service stands, in plain values; asks no host."""
     service, worker = engine.site.services[name], engine.workers[name]
@@ -66,6 +72,7 @@ def service_values(engine: Engine, name: str) -> dict[str, Any]:
         "alone": worker.patrol.alone,
         "hosts_seen": worker.patrol.seen,
         "starting": {host: round(age, 1) for host, age in worker.context.starts.starting(math.inf).items()},
+        "reach": reach_values(worker.patrol.checks.reach),
         "gate_faults": dict(worker.gate_faults),
         "copies": {host: asdict(copy) for host, copy in worker.context.memory().copies.items()},
         "rejoin": {

@@ -10,7 +10,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 
+from locum_actuator.reach import Reach
 from locum_actuator.situation import HostView, Situation
+from locum_exporter.result import Outcome
 
 LOSSY_SECONDS = 120.0  # so long after loss was seen a host's silence is doubted
 ECHOES_AFTER_LOSS = (
@@ -25,9 +27,11 @@ class Signs:
         self._clock = clock
         self._lossy_at: dict[str, float] = {}
         self._unanswered: dict[str, int] = {}
+        self._reached: set[str] = set()
 
     def looked(self, situation: Situation) -> None:
         """Take in one look."""
+        self.reached_by(situation.reach)
         for name, view in situation.hosts.items():
             if not _heard(view, situation):
                 self._unanswered[name] = self._unanswered.get(name, 0) + view.echoes_sent
@@ -35,6 +39,15 @@ class Signs:
             self._unanswered[name] = 0
             if view.echoes_received < view.echoes_sent or view.slow:
                 self._lossy_at[name] = self._clock()
+
+    def reached_by(self, reach: Reach | None) -> None:
+        """Take in from where a service was reached through its addresses."""
+        looks = () if reach is None else reach.outside
+        self._reached |= {look.vantage_point for look in looks if look.outcome is Outcome.WELL}
+
+    def reached(self) -> frozenset[str]:
+        """Return the vantage points that have reached the service through its addresses."""
+        return frozenset(self._reached)
 
     def doubted(self) -> Mapping[str, int]:
         """Return the hosts whose silence may still be loss: name -> echoes unanswered since they were heard."""

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from locum_actuator.life_signs import NO_LIFE, Life
 from locum_exporter.result import Outcome
 from locum_inventory import since_boot
+
+if TYPE_CHECKING:
+    from locum_actuator.reach import Reach
 
 Liveness = Literal["alive", "lossy", "slow", "dead", "partitioned", "unknown"]
 
@@ -116,6 +119,7 @@ class Situation:
         False  # commands stand in for an address: `holders` is what their look says, not the wire
     )
     asked_at: float = field(default_factory=since_boot.seconds)  # when the look began, of that clock
+    reach: Reach | None = None  # None: there is no address that could be asked through
 
     @property
     def witnessed(self) -> bool:
@@ -160,4 +164,6 @@ class Memory:
         frozenset()
     )  # other holder hosts that began to fail about when this one did
     unseen_elsewhere: frozenset[str] = frozenset()  # … whose first look is still being taken
+    # Vantage points that reached the service through its addresses at some time since the start.
+    reached: frozenset[str] = frozenset()
     copies: Mapping[str, Copy] = field(default_factory=dict)  # by host; none where nothing is mirrored

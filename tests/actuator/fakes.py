@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address, ip_interface
 
 from locum_actuator.life_signs import NO_LIFE, Life
+from locum_actuator.reach import Reach
 from locum_actuator.situation import HostView, Look, Situation
 from locum_actuator.steps.base import Confirmed
 from locum_exporter.result import Outcome
@@ -222,6 +223,8 @@ class FakeWorld:
     silent_to_c: set[str] = field(default_factory=set)  # … which asked them and got no echo
     late: set[str] = field(default_factory=set)
     through_address: bool = True
+    closed_on: set[str] = field(default_factory=set)  # hosts whose firewall drops what comes for the address
+    through_from_c: Outcome | None = None  # what c finds through the address; None: there is no c
     lives: dict[str, Life] = field(
         default_factory=dict
     )  # what else of a host is heard, when it is asked at last
@@ -250,8 +253,18 @@ class FakeWorld:
         holder = next(
             (name for name, shell in self.shells.items() if shell.held and name not in self.dead), None
         )
-        well = self.through_address and holder is not None and self._serves(holder)
+        reached = self.through_address and holder not in self.closed_on
+        well = reached and holder is not None and self._serves(holder)
         return Look("b", outcome(well), "answered 200" if well else "no answer")
+
+    def reach(self, service: str) -> Reach | None:
+        """See whether whoever holds the address is reached: from b, and from c where a test says what c sees."""
+        here, held = self.service_through_address(service), self.shells["b"].held
+        if not held:
+            return Reach((here,))
+        return Reach(
+            () if self.through_from_c is None else (Look("c", self.through_from_c, "its words"),), here
+        )
 
     def echoes(self, host: str) -> int | None:
         """See whether a host returns a ping."""
@@ -290,10 +303,11 @@ class FakeWorld:
                 epoch=shell.epoch,
                 unused=shell.stuck,
                 age=shell.age if shell.processes else None,
+                elsewhere=None if self.through_from_c is None else self._serves(name),
             )
             for name, shell in self.shells.items()
         ]
-        return situation(*views, witness=self.witness)
+        return replace(situation(*views, witness=self.witness), reach=self.reach(service))
 
 
 class KeptFakes:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -72,7 +73,8 @@ def test_a_respawn_that_did_not_help_is_followed_by_a_takeover(world: FakeWorld,
     world.shells["a"].processes = 0
     world.shells["a"].start_works = False
     outcome, reason = handle(world, journal)
-    assert (outcome, reason) == ("takeover", "apache2 is not running on a and a respawn did not help")
+    why = "apache2 is not running on a and a respawn did not help (not proven from outside)"
+    assert (outcome, reason) == ("takeover", why)
     assert world.shells["a"].calls == ["respawn", "release"] or world.shells["a"].calls == ["respawn"]
     assert world.shells["b"].held
 
@@ -361,14 +363,101 @@ def test_ten_thousand_alerts_of_a_long_incident_are_counted_to_it_at_once(
         there.join(5)
 
 
-def test_a_takeover_that_was_not_proven_is_told_as_one(world: FakeWorld, journal: Journal) -> None:
-    """No witness answered to the service address, say; but the address has moved, and b serves."""
+@contextmanager
+def handled(there: Context) -> Iterator[Callable[[str], None]]:
+    """Handle an incident in a thread; yield what waits until a decision was written down that begins so."""
+    ended, journal = threading.Event(), there.journal
+    thread = threading.Thread(target=Incident(there, journal.open_incident("www", "x")).handle, args=(ended,))
+    thread.start()
+
+    def decided(begins: str) -> None:
+        wait_for(
+            lambda: any(
+                event["kind"] == "decided" and event["text"].startswith(begins)
+                for event in journal.incidents()[0]["events"]
+            )
+        )
+
+    try:
+        yield decided
+        thread.join(20)
+    finally:
+        ended.set()
+        thread.join(20)
+
+
+def test_b5_a_takeover_that_is_proven_late_is_told_as_one(world: FakeWorld, journal: Journal) -> None:
+    """The address has moved and nobody reaches it at first: the incident stays open until somebody does."""
     world.hung.add("a")
     world.through_address = False
+    with handled(context(world, journal)) as decided:
+        decided(
+            "refuse: b serves on its own address and is not reached through the service address (b: no answer)"
+        )
+        assert journal.incidents()[0]["outcome"] is None
+        world.through_address = True
+    row = journal.incidents()[0]
+    assert row["outcome"] == "takeover"
+    said = "(not proven at first; then b got an answer from b: answered 200; not proven from outside: "
+    assert said in row["reason"]
+    assert journal.holder("www").host == "b"
+
+
+def test_b5_what_no_other_vantage_point_reaches_is_no_takeover_that_is_done(
+    world: FakeWorld, journal: Journal
+) -> None:
+    """b itself gets an answer through the address, as it always would; c gets none."""
+    world.hung.add("a")
+    world.through_from_c = Outcome.FAILED
+    there = context(world, journal)
+    with handled(there) as decided:
+        decided("refuse: b serves on its own address and is not reached")
+        assert there.metrics.registry.get_sample_value("locum_actuator_reached", {"service": "www"}) == 0
+        assert journal.incidents()[0]["outcome"] is None
+        world.through_from_c = Outcome.WELL
+    assert journal.incidents()[0]["outcome"] == "takeover"
+    assert there.metrics.registry.get_sample_value("locum_actuator_reached", {"service": "www"}) == 1
+
+
+def test_b5_a_proof_by_another_vantage_point_ends_a_takeover(world: FakeWorld, journal: Journal) -> None:
+    world.hung.add("a")
+    world.through_from_c = Outcome.WELL
     outcome, reason = handle(world, journal)
     assert outcome == "takeover"
-    assert reason.endswith("(not proven at first; then b got an answer from b: answered 200)")
+    assert "proven" not in reason
+    (done,) = [
+        event
+        for event in journal.incidents()[0]["events"]
+        if event["kind"] == "done" and event["step"] == "prove"
+    ]
+    assert done["text"].endswith("; c got an answer through the service address: its words")
+
+
+def test_b4_a_holder_that_is_not_reached_is_announced_again_and_then_taken_over(
+    world: FakeWorld, journal: Journal
+) -> None:
+    """Its firewall, say: a answers on its own address, and what comes for the service address is dropped."""
+    there = context(world, journal)
+    there.signs.reached_by(world.reach("www"))
+    world.closed_on = {"a"}
+    Incident(there, journal.open_incident("www", "x")).handle(threading.Event())
+    row = journal.incidents()[0]
+    assert row["outcome"] == "takeover"
+    assert row["reason"].startswith(
+        "a serves on its own address and is not reached through the service address (b: no answer),"
+        " and announcing it again did not help"
+    )
+    assert world.shells["a"].calls[0] == "claim"
     assert journal.holder("www").host == "b"
+
+
+def test_b4_what_was_never_reached_is_told_and_not_moved(world: FakeWorld, journal: Journal) -> None:
+    """An address that vantage points cannot reach by design would be moved to and fro after an upgrade."""
+    world.closed_on = {"a"}
+    with handled(context(world, journal)) as decided:
+        decided("refuse: a serves on its own address and is not reached")
+        world.closed_on = set()
+    assert journal.holder("www").host == "a"
 
 
 def test_an_address_nobody_held_that_moves_spends_the_budget(world: FakeWorld, journal: Journal) -> None:

@@ -101,7 +101,8 @@ def test_a_gate_that_is_silent_leads_to_fencing(world: World, journal: Journal, 
     world.shells["a"].fault = "refused"
     row = handle(world, journal, with_fence(tmp_path, "honest"))
     assert row["outcome"] == "takeover"
-    assert row["reason"] == "a answers ping, but neither its gate (no answer) nor its service does"
+    why = "a answers ping, but neither its gate (no answer) nor its service does (not proven from outside)"
+    assert row["reason"] == why
     fenced = journal.fenced("a")
     assert fenced is not None
     assert fenced[1].endswith("it stays off until a person switches it on")

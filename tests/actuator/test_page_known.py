@@ -201,6 +201,7 @@ def test_silences_that_keep_locum_from_being_woken() -> None:
     assert (one.by, one.comment, one.until, one.sure) == ("anna", "new <b>kernel</b>", 1767229200.123, True)
     assert one.alerts == (
         "LocumServiceDown on a", "LocumServiceDown on b", "LocumAddressUnheld", "LocumAddressHeldTwice",
+        "LocumNotReached",
     )  # fmt: skip
 
 

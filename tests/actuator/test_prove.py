@@ -84,6 +84,7 @@ def proof(
 
 FOUR, SIX = "192.0.2.100/24", "2001:db8::100/64"
 ANSWERS = "answers through its address (answered 200); "
+ALONE = "; not proven from outside: there is no vantage point besides the holder"
 
 
 @pytest.mark.parametrize(
@@ -106,7 +107,7 @@ ANSWERS = "answers through its address (answered 200); "
 def test_what_the_witness_says(
     monkeypatch: pytest.MonkeyPatch, addresses: list[str], witnesses: list[str], text: str
 ) -> None:
-    assert proof(monkeypatch, addresses, witnesses) == ANSWERS + text
+    assert proof(monkeypatch, addresses, witnesses) == ANSWERS + text + ALONE
 
 
 def test_an_address_that_the_witness_does_not_know_fails_the_proof(monkeypatch: pytest.MonkeyPatch) -> None:

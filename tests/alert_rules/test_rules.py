@@ -118,7 +118,7 @@ def test_every_record_of_availability_is_shown() -> None:
 def _codes_of_refusals() -> set[str]:
     """Return the codes with which a plan says that locum will not act, or is not sure."""
     codes = set()
-    for file in ("decision", "brakes", "single_addresses"):
+    for file in ("decision", "brakes", "single_addresses", "unreached"):
         for node in ast.walk(ast.parse((ROOT / f"actuator/locum_actuator/{file}.py").read_text())):
             match node:
                 case ast.Call(
@@ -161,7 +161,12 @@ def test_every_chapter_of_the_runbook_has_its_four_parts(alert: str) -> None:
     "alert", ALERTS, ids=lambda alert: "-".join([alert["alert"], *alert["labels"].values()])
 )
 def test_what_acts_waits_for_nothing(alert: dict[str, Any]) -> None:
-    acts = alert["alert"] in {"LocumServiceDown", "LocumAddressUnheld", "LocumAddressHeldTwice"}
+    acts = alert["alert"] in {
+        "LocumServiceDown",
+        "LocumAddressUnheld",
+        "LocumAddressHeldTwice",
+        "LocumNotReached",
+    }
     assert (alert["labels"].get("locum_action") == "true") == acts
     assert not (acts and "for" in alert)
 

@@ -22,10 +22,10 @@ def moved() -> Iterator[OftenMoved]:
 @pytest.fixture
 def on_a(moved: OftenMoved) -> Iterator[OftenMoved]:
     """a holds the service and nothing is wrong; afterwards its firewall is open again."""
-    moved.lab.drop_firewall("a")
     moved.bring_back()
     yield moved
-    moved.lab.drop_firewall("a")
+    if moved.lab.hosts["a"].up:
+        moved.lab.drop_firewall("a")
     moved.lab.wake_service("a")
 
 
@@ -47,3 +47,39 @@ def test_b6_a_person_orders_a_switchover_from_a_host_that_limits_pings(on_a: Oft
     on_a.wait_incident("switchover", since=at)
     assert lab.holders() == ["b"]
     assert time.time() - at < 60
+
+
+def test_b4_a_service_that_others_do_not_reach_is_taken_over(on_a: OftenMoved) -> None:
+    """a's firewall drops what comes for the service address: a answers on its own, and clients get nothing."""
+    lab = on_a.lab
+    at = lab.close_service_address("a")
+    incident = on_a.wait_incident("takeover", since=at, seconds=40)
+    assert incident["reason"].startswith(
+        "a serves on its own address and is not reached through the service address (b: "
+    )
+    lab.client.wait_good(since=at)
+    assert lab.holders() == ["b"]
+    assert lab.watcher.held_by_two_seconds(at) == 0
+
+
+def test_b5_a_takeover_whose_service_does_not_listen_there_stays_open(on_a: OftenMoved) -> None:
+    """b's Apache listens on b's own address alone: the address has moved, and nobody is served."""
+    lab = on_a.lab
+    ports = lab.hosts["b"].root / "etc/apache2/ports.conf"
+    text = ports.read_text(encoding="utf-8")
+    try:
+        ports.write_text(f"Listen {lab.hosts['b'].address}:80\n", encoding="utf-8")
+        at = lab.crash("a")
+        said = on_a.wait_event(
+            at, "decided", "refuse: b serves on its own address and is not reached through"
+        )
+        assert "refused" in said
+        failed = on_a.wait_event(at, "failed", "the service is not reached through its address")
+        assert "b: " in failed
+        assert next(row["outcome"] for row in on_a.incidents() if row["opened_at"] >= at) is None
+        assert "no answer through the service address" in on_a.command("status", "www").stdout
+    finally:
+        ports.write_text(text, encoding="utf-8")
+        lab.run("b", ["apachectl", "restart"])
+    on_a.wait_incident("takeover", since=at)
+    lab.client.wait_good(since=at)

@@ -15,6 +15,7 @@ from locum_actuator.fitness import why_unfit
 from locum_exporter.checks.address import address as look_for_address
 from locum_exporter.faults import text_of_os_error
 from locum_exporter.icmp import Pinger
+from locum_exporter.looks import through_checks
 from locum_exporter.neighbours import Neighbours
 from locum_exporter.result import Outcome
 from locum_exporter.whereabouts import find_this_name
@@ -62,9 +63,21 @@ async def look(site: Site, *, gate_path: Path = GATE_PATH) -> list[Finding]:
     finally:
         await asyncio.to_thread(shells.close)
     here = [_this_machine(site, this_name), *check_files.files(site), *check_fence.secrets(site)]
+    here += _proofs(site)
     here += check_files.interfaces(site, this_name) if this_name is not None else []
     here += check_programs.programs(site) if this_name == site.actuator.host else []
     return [*here, *found, *fences, *left]
+
+
+def _proofs(site: Site) -> list[Finding]:
+    """Say of which services nobody could prove that clients reach them once this host holds them itself."""
+    here = site.actuator.host
+    if tuple(site.vantage_points) != (here,):
+        return []
+    names = [name for name, one in site.services.items() if here in one.hosts and through_checks(one)]
+    text = f"'{here}' is the only vantage point: once it holds the service itself, nobody else can check that"
+    mend = "run locum-exporter on another host too, and add it to vantage_points"
+    return [Finding(f"proof of {name} from outside", "note", text, mend) for name in names]
 
 
 def _hosts_of_services(site: Site) -> list[str]:

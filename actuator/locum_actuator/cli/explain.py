@@ -33,6 +33,8 @@ def explain(service: str, url: str, as_json: bool) -> None:
         console.print(f"a switchover to {host} would {would}")
     for address, answered in seen["witnesses"].items():
         console.print(f"witness {address}: {'answers' if answered else 'does not answer'}")
+    if seen.get("reach"):
+        console.print(seen["reach"], soft_wrap=True)
     for name, host in seen["hosts"].items():
         running = "" if host["processes"] is None else f", processes {host['processes']}"
         console.print(f"{name}: {host['echoes']} echoes, gate {host['gate']}{running}")

@@ -83,6 +83,8 @@ def _notes(row: dict[str, Any]) -> list[str]:
         notes.append(
             f"no witness answers ({', '.join(row['witnesses'])}): this host may be the one that is cut off"
         )
+    if (reach := row.get("reach")) is not None and reach["outcome"] != "well":
+        notes.append(reach["text"])
     if row["alone"]:
         notes.append(f"no standby is available for {row['holder']}")
     if row["pause"]:

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from locum_actuator.mirror.result import Mirrors, NoMirrors
 from locum_actuator.plan_evidence import PlanEvidence
+from locum_actuator.reach import Reach
 from locum_actuator.situation import Look
 from locum_actuator.starts import Starts
 from locum_exporter.result import Outcome
@@ -55,8 +56,11 @@ class Eyes(Protocol):
     def service_on(self, service: str, host: str) -> Look:
         """Run the deciding checks against a host's own address, from here."""
 
-    def service_through_address(self, service: str) -> Look:
-        """Run the deciding checks against the service addresses, from here."""
+    def reach(self, service: str) -> Reach | None:
+        """Run the deciding checks through the service addresses, from here and from every other vantage point.
+
+        None where there is no address that could be asked through.
+        """
 
     def witness_answers(self, source: str | None = None) -> bool:
         """Ping the witnesses, from a given source address where one is named."""

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from dataclasses import dataclass
 
 from locum_actuator.announce import announce
+from locum_actuator.announce_there import announce_over_gate
+from locum_actuator.reach import Reach
 from locum_actuator.situation import Look
 from locum_actuator.steps.base import Hands, StepFault, until
 from locum_exporter.result import Outcome
+from locum_inventory.shell import ShellFault
+
+log = logging.getLogger(__name__)
 
 ANSWER_SECONDS = 3.0
+ANNOUNCE_AGAIN_SECONDS = 1.0
+NOT_ASKED = "a process answers through no address"
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +26,9 @@ class Prove:
     """Look at the result the way a client does.
 
     On the new holder itself a look through the address succeeds even while everybody else's ARP entry is stale. So
-    a witness is pinged *from* the service address: its answer comes back only if it knows the new way.
+    a witness is pinged *from* the service address: its answer comes back only if it knows the new way. And every
+    other vantage point makes the deciding checks through the address: one that gets an answer is proof; where those
+    that can look get none it is not proven; and where none can look, that is said.
     """
 
     hands: Hands
@@ -32,15 +43,59 @@ class Prove:
         hands = self.hands
         if hands.service.address_commands is not None:
             return self._on_the_host()
-        seen = until(lambda: hands.eyes.service_through_address(hands.name), ANSWER_SECONDS)
-        if seen.outcome is not Outcome.WELL:
-            raise StepFault(f"the service does not answer through its address: {seen.text}")
+        reach = self._answered()
+        here = NOT_ASKED if reach is None or reach.here is None else reach.here.text
         if self.host != hands.local_host:
-            return f"answers through its address: {seen.text}"
+            return f"answers through its address: {here if reach is None else reach.text}"
         reached = until(self._reached, ANSWER_SECONDS)
         if reached.outcome is not Outcome.WELL:
             raise StepFault(reached.text)
-        return f"answers through its address ({seen.text}); {reached.text}"
+        outside = "" if reach is None else f"; {reach.text}"
+        return f"answers through its address ({here}); {reached.text}{outside}"
+
+    def _answered(self) -> Reach | None:
+        """Ask through the address until there is an answer; announce it again while there is none.
+
+        None where there is nothing to ask through an address. `StepFault` where those who could look get no answer.
+        """
+        hands, pause_seconds, announced_at = self.hands, 0.02, float("-inf")
+        end = time.monotonic() + ANSWER_SECONDS
+        while True:
+            reach = hands.eyes.reach(hands.name)
+            if reach is None or self._is_answered(reach):
+                return reach
+            now = time.monotonic()
+            if now >= end:
+                raise StepFault(f"the service is not reached through its address: {reach.text}")
+            if now - announced_at >= ANNOUNCE_AGAIN_SECONDS:
+                announced_at = now
+                self._announce_again()
+            time.sleep(min(pause_seconds, end - now))
+            pause_seconds = min(pause_seconds * 1.3, 0.5)
+
+    def _is_answered(self, reach: Reach) -> bool:
+        """Tell whether that is all that can be had: an answer from outside, or here where nobody else can look."""
+        if reach.outcome is not Outcome.NOT_LOOKED:
+            return reach.outcome is Outcome.WELL
+        if self.host == self.hands.local_host:
+            return reach.here is not None and reach.here.outcome is Outcome.WELL
+        return not any(look.reason == "busy" for look in reach.outside)
+
+    def _announce_again(self) -> None:
+        """Have the new holder say once more whose the address is: what was lost must not last as an ARP entry."""
+        hands = self.hands
+        try:
+            if self.host == hands.local_host:
+                announce(hands.service.interface[self.host], [one.ip for one in hands.service.addresses])
+            else:
+                announce_over_gate(hands.shells[self.host], hands.name, hands.service, hands.epoch)
+        except (OSError, ShellFault) as fault:
+            log.warning(
+                "the address could not be announced again on %s: %s",
+                self.host,
+                fault,
+                extra={"event": "not_announced", "host": self.host},
+            )
 
     def _on_the_host(self) -> str:
         """Where commands stand in for an address, there is none to look through: the claim has looked itself."""

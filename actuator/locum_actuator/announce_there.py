@@ -1,0 +1,22 @@
+"""Have another host announce what it holds: a claim over its gate, which says to the wire whose the address is."""
+
+from __future__ import annotations
+
+from locum_inventory.model import Service
+from locum_inventory.shell import Shell
+
+ANNOUNCE_SECONDS = 2.0
+
+
+def announce_over_gate(shell: Shell, name: str, service: Service, epoch: int) -> bool:
+    """Announce the addresses on a host that says just now that it holds them; raises `ShellFault`.
+
+    False where it does not hold them all, or its gate is of version 1, which claims no more.
+    """
+    gate = shell.status(deadline_seconds=ANNOUNCE_SECONDS)
+    status = gate.services.get(name)
+    if gate.clock is None or status is None or not all(status.held.values()):
+        return False
+    permit = gate.clock.permit(gate.clock.answered_at + ANNOUNCE_SECONDS, service.addresses)
+    shell.change("claim", name, epoch, deadline_seconds=ANNOUNCE_SECONDS, permit=permit)
+    return True

@@ -1,0 +1,81 @@
+"""Checks a service through its addresses, from here and from every other vantage point, all at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import aiohttp
+
+from locum_actuator.elsewhere import ask_through
+from locum_actuator.reach import Reach
+from locum_actuator.service_look import joined
+from locum_actuator.situation import Look
+from locum_exporter.checks.through_address import has_route_to
+from locum_exporter.local import local_addresses
+from locum_exporter.looks import through_checks
+from locum_exporter.result import Outcome
+from locum_inventory.model import Address, Site
+
+LookAt = Callable[[Address], Coroutine[Any, Any, Look]]  # runs the deciding checks on an address, from here
+
+
+async def look_through(
+    session: aiohttp.ClientSession, site: Site, name: str, look_at: LookAt, deadline_seconds: float
+) -> Reach | None:
+    """Return whether the service is reached through its addresses; None where it has none that could be asked.
+
+    One answer is enough: the others are not waited for then.
+    """
+    service, local = site.services[name], site.actuator.host
+    if not through_checks(service):
+        return None
+    here = asyncio.create_task(_from_here(site, name, look_at))
+    asked = {
+        asyncio.create_task(
+            ask_through(
+                session, point, values.url, name=name, service=service, deadline_seconds=deadline_seconds
+            )
+        ): point
+        for point, values in site.vantage_points.items()
+        if point != local
+    }
+    try:
+        pending: set[asyncio.Task[Any]] = {here, *asked}
+        while pending and not any(_is_well(task, here) for task in ({here, *asked} - pending)):
+            _, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+        outside = tuple(task.result() for task in asked if task.done())
+        if not here.done():
+            return Reach(outside)
+        look, holds = here.result()
+        return Reach(outside, look) if holds else Reach((look, *outside))
+    finally:
+        for task in (here, *asked):
+            task.cancel()
+        await asyncio.gather(here, *asked, return_exceptions=True)
+
+
+def _is_well(task: asyncio.Task[Any], here: asyncio.Task[tuple[Look, bool]]) -> bool:
+    """Tell whether a finished task shows that the service is reached."""
+    if task is here:
+        look, holds = here.result()
+        return look.outcome is Outcome.WELL and not holds
+    found: Look = task.result()
+    return found.outcome is Outcome.WELL
+
+
+async def _from_here(site: Site, name: str, look_at: LookAt) -> tuple[Look, bool]:
+    """Return what this host finds, and whether it holds one of the addresses itself."""
+    local = site.actuator.host
+    addresses = [address.ip for address in site.services[name].addresses]
+    try:
+        held = await local_addresses()
+    except OSError as error:
+        text = f"this host's own addresses are not known: {error}"
+        return Look(local, Outcome.NOT_LOOKED, text, "permission"), False
+    asked = [address for address in addresses if has_route_to(address)]
+    if not asked:
+        return Look(local, Outcome.NOT_LOOKED, "this host has no route to it", "interface"), False
+    looks = await asyncio.gather(*(look_at(address) for address in asked))
+    return joined(looks), not held.isdisjoint(addresses)
