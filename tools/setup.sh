@@ -5,7 +5,7 @@ set -eu
 
 cd "$(dirname "$0")/.."
 VENV=.venv
-PACKAGES="apache2 bind9 bind9-dnsutils chromium chromium-driver curl dash busybox faketime fence-agents iproute2 iputils-arping iputils-ping keepalived nftables openssh-client openssh-server
+PACKAGES="apache2 bind9 bind9-dnsutils chromium chromium-driver curl dash busybox debootstrap faketime fence-agents iproute2 iputils-arping iputils-ping keepalived nftables openssh-client openssh-server
 procps strace prometheus prometheus-alertmanager python3-venv rsync shellcheck sudo systemd util-linux"
 
 say() { printf '\033[1m==> %s\033[0m\n' "$*" >&2; }
