@@ -10,6 +10,7 @@ from pathlib import Path
 from locum_exporter.app import Exporter
 from locum_exporter.gates import open_shells
 from locum_exporter.icmp import Pinger
+from locum_exporter.loop_lag import LoopLag
 from locum_exporter.neighbours import Neighbours
 from locum_exporter.runner import Runner
 from locum_exporter.whereabouts import find_this_name
@@ -26,8 +27,15 @@ class Runners:
     """Makes runners that share sockets and threads; `host` is the name the command line gave this host."""
 
     def __init__(
-        self, host: str | None, *, pinger: Pinger, neighbours: Neighbours, executor: Executor
+        self,
+        host: str | None,
+        *,
+        pinger: Pinger,
+        neighbours: Neighbours,
+        executor: Executor,
+        lag: LoopLag,
     ) -> None:
+        self._lag = lag
         self._host = host
         self._pinger = pinger
         self._neighbours = neighbours
@@ -54,6 +62,7 @@ class Runners:
             neighbours=self._neighbours,
             shells=shells,
             executor=self._executor,
+            lag=self._lag,
         )
 
     def start_reload(self, exporter: Exporter, site_file: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Executor
+from dataclasses import replace
 
 from locum_exporter.checks.address import address
 from locum_exporter.checks.http import http
@@ -14,10 +15,13 @@ from locum_exporter.checks.tcp import tcp
 from locum_exporter.checks.through_address import through_addresses
 from locum_exporter.icmp import Pinger
 from locum_exporter.looks import Look
+from locum_exporter.loop_lag import LoopLag
 from locum_exporter.neighbours import Neighbours
 from locum_exporter.result import CheckResult
 from locum_inventory.model import Address, Site
 from locum_inventory.shell import Shell
+
+_LATE_SHARE = 0.5  # of a check's deadline, gone while this program was held up
 
 
 class Runner:
@@ -36,6 +40,7 @@ class Runner:
         neighbours: Neighbours,
         shells: Mapping[str, Shell],
         executor: Executor | None = None,
+        lag: LoopLag | None = None,
     ) -> None:
         self.site = site
         self.this_name = this_name
@@ -43,6 +48,7 @@ class Runner:
         self._neighbours = neighbours
         self._shells = shells
         self._executor = executor
+        self._lag = lag
 
     async def run(self, looks: Iterable[Look], deadline_seconds: float) -> dict[Look, CheckResult]:
         """Run all looks at once. None of them takes longer than the deadline, and none raises for a failure."""
@@ -51,7 +57,21 @@ class Runner:
         return dict(zip(asked, results, strict=True))
 
     async def run_one(self, look: Look, deadline_seconds: float) -> CheckResult:
-        """Run one look, which `look_for` found to be in the site file."""
+        """Run one look, which `look_for` found to be in the site file.
+
+        Where nothing came in time while this program was held up, the answer may have come and not been read.
+        """
+        begun = asyncio.get_running_loop().time()
+        result = await self._run(look, deadline_seconds)
+        if result.reason != "timeout" or self._lag is None:
+            return result
+        late_seconds = self._lag.worst_seconds(begun)
+        if late_seconds < deadline_seconds * _LATE_SHARE:
+            return result
+        text = f"could not look: this host was {late_seconds * 1000:.0f} ms too busy: {result.text}"
+        return replace(result, reason="busy", text=text)
+
+    async def _run(self, look: Look, deadline_seconds: float) -> CheckResult:
         if look.check == "address":
             return await address(
                 self._neighbours, self.site, look.service or "", deadline_seconds, this_name=self.this_name

@@ -19,6 +19,7 @@ from locum_exporter.faults import text_of_os_error
 from locum_exporter.icmp import Pinger
 from locum_exporter.listening import listening_sockets
 from locum_exporter.log_options import log_options
+from locum_exporter.loop_lag import LoopLag
 from locum_exporter.neighbours import Neighbours
 from locum_exporter.reload import Runners
 from locum_exporter.whereabouts import WrongMachine, require_no_other_host
@@ -54,7 +55,8 @@ async def serve(options: Options, site: Site) -> None:
         stack.callback(partial(executor.shutdown, wait=False, cancel_futures=True))
         pinger = await stack.enter_async_context(Pinger())
         neighbours = await stack.enter_async_context(Neighbours())
-        runners = Runners(options.host, pinger=pinger, neighbours=neighbours, executor=executor)
+        lag = await stack.enter_async_context(LoopLag())
+        runners = Runners(options.host, pinger=pinger, neighbours=neighbours, executor=executor, lag=lag)
         stack.callback(runners.close)
         exporter = Exporter(await runners.runner_for(site))
         for number in (signal.SIGTERM, signal.SIGINT):
