@@ -88,19 +88,63 @@ check_machine() {
     esac
 }
 
+# Sets home, and keeper: who owns it. What is in the home directory of an account that others use stays theirs, and root
+# neither reads nor writes there: it is done as that user (as_keeper), for any name in it may be a link.
 find_home() {
-    home=$HOME_DIRECTORY
+    home=$HOME_DIRECTORY keeper=root
     if [ -n "$user" ] && entry=$(getent passwd "$user"); then
         home=$(echo "$entry" | cut -d: -f6)
     fi
     authorized=$home/.ssh/authorized_keys
+    [ ! -d "$home" ] || [ -O "$home" ] || keeper=$user
+}
+
+as_keeper() {
+    if [ "$keeper" = root ]; then "$@"; return; fi
+    setpriv --reuid="$keeper" --regid="$(id -g "$keeper")" --init-groups -- "$@"
 }
 
 # Other keys stay. Lines that lead to the gate are locum's own: a key that was replaced must not linger.
 merge_keys() {
-    : >"$scratch/merged"
-    [ ! -e "$authorized" ] || grep -vF "command=\"$GATE " "$authorized" >"$scratch/merged" || :
+    as_keeper cat "$authorized" >"$scratch/there" 2>/dev/null || :
+    grep -vF "command=\"$GATE " "$scratch/there" >"$scratch/merged" || :
     cat "$scratch/keys" >>"$scratch/merged"
+}
+
+keys_state() {
+    if [ "$keeper" != root ] && [ -O "$home/.ssh" ]; then echo differs; return; fi     # as version 0.1.0 left it
+    if [ ! -s "$scratch/there" ]; then echo absent; return; fi
+    state "$scratch/merged" "$scratch/there"
+}
+
+# Sets unusable to why the account could not run the gate over SSH, and what to do about it; to nothing where it could.
+judge_account() {
+    unusable=''
+    { [ -n "$user" ] && entry=$(getent passwd "$user"); } || return 0
+    case ${entry##*:} in
+        */nologin | */false) unusable="its login shell is ${entry##*:}: usermod --shell /bin/sh $user"; return ;;
+    esac
+    IFS=: read -r _ _ changed _ most _ _ expires _ <<SHADOW
+$(getent shadow "$user")
+SHADOW
+    today=$(($(date +%s) / 86400))
+    if [ -n "$expires" ] && [ "$expires" -ge 0 ] && [ "$expires" -le "$today" ]; then
+        unusable="the account has expired: chage --expiredate -1 $user"
+    elif [ "$changed" = 0 ] || { [ -n "$changed" ] && [ -n "$most" ] && [ "$most" -ge 0 ] &&
+        [ "$((changed + most))" -lt "$today" ]; }; then
+        unusable="its password has expired, and sshd asks for another one before anything runs: \
+chage --maxdays -1 --lastday $(date +%F) $user"
+    fi
+}
+
+# Whether the account is one that locum has made: then it may be changed without a question.
+is_own_account() { [ "$home" = "$HOME_DIRECTORY" ] || [ "$user" = "$runner" ]; }
+
+check_account() {
+    judge_account
+    [ -z "$unusable" ] || is_own_account || fail "user $user cannot log in: $unusable"
+    [ "$keeper" = root ] || has setpriv || fail "setpriv is missing: on Debian it is in util-linux"
+    [ -d "$home" ] || [ "$home" = "$HOME_DIRECTORY" ] || fail "user $user has no home directory: $home is not there"
 }
 
 wants_sudo_rule() {
@@ -112,9 +156,13 @@ report() {
     tell gate "$(state "$scratch/gate" "$GATE")"
     tell host_file "$(state "$scratch/host_file" "$HOST_FILE")"
     if [ -n "$user" ]; then
-        if getent passwd "$user" >/dev/null; then tell user same; else tell user absent; fi
+        judge_account
+        if [ -n "$unusable" ]; then tell user differs
+        elif getent passwd "$user" >/dev/null; then tell user same
+        else tell user absent
+        fi
         merge_keys
-        tell keys "$(state "$scratch/merged" "$authorized")"
+        tell keys "$(keys_state)"
     fi
     report_runner
     ! wants_sudo_rule || tell sudo_rule "$(state "$scratch/sudoers" "$SUDOERS")"
@@ -164,16 +212,39 @@ make_user() {
         useradd --system --home-dir "$HOME_DIRECTORY" --no-create-home --shell /bin/sh --password '*' "$user" ||
             fail "useradd could not make user $user"
     fi
-    case $(getent passwd "$user" | cut -d: -f7) in
-        */nologin | */false) fail "user $user has no shell that could run the gate: chsh -s /bin/sh $user" ;;
-    esac
+    judge_account
+    while [ -n "$unusable" ]; do
+        was=$unusable
+        # shellcheck disable=SC2086  # the command that is said to help, words of ours
+        ${unusable#*: } || fail "user $user cannot log in: $unusable"
+        judge_account
+        [ "$unusable" != "$was" ] || fail "user $user cannot log in: $unusable"
+    done
+}
+
+# What version 0.1.0 made root's in the home directory of somebody's account is given back.
+give_back() {
+    [ -d "$home/.ssh" ] && [ -O "$home/.ssh" ] || return 0
+    ( cd -P "$home" && at=$PWD && cd -P .ssh && [ "$PWD" = "$at/.ssh" ] && [ -O . ] &&
+        { [ ! -e authorized_keys ] || chown -h --from=0 "$user:" authorized_keys; } &&
+        chown "$user:" . && chmod 700 . ) || fail "$home/.ssh could not be given back to $user"
 }
 
 install_keys() {
     [ -n "$user" ] || return 0
     find_home
-    merge_keys
     [ -d "$home" ] || own "$home"
+    if [ "$keeper" != root ]; then
+        give_back
+        merge_keys
+        # shellcheck disable=SC2016  # the inner shell's
+        as_keeper sh -c '
+            umask 077
+            mkdir -p "$1/.ssh" && cat >"$2.locum-new" && mv -f "$2.locum-new" "$2"
+        ' sh "$home" "$authorized" <"$scratch/merged" || fail "$authorized cannot be written by $keeper"
+        return
+    fi
+    merge_keys
     own "$home/.ssh"
     chmod 755 "$home/.ssh"
     put "$scratch/merged" "$authorized" 644
@@ -208,6 +279,7 @@ main() {
     check_machine
     prepare
     find_home
+    check_account
     [ "$mode" = look ] || install_all
     report
     tell 'done'

@@ -35,11 +35,21 @@ _MEND: Mapping[FaultReason, str] = {
     "unreachable": "is it up, and does its firewall let SSH through from here?",
     "refused": "start its sshd, or say on which port it listens (ssh.port)",
     "timeout": "is it up, and does its firewall let SSH through from here?",
-    "auth": "locum enrol {host} puts the key there",
+    "auth": "locum enrol {host} puts the key there, or says why the account cannot log in",
     "host_key_unknown": "locum enrol {host} pins its host key",
     "host_key_changed": "make sure that it is the right machine; then locum enrol {host}",
 }
 _ENROL = "locum enrol {host} installs the gate"
+# What a login says that is let in and runs nothing: nologin(8), passwd(1) in place of the command, pam_nologin(8).
+_NO_LOGIN = (
+    ("currently not available", "locum enrol {host} gives the account a shell, or says how"),
+    ("expired", "locum enrol {host} ends that, or says how"),
+    (
+        "System is going down",
+        "wait for it, or remove its /etc/nologin: while that is there no account is let in",
+    ),
+    ("System is booting up", "wait for it: while it boots no account is let in"),
+)
 
 
 async def look(site: Site, *, gate_path: Path = GATE_PATH) -> list[Finding]:
@@ -134,7 +144,8 @@ async def _gate(site: Site, host: str, shell: Shell) -> Finding:
         status = await asyncio.to_thread(shell.status, deadline_seconds=GATE_DEADLINE_SECONDS)
     except ShellFault as fault:
         text = str(fault).removeprefix(f"{host}: ")
-        return Finding(what, "wrong", text, _MEND.get(fault.reason, _ENROL).format(host=host))
+        said = next((mend for words, mend in _NO_LOGIN if words in text), _ENROL)
+        return Finding(what, "wrong", text, _MEND.get(fault.reason, said).format(host=host))
     if status.version != gate_version():
         text = f"has version {status.version}, and this locum brings {gate_version()}"
         return Finding(what, "wrong", text, enrol)

@@ -50,7 +50,9 @@ _OPTIONAL = {
 @click.command()
 @click.argument("host")
 @click.option(
-    "--admin", metavar="USER@ADDRESS", help="how you log in there [default: root@ the host's address]"
+    "--admin",
+    metavar="USER@ADDRESS",
+    help="how you log in there [default: root@ the host's address, at its ssh.port]",
 )
 @click.option(
     "--identity",
@@ -64,6 +66,7 @@ _OPTIONAL = {
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="accept only the host key in this file, and ask nothing",
 )
+@click.option("--su", "use_su", is_flag=True, help="become root there by su and root's password, not by sudo")
 @click.option(
     "--owner",
     metavar="USER",
@@ -89,6 +92,7 @@ def enrol(
     admin: str | None,
     identity: Path | None,
     admin_known_hosts: Path | None,
+    use_su: bool,
     owner: str,
     boot_guard: bool | None,
     yes: bool,
@@ -106,7 +110,7 @@ def enrol(
     if site.hosts[host].ssh is None and host != site.actuator.host:
         wrong_use(f"locum: hosts.{host}.ssh is missing in the site file: how should locum log in there?")
     on_actuator_host_or_exit(site)
-    way = administrator(site, host, admin, identity, admin_known_hosts)
+    way = administrator(site, host, admin, identity, admin_known_hosts, use_su=use_su)
     try:
         _enrol(site, way, owner, _Wishes(yes, dry_run, replace_host_key, _GUARD_WISHES[boot_guard]))
     except EnrolFault as fault:

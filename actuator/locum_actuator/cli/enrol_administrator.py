@@ -5,17 +5,29 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from dataclasses import dataclass
+import sys
+from dataclasses import dataclass, field
 from pathlib import Path
+
+import click
 
 from locum_actuator.cli.exits import wrong_use
 from locum_inventory.enrolment import EnrolFault, Report, read_report
 from locum_inventory.model import Site
 
+DEFAULT_PORT = 22
 ADMIN_SECONDS = 300.0  # a person may have to answer ssh's questions
 
-# The whole remote command: no word of it comes from anywhere else.
-_REMOTE = 'if [ "$(id -u)" = 0 ]; then exec sh -s; else exec sudo -n sh -s; fi'
+# The whole remote commands: no word of them comes from anywhere else.
+_ASKS = "locum-asks for"
+_REMOTE = (
+    'if [ "$(id -u)" = 0 ]; then exec sh -s; fi; if sudo -n sh -c : 2>/dev/null; '
+    "then exec sudo -n sh -s; fi; "
+    f'if command -v sudo >/dev/null; then echo "{_ASKS} sudo"; else echo "{_ASKS} su"; fi'
+)
+# Each reads the password as the first line of standard input; -k: sudo asks though it was given before,
+# so that it is never read by the shell.
+_WITH_PASSWORD = {"sudo": "exec sudo -S -k -p '' sh -s", "su": "exec su -c 'exec sh -s' root"}
 _TARGET = re.compile(r"(ssh://)?([A-Za-z0-9._-]+@)?[A-Za-z0-9._:%\[\]-]+")
 
 
@@ -25,13 +37,27 @@ class Administrator:
 
     host: str
     command: tuple[str, ...]
+    use_su: bool = False
+    _passwords: list[str] = field(default_factory=list, repr=False)  # asked for once
 
     def run(self, script: str) -> Report:
-        """Run install.sh there and return its report."""
+        """Run install.sh there and return its report; ask for a password where it takes one to become root."""
+        command = self.command
+        said = f"{_ASKS} su" if self.use_su else self._said(command, script)
+        if said.startswith(_ASKS):
+            how = said.split()[2]
+            if not self._passwords:
+                self._passwords.append(_ask_password(self.host, how))
+            said = self._said((*command[:-1], _WITH_PASSWORD[how]), f"{self._passwords[0]}\n{script}")
+            if "locum-install " not in said:
+                raise EnrolFault(f"{how} did not make you root there; nothing was done")
+        return read_report(said)
+
+    def _said(self, command: tuple[str, ...], text: str) -> str:
         try:
             done = subprocess.run(
-                self.command,
-                input=script,
+                command,
+                input=text,
                 stdout=subprocess.PIPE,
                 text=True,
                 timeout=ADMIN_SECONDS,
@@ -41,13 +67,27 @@ class Administrator:
             raise EnrolFault(f"{self.command[0]} cannot be run: {error.strerror}") from None
         except subprocess.TimeoutExpired:
             raise EnrolFault(f"not done within {ADMIN_SECONDS:g} s") from None
-        if "locum-install " not in done.stdout:
-            raise EnrolFault(f"{self.command[0]} ended with {done.returncode} before anything was done")
-        return read_report(done.stdout)
+        is_answer = done.stdout.startswith(_ASKS) or "locum-install " in done.stdout
+        if not is_answer and command == self.command:
+            raise EnrolFault(f"{command[0]} ended with {done.returncode} before anything was done")
+        return done.stdout
+
+
+def _ask_password(host: str, how: str) -> str:
+    whose = "root's password" if how == "su" else "your password for sudo"
+    if not sys.stdin.isatty():
+        raise EnrolFault(f"{how} asks for a password there, and here is no terminal to ask you for it")
+    return str(click.prompt(f"{host}: {whose}", hide_input=True, err=True))
 
 
 def administrator(
-    site: Site, host: str, admin: str | None, identity: Path | None, admin_known_hosts: Path | None
+    site: Site,
+    host: str,
+    admin: str | None,
+    identity: Path | None,
+    admin_known_hosts: Path | None,
+    *,
+    use_su: bool = False,
 ) -> Administrator:
     """Return the administrator's way: a shell here for the actuator's own host, ssh for every other."""
     if host == site.actuator.host:
@@ -60,4 +100,7 @@ def administrator(
         options += ["-i", str(identity), "-o", "IdentitiesOnly=yes"]
     if admin_known_hosts is not None:
         options += ["-o", f'UserKnownHostsFile="{admin_known_hosts}"', "-o", "StrictHostKeyChecking=yes"]
-    return Administrator(host, ("ssh", *options, "--", target, _REMOTE))
+    ssh = site.hosts[host].ssh
+    if ssh is not None and ssh.port != DEFAULT_PORT and not target.startswith("ssh://"):
+        options += ["-p", str(ssh.port)]
+    return Administrator(host, ("ssh", *options, "--", target, _REMOTE), use_su)
