@@ -477,18 +477,19 @@ def test_a2_no_thread_left_here_is_not_the_hosts_silence(
         assert "www" in shell.status(deadline_seconds=5).services  # nothing stays taken
 
 
-def test_an_sshd_that_hangs_costs_a_call_its_deadline_and_no_more(sshd: Sshd, shell: SshShell) -> None:
-    shell.status(deadline_seconds=5)
-    session = _session_processes(sshd)
-    for pid in session:
-        os.kill(pid, signal.SIGSTOP)
-    try:
-        # Half of the deadline goes to the connection that hangs, the rest to a new one.
-        assert shell.status(deadline_seconds=2).version == "2"
-        assert shell.look(deadline_seconds=1)["www"] == 0
-    finally:
+def test_an_sshd_that_hangs_costs_a_call_its_deadline_and_no_more(sshd: Sshd) -> None:
+    with closing(SshShell("a", ADDRESS, sshd.ssh("exporter"), "exporter")) as shell:
+        shell.status(deadline_seconds=5)
+        session = _session_processes(sshd)
         for pid in session:
-            os.kill(pid, signal.SIGCONT)
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            # Half of the deadline goes to the connection that hangs, the rest to a new one.
+            assert shell.status(deadline_seconds=2).version == "2"
+            assert shell.look(deadline_seconds=1)["www"] == 0
+        finally:
+            for pid in session:
+                os.kill(pid, signal.SIGCONT)
 
 
 def test_an_sshd_that_hangs_before_a_command_costs_no_more_either(sshd: Sshd) -> None:
