@@ -18,6 +18,7 @@ from fakes import ADDRESS, site
 from locum_actuator.decision import decide
 from locum_actuator.life_signs import NO_LIFE, Life
 from locum_actuator.plan import Plan, Step
+from locum_actuator.reach import Reach
 from locum_actuator.situation import HostView, Look, Memory, Situation
 from locum_exporter.result import Outcome
 from locum_inventory.model import Service
@@ -198,6 +199,38 @@ def by_record() -> Iterator[tuple[Situation, Memory, Service]]:
                 yield seen, Memory(holder, 1), values
 
 
+REACHES: Mapping[str, Reach] = {
+    "c reaches it": Reach((replace(WELL, vantage_point="c"),)),
+    "c does not": Reach((replace(FAILED, vantage_point="c"),)),
+    "c could not look": Reach((replace(BLIND, vantage_point="c"),)),
+    "c could not look, and it is not reached on the holder itself": Reach(
+        (replace(BLIND, vantage_point="c"),), FAILED
+    ),
+}
+
+
+def reached() -> Iterator[tuple[Situation, Memory, Service]]:
+    """Yield what may be found through the service address, in situations of two hosts."""
+    for a, b, reach in product(STATES, STANDBY, REACHES.values()):
+        views = {"a": replace(STATES[a], name="a"), "b": replace(STATES[b], name="b")}
+        for looked, witness in product((True, False), (True, False)):
+            seen = Situation(
+                service="www",
+                hosts=views,
+                holders=frozenset(name for name, view in views.items() if view.holds),
+                strangers=frozenset(),
+                address_looked=looked,
+                witnesses={"192.0.2.254": witness},
+                taken_at=0.0,
+                asked_at=0.0,
+                reach=reach,
+            )
+            for tried, points, values in product(
+                ((), ("take:a",), ("respawn:a",)), ((), ("c",)), SERVICES.values()
+            ):
+                yield seen, Memory("a", 1, tried=frozenset(tried), reached=frozenset(points)), values
+
+
 # -- the contract --------------------------------------------------------------------------------------------
 
 
@@ -256,7 +289,12 @@ def no_step_against_a_holder_that_was_not_looked_at(case: Case) -> str | None:
     """A service is stopped, restarted or switched off for what was found, not for what could not be found."""
     for name in steps_of(case, "respawn", "release", "fence"):
         view = case.seen.hosts[name]
-        if name != case.memory.holder or view.looked_at or view.processes == 0:
+        if (
+            name != case.memory.holder
+            or view.looked_at
+            or _is_known_to_be_unreached(case)
+            or view.processes == 0
+        ):
             continue
         if view.gate_answers and not view.holds and name not in case.seen.holders:
             continue  # it has let go already
@@ -279,8 +317,27 @@ def no_step_against_a_holder_that_serves(case: Case) -> str | None:
     holder = case.memory.holder
     if holder is None or not case.seen.hosts[holder].serves or holder not in case.seen.holders:
         return None
+    if holder not in steps_of(case, "respawn", "release", "fence", "stop"):
+        return None
+    return None if _is_known_to_be_unreached(case) else f"{holder} serves"
+
+
+def _is_known_to_be_unreached(case: Case) -> bool:
+    """It serves on its own address alone: clients who reached it do not any more, and announcing did not help."""
+    reach = case.seen.reach
+    if case.plan.code != "unreached" or reach is None or reach.outcome is not Outcome.FAILED:
+        return False
+    lost = reach.here is not None or any(look.vantage_point in case.memory.reached for look in reach.outside)
+    return lost and f"take:{case.memory.holder}" in case.memory.tried
+
+
+def no_step_against_a_holder_that_clients_reach(case: Case) -> str | None:
+    """An answer through the service address is an answer of whoever holds it."""
+    holder, reach = case.memory.holder, case.seen.reach
+    if reach is None or reach.outcome is not Outcome.WELL or case.seen.holders != {holder}:
+        return None
     against = steps_of(case, "respawn", "release", "fence", "stop")
-    return f"{holder} serves" if holder in against else None
+    return f"{holder} is reached" if holder in against else None
 
 
 def no_end_of_the_only_host_that_serves(case: Case) -> str | None:
@@ -394,7 +451,7 @@ def broken() -> Mapping[str, list[str]]:
     found: dict[str, list[str]] = {name: [] for name in CONTRACT}
     decided = acted = 0
     rules = list(CONTRACT.items())
-    for seen, memory, values in chain(situations(), remembered(), by_record()):
+    for seen, memory, values in chain(situations(), remembered(), by_record(), reached()):
         case = Case(seen, memory, values, decide(seen, memory, values))
         decided += 1
         acted += case.plan.acts
