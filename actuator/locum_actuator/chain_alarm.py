@@ -18,11 +18,12 @@ import aiohttp
 log = logging.getLogger(__name__)
 
 PART_ALERT = "LocumChainPartMissing"
-TOLD_BY_US = ("prometheus", "rules")  # for all others there is a rule, as long as these two are there
+TOLD_BY_US = ("prometheus", "rules", "samples")  # for all others there is a rule, as long as these are there
 AGAIN_SECONDS = 5.0
 LASTS_SECONDS = 30.0
 _TO_DO = {
     "prometheus": "Start Prometheus, and read its log.",
+    "samples": "Set its clock right (NTP). It goes on once that has caught up, or with an empty data directory.",
     "rules": "`locum generate rules` prints them; have Prometheus read its configuration again.",
 }
 

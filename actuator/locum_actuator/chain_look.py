@@ -12,6 +12,7 @@ from typing import Any
 import aiohttp
 import yaml
 
+from locum_actuator.chain_samples import judge_samples
 from locum_exporter.faults import text_of_os_error
 from locum_inventory.model import ChainParts, Site
 from locum_inventory.share import shared
@@ -58,10 +59,13 @@ async def look(session: aiohttp.ClientSession, chain: Chain) -> dict[str, Seen]:
         "prometheus": f"{chain.parts.prometheus}/-/ready",
         **{_alertmanager(url): f"{url}/-/ready" for url in chain.parts.alertmanagers},
     }
-    *answers, rules = await asyncio.gather(
-        *(_answers(session, url) for url in questions.values()), _rules(session, chain.parts.prometheus)
+    answers, rules, samples = await asyncio.gather(
+        asyncio.gather(*(_answers(session, url) for url in questions.values())),
+        _rules(session, chain.parts.prometheus),
+        _samples(session, chain.parts.prometheus),
     )
-    return {**dict(zip(questions, answers, strict=True)), "rules": rules}
+    seen = {**dict(zip(questions, answers, strict=True)), "rules": rules}
+    return seen if samples is None else {**seen, "samples": samples}
 
 
 def _alertmanager(url: str) -> str:
@@ -86,16 +90,31 @@ def _why(fault: Exception) -> str:
     return type(fault).__name__
 
 
+async def _samples(session: aiohttp.ClientSession, prometheus: str) -> Seen | None:
+    """Check whether Prometheus stores what it scrapes; None where it does not say so."""
+    try:
+        async with session.get(f"{prometheus}/metrics", allow_redirects=False) as answer:
+            body = await _body(answer) if answer.status == 200 else b""
+            found = judge_samples(body.decode("utf-8", "replace"), answer.headers.get("Date"))
+    except (aiohttp.ClientError, OSError, ValueError, TimeoutError):
+        return None
+    return None if found is None else Seen(*found)
+
+
+async def _body(answer: aiohttp.ClientResponse) -> bytes:
+    """Return what an answer holds, no more than a bound."""
+    body = await answer.content.read(_MAX_BYTES)
+    while len(body) < _MAX_BYTES and (more := await answer.content.readany()):
+        body += more
+    return body
+
+
 async def _rules(session: aiohttp.ClientSession, prometheus: str) -> Seen:
     """See whether Prometheus has every rule of ours, and can evaluate it."""
     url = f"{prometheus}/api/v1/rules"
     try:
         async with session.get(url, allow_redirects=False) as answer:
-            body = await answer.content.read(_MAX_BYTES) if answer.status == 200 else b""
-            while (
-                answer.status == 200 and len(body) < _MAX_BYTES and (more := await answer.content.readany())
-            ):
-                body += more
+            body = await _body(answer) if answer.status == 200 else b""
         if answer.status != 200:
             return Seen(None, f"could not look: {url} answers {answer.status}")
         return judge_rules(json.loads(body))

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from locum_actuator.chain_look import Chain, Seen, judge_rules, look, looking_session, shipped_rules
+from locum_actuator.chain_samples import judge_samples
 from locum_actuator.chain_watch import ChainWatch, Part, judge_heartbeat
 from locum_actuator.metrics import Metrics
 from locum_inventory.model import ChainParts
@@ -241,3 +242,31 @@ def test_a_lost_prometheus_is_told_within_ten_seconds_and_once(
     _within(5, lambda: len(played.alerts) == 2)
     first, last = (alert["endsAt"] for alert in played.alerts)
     assert last < first, "the last one ends it"
+
+
+DATE = "Sun, 29 Nov 2026 15:28:37 GMT"
+AT = 1795966117
+SAMPLES: dict[str, tuple[float, str | None, tuple[bool, str] | None]] = {
+    "fresh": (AT - 0.4, DATE, (True, "Prometheus stores what it scrapes")),
+    "its interval is 15 s": (AT - 20.0, DATE, (True, "Prometheus stores what it scrapes")),
+    "its clock was set back by an hour": (
+        AT + 3600.0, DATE,
+        (False, "its newest sample is 3600 s ahead of its clock, which was set back: until then it drops all"),
+    ),
+    "it scrapes nothing": (AT - 90.0, DATE, (False, "it has stored no sample for 90 s")),
+    "just started": (-9.223372036854776e15, DATE, None),
+    "no date": (AT, None, None),
+    "a date that is none": (AT, "yesterday", None),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("newest", "date", "judged"), SAMPLES.values(), ids=SAMPLES)
+def test_b3_a_clock_set_back_is_told(
+    newest: float, date: str | None, judged: tuple[bool, str] | None
+) -> None:
+    text = f"# TYPE x gauge\nx 1\nprometheus_tsdb_head_max_time_seconds {newest}\ny 2\n"
+    assert judge_samples(text, date) == judged
+
+
+def test_b3_what_is_no_prometheus_tells_nothing_of_its_samples() -> None:
+    assert judge_samples("vm_rows 5\n", DATE) is None
