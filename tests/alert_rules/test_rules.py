@@ -118,7 +118,7 @@ def test_every_record_of_availability_is_shown() -> None:
 def _codes_of_refusals() -> set[str]:
     """Return the codes with which a plan says that locum will not act, or is not sure."""
     codes = set()
-    for file in ("decision", "brakes", "single_addresses", "unreached"):
+    for file in ("decision", "brakes", "single_addresses", "unreached", "vetoes"):
         for node in ast.walk(ast.parse((ROOT / f"actuator/locum_actuator/{file}.py").read_text())):
             match node:
                 case ast.Call(
