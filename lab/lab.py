@@ -15,6 +15,7 @@ from lab import needs, plan
 from lab.client import Client
 from lab.firewall import Firewall
 from lab.host import Host
+from lab.interrupts import hear_interrupts
 from lab.namespaces import Anchor, Inside
 from lab.needs import LabFault
 from lab.provision import ADMIN_KEY, files, make_keys
@@ -71,6 +72,7 @@ class Lab(Firewall):
     def __enter__(self) -> Lab:
         if self._anchor is not None:
             raise LabFault("this lab is running already")
+        hear_interrupts()
         needs.check()
         self.note = plan.clash()
         try:

@@ -18,10 +18,15 @@ START_SECONDS = 60.0
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_to_another_thread_is_heard(number: signal.Signals, tmp_path: Path) -> None:
+@pytest.mark.parametrize("ignored", [False, True], ids=["", "started with SIGINT ignored"])
+def test_a_signal_to_another_thread_is_heard(number: signal.Signals, ignored: bool, tmp_path: Path) -> None:
     """Python runs handlers in the main thread alone, and that one slept on: a stop was forgotten now and then."""
     log = tmp_path / "actuator.log"
+    in_background = (
+        ["sh", "-c", 'trap "" INT; exec "$@"', "sh"] if ignored else []
+    )  # as a script's `&` does (B14)
     command = [
+        *in_background,
         sys.executable, "-m", "locum_actuator.server", "--site", str(quiet_site(tmp_path)),
         "--listen", f"127.0.0.1:{unused_port()}",
     ]  # fmt: skip

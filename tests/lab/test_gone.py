@@ -74,6 +74,24 @@ def test_nothing_is_left(number: signal.Signals) -> None:
     assert traces() == []
 
 
+def test_b14_a_lab_ends_by_sigint_where_a_script_started_it_in_the_background() -> None:
+    """A shell without job control ignores SIGINT in what it begins with `&`, and Python then leaves it so."""
+    script = 'trap "" INT; exec "$@"'
+    for program in (["-c", MAKER], ["-m", "lab", "--bare"]):
+        maker = subprocess.Popen(
+            ["sh", "-c", script, "sh", sys.executable, *program],
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=Path(__file__).parents[2],
+        )  # fmt: skip
+        try:
+            assert maker.stdout is not None
+            assert any(line.startswith((b"up", b"Ctrl-C")) for line in maker.stdout)
+            maker.send_signal(signal.SIGINT)
+            maker.wait(timeout=60)
+        finally:
+            maker.kill()
+            maker.communicate()
+
+
 def test_labs_run_side_by_side() -> None:
     with Lab(("a",), holder="a") as one, Lab(("a",), holder="a") as other:
         one.client.wait_good()
