@@ -21,7 +21,7 @@ from locum_actuator.background import BackgroundThread, Health
 from locum_actuator.elsewhere import Answer, ask, asking_session, hears
 from locum_actuator.fitness import why_drifted, why_unfit
 from locum_actuator.host_macs import HostMacs
-from locum_actuator.lag import Lag
+from locum_actuator.lag import Lag, RecentLag
 from locum_actuator.life_signs import NO_LIFE, Life, LifeSigns
 from locum_actuator.own_commands import CommandFault, holder_by_command
 from locum_actuator.prompt_gate import PROMPT_CALLS, is_prompt
@@ -98,6 +98,7 @@ class Evidence:
         self._pinger = Pinger()
         self._neighbours = Neighbours()
         self._life = LifeSigns()
+        self._recent_lag = RecentLag()
         self._names_of_macs: dict[str, str] = {}  # of every host that was ever heard
         self._macs = HostMacs()  # … and of every interface that gates report
         self._reported: dict[str, GateStatus] = {}  # what each gate said last
@@ -227,6 +228,7 @@ class Evidence:
                 self._witnesses(None),
                 self._reach(service, session),
             )
+        self._recent_lag.saw(lag.seconds)
         holders = {view.name for view in views if view.holds}
         found = self._settled(found)
         on_the_wire, strangers = found or (frozenset(), frozenset())
@@ -259,13 +261,17 @@ class Evidence:
             )
             for name in others
         )
+        # Where this host itself was late of late, an answer may be late here, and not there.
+        gate_seconds = GATE_SECONDS + self._recent_lag.allowance_seconds()
         begun, hurry = asyncio.get_running_loop().time(), asyncio.Event()
         # What is silent takes its time, and all of the burst: five clean echoes are no proof of a clean line, for
         # behind 30 % loss each way they come once in 36 times (0.49^5), and twenty once in 1.5 million.
         burst = asyncio.create_task(self._burst(address, hurry))
         try:
             gate, here, elsewhere = await asyncio.gather(
-                self._gate(service, host), self._look(service, address, host), asyncio.gather(*asking)
+                self._gate(service, host, gate_seconds),
+                self._look(service, address, host),
+                asyncio.gather(*asking),
             )
             hurry.set()
             seen = await burst

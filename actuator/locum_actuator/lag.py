@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
+from collections import deque
 from dataclasses import replace
 from types import TracebackType
 from typing import Self
@@ -14,6 +16,9 @@ from locum_exporter.result import Outcome
 
 TICK_SECONDS = 0.02
 TOO_LATE_SECONDS = 0.1  # a look has 0.35 s at least: so much of it gone, a failure may be our own
+REMEMBERED_SECONDS = 30.0
+NOTICEABLE_SECONDS = 0.03  # less is the ordinary grain of a scheduler
+MOST_ALLOWANCE_SECONDS = 0.8  # a host that is gone must not be waited for much longer
 TOO_LATE_FOR_A_GATE_SECONDS = 0.2  # half of what a gate has for its answer
 
 
@@ -73,3 +78,20 @@ class Lag:
             self._due = asyncio.get_running_loop().time() + TICK_SECONDS
             await asyncio.sleep(TICK_SECONDS)
             self._note()
+
+
+class RecentLag:
+    """The lag of the last looks, for a deadline of the next: on a busy machine answers of others come later too."""
+
+    def __init__(self) -> None:
+        self._seen: deque[tuple[float, float]] = deque(maxlen=100)  # when (monotonic), and how late
+
+    def saw(self, seconds: float) -> None:
+        """Take in the lag of one look."""
+        self._seen.append((time.monotonic(), seconds))
+
+    def allowance_seconds(self) -> float:
+        """Return by how much to widen a deadline now: twice the worst lag of late, 0 on a calm machine."""
+        since = time.monotonic() - REMEMBERED_SECONDS
+        worst = max((late for at, late in tuple(self._seen) if at >= since), default=0.0)
+        return 0.0 if worst < NOTICEABLE_SECONDS else min(2 * worst, MOST_ALLOWANCE_SECONDS)
