@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from locum_actuator import brakes, unfit, vetoes
+from locum_actuator import brakes, unfit, vetoes, wrong_answers
 from locum_actuator.epochs import holder_by_epoch
 from locum_actuator.plan import Plan, Step
 from locum_actuator.single_addresses import incomplete, left_about, sure, why_unused
@@ -279,6 +279,8 @@ def _silent_service(holder: HostView, situation: Situation, memory: Memory, serv
         return _starting(holder, memory)
     if not holder.looked_at:
         return Plan("keep_looking", "could_not_look", f"nobody could look at {holder.name}: {_seen(holder)}")
+    if holder.wrong is not None:
+        return _wrong_answer(holder, situation, memory, service, can_respawn=can_respawn)
     if not holder.line_is_clean:
         return Plan("keep_looking", "mixed", _uncertain(holder))
     hung = (
@@ -289,6 +291,19 @@ def _silent_service(holder: HostView, situation: Situation, memory: Memory, serv
     return _takeover(holder, hung, situation, memory, service)
 
 
+def _wrong_answer(
+    holder: HostView, situation: Situation, memory: Memory, service: Service, *, can_respawn: bool
+) -> Plan:
+    """Handle a holder whose service answers, but not as it should."""
+    if (held_back := wrong_answers.held_back(holder, situation, memory, service)) is not None:
+        return held_back
+    wrong = holder.wrong or "unexpected"
+    why = wrong_answers.why_wrong(holder, wrong)
+    if wrong_answers.policy(wrong, service) == "restart" and can_respawn:
+        return _respawn(holder, wrong, why)
+    return _takeover(holder, why, situation, memory, service, code=wrong)
+
+
 def _silent_gate(holder: HostView, situation: Situation, memory: Memory, service: Service) -> Plan:
     """Handle a holder whose gate does not answer, nor its service."""
     if not situation.witnessed:
@@ -297,6 +312,8 @@ def _silent_gate(holder: HostView, situation: Situation, memory: Memory, service
         return Plan("keep_looking", "mixed", _uncertain(holder))
     if not holder.gate_asked:
         return vetoes.not_asked(holder)
+    if holder.wrong is not None:  # whatever the pings say: a host that answers is alive
+        return _wrong_answer_beside_silent_gate(holder, situation, memory, service)
     if holder.liveness == "partitioned":
         return _partition(holder)
     if holder.liveness == "alive" and holder.fenceable:
@@ -314,6 +331,19 @@ def _silent_gate(holder: HostView, situation: Situation, memory: Memory, service
             "and there is no fencing to make sure; repair the gate or switch the host off",
         )
     return _dead_or_refuse(holder, situation, memory, service)
+
+
+def _wrong_answer_beside_silent_gate(
+    holder: HostView, situation: Situation, memory: Memory, service: Service
+) -> Plan:
+    """Handle a holder whose service answers, but not as it should, and whose gate does not answer."""
+    if (held_back := wrong_answers.held_back(holder, situation, memory, service)) is not None:
+        return held_back
+    wrong = holder.wrong or "unexpected"
+    why = f"{wrong_answers.why_wrong(holder, wrong)}, and its gate is silent ({holder.gate_fault})"
+    if not holder.fenceable:
+        return Plan("refuse", "unfenced", f"{why}: it may still hold the address, and cannot be fenced")
+    return _takeover(holder, why, situation, memory, service, code=wrong)
 
 
 def _dead_or_refuse(holder: HostView, situation: Situation, memory: Memory, service: Service) -> Plan:

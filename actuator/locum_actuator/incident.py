@@ -31,7 +31,7 @@ from locum_actuator.reach import NOT_PROVEN
 from locum_actuator.sequence import Outcome, Sequence
 from locum_actuator.signs import Signs
 from locum_actuator.silent_hosts import need_silence_elsewhere, silent_hosts
-from locum_actuator.situation import Memory, Situation
+from locum_actuator.situation import WRONG_ANSWERS, Memory, Situation
 from locum_actuator.starts import Starts
 from locum_actuator.steps.base import Eyes, Hands, Shells
 from locum_actuator.storm import NEAR_SECONDS, Storm
@@ -180,6 +180,7 @@ class Incident:
     _slow: dict[str, float] = field(
         default_factory=dict
     )  # hosts whose start took too long and goes on, since when
+    _same_answer: set[str] = field(default_factory=set)  # hosts that were started and answered wrongly too
     _given_back: set[str] = field(default_factory=set)  # hosts that got the service back, for nothing better
     _vain: int = 0  # how often something moved before a question that failed
     _unconfirmed: frozenset[str] | None = None  # hosts that may still hold; None: the journal knows
@@ -243,7 +244,10 @@ class Incident:
         # A service that is started again and again is always young: its time is counted from the first look.
         is_patient = self._age() < patience.start_seconds(self.context.service)
         return replace(
-            memory, starting=memory.starting if is_patient else {}, slow=frozenset(self._slow_hosts())
+            memory,
+            starting=memory.starting if is_patient else {},
+            slow=frozenset(self._slow_hosts()),
+            same_answer=frozenset(self._same_answer),
         )
 
     def _slow_hosts(self) -> Iterator[str]:
@@ -290,7 +294,7 @@ class Incident:
         }
         self.doubtful |= bool(situation.strangers) or situation.holders != {holder}
         view = None if holder is None else situation.hosts.get(holder)
-        self.context.storm.looked(self.context.name, holder, failing=view is not None and not view.serves)
+        self.context.storm.looked(self.context.name, holder, failing=view is not None and view.is_silent)
         return situation
 
     def _confirm(self, situation: Situation) -> None:
@@ -442,6 +446,7 @@ class Incident:
             mirrors=context.mirrors,
             evidence=evidence,
             starts=context.starts,
+            wrong_answer=plan.code in WRONG_ANSWERS and _silent_holder(situation, before.host) is None,
             only_candidate=not self._others(plan, situation),
             say=lambda text: self._say(text, plan.target),
         )
@@ -513,6 +518,8 @@ class Incident:
         if failed is not None and outcome.slow:
             self._go_on_starting(plan, failed)
             return
+        if failed is not None and outcome.same_answer and failed.name == "start":
+            self._same_answer.add(failed.host)
         if failed is not None and failed.name == "start":
             self._given_back |= {step.host for step in plan.steps if step.name == "release"}
         if failed is not None and (failed.name == "confirm" or not outcome.tried):

@@ -118,9 +118,10 @@ def _holder_fault(holder: HostView, move: Move) -> tuple[str, str] | None:
         return "unfit", f"a release of {holder.name} would prove nothing: {holder.drift}"
     if not holder.serves:
         seen = "; ".join(f"{look.vantage_point}: {look.text}" for look in holder.looks)
+        what = "does not answer" if holder.wrong is None else "does not answer as expected"
         return (
             "not_well",
-            f"the service on {holder.name} does not answer ({seen}): locum sees to that by itself",
+            f"the service on {holder.name} {what} ({seen}): that is a fault, and no time for a move",
         )
     if move.asked_by is None and not holder.line_is_clean:
         return "line", f"the line to {holder.name} is not clean: {_echoes(holder)}"

@@ -28,7 +28,7 @@ from locum_actuator.steps.claim import Claim
 from locum_actuator.steps.claim_by_command import ClaimByCommand
 from locum_actuator.steps.confirm import Confirm
 from locum_actuator.steps.fence import Fence
-from locum_actuator.steps.first_answer import StillStarting
+from locum_actuator.steps.first_answer import SameAnswer, StillStarting
 from locum_actuator.steps.last_pass import LastPass
 from locum_actuator.steps.prove import Prove
 from locum_actuator.steps.release import Release
@@ -93,6 +93,7 @@ class Outcome:
     tried: bool = field(
         default=True, compare=False
     )  # False: that step could not be asked for, from this host
+    same_answer: bool = field(default=False, compare=False)  # what was started answers wrongly too
     slow: bool = field(default=False, compare=False)  # a start took too long, and goes on
     moved: bool = field(default=True, compare=False)  # whether any step began that does more than ask
     proof: str | None = field(default=None, compare=False)  # what the proof found, where the plan has one
@@ -148,7 +149,8 @@ class Sequence:
                     # No other host could serve: what is slow may still answer, and what is stopped cannot.
                     return Outcome(False, str(fault), undone=False, failed=spec, slow=True)
                 undone = self._undo([*finished, (spec, step)], hands)
-                return Outcome(False, str(fault), undone, spec, tried=fault.tried)
+                same = isinstance(fault, SameAnswer)
+                return Outcome(False, str(fault), undone, spec, tried=fault.tried, same_answer=same)
             hands.evidence.let_go |= spec.name == "release" and spec.host == hands.old_holder
             hooks.after(spec.name, spec.host)
             finished.append((spec, step))

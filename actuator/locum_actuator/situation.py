@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 from locum_actuator.life_signs import NO_LIFE, Life
-from locum_exporter.result import Outcome
+from locum_exporter.result import Outcome, class_of
 from locum_inventory import since_boot
 
 if TYPE_CHECKING:
     from locum_actuator.reach import Reach
 
+# How a service that answers is not well: not what was expected, or not in its protocol (or with a bad certificate).
+WrongAnswer = Literal["unexpected", "malformed"]
+WRONG_ANSWERS: frozenset[str] = frozenset(get_args(WrongAnswer))
 Liveness = Literal["alive", "lossy", "slow", "dead", "partitioned", "unknown"]
 
 
@@ -76,6 +79,22 @@ class HostView:
     def serves(self) -> bool:
         """Tell whether any vantage point got the service's answer from this host just now."""
         return any(look.outcome is Outcome.WELL for look in self.looks)
+
+    @property
+    def wrong(self) -> WrongAnswer | None:
+        """Return how the service answers wrongly; None where it is silent, well, or could not be looked at."""
+        if self.serves:
+            return None
+        failed = [look for look in self.looks if look.outcome is Outcome.FAILED and look.reason is not None]
+        classes = {class_of(look.reason) for look in failed if look.reason is not None}
+        if "unexpected" in classes:
+            return "unexpected"
+        return "malformed" if "malformed" in classes else None
+
+    @property
+    def is_silent(self) -> bool:
+        """Return whether its service gave no answer of any kind; a fault of a network makes services silent."""
+        return not self.serves and self.wrong is None
 
     @property
     def looked_at(self) -> bool:
@@ -152,6 +171,9 @@ class Memory:
     starting: Mapping[str, float] = field(
         default_factory=dict
     )  # by host: seconds since a start that is young
+    same_answer: frozenset[str] = (
+        frozenset()
+    )  # hosts that were started in this incident and answered wrongly too
     slow: frozenset[str] = field(
         default_factory=frozenset
     )  # hosts whose start took too long and was not undone

@@ -144,6 +144,10 @@ class Takeover(Value):
     when_hung: Literal["takeover", "restart"] = Field(
         default="takeover", description="what to do when the process is there and does not answer"
     )
+    when_unexpected: Literal["takeover", "restart", "tell"] | None = Field(
+        default=None,
+        description="what to do when it answers, but not as expected: 'takeover', 'restart' or 'tell'",
+    )
     start: Literal["before_claim", "after_claim", "during_release"] = Field(
         default="before_claim", description="when the service is started on the standby"
     )

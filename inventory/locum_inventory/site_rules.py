@@ -89,10 +89,11 @@ def _what_is_stopped_can_be_started(draft: Draft) -> Iterator[Breach]:
             why = "is missing: a standby that is stopped must be started"
             what = "give {start: ..., stop: ..., respawn: ...}, or say standby: running"
             yield (*path, "commands"), f"{why}: {what}"
-        restarts = mapping(values.get("takeover")).get("when_hung") == "restart"
-        if restarts and "respawn" not in mapping(values.get("commands")):
-            what = "is 'restart', and there is no command for it: give commands.respawn, or use takeover"
-            yield (*path, "takeover", "when_hung"), what
+        for key in ("when_hung", "when_unexpected"):
+            restarts = mapping(values.get("takeover")).get(key) == "restart"
+            if restarts and "respawn" not in mapping(values.get("commands")):
+                what = "is 'restart', and there is no command for it: give commands.respawn, or use takeover"
+                yield (*path, "takeover", key), what
 
 
 def _nothing_is_promised_in_vain(draft: Draft) -> Iterator[Breach]:

@@ -71,9 +71,10 @@ def host(
     prompt: bool = False,
     age: float | None = None,
     underway: str | None = None,
+    reason: str | None = None,
 ) -> HostView:
     """Return how a host looks; `gate` is why its gate is silent."""
-    looks = [Look("b", outcome(serves), "answered 200" if serves else "no answer")]
+    looks = [Look("b", outcome(serves), "answered 200" if serves else "no answer", reason)]
     if elsewhere is not None:
         looks.append(Look("c", outcome(elsewhere), "answers" if elsewhere else "http failed"))
     silent = gate is not None

@@ -98,6 +98,7 @@ class Hands:
     mirrors: Mirrors = field(default_factory=NoMirrors)
     evidence: PlanEvidence = field(default_factory=PlanEvidence)
     starts: Starts = field(default_factory=Starts)
+    wrong_answer: bool = False  # the plan is for a holder that answers, but not as expected
     only_candidate: bool = False  # no other host could serve, so that a slow start is not broken off
     say: Callable[[str], None] = log.info  # progress, for the log and the journal
 

@@ -7,12 +7,17 @@ from dataclasses import dataclass
 
 from locum_actuator.situation import Look
 from locum_actuator.steps.base import Hands, StepFault
-from locum_exporter.result import Outcome
+from locum_exporter.result import Outcome, class_of
 from locum_inventory.shell import ServiceStatus, ShellFault
 
 STATUS_EVERY_SECONDS = 2.0  # between two looks whether its process is still there
 SAY_EVERY_SECONDS = 10.0  # between two lines of progress
 STATUS_SECONDS = 1.0
+SAME_ANSWER_SECONDS = 5.0  # a service may answer wrongly for so long while it warms up
+
+
+class SameAnswer(StepFault):
+    """The service was started in place of one that answers wrongly, and answers wrongly too."""
 
 
 class StillStarting(StepFault):
@@ -40,9 +45,13 @@ class FirstAnswer:
         """
         hands, now = self.hands, time.monotonic()
         end = max(self._began_at + self.timeout_seconds, now + least_seconds)
+        wrong_since: float | None = None
         say_at, status_at, pause_seconds = now + SAY_EVERY_SECONDS, now + STATUS_EVERY_SECONDS, 0.02
         while (seen := hands.eyes.service_on(hands.name, self.host)).outcome is not Outcome.WELL:
             now = time.monotonic()
+            wrong_since = (wrong_since or now) if _is_wrong(seen) else None
+            if hands.wrong_answer and wrong_since is not None and now - wrong_since >= SAME_ANSWER_SECONDS:
+                raise SameAnswer(f"{self.verb} on {self.host}, where it answers wrongly too: {seen.text}")
             if now >= status_at or now >= end:
                 status_at = now + STATUS_EVERY_SECONDS
                 if self.has_gone():
@@ -89,3 +98,9 @@ class FirstAnswer:
         except ShellFault:
             return None  # what a gate does not say is not known
         return gate.services.get(self.hands.name)
+
+
+def _is_wrong(seen: Look) -> bool:
+    """Tell whether the service answered, and not as it should."""
+    failed = seen.outcome is Outcome.FAILED and seen.reason is not None
+    return failed and class_of(seen.reason or "") in {"unexpected", "malformed"}
