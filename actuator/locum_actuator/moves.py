@@ -121,7 +121,7 @@ def _holder_fault(holder: HostView, move: Move) -> tuple[str, str] | None:
         what = "does not answer" if holder.wrong is None else "does not answer as expected"
         return (
             "not_well",
-            f"the service on {holder.name} {what} ({seen}): that is a fault, and no time for a move",
+            f"the service on {holder.name} {what} ({seen}): locum sees to that by itself",
         )
     if move.asked_by is None and not holder.line_is_clean:
         return "line", f"the line to {holder.name} is not clean: {_echoes(holder)}"

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from locum_actuator.reach import Reach
-from locum_actuator.situation import Look
+from locum_actuator.situation import Look, is_wrong
 from locum_actuator.steps.base import Eyes
 from locum_exporter.result import Outcome
 
@@ -39,6 +39,7 @@ class OwnChecks:
     eyes: Eyes
     served: Callable[[str], None] = lambda host: None  # called where the service on a host answers
     reach: Reach | None = None  # what the last round found through the addresses
+    _seen: Look | None = None  # what the holder's own address answered last
     _due_at: float = float("-inf")
     _told_at: float = float("-inf")  # when it was said last that the service is not reached
 
@@ -55,6 +56,8 @@ class OwnChecks:
         if outcome is Outcome.WELL:
             self.served(holder)
         if outcome is Outcome.FAILED:
+            if self._seen is not None and is_wrong(self._seen):
+                return Failing(f"the service answers on {holder}, but not as expected", everywhere=True)
             return Failing(f"the service does not answer on {holder}", everywhere=True)
         if not self._is_unreached():
             self._told_at = float("-inf")
@@ -64,7 +67,11 @@ class OwnChecks:
         return None
 
     def _own_address(self, holder: str) -> Outcome:
-        return _asked_again(lambda: self.eyes.service_on(self.service, holder))
+        def look() -> Look:
+            self._seen = self.eyes.service_on(self.service, holder)
+            return self._seen
+
+        return _asked_again(look)
 
     def _is_unreached(self) -> bool:
         def look() -> Reach | None:

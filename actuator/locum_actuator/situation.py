@@ -30,6 +30,11 @@ class Look:
     reason: str | None = None  # why it is not well, as the exporter names it
 
 
+def is_wrong(look: Look) -> bool:
+    """Return whether a service answered, and not as it should."""
+    return look.outcome is Outcome.FAILED and class_of(look.reason or "") in WRONG_ANSWERS
+
+
 # Behind 30 % loss each way a live host answers none of so many less than once in 10,000 bursts (0.51^14). Where
 # this host could send but a part of a burst, fewer prove nothing.
 ECHOES_OF_THE_DEAD = 14
@@ -85,8 +90,7 @@ class HostView:
         """Return how the service answers wrongly; None where it is silent, well, or could not be looked at."""
         if self.serves:
             return None
-        failed = [look for look in self.looks if look.outcome is Outcome.FAILED and look.reason is not None]
-        classes = {class_of(look.reason) for look in failed if look.reason is not None}
+        classes = {class_of(look.reason or "") for look in self.looks if is_wrong(look)}
         if "unexpected" in classes:
             return "unexpected"
         return "malformed" if "malformed" in classes else None

@@ -193,7 +193,7 @@ def journal(tmp_path: Path) -> Journal:
 
 
 def begun(
-    world: WrongWorld, journal: Journal, **takeover: object
+    world: WrongWorld, journal: Journal, **takeover: Any
 ) -> tuple[Context, threading.Thread, threading.Event]:
     metrics = Metrics()
     metrics.know("www", ("a", "b"))

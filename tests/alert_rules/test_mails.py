@@ -184,10 +184,10 @@ def test_from_a_failing_check_to_the_mail_and_back(mailbox: Mailbox, tmp_path: P
         print(f"told {time.monotonic() - begun:.1f} s after the fault")
         assert time.monotonic() - begun < 15
         assert sorted(first) == [
-            "[locum] critical: dns does not answer on a, which holds its address",
+            "[locum] critical: dns fails its checks on a, which holds its address",
             "[locum] warning: www was taken over by b",
         ]
-        assert "\nOver: www does not answer on a, which holds its address\n" in first[max(first)]
+        assert "\nOver: www fails its checks on a, which holds its address\n" in first[max(first)]
         world.failing -= {"dns"}
         *_, last = mailbox.wait_for(3, deadline_seconds=15)
-        assert last.subject == "[locum] over: dns does not answer on a, which holds its address"
+        assert last.subject == "[locum] over: dns fails its checks on a, which holds its address"

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from locum_actuator.chain_alarm import PART_ALERT, TOLD_BY_US, _alert
+from locum_actuator.situation import WRONG_ANSWERS
 from locum_inventory.model import INTERVAL_SECONDS
 
 ROOT = Path(__file__).parents[2]
@@ -117,8 +118,8 @@ def test_every_record_of_availability_is_shown() -> None:
 
 def _codes_of_refusals() -> set[str]:
     """Return the codes with which a plan says that locum will not act, or is not sure."""
-    codes = set()
-    for file in ("decision", "brakes", "single_addresses", "unreached", "vetoes"):
+    codes = set(WRONG_ANSWERS)
+    for file in ("decision", "brakes", "single_addresses", "unreached", "vetoes", "unfit", "wrong_answers"):
         for node in ast.walk(ast.parse((ROOT / f"actuator/locum_actuator/{file}.py").read_text())):
             match node:
                 case ast.Call(

@@ -161,8 +161,10 @@ def test_the_examples_optional_keys_are_sound_too_and_show_the_defaults(tmp_path
     file.write_text(with_every_key())
     full, plain = load_site(file), load_site(shared(EXAMPLE))
     full_www, plain_www = full.services["www"], plain.services["www"]
+    # Left out it depends on the answer, which no word in its place says.
+    takeover = full_www.takeover.model_copy(update={"when_unexpected": None})
 
-    assert (full_www.interval, full_www.standby, full_www.takeover, full_www.commands, full.actuator) == (
+    assert (full_www.interval, full_www.standby, takeover, full_www.commands, full.actuator) == (
         plain_www.interval,
         plain_www.standby,
         plain_www.takeover,

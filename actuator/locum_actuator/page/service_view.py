@@ -13,6 +13,8 @@ from locum_actuator.page.silences import Silences
 from locum_actuator.page.votes import Votes
 from locum_actuator.plan import Plan
 from locum_actuator.services_api import service_values
+from locum_actuator.situation import WRONG_ANSWERS
+from locum_exporter.result import class_of
 
 _IN_WORDS = {
     "nothing": "nothing",
@@ -154,6 +156,15 @@ def _has_standby(view: Mapping[str, Any]) -> bool:
     return any(one["could"] is not False for one in view["standbys"])
 
 
+def _answers_wrongly(view: Mapping[str, Any]) -> bool:
+    """Tell whether what is bad on the holder is what it answers, and not that it is silent."""
+    bad = [
+        cell for row in view["health"] if row["holds"] for cell in row["cells"] if cell["verdict"] == "bad"
+    ]
+    reasons = {reason for cell in bad for reason in cell["text"].split(", ")}
+    return bool(bad) and all(class_of(reason) in WRONG_ANSWERS for reason in reasons)
+
+
 def _state(view: Mapping[str, Any]) -> str:
     """Return the same in two or three words."""
     if view["open_incident"]:
@@ -161,6 +172,7 @@ def _state(view: Mapping[str, Any]) -> str:
         return f"incident {view['open_incident']} is open{f', starting on {starting}' if starting else ''}"
     for told, words in (
         (view["holder"] is None, "no holder is known"),
+        (view["level"] == "bad" and _answers_wrongly(view), "answers, but not as expected"),
         (view["level"] == "bad", "does not answer"),
         (view["outdated"], "being checked again"),
         (view["pause"], "paused"),

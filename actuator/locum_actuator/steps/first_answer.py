@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from locum_actuator.situation import Look
+from locum_actuator.situation import Look, is_wrong
 from locum_actuator.steps.base import Hands, StepFault
-from locum_exporter.result import Outcome, class_of
+from locum_exporter.result import Outcome
 from locum_inventory.shell import ServiceStatus, ShellFault
 
 STATUS_EVERY_SECONDS = 2.0  # between two looks whether its process is still there
@@ -49,7 +49,7 @@ class FirstAnswer:
         say_at, status_at, pause_seconds = now + SAY_EVERY_SECONDS, now + STATUS_EVERY_SECONDS, 0.02
         while (seen := hands.eyes.service_on(hands.name, self.host)).outcome is not Outcome.WELL:
             now = time.monotonic()
-            wrong_since = (wrong_since or now) if _is_wrong(seen) else None
+            wrong_since = (wrong_since or now) if is_wrong(seen) else None
             if hands.wrong_answer and wrong_since is not None and now - wrong_since >= SAME_ANSWER_SECONDS:
                 raise SameAnswer(f"{self.verb} on {self.host}, where it answers wrongly too: {seen.text}")
             if now >= status_at or now >= end:
@@ -98,9 +98,3 @@ class FirstAnswer:
         except ShellFault:
             return None  # what a gate does not say is not known
         return gate.services.get(self.hands.name)
-
-
-def _is_wrong(seen: Look) -> bool:
-    """Tell whether the service answered, and not as it should."""
-    failed = seen.outcome is Outcome.FAILED and seen.reason is not None
-    return failed and class_of(seen.reason or "") in {"unexpected", "malformed"}
