@@ -446,7 +446,7 @@ class Incident:
             mirrors=context.mirrors,
             evidence=evidence,
             starts=context.starts,
-            wrong_answer=plan.code in WRONG_ANSWERS and _silent_holder(situation, before.host) is None,
+            wrong_answer=plan.code in WRONG_ANSWERS and not silent,
             only_candidate=not self._others(plan, situation),
             say=lambda text: self._say(text, plan.target),
         )
