@@ -92,7 +92,7 @@ class Client:
         """Return the requests that started at `since` or later and have ended, in the order of their start."""
         return _since(self._stream.records(), since)
 
-    def wait_good(self, n: int = IN_A_ROW, timeout: float = 30.0, since: float | None = None) -> float:
+    def wait_good(self, n: int = IN_A_ROW, timeout: float = 60.0, since: float | None = None) -> float:
         """Wait for `n` good answers in a row to requests made from now on (or from `since` on).
 
         Returns when the first of them was there (time.time()); raises TimeoutError if they do not come.
@@ -111,7 +111,7 @@ class Client:
                 )
             seen = self._stream.wait(seen, left)
 
-    def wait_failed(self, timeout: float = 30.0, since: float | None = None) -> float:
+    def wait_failed(self, timeout: float = 60.0, since: float | None = None) -> float:
         """Wait for a request made from now on (or from `since` on) to fail; return when it started."""
         begin = time.time() if since is None else since
         deadline = time.monotonic() + timeout

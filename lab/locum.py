@@ -247,7 +247,7 @@ class Locum:
             raise LabFault(f"the actuator does not say what happened: {fault.stderr}") from fault
         return rows[::-1]
 
-    def wait_incident(self, outcome: str, since: float, seconds: float = 20.0) -> dict[str, Any]:
+    def wait_incident(self, outcome: str, since: float, seconds: float = 60.0) -> dict[str, Any]:
         """Wait for an incident of a look at `since` (time.time()) or later that ends with `outcome`."""
         deadline = time.monotonic() + seconds
         while True:

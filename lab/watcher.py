@@ -105,7 +105,7 @@ class Watcher:
         """Return the times in which the watcher did not look."""
         return gaps(self.rounds(since), since)
 
-    def wait_holders(self, holders: Iterable[str], timeout: float = 10.0) -> float:
+    def wait_holders(self, holders: Iterable[str], timeout: float = 30.0) -> float:
         """Wait until exactly these hosts answer in a round sent from now on; return when it was sent."""
         begin, wanted = time.time(), frozenset(holders)
         deadline = time.monotonic() + timeout

@@ -220,6 +220,7 @@ def _up(watch: ChainWatch, name: str) -> bool | None:
     return next((part.up for part in watch.parts() if part.name == name), None)
 
 
+@pytest.mark.timed
 def test_a_lost_prometheus_is_told_within_ten_seconds_and_once(
     watch: ChainWatch, played: Played, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -18,7 +18,7 @@ from locum_inventory.gate_clock import Permit
 from locum_inventory.model import Service, Site
 from locum_inventory.shell import ServiceStatus, Shell, Verb
 
-WAIT_SECONDS = 3.0
+WAIT_SECONDS = 30.0
 
 
 class SlowShell(FakeShell):
@@ -107,6 +107,7 @@ def other(name: str) -> Site:
     return Site.model_validate(values)
 
 
+@pytest.mark.timed
 def test_a_reload_in_the_middle_of_a_plan_lets_it_end_before_the_next_look(
     engine: Engine, crews: Crews, journal: Journal
 ) -> None:

@@ -179,6 +179,7 @@ ROWS = [
 ]
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_row(row: Row, tmp_path: Path) -> None:
     devices = [

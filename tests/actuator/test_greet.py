@@ -72,6 +72,7 @@ def test_the_first_look_comes_after_the_login(context: Context, world: Watchful)
     assert world.logged_in_at_first is True
 
 
+@pytest.mark.timed
 def test_a_dead_host_is_not_waited_for(context: Context, world: Watchful) -> None:
     world.dead.add("a")
     begun = time.monotonic()
@@ -80,6 +81,7 @@ def test_a_dead_host_is_not_waited_for(context: Context, world: Watchful) -> Non
     assert world.shells["a"].asked == 0  # type: ignore[attr-defined]
 
 
+@pytest.mark.timed
 def test_a_gate_that_hangs_is_given_up(
     context: Context, world: Watchful, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -159,6 +159,7 @@ HELD_UP: dict[str, tuple[str, str]] = {
 }  # fmt: skip
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize(("command", "text"), HELD_UP.values(), ids=HELD_UP)
 def test_a_hook_holds_nobody_up(world: FakeWorld, journal: Journal, command: str, text: str) -> None:
     timeout = "0.3s" if "sleep" in command else "5s"

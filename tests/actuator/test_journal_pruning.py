@@ -104,6 +104,7 @@ def test_of_the_alerts_the_newest_stay(journal: Journal) -> None:
     assert rows(journal, "incidents") == 2, "an incident outlives its alerts"
 
 
+@pytest.mark.timed
 def test_a_hundred_thousand_alerts_go_without_making_anybody_wait(journal: Journal) -> None:
     for _ in range(20):
         journal.close_incident(incident(journal, alerts=5000), "respawn", "because")

@@ -129,7 +129,7 @@ def _events(journal: Journal) -> list[str]:
     return [event["text"] for row in journal.incidents() for event in row["events"]]
 
 
-def _until(true: Callable[[], bool], seconds: float = 5.0) -> None:
+def _until(true: Callable[[], bool], seconds: float = 30.0) -> None:
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end, "it did not come true"

@@ -196,6 +196,7 @@ def test_back_again_goes_the_same_way(hosts: MirrorHosts) -> None:
     assert hosts.mirrors.divergence("www", "a", "b").other.count == 0
 
 
+@pytest.mark.timed
 def test_both_sides_changed_is_told_and_never_settled_by_itself(hosts: MirrorHosts) -> None:
     assert hosts.run().done
     (hosts.tree("a") / "lost.html").write_text("acknowledged by a after the last run\n")

@@ -524,7 +524,7 @@ def engine(world: FakeWorld, journal: Journal) -> Iterator[Engine]:
     engine.stop()
 
 
-def wait_for(what: Callable[[], Any], seconds: float = 5.0) -> Any:
+def wait_for(what: Callable[[], Any], seconds: float = 30.0) -> Any:
     ended = threading.Event()
     timer = threading.Timer(seconds, ended.set)
     timer.start()

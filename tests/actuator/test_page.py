@@ -278,6 +278,7 @@ def test_last_words_stand_by_themselves(events: list[dict[str, Any]], words: str
     assert last_words(events) == words
 
 
+@pytest.mark.timed
 def test_a_reader_waits_for_no_write_and_can_write_nothing(engine: Engine) -> None:
     an_incident(engine.journal)
     reader = JournalReader(engine.journal.path)

@@ -162,6 +162,7 @@ def test_matchers_fit_as_alertmanagers_do(matchers: list[dict[str, Any]], fit: b
     assert fits(matchers, LABELS) is fit
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize(
     "pattern",
     [

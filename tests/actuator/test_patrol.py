@@ -143,6 +143,7 @@ def test_a_fenced_host_is_named_until_it_answers_again(patrol: Patrol, world: Fa
     assert patrol.seen["b"] == "gate silent: gate unreachable", "what happened before it came back is history"
 
 
+@pytest.mark.timed
 def test_an_alert_does_not_wait_for_the_gate_of_a_dead_host(
     patrol: Patrol, world: FakeWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -204,6 +205,7 @@ def test_b3_a_look_that_could_not_be_made_finds_nothing(
     assert patrol.round() is None
 
 
+@pytest.mark.timed
 def test_b3_a_finding_does_not_wait_for_the_gate_of_a_dead_host(
     patrol: Patrol, world: FakeWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -93,7 +93,7 @@ def test_what_is_no_pause_is_refused_in_words(
     assert engine.journal.pause("www") is None
 
 
-def wait_for(what: Any, seconds: float = 5.0) -> None:
+def wait_for(what: Any, seconds: float = 30.0) -> None:
     end = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < end, "it did not come to that in time"

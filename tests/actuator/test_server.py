@@ -45,6 +45,7 @@ def get(port: int) -> tuple[int, float]:
     return status, time.monotonic() - begun
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize(
     "said", [b"", b"POST /webhook HTTP/1.1\r\nContent-Length: 9\r\n\r\nhalf"], ids=["silent", "half-sent"]
 )

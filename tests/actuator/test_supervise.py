@@ -22,7 +22,7 @@ FOR_EVER = ("sleep", "1000")
 DEAF = ("sh", "-c", "trap '' TERM; echo ready; while :; do sleep 0.05; done")
 
 
-async def until(true: Callable[[], bool], deadline_seconds: float = 5.0) -> None:
+async def until(true: Callable[[], bool], deadline_seconds: float = 30.0) -> None:
     async with asyncio.timeout(deadline_seconds):
         while not true():  # noqa: ASYNC110 - what is waited for is another process
             await asyncio.sleep(0.01)
@@ -82,6 +82,7 @@ async def test_the_last_started_ends_first(tmp_path: Path) -> None:
     assert order.read_text().split() == ["three", "two", "one"]
 
 
+@pytest.mark.timed
 async def test_a_deaf_child_is_killed_after_its_deadline(tmp_path: Path) -> None:
     heard: list[str] = []
     supervisor = Supervisor(tmp_path, heard.append)

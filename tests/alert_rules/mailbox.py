@@ -85,7 +85,7 @@ class Mailbox:
         self.refused_logins += not right
         return AuthResult(success=right, auth_data=data)
 
-    def wait_for(self, count: int, deadline_seconds: float = 10) -> list[Received]:
+    def wait_for(self, count: int, deadline_seconds: float = 60) -> list[Received]:
         """Return what was received once there is so much; AssertionError if that takes too long."""
         end = time.monotonic() + deadline_seconds
         while len(self.received) < count:

@@ -38,7 +38,7 @@ class Browser:
         """Return what a person can read there; nothing where it is not there."""
         return "\n".join(one.text for one in self.driver.find_elements(By.CSS_SELECTOR, css))
 
-    def wait(self, what: Callable[[], object], words: str, seconds: float = 20.0) -> None:
+    def wait(self, what: Callable[[], object], words: str, seconds: float = 60.0) -> None:
         """Wait until something is so."""
         WebDriverWait(self.driver, seconds, poll_frequency=0.1).until(lambda _: what(), words)
 

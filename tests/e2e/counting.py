@@ -99,7 +99,7 @@ class Writer:
         """Return what was acknowledged to requests of that time."""
         return [one for one in list(self._lines) if since <= one.asked and one.answered < until]
 
-    def wait(self, count: int, seconds: float = 20.0) -> None:
+    def wait(self, count: int, seconds: float = 60.0) -> None:
         """Wait until so many more were acknowledged."""
         wanted, end = len(self._lines) + count, time.monotonic() + seconds
         while len(self._lines) < wanted:

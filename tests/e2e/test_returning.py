@@ -70,7 +70,7 @@ def test_a_host_that_returns_with_the_address_and_no_gate_is_told_of_until_a_per
         assert lab.holders() == ["b"]
 
 
-def _wait_alert(locum: Locum, name: str, seconds: float = 15.0) -> dict[str, dict[str, str]]:
+def _wait_alert(locum: Locum, name: str, seconds: float = 60.0) -> dict[str, dict[str, str]]:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         for alert in locum.get("http://127.0.0.1:9093/api/v2/alerts"):
@@ -80,7 +80,7 @@ def _wait_alert(locum: Locum, name: str, seconds: float = 15.0) -> dict[str, dic
     raise AssertionError(f"no alert {name} within {seconds:g} s")
 
 
-def _wait_refusal(locum: Locum, since: float, seconds: float = 15.0) -> str:
+def _wait_refusal(locum: Locum, since: float, seconds: float = 60.0) -> str:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         for row in locum.incidents():

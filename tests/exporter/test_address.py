@@ -87,6 +87,7 @@ def look(
     return run_in(name, work)
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("row", ROWS)
 def test_owners(names: dict[str, str], row: str) -> None:
     wanted = ROWS[row]

@@ -168,6 +168,7 @@ async def look(talk: Talk, host: str = "127.0.0.1", **check: Any) -> CheckResult
         )
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("row", ROWS)
 async def test_http(row: str) -> None:
     wanted = ROWS[row]
@@ -337,6 +338,7 @@ async def test_c3_the_expiry_of_an_expired_certificate_stays_a_metric(authority:
     assert (result.reason, sample.value) == ("tls", expired().timestamp())
 
 
+@pytest.mark.timed
 async def test_c3_a_server_that_shows_its_certificate_once_costs_no_more_than_the_deadline(
     authority: Authority,
 ) -> None:

@@ -32,6 +32,7 @@ async def test_a_host_answers(address: str) -> None:
     assert 0 < echo.rtt_seconds < 1
 
 
+@pytest.mark.timed
 async def test_a_thousand_targets_at_once_all_answer() -> None:
     targets = [ip_address(f"127.1.{number // 250}.{number % 250 + 1}") for number in range(1000)]
     async with Pinger() as pinger:

@@ -53,6 +53,7 @@ async def test_could_not_look_is_neither_present_nor_absent(fault: FaultReason) 
     assert result.text == "process of www: could not look: what the gate said"
 
 
+@pytest.mark.timed
 async def test_hanging_gates_do_not_keep_others_waiting_beyond_the_deadline() -> None:
     hanging = [FakeShell(hangs=True) for _ in range(3)]
     with ThreadPoolExecutor(2) as threads:

@@ -79,6 +79,7 @@ ROWS: dict[str, Row] = {
 }  # fmt: skip
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("row", ROWS)
 async def test_tcp(row: str) -> None:
     wanted = ROWS[row]

@@ -209,7 +209,7 @@ def _listens(port: int) -> bool:
     return True
 
 
-def wait_for(condition: object, what: str, seconds: float = 5.0) -> None:
+def wait_for(condition: object, what: str, seconds: float = 30.0) -> None:
     """Wait until `condition()` is true."""
     assert callable(condition)
     until = time.monotonic() + seconds

@@ -440,6 +440,7 @@ def test_a_full_disk_does_not_stop_a_release(make_host: Callable[..., GateHost])
         subprocess.run(["umount", host.state], check=True)
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("shell", SHELLS)
 def test_a_stopped_process_is_killed_at_once(
     make_host: Callable[..., GateHost], spawn: Spawn, shell: str
@@ -455,6 +456,7 @@ def test_a_stopped_process_is_killed_at_once(
     assert reap(spawned) == [-signal.SIGKILL] * 3
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("stop", ["true", "sleep 30", "exit 1", "trap '' TERM; sleep 30"])
 def test_what_a_stop_command_leaves_is_killed(
     make_host: Callable[..., GateHost], spawn: Spawn, stop: str
@@ -571,6 +573,7 @@ def test_a_claim_on_no_interface_fails(make_host: Callable[..., GateHost]) -> No
     assert "card9" in answer[-1]
 
 
+@pytest.mark.timed
 def test_a_daemon_that_keeps_its_output_open_holds_nobody_up(make_host: Callable[..., GateHost]) -> None:
     host = make_host()
     chatty = f"{host.prefix}/{NAME} 100 & while :; do echo chatter; sleep 0.01; done & sleep 0.1"
@@ -601,6 +604,7 @@ def test_verbs_of_one_service_take_turns(make_host: Callable[..., GateHost]) -> 
     assert log.read_text().split() == ["begin", "end"] * 3
 
 
+@pytest.mark.timed
 def test_a_release_does_not_wait_for_a_respawn_that_hangs(
     make_host: Callable[..., GateHost], namespace: str
 ) -> None:

@@ -183,6 +183,7 @@ def test_it_ends_with_its_input_and_leaves_nobody(host: GateHost, watch: Callabl
     wait_for(lambda: gates(host) == 0, "the reminder ended too")
 
 
+@pytest.mark.timed
 def test_it_ends_by_itself_when_nobody_asks(host: GateHost, watch: Callable[[], Watching]) -> None:
     host.gate.write_text(host.gate.read_text().replace("IDLE_SECONDS=30", "IDLE_SECONDS=0.8"))
     watching = watch()

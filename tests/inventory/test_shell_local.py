@@ -68,6 +68,7 @@ def _has(cmdline: Path, host: GateHost) -> bool:
         return False
 
 
+@pytest.mark.timed
 @needs_root
 def test_a_slow_gate_meets_the_deadline_and_is_left_to_finish(host: GateHost) -> None:
     done = host.prefix / "done"

@@ -231,6 +231,7 @@ def test_a_client_has_a_stale_cache_until_somebody_tells_it(served: Lab) -> None
     assert served.client.answered_by(told) == "b"
 
 
+@pytest.mark.timed
 def test_a_takeover_by_hand_takes_no_time(served: Lab) -> None:
     served.start_service("b")
     since = served.crash("a")

@@ -91,6 +91,7 @@ def test_signals_reach_the_program_itself(served: Lab) -> None:
     assert waits.returncode == 7
 
 
+@pytest.mark.timed
 def test_a_crash_ends_everything_but_the_disk(served: Lab) -> None:
     served.run("a", ["sh", "-c", "echo kept > /var/lib/kept; echo lost > /run/lost; echo lost > /tmp/lost"])
     daemon = served.popen("a", ["sleep", "60"])
