@@ -386,9 +386,9 @@ class Journal:
     def unconfirmed(self, service: str) -> frozenset[str]:
         """Return the hosts that may still hold a service: what was last tried on them was never confirmed."""
         rows = self._read(
-            "SELECT e.host AS host, e.kind AS kind, max(e.id) FROM events e JOIN incidents i ON i.id=e.incident"
-            " WHERE i.service=? AND e.host IS NOT NULL AND (e.kind='confirmed' OR"
-            " (e.step IN ('claim', 'start', 'release', 'fence') AND e.kind<>'hook')) GROUP BY e.host",
+            "SELECT e.host AS host, e.kind AS kind, max(e.id) FROM events e CROSS JOIN incidents i"
+            " WHERE (e.step IN ('claim', 'start', 'release', 'fence') OR e.kind='confirmed')"
+            " AND e.kind<>'hook' AND i.id=e.incident AND i.service=? GROUP BY e.host",
             service,
         )
         return frozenset(row["host"] for row in rows if row["kind"] in _UNCONFIRMED)

@@ -106,4 +106,10 @@ CREATE TABLE mirror_runs (
 CREATE INDEX mirror_runs_onto ON mirror_runs(service, destination, id);
 """
 
-VERSIONS = (_FIRST, _SECOND, _THIRD, _FOURTH, _MIRROR_RUNS)
+# What was last tried on each host is asked before every decision, and must not cost a walk through all incidents.
+_SETTLING = """
+CREATE INDEX settling_events ON events(host, id)
+    WHERE step IN ('claim', 'start', 'release', 'fence') OR kind='confirmed';
+"""
+
+VERSIONS = (_FIRST, _SECOND, _THIRD, _FOURTH, _MIRROR_RUNS, _SETTLING)
