@@ -19,7 +19,7 @@ from rich.table import Table
 
 from grafana.may_be_empty import PANELS
 from grafana.metrics_asked import Heard
-from grafana.prometheus import Prometheus, PrometheusFault, Window, last, variables
+from grafana.prometheus import Prometheus, PrometheusFault, Window, add_options, last, variables
 from grafana.rules import RuleFound, rules
 from grafana.shipped import QUERIES, ShippedQuery
 
@@ -119,7 +119,7 @@ def _wrong(asked: Sequence[PanelFound], loaded: Sequence[RuleFound]) -> list[Pan
 
 def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m grafana.ask", description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--prometheus", metavar="URL", default="http://127.0.0.1:9090")
+    add_options(parser)
     parser.add_argument(
         "--seconds", type=float, default=600.0, help="of the past to be shown; 600 if not said"
     )
@@ -139,7 +139,7 @@ def main(words: Sequence[str] | None = None) -> int:
     options = _arguments(words)
     window = last(options.seconds)
     try:
-        with Prometheus(options.prometheus) as prometheus:
+        with Prometheus(options.prometheus, options.password_file, options.ca_file) as prometheus:
             heard = Heard(prometheus, window)
             asked = panels(prometheus, window, heard, options.service)
             loaded = rules(prometheus, window, heard)

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from grafana.prometheus import Prometheus, PrometheusFault, Window, variables
+from grafana.prometheus import Prometheus, PrometheusFault, Window, add_options, variables
 from grafana.sheet import Sheet
 from grafana.shipped import DASHBOARDS, marks_of, queries_of
 
@@ -76,7 +76,7 @@ def _moment(text: str) -> float:
 
 def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m grafana.draw", description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--prometheus", metavar="URL", default="http://127.0.0.1:9090")
+    add_options(parser)
     parser.add_argument("--dashboard", choices=DRAWABLE, default="service")
     parser.add_argument(
         "--section", action="append", default=[], help="of the dashboard; again for more; or all"
@@ -98,7 +98,7 @@ def main(words: Sequence[str] | None = None) -> int:
     """Draw, and return the exit code: 2 where Prometheus gave no answer, 1 where the file cannot be written."""
     options = _arguments(words)
     try:
-        with Prometheus(options.prometheus) as prometheus:
+        with Prometheus(options.prometheus, options.password_file, options.ca_file) as prometheus:
             window = Window(options.begin, options.end)
             picture = draw(prometheus, options.dashboard, options.section, window, options.service)
         options.output.write_bytes(picture)

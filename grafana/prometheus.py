@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
@@ -13,6 +15,7 @@ import requests
 
 from grafana.shipped import ShippedQuery
 
+USER = "locum"
 ANSWER_SECONDS = 30.0  # of one request; a query over a day takes some
 
 
@@ -46,16 +49,39 @@ class Window:
         return self.end - self.begin
 
 
-class Prometheus:
-    """A Prometheus by its address, such as http://127.0.0.1:9090."""
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Give a program the options that say which Prometheus to ask."""
+    parser.add_argument("--prometheus", metavar="URL", default="http://127.0.0.1:9090")
+    parser.add_argument(
+        "--password-file", type=Path, metavar="FILE", help="its password, as `locum up` has one"
+    )
+    parser.add_argument("--ca-file", type=Path, metavar="FILE", help="the certificate it is accepted by")
 
-    def __init__(self, url: str) -> None:
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8").strip()
+    except OSError as fault:
+        raise PrometheusFault(f"{file}: {fault.strerror}") from fault
+
+
+class Prometheus:
+    """A Prometheus by its address, such as http://127.0.0.1:9090.
+
+    That of `locum up` wants the password in `password_file`, and its certificate is accepted by `ca_file`.
+    """
+
+    def __init__(self, url: str, password_file: Path | None = None, ca_file: Path | None = None) -> None:
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise PrometheusFault(f"'{url}' is no address of a Prometheus, such as http://127.0.0.1:9090")
         self.url = url.rstrip("/")
         self._session = requests.Session()
         self._session.trust_env = False  # no proxy stands between a person and his own Prometheus
+        if password_file is not None:
+            self._session.auth = (USER, _read(password_file))
+        if ca_file is not None:
+            self._session.verify = str(ca_file)
 
     def __enter__(self) -> Prometheus:
         return self

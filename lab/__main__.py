@@ -13,7 +13,7 @@ import threading
 from lab.control import VERBS, Control, ask
 from lab.forward import Forwarder
 from lab.lab import Lab
-from lab.locum import BIN, HOME, SITE, Locum
+from lab.locum import BIN, HOME, SITE, STATE, Locum
 from lab.namespaces import enter
 from lab.needs import ENVIRONMENT, PATH, LabFault
 
@@ -22,6 +22,7 @@ ME = "sudo .venv/bin/python -m lab" if os.geteuid() != 0 else ".venv/bin/python 
 
 # locum's own pages on b, and their ports
 _CHAIN = {"locum": 10752, "Prometheus": 9090, "Alertmanager": 9093, "the exporter": 10751}
+_WITH_PASSWORD = {"Prometheus", "Alertmanager"}
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -63,7 +64,12 @@ def _explain(lab: Lab, forwarder: Forwarder, *, bare: bool) -> None:
     print("\nIn a browser on this machine:")
     for what, host, address, port, prefer in pages:
         page = forwarder.forward(lab.host(host), port, address=address, prefer=prefer)
-        print(f"  {page.url:<28} {what}" + (f" ({page.note})" if page.note else ""))
+        url = page.url.replace("http://", "https://", 1) if what in _WITH_PASSWORD else page.url
+        print(f"  {url:<28} {what}" + (f" ({page.note})" if page.note else ""))
+    if not bare:
+        print(
+            f"  (Prometheus and Alertmanager: user locum, password in {STATE}/chain/web.password on {HOME})"
+        )
     print("\nIn another terminal:")
     words = ["status", "kill a", "crash a", "reboot a", "hang a", "heal a", "shell b", "--help"]
     if not bare:

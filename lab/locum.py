@@ -49,6 +49,8 @@ NOBODY = (
 POWERLESS = (*NOBODY[:-2], "--inh-caps=-all", "--ambient-caps=-all")
 EXPORTER_PORT = 10751
 ACTUATOR = "http://127.0.0.1:10752"  # on b
+PROMETHEUS, ALERTMANAGER = "https://127.0.0.1:9090", "https://127.0.0.1:9093"  # of `locum up`, on b
+STATE = "/var/lib/locum"
 
 
 class Locum:
@@ -262,17 +264,25 @@ class Locum:
 
     def get(self, url: str) -> Any:
         """Return the JSON at a URL on b's loopback."""
-        return json.loads(self.lab.run(HOME, ["curl", "-sSf", "--max-time", "5", url]).stdout)
+        return json.loads(self.lab.run(HOME, curl(url)).stdout)
 
     def samples(self, selector: str, end: float, seconds: float) -> list[list[tuple[float, float]]]:
         """Return Prometheus's raw samples of the `seconds` before `end`: (time.time(), value) for each series."""
         form = {"query": f"{selector}[{round(seconds * 1000)}ms]", "time": f"{end:.3f}"}
         answer = self.lab.run(
             HOME,
-            ["curl", "-sSf", "--max-time", "5", "-G", "http://127.0.0.1:9090/api/v1/query", *_form(form)],
+            curl("-G", f"{PROMETHEUS}/api/v1/query", *_form(form)),
         )
         rows = json.loads(answer.stdout)["data"]["result"]
         return [[(float(at), float(value)) for at, value in row["values"]] for row in rows]
+
+
+def curl(*words: str) -> list[str]:
+    """Return a command for b that asks a part of the chain; Prometheus and Alertmanager want a password."""
+    command = "exec curl -sSf --max-time 5"
+    if any(word.startswith((PROMETHEUS, ALERTMANAGER)) for word in words):
+        command += f' --cacert {STATE}/tls/chain.crt -u "locum:$(cat {STATE}/chain/web.password)"'
+    return ["sh", "-c", f'{command} "$@"', "curl", *words]
 
 
 def open_the_way(lab: Lab, host: str) -> None:

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lab.forward import Forwarder
-from lab.host import CHECKOUT
-from lab.locum import HOME, Locum
+from lab.host import CHECKOUT, Host
+from lab.locum import HOME, STATE, Locum
 from lab.needs import LabFault
 
 PROMETHEUS_PORT = 9090
@@ -28,18 +28,24 @@ def ask(locum: Locum, since: float, *, picture: Path | None = None) -> tuple[boo
     time.sleep(SCRAPED_TWICE_SECONDS)
     until = time.time()
     with Forwarder() as forwarder:
-        url = forwarder.forward(locum.lab.host(HOME), PROMETHEUS_PORT).url
-        asked = _program("grafana.ask", ["--prometheus", url, "--seconds", f"{until - since:.0f}"])
+        host = locum.lab.host(HOME)
+        url = forwarder.forward(host, PROMETHEUS_PORT).url.replace("http://", "https://", 1)
+        asking = ["--prometheus", url, *credentials(host)]
+        asked = _program("grafana.ask", [*asking, "--seconds", f"{until - since:.0f}"])
         if asked.returncode not in {0, 1}:
             raise LabFault(asked.stderr.strip())
         if picture is not None:
             shown = ("--from", f"{since:.0f}", "--to", f"{until:.0f}", *PICTURE)
-            drawn = _program(
-                "grafana.draw", ["--prometheus", url, *shown, "--output", str(picture.resolve())]
-            )
+            drawn = _program("grafana.draw", [*asking, *shown, "--output", str(picture.resolve())])
             if drawn.returncode != 0:
                 raise LabFault(drawn.stderr.strip())
     return asked.returncode == 0, asked.stdout
+
+
+def credentials(host: Host) -> list[str]:
+    """Return the options by which the programs of grafana/ ask the Prometheus of `locum up` on a host."""
+    state = host.root / STATE.lstrip("/")
+    return ["--password-file", str(state / "chain/web.password"), "--ca-file", str(state / "tls/chain.crt")]
 
 
 def _program(name: str, words: Sequence[str]) -> subprocess.CompletedProcess[str]:

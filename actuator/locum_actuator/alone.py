@@ -18,7 +18,7 @@ def lock_alone(directory: Path) -> IO[str]:
     """
     path = directory / "actuator.lock"
     try:
-        directory.mkdir(parents=True, exist_ok=True)
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         file = path.open("w")
     except OSError as fault:
         raise NotAlone(f"{path}: cannot be written: {fault.strerror}") from fault

@@ -15,11 +15,12 @@ def shows(token: str | None) -> Callable[[], bool]:
     """Return what judges the request at hand: does it show this token? Where there is none, nothing does."""
 
     def authorised() -> bool:
-        scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-        return (
-            token is not None
-            and scheme.lower() == "bearer"
-            and hmac.compare_digest(given.strip().encode(), token.encode())
-        )
+        return token is not None and is_shown(token, request.headers.get("Authorization", ""))
 
     return authorised
+
+
+def is_shown(token: str, header: str) -> bool:
+    """Tell whether an Authorization header shows a token."""
+    scheme, _, given = header.partition(" ")
+    return scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), token.encode())

@@ -15,6 +15,8 @@ from typing import Any, Protocol
 
 import aiohttp
 
+from locum_actuator.chain_access import Access
+
 log = logging.getLogger(__name__)
 
 PART_ALERT = "LocumChainPartMissing"
@@ -51,9 +53,7 @@ class Alarm:
         self._told: dict[str, dict[str, Any]] = {}
         self._told_at = float("-inf")
 
-    async def sound(
-        self, session: aiohttp.ClientSession, alertmanagers: Iterable[str], parts: Iterable[Part]
-    ) -> None:
+    async def sound(self, session: aiohttp.ClientSession, access: Access, parts: Iterable[Part]) -> None:
         """Send what is wrong, when it changed or some seconds have passed; and the end of what is mended."""
         now = {
             part.name: _alert(part.name, part.text)
@@ -65,7 +65,7 @@ class Alarm:
         ended = [alert for name, alert in self._told.items() if name not in now]
         body = [*(_until(alert, LASTS_SECONDS) for alert in now.values()), *(_until(one, 0) for one in ended)]
         self._told, self._told_at = now, time.monotonic()
-        await asyncio.gather(*(_post(session, url, body) for url in alertmanagers))
+        await asyncio.gather(*(_post(session, url, body, access) for url in access.parts.alertmanagers))
 
 
 def _alert(part: str, text: str) -> dict[str, Any]:
@@ -86,9 +86,13 @@ def _until(alert: dict[str, Any], seconds: float) -> dict[str, Any]:
     return {**alert, "endsAt": datetime.fromtimestamp(time.time() + seconds, UTC).isoformat()}
 
 
-async def _post(session: aiohttp.ClientSession, alertmanager: str, body: list[dict[str, Any]]) -> None:
+async def _post(
+    session: aiohttp.ClientSession, alertmanager: str, body: list[dict[str, Any]], access: Access
+) -> None:
+    url = f"{alertmanager}/api/v2/alerts"
     try:
-        async with session.post(f"{alertmanager}/api/v2/alerts", json=body, allow_redirects=False) as answer:
+        shown = access.options(url)
+        async with session.post(url, json=body, allow_redirects=False, **shown) as answer:
             if answer.status != 200:
                 log.warning(
                     "%s does not take our alert: %s",

@@ -12,6 +12,7 @@ from typing import Any
 import aiohttp
 import yaml
 
+from locum_actuator.chain_access import Access
 from locum_actuator.chain_samples import judge_samples
 from locum_exporter.faults import text_of_os_error
 from locum_inventory.model import ChainParts, Site
@@ -54,15 +55,21 @@ def looking_session() -> aiohttp.ClientSession:
 
 async def look(session: aiohttp.ClientSession, chain: Chain) -> dict[str, Seen]:
     """Look at every part at once, and return what was seen by the part's name; raises nothing."""
+    access = Access(chain.parts)
     questions = {
         **{f"exporter {name}": f"{url}/-/healthy" for name, url in chain.exporters.items()},
         "prometheus": f"{chain.parts.prometheus}/-/ready",
         **{_alertmanager(url): f"{url}/-/ready" for url in chain.parts.alertmanagers},
     }
     answers, rules, samples = await asyncio.gather(
-        asyncio.gather(*(_answers(session, url) for url in questions.values())),
-        _rules(session, chain.parts.prometheus),
-        _samples(session, chain.parts.prometheus),
+        asyncio.gather(
+            *(
+                _answers(session, url, None if name.startswith("exporter ") else access)
+                for name, url in questions.items()
+            )
+        ),
+        _rules(session, chain.parts.prometheus, access),
+        _samples(session, chain.parts.prometheus, access),
     )
     seen = {**dict(zip(questions, answers, strict=True)), "rules": rules}
     return seen if samples is None else {**seen, "samples": samples}
@@ -72,9 +79,10 @@ def _alertmanager(url: str) -> str:
     return f"alertmanager {url.partition('://')[2]}"
 
 
-async def _answers(session: aiohttp.ClientSession, url: str) -> Seen:
+async def _answers(session: aiohttp.ClientSession, url: str, access: Access | None) -> Seen:
     try:
-        async with session.get(url, allow_redirects=False) as answer:
+        shown = {} if access is None else access.options(url)
+        async with session.get(url, allow_redirects=False, **shown) as answer:
             if answer.status != 200:
                 return Seen(False, f"answers {answer.status} at {url}")
     except (aiohttp.ClientError, OSError, ValueError, TimeoutError) as fault:
@@ -90,10 +98,11 @@ def _why(fault: Exception) -> str:
     return type(fault).__name__
 
 
-async def _samples(session: aiohttp.ClientSession, prometheus: str) -> Seen | None:
+async def _samples(session: aiohttp.ClientSession, prometheus: str, access: Access) -> Seen | None:
     """Check whether Prometheus stores what it scrapes; None where it does not say so."""
     try:
-        async with session.get(f"{prometheus}/metrics", allow_redirects=False) as answer:
+        url = f"{prometheus}/metrics"
+        async with session.get(url, allow_redirects=False, **access.options(url)) as answer:
             body = await _body(answer) if answer.status == 200 else b""
             found = judge_samples(body.decode("utf-8", "replace"), answer.headers.get("Date"))
     except (aiohttp.ClientError, OSError, ValueError, TimeoutError):
@@ -109,11 +118,11 @@ async def _body(answer: aiohttp.ClientResponse) -> bytes:
     return body
 
 
-async def _rules(session: aiohttp.ClientSession, prometheus: str) -> Seen:
+async def _rules(session: aiohttp.ClientSession, prometheus: str, access: Access) -> Seen:
     """See whether Prometheus has every rule of ours, and can evaluate it."""
     url = f"{prometheus}/api/v1/rules"
     try:
-        async with session.get(url, allow_redirects=False) as answer:
+        async with session.get(url, allow_redirects=False, **access.options(url)) as answer:
             body = await _body(answer) if answer.status == 200 else b""
         if answer.status != 200:
             return Seen(None, f"could not look: {url} answers {answer.status}")

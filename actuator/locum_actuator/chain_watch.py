@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 import aiohttp
 
 from locum_actuator.background import BackgroundThread, Health
+from locum_actuator.chain_access import Access
 from locum_actuator.chain_alarm import Alarm
 from locum_actuator.chain_look import Chain, Seen, look, looking_session
 from locum_actuator.metrics import Metrics
@@ -127,7 +128,7 @@ class ChainWatch:
         seen = await look(session, chain)
         own = {name: await asyncio.to_thread(one) for name, one in self._own.items()}
         self.learn(seen, own, begun)
-        await self._alarm.sound(session, chain.parts.alertmanagers, self.parts())
+        await self._alarm.sound(session, Access(chain.parts), self.parts())
 
     async def _rest(self, seconds: float) -> None:
         await asyncio.to_thread(self._thread.ended.wait, seconds)

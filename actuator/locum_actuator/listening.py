@@ -1,31 +1,125 @@
-"""The HTTP server of the actuator, made so that silent, slow and greedy clients cost it little."""
+"""Where the actuator listens: the API and the page, the same for the `locum` command, and the webhook by itself.
+
+Nothing that happens on one of them delays another: each has an event loop and connections of its own, and the
+webhook threads of its own. docs/security.md says who may do what on each.
+"""
 
 from __future__ import annotations
 
-from flask import Flask
-from waitress.server import BaseWSGIServer, MultiSocketServer, create_server
+import os
+import resource
+import socket
+import ssl
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 
-from locum_actuator.webhook import MAX_BODY_BYTES
+from locum_actuator.alert_intake import MAX_BODY_BYTES
+from locum_actuator.web.lanes import Lane
+from locum_actuator.web.listener import Bounds, Listener
+from locum_actuator.web.wsgi import Application
 
-THREADS = 8
-CONNECTIONS = 400
-SILENT_SECONDS = 20  # a connection on which nothing moves is closed after this
-CLEANUP_SECONDS = 5
+SOCKET = "actuator.sock"  # in the state directory
+API_CONNECTIONS, COMMAND_CONNECTIONS, WEBHOOK_CONNECTIONS = 256, 64, 64
+OUR_THREADS, STRANGERS_THREADS, WEBHOOK_THREADS = 6, 4, 2
+STRANGERS_SHARE = 0.3  # of a processor, for all requests of users who show no token
+DESCRIPTORS = 8192
 
 
-def listen_on(app: Flask, host: str, port: int) -> BaseWSGIServer | MultiSocketServer:
-    """Return a server that listens on one address. Raises `OSError`."""
-    return create_server(
-        app,
-        host=host,
-        port=port,
-        threads=THREADS,
-        ident=None,
-        clear_untrusted_proxy_headers=True,
-        # Judged before the body is read: the server would keep a gigabyte of it on disk, from anybody.
-        max_request_body_size=MAX_BODY_BYTES,
-        connection_limit=CONNECTIONS,
-        channel_timeout=SILENT_SECONDS,
-        cleanup_interval=CLEANUP_SECONDS,
-        asyncore_use_poll=True,  # select(2) fails for descriptors above 1023
-    )
+class NotBound(Exception):  # noqa: N818 - what cannot be had
+    """An address or the socket cannot be listened on; the text says which, and why."""
+
+
+class Front:
+    """The listeners of one actuator. Raises `NotBound`."""
+
+    def __init__(
+        self,
+        api: Application,
+        webhook: Application,
+        knows: Callable[[str], bool],
+        *,
+        api_at: tuple[str, int],
+        webhook_at: tuple[str, int],
+        state_directory: Path,
+        tls: ssl.SSLContext,
+    ) -> None:
+        """`knows` tells whether an Authorization header shows a token of the site."""
+        sockets = []
+        what = ""
+        try:
+            for where in (api_at, webhook_at):
+                what = f"{where[0]}:{where[1]} is taken"
+                sockets.append(tcp_socket(*where))
+            what = f"{state_directory / SOCKET} cannot be made"
+            sockets.append(unix_socket(state_directory))
+        except OSError as fault:
+            for sock in sockets:
+                sock.close()
+            raise NotBound(f"{what}: {fault.strerror}") from fault
+        _raise_descriptors()
+        ours, strangers = Lane("ours", OUR_THREADS), Lane("others", STRANGERS_THREADS, STRANGERS_SHARE)
+        alerts = Lane("webhook", WEBHOOK_THREADS)
+        self._lanes = (ours, strangers, alerts)
+        of_api, of_webhook, of_command = sockets
+        self.api = Listener(
+            "api", of_api, api, Bounds(API_CONNECTIONS, MAX_BODY_BYTES, knows), ours=ours, strangers=strangers
+        )
+        self.command = Listener(
+            "command", of_command, api, Bounds(COMMAND_CONNECTIONS, MAX_BODY_BYTES, knows),
+            ours=ours, strangers=strangers,
+        )  # fmt: skip
+        self.webhook = Listener(
+            "webhook", of_webhook, webhook, Bounds(WEBHOOK_CONNECTIONS, MAX_BODY_BYTES, knows),
+            ours=alerts, strangers=strangers, tls=tls,
+        )  # fmt: skip
+        self.listeners = (self.api, self.command, self.webhook)
+
+    def close(self) -> None:
+        """Have each listener end. Threads may call it."""
+        for listener in self.listeners:
+            listener.close()
+        for lane in self._lanes:
+            lane.close()
+
+
+def tcp_socket(host: str, port: int) -> socket.socket:
+    """Return a socket bound to an address; port 0 is a free one."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((host, port))
+        sock.listen(1)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def unix_socket(directory: Path) -> socket.socket:
+    """Return a socket bound to a name in a directory, for its owner and root alone."""
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    # A name in /proc is short, however deep the directory lies: unix(7) allows 107 bytes.
+    opened = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    umask = os.umask(0o177)
+    try:
+        with suppress(FileNotFoundError):
+            os.unlink(SOCKET, dir_fd=opened)
+        sock.bind(f"/proc/self/fd/{opened}/{SOCKET}")
+        sock.listen(1)
+    except OSError:
+        sock.close()
+        raise
+    finally:
+        os.umask(umask)
+        os.close(opened)
+    return sock
+
+
+def _raise_descriptors() -> None:
+    """Have enough descriptors for every connection and for every look at a host beside them."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

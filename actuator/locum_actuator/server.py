@@ -17,6 +17,8 @@ from pydantic import ValidationError
 
 from locum_actuator.alone import NotAlone, lock_alone
 from locum_actuator.background import Health, count_uncaught
+from locum_actuator.bearer import is_shown
+from locum_actuator.chain.layout import ACTUATOR_PORT, WEBHOOK_PORT
 from locum_actuator.chain_look import LOOK_SECONDS, Chain
 from locum_actuator.chain_watch import HEARTBEAT, ChainWatch, judge_heartbeat
 from locum_actuator.engine import Engine
@@ -24,12 +26,17 @@ from locum_actuator.evidence import Evidence
 from locum_actuator.journal import JournalFault
 from locum_actuator.journal_pruning import Pruning
 from locum_actuator.journal_recovery import look_at_journal, open_journal
-from locum_actuator.listening import listen_on
+from locum_actuator.listening import Front, NotBound
 from locum_actuator.metrics import Metrics
+from locum_actuator.own_socket import OwnSocket
+from locum_actuator.page.silences import ask_alertmanagers
 from locum_actuator.reading import Reading, Wire, judge
+from locum_actuator.silenced import SILENCES, judge_silences
 from locum_actuator.state_ownership import ownership_fault
-from locum_actuator.watchdog import Watchdog
-from locum_actuator.webhook import create_app
+from locum_actuator.watchdog import ANSWER_SECONDS, Watchdog
+from locum_actuator.web.certificate import Certificate
+from locum_actuator.web.listener import Listener
+from locum_actuator.webhook import create_app, create_webhook_app
 from locum_exporter.log_options import log_options
 from locum_exporter.whereabouts import WrongMachine, require_actuator_host
 from locum_inventory.listen import Listen
@@ -41,7 +48,7 @@ from locum_inventory.shell import Shells
 
 log = logging.getLogger("locum_actuator")
 
-DEFAULT_LISTEN = "127.0.0.1:10752"
+DEFAULT_LISTEN, DEFAULT_WEBHOOK_LISTEN = f"127.0.0.1:{ACTUATOR_PORT}", f"127.0.0.1:{WEBHOOK_PORT}"
 HEAR_SECONDS = 0.5  # until a signal is heard, at the latest
 
 
@@ -65,25 +72,28 @@ def read_token(path: Path) -> str:
     return token
 
 
-def parse_listen(text: str) -> Listen:
-    """Return where to listen; only loopback, for beyond it there would have to be TLS."""
+def parse_listen(text: str, option: str = "--listen") -> Listen:
+    """Return where to listen; only loopback."""
     try:
         listen = Listen.parse(text)
     except ValueError as fault:
-        raise StartFault(f"--listen: {fault}") from fault
+        raise StartFault(f"{option}: {fault}") from fault
     if not listen.is_loopback:
-        raise StartFault(f"--listen {text}: the actuator listens on loopback only; it has no TLS yet")
+        raise StartFault(f"{option} {text}: the actuator listens on loopback only")
     return listen
 
 
 class Actuator:
     """One running actuator: engine, HTTP server, signals."""
 
-    def __init__(self, site_path: Path, listen: str, parts: ChainParts | None = None) -> None:
+    def __init__(
+        self, site_path: Path, listen: str, webhook_listen: str, parts: ChainParts | None = None
+    ) -> None:
         """`parts` says where Prometheus and Alertmanager are, where the site file is not to say it."""
         self._deaf = False  # the HTTP server broke
         self._site_path = site_path
         self._listen = parse_listen(listen)
+        self._webhook_listen = parse_listen(webhook_listen, "--webhook-listen")
         site = load_site(site_path)
         require_actuator_host(site)
         directory = site.actuator.state_directory
@@ -109,6 +119,9 @@ class Actuator:
             {
                 HEARTBEAT: lambda: judge_heartbeat(self._engine.heartbeat_age_seconds),
                 "journal": lambda: look_at_journal(self._journal, self._engine.site.services),
+                SILENCES: lambda: judge_silences(
+                    ask_alertmanagers(parts or self._engine.site.chain, self._engine.site)
+                ),
             },
             self._engine.metrics,
             self._engine.health,
@@ -118,10 +131,24 @@ class Actuator:
             self._engine, token, api_token, self.reload, self._watch.parts,
             where=lambda: parts or self._engine.site.chain,
         )  # fmt: skip
+        tokens = [one for one in (token, api_token) if one is not None]
+        self._state_directory = directory
         try:
-            self._server = listen_on(app, self._listen.host, self._listen.port)
+            certificate = Certificate.in_state(directory)
+            certificate.make()
+            self._front = Front(
+                app, create_webhook_app(self._engine, token),
+                lambda header: any(is_shown(one, header) for one in tokens),
+                api_at=(self._listen.host, self._listen.port),
+                webhook_at=(self._webhook_listen.host, self._webhook_listen.port),
+                state_directory=directory, tls=certificate.server_context(),
+            )  # fmt: skip
+        except NotBound as fault:
+            raise StartFault(str(fault)) from fault
         except OSError as fault:
-            raise StartFault(f"{listen} is taken: {fault.strerror}") from fault
+            raise StartFault(
+                f"{directory}: the certificate of the chain: {fault.strerror or fault}"
+            ) from fault
 
     def reload(self) -> Reading:
         """Load the site file anew; one that is faulty, or would leave an address behind, keeps the old site."""
@@ -147,10 +174,10 @@ class Actuator:
         self._engine.reload(site)
         return reading
 
-    def _serve(self, done: threading.Event) -> None:
+    def _serve(self, listener: Listener, done: threading.Event) -> None:
         """Answer until closed; whoever can be told nothing any more ends, and is started anew."""
         try:
-            self._server.run()
+            listener.run()
         except Exception:
             log.critical(
                 "the HTTP server broke: ending, to be started anew",
@@ -182,9 +209,21 @@ class Actuator:
         self._engine.start()
         self._watch.start()
         self._pruning.start()
-        threading.Thread(target=self._serve, args=(done,), name="http", daemon=True).start()
-        log.info("listening on %s", self._listen, extra={"event": "listening"})
-        watchdog = Watchdog(self._engine.stuck, self._listen.host, self._listen.port, self._engine.health)
+        for listener in self._front.listeners:
+            threading.Thread(
+                target=self._serve, args=(listener, done), name=f"http-{listener.name}", daemon=True
+            ).start()
+        log.info(
+            "listening on %s; for webhooks on %s",
+            self._listen,
+            self._webhook_listen,
+            extra={"event": "listening"},
+        )
+        watchdog = Watchdog(
+            self._engine.stuck,
+            lambda: OwnSocket(self._state_directory, ANSWER_SECONDS),
+            self._engine.health,
+        )
         watchdog.start()
         tell(READY)
         # Not without end: the kernel may give a signal to another thread, and Python runs its handler only once
@@ -194,7 +233,7 @@ class Actuator:
         watchdog.ending()
         tell(STOPPING)
         log.info("ending; addresses stay where they are", extra={"event": "ending"})
-        self._server.close()
+        self._front.close()
         self._watch.end()
         self._pruning.end()
         self._engine.stop()
@@ -206,15 +245,22 @@ class Actuator:
         return not self._deaf
 
 
-def _parts(prometheus: str | None, alertmanagers: tuple[str, ...]) -> ChainParts | None:
-    given = {"prometheus": prometheus, "alertmanagers": alertmanagers}
+def _parts(
+    prometheus: str | None, alertmanagers: tuple[str, ...], password_file: str | None, ca_file: str | None
+) -> ChainParts | None:
+    given = {
+        "prometheus": prometheus,
+        "alertmanagers": alertmanagers,
+        "password_file": password_file,
+        "ca_file": ca_file,
+    }
     try:
         return (
             ChainParts.model_validate({k: v for k, v in given.items() if v}) if any(given.values()) else None
         )
     except ValidationError as fault:
         (first, *_) = fault.errors()
-        raise StartFault(f"--prometheus, --alertmanager: {first['msg']}") from fault
+        raise StartFault(f"--prometheus, --alertmanager, --chain-…: {first['msg']}") from fault
 
 
 def _shells(site: Site) -> Shells:
@@ -224,6 +270,13 @@ def _shells(site: Site) -> Shells:
 @click.command()
 @click.option("--site", "site_file", metavar="FILE", default=None, help="the site file")
 @click.option("--listen", default=DEFAULT_LISTEN, show_default=True, metavar="HOST:PORT")
+@click.option(
+    "--webhook-listen",
+    default=DEFAULT_WEBHOOK_LISTEN,
+    show_default=True,
+    metavar="HOST:PORT",
+    help="where Alertmanager sends alerts, over TLS",
+)
 @click.option("--prometheus", metavar="URL", help="where Prometheus is [default: as the site file says]")
 @click.option(
     "--alertmanager",
@@ -232,14 +285,21 @@ def _shells(site: Site) -> Shells:
     metavar="URL",
     help="where an Alertmanager is; may be given several times [default: as the site file says]",
 )
+@click.option(
+    "--chain-password-file", metavar="FILE", help="the password that both are shown, over https:// alone"
+)
+@click.option("--chain-ca-file", metavar="FILE", help="the certificates that both are accepted by")
 @log_options
 @click.version_option(package_name="locum", prog_name="locum-actuator")
 def main(
     *,
     site_file: str | None,
     listen: str,
+    webhook_listen: str,
     prometheus: str | None,
     alertmanagers: tuple[str, ...],
+    chain_password_file: str | None,
+    chain_ca_file: str | None,
     log_format: str,
     log_level: str,
 ) -> None:
@@ -248,7 +308,12 @@ def main(
     faulthandler.enable()  # systemd's watchdog ends us with SIGABRT: the log then says where every thread stood
     logging.getLogger("paramiko").setLevel(logging.CRITICAL)
     try:
-        actuator = Actuator(find_site(site_file), listen, _parts(prometheus, alertmanagers))
+        actuator = Actuator(
+            find_site(site_file),
+            listen,
+            webhook_listen,
+            _parts(prometheus, alertmanagers, chain_password_file, chain_ca_file),
+        )
     except SiteFault as fault:
         click.echo("\n".join(fault.lines), err=True)
         sys.exit(2)

@@ -16,8 +16,12 @@ from locum_actuator.patience import end_seconds
 
 EXPORTER, ACTUATOR, UP = "locum-exporter.service", "locum-actuator.service", "locum-up.service"
 
+# What the gate needs when it only looks, which is all that an exporter may ask of it: sudo becomes root by two of
+# them and writes an audit record by the third.
+_LOOKING = "CAP_NET_RAW CAP_SETUID CAP_SETGID CAP_AUDIT_WRITE CAP_DAC_READ_SEARCH CAP_SYS_RESOURCE"
+
 _SUDO = """\
-# Not set, and not to be: NoNewPrivileges, CapabilityBoundingSet, and what implies the first for a user that is not
+# Not set, and not to be: NoNewPrivileges, and what implies it for a user that is not
 # root: SystemCallFilter, RestrictAddressFamilies, RestrictNamespaces, RestrictSUIDSGID, PrivateDevices,
 # ProtectKernel*, ProtectClock, ProtectHostname, LockPersonality, MemoryDenyWriteExecute. This host's gate is run
 # through sudo.
@@ -75,6 +79,7 @@ _HANDS = f"""\
 ExecReload=kill -HUP $MAINPID
 # For addresses and their announcement.
 AmbientCapabilities=CAP_NET_ADMIN CAP_NET_RAW
+# CapabilityBoundingSet is not set either: what a gate starts as root here may need any of them.
 {_SUDO}\
 # Nor anything that changes what a process sees of the file system (ProtectSystem, PrivateTmp ...): a service that
 # is started here on takeover would see the same. Best let commands.start be `systemctl start ...`: then the service
@@ -94,7 +99,11 @@ ExecStart={_command("locum-exporter", "--site", site_file.resolve(), "--listen",
 ExecReload=kill -HUP $MAINPID
 # For pings and ARP.
 AmbientCapabilities=CAP_NET_RAW
+# All that it can ever have, through sudo as well: it looks, and changes nothing.
+CapabilityBoundingSet={_LOOKING}
 {_SUDO}\
+# It answers on the network. What others authenticate with is none of its business.
+InaccessiblePaths={_hidden(chain)}
 ProtectSystem=full
 ProtectHome=read-only
 ProtectControlGroups=yes
@@ -106,8 +115,16 @@ TimeoutStopSec=10
 {_TAIL}"""
 
 
+def _hidden(chain: Chain) -> str:
+    """Return the paths that the exporter has no use for, each where it is there."""
+    actuator = chain.site.actuator
+    paths = [actuator.state_directory, actuator.webhook_token_file]
+    paths += [] if actuator.api_token_file is None else [actuator.api_token_file]
+    return " ".join(_word(f"-{path}") for path in paths)
+
+
 def _actuator(chain: Chain, site_file: Path) -> str:
-    words = ["--site", site_file.resolve(), "--listen", chain.actuator]
+    words = ["--site", site_file.resolve(), "--listen", chain.actuator, "--webhook-listen", chain.webhook]
     return f"""\
 # /etc/systemd/system/{ACTUATOR}, made by `locum generate systemd`.
 {_head("locum actuator: looks again, decides, respawns or takes over")}\
@@ -121,7 +138,12 @@ TimeoutStopSec={end_seconds(chain.site) + 15:.0f}
 
 
 def _up(chain: Chain, site_file: Path) -> str:
-    listens = {"exporter": chain.exporter, "actuator": chain.actuator, "prometheus": chain.prometheus}
+    listens = {
+        "exporter": chain.exporter,
+        "actuator": chain.actuator,
+        "webhook": chain.webhook,
+        "prometheus": chain.prometheus,
+    }
     words: list[object] = [word for name, on in listens.items() for word in (f"--{name}-listen", on)]
     words += [word for on in chain.alertmanagers for word in ("--alertmanager-listen", on)]
     instead_of = f"{EXPORTER} {ACTUATOR}"

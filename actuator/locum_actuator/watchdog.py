@@ -20,15 +20,20 @@ ANSWER_SECONDS = 3.0
 
 
 class Watchdog:
-    """The thread that tells. `stuck` returns in words what no longer moves, or None."""
+    """The thread that tells. `stuck` returns in words what no longer moves, or None.
+
+    `connect` returns a connection to our own HTTP server, on a way that strangers cannot crowd.
+    """
 
     def __init__(
-        self, stuck: Callable[[], str | None], host: str, port: int, health: Health | None = None
+        self,
+        stuck: Callable[[], str | None],
+        connect: Callable[[], http.client.HTTPConnection],
+        health: Health | None = None,
     ) -> None:
         self._thread = BackgroundThread("watchdog", self.run, health or Health())
         self._stuck = stuck
-        self._host = host
-        self._port = port
+        self._connect = connect
         self._every_seconds = tell_alive_every_seconds()
         self._ending = threading.Event()
 
@@ -71,7 +76,7 @@ class Watchdog:
         return self._stuck() or self._silent()
 
     def _silent(self) -> str | None:
-        asked = http.client.HTTPConnection(self._host, self._port, timeout=ANSWER_SECONDS)
+        asked = self._connect()
         try:
             asked.request("GET", "/-/healthy")
             status = asked.getresponse().status

@@ -27,7 +27,7 @@ from locum_actuator.reading import Reading
 from locum_actuator.services_api import service_routes
 from locum_inventory.model import ChainParts
 
-__all__ = ["MAX_BODY_BYTES", "create_app"]
+__all__ = ["MAX_BODY_BYTES", "create_app", "create_webhook_app"]
 
 
 def create_app(
@@ -65,12 +65,25 @@ def create_app(
     ):
         app.register_blueprint(routes)
 
-    @app.errorhandler(HTTPException)
-    def plain_fault(fault: HTTPException) -> tuple[Response, int]:
-        return jsonify(error=fault.description), fault.code or 500
+    _faults_in_json(app)
 
     @app.errorhandler(JournalFault)
     def no_journal(fault: JournalFault) -> tuple[Response, int]:
         return jsonify(error=str(fault)), 503
 
     return app
+
+
+def create_webhook_app(engine: Engine, webhook_token: str) -> Flask:
+    """Return the application that takes alerts and does nothing else."""
+    app = Flask("locum_webhook", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
+    app.register_blueprint(intake_routes(engine, shows(webhook_token)))
+    _faults_in_json(app)
+    return app
+
+
+def _faults_in_json(app: Flask) -> None:
+    @app.errorhandler(HTTPException)
+    def plain_fault(fault: HTTPException) -> tuple[Response, int]:
+        return jsonify(error=fault.description), fault.code or 500

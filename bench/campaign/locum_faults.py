@@ -13,12 +13,11 @@ from typing import Any
 from bench.campaign.system import processes_of
 from lab.clock import Clock
 from lab.lab import Lab
-from lab.locum import HOME, Locum
+from lab.locum import ALERTMANAGER, HOME, STATE, Locum
 from lab.namespaces import PYTHON
 
 DRIPS = Path(__file__).parent / "inside" / "drips.py"
 ACTUATOR_PORT, DRIPPING = "10752", "300"
-ALERTMANAGER = "http://127.0.0.1:9093"
 NOBODY = ("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "--inh-caps=-all")
 _EXPORTER = b"locum-exporter"
 
@@ -125,7 +124,16 @@ class Surroundings:
         self._silence = ""
 
     def _amtool(self, *words: str) -> str:
-        return self._lab.run(HOME, ["amtool", f"--alertmanager.url={ALERTMANAGER}", "silence", *words]).stdout
+        return self._lab.run(
+            HOME,
+            [
+                "amtool",
+                f"--http.config.file={STATE}/chain/client.yml",
+                f"--alertmanager.url={ALERTMANAGER}",
+                "silence",
+                *words,
+            ],
+        ).stdout
 
     # A local user without rights
 

@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -25,7 +26,8 @@ from lab.power import PowerSwitch
 
 LISTENER = Path(__file__).parent / "inside" / "webhooks.py"
 READER = LISTENER.with_name("journal.py")
-ACTUATOR_PORT = "10752"
+WEBHOOK_PORT = "10753"
+SECRETS = "/run/locum-campaign.secrets"  # of TLS, on b: for the listener alone
 RESTART_SECONDS = 1.0  # what has ended by itself is started again so much later, as systemd would
 STATE = "var/lib/locum"
 _WORDS = {
@@ -46,7 +48,7 @@ class LocumSystem:
         self.name = f"locum {profile}"
         self._profile = profile
         self._lab = lab
-        self._locum = Locum(lab, **_SETTINGS[profile])
+        self._locum = Locum(lab, **_SETTINGS[profile], environment={"SSLKEYLOGFILE": SECRETS})
         self._surroundings = Surroundings(lab, self._locum, None, self.pids)
         self._wanted_up = False
         self._ended_at: float | None = None
@@ -159,8 +161,12 @@ class LocumSystem:
     def _listen(self) -> None:
         """Listen on b's loopback; the listener dies with b and is started anew after its boot."""
         self._listening.clear()
+        self._lab.run(HOME, ["install", "-o", "locum", "-m", "600", "/dev/null", SECRETS])
         listener = self._lab.popen(
-            HOME, [*PYTHON, str(LISTENER), ACTUATOR_PORT], stdout=subprocess.PIPE, text=True
+            HOME,
+            [sys.executable, "-B", str(LISTENER), WEBHOOK_PORT, SECRETS],
+            stdout=subprocess.PIPE,
+            text=True,
         )
         threading.Thread(target=self._hear, args=(listener.stdout,), name="webhooks", daemon=True).start()
         if not self._listening.wait(10):

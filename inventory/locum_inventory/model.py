@@ -283,6 +283,15 @@ class ChainParts(Value):
         min_length=1,
         description="where every Alertmanager is, such as [http://127.0.0.1:9093]",
     )
+    username: str = Field(
+        default="locum", pattern=r"^[^:\s]{1,64}$", description="the name that those at https:// are shown"
+    )
+    password_file: AbsolutePath | None = Field(
+        default=None, description="the file of the password that goes with it"
+    )
+    ca_file: AbsolutePath | None = Field(
+        default=None, description="the file of the certificates that those at https:// are accepted by"
+    )
 
     @field_validator("prometheus")
     @classmethod

@@ -22,8 +22,23 @@ def advice(site: Site) -> Iterator[str]:
                 f"witnesses: {witness} is link-local: with several interfaces the wrong network may be asked;"
                 " give a global or unique local one"
             )
+    if "chain" in site.model_fields_set:
+        yield from _on_the_chain(site)
     for name, service in site.services.items():
         yield from (f"services.{name}.{line}" for line in _on_a_service(site, service))
+
+
+def _on_the_chain(site: Site) -> Iterator[str]:
+    plain = [url for url in site.chain.alertmanagers if url.startswith("http://")]
+    if plain:
+        yield (
+            f"chain.alertmanagers: {plain[0]} is asked over plain HTTP and without a password: every user of its"
+            " host can silence the alerts that wake locum; docs/security.md says how to close it"
+        )
+    if site.chain.password_file and not any(
+        url.startswith("https://") for url in (site.chain.prometheus, *site.chain.alertmanagers)
+    ):
+        yield "chain.password_file: is sent over https:// alone, and no address here begins with that"
 
 
 def conversations(site: Site) -> Iterator[str]:

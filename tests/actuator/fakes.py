@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_address, ip_interface
+from typing import Any
 
+from locum_actuator.alert_intake import MAX_BODY_BYTES
 from locum_actuator.life_signs import NO_LIFE, Life
+from locum_actuator.listening import tcp_socket
 from locum_actuator.reach import Reach
 from locum_actuator.situation import HostView, Look, Situation
 from locum_actuator.steps.base import Confirmed
+from locum_actuator.web.lanes import Lane
+from locum_actuator.web.listener import Bounds, Listener
 from locum_exporter.result import Outcome
 from locum_inventory import since_boot
 from locum_inventory.gate_clock import GateClock, Permit
@@ -323,3 +333,31 @@ class KeptFakes:
 
     def close(self) -> None:
         """Nothing to close."""
+
+
+@contextmanager
+def serving(
+    application: Any,
+    *,
+    sock: socket.socket | None = None,
+    bounds: Bounds | None = None,
+    lanes: tuple[Lane, Lane] | None = None,
+    tls: ssl.SSLContext | None = None,
+) -> Iterator[Listener]:
+    """Serve an application as the actuator does, on a free port of loopback or on a socket."""
+    ours, strangers = lanes or (Lane("ours", 2), Lane("others", 2))
+    listener = Listener(
+        "test", sock or tcp_socket("127.0.0.1", 0), application, bounds or Bounds(256, MAX_BODY_BYTES),
+        ours=ours, strangers=strangers, tls=tls,
+    )  # fmt: skip
+    thread = threading.Thread(target=listener.run)
+    thread.start()
+    try:
+        yield listener
+    finally:
+        listener.close()
+        thread.join(10)
+        for lane in (ours, strangers):
+            lane.close()
+            lane.join(5)
+        assert not thread.is_alive()

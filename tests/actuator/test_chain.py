@@ -119,21 +119,46 @@ def test_prometheus_is_told_of_every_exporter_and_every_alertmanager(tmp_path: P
         {"targets": ["192.0.2.3:10751"], "labels": {"vantage_point": "c", "__scheme__": "https"}},
         {"targets": ["[2001:db8::4]:10751"], "labels": {"vantage_point": "d", "__scheme__": "http"}},
     ]
-    both = [{"targets": ["127.0.0.1:9093", "192.0.2.3:9093"]}]
-    assert config["alerting"]["alertmanagers"] == [{"static_configs": both}]
-    assert jobs["locum-alertmanager"]["static_configs"] == both
-    assert jobs["locum-prometheus"]["static_configs"] == [{"targets": ["127.0.0.1:9999"]}]
+    # The two that `locum up` runs are shown the password; another Alertmanager is not.
+    shown = {
+        "basic_auth": {"username": "locum", "password_file": "/var/lib/locum/chain/web.password"},
+        "tls_config": {"ca_file": "/var/lib/locum/tls/chain.crt"},
+    }
+    over_tls = {"__scheme__": "https", "__metrics_path__": "/metrics"}
+    assert config["alerting"]["alertmanagers"] == [
+        {"scheme": "https", **shown, "static_configs": [{"targets": ["127.0.0.1:9093"]}]},
+        {"static_configs": [{"targets": ["192.0.2.3:9093"]}]},
+    ]
+    assert jobs["locum-alertmanager"] == {
+        "job_name": "locum-alertmanager",
+        "scrape_interval": "5s",
+        "static_configs": [{"targets": ["192.0.2.3:9093"]}],
+    }
+    assert jobs["locum-alertmanager-tls"] == {
+        "job_name": "locum-alertmanager-tls",
+        "scrape_interval": "5s",
+        **shown,
+        "relabel_configs": [{"target_label": "job", "replacement": "locum-alertmanager"}],
+        "static_configs": [{"targets": ["127.0.0.1:9093"], "labels": over_tls}],
+    }
+    assert jobs["locum-prometheus"] == {
+        "job_name": "locum-prometheus",
+        "scrape_interval": "5s",
+        **shown,
+        "static_configs": [{"targets": ["127.0.0.1:9999"], "labels": over_tls}],
+    }
 
 
 def test_the_token_is_named_by_its_file_and_quoted(tmp_path: Path) -> None:
     token = tmp_path / 'a "token": #1'
     token.write_text("a secret that must not be seen")
     site = a_site(actuator={"host": "b", "webhook_token_file": str(token)})
-    text = alertmanager_text(Chain.of(site, actuator=Listen("::1", 10752)))
+    text = alertmanager_text(Chain.of(site, webhook=Listen("::1", 10753)))
     assert "a secret" not in text
     for receiver in yaml.safe_load(text)["receivers"][2:]:
         (webhook,) = receiver["webhook_configs"]
-        assert webhook["url"] == "http://[::1]:10752/webhook"
+        assert webhook["url"] == "https://[::1]:10753/webhook"
+        assert webhook["http_config"]["tls_config"] == {"ca_file": "/var/lib/locum/tls/chain.crt"}
         assert webhook["http_config"]["authorization"] == {"type": "Bearer", "credentials_file": str(token)}
         assert webhook["max_alerts"] == 0
         assert webhook["send_resolved"] == (receiver["name"] == "actuator")

@@ -92,7 +92,11 @@ def with_mail(directory: Path, url: str | None) -> str:
     if url is not None:
         secret.write_text(url)
     mail = "mail: {to: [ops@example.org], sender: locum@example.org}\n"
-    site.write_text(f"{Path(EXAMPLE).read_text()}{mail}deadman: {{url_file: {secret}}}\n")
+    example = Path(EXAMPLE).read_text()
+    key = "  host: b"
+    assert example.count(f"actuator:\n{key}") == 1
+    example = example.replace(f"actuator:\n{key}", f"actuator:\n{key}\n  state_directory: {directory}", 1)
+    site.write_text(f"{example}{mail}deadman: {{url_file: {secret}}}\n")
     return str(site)
 
 
@@ -100,7 +104,7 @@ def test_writes_alertmanagers_configuration_with_what_belongs_beside_it(tmp_path
     site, made = with_mail(tmp_path, "https://hc.example.org/ping/1"), tmp_path / "made"
     result = CliRunner().invoke(main, ["--site", site, "generate", "alertmanager", str(made)])
     assert result.exit_code == 0, result.output
-    files = ("templates/locum.tmpl", "RUNBOOK.md", "alertmanager.yml")
+    files = ("templates/locum.tmpl", "RUNBOOK.md", "actuator.crt", "alertmanager.yml")
     assert result.stdout == "".join(f"wrote {made}/{name}\n" for name in files)
     subprocess.run(["amtool", "check-config", made / files[-1]], check=True, capture_output=True, timeout=30)
     assert f"b:{made}/RUNBOOK.md" in (made / files[-1]).read_text()

@@ -28,7 +28,7 @@ def test_a_signal_to_another_thread_is_heard(number: signal.Signals, ignored: bo
     command = [
         *in_background,
         sys.executable, "-m", "locum_actuator.server", "--site", str(quiet_site(tmp_path)),
-        "--listen", f"127.0.0.1:{unused_port()}",
+        "--listen", f"127.0.0.1:{unused_port()}", "--webhook-listen", f"127.0.0.1:{unused_port()}",
     ]  # fmt: skip
     with log.open("w") as stderr, subprocess.Popen(command, stderr=stderr) as process:
         try:

@@ -56,7 +56,8 @@ def running(directory: Path, style: str) -> Iterator[Running]:
     port, log = unused_port(), directory / "actuator.log"
     command = [
         sys.executable, "-m", "locum_actuator.server", "--site", str(quiet_site(directory)),
-        "--listen", f"127.0.0.1:{port}", "--log-format", style, "--log-level", "debug",
+        "--listen", f"127.0.0.1:{port}", "--webhook-listen", f"127.0.0.1:{unused_port()}", "--log-format", style,
+        "--log-level", "debug",
     ]  # fmt: skip
     with log.open("w") as stderr, subprocess.Popen(command, stderr=stderr) as process:
         try:

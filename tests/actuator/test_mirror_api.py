@@ -99,12 +99,14 @@ def test_is_refused_in_words(
 
 
 def test_what_both_sides_changed_can_be_asked(client: FlaskClient, hosts: MirrorHosts) -> None:
-    assert client.get(f"{MIRROR}/divergence?one=a&other=b").json == {
+    # Both hosts search their trees for the answer.
+    assert client.get(f"{MIRROR}/divergence?one=a&other=b").status_code == 401
+    assert client.get(f"{MIRROR}/divergence?one=a&other=b", headers=AUTH).json == {
         "error": "nothing tells when a and b last had the same data of www"
     }
     result = hosts.run()
     (hosts.tree("a") / "new").write_text("new\n")
-    found = client.get(f"{MIRROR}/divergence?one=a&other=b").json
+    found = client.get(f"{MIRROR}/divergence?one=a&other=b", headers=AUTH).json
     assert found is not None
     assert (found["since"], found["both"], [side["changed"] for side in found["sides"]]) == (
         result.run,

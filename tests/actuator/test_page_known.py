@@ -21,6 +21,7 @@ from locum_actuator.page.matchers import fits
 from locum_actuator.page.silences import ask_alertmanagers
 from locum_actuator.page.votes import Vote, Votes, ask_prometheus
 from locum_exporter.result import Outcome, service_outcome
+from locum_inventory.model import ChainParts
 
 
 @contextmanager
@@ -61,7 +62,7 @@ def test_prometheus_tells_how_each_check_went() -> None:
         series("success", "1", host="a", check="ping", vantage_point="b"),
     ]
     with answering({"status": "success", "data": {"resultType": "vector", "result": result}}) as url:
-        known = ask_prometheus(url)
+        known = ask_prometheus(ChainParts(prometheus=url))
     assert known.at > 0
     assert replace(known, at=0.0) == Votes(
         {
@@ -89,13 +90,13 @@ NO_ANSWERS: dict[str, tuple[Any, int]] = {
 @pytest.mark.parametrize(("body", "status"), NO_ANSWERS.values(), ids=NO_ANSWERS)
 def test_a_prometheus_that_does_not_say_is_told_and_not_believed(body: Any, status: int) -> None:
     with answering(body, status) as url:
-        known = ask_prometheus(url)
+        known = ask_prometheus(ChainParts(prometheus=url))
     assert known.votes == {}
     assert (known.fault or "").startswith(f"Prometheus does not say at {url} (")
 
 
 def test_a_prometheus_that_is_not_there() -> None:
-    assert ask_prometheus(closed_port()).fault is not None
+    assert ask_prometheus(ChainParts(prometheus=closed_port())).fault is not None
 
 
 def vote(reason: str | None = None, point: str = "b", check: str = "http") -> Vote:
@@ -196,7 +197,7 @@ def test_silences_that_keep_locum_from_being_woken() -> None:
         silence("active", matcher("alertname", "LocumMirrorStale")),
     ]  # fmt: skip
     with answering(answer) as url:
-        known = ask_alertmanagers([url, url], site())
+        known = ask_alertmanagers(ChainParts(alertmanagers=(url, url)), site())
     (one,) = known.services["www"]
     assert known.fault is None
     assert (one.by, one.comment, one.until, one.sure) == ("anna", "new <b>kernel</b>", 1767229200.123, True)
@@ -212,7 +213,7 @@ def test_one_host_alone_and_one_that_cannot_be_told() -> None:
         {**silence("active", matcher("service", "w{3}", regex=True)), "id": "x"},
     ]
     with answering(answer) as url:
-        known = ask_alertmanagers([url], site())
+        known = ask_alertmanagers(ChainParts(alertmanagers=(url,)), site())
     told = {one.id: (one.sure, one.alerts) for one in known.services["www"]}
     assert told["7f3a"] == (True, ("LocumServiceDown on a",))
     assert told["x"][0] is False
@@ -221,6 +222,6 @@ def test_one_host_alone_and_one_that_cannot_be_told() -> None:
 @pytest.mark.parametrize("body", [{"a": 1}, [{}], ["x"], "no"], ids=str)
 def test_an_alertmanager_that_does_not_say(body: Any) -> None:
     with answering(body) as url:
-        known = ask_alertmanagers([url], site())
+        known = ask_alertmanagers(ChainParts(alertmanagers=(url,)), site())
     assert known.services == {}
     assert (known.fault or "").startswith(f"Alertmanager does not say at {url} what is silenced")

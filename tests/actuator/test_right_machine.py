@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import sys
 from ipaddress import ip_address
@@ -15,6 +14,7 @@ from locum_exporter import whereabouts
 from locum_exporter.whereabouts import WrongMachine, require_actuator_host, require_no_other_host
 from locum_inventory.load import load_site
 from locum_inventory.model import Address
+from tests.exporter.servers import unused_port
 from tests.marks import needs_root
 from tests.quiet_site import quiet_site
 
@@ -103,9 +103,7 @@ def test_a5_a_name_that_the_addresses_contradict_is_refused(
 @needs_root
 def test_a5_a_site_file_that_moves_the_actuator_is_not_loaded(tmp_path: Path) -> None:
     path = quiet_site(tmp_path)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    actuator = Actuator(path, f"127.0.0.1:{port}")
+    actuator = Actuator(path, f"127.0.0.1:{unused_port()}", f"127.0.0.1:{unused_port()}")
     try:
         path.write_text(path.read_text().replace("127.0.0.1}", f"{ELSEWHERE}}}"))
         assert actuator.reload().faults == (
@@ -113,7 +111,7 @@ def test_a5_a_site_file_that_moves_the_actuator_is_not_loaded(tmp_path: Path) ->
             "it is a",
         )
     finally:
-        actuator._server.close()
+        actuator._front.close()
         actuator._engine.stop()
         actuator._journal.close()
         actuator._alone.close()

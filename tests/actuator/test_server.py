@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import http.client
 import socket
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fakes import serving
 from flask import Flask
-from waitress.server import TcpWSGIServer
 
 from locum_actuator.alone import NotAlone, lock_alone
-from locum_actuator.listening import listen_on
 from locum_actuator.server import StartFault, parse_listen, read_token
 from locum_actuator.webhook import MAX_BODY_BYTES
 
@@ -25,15 +23,8 @@ def port() -> Iterator[int]:
     app = Flask(__name__)
     app.add_url_rule("/", "page", lambda: "here")
     app.add_url_rule("/webhook", "webhook", lambda: "read", methods=["POST"])
-    server = listen_on(app, "127.0.0.1", 0)
-    assert isinstance(server, TcpWSGIServer)
-    assert server.socket is not None
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    yield int(server.socket.getsockname()[1])
-    server.close()
-    server.task_dispatcher.shutdown()
-    thread.join(5)
+    with serving(app) as listener:
+        yield listener.address[1]
 
 
 def get(port: int) -> tuple[int, float]:
@@ -47,7 +38,9 @@ def get(port: int) -> tuple[int, float]:
 
 @pytest.mark.timed
 @pytest.mark.parametrize(
-    "said", [b"", b"POST /webhook HTTP/1.1\r\nContent-Length: 9\r\n\r\nhalf"], ids=["silent", "half-sent"]
+    "said",
+    [b"", b"POST /webhook HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhalf"],
+    ids=["silent", "half-sent"],
 )
 def test_two_hundred_slow_clients_stop_nobody(port: int, said: bytes) -> None:
     slow = [socket.create_connection(("127.0.0.1", port)) for _ in range(200)]
@@ -64,7 +57,9 @@ def test_two_hundred_slow_clients_stop_nobody(port: int, said: bytes) -> None:
 
 def test_a_body_that_is_too_large_is_refused_before_it_is_sent(port: int) -> None:
     with socket.create_connection(("127.0.0.1", port), timeout=5) as sock:
-        sock.sendall(f"POST /webhook HTTP/1.1\r\nContent-Length: {MAX_BODY_BYTES + 1}\r\n\r\n".encode())
+        sock.sendall(
+            f"POST /webhook HTTP/1.1\r\nHost: x\r\nContent-Length: {MAX_BODY_BYTES + 1}\r\n\r\n".encode()
+        )
         assert sock.recv(100).startswith(b"HTTP/1.1 413 ")
 
 
@@ -109,10 +104,10 @@ def test_where_it_listens(text: str) -> None:
         ("10752", "--listen: '10752' is not HOST:PORT, as in 127.0.0.1:9090"),
         ("127.0.0.1:0", "--listen: '127.0.0.1:0' is not HOST:PORT, as in 127.0.0.1:9090"),
         ("::1:10752", "--listen: '::1:10752': write an IPv6 address in brackets, as in [::1]:10752"),
-        (":10752", "--listen :10752: the actuator listens on loopback only; it has no TLS yet"),
+        (":10752", "--listen :10752: the actuator listens on loopback only"),
         (
             "192.0.2.2:10752",
-            "--listen 192.0.2.2:10752: the actuator listens on loopback only; it has no TLS yet",
+            "--listen 192.0.2.2:10752: the actuator listens on loopback only",
         ),
     ],
 )

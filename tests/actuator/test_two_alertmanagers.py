@@ -8,27 +8,27 @@ import subprocess
 import threading
 import time
 import urllib.request
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import pytest
 from fakes import FakeShell, FakeWorld, site
-from waitress.server import create_server
 
 from locum_actuator.chain.alertmanager import alertmanager_text
 from locum_actuator.chain.layout import Chain
 from locum_actuator.engine import Engine
+from locum_actuator.listening import tcp_socket
 from locum_actuator.reading import Reading
+from locum_actuator.web.certificate import Certificate
+from locum_actuator.web.lanes import Lane
+from locum_actuator.web.listener import Bounds, Listener
 from locum_actuator.webhook import create_app
 from locum_inventory.gate_clock import Permit
 from locum_inventory.listen import Listen
 from locum_inventory.shell import ServiceStatus, Verb
 from tests.exporter.servers import unused_port
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 pytestmark = pytest.mark.e2e
 
@@ -62,20 +62,26 @@ def engine(engine: Engine) -> Engine:
 
 
 @pytest.fixture
-def webhook(engine: Engine) -> Iterator[Listen]:
+def webhook(engine: Engine, tmp_path: Path) -> Iterator[Listen]:
     listen = Listen("127.0.0.1", unused_port())
     app = create_app(engine, TOKEN, None, Reading)
 
-    def slowly(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    def slowly(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         # An Alertmanager tells its peer only of what was answered: until then both are at it.
         time.sleep(ANSWER_SECONDS)
         return app(environ, start_response)
 
-    server = create_server(slowly, host=listen.host, port=listen.port)
-    thread = threading.Thread(target=server.run, daemon=True)
+    certificate = Certificate.in_state(tmp_path)
+    certificate.make()
+    listener = Listener(
+        "webhook", tcp_socket(listen.host, listen.port), slowly, Bounds(64, 1 << 20),
+        ours=Lane("webhook", 2), strangers=Lane("others", 2), tls=certificate.server_context(),
+    )  # fmt: skip
+    thread = threading.Thread(target=listener.run, daemon=True)
     thread.start()
     yield listen
-    server.close()
+    listener.close()
+    thread.join(5)
 
 
 @contextmanager
@@ -106,8 +112,8 @@ def alertmanagers(webhook: Listen, tmp_path: Path) -> Iterator[list[Listen]]:
     token = tmp_path / "token"
     token.write_text(TOKEN)
     values = site()
-    actuator = values.actuator.model_copy(update={"webhook_token_file": token})
-    chain = Chain.of(values.model_copy(update={"actuator": actuator}), actuator=webhook)
+    actuator = values.actuator.model_copy(update={"webhook_token_file": token, "state_directory": tmp_path})
+    chain = Chain.of(values.model_copy(update={"actuator": actuator}), webhook=webhook)
     config = tmp_path / "alertmanager.yml"
     config.write_text(alertmanager_text(chain))
     with ExitStack() as stack:

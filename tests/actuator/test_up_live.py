@@ -81,8 +81,8 @@ def test_f_comes_up_says_which_gates_are_missing_brings_back_what_dies_and_ends_
     assert lines == [
         "exporter answers at http://192.0.2.2:10751",
         "actuator answers at http://127.0.0.1:10752",
-        "Alertmanager ready at http://127.0.0.1:9093",
-        "Prometheus ready at http://127.0.0.1:9090",
+        "Alertmanager ready at https://127.0.0.1:9093",
+        "Prometheus ready at https://127.0.0.1:9090",
         "Prometheus: 10 of 10 targets scraped",
         "actuator ready: the heartbeat came through Prometheus and Alertmanager",
     ]
@@ -134,3 +134,57 @@ def test_takes_its_children_with_it_when_it_is_killed(up: subprocess.Popen[str])
     assert len(children) == 4
     up.kill()
     assert _gone(children)
+
+
+WEB = ("https://127.0.0.1:9090", "https://127.0.0.1:9093")
+# As another user sees it: what Prometheus and Alertmanager answer to one who has no password.
+STRANGER = """
+import http.client, json, ssl, sys
+context = ssl._create_unverified_context()
+for port, method, path in json.loads(sys.argv[1]):
+    asked = http.client.HTTPSConnection("127.0.0.1", port, timeout=30, context=context)
+    asked.request(method, path, "[]" if method == "POST" else None, {"Content-Type": "application/json"})
+    print(port, method, path, asked.getresponse().status)
+"""
+PATHS = [
+    [9093, "POST", "/api/v2/silences"], [9093, "POST", "/api/v2/alerts"], [9093, "GET", "/api/v2/silences"],
+    [9093, "POST", "/-/reload"], [9090, "GET", "/api/v1/query?query=up"], [9090, "POST", "/-/reload"],
+    [9090, "POST", "/-/quit"], [9090, "POST", "/api/v1/admin/tsdb/delete_series?match[]=up"],
+    [9090, "POST", "/api/v1/write"],
+]  # fmt: skip
+
+
+def _inside(up: subprocess.Popen[str], *command: str) -> str:
+    words = ["nsenter", "--net", "--target", str(up.pid), *command]
+    return subprocess.run(words, capture_output=True, text=True, timeout=60, check=True).stdout
+
+
+def test_e5_another_user_can_silence_nothing(up: subprocess.Popen[str], tmp_path: Path) -> None:
+    _lines_until(up, "locum is up")
+    nobody = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+    said = _inside(up, *nobody, sys.executable, "-I", "-c", STRANGER, json.dumps(PATHS))
+    assert said.splitlines() == [f"{port} {method} {path} 401" for port, method, path in PATHS]
+    secrets = [tmp_path / "state" / name for name in ("chain/web.password", "chain/web.yml", "tls/chain.key")]
+    assert [path.stat().st_mode & 0o077 for path in secrets] == [0, 0, 0]
+
+
+def test_e5_a_silence_of_one_who_may_is_reported(up: subprocess.Popen[str], tmp_path: Path) -> None:
+    _lines_until(up, "locum is up")
+    ready = "http://127.0.0.1:10752/-/ready"
+
+    def until(words: str) -> str:
+        end = time.monotonic() + 60
+        while words not in (said := _inside(up, "curl", "-sS", ready)):
+            assert time.monotonic() < end, said
+            time.sleep(0.2)
+        return said
+
+    until("ready")
+    _inside(
+        up, "amtool", f"--http.config.file={tmp_path}/state/chain/client.yml", f"--alertmanager.url={WEB[1]}",
+        "silence", "add", "--author=anna", "--comment=new kernel", "--duration=1h", 'locum_action="true"',
+    )  # fmt: skip
+    said = until("silences: a silence by anna (new kernel) keeps ")
+    assert "LocumServiceDown on a" in said
+    metrics = _inside(up, "curl", "-sS", "http://127.0.0.1:10752/metrics")
+    assert 'locum_actuator_chain_up{part="silences"} 0.0' in metrics

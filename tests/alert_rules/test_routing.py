@@ -20,7 +20,8 @@ from locum_inventory.model import Deadman, Mail
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "alert_rules" / "alertmanager.yml"
-CHAIN = Chain.of(load_site(ROOT / "locum.example.yml"))
+EXAMPLE = load_site(ROOT / "locum.example.yml")
+CHAIN = Chain.of(EXAMPLE, elsewhere=EXAMPLE.chain)
 
 ROUTES = {
     "a service is down": (
@@ -104,9 +105,11 @@ def test_mail(smarthost: str, tls: bool, tmp_path: Path) -> None:
 
 def written(directory: Path, **site: Any) -> Any:
     """Write the configuration of the example with changes; return it once amtool found no fault in it."""
-    chain = Chain.of(CHAIN.site.model_copy(update=site))
-    write_alertmanager(chain, directory)
-    file = directory / "alertmanager.yml"
+    (directory / "state").mkdir(parents=True)
+    actuator = CHAIN.site.actuator.model_copy(update={"state_directory": directory / "state"})
+    chain = Chain.of(CHAIN.site.model_copy(update={"actuator": actuator, **site}))
+    write_alertmanager(chain, directory / "made")
+    file = directory / "made/alertmanager.yml"
     done = subprocess.run(
         ["amtool", "check-config", file], capture_output=True, text=True, timeout=20, check=False
     )
@@ -126,9 +129,9 @@ def test_the_heartbeat_goes_to_somebody_outside_too(tmp_path: Path) -> None:
             {"url": "https://hc.example.org/ping/1/?create=/", "send_resolved": False, "max_alerts": 1}
         ],
     }
-    assert routed(tmp_path / "alertmanager.yml", "alertname=LocumHeartbeat") == "heartbeat,deadman"
+    assert routed(tmp_path / "made/alertmanager.yml", "alertname=LocumHeartbeat") == "heartbeat,deadman"
     assert (
-        routed(tmp_path / "alertmanager.yml", "alertname=LocumServiceDown locum_action=true")
+        routed(tmp_path / "made/alertmanager.yml", "alertname=LocumServiceDown locum_action=true")
         == "actuator,people"
     )
 
@@ -138,13 +141,19 @@ def test_a_secret_url_is_printed_nowhere_and_written_for_its_owner_alone(tmp_pat
     file.write_text("https://hc.example.org/ping/a-secret\n")
     site = {"deadman": Deadman(url_file=file)}
     assert "a-secret" not in alertmanager_text(Chain.of(CHAIN.site.model_copy(update=site)))
-    (webhook,) = written(tmp_path / "made", **site)["receivers"][-1]["webhook_configs"]
+    (webhook,) = written(tmp_path, **site)["receivers"][-1]["webhook_configs"]
     assert webhook["url"] == "https://hc.example.org/ping/a-secret"
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "made").rglob("*")}
-    assert modes == {"alertmanager.yml": 0o600, "templates": 0o700, "locum.tmpl": 0o600, "RUNBOOK.md": 0o600}
+    assert modes == {
+        "alertmanager.yml": 0o600,
+        "templates": 0o700,
+        "locum.tmpl": 0o600,
+        "RUNBOOK.md": 0o600,
+        "actuator.crt": 0o600,
+    }
     file.write_text("not a URL, but a-secret")
     with pytest.raises(OSError) as caught:  # noqa: PT011 - the whole message is compared
-        written(tmp_path, **site)
+        written(tmp_path / "again", **site)
     assert (caught.value.filename, caught.value.strerror) == (
         str(file),
         "does not hold one URL, such as https://hc.example.org/ping/...",

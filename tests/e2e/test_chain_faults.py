@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from lab.locum import HOME, Locum
+from lab.locum import ALERTMANAGER, HOME, PROMETHEUS, Locum
 from lab.trial import FAULTS, trial
 
 pytestmark = pytest.mark.e2e
@@ -74,7 +74,7 @@ def _frozen(pid: int) -> Iterator[None]:
 
 
 def _alert_names(locum: Locum, part: str) -> set[str]:
-    alerts = locum.get("http://127.0.0.1:9093/api/v2/alerts")
+    alerts = locum.get(f"{ALERTMANAGER}/api/v2/alerts")
     return {one["labels"]["alertname"] for one in alerts if one["labels"].get("part", part) == part}
 
 
@@ -88,7 +88,7 @@ def test_a_part_that_hangs_is_named_within_ten_seconds(calm: Locum, part: str) -
         print(f"{part}: told after {seconds:.1f} s")
         status, why = _ready(calm)
         assert status == 503
-        assert f"{part}: does not answer at http://" in why
+        assert f"{part}: does not answer at http" in why
         assert part in calm.lab.run(HOME, ["curl", "-sS", "http://127.0.0.1:10752/"]).stdout
         assert part in calm.command("status").stdout
         metrics = calm.lab.run(HOME, ["curl", "-sS", "http://127.0.0.1:10752/metrics"]).stdout
@@ -112,7 +112,7 @@ def test_a_part_that_is_restarted_goes_on_with_its_work(calm: Locum, part: str) 
     os.kill(_pid(calm, part), signal.SIGKILL)
     time.sleep(1)
     _wait_ready(calm)
-    targets = "http://127.0.0.1:9090/api/v1/targets?state=active"
+    targets = f"{PROMETHEUS}/api/v1/targets?state=active"
     _within(
         BACK_SECONDS,
         "targets scraped",

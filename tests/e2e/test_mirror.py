@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from lab.lab import Lab
+from lab.locum import PROMETHEUS, curl
 from lab.mirrored import TREE, MirroredLocum
 
 pytestmark = pytest.mark.e2e
@@ -27,7 +28,7 @@ def mirrored() -> Iterator[MirroredLocum]:
 
 def alerts(locum: MirroredLocum) -> set[tuple[str, str]]:
     """Return the alerts that fire, by name and host, as Prometheus knows them."""
-    said = locum.lab.run("b", ["curl", "-s", "http://127.0.0.1:9090/api/v1/alerts"]).stdout
+    said = locum.lab.run("b", curl(f"{PROMETHEUS}/api/v1/alerts")).stdout
     found = json.loads(said)["data"]["alerts"]
     return {
         (one["labels"]["alertname"], one["labels"].get("host", ""))

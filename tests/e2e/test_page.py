@@ -10,13 +10,12 @@ from pathlib import Path
 import pytest
 
 from lab.forward import Forwarder
-from lab.locum import HOME, Locum
+from lab.locum import ALERTMANAGER, HOME, Locum, curl
 from tests.e2e.browser import Browser, browser
 
 pytestmark = pytest.mark.e2e
 
 ACTUATOR_PORT = 10752
-ALERTMANAGER = "http://127.0.0.1:9093/api/v2/silences"
 
 
 @pytest.fixture
@@ -152,7 +151,13 @@ def test_a_silence_is_seen_and_a_failback_goes_its_way(fresh: Locum, page: Brows
     }  # fmt: skip
     lab.run(
         HOME,
-        ["curl", "-sSf", "-H", "Content-Type: application/json", "-d", json.dumps(silence), ALERTMANAGER],
+        curl(
+            "-H",
+            "Content-Type: application/json",
+            "-d",
+            json.dumps(silence),
+            f"{ALERTMANAGER}/api/v2/silences",
+        ),
     )
     page.wait(lambda: "by anna (new kernel)" in page.text(".notice"), "the silence is seen", seconds=60)
     assert "LocumServiceDown on a" in page.text(".notice")

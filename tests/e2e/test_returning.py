@@ -9,7 +9,7 @@ import pytest
 
 from lab.comeback import WAYS, come_back, crash_and_take_over, locum_for
 from lab.lab import APACHE, SSHD, Lab
-from lab.locum import Locum
+from lab.locum import ALERTMANAGER, Locum
 
 pytestmark = pytest.mark.e2e
 
@@ -73,7 +73,7 @@ def test_a_host_that_returns_with_the_address_and_no_gate_is_told_of_until_a_per
 def _wait_alert(locum: Locum, name: str, seconds: float = 60.0) -> dict[str, dict[str, str]]:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        for alert in locum.get("http://127.0.0.1:9093/api/v2/alerts"):
+        for alert in locum.get(f"{ALERTMANAGER}/api/v2/alerts"):
             if alert["labels"]["alertname"] == name:
                 return alert  # type: ignore[no-any-return]
         time.sleep(0.1)

@@ -21,6 +21,7 @@ from lab.forward import Forwarder
 from lab.lab import Lab
 from lab.locum import HOME
 from lab.mirrored import MirroredLocum
+from lab.seen import credentials
 from lab.trial import FAULTS, trial
 
 pytestmark = pytest.mark.e2e
@@ -48,13 +49,16 @@ class Seen:
 
     def series(self, query: ShippedQuery) -> list[Series]:
         window = Window(self.since, time.time())
-        with Prometheus(self.url) as prometheus:
+        state = self.locum.lab.hosts[HOME].root / "var/lib/locum"
+        files = (state / "chain/web.password", state / "tls/chain.crt")
+        with Prometheus(self.url, *files) as prometheus:
             return prometheus.series(query, variables(prometheus, window), window)
 
     def program(self, name: str, *words: str) -> subprocess.CompletedProcess[str]:
         """Run one of the programs as a person does."""
         return subprocess.run(
-            [sys.executable, "-m", f"grafana.{name}", "--prometheus", self.url, *words],
+            [sys.executable, "-m", f"grafana.{name}", "--prometheus", self.url,
+             *credentials(self.locum.lab.hosts[HOME]), *words],
             cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,
         )  # fmt: skip
 
@@ -70,7 +74,8 @@ def seen() -> Iterator[Seen]:
         locum.command("mirror", "www")
         assert trial(lab, locum, FAULTS["killed"]).faults() == []
         time.sleep(12)  # Prometheus and Alertmanager are scraped every 5 s: two samples make a rate
-        yield Seen(locum, forwarder.forward(lab.hosts[HOME], 9090).url, since)
+        url = forwarder.forward(lab.hosts[HOME], 9090).url.replace("http://", "https://", 1)
+        yield Seen(locum, url, since)
 
 
 def test_no_panel_is_empty_that_should_not_be_and_every_rule_is_evaluated(seen: Seen) -> None:

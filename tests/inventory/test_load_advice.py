@@ -32,6 +32,21 @@ actuator: {host: b}
 
 ADVICE = {
     "nothing to say": ("", "", ()),
+    "an Alertmanager that anybody may write to": (
+        "actuator: {host: b}",
+        'actuator: {host: b}\nchain: {alertmanagers: ["http://127.0.0.1:9093"], password_file: /etc/locum/p}',
+        (
+            "chain.alertmanagers: http://127.0.0.1:9093 is asked over plain HTTP and without a password: every user"
+            " of its host can silence the alerts that wake locum; docs/security.md says how to close it",
+            "chain.password_file: is sent over https:// alone, and no address here begins with that",
+        ),
+    ),
+    "a chain that is shown a password": (
+        "actuator: {host: b}",
+        'actuator: {host: b}\nchain: {prometheus: "https://127.0.0.1:9090", alertmanagers: ["https://127.0.0.1:9093"],'
+        " password_file: /etc/locum/p, ca_file: /etc/locum/c}",
+        (),
+    ),
     "an even number of vantage points": (
         '2.2:10751"}}',
         '2.2:10751"}, c: {url: "http://192.0.2.3:10751"}}',

@@ -18,6 +18,7 @@ from locum_inventory.told import read_url
 
 RUNBOOK = "RUNBOOK.md"
 TEMPLATES = "templates"
+CERTIFICATE = "actuator.crt"  # of the actuator, beside alertmanager.yml
 
 
 def quoted(value: object) -> str:
@@ -80,14 +81,16 @@ def _receiver(name: str, mail: Mail | None, runbook: str, *, send_resolved: bool
     )
 
 
-def _webhook(chain: Chain, *, send_resolved: bool) -> str:
+def _webhook(chain: Chain, ca_file: Path, *, send_resolved: bool) -> str:
     return (
         "    webhook_configs:\n"
-        f"      - url: {quoted(chain.actuator.url + '/webhook')}\n"
+        f"      - url: {quoted(chain.webhook_url)}\n"
         f"        send_resolved: {'true' if send_resolved else 'false'}\n"
         "        max_alerts: 0   # all of them\n"
         "        http_config:\n"
         "          follow_redirects: false\n"
+        "          tls_config:   # the token goes to one who has the key of this certificate, and to nobody else\n"
+        f"            ca_file: {quoted(ca_file)}\n"
         "          authorization:\n"
         "            type: Bearer\n"
         f"            credentials_file: {quoted(chain.site.actuator.webhook_token_file)}\n"
@@ -145,6 +148,7 @@ def alertmanager_text(chain: Chain, directory: Path | None = None) -> str:
     of a dead-man's switch is read from its file. OSError where that file cannot be read.
     """
     mail = chain.site.mail
+    ca_file = chain.certificate.certificate if directory is None else directory / CERTIFICATE
     runbook = RUNBOOK if directory is None else f"{chain.site.actuator.host}:{directory / RUNBOOK}"
     return f"""\
 # Made by `locum generate alertmanager`, which also writes the templates that belong beside it.
@@ -205,6 +209,6 @@ receivers:
 {_receiver("people", mail, runbook, send_resolved=True)}
 {_receiver("people-once", mail, runbook, send_resolved=False)}
   - name: actuator
-{_webhook(chain, send_resolved=True)}
+{_webhook(chain, ca_file, send_resolved=True)}
   - name: heartbeat
-{_webhook(chain, send_resolved=False)}{_deadman_receiver(chain, directory)}"""
+{_webhook(chain, ca_file, send_resolved=False)}{_deadman_receiver(chain, directory)}"""

@@ -6,12 +6,21 @@ Prometheus and an Alertmanager that are there already.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from locum_actuator.chain.alertmanager import alertmanager_text, beside_alertmanager, quoted
+from locum_actuator.chain.alertmanager import CERTIFICATE, alertmanager_text, beside_alertmanager, quoted
 from locum_actuator.chain.layout import Chain
+from locum_actuator.chain.web_config import (
+    CLIENT_FILE,
+    CONFIG_FILE,
+    client_config_text,
+    web_config_text,
+    write_password,
+)
+from locum_inventory.model import ChainParts
 from locum_inventory.share import shared
 
 RULES_FILE = "locum.rules.yml"
@@ -42,25 +51,51 @@ def _reached_alike(urls: Iterable[str]) -> Iterator[tuple[str, str, str]]:
         yield scheme, path, f"targets: [{', '.join(targets)}]"
 
 
-def _alerting(urls: Iterable[str]) -> str:
+def _access(parts: ChainParts, scheme: str) -> list[str]:
+    """Return the keys by which Prometheus shows who it is; the password goes over TLS alone."""
+    if scheme != "https":
+        return []
+    keys = []
+    if parts.password_file is not None:
+        name, file = quoted(parts.username), quoted(parts.password_file)
+        keys.append(f"basic_auth: {{username: {name}, password_file: {file}}}")
+    if parts.ca_file is not None:
+        keys.append(f"tls_config: {{ca_file: {quoted(parts.ca_file)}}}")
+    return keys
+
+
+def _alerting(parts: ChainParts) -> str:
     """Return whom Prometheus tells."""
     entries = []
-    for scheme, path, targets in _reached_alike(urls):
+    for scheme, path, targets in _reached_alike(parts.alertmanagers):
         keys = [f"scheme: {scheme}"] if scheme != "http" else []
+        keys += _access(parts, scheme)
         keys += [f"path_prefix: {quoted(path)}"] if path else []
         entries.append("\n      ".join([*keys, f"static_configs:\n        - {targets}\n"]))
     return "".join(f"    - {entry}" for entry in entries)
 
 
-def _own_metrics(urls: Iterable[str]) -> str:
-    """Return the targets of parts that tell of themselves."""
-    entries = []
-    for scheme, path, targets in _reached_alike(urls):
-        entries.append(f"      - {targets}\n")
-        if (scheme, path) != ("http", ""):
-            metrics = quoted(f"{path}/metrics")
-            entries.append(f"        labels: {{__scheme__: {scheme}, __metrics_path__: {metrics}}}\n")
-    return "".join(entries)
+def _own_job(name: str, parts: ChainParts, urls: Iterable[str]) -> str:
+    """Return the jobs that scrape parts which tell of themselves: one for those that are shown a password."""
+    jobs: list[str] = []
+    alike = list(_reached_alike(urls))
+    for shown in (False, True):
+        entries, keys = "", ["scrape_interval: 5s"]
+        for scheme, path, targets in alike:
+            if bool(_access(parts, scheme)) is not shown:
+                continue
+            keys = [keys[0], *_access(parts, scheme)]
+            entries += f"      - {targets}\n"
+            if (scheme, path) != ("http", ""):
+                metrics = quoted(f"{path}/metrics")
+                entries += f"        labels: {{__scheme__: {scheme}, __metrics_path__: {metrics}}}\n"
+        if entries:
+            if jobs:
+                keys.append(f"relabel_configs: [{{target_label: job, replacement: {name}}}]")
+            lines = "".join(f"    {key}\n" for key in keys)
+            job = f"{name}-tls" if jobs else name
+            jobs.append(f"  - job_name: {job}\n{lines}    static_configs:\n{entries}")
+    return "".join(jobs)
 
 
 def prometheus_text(chain: Chain) -> str:
@@ -80,7 +115,7 @@ rule_files: [{RULES_FILE}]
 # Every Alertmanager by its own address, never a load balancer: all of them must hear every alert.
 alerting:
   alertmanagers:
-{_alerting(chain.alertmanager_urls)}
+{_alerting(chain.parts)}
 scrape_configs:
   # The checks. Any exporter lists the targets of all of them, each with its own interval; what two of them list
   # alike is scraped once. A new service needs no edit here.
@@ -95,14 +130,8 @@ scrape_configs:
     static_configs:
       - targets: [{quoted(chain.actuator)}]
 
-  - job_name: locum-prometheus
-    scrape_interval: 5s
-    static_configs:
-{_own_metrics([chain.prometheus_url])}
-  - job_name: locum-alertmanager
-    scrape_interval: 5s
-    static_configs:
-{_own_metrics(chain.alertmanager_urls)}"""
+{_own_job("locum-prometheus", chain.parts, [chain.prometheus_url])}
+{_own_job("locum-alertmanager", chain.parts, chain.alertmanager_urls)}"""
 
 
 def write_configuration(chain: Chain) -> None:
@@ -110,6 +139,10 @@ def write_configuration(chain: Chain) -> None:
     state = chain.site.actuator.state_directory
     for directory in (state, chain.directory, state / "log", state / "prometheus", state / "alertmanager"):
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    chain.certificate.make()
+    web = web_config_text(chain.certificate, write_password(chain.directory))
+    client = client_config_text(chain.certificate, chain.directory)
+    write_files(chain.directory, {CONFIG_FILE: web, CLIENT_FILE: client})
     write_files(chain.directory, {"prometheus.yml": prometheus_text(chain), RULES_FILE: rules_text()})
     write_alertmanager(chain, chain.directory)
 
@@ -121,7 +154,14 @@ def write_alertmanager(chain: Chain, directory: Path) -> list[Path]:
     it is for its owner's eyes only. OSError where a file cannot be read or written.
     """
     text = alertmanager_text(chain, directory)
-    return write_files(directory, {**beside_alertmanager(), "alertmanager.yml": text})
+    try:
+        chain.certificate.make()
+    except FileNotFoundError as fault:
+        why = "is not there yet: start the actuator once, it makes the certificate of the chain"
+        raise FileNotFoundError(errno.ENOENT, why, str(chain.site.actuator.state_directory)) from fault
+    certificate = chain.certificate.certificate.read_text(encoding="ascii")
+    beside = {**beside_alertmanager(), CERTIFICATE: certificate}
+    return write_files(directory, {**beside, "alertmanager.yml": text})
 
 
 def write_files(directory: Path, name_to_text: Mapping[str, str]) -> list[Path]:

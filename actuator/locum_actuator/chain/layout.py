@@ -7,10 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from locum_actuator.chain.web_config import PASSWORD_FILE, USER
+from locum_actuator.web.certificate import Certificate
 from locum_inventory.listen import Listen
 from locum_inventory.model import ChainParts, Site
 
-EXPORTER_PORT, ACTUATOR_PORT, PROMETHEUS_PORT, ALERTMANAGER_PORT = 10751, 10752, 9090, 9093
+EXPORTER_PORT, ACTUATOR_PORT, WEBHOOK_PORT, PROMETHEUS_PORT, ALERTMANAGER_PORT = (
+    10751,
+    10752,
+    10753,
+    9090,
+    9093,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +28,7 @@ class Chain:
     site: Site
     exporter: Listen
     actuator: Listen
+    webhook: Listen  # of the actuator
     prometheus: Listen
     alertmanagers: tuple[Listen, ...]  # the first is the one that `locum up` starts
     directory: Path  # where the configuration files are written
@@ -34,6 +43,7 @@ class Chain:
         *,
         exporter: Listen | None = None,
         actuator: Listen | None = None,
+        webhook: Listen | None = None,
         prometheus: Listen | None = None,
         alertmanagers: Iterable[Listen] = (),
         elsewhere: ChainParts | None = None,
@@ -47,6 +57,7 @@ class Chain:
             site=site,
             exporter=exporter or _own_exporter(site),
             actuator=actuator or Listen("127.0.0.1", ACTUATOR_PORT),
+            webhook=webhook or Listen("127.0.0.1", WEBHOOK_PORT),
             prometheus=prometheus or Listen("127.0.0.1", PROMETHEUS_PORT),
             alertmanagers=tuple(alertmanagers) or (Listen("127.0.0.1", ALERTMANAGER_PORT),),
             directory=site.actuator.state_directory / "chain",
@@ -59,21 +70,50 @@ class Chain:
         return self.alertmanagers[0]
 
     @property
+    def webhook_url(self) -> str:
+        """Where Alertmanager sends alerts."""
+        return f"https://{self.webhook}/webhook"
+
+    @property
+    def certificate(self) -> Certificate:
+        """By which the programs of the chain know each other on this machine."""
+        return Certificate.in_state(self.site.actuator.state_directory)
+
+    @property
+    def parts(self) -> ChainParts:
+        """Where Prometheus and every Alertmanager are, and what they are shown.
+
+        Those that `locum up` runs speak TLS and want a password; other Alertmanagers do not know it.
+        """
+        if self.elsewhere is not None:
+            return self.elsewhere
+        own, *others = self.alertmanagers
+        return ChainParts(
+            prometheus=_over_tls(self.prometheus),
+            alertmanagers=(_over_tls(own), *(listen.url for listen in others)),
+            username=USER,
+            password_file=self.directory / PASSWORD_FILE,
+            ca_file=self.certificate.certificate,
+        )
+
+    @property
     def prometheus_url(self) -> str:
         """Where Prometheus is."""
-        return self.prometheus.url if self.elsewhere is None else self.elsewhere.prometheus
+        return self.parts.prometheus
 
     @property
     def alertmanager_urls(self) -> tuple[str, ...]:
         """Where every Alertmanager is."""
-        if self.elsewhere is not None:
-            return self.elsewhere.alertmanagers
-        return tuple(listen.url for listen in self.alertmanagers)
+        return self.parts.alertmanagers
 
     @property
     def exporter_urls(self) -> Mapping[str, str]:
         """Where the exporter of each vantage point is, by the vantage point's name."""
         return {name: point.url for name, point in self.site.vantage_points.items()}
+
+
+def _over_tls(listen: Listen) -> str:
+    return listen.url.replace("http://", "https://", 1)
 
 
 def _own_exporter(site: Site) -> Listen:

@@ -25,6 +25,7 @@ def _parts(chain: Chain) -> tuple[Part, ...]:
     return (
         Part("the exporter", chain.exporter, "--exporter-listen"),
         Part("the actuator", chain.actuator, "--actuator-listen"),
+        Part("the actuator (its webhook)", chain.webhook, "--webhook-listen"),
         Part("Alertmanager", chain.alertmanager, "--alertmanager-listen", "prometheus-alertmanager"),
         Part("Prometheus", chain.prometheus, "--prometheus-listen", "prometheus"),
     )

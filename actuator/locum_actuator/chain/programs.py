@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from locum_actuator.chain.layout import Chain
-from locum_actuator.chain.supervise import Program
+from locum_actuator.chain.supervise import CAP_NET_RAW, Program
+from locum_actuator.chain.web_config import CONFIG_FILE, PASSWORD_FILE
 from locum_actuator.patience import end_seconds
 
 _PACKAGES = {"prometheus": "prometheus", "alertmanager": "prometheus-alertmanager"}
@@ -42,18 +43,31 @@ def programs(
     # -P: whatever lies in the directory where `locum up` is called is not to be imported.
     python = (sys.executable, "-P", "-m")
     site, me = ("--site", str(site_file)), ("--host", chain.site.actuator.host)
-    watched = ["--prometheus", chain.prometheus.url]
-    for listen in chain.alertmanagers:
-        watched += ["--alertmanager", listen.url]
+    watched = ["--prometheus", chain.prometheus_url]
+    for url in chain.alertmanager_urls:
+        watched += ["--alertmanager", url]
+    watched += ["--chain-password-file", str(chain.directory / PASSWORD_FILE)]
+    watched += ["--chain-ca-file", str(chain.certificate.certificate)]
     state, on = chain.site.actuator.state_directory, chain.directory
     return (
         Program(
             "exporter",
             (*python, "locum_exporter.server", *site, "--listen", str(chain.exporter), *me, *ours),
+            capabilities=frozenset({CAP_NET_RAW}),
         ),
         Program(
             "actuator",
-            (*python, "locum_actuator.server", *site, "--listen", str(chain.actuator), *watched, *ours),
+            (
+                *python,
+                "locum_actuator.server",
+                *site,
+                "--listen",
+                str(chain.actuator),
+                "--webhook-listen",
+                str(chain.webhook),
+                *watched,
+                *ours,
+            ),
             stop_seconds=end_seconds(chain.site) + 5.0,  # a plan that has begun is finished
         ),
         Program(
@@ -63,10 +77,13 @@ def programs(
                 f"--config.file={on / 'alertmanager.yml'}",
                 f"--storage.path={state / 'alertmanager'}",
                 f"--web.listen-address={chain.alertmanager}",
-                f"--web.external-url={chain.alertmanager.url}",
+                f"--web.external-url={chain.alertmanager_urls[0]}",
+                f"--web.config.file={on / CONFIG_FILE}",
                 theirs,
                 "--cluster.listen-address=",  # without a private address it would not start
             ),
+            capabilities=frozenset(),
+            may_use_sudo=False,
         ),
         Program(
             "prometheus",
@@ -77,9 +94,15 @@ def programs(
                 "--storage.tsdb.retention.time=35d",  # the rules count seconds without service over 30 days
                 "--storage.tsdb.retention.size=2GB",
                 f"--web.listen-address={chain.prometheus}",
-                f"--web.external-url={chain.prometheus.url}",
+                f"--web.external-url={chain.prometheus_url}",
+                f"--web.config.file={on / CONFIG_FILE}",
+                # Who connects and says nothing, or little by little, keeps nobody else out.
+                "--web.read-timeout=10s",
+                "--web.max-connections=4096",
                 "--rules.alert.resend-delay=2s",
                 theirs,
             ),
+            capabilities=frozenset(),
+            may_use_sudo=False,
         ),
     )

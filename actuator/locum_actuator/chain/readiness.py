@@ -12,6 +12,7 @@ import aiohttp
 
 from locum_actuator.chain.layout import Chain
 from locum_actuator.chain.supervise import Child, Program, Say, Supervisor
+from locum_actuator.chain_access import Access
 
 _ASK_EVERY_SECONDS = 0.1
 _ANSWER_SECONDS = 2.0
@@ -44,6 +45,7 @@ class Readiness:
 
     def __init__(self, chain: Chain, supervisor: Supervisor, say: Say) -> None:
         self._chain = chain
+        self._access = Access(chain.parts)
         self._supervisor = supervisor
         self._say = say
 
@@ -66,10 +68,10 @@ class Readiness:
             prometheus = self._supervisor.start(by_name["prometheus"])
             await self._answers(actuator, f"{chain.actuator.url}/-/healthy")
             self._say(f"actuator answers at {chain.actuator.url}")
-            await self._answers(alertmanager, f"{chain.alertmanager.url}/-/ready")
-            self._say(f"Alertmanager ready at {chain.alertmanager.url}")
-            await self._answers(prometheus, f"{chain.prometheus.url}/-/ready")
-            self._say(f"Prometheus ready at {chain.prometheus.url}")
+            await self._answers(alertmanager, f"{chain.alertmanager_urls[0]}/-/ready")
+            self._say(f"Alertmanager ready at {chain.alertmanager_urls[0]}")
+            await self._answers(prometheus, f"{chain.prometheus_url}/-/ready")
+            self._say(f"Prometheus ready at {chain.prometheus_url}")
             await self._patiently("targets not yet scraped", self._targets_missing)
             scraped = await self._scraped()
             self._say(f"Prometheus: {scraped.done} of {scraped.of} targets scraped")
@@ -130,7 +132,7 @@ class Readiness:
         """Return how many targets were scraped, of those that the exporter lists and the chain's own parts."""
         chain = self._chain
         listed = await self._json(f"{chain.exporter.url}/sd")
-        answer = await self._json(f"{chain.prometheus.url}/api/v1/targets?state=active")
+        answer = await self._json(f"{chain.prometheus_url}/api/v1/targets?state=active")
         if not isinstance(listed, list) or not isinstance(answer, dict):
             return Scraped(0, 0, ())
         # actuator, Prometheus, every Alertmanager and every exporter for what they say of themselves
@@ -153,14 +155,14 @@ class Readiness:
 
     async def _status(self, url: str) -> int:
         try:
-            async with self._http.get(url) as answer:
+            async with self._http.get(url, **self._access.options(url)) as answer:
                 return answer.status
-        except (aiohttp.ClientError, TimeoutError):
+        except (aiohttp.ClientError, OSError, TimeoutError):
             return 0
 
     async def _json(self, url: str) -> Any:
         try:
-            async with self._http.get(url) as answer:
+            async with self._http.get(url, **self._access.options(url)) as answer:
                 return await answer.json() if answer.status == 200 else None
         except (aiohttp.ClientError, TimeoutError, ValueError):
             return None

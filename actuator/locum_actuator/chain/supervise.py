@@ -21,7 +21,9 @@ _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.25, 15.0
 _LONG_LIFE_SECONDS = 30.0  # whoever lived that long is started again at once
 _AFTER_KILL_SECONDS = 2.0
 
-_PR_SET_PDEATHSIG = 1  # prctl(2)
+_PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS, _PR_CAP_AMBIENT = 1, 38, 47  # prctl(2)
+_PR_CAP_AMBIENT_LOWER, _LAST_CAPABILITY = 3, 63
+CAP_NET_ADMIN, CAP_NET_RAW = 12, 13  # capabilities(7)
 _libc = ctypes.CDLL(None, use_errno=True)
 
 Say = Callable[[str], None]
@@ -34,17 +36,26 @@ class Program:
     name: str  # also the name of its log
     command: tuple[str, ...]
     stop_seconds: float = 5.0
+    capabilities: frozenset[int] = frozenset({CAP_NET_ADMIN, CAP_NET_RAW})  # that it keeps of ours, at most
+    may_use_sudo: bool = True
 
 
-def _dies_with(parent: int) -> Callable[[], None]:
-    """Return what a child does before exec so that the kernel kills it when its parent ends.
+def _before(program: Program, parent: int) -> Callable[[], None]:
+    """Return what a child does before exec: it dies with its parent, and has the rights that it needs.
 
     SIGKILL, because nobody would be left to insist. The parent may be gone before the prctl call: then there will
-    be no signal, and the child ends by itself.
+    be no signal, and the child ends by itself. Of the capabilities that we were given each child keeps its own:
+    they are ambient, so what is taken off that set is lost at exec (for a user that is not root). Without new
+    privileges a setuid program such as sudo gives it none.
     """
 
     def before_exec() -> None:
         if _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0 or os.getppid() != parent:
+            os._exit(127)
+        for capability in range(_LAST_CAPABILITY + 1):
+            if capability not in program.capabilities:
+                _libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_LOWER, capability, 0, 0)
+        if not program.may_use_sudo and _libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
             os._exit(127)
 
     return before_exec
@@ -94,7 +105,7 @@ class Child:
                 stdout=descriptor,
                 stderr=descriptor,
                 start_new_session=True,  # Ctrl-C at a terminal reaches us alone: we end the children in order
-                preexec_fn=_dies_with(os.getpid()),
+                preexec_fn=_before(self.program, os.getpid()),
             )
         except (OSError, subprocess.SubprocessError) as fault:
             return f"could not be started ({fault})"

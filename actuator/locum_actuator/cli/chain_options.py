@@ -11,6 +11,7 @@ from locum_actuator.chain.layout import (
     ACTUATOR_PORT,
     ALERTMANAGER_PORT,
     PROMETHEUS_PORT,
+    WEBHOOK_PORT,
     Chain,
 )
 from locum_inventory.listen import Listen
@@ -34,6 +35,11 @@ _OPTIONS = (
         "--exporter-listen", type=_ListenType(), help="[default: as the site file's vantage point says]"
     ),
     click.option("--actuator-listen", type=_ListenType(), help=f"[default: 127.0.0.1:{ACTUATOR_PORT}]"),
+    click.option(
+        "--webhook-listen",
+        type=_ListenType(),
+        help=f"where the actuator takes alerts [default: 127.0.0.1:{WEBHOOK_PORT}]",
+    ),
     click.option("--prometheus-listen", type=_ListenType(), help=f"[default: 127.0.0.1:{PROMETHEUS_PORT}]"),
     click.option(
         "--alertmanager-listen",
@@ -45,7 +51,7 @@ _OPTIONS = (
 
 
 def chain_options(command: _Command) -> _Command:
-    """Give a command the four `--*-listen` options."""
+    """Give a command the `--*-listen` options."""
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
@@ -56,6 +62,7 @@ def chain_of(
     *,
     exporter_listen: Listen | None,
     actuator_listen: Listen | None,
+    webhook_listen: Listen | None,
     prometheus_listen: Listen | None,
     alertmanager_listen: tuple[Listen, ...],
     of_the_site: bool = False,
@@ -73,6 +80,7 @@ def chain_of(
         site,
         exporter=exporter_listen,
         actuator=actuator_listen,
+        webhook=webhook_listen,
         prometheus=prometheus_listen,
         alertmanagers=alertmanager_listen,
         elsewhere=site.chain.model_copy(update=urls) if of_the_site else None,

@@ -1,9 +1,17 @@
-"""How the `locum` command talks to the actuator: over its HTTP API on loopback."""
+"""How the `locum` command talks to the actuator: over its Unix socket, or over HTTP where a URL is given.
+
+A token goes to the one who listens on the socket, as the kernel tells who that is. A port of loopback is anybody's
+while the actuator is down: over it only what needs no token is asked, unless a person names the URL.
+"""
 
 from __future__ import annotations
 
+import http.client
+import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import click
 import requests
@@ -11,24 +19,62 @@ import requests
 from locum_actuator.chain.layout import ACTUATOR_PORT
 from locum_actuator.cli.exits import did_not_work, wrong_use
 from locum_actuator.cli.site_option import load_or_exit
+from locum_actuator.own_socket import NotTheActuator, OwnSocket
+from locum_inventory.load import SiteFault, find_site, load_site
 
 DEFAULT_URL = f"http://127.0.0.1:{ACTUATOR_PORT}"
+UNIX = "unix:"  # then the state directory
 TIMEOUT_SECONDS = 10.0
 
+
+def _default(context: click.Context, _option: click.Parameter, value: str | None) -> str:
+    """Return what was given, else the socket in the state directory of the site."""
+    if value is not None:
+        return value
+    try:
+        return f"{UNIX}{load_site(find_site(context.obj)).actuator.state_directory}"
+    except SiteFault:
+        return DEFAULT_URL
+
+
 actuator_option = click.option(
-    "--actuator", "url", default=DEFAULT_URL, show_default=True, metavar="URL", help="the actuator's address"
+    "--actuator",
+    "url",
+    callback=_default,
+    metavar="URL",
+    help="the actuator's address, such as http://127.0.0.1:10752 [default: its socket in the state directory]",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="print JSON, for programs")
 
 
 def ask(url: str, path: str, **query: str | int) -> Any:
     """Return what the actuator answers to a GET, or end with the reason why there is none."""
-    return _body(url, path, "GET", params=query)
+    if query:
+        path = f"{path}?{urlencode(query)}"
+    if url.startswith(UNIX):
+        try:
+            return _judged(*_over_socket(url, "GET", path))
+        except (OSError, http.client.HTTPException):
+            url = DEFAULT_URL  # nothing secret is sent, and any user of this machine may read the answer
+    return _judged(*_over_http(url, "GET", path))
 
 
 def tell(url: str, path: str, token: str, body: Mapping[str, object]) -> Any:
     """Return what the actuator answers to a POST that wants the API token, or end with the reason why not."""
-    return _body(url, path, "POST", json=body, headers={"Authorization": f"Bearer {token}"})
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    if not url.startswith(UNIX):
+        return _judged(*_over_http(url, "POST", path, data=json.dumps(body), headers=headers))
+    where = url.removeprefix(UNIX)
+    try:
+        return _judged(*_over_socket(url, "POST", path, json.dumps(body), headers))
+    except NotTheActuator as fault:
+        did_not_work(f"locum: the token was not sent: {fault}")
+    except (FileNotFoundError, ConnectionRefusedError):
+        did_not_work(f"locum: no actuator answers in {where}; is `locum up` or locum-actuator running?")
+    except PermissionError:
+        did_not_work(f"locum: {where} cannot be opened; run this as root or as the user locum")
+    except (OSError, http.client.HTTPException) as fault:
+        did_not_work(f"locum: the actuator in {where} does not answer: {fault}")
 
 
 def api_token(site_file: str | None) -> str:
@@ -45,18 +91,43 @@ def api_token(site_file: str | None) -> str:
         did_not_work(f"locum: {path} cannot be read: {why}; run this as root or as the user locum")
 
 
-def _body(url: str, path: str, method: str, **parts: Any) -> Any:
+def _over_socket(
+    url: str, method: str, path: str, body: str | None = None, headers: Mapping[str, str] | None = None
+) -> tuple[int, Any]:
+    """Return status and JSON. Raises `OSError` and `http.client.HTTPException`."""
+    connection = OwnSocket(Path(url.removeprefix(UNIX)), TIMEOUT_SECONDS)
+    try:
+        connection.request(method, path, body, dict(headers or {}))
+        answer = connection.getresponse()
+        return answer.status, _parsed(answer.read(), path)
+    finally:
+        connection.close()
+
+
+def _over_http(url: str, method: str, path: str, **parts: Any) -> tuple[int, Any]:
     try:
         with requests.Session() as session:
             session.trust_env = False  # a proxy of the environment has no business on loopback
             answer = session.request(method, f"{url.rstrip('/')}{path}", timeout=TIMEOUT_SECONDS, **parts)
-            body = answer.json()
+            return answer.status_code, _parsed(answer.content, path)
     except requests.exceptions.ConnectionError:
         did_not_work(f"locum: no actuator answers at {url}; is `locum up` or locum-actuator running?")
-    except (requests.exceptions.RequestException, ValueError) as fault:
+    except requests.exceptions.RequestException as fault:
         did_not_work(f"locum: {url}{path}: {fault}")
-    if answer.status_code == 404:
-        wrong_use(f"locum: {body.get('error', 'not found')}")
-    if not answer.ok:
-        did_not_work(f"locum: {body.get('error', answer.status_code)}")
+
+
+def _parsed(body: bytes, path: str) -> Any:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        did_not_work(f"locum: {path}: the answer is not JSON")
+
+
+def _judged(status: int, body: Any) -> Any:
+    """Return the body of a good answer; end where it is another."""
+    why = body.get("error") if isinstance(body, dict) else None
+    if status == 404:
+        wrong_use(f"locum: {why or 'not found'}")
+    if not 200 <= status < 400:
+        did_not_work(f"locum: {why or status}")
     return body

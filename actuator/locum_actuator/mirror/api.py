@@ -79,7 +79,7 @@ def mirror_routes(engine: Engine, authorised: Callable[[], bool]) -> Blueprint:
 
     @routes.get("/divergence")
     def divergence(name: str) -> tuple[Response, int]:
-        if no := refused(name, may_look=True):
+        if no := refused(name):  # both hosts search their trees for it
             return no
         one, other = (request.args.get(key) for key in ("one", "other"))
         hosts = engine.site.services[name].hosts

@@ -66,10 +66,10 @@ class Live:
             return engine.stopped
 
         def votes() -> Votes:
-            return ask_prometheus(where().prometheus)
+            return ask_prometheus(where())
 
         def silences() -> Silences:
-            return ask_alertmanagers(where().alertmanagers, engine.site)
+            return ask_alertmanagers(where(), engine.site)
 
         outlook = Outlook(engine, explainer)
         self._outlook: Kept[Mapping[str, Explanation]] = Kept(

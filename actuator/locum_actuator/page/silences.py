@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -10,9 +10,10 @@ from typing import Any
 import requests
 
 from locum_actuator.alerts import ACTING
+from locum_actuator.chain_access import Access
 from locum_actuator.page.matchers import fits
 from locum_actuator.page.votes import ANSWER_SECONDS
-from locum_inventory.model import Site
+from locum_inventory.model import ChainParts, Site
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,23 +36,22 @@ class Silences:
     fault: str | None = None
 
 
-def ask_alertmanagers(urls: Iterable[str], site: Site) -> Silences:
+def ask_alertmanagers(parts: ChainParts, site: Site) -> Silences:
     """Return what is silenced of every service; raises nothing."""
     found: dict[str, dict[str, Silence]] = {}
     faults = []
-    for url in urls:
+    for url in parts.alertmanagers:
         try:
-            for service, silence in read_silences(_get(url), site):
+            for service, silence in read_silences(_get(url, Access(parts)), site):
                 found.setdefault(service, {})[silence.id] = silence
-        except (requests.exceptions.RequestException, ValueError) as fault:
+        except (requests.exceptions.RequestException, OSError, ValueError) as fault:
             faults.append(f"Alertmanager does not say at {url} what is silenced ({type(fault).__name__})")
     rows = {service: tuple(sorted(one.values(), key=lambda s: s.until)) for service, one in found.items()}
     return Silences(rows, "; ".join(faults) or None)
 
 
-def _get(url: str) -> Any:
-    with requests.Session() as session:
-        session.trust_env = False  # a proxy of the environment has no business here
+def _get(url: str, access: Access) -> Any:
+    with access.session(url) as session:
         answer = session.get(f"{url}/api/v2/silences", timeout=ANSWER_SECONDS, allow_redirects=False)
         answer.raise_for_status()
         return answer.json()

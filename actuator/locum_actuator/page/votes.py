@@ -9,7 +9,9 @@ from typing import Any
 
 import requests
 
+from locum_actuator.chain_access import Access
 from locum_exporter.result import Outcome, service_outcome
+from locum_inventory.model import ChainParts
 
 ANSWER_SECONDS = (0.5, 1.5)  # to connect, to answer; nobody waits for it but a thread in the background
 _QUERY = '{__name__=~"locum_check_success|locum_check_failure",host!=""}'
@@ -37,18 +39,17 @@ class Votes:
     )
 
 
-def ask_prometheus(url: str) -> Votes:
+def ask_prometheus(parts: ChainParts) -> Votes:
     """Return the last sample of every check; raises nothing."""
-    asked_at = time.time()
+    asked_at, url = time.time(), parts.prometheus
     try:
-        with requests.Session() as session:
-            session.trust_env = False  # a proxy of the environment has no business here
+        with Access(parts).session(url) as session:
             answer = session.get(
                 f"{url}/api/v1/query", params={"query": _QUERY}, timeout=ANSWER_SECONDS, allow_redirects=False
             )
             answer.raise_for_status()
             return replace(read_votes(answer.json()), at=asked_at)
-    except (requests.exceptions.RequestException, ValueError) as fault:
+    except (requests.exceptions.RequestException, OSError, ValueError) as fault:
         return Votes(fault=f"Prometheus does not say at {url} ({type(fault).__name__})")
 
 

@@ -4,7 +4,7 @@ It sees what passes between Alertmanager and the actuator, and touches neither (
 when (time.time()), the HTTP status, and of each alert what names it. Linux gives a socket on `lo` every packet
 twice, going out and coming in: those going out are read. Segments of a connection come in order on a loopback.
 
-Usage: webhooks.py PORT
+Usage: webhooks.py PORT SECRETS (a file; they pass over TLS, and the actuator writes its secrets down)
 """
 
 from __future__ import annotations
@@ -14,7 +14,16 @@ import socket
 import struct
 import sys
 import time
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bench.campaign.inside.tls import Opened
+else:
+    try:
+        from tls import Opened  # run as a program, beside it
+    except ImportError:
+        from bench.campaign.inside.tls import Opened
 
 ETH_P_ALL, IPPROTO_TCP = 3, 6
 BUFFER_BYTES = 16 * 1024 * 1024
@@ -62,8 +71,10 @@ def alerts(body: bytes) -> list[dict[str, Any]]:
 class Conversations:
     """What was said on each connection to the port, both ways."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, opened: Opened | None = None) -> None:
+        """`opened` reads what passes over TLS."""
         self._port = port
+        self._opened = opened
         self._said: dict[tuple[int, str], bytes] = {}
         self._asked: dict[int, bytes] = {}  # webhooks that wait for their answer
 
@@ -77,6 +88,10 @@ class Conversations:
         if flags & SYN:
             for key in ((client, "to"), (client, "from")):
                 self._said.pop(key, None)
+            if self._opened is not None and way == "to":
+                self._opened.begin(client)
+        if self._opened is not None:
+            payload = self._opened.read(client, way, payload)
         self._said[client, way] = self._said.get((client, way), b"") + payload
         answered = self._complete(client, way)
         if flags & FIN_OR_RST:
@@ -103,7 +118,7 @@ def main() -> None:
     wire = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(ETH_P_ALL))
     wire.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, BUFFER_BYTES)
     wire.bind(("lo", ETH_P_ALL))
-    conversations = Conversations(int(sys.argv[1]))
+    conversations = Conversations(int(sys.argv[1]), Opened(Path(sys.argv[2])))
     sys.stdout.write(json.dumps({"listening": time.time()}) + "\n")
     sys.stdout.flush()
     while True:

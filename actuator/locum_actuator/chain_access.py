@@ -1,0 +1,60 @@
+"""How Prometheus and Alertmanager are asked where they want to know who asks: by name and password, over TLS alone.
+
+The password goes to one who has the key of the certificate in `ca_file`. Over plain HTTP nothing secret is sent:
+while such a program is down, any user of the machine can listen on its port.
+"""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import requests
+
+from locum_inventory.model import ChainParts
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What is shown to the parts of a chain."""
+
+    parts: ChainParts
+
+    def options(self, url: str) -> dict[str, Any]:
+        """Return what aiohttp wants for a request. Raises `OSError` where a file cannot be read."""
+        if not url.startswith("https://"):
+            return {}
+        options: dict[str, Any] = {}
+        if self.parts.password_file is not None:
+            options["auth"] = aiohttp.BasicAuth(self.parts.username, read_password(self.parts.password_file))
+        if self.parts.ca_file is not None:
+            options["ssl"] = _context(self.parts.ca_file, self.parts.ca_file.stat().st_mtime_ns)
+        return options
+
+    def session(self, url: str) -> requests.Session:
+        """Return a session of requests for a URL. Raises `OSError` where a file cannot be read."""
+        session = requests.Session()
+        session.trust_env = False  # a proxy of the environment has no business here
+        if url.startswith("https://"):
+            if self.parts.password_file is not None:
+                session.auth = (self.parts.username, read_password(self.parts.password_file))
+            if self.parts.ca_file is not None:
+                session.verify = str(self.parts.ca_file)
+        return session
+
+
+def read_password(file: Path) -> str:
+    """Return the password in a file. Raises `OSError`."""
+    try:
+        return file.read_text(encoding="utf-8").strip()
+    except UnicodeDecodeError as fault:
+        raise OSError(f"{file} is not text") from fault
+
+
+@lru_cache(maxsize=4)
+def _context(ca_file: Path, _changed_at: int) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=str(ca_file))

@@ -1,0 +1,37 @@
+"""Whether a silence in Alertmanager keeps alerts from the actuator, as a part of the chain that is there or not."""
+
+from __future__ import annotations
+
+import time
+
+from locum_actuator.chain_look import Seen
+from locum_actuator.page.silences import Silences
+
+SILENCES = "silences"
+NAMED_AT_MOST = 3
+LONGEST_WORDS = 80  # of what the author of a silence wrote
+
+
+def judge_silences(silences: Silences) -> Seen:
+    """Judge what Alertmanager said of its silences."""
+    if silences.fault is not None:
+        return Seen(None, f"could not look: {silences.fault}")
+    found = []
+    for service, rows in silences.services.items():
+        for row in rows:
+            until = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(row.until))
+            by = f" by {_short(row.by)}" if row.by else ""
+            why = f" ({_short(row.comment)})" if row.comment else ""
+            may = "keeps" if row.sure else "may keep"
+            found.append(
+                f"a silence{by}{why} {may} {', '.join(row.alerts)} of {service} from locum until {until}"
+            )
+    if not found:
+        return Seen(True, "no silence keeps an alert from locum")
+    more = f"; and {len(found) - NAMED_AT_MOST} more" if len(found) > NAMED_AT_MOST else ""
+    return Seen(False, "; ".join(found[:NAMED_AT_MOST]) + more)
+
+
+def _short(text: str) -> str:
+    words = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return words if len(words) <= LONGEST_WORDS else f"{words[: LONGEST_WORDS - 3]}..."

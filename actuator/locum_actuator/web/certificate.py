@@ -1,0 +1,118 @@
+"""The certificate by which the programs of the chain know each other on this machine.
+
+It is its own authority and serves loopback alone. Whoever talks to the chain is given it as the only authority, so
+that a stranger who listens on a port of the chain while its owner is down gets no token: he has not the key.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from ipaddress import ip_address
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+DIRECTORY = "tls"  # in the state directory
+NAMES = ("localhost", "127.0.0.1", "::1")
+# Nothing here may end by a date: RFC 5280, 4.1.2.5, has this one for certificates without a good last day.
+BEGINS, ENDS = datetime(2000, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """Where the certificate is, and its key."""
+
+    certificate: Path
+    key: Path
+
+    @classmethod
+    def in_state(cls, state_directory: Path) -> Certificate:
+        """Return where they are for an actuator with this state directory."""
+        directory = state_directory / DIRECTORY
+        return cls(directory / "chain.crt", directory / "chain.key")
+
+    def make(self) -> None:
+        """Make both where one is missing, as the owner of the state directory would. Raises `OSError`."""
+        if self.key.exists() and self.certificate.exists():
+            return
+        directory = self.key.parent
+        key = ec.generate_private_key(ec.SECP256R1())
+        secret = key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        with _as_owner_of(directory.parent):
+            directory.mkdir(mode=0o700, exist_ok=True)
+            _write(self.key, secret)
+            _write(self.certificate, _signed(key).public_bytes(serialization.Encoding.PEM))
+
+    def server_context(self) -> ssl.SSLContext:
+        """Return how to serve with it. Raises `OSError`, of which `ssl.SSLError` is one."""
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(self.certificate, self.key)
+        return context
+
+    def client_context(self) -> ssl.SSLContext:
+        """Return how to ask one who has it, and nobody else. Raises `OSError`."""
+        return ssl.create_default_context(cafile=str(self.certificate))
+
+
+def _signed(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "locum on this machine")])
+    names: list[x509.GeneralName] = [
+        x509.DNSName(one) if one == "localhost" else x509.IPAddress(ip_address(one)) for one in NAMES
+    ]
+    return (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(BEGINS)
+        .not_valid_after(ENDS)
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(
+            x509.KeyUsage(
+                digital_signature=True, key_cert_sign=True, content_commitment=False, key_encipherment=False,
+                data_encipherment=False, key_agreement=False, crl_sign=False, encipher_only=False,
+                decipher_only=False,
+            ),
+            critical=True,
+        )
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .sign(key, hashes.SHA256())
+    )  # fmt: skip
+
+
+def _write(path: Path, content: bytes) -> None:
+    new = path.with_name(f".{path.name}.new")
+    new.unlink(missing_ok=True)
+    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(content)
+    new.rename(path)
+
+
+@contextmanager
+def _as_owner_of(directory: Path) -> Iterator[None]:
+    """Be the owner of a directory for a while: root writes nothing where another user can lay a link."""
+    owner = directory.stat()
+    if os.geteuid() != 0 or owner.st_uid == 0:
+        yield
+        return
+    group = os.getegid()
+    os.setegid(owner.st_gid)
+    os.seteuid(owner.st_uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(group)

@@ -1,0 +1,80 @@
+"""The connections of a listener: a bounded number, and where there is no room the greediest client loses one."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+
+from locum_actuator.web.peer import Peer
+
+BURST, PER_SECOND = 64.0, 32.0  # new connections of one client
+CLIENTS_REMEMBERED = 4096
+
+
+@dataclass(eq=False, slots=True)
+class Connection:
+    """One connection. `is_busy` while its request is handled; `is_known` once it has shown a token."""
+
+    peer: Peer
+    task: asyncio.Task[None] | None = None
+    is_busy: bool = False
+    is_known: bool = False
+    waits_since: float = field(default_factory=time.monotonic)
+
+    def end(self) -> None:
+        """End it, whatever it does."""
+        if self.task is not None:
+            self.task.cancel()
+
+
+class Rates:
+    """How often each client connects: a burst, and then so many a second."""
+
+    def __init__(self) -> None:
+        self._left: dict[str, tuple[float, float]] = {}  # how many more, and when that was so
+
+    def allows(self, client: str, now: float) -> bool:
+        """Count a new connection of a client at monotonic time `now`; return whether it may have it."""
+        left, at = self._left.get(client, (BURST, now))
+        left = min(BURST, left + (now - at) * PER_SECOND)
+        if client not in self._left and len(self._left) >= CLIENTS_REMEMBERED:
+            self._left.clear()
+        self._left[client] = (left - 1 if left >= 1 else left, now)
+        return left >= 1
+
+
+class Connections:
+    """The connections that are open. For one event loop alone."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._open: set[Connection] = set()
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def add(self, new: Connection) -> None:
+        """Take one in; the one that has waited longest, of the client that has most, makes room for it.
+
+        One that has shown a token, or whose request is handled now, stays while there is another.
+        """
+        if len(self._open) >= self._limit:
+            count = Counter(one.peer.name for one in self._open)
+            idle = [one for one in self._open if not one.is_busy] or list(self._open)
+            strange = [one for one in idle if not one.is_known] or idle
+            oldest = min(strange, key=lambda one: (-count[one.peer.name], one.waits_since))
+            oldest.end()
+            self._open.discard(oldest)
+        self._open.add(new)
+
+    def remove(self, one: Connection) -> None:
+        """Forget one that has ended."""
+        self._open.discard(one)
+
+    def end_all(self) -> list[asyncio.Task[None]]:
+        """End all of them; return the tasks to wait for."""
+        for one in self._open:
+            one.end()
+        return [one.task for one in self._open if one.task is not None]

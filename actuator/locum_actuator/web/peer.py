@@ -1,0 +1,75 @@
+"""Who is at the other end of a connection: a user of this machine, by the kernel's word, or an address.
+
+On loopback every client has the same address, so a share for each client has to go by the user. The kernel tells
+the user of a Unix socket's peer (SO_PEERCRED, unix(7)) and the user who made a TCP socket (sock_diag(7)).
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+from contextlib import suppress
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+_NETLINK_SOCK_DIAG, _SOCK_DIAG_BY_FAMILY, _REQUEST = 4, 20, 1
+_REQUEST_HEAD = struct.Struct("=IHHII")
+_NO_COOKIE = 0xFFFFFFFF
+_ALL_STATES = 0xFFFFFFFF
+_UID_AT = 16 + 4 + 48 + 12  # after nlmsghdr, four bytes, the socket's id, and three counters of inet_diag_msg
+_ANSWER_SECONDS = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """A client. `name` is the same for all connections of one client; `is_ours`: root, or the user we run as."""
+
+    name: str
+    is_ours: bool = False
+
+    @classmethod
+    def of_user(cls, uid: int) -> Peer:
+        """Return a user of this machine."""
+        return cls(f"uid {uid}", uid in {0, os.geteuid()})
+
+
+def peer_of(sock: socket.socket) -> Peer:
+    """Return who is at the other end of an accepted connection; raises nothing."""
+    try:
+        if sock.family == socket.AF_UNIX:
+            return Peer.of_user(unix_uid(sock))
+        there, here = sock.getpeername()[:2], sock.getsockname()[:2]
+        uid = _tcp_uid(there, here) if ip_address(there[0].partition("%")[0]).is_loopback else None
+    except (OSError, ValueError, struct.error):
+        return Peer("unknown")
+    return Peer(there[0]) if uid is None else Peer.of_user(uid)
+
+
+def unix_uid(sock: socket.socket) -> int:
+    """Return the user at the other end of a Unix socket; on the client's side the one who called listen(2)."""
+    _, uid, _ = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    return int(uid)
+
+
+def _tcp_uid(there: tuple[str, int], here: tuple[str, int]) -> int | None:
+    """Return the user who made the socket at `there` of a connection to `here`, both on this machine."""
+    family = socket.AF_INET6 if ":" in there[0] else socket.AF_INET
+    source, target = (
+        socket.inet_pton(family, end[0].partition("%")[0]).ljust(16, b"\0") for end in (there, here)
+    )
+    asked = struct.pack("=BBBBI", family, socket.IPPROTO_TCP, 0, 0, _ALL_STATES) + struct.pack(
+        "!HH16s16s", there[1], here[1], source, target
+    )
+    asked += struct.pack("=III", 0, _NO_COOKIE, _NO_COOKIE)
+    head = _REQUEST_HEAD.pack(_REQUEST_HEAD.size + len(asked), _SOCK_DIAG_BY_FAMILY, _REQUEST, 1, 0)
+    with socket.socket(
+        socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETLINK_SOCK_DIAG
+    ) as kernel:
+        kernel.settimeout(_ANSWER_SECONDS)
+        kernel.send(head + asked)
+        with suppress(OSError):
+            answer = kernel.recv(4096)
+            if _REQUEST_HEAD.unpack_from(answer)[1] == _SOCK_DIAG_BY_FAMILY:
+                return int(struct.unpack_from("=I", answer, _UID_AT)[0])
+    return None  # it has gone meanwhile
