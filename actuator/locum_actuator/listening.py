@@ -7,7 +7,6 @@ webhook threads of its own. docs/security.md says who may do what on each.
 from __future__ import annotations
 
 import os
-import resource
 import socket
 import ssl
 from collections.abc import Callable
@@ -18,12 +17,12 @@ from locum_actuator.alert_intake import MAX_BODY_BYTES
 from locum_actuator.web.lanes import Lane
 from locum_actuator.web.listener import Bounds, Listener
 from locum_actuator.web.wsgi import Application
+from locum_inventory.descriptors import raise_limit
 
 SOCKET = "actuator.sock"  # in the state directory
 API_CONNECTIONS, COMMAND_CONNECTIONS, WEBHOOK_CONNECTIONS = 256, 64, 64
 OUR_THREADS, STRANGERS_THREADS, WEBHOOK_THREADS = 6, 4, 2
 STRANGERS_SHARE = 0.3  # of a processor, for all requests of users who show no token
-DESCRIPTORS = 8192
 
 
 class NotBound(Exception):  # noqa: N818 - what cannot be had
@@ -57,7 +56,7 @@ class Front:
             for sock in sockets:
                 sock.close()
             raise NotBound(f"{what}: {fault.strerror}") from fault
-        _raise_descriptors()
+        raise_limit()
         ours, strangers = Lane("ours", OUR_THREADS), Lane("others", STRANGERS_THREADS, STRANGERS_SHARE)
         alerts = Lane("webhook", WEBHOOK_THREADS)
         self._lanes = (ours, strangers, alerts)
@@ -115,11 +114,3 @@ def unix_socket(directory: Path) -> socket.socket:
         os.umask(umask)
         os.close(opened)
     return sock
-
-
-def _raise_descriptors() -> None:
-    """Have enough descriptors for every connection and for every look at a host beside them."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, DESCRIPTORS)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

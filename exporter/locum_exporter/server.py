@@ -23,6 +23,7 @@ from locum_exporter.loop_lag import LoopLag
 from locum_exporter.neighbours import Neighbours
 from locum_exporter.reload import Runners
 from locum_exporter.whereabouts import WrongMachine, require_no_other_host
+from locum_inventory.descriptors import raise_limit
 from locum_inventory.listen import Listen
 from locum_inventory.load import SiteFault, find_site, load_site
 from locum_inventory.log_lines import begin_log
@@ -48,6 +49,7 @@ class Options:
 
 async def serve(options: Options, site: Site) -> None:
     """Serve until SIGTERM or SIGINT; SIGHUP reads the site file again. OSError: the port cannot be had."""
+    raise_limit()
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
     async with AsyncExitStack() as stack:

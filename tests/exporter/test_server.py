@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -199,3 +199,16 @@ def test_an_address_this_host_does_not_have(site_file: Path) -> None:
     done = subprocess.run(arguments, check=False, capture_output=True, text=True, timeout=20)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == "cannot listen on 192.0.2.77:1: cannot assign requested address"
+
+
+def test_e4_silent_connections_leave_descriptors_for_looks(
+    site_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The usual limit of descriptors is low, and any user can use it up; the exporter takes what it is allowed."""
+    limited = ["prlimit", "--nofile=256:4096", *PROGRAM]
+    monkeypatch.setattr(sys.modules[__name__], "PROGRAM", limited)
+    with exporter(site_file) as program, ExitStack() as stack:
+        for _ in range(600):
+            sock = stack.enter_context(socket.create_connection(("127.0.0.1", program._port)))
+            sock.sendall(b"GET /pro")
+        assert "locum_check_success 1.0" in program.get("/probe?check=ping&host=a").text
