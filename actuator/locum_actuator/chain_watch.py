@@ -27,6 +27,7 @@ EVERY_SECONDS = 2.0
 UNSURE_SECONDS = 0.5  # between two looks while a part is not there, or not known yet
 BELIEVED_SECONDS = 2.5  # a part that is away no longer than this was restarted: nobody needs to know
 HEARTBEAT = "heartbeat"
+ROUNDS = "own rounds"
 HEARTBEAT_LATE_SECONDS = 8.0  # it comes every two or three: Alertmanager's repeat_interval for it is 2 s
 
 
@@ -158,6 +159,14 @@ def judge_heartbeat(age_seconds: float | None) -> Seen:
             f"the last one came {age_seconds:.0f} s ago: Prometheus, Alertmanager or the rules are missing",
         )
     return Seen(True, "comes through Prometheus and Alertmanager")
+
+
+def judge_rounds(blind: Mapping[str, str | None]) -> Seen:
+    """Judge the actuator's own checks: which services they cannot make, and why."""
+    faults = [f"{name}: {why}" for name, why in blind.items() if why is not None]
+    if faults:
+        return Seen(False, f"the actuator cannot check {'; '.join(faults)}")
+    return Seen(True, "the actuator itself checks every service")
 
 
 def _say(part: Part) -> None:

@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 
 # A failure through the address that its incident takes for none (the vantage point itself is cut off) comes again.
 UNREACHED_AGAIN_SECONDS = 60.0
+BLIND_ROUNDS = 3  # before people are told: a busy machine misses one now and then
 EVERY_SECONDS = 4.0  # less than between two rounds: rounds come every second while a host is missing
 
 
@@ -40,6 +41,7 @@ class OwnChecks:
     served: Callable[[str], None] = lambda host: None  # called where the service on a host answers
     reach: Reach | None = None  # what the last round found through the addresses
     _seen: Look | None = None  # what the holder's own address answered last
+    _blind_rounds: int = 0  # in a row in which the holder could not be checked
     _due_at: float = float("-inf")
     _told_at: float = float("-inf")  # when it was said last that the service is not reached
 
@@ -53,6 +55,7 @@ class OwnChecks:
             return None
         self._due_at = now + EVERY_SECONDS
         outcome = self._own_address(holder)
+        self._blind_rounds = self._blind_rounds + 1 if outcome is Outcome.NOT_LOOKED else 0
         if outcome is Outcome.WELL:
             self.served(holder)
         if outcome is Outcome.FAILED:
@@ -65,6 +68,13 @@ class OwnChecks:
             self._told_at = now
             return Failing(f"the service answers on {holder} and not through its address", everywhere=False)
         return None
+
+    @property
+    def blind(self) -> str | None:
+        """Return in words why the holder could not be checked for some rounds in a row; None where it could."""
+        if self._blind_rounds < BLIND_ROUNDS:
+            return None
+        return "the check broke: see the log" if self._seen is None else self._seen.text
 
     def _own_address(self, holder: str) -> Outcome:
         def look() -> Look:

@@ -20,7 +20,7 @@ from locum_actuator.background import Health, count_uncaught
 from locum_actuator.bearer import is_shown
 from locum_actuator.chain.layout import ACTUATOR_PORT, WEBHOOK_PORT
 from locum_actuator.chain_look import LOOK_SECONDS, Chain
-from locum_actuator.chain_watch import HEARTBEAT, ChainWatch, judge_heartbeat
+from locum_actuator.chain_watch import HEARTBEAT, ROUNDS, ChainWatch, judge_heartbeat, judge_rounds
 from locum_actuator.engine import Engine
 from locum_actuator.evidence import Evidence
 from locum_actuator.journal import JournalFault
@@ -118,6 +118,9 @@ class Actuator:
             lambda: Chain.of(self._engine.site, parts),
             {
                 HEARTBEAT: lambda: judge_heartbeat(self._engine.heartbeat_age_seconds),
+                ROUNDS: lambda: judge_rounds(
+                    {name: worker.patrol.checks.blind for name, worker in self._engine.workers.items()}
+                ),
                 "journal": lambda: look_at_journal(self._journal, self._engine.site.services),
                 SILENCES: lambda: judge_silences(
                     ask_alertmanagers(parts or self._engine.site.chain, self._engine.site)

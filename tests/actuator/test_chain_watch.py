@@ -15,7 +15,7 @@ import pytest
 
 from locum_actuator.chain_look import Chain, Seen, judge_rules, look, looking_session, shipped_rules
 from locum_actuator.chain_samples import judge_samples
-from locum_actuator.chain_watch import ChainWatch, Part, judge_heartbeat
+from locum_actuator.chain_watch import ChainWatch, Part, judge_heartbeat, judge_rounds
 from locum_actuator.metrics import Metrics
 from locum_inventory.model import ChainParts
 
@@ -271,3 +271,10 @@ def test_b3_a_clock_set_back_is_told(
 
 def test_b3_what_is_no_prometheus_tells_nothing_of_its_samples() -> None:
     assert judge_samples("vm_rows 5\n", DATE) is None
+
+
+def test_b3_services_that_the_actuator_cannot_check_are_named() -> None:
+    assert judge_rounds({"www": None, "db": None}) == Seen(True, "the actuator itself checks every service")
+    assert judge_rounds({"www": None, "db": "no CA file"}) == Seen(
+        False, "the actuator cannot check db: no CA file"
+    )

@@ -239,3 +239,18 @@ def test_b3_rounds_of_every_second_do_not_ask_the_service_every_second(
         patrol.round()
         now[0] += 1
     assert looks == [1000.0, 1004.0, 1008.0]
+
+
+def test_b3_rounds_that_cannot_check_the_service_are_told_after_some(
+    patrol: Patrol, world: FakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, outcome = [1000.0], [Outcome.NOT_LOOKED]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    monkeypatch.setattr(world, "service_on", lambda service, host: Look("b", outcome[0], "no CA file"))
+    told = []
+    for seen in (Outcome.NOT_LOOKED, Outcome.NOT_LOOKED, Outcome.NOT_LOOKED, Outcome.WELL):
+        outcome[0] = seen
+        patrol.round()
+        now[0] += 5
+        told.append(patrol.checks.blind)
+    assert told == [None, None, "no CA file", None]
