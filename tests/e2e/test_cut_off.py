@@ -7,6 +7,8 @@ on host c, `fence` a power switch. Most rows move nothing; where b takes over, t
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -316,3 +318,30 @@ def test_a_holder_that_a_third_host_hears_is_never_taken_over(
     lab.client.wait_good(since=healed)
     _assert_untouched(calm, at)
     assert lab.client.failed_requests(at) < FEW_REQUESTS
+
+
+def test_a1_a_third_host_that_may_not_ping_does_not_find_the_holder_silent(labs: Labs) -> None:
+    """Its service hangs and b alone does not hear a; the exporter on c lacks CAP_NET_RAW."""
+    calm = labs.calm("three")
+    lab = calm.lab
+    _end_exporter(lab, "c")
+    calm.launch_exporter("c", may_ping=False)
+    try:
+        lab.hang_service("a")
+        at = lab.partition("a", "b", arp=True)
+        _wait_decided(calm, at, REFUSED)
+        time.sleep(LASTS_SECONDS)
+        _assert_untouched(calm, at)
+        lab.heal_all()
+        lab.wake_service("a")
+        lab.client.wait_good()
+        _assert_untouched(calm, at)
+    finally:
+        _end_exporter(lab, "c")
+        calm.launch_exporter("c")
+
+
+def _end_exporter(lab: Lab, host: str) -> None:
+    for pid, command, _ in lab.hosts[host].processes():
+        if command == "locum-exporter":
+            os.kill(pid, signal.SIGKILL)
