@@ -75,7 +75,18 @@ enter() {
 identify() {
     from=.
     case ${PWD%/*} in */.*.locum) [ ! -O .. ] || from=.. ;; esac
-    identity="$(stat -c '%i %w' -- "$from") $(stat -f -c %t -- "$from")" || refuse "$m_label: it cannot be identified"
+    identity="$(stat -c %i -- "$from") $(stat -f -c %t -- "$from") $(TZ=UTC0 stat -c %w -- "$from")" ||
+        refuse "$m_label: it cannot be identified"
+}
+
+# is_identity TEXT: whether that is this directory's. A newer kernel may tell a time of birth that an older one did not.
+is_identity() {
+    case $1 in
+        "$identity") return 0 ;;
+        *' -') case $identity in "${1%-}"*) return 0 ;; esac ;;
+    esac
+    case $identity in *' -') case $1 in "${identity%-}"*) return 0 ;; esac ;; esac
+    return 1
 }
 
 # write_mark FILE: this directory is the right one. A person's word (`locum mirror --mark`), or the gate has made it.
@@ -91,7 +102,7 @@ read_mark() {
     identify
     marked=other known=''
     IFS= read -r known <"$1"
-    [ "$known" != "$identity" ] || marked=yes
+    ! is_identity "$known" || marked=yes
 }
 
 # refuse_another: where this directory is marked as another one of the mirror's.
@@ -99,7 +110,7 @@ refuse_another() {
     for mark in "$MIRROR_STATE"/*.mark; do
         case $mark in "$m_id.mark" | "$m_id.from.mark") continue ;; esac
         { IFS= read -r known && IFS= read -r path; } 2>/dev/null <"$mark" || continue
-        [ "$known" = "$identity" ] || continue
+        is_identity "$known" || continue
         # shellcheck disable=SC3013  # dash and busybox know -ef
         [ "$path" -ef . ] || continue
         mark=${mark##*/} mark=${mark%.mark}

@@ -128,6 +128,7 @@ begin_change() {
     need_nft
     mkdir -p "$RUN/mute" "$RUN/stopped"
     exec 8>>"$RUN/lock"
+    chmod 600 "$RUN/lock"       # a lock that other users could take would hold up every claim
     flock -w "$LOCK_SECONDS" 8 || fail 1 "another locum-guard still runs"
 }
 

@@ -149,16 +149,17 @@ def plant(tree: Path, outside: Path, choice: Sequence[tuple[str, Plant]]) -> Non
 
 
 def say_everything(hosts: MirrorHosts, host: str, run: int) -> str:
-    """Have the gate of a host do each short verb of the mirror; return all of its answers."""
+    """Have the gate of a host do each short verb; return all of its answers."""
     said = []
-    for verb in ("look", "changes", "restore", "mark", "halt"):
-        words = (f"mirror-{verb}", "www", "3", "1", str(run), "0", "0", "0", "0")
+    numbers = ("www", "3", "1", str(run), "0", "0", "0", "0")
+    short = [(f"mirror-{verb}", *numbers) for verb in ("look", "changes", "restore", "mark", "halt")]
+    for words in (*short, ("status", "www"), ("release", "www", "3")):
         answer = subprocess.run(
             hosts.gates[host].command("actuator", *words), check=False, stdin=subprocess.DEVNULL,
             capture_output=True, text=True, errors="replace", timeout=60,
         )  # fmt: skip
         said.append(answer.stdout + answer.stderr)
-        assert answer.stdout.splitlines()[-1].startswith("end "), (verb, answer)
+        assert answer.stdout.splitlines()[-1].startswith("end "), (words, answer)
     return "".join(said)
 
 

@@ -176,3 +176,27 @@ def test_e1_the_receiver_has_no_capability_beyond_those_of_copying(base: Path) -
     assert not Path("/usr/planted").exists()
     assert (report.parent / "seen").read_text().count("cannot access") == 3
     hosts.close()
+
+
+@pytest.mark.parametrize("mode", ["in_place", "staged"])
+def test_e1_what_an_earlier_version_copied_loses_its_rights_with_the_next_run(base: Path, mode: str) -> None:
+    hosts = make_hosts(base, {"mode": mode})
+    assert hosts.run().done
+    (hosts.tree("a") / "index.html").chmod(0o4755)
+    (hosts.tree("b") / "index.html").chmod(0o4755)
+    assert hosts.run(discard_changes=True).done, hosts.results[-1].text
+    assert rights(hosts.tree("b")) == set()
+    hosts.close()
+
+
+def test_e1_what_is_put_back_has_no_rights_either(base: Path) -> None:
+    hosts = make_hosts(base)
+    assert hosts.run().done
+    (hosts.tree("a") / "index.html").write_text("changed\n")
+    second = hosts.run()
+    kept = hosts.tree("b") / ".locum-kept" / str(second.run) / "index.html"
+    kept.chmod(0o6755)
+    hosts.mirrors.restore("www", "b", second.run)
+    assert (hosts.tree("b") / "index.html").read_text() == "tree 1\n"
+    assert stat.S_IMODE((hosts.tree("b") / "index.html").stat().st_mode) == 0o755
+    hosts.close()

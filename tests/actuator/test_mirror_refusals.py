@@ -363,3 +363,34 @@ def test_d4_attributes_that_are_kept_are_copied(base: Path) -> None:
     assert hosts.run().done
     assert os.listxattr(hosts.tree("b") / "index.html") == []
     hosts.close()
+
+
+@pytest.mark.parametrize("shell", [("bash", "--posix"), ("busybox", "sh")])
+def test_a_run_under_another_shell_than_dash(base: Path, shell: tuple[str, ...]) -> None:
+    hosts = make_hosts(base, {"exclude": ["*.tmp"], "max_delete": {"number": 1}})
+    for gate in hosts.gates.values():
+        object.__setattr__(gate, "shell", shell)
+    for number in range(3):
+        (hosts.tree("a") / f"page{number}").write_text(f"{number}\n")
+    assert hosts.run().done, hosts.results[-1].text
+    (hosts.tree("a") / "page0").unlink()
+    assert hosts.run().done, hosts.results[-1].text
+    (hosts.tree("a") / "page1").unlink()
+    (hosts.tree("a") / "page2").unlink()
+    assert "it would delete 2 of 3" in hosts.run().text
+    assert picture(hosts.tree("b")).keys() == {"index.html", "page1", "page2"}
+    hosts.close()
+
+
+def test_a_mark_holds_whatever_the_time_zone_and_whether_a_kernel_tells_births(base: Path) -> None:
+    hosts = make_hosts(base)
+    mark = hosts.mark_file("a")
+    identity, path = mark.read_text().splitlines()
+    inode, kind, *birth = identity.split()
+    assert birth[-1] == "+0000"
+    mark.write_text(f"{inode} {kind} -\n{path}\n")
+    assert hosts.run().done, hosts.results[-1].text
+    for other in (f"{inode}1 {kind} -", f"{inode} {kind}1 -", f"{inode} {kind} 2001-01-01 00:00:00.0 +0000"):
+        mark.write_text(f"{other}\n{path}\n")
+        assert "another directory than the one that was marked" in hosts.run().text
+    hosts.close()

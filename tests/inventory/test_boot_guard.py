@@ -131,6 +131,14 @@ def test_who_hears_the_host(make_guarded: Callable[..., Guarded], done: list[str
 
 
 @needs_root
+def test_e2_other_users_cannot_take_the_guards_lock(make_guarded: Callable[..., Guarded]) -> None:
+    host = make_guarded()
+    assert host.run("boot") == (0, "")
+    lock = host.gate.prefix / "run/locum-guard/lock"
+    assert (lock.stat().st_uid, lock.stat().st_mode & 0o077) == (0, 0)
+
+
+@needs_root
 @pytest.mark.parametrize("shell", SHELLS)
 def test_what_it_says_is_on(make_guarded: Callable[..., Guarded], shell: str) -> None:
     host = make_guarded(shell)
