@@ -72,7 +72,7 @@ def service_values(engine: Engine, name: str) -> dict[str, Any]:
         "alone": worker.patrol.alone,
         "hosts_seen": worker.patrol.seen,
         "starting": {host: round(age, 1) for host, age in worker.context.starts.starting(math.inf).items()},
-        "reach": reach_values(worker.patrol.checks.reach),
+        "reach": reach_values(worker.reach),
         "gate_faults": dict(worker.gate_faults),
         "copies": {host: asdict(copy) for host, copy in worker.context.memory().copies.items()},
         "rejoin": {

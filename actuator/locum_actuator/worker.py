@@ -24,6 +24,7 @@ from locum_actuator.moves import Obstacles
 from locum_actuator.patience import longest_plan_seconds
 from locum_actuator.patrol import Patrol
 from locum_actuator.planned import Asked, begin_incident
+from locum_actuator.reach import Reach
 from locum_actuator.rejoin import obstacles
 from locum_actuator.situation import Situation
 from locum_actuator.succession import Succession, predecessor
@@ -97,6 +98,12 @@ class Worker:
         """Which witnesses answered the last look of the incident that is open; empty where none is."""
         look = self._last_look()
         return {} if look is None else look.witnesses
+
+    @property
+    def reach(self) -> Reach | None:
+        """What was found last through the service addresses: by the open incident, or else on patrol."""
+        look = self._last_look()
+        return self.patrol.checks.reach if look is None else look.reach
 
     @property
     def gate_faults(self) -> Mapping[str, str | None]:

@@ -452,6 +452,21 @@ def test_b4_a_holder_that_is_not_reached_is_announced_again_and_then_taken_over(
     assert journal.holder("www").host == "b"
 
 
+def test_b4_a_worker_tells_what_its_open_incident_found_last(world: FakeWorld, journal: Journal) -> None:
+    """The patrol's last word is of before the fault."""
+    there = Worker(context(world, journal))
+    there.start()
+    try:
+        wait_for(lambda: there.reach is not None and there.reach.outcome is Outcome.WELL)
+        world.closed_on = {"a"}
+        there.wake("LocumNotReached")
+        wait_for(lambda: there.incident is not None and there.reach.outcome is Outcome.FAILED)
+    finally:
+        world.closed_on = set()
+        there.end()
+        there.join(5)
+
+
 def test_b4_what_was_never_reached_is_told_and_not_moved(world: FakeWorld, journal: Journal) -> None:
     """An address that vantage points cannot reach by design would be moved to and fro after an upgrade."""
     world.closed_on = {"a"}
