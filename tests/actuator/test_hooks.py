@@ -76,6 +76,8 @@ def run(world: FakeWorld, journal: Journal, values: Site, metrics: Metrics | Non
         values, "www", values.services["www"], "b", world.shells, world, 2, "a", "b",
         incident=1, reason="it's $(hung)",
     )  # fmt: skip
+    for shell in world.shells.values():
+        shell.addresses = values.services["www"].addresses  # as enrol writes the host file
     incident = journal.open_incident("www", "test")
     plan = Plan("takeover", "t", "it hung", TAKEOVER, "b")
     return Sequence(journal, metrics or Metrics(), incident).run(plan, hands)
