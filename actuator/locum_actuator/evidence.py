@@ -20,7 +20,6 @@ from typing import Any, TypeVar
 from locum_actuator.background import BackgroundThread, Health
 from locum_actuator.elsewhere import Answer, ask, asking_session, hears
 from locum_actuator.fitness import why_drifted, why_unfit
-from locum_actuator.host_macs import HostMacs
 from locum_actuator.lag import Lag, RecentLag
 from locum_actuator.life_signs import NO_LIFE, Life, LifeSigns
 from locum_actuator.own_commands import CommandFault, holder_by_command
@@ -36,6 +35,7 @@ from locum_exporter.icmp import Burst, Pinger
 from locum_exporter.neighbours import Neighbours
 from locum_exporter.result import Outcome, outcome_of
 from locum_inventory import since_boot
+from locum_inventory.host_macs import HostMacs
 from locum_inventory.model import Address, Service, Site
 from locum_inventory.shell import GateStatus, ServiceStatus, ShellFault
 

@@ -7,12 +7,13 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import Executor
 from dataclasses import replace
 
-from locum_exporter.checks.address import address
+from locum_exporter.checks.address import UNKNOWN_MAC, address
 from locum_exporter.checks.http import http
 from locum_exporter.checks.ping import ping
 from locum_exporter.checks.process import process
 from locum_exporter.checks.tcp import tcp
 from locum_exporter.checks.through_address import through_addresses
+from locum_exporter.gate_macs import GateMacs
 from locum_exporter.icmp import Pinger
 from locum_exporter.looks import Look
 from locum_exporter.loop_lag import LoopLag
@@ -49,6 +50,7 @@ class Runner:
         self._shells = shells
         self._executor = executor
         self._lag = lag
+        self._gate_macs = GateMacs(shells, executor)
 
     async def run(self, looks: Iterable[Look], deadline_seconds: float) -> dict[Look, CheckResult]:
         """Run all looks at once. None of them takes longer than the deadline, and none raises for a failure."""
@@ -73,9 +75,7 @@ class Runner:
 
     async def _run(self, look: Look, deadline_seconds: float) -> CheckResult:
         if look.check == "address":
-            return await address(
-                self._neighbours, self.site, look.service or "", deadline_seconds, this_name=self.this_name
-            )
+            return await self._address(look.service or "", deadline_seconds)
         if look.through is not None:
             return await self._through(look, deadline_seconds)
         host_name = look.host or ""
@@ -85,6 +85,21 @@ class Runner:
         if look.check == "process":
             return await self._process(look.service or "", host_name, deadline_seconds)
         return await self._of_service(look, host_address, deadline_seconds)
+
+    async def _address(self, service: str, deadline_seconds: float) -> CheckResult:
+        """Ask who holds a service's addresses; a MAC of no host's own may be another card of one."""
+        result = await address(
+            self._neighbours,
+            self.site,
+            service,
+            deadline_seconds,
+            this_name=self.this_name,
+            owner_of_mac=self._gate_macs.owner,
+        )
+        names = result.details.get("owner_names")
+        if isinstance(names, tuple) and any(str(name).startswith(UNKNOWN_MAC) for name in names):
+            self._gate_macs.ask_soon()
+        return result
 
     async def _of_service(self, look: Look, address: Address, deadline_seconds: float) -> CheckResult:
         checks = self.site.services[look.service or ""].checks

@@ -12,7 +12,6 @@ from quick import in_no_time, kernel_of
 
 from locum_actuator.decision import decide
 from locum_actuator.fitness import why_drifted, why_unfit
-from locum_actuator.host_macs import HostMacs
 from locum_actuator.incident import Context, Incident
 from locum_actuator.journal import Journal
 from locum_actuator.metrics import Metrics
@@ -21,6 +20,7 @@ from locum_actuator.patrol import Patrol
 from locum_actuator.rejoin import Seen, checklist, obstacles
 from locum_actuator.situation import Memory
 from locum_inventory.gate_config import host_file_sha256
+from locum_inventory.host_macs import HostMacs
 from locum_inventory.shell import Link, ServiceStatus
 
 SERVICE = site().services["www"]

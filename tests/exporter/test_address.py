@@ -100,6 +100,21 @@ def test_owners(names: dict[str, str], row: str) -> None:
     assert result.seconds < DEADLINE_SECONDS
 
 
+def test_b10_another_card_of_a_host_is_that_host(names: dict[str, str]) -> None:
+    """x stands for a's second card, which no address of a's own is on; a's gate reports its MAC."""
+    add_address(names["x"], SERVICE4)
+    macs = {mac_of(names["x"]): "a"}
+
+    async def work() -> CheckResult:
+        async with Neighbours() as neighbours:
+            return await address(
+                neighbours, SITE, "www", DEADLINE_SECONDS, this_name="b", owner_of_mac=macs.get
+            )
+
+    result = run_in(names["b"], work)
+    assert (result.reason, result.text) == (None, "address of www: held by a")
+
+
 def test_what_this_host_has_behind_its_boot_guard_it_does_not_hold(
     names: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

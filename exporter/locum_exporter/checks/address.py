@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from pyroute2.netlink.exceptions import NetlinkError
@@ -44,6 +44,7 @@ class _Question:
         Address, ...
     ]  # neighbours that are there whoever holds it: witnesses, or the way to them
     muted: bool  # the boot guard keeps this host unheard for these addresses, whatever it has
+    owner_of_mac: Callable[[str], str | None]  # whose a MAC address is that no host answered with for itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,17 +63,19 @@ async def address(
     *,
     this_name: str | None,
     spacing_seconds: float = _LONGEST_SPACING_SECONDS,
+    owner_of_mac: Callable[[str], str | None] = lambda mac: None,
 ) -> CheckResult:
     """Ask which hosts hold a service's addresses: one should, and two never may.
 
     `this_name` is the name of the host this runs on, if the site file knows it. `spacing_seconds` is how long
     to wait for answers after each of the three times it is asked, as far as the deadline has room for it.
+    `owner_of_mac` says whose other cards are.
     """
     started_at = time.perf_counter()
     where = f"address of {service_name}"
     try:
         async with asyncio.timeout(deadline_seconds):
-            question = await _question(site, service_name, this_name)
+            question = await _question(site, service_name, this_name, owner_of_mac)
             heard = await _held(
                 neighbours, question, min(spacing_seconds, deadline_seconds * _ROUND_SHARE / _ATTEMPTS)
             )
@@ -89,7 +92,9 @@ async def address(
     return _judge(where, heard, time.perf_counter() - started_at)
 
 
-async def _question(site: Site, service_name: str, this_name: str | None) -> _Question:
+async def _question(
+    site: Site, service_name: str, this_name: str | None, owner_of_mac: Callable[[str], str | None]
+) -> _Question:
     service, this_host = site.services[service_name], await local_host()
     addresses = tuple(interface.ip for interface in service.addresses)
     interface = service.interface.get(this_name) if this_name is not None else None
@@ -100,7 +105,15 @@ async def _question(site: Site, service_name: str, this_name: str | None) -> _Qu
     must_answer = await neighbours_towards(interface, site.witnesses)
     hosts = {name: site.hosts[name].address for name in service.hosts if name != this_name}
     return _Question(
-        service, addresses, hosts, interface, this_host, this_name, must_answer, is_muted(service_name)
+        service,
+        addresses,
+        hosts,
+        interface,
+        this_host,
+        this_name,
+        must_answer,
+        is_muted(service_name),
+        owner_of_mac,
     )
 
 
@@ -132,7 +145,10 @@ async def _ask(neighbours: Neighbours, question: _Question, attempts: int, spaci
     names |= dict.fromkeys(question.this_host.macs, this_name)
     held = {}
     for service_address in question.service_addresses:
-        owners = {names.get(mac, f"{UNKNOWN_MAC}{mac}") for mac in answers[service_address]}
+        owners = {
+            names.get(mac) or question.owner_of_mac(mac) or f"{UNKNOWN_MAC}{mac}"
+            for mac in answers[service_address]
+        }
         if question.this_host.holds(service_address) and not question.muted:
             owners.add(this_name)
         held[service_address] = frozenset(owners)

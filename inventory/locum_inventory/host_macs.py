@@ -6,8 +6,6 @@ its cards. So an address that is not the one a host answers with for itself may 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 
 class HostMacs:
     """The MAC addresses of each host whose gate was heard. Threads may share it: a host's set is replaced whole."""
@@ -27,7 +25,3 @@ class HostMacs:
         """
         hosts = [host for host, macs in list(self._of_host.items()) if mac in macs]
         return hosts[0] if len(hosts) == 1 else None
-
-    def known(self) -> Mapping[str, frozenset[str]]:
-        """Return what is known, by host."""
-        return dict(self._of_host)
