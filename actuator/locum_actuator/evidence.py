@@ -370,14 +370,14 @@ class Evidence:
         return NO_LIFE if seconds is None else Life(f"its gate answered {seconds:.1f} s ago")
 
     def life(self, service: str, host: str, *, pinged: bool) -> Life:
-        """Ask a host that is to be switched off once more: its gate, and whether other services answer on it.
+        """Ask a host that is to be switched off once more: its gate, and which services answer on it, this one too.
 
         `pinged` says whether it has answered ping: one that has not is not given as long.
         """
         others = {
             name: values
             for name, values in self._site.services.items()
-            if name != service and host in values.hosts and _is_asked_directly(values)
+            if host in values.hosts and _is_asked_directly(values)
         }
 
         async def everything() -> Life:

@@ -31,7 +31,7 @@ from locum_actuator.reach import NOT_PROVEN
 from locum_actuator.sequence import Outcome, Sequence
 from locum_actuator.signs import Signs
 from locum_actuator.silent_hosts import need_silence_elsewhere, silent_hosts
-from locum_actuator.situation import WRONG_ANSWERS, Memory, Situation
+from locum_actuator.situation import WRONG_ANSWERS, HostView, Look, Memory, Situation
 from locum_actuator.starts import Starts
 from locum_actuator.steps.base import Eyes, Hands, Shells
 from locum_actuator.storm import NEAR_SECONDS, Storm
@@ -136,7 +136,7 @@ class Context:
             view = situation.hosts[host]
             life = self.looker.life(self.name, host, pinged=view.echoes_received > 0)
             if life != NO_LIFE:
-                heard = {**situation.hosts, host: replace(view, life=life)}
+                heard = {**situation.hosts, host: _with_life(view, life, self.name, self.site.actuator.host)}
                 situation = replace(situation, hosts=heard)
         return situation
 
@@ -578,6 +578,16 @@ def _proven(plan: Plan, outcome: Outcome) -> str:
     if outcome.proof is None or NOT_PROVEN not in outcome.proof:
         return plan.reason
     return f"{plan.reason} ({NOT_PROVEN})"
+
+
+def _with_life(view: HostView, life: Life, service: str, vantage_point: str) -> HostView:
+    """Return what was seen of a host, with what it answered when it was asked once more."""
+    if service not in life.services:
+        return replace(view, life=life)
+    # The service itself is back: that is a look like any other, and a newer one.
+    answered = Look(vantage_point, Found.WELL, "it answered when it was asked once more")
+    others = tuple(name for name in life.services if name != service)
+    return replace(view, life=replace(life, services=others), looks=(*view.looks, answered))
 
 
 def _takes_from(holder: str | None, step: str) -> bool:

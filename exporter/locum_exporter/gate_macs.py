@@ -44,5 +44,8 @@ class GateMacs:
                 self._macs.learn(host, self._shells[host].status(deadline_seconds=ASK_SECONDS).macs)
             except Exception as fault:  # whatever hindered it: the address check goes on without
                 log.debug(
-                    "the gate of %s was not asked for its MACs: %s", host, fault, extra={"event": "no_macs"}
+                    "the gate of %s was not asked for its MACs: %s",
+                    host,
+                    fault,
+                    extra={"event": "no_macs", "host": host},
                 )

@@ -13,6 +13,7 @@ from quick import in_no_time, kernel_of
 
 from locum_actuator.incident import Context, Incident
 from locum_actuator.journal import Journal
+from locum_actuator.life_signs import Life
 from locum_actuator.metrics import Metrics
 from locum_actuator.situation import Situation
 from locum_actuator.steps import fence
@@ -130,3 +131,15 @@ def test_a_fenced_host_that_a_third_host_hears_again_is_not_taken_over(
     assert "failed confirm" in told(row)
     assert not world.shells["b"].held
     assert journal.holder("www").host == "a"
+
+
+def test_a13_a_service_that_answers_when_its_host_is_asked_once_more_keeps_its_host_on(
+    world: World, journal: Journal, tmp_path: Path
+) -> None:
+    """Its sshd hangs, and the service was silent in the look for no more than a moment."""
+    world.shells["a"].fault = "timeout"
+    world.lives["a"] = Life(None, ("www",))
+    handle(world, journal, with_fence(tmp_path, "honest"), seconds=0.5)
+    assert actions(tmp_path) == []
+    assert world.shells["a"].held
+    assert not world.shells["b"].held

@@ -129,6 +129,16 @@ def test_a2_gate_and_other_services_are_asked_once_more(
     assert evidence.life("www", "a", pinged=True) == expected
 
 
+def test_a13_the_service_itself_is_asked_once_more_too(
+    evidence: Evidence, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its host may be well again since the look, with nothing wrong but its sshd."""
+    gate.answer = silent
+    assert evidence.life("mail", "a", pinged=True) == Life(None, ("mail",))
+    monkeypatch.setattr(Handler, "status", REFUSES)
+    assert evidence.life("mail", "a", pinged=True) == Life()
+
+
 def view(evidence: Evidence) -> HostView:
     return evidence.situation("www").hosts["a"]
 
