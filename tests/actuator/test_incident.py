@@ -455,12 +455,16 @@ def test_b4_a_holder_that_is_not_reached_is_announced_again_and_then_taken_over(
 def test_b4_a_worker_tells_what_its_open_incident_found_last(world: FakeWorld, journal: Journal) -> None:
     """The patrol's last word is of before the fault."""
     there = Worker(context(world, journal))
+
+    def found(outcome: Outcome) -> bool:
+        return there.reach is not None and there.reach.outcome is outcome
+
     there.start()
     try:
-        wait_for(lambda: there.reach is not None and there.reach.outcome is Outcome.WELL)
+        wait_for(lambda: found(Outcome.WELL))
         world.closed_on = {"a"}
         there.wake("LocumNotReached")
-        wait_for(lambda: there.incident is not None and there.reach.outcome is Outcome.FAILED)
+        wait_for(lambda: there.incident is not None and found(Outcome.FAILED))
     finally:
         world.closed_on = set()
         there.end()
