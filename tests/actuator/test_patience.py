@@ -34,6 +34,7 @@ class SlowWorld(FakeWorld):
     answers_after: dict[str, int] = field(default_factory=dict)
     asked: Counter[str] = field(default_factory=Counter)
     dies_after: dict[str, int] = field(default_factory=dict)
+    dies_with_host_after: dict[str, int] = field(default_factory=dict)
     ended_after: tuple[threading.Event, int] | None = None
 
     def situation(self, service: str) -> Situation:
@@ -50,6 +51,9 @@ class SlowWorld(FakeWorld):
         self.asked[name] += 1
         if self.asked[name] > self.dies_after.get(name, NEVER):
             shell.processes = 0
+        if self.asked[name] > self.dies_with_host_after.get(name, NEVER):
+            shell.fault = "unreachable"
+            self.dead.add(name)
         return super()._serves(name) and self.asked[name] > self.answers_after.get(name, 0)
 
 
@@ -173,6 +177,16 @@ def test_b2_a_process_that_goes_again_is_not_waited_for(world: SlowWorld, journa
     Incident(about, journal.open_incident("www", "LocumServiceDown")).handle(ended)
     texts = [event["text"] for event in journal.incidents()[0]["events"] if event["kind"] == "failed"]
     assert texts[0] == "started on b, and its process has gone again: no answer"
+
+
+def test_b2_a_host_that_dies_while_its_service_starts_is_not_waited_for(
+    world: SlowWorld, journal: Journal
+) -> None:
+    """The respawn on a may take an hour, and a loses its power meanwhile."""
+    world.shells["a"].processes = 0
+    world.answers_after["a"], world.dies_with_host_after["a"] = NEVER, 4
+    outcome, _ = handled(context(world, journal, slow_site(respawn="apachectl restart", **PATIENT)))
+    assert (outcome, journal.holder("www").host) == ("takeover", "b")
 
 
 def test_b2_a_holder_that_was_started_a_moment_ago_is_not_taken_over(

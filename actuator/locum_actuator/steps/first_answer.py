@@ -13,6 +13,7 @@ from locum_inventory.shell import ServiceStatus, ShellFault
 STATUS_EVERY_SECONDS = 2.0  # between two looks whether its process is still there
 SAY_EVERY_SECONDS = 10.0  # between two lines of progress
 STATUS_SECONDS = 1.0
+SILENT_TIMES = 3  # in a row: then the host is looked at in full, rather than waited for
 SAME_ANSWER_SECONDS = 5.0  # a service may answer wrongly for so long while it warms up
 
 
@@ -33,6 +34,8 @@ class FirstAnswer:
     verb: str  # what is under way, such as "started"
     timeout_seconds: float
     _began_at: float = 0.0
+    _status: ServiceStatus | None = None  # as the gate said last; None: it said nothing
+    _silent: int = 0  # how often in a row
 
     def __post_init__(self) -> None:
         self._began_at = time.monotonic()
@@ -54,6 +57,12 @@ class FirstAnswer:
                 raise SameAnswer(f"{self.verb} on {self.host}, where it answers wrongly too: {seen.text}")
             if now >= status_at or now >= end:
                 status_at = now + STATUS_EVERY_SECONDS
+                self._ask()
+                if self._silent >= SILENT_TIMES:
+                    # The host may have died meanwhile: a fresh look at everything decides.
+                    raise StepFault(
+                        f"{self.verb} on {self.host}, and its gate has fallen silent: {seen.text}"
+                    )
                 if self.has_gone():
                     hands.starts.ended(self.host)
                     raise StepFault(
@@ -85,16 +94,20 @@ class FirstAnswer:
 
     def has_gone(self) -> bool:
         """Tell whether the gate says that no process of the service is there, and nothing starts one."""
-        status = self._status()
+        status = self._status
         return status is not None and status.processes == 0 and status.underway is None
 
     def _is_there(self) -> bool:
-        status = self._status()
+        self._ask()
+        status = self._status
         return status is not None and (bool(status.processes) or status.underway in {"start", "respawn"})
 
-    def _status(self) -> ServiceStatus | None:
+    def _ask(self) -> None:
+        """Ask the gate how the service is; what it does not say is not known."""
         try:
             gate = self.hands.shells[self.host].status(deadline_seconds=STATUS_SECONDS)
-        except ShellFault:
-            return None  # what a gate does not say is not known
-        return gate.services.get(self.hands.name)
+        except ShellFault as fault:
+            # A cause on this host says nothing of the other.
+            self._status, self._silent = None, self._silent + fault.asked
+            return
+        self._status, self._silent = gate.services.get(self.hands.name), 0
