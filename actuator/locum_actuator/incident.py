@@ -35,7 +35,7 @@ from locum_actuator.situation import WRONG_ANSWERS, HostView, Look, Memory, Situ
 from locum_actuator.starts import Starts
 from locum_actuator.steps.base import Eyes, Hands, Shells
 from locum_actuator.storm import NEAR_SECONDS, Storm
-from locum_actuator.unreached import MOVED
+from locum_actuator.unreached import ANNOUNCED, MOVED
 from locum_actuator.vetoes import fenced, has_let_go
 from locum_exporter.result import Outcome as Found
 from locum_inventory.model import Service, Site
@@ -45,6 +45,7 @@ log = logging.getLogger(__name__)
 KEEP_LOOKING_SECONDS = 0.1  # between two looks while the evidence is mixed
 WAITING_SECONDS = 1.0  # between two looks after a refusal, or in observe mode: the situation may change
 TRY_AGAIN_SECONDS = 30.0  # after this a plan that failed may be tried once more
+ANNOUNCE_AGAIN_SECONDS = 600.0  # until a holder that nobody reaches announces the address once more
 MOVE_AGAIN_SECONDS = 60.0  # beside the cooldown, until a service is moved once more for want of proof
 MIXED_TOO_LONG_SECONDS = 30.0  # after this people are told that the evidence stays mixed
 MOST_IN_VAIN = 3  # so often something may be moved, and moved back, for a question that then fails
@@ -185,6 +186,7 @@ class Incident:
     _vain: int = 0  # how often something moved before a question that failed
     _unconfirmed: frozenset[str] | None = None  # hosts that may still hold; None: the journal knows
     _unproven: Plan | None = None  # ran to its end, and its proof failed
+    _announced_at: float = float("-inf")  # when a holder was told last to announce what nobody reaches
     _moved_at: float = float("-inf")  # when a takeover ended that was not proven, or was for want of proof
 
     def handle(self, ended: threading.Event) -> None:
@@ -389,6 +391,8 @@ class Incident:
         outcome = self._act(plan, situation)
         context.tell_holder()
         self._tell_proof(outcome)
+        if plan.kind == "claim" and plan.code == "unreached" and outcome.failed is not None:
+            self._announced_at = time.monotonic()
         if plan.kind == "takeover" and (plan.code == "unreached" or not outcome.done):
             self._moved_at = time.monotonic()
         before, again = self._unproven, self._only_repeats(plan)
@@ -556,6 +560,8 @@ class Incident:
     def _recently_tried(self) -> frozenset[str]:
         now = time.monotonic()
         tried = {mark for mark, at in self._tried.items() if now - at < TRY_AGAIN_SECONDS}
+        if now - self._announced_at < ANNOUNCE_AGAIN_SECONDS:
+            tried.add(ANNOUNCED)
         moved = now - self._moved_at < MOVE_AGAIN_SECONDS + self.context.service.takeover.cooldown
         return frozenset(tried | {MOVED} if moved else tried)
 

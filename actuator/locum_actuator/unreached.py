@@ -11,6 +11,7 @@ from locum_actuator.plan import Plan, Step
 from locum_actuator.situation import HostView, Memory, Situation
 from locum_inventory.model import Service
 
+ANNOUNCED = "announced_unreached"  # the mark of an incident that has announced it again already
 MOVED = "moved_unreached"  # the mark of an incident that has moved the service for this already
 
 
@@ -30,7 +31,7 @@ def unreached(holder: HostView, situation: Situation, memory: Memory, service: S
         return Plan(
             "keep_looking", "mixed", f"{why}, but its line is not clean: loss must not look like a fault"
         )
-    if f"take:{holder.name}" not in memory.tried:
+    if memory.tried.isdisjoint({f"take:{holder.name}", ANNOUNCED}):
         return Plan(
             "claim", "unreached", why, (Step("claim", holder.name), Step("prove", holder.name)), holder.name
         )

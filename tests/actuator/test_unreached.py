@@ -9,7 +9,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from fakes import ADDRESS, host, site, situation
 
-from locum_actuator import reach_look
+from locum_actuator import reach_look, unreached
 from locum_actuator.decision import decide
 from locum_actuator.elsewhere import ask_through, asking_session
 from locum_actuator.reach import Reach
@@ -43,6 +43,10 @@ ANNOUNCED = replace(B_KNOWS, tried=frozenset({"take:a"}))
 ROWS: dict[str, tuple[Situation, Memory, str]] = {
     "b reaches it": (seen(Reach((look("b", WELL),))), B_KNOWS, "nothing/well: "),
     "b does not: it is announced again": (seen(BY_B), B_KNOWS, "claim/unreached: claim on a, prove on a"),
+    "nor after that, some time ago": (
+        seen(BY_B), replace(ANNOUNCED, reached=frozenset(), tried=frozenset({unreached.ANNOUNCED})),
+        "refuse/unreached: ",
+    ),
     "nor after that": (
         seen(BY_B), ANNOUNCED,
         "takeover/unreached: release on a, confirm on b, start on b, claim on b, prove on b",
