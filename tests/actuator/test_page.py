@@ -23,7 +23,9 @@ from locum_actuator.page.kept import Kept
 from locum_actuator.page.scene import LISTED, Scenes, last_words
 from locum_actuator.page.silences import Silence, Silences
 from locum_actuator.page.votes import Vote, Votes
+from locum_actuator.reach import Reach
 from locum_actuator.reading import Reading
+from locum_actuator.situation import Look
 from locum_actuator.webhook import create_app
 from locum_exporter.result import Outcome
 from locum_inventory.model import ChainParts
@@ -94,6 +96,16 @@ def test_f_the_runbook_is_a_page_and_every_alert_has_its_chapter(client: FlaskCl
     assert alerts
     assert alerts <= anchors
     assert "<em>You.</em>" in answer.text
+
+
+def test_b5_what_is_not_proven_from_outside_is_said(client: FlaskClient, engine: Engine) -> None:
+    checks = engine.workers["www"].patrol.checks
+    checks.reach = Reach((Look("c", Outcome.WELL, "200"),))
+    assert "not proven" not in shown(client, "services", "got an answer from a")
+    checks.reach = Reach()
+    shown(client, "services", '<p class="notice">not proven from outside: ')
+    checks.reach = Reach((Look("c", Outcome.FAILED, "refused"),))
+    shown(client, "services", '<p class="notice bad">no answer through the service address (c: refused)')
 
 
 def test_an_incident_is_drawn_and_told_in_words(client: FlaskClient, engine: Engine) -> None:
