@@ -121,6 +121,34 @@ def silence(name: str) -> None:
     ip("-n", name, "link", "set", "eth0", "arp", "off")
 
 
+def test_a6_one_witness_of_either_ip_version_will_do(names: dict[str, str]) -> None:
+    """The other may be down: they are heard by the same card."""
+    silence(names["a"])
+    values = site(
+        hosts=HOSTS, services={"www": service(addresses=[SERVICE4])}, witnesses=["fd09::99", str(WITNESS)]
+    )
+    assert look(names["b"], values).reason == "absent"
+
+
+def test_a6_a_witness_behind_loss_is_asked_again(names: dict[str, str]) -> None:
+    """It answers from the fifth question on."""
+    silence(names["a"])
+    silence(names["x"])
+
+    async def work() -> str:
+        async def back() -> None:
+            await asyncio.sleep(0.35)
+            await asyncio.to_thread(ip, "-n", names["x"], "link", "set", "eth0", "arp", "on")
+
+        later = asyncio.create_task(back())
+        async with Neighbours() as neighbours:
+            answers = await neighbours.who_has("eth0", [A], spacing_seconds=0.1, must_answer=[WITNESS])
+        await later
+        return str(answers)
+
+    assert run_in(names["b"], work) == str({A: set()})
+
+
 EARS: dict[str, tuple[str, tuple[str, ...], bool]] = {
     "a is off, the witness answers": (str(WITNESS), ("a",), True),
     "the witness is off, a answers": (str(WITNESS), ("x",), True),
