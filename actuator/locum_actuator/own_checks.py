@@ -39,6 +39,7 @@ class OwnChecks:
     service: str
     eyes: Eyes
     served: Callable[[str], None] = lambda host: None  # called where the service on a host answers
+    reached: Callable[[Reach], None] = lambda reach: None  # called with what is found through the addresses
     reach: Reach | None = None  # what the last round found through the addresses
     _seen: Look | None = None  # what the holder's own address answered last
     _blind_rounds: int = 0  # in a row in which the holder could not be checked
@@ -69,6 +70,10 @@ class OwnChecks:
             return Failing(f"the service answers on {holder} and not through its address", everywhere=False)
         return None
 
+    def be_due(self) -> None:
+        """Have the next round make the checks: an incident may have changed what the last ones found."""
+        self._due_at = float("-inf")
+
     @property
     def blind(self) -> str | None:
         """Return in words why the holder could not be checked for some rounds in a row; None where it could."""
@@ -86,6 +91,8 @@ class OwnChecks:
     def _is_unreached(self) -> bool:
         def look() -> Reach | None:
             self.reach = self.eyes.reach(self.service)
+            if self.reach is not None:
+                self.reached(self.reach)
             return self.reach
 
         return _asked_again(look) is Outcome.FAILED

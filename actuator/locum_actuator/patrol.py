@@ -19,6 +19,7 @@ from locum_actuator.fitness import why_unfit
 from locum_actuator.incident import Context
 from locum_actuator.own_checks import Failing, OwnChecks
 from locum_actuator.own_commands import CommandFault, holder_by_command
+from locum_actuator.reach import Reach
 from locum_actuator.rejoin import Item, Seen, checklist
 from locum_inventory.shell import ServiceStatus, ShellFault
 
@@ -58,7 +59,11 @@ class Patrol:
 
     def __post_init__(self) -> None:
         context = self.context
-        self.checks = OwnChecks(context.name, context.looker, context.starts.served)
+        self.checks = OwnChecks(context.name, context.looker, context.starts.served, self._note_reach)
+
+    def _note_reach(self, reach: Reach) -> None:
+        self.context.signs.reached_by(reach)
+        self.context.metrics.set_reached(self.context.name, reach.outcome)
 
     @property
     def missing(self) -> frozenset[str]:
@@ -95,6 +100,7 @@ class Patrol:
         `missing` are hosts that an incident found silent: one may have crashed and booted between two rounds.
         """
         self._silent |= missing
+        self.checks.be_due()
         self._wary_since = time.monotonic()
         if announce:
             self._announced = float("-inf")
@@ -114,9 +120,6 @@ class Patrol:
         if failing is not None and failing.everywhere:
             return Finding(f"patrol: {failing.text}")
         self.seen = {host: self._words(host, answer) for host, answer in answers.items()}
-        if self.checks.reach is not None:
-            context.signs.reached_by(self.checks.reach)
-            context.metrics.set_reached(context.name, self.checks.reach.outcome)
         heard = {host: answer for host, answer in answers.items() if isinstance(answer, ServiceStatus)}
         returned = self._silent & (heard.keys() - {holder})
         if self._silent & heard.keys():

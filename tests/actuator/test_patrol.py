@@ -254,3 +254,19 @@ def test_b3_rounds_that_cannot_check_the_service_are_told_after_some(
         now[0] += 5
         told.append(patrol.checks.blind)
     assert told == [None, None, "no CA file", None]
+
+
+def test_b5_a_round_brings_no_old_finding_back(patrol: Patrol, world: FakeWorld) -> None:
+    """A takeover that nobody else could prove was once told as proven, by a round that had made no check since."""
+
+    def reached() -> float | None:
+        return patrol.context.metrics.registry.get_sample_value("locum_actuator_reached", {"service": "www"})
+
+    patrol.round()
+    assert reached() == 1
+    patrol.context.metrics.set_reached("www", Outcome.NOT_LOOKED)
+    patrol.round()
+    assert reached() is None, "it was not due"
+    patrol.be_wary()
+    patrol.round()
+    assert reached() == 1, "after an incident it is"
