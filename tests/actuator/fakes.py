@@ -142,6 +142,7 @@ class FakeShell:
     start_works: bool = True
     age: float = 1000.0  # of its processes, in seconds
     calls: list[str] = field(default_factory=list)
+    names: tuple[str, ...] = ("www",)  # of the services that it knows
     config: str = ""  # the hash of its file; a fake world gives it the one that is current
     version: str = field(default_factory=gate_version)
     boot_id: str = BOOT_ID
@@ -166,7 +167,7 @@ class FakeShell:
         """Answer as the gate would."""
         if self.fault:
             raise ShellFault(self.fault, f"gate {self.fault}")
-        services = {"www": self._service()}
+        services = dict.fromkeys(self.names, self._service())
         if self.version == "1":
             return GateStatus(self.version, self.config, services)
         clock = GateClock(self.boot_id, self._uptime_hundredths(), since_boot.seconds())

@@ -259,7 +259,7 @@ def test_other_holders_are_asked_before_anything_moves(
     """A switch takes a and c away at one instant; through Prometheus they come up to a second apart."""
     values, journal, storm = three_hosts(), Journal(tmp_path / "j"), Storm()
     world = FakeWorld({name: FakeShell(held=True, processes=3, epoch=1) for name in ("a", "c", "d")})
-    world.shells["b"] = FakeShell()
+    world.shells["b"] = FakeShell(names=("of_a",))
     kernel_of(world.shells["b"], monkeypatch)
     for name in ("a", "c", "d"):
         journal.set_holder(f"of_{name}", name, 1)
