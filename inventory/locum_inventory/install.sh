@@ -198,10 +198,15 @@ make_runner() {
     chown "$runner:" "$state_directory"
     chmod 750 "$state_directory"
     printf '%s\n' "$private" | while IFS= read -r file; do
-        [ -e "$file" ] || continue
-        chown "$runner:" "$file"
-        chmod 600 "$file"
-    done
+        [ ! -e "$file" ] || give_to_runner "$file" || exit 1
+    done || exit 1
+}
+
+# give_to_runner FILE: past no symbolic link, for the directory may be the runner's, who could have put one there.
+give_to_runner() {
+    ( cd -P -- "${1%/*}" && [ "$PWD" = "${1%/*}" ] && [ ! -L "./${1##*/}" ] && chown -h "$runner:" "./${1##*/}" &&
+        setpriv --reuid="$runner" --regid="$(id -g "$runner")" --init-groups -- chmod 600 "./${1##*/}" ) ||
+        fail "$1 cannot be given to $runner: no part of its path may be a symbolic link"
 }
 
 make_user() {

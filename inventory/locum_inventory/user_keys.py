@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import pwd
 import subprocess
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from locum_inventory.enrolment import EnrolFault
@@ -15,16 +17,16 @@ KEYGEN_SECONDS = 30.0
 def make_key(path: Path, owner: str | None) -> None:
     """Make a key pair for `owner` (None: who runs this), readable by nobody else."""
     try:
+        user = pwd.getpwnam(owner) if owner is not None else None
         path.parent.mkdir(parents=True, exist_ok=True)
-        subprocess.run(
-            ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "locum", "-f", str(path)],
-            check=True, capture_output=True, text=True, timeout=KEYGEN_SECONDS, stdin=subprocess.DEVNULL,
-        )  # fmt: skip
-        path.chmod(0o600)
-        if owner is not None:
-            user = pwd.getpwnam(owner)
-            for file in (path, _public(path)):
-                os.chown(file, user.pw_uid, user.pw_gid)
+        with tempfile.TemporaryDirectory() as scratch:
+            made = Path(scratch) / "key"
+            subprocess.run(
+                ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "locum", "-f", str(made)],
+                check=True, capture_output=True, text=True, timeout=KEYGEN_SECONDS, stdin=subprocess.DEVNULL,
+            )  # fmt: skip
+            _put(_public(path), _public(made).read_bytes(), 0o644, user)
+            _put(path, made.read_bytes(), 0o600, user)
     except KeyError:
         raise EnrolFault(f"the key {path} cannot be given to {owner}: there is no such user") from None
     except OSError as error:
@@ -32,6 +34,28 @@ def make_key(path: Path, owner: str | None) -> None:
     except subprocess.SubprocessError as error:
         said = getattr(error, "stderr", None) or str(error)
         raise EnrolFault(f"the key {path} cannot be made: {said.strip()}") from None
+
+
+def _put(path: Path, content: bytes, mode: int, user: pwd.struct_passwd | None) -> None:
+    """Write a new file for a user, past no symbolic link: the directory may be that user's own.
+
+    The public half of a key that is gone is replaced.
+    """
+    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        if Path(f"/proc/self/fd/{directory}").readlink() != path.parent.absolute():
+            raise EnrolFault(f"the key {path} cannot be made: the way to it leads through a symbolic link")
+        if path.suffix == ".pub":
+            with suppress(FileNotFoundError):
+                os.unlink(path.name, dir_fd=directory)
+        file = os.open(path.name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode, dir_fd=directory)
+        with os.fdopen(file, "wb") as stream:
+            stream.write(content)
+            os.fchmod(stream.fileno(), mode)
+            if user is not None:
+                os.fchown(stream.fileno(), user.pw_uid, user.pw_gid)
+    finally:
+        os.close(directory)
 
 
 def public_key(path: Path) -> str:

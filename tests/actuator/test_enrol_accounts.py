@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from enrol_site import ENROL, MAIN, SITE, on_a_machine
+from enrol_site import ENROL, LOCAL, MAIN, SITE, on_a_machine
 
 from locum_actuator.cli.enrol_administrator import administrator
+from locum_inventory.enrolment import EnrolFault
 from locum_inventory.load import load_site
+from locum_inventory.user_keys import make_key
 from tests.marks import needs_root
 
 # An account that people use: with a home directory and keys of its own.
@@ -197,3 +199,44 @@ def test_f_locums_own_account_is_put_right(site_file: Path) -> None:
     script = "".join(f"{how}; {ENROL} --yes | grep -e user -e exit\n" for how in commands)
     lines = on_a_machine(site_file, f"{ENROL} --yes >/dev/null\n{script}")
     assert lines == ["  - update the user that locum logs in as", "exit 0"] * len(CANNOT)
+
+
+@pytest.mark.e2e
+@needs_root
+def test_f_a_link_that_the_runner_put_at_a_secrets_name_gives_him_nothing(site_file: Path) -> None:
+    """The runner owns the directory of the token: root must not give away what a link there leads to."""
+    site_file.write_text(SITE.replace("/etc/locum/webhook.token", "/var/lib/own/webhook.token"))
+    lines = on_a_machine(
+        site_file,
+        f"""
+        kill $sshd 2>/dev/null; {LOCAL} --yes >/dev/null
+        install -d -o locum /var/lib/own; ln -s /etc/shadow /var/lib/own/webhook.token
+        {LOCAL} --yes | tail -2; stat -c %U /etc/shadow
+        rm /var/lib/own/webhook.token; echo token >/var/lib/own/webhook.token
+        {LOCAL} --yes | tail -1; stat -c '%U %a' /var/lib/own/webhook.token
+        """,
+    )
+    assert lines == [
+        "locum: b: /var/lib/own/webhook.token cannot be given to locum: no part of its path may be a symbolic link",
+        "exit 1",
+        "root",
+        "exit 0",
+        "locum 600",
+    ]
+
+
+@needs_root
+@pytest.mark.parametrize("name", ["key", "key.pub"])
+def test_f_a_key_is_made_past_no_link(tmp_path: Path, name: str) -> None:
+    (tmp_path / "keys").mkdir()
+    victim = tmp_path / "victim"
+    (tmp_path / "keys" / name).symlink_to(victim)
+    if name == "key":
+        with pytest.raises(EnrolFault, match="File exists"):
+            make_key(tmp_path / "keys" / "key", "nobody")
+    else:
+        make_key(tmp_path / "keys" / "key", "nobody")
+    assert not victim.exists()
+    (tmp_path / "way").symlink_to(tmp_path / "keys")
+    with pytest.raises(EnrolFault, match="the way to it leads through a symbolic link"):
+        make_key(tmp_path / "way" / "other", "nobody")
