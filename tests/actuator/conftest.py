@@ -28,9 +28,12 @@ def _no_power_is_lost() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(autouse=True)
-def _every_connection_is_closed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Close what a test leaves open: from Python 3.13 on that is a warning, and a warning fails a test."""
+@pytest.fixture(autouse=True, scope="module")
+def _every_connection_is_closed() -> Iterator[None]:
+    """Close what a file's tests leave open: from Python 3.13 on that is a warning, and a warning fails a test.
+
+    Not after each test: some files share one actuator, whose threads keep their connections.
+    """
     made: list[sqlite3.Connection] = []
     connect = sqlite3.connect
 
@@ -38,8 +41,9 @@ def _every_connection_is_closed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
         made.append(connect(*args, **kwargs))
         return made[-1]
 
-    monkeypatch.setattr(sqlite3, "connect", connected)
-    yield
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sqlite3, "connect", connected)
+        yield
     for connection in made:
         with suppress(sqlite3.Error):  # one that a thread of its own has to close
             connection.close()
