@@ -18,6 +18,8 @@ from locum_actuator.situation import Situation
 from locum_actuator.worker import Worker
 from locum_inventory.shell import GateStatus
 
+pytestmark = pytest.mark.timed  # its deadlines are some tenths of a second
+
 LOGIN_SECONDS = 0.6  # more than a look gives a gate
 
 
@@ -72,7 +74,6 @@ def test_the_first_look_comes_after_the_login(context: Context, world: Watchful)
     assert world.logged_in_at_first is True
 
 
-@pytest.mark.timed
 def test_a_dead_host_is_not_waited_for(context: Context, world: Watchful) -> None:
     world.dead.add("a")
     begun = time.monotonic()
@@ -81,7 +82,6 @@ def test_a_dead_host_is_not_waited_for(context: Context, world: Watchful) -> Non
     assert world.shells["a"].asked == 0  # type: ignore[attr-defined]
 
 
-@pytest.mark.timed
 def test_a_gate_that_hangs_is_given_up(
     context: Context, world: Watchful, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,6 +20,8 @@ from locum_inventory.model import Site
 from tests import namespaces
 from tests.marks import needs_root
 
+pytestmark = pytest.mark.timed  # its deadlines are some tenths of a second
+
 _ETH_P_ALL = 0x0003
 WATCHED_SECONDS = 1.2
 

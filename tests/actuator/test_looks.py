@@ -24,6 +24,8 @@ from locum_exporter.result import Outcome
 from locum_inventory.model import Checks, Service
 from locum_inventory.shell import ServiceStatus
 
+pytestmark = pytest.mark.timed  # its deadlines are some tenths of a second
+
 HERE = IPv4Address("127.0.0.1")
 
 

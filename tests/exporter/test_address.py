@@ -15,7 +15,7 @@ from tests.exporter.sites import service, site
 from tests.marks import needs_root
 from tests.namespaces import add_address, ip, mac_of, namespace, network, plug, run_in
 
-pytestmark = needs_root
+pytestmark = [pytest.mark.timed, needs_root]
 
 DEADLINE_SECONDS = 0.7  # a scrape's of one second; that of 250 ms is missed at times on a busy machine
 SERVICE4, SERVICE6 = "10.9.0.100/32", "fd09::100/128"
@@ -87,7 +87,6 @@ def look(
     return run_in(name, work)
 
 
-@pytest.mark.timed
 @pytest.mark.parametrize("row", ROWS)
 def test_owners(names: dict[str, str], row: str) -> None:
     wanted = ROWS[row]

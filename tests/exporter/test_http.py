@@ -29,6 +29,8 @@ from tests.exporter.servers import (
     unused_port,
 )
 
+pytestmark = pytest.mark.timed  # its deadlines are some tenths of a second
+
 DEADLINE_SECONDS = 0.4
 
 
@@ -168,7 +170,6 @@ async def look(talk: Talk, host: str = "127.0.0.1", **check: Any) -> CheckResult
         )
 
 
-@pytest.mark.timed
 @pytest.mark.parametrize("row", ROWS)
 async def test_http(row: str) -> None:
     wanted = ROWS[row]
@@ -338,7 +339,6 @@ async def test_c3_the_expiry_of_an_expired_certificate_stays_a_metric(authority:
     assert (result.reason, sample.value) == ("tls", expired().timestamp())
 
 
-@pytest.mark.timed
 async def test_c3_a_server_that_shows_its_certificate_once_costs_no_more_than_the_deadline(
     authority: Authority,
 ) -> None:

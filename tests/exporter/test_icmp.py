@@ -18,7 +18,7 @@ from locum_exporter.result import Outcome
 from tests.marks import needs_root
 from tests.namespaces import namespace, run_in
 
-pytestmark = needs_root
+pytestmark = [pytest.mark.timed, needs_root]
 
 ASKED, STRANGER = "127.0.0.50", "127.0.0.51"
 
@@ -32,7 +32,6 @@ async def test_a_host_answers(address: str) -> None:
     assert 0 < echo.rtt_seconds < 1
 
 
-@pytest.mark.timed
 async def test_a_thousand_targets_at_once_all_answer() -> None:
     targets = [ip_address(f"127.1.{number // 250}.{number % 250 + 1}") for number in range(1000)]
     async with Pinger() as pinger:

@@ -20,7 +20,7 @@ from locum_inventory.model import Address
 from tests.marks import needs_root
 from tests.namespaces import add_address, ip, mac_of, namespace, network, run_in
 
-pytestmark = needs_root
+pytestmark = [pytest.mark.timed, needs_root]
 
 
 @dataclass(frozen=True)

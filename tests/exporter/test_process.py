@@ -10,6 +10,8 @@ from locum_exporter.checks.process import process
 from locum_inventory.shell import FaultReason, Shell, ShellFault
 from tests.exporter.fake_shell import FakeShell
 
+pytestmark = pytest.mark.timed  # its deadlines are some tenths of a second
+
 ROWS: dict[str, tuple[FakeShell, str | None, str, object]] = {
     "present": (FakeShell({"www": 1}), None, "process of www: 1 running", 1),
     "several": (FakeShell({"www": 55, "mail": 0}), None, "process of www: 55 running", 55),
@@ -53,7 +55,6 @@ async def test_could_not_look_is_neither_present_nor_absent(fault: FaultReason) 
     assert result.text == "process of www: could not look: what the gate said"
 
 
-@pytest.mark.timed
 async def test_hanging_gates_do_not_keep_others_waiting_beyond_the_deadline() -> None:
     hanging = [FakeShell(hangs=True) for _ in range(3)]
     with ThreadPoolExecutor(2) as threads:

@@ -16,6 +16,8 @@ from locum_inventory.model import TcpCheck
 from tests.exporter.servers import Talk, resetting, says, server, silent, unused_port
 from tests.inventory.test_load import SOUND, read
 
+pytestmark = pytest.mark.timed  # its deadlines are some tenths of a second
+
 DEADLINE_SECONDS = 0.4
 BANNER = b"220 mail.example.org ESMTP ready\r\n"
 
@@ -79,7 +81,6 @@ ROWS: dict[str, Row] = {
 }  # fmt: skip
 
 
-@pytest.mark.timed
 @pytest.mark.parametrize("row", ROWS)
 async def test_tcp(row: str) -> None:
     wanted = ROWS[row]

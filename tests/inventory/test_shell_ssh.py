@@ -39,7 +39,7 @@ from tests.inventory.gate_host import (
 from tests.marks import needs_root
 from tests.namespaces import add_address, ip, namespace
 
-pytestmark = needs_root
+pytestmark = [pytest.mark.timed, needs_root]
 
 HOST_FILE = """
 service www
@@ -145,7 +145,6 @@ def test_an_exporters_key_changes_nothing(sshd: Sshd) -> None:
         assert refused == ("gate", "a: this key may only watch and status")
 
 
-@pytest.mark.timed
 def test_a_call_past_its_deadline_ends_alone(sshd: Sshd, shell: SshShell) -> None:
     before = logins(sshd)
     shell.status(deadline_seconds=5)
@@ -337,7 +336,6 @@ def _ssh_to(port: int, sshd: Sshd, tmp_path: Path) -> Ssh:
     return _other_known_hosts(sshd, tmp_path, text).model_copy(update={"port": port})
 
 
-@pytest.mark.timed
 @pytest.mark.parametrize(("serve", "kinds"), SERVERS.values(), ids=SERVERS.keys())
 def test_a_login_that_leads_nowhere(
     sshd: Sshd,
@@ -359,7 +357,6 @@ def test_a_login_that_leads_nowhere(
         assert time.monotonic() - began < 0.4
 
 
-@pytest.mark.timed
 def test_nobody_listens(sshd: Sshd, tmp_path: Path) -> None:
     port = free_port()
     with closing(SshShell("a", ADDRESS, _ssh_to(port, sshd, tmp_path), "actuator")) as shell:
@@ -395,7 +392,6 @@ def test_attempts_keep_their_distance(sshd: Sshd, tmp_path: Path) -> None:
     assert 3 <= len(attempts) <= 8
 
 
-@pytest.mark.timed
 def test_an_sshd_that_returns_is_found_within_a_second(sshd: Sshd, host: GateHost, tmp_path: Path) -> None:
     port = free_port()
     prepare_sshd(tmp_path, str(host.gate), port)
@@ -496,7 +492,6 @@ def test_an_sshd_that_hangs_costs_a_call_its_deadline_and_no_more(sshd: Sshd) ->
                 os.kill(pid, signal.SIGCONT)
 
 
-@pytest.mark.timed
 def test_an_sshd_that_hangs_before_a_command_costs_no_more_either(sshd: Sshd) -> None:
     connection = connect(Destination("a", ADDRESS, sshd.ssh(), sshd.ssh().key_file))
     channel = connection.open_channel(Deadline(5))
@@ -528,7 +523,6 @@ def dead_link() -> Iterator[tuple[str, Callable[[str], None]]]:
         yield name, lambda state: ip("-n", name, "link", "set", "eth0", state)
 
 
-@pytest.mark.timed
 def test_a_dead_host_is_noticed_and_found_again(host: GateHost, tmp_path: Path) -> None:
     address, port = ip_address("198.18.77.2"), 22
     prepare_sshd(tmp_path, str(host.gate), port)

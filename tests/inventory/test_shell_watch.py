@@ -12,6 +12,8 @@ from locum_inventory.shell import ShellFault
 from locum_inventory.shell_deadline import Deadline
 from locum_inventory.shell_watch import Watch
 
+pytestmark = pytest.mark.timed  # its deadlines are some tenths of a second
+
 
 class FakeChannel:
     """A gate's watch, by hand: `answer` returns what comes back for each look."""
