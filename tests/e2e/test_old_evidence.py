@@ -1,0 +1,108 @@
+"""The actuator's disk slow, and the actuator stopped, in a real takeover: no address is held by two hosts.
+
+`tests/actuator/test_stops.py` enumerates the instants. Here SIGSTOP and kernel are real, and strace delays
+what sqlite syncs, so that long enough lies between the last question of a plan and the claim.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from lab.lab import Lab
+from lab.locum import HOME
+from tests.e2e.often_moved import OftenMoved, within
+
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed"),
+]
+
+STOPPED_SECONDS = 6.0
+BACK_SECONDS = 60.0
+SYNC_SECONDS = 0.7  # each fsync of the actuator takes so long
+
+
+@pytest.fixture(scope="module")
+def locum() -> Iterator[OftenMoved]:
+    with Lab() as lab, OftenMoved(lab, when_unreachable="takeover") as made:
+        yield made
+
+
+def actuator_pid(lab: Lab) -> int:
+    """Return the actuator's process id, as this machine counts."""
+    root = lab.hosts[HOME].root
+    for entry in Path("/proc").iterdir():
+        try:
+            words = (entry / "cmdline").read_bytes().split(b"\0") if entry.name.isdigit() else []
+            if b"locum_actuator.server" in words and (entry / "root").samefile(root):
+                return int(entry.name)
+        except OSError:
+            continue
+    raise AssertionError("the actuator does not run")
+
+
+@contextmanager
+def slow_disk(pid: int) -> Iterator[None]:
+    """Make every sync of a process take long."""
+    delay = f"inject=fdatasync,fsync:delay_enter={int(SYNC_SECONDS * 1e6)}"
+    words = [
+        "strace",
+        "-f",
+        "-qq",
+        "-o",
+        "/dev/null",
+        "-e",
+        "trace=fdatasync,fsync",
+        "-e",
+        delay,
+        "-p",
+        str(pid),
+    ]
+    tracing = subprocess.Popen(words)
+    try:
+        within(10.0, "it is traced", lambda: "TracerPid:\t0\n" not in Path(f"/proc/{pid}/status").read_text())
+        yield
+    finally:
+        tracing.terminate()
+        tracing.wait(timeout=30)
+
+
+def is_confirmed(locum: OftenMoved, since: float) -> bool:
+    """Tell whether a plan has asked who has the address, and goes on."""
+    return any(
+        (event["kind"], event["step"]) == ("done", "confirm") and event["at"] >= since
+        for row in locum.incidents()
+        for event in row["events"]
+    )
+
+
+@pytest.mark.parametrize("stopped", [False, True], ids=["slow disk", "slow disk and SIGSTOP"])
+def test_a3_a_host_that_heals_between_the_question_and_the_claim(locum: OftenMoved, stopped: bool) -> None:
+    """a is cut off; as soon as nobody has answered for it to the question before the claim it is back, and well."""
+    locum.bring_back()
+    lab = locum.lab
+    pid = actuator_pid(lab)
+    with slow_disk(pid):
+        since = time.time()
+        lab.cut_off("a")
+        within(BACK_SECONDS, "the question has been asked", lambda: is_confirmed(locum, since))
+        healed = lab.heal_all()
+        if stopped:
+            os.kill(pid, signal.SIGSTOP)
+            try:
+                time.sleep(STOPPED_SECONDS)
+            finally:
+                os.kill(pid, signal.SIGCONT)
+        within(BACK_SECONDS, "no incident is open", lambda: all(row["outcome"] for row in locum.incidents()))
+        assert lab.watcher.held_by_two_seconds(healed) == 0
+        assert len(lab.holders()) == 1
+        lab.client.wait_good(timeout=BACK_SECONDS)
