@@ -79,14 +79,14 @@ identify() {
         refuse "$m_label: it cannot be identified"
 }
 
-# is_identity TEXT: whether that is this directory's. A newer kernel may tell a time of birth that an older one did not.
+# is_identity TEXT: whether that is this directory's. By the time of birth, which is to the nanosecond; an overlay gives a
+# directory another inode number after each mount. By the inode where the one or the other has no time of birth.
 is_identity() {
-    case $1 in
-        "$identity") return 0 ;;
-        *' -') case $identity in "${1%-}"*) return 0 ;; esac ;;
+    known_kind=${1#* } kind=${identity#* }
+    case $known_kind/$kind in
+        *' -/'* | *' -') [ "${1%% *} ${known_kind%% *}" = "${identity%% *} ${kind%% *}" ] ;;
+        *) [ "$known_kind" = "$kind" ] ;;
     esac
-    case $identity in *' -') case $1 in "${identity%-}"*) return 0 ;; esac ;; esac
-    return 1
 }
 
 # write_mark FILE: this directory is the right one. A person's word (`locum mirror --mark`), or the gate has made it.

@@ -388,9 +388,32 @@ def test_a_mark_holds_whatever_the_time_zone_and_whether_a_kernel_tells_births(b
     identity, path = mark.read_text().splitlines()
     inode, kind, *birth = identity.split()
     assert birth[-1] == "+0000"
-    mark.write_text(f"{inode} {kind} -\n{path}\n")
-    assert hosts.run().done, hosts.results[-1].text
+    # A kernel that tells no births; an overlay, which numbers its directories anew at each mount.
+    for same in (f"{inode} {kind} -", f"{inode}1 {kind} {' '.join(birth)}"):
+        mark.write_text(f"{same}\n{path}\n")
+        assert hosts.run().done, hosts.results[-1].text
     for other in (f"{inode}1 {kind} -", f"{inode} {kind}1 -", f"{inode} {kind} 2001-01-01 00:00:00.0 +0000"):
         mark.write_text(f"{other}\n{path}\n")
         assert "another directory than the one that was marked" in hosts.run().text
+    hosts.close()
+
+
+def test_a_mark_holds_on_an_overlay_that_was_mounted_again(base: Path) -> None:
+    """The disk of a container or of a live system: its directories have other inode numbers after each boot."""
+    hosts = make_hosts(base, {"destination": str(base / "HOST" / "disk" / "srv" / "srv1")})
+    for name in ("upper", "work", "lower/srv", "b/disk"):
+        (base / name).mkdir(parents=True)
+    disk = base / "b" / "disk"
+    options = f"lowerdir={base}/lower,upperdir={base}/upper,workdir={base}/work"
+    inodes = []
+    for _ in range(3):
+        subprocess.run(["mount", "-t", "overlay", "locum-test", "-o", options, disk], check=True)
+        try:
+            for number in range(len(inodes)):
+                (disk / f"earlier {number}").mkdir(exist_ok=True)
+                (disk / f"earlier {number}").stat()
+            assert hosts.run().done, hosts.results[-1].text
+            inodes.append((disk / "srv" / "srv1").stat().st_ino)
+        finally:
+            subprocess.run(["umount", "-l", disk], check=True)
     hosts.close()
