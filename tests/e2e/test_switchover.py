@@ -65,7 +65,7 @@ def test_a_target_that_does_not_start_gives_everything_back(calm: Locum) -> None
     failed = calm.command("switchover", "www", "b", "--yes", check=False)
     lab.run("b", ["rm", "/etc/apache2/conf-enabled/broken.conf"])
     assert failed.returncode == 1
-    assert "locum switchover: failed: switchover: start on b: " in failed.stderr
+    assert "locum switchover: failed: switchover: www could not be started on b: " in failed.stderr
     assert lab.holders() == ["a"]
     lab.client.wait_good()
     assert lab.client.answered_by(at) == "a"
