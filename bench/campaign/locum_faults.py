@@ -17,7 +17,10 @@ from lab.locum import ALERTMANAGER, HOME, STATE, Locum
 from lab.namespaces import PYTHON
 
 DRIPS = Path(__file__).parent / "inside" / "drips.py"
-ACTUATOR_PORT, DRIPPING = "10752", "300"
+DRIPPED_PORTS, DRIPPING = (
+    ("10752", "10753"),
+    "150",
+)  # those of the page and of the webhook; connections to each
 NOBODY = ("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "--inh-caps=-all")
 _EXPORTER = b"locum-exporter"
 
@@ -33,7 +36,7 @@ class Surroundings:
         self._clock = clock
         self._pids = pids
         self._straces: list[subprocess.Popen[bytes]] = []
-        self._drips: Any = None
+        self._drips: list[Any] = []
         self._silence = ""  # its ID
 
     def bring(self, how: str, detail: Mapping[str, Any]) -> str | None:
@@ -138,12 +141,15 @@ class Surroundings:
     # A local user without rights
 
     def _bring_drip(self, _: Mapping[str, Any]) -> None:
-        self._drips = self._lab.popen(
-            HOME, [*NOBODY, *PYTHON, str(DRIPS), ACTUATOR_PORT, DRIPPING],
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+        self._drips = [
+            self._lab.popen(
+                HOME, [*NOBODY, *PYTHON, str(DRIPS), port, DRIPPING],
+                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            )
+            for port in DRIPPED_PORTS
+        ]  # fmt: skip
 
     def _heal_drip(self) -> None:
-        if self._drips is not None:
-            self._drips.kill()
-            self._drips = None
+        for drip in self._drips:
+            drip.kill()
+        self._drips = []
