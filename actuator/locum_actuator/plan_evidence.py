@@ -21,7 +21,7 @@ LOOKS = 3  # so often it is looked again before a step is given up: the machine 
 # The last question may be so old when a host is given something: where the old holder let go by its own word …
 LET_GO_SECONDS = 3.0
 # … and where it was silent: its cable may be plugged, or its power be back, at any moment.
-SILENT_SECONDS = 0.5
+SILENT_SECONDS = 1.0  # the question itself takes 0.1 to 0.4 s of them
 OVER_GATE_SECONDS = (
     1.0  # more over a gate, which takes a login, a durable epoch and the start of some programs
 )

@@ -240,17 +240,13 @@ def _try_gate(site: Site, host: str) -> None:
         raise EnrolFault(f"its gate is of version {status.version}, not {gate_version()}")
     if status.config_sha256 != host_file_sha256(site, host):
         raise EnrolFault(f"{HOST_FILE_PATH} is not what the site file says")
-    unfit = [
-        f"{name}: {why}"
-        for name, service in site.services_on(host).items()
-        if (why := why_unfit(name, service, host, status)) is not None
-    ]
-    if unfit:
-        raise EnrolFault(f"enrolled, but {host} cannot be given every service ({'; '.join(unfit)})")
     say(
         f"{host}: enrolled; gate version {status.version}, host file sha256 {status.config_sha256}, "
         f"services {', '.join(status.services) or 'none'}"
     )
+    for name, service in site.services_on(host).items():
+        if (why := why_unfit(name, service, host, status)) is not None:
+            say(f"{host}: cannot be given {name}: {why}", err=True)
 
 
 def _who_gets_keys(owner: str) -> str | None:
