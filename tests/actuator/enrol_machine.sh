@@ -16,6 +16,9 @@ mount -t tmpfs none /run
 mkdir -p /run/sshd
 hostname enrolled
 ip link set lo up
+ip link add eth0 type veth peer name wire0   # the interface of the site file
+ip link set eth0 up
+ip link set wire0 up
 ip addr add 192.0.2.1/24 dev lo
 ip addr add 192.0.2.2/24 dev lo
 
