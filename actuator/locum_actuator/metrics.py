@@ -20,6 +20,12 @@ def worker_thread(service: str) -> str:
     return f"worker-{service}"
 
 
+def _drop(metric: Counter | Gauge, *labels: str) -> None:
+    """Drop a series, if it is there: older versions of prometheus_client raise where it is not."""
+    with contextlib.suppress(KeyError):
+        metric.remove(*labels)
+
+
 class Metrics:
     """The actuator's metrics, in a registry of their own."""
 
@@ -154,7 +160,7 @@ class Metrics:
 
     def forget_part(self, part: str) -> None:
         """Drop a part that the chain no longer has."""
-        self.chain_up.remove(part)
+        _drop(self.chain_up, part)
 
     def know(self, service: str, hosts: Iterable[str]) -> None:
         """Start every series of a service at 0."""
@@ -172,18 +178,19 @@ class Metrics:
             self.step_failures.labels(service, step)
 
     def forget(self, service: str, hosts: Iterable[str], *, gone: bool) -> None:
-        """Drop the gauges of hosts that a service no longer has, and, where it is gone, of the service."""
+        """Drop the gauges of hosts that a service no longer has, and, where it is gone, of the service.
+
+        What is gone already is no fault: two reloads in a row may both drop it.
+        """
         for host in hosts:
-            self.holder.remove(service, host)
-            self.unfit.remove(service, host)
-            self.starting.remove(service, host)
+            for gauge in (self.holder, self.unfit, self.starting):
+                _drop(gauge, service, host)
         if gone:
             for gauge in (self.incident_open, self.alone, self.epoch):
-                gauge.remove(service)
+                _drop(gauge, service)
             self.set_reached(service, Outcome.NOT_LOOKED)
             for series in (self.thread_failures, self.thread_failing):
-                with contextlib.suppress(KeyError):  # its worker never got to its first round
-                    series.remove(worker_thread(service))
+                _drop(series, worker_thread(service))
 
     def set_reached(self, service: str, outcome: Outcome) -> None:
         """Say whether a service is reached through its address; there is no series where nobody could look."""

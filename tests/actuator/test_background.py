@@ -282,3 +282,12 @@ def test_b11_what_no_thread_catches_is_logged_and_counted(monkeypatch: pytest.Mo
     assert seen == ["nobody expected it"]
     name = "locum_actuator_thread_failures_total"
     assert metrics.registry.get_sample_value(name, {"thread": "other"}) == 1
+
+
+def test_b11_two_reloads_in_a_row_may_both_drop_a_service() -> None:
+    metrics = Metrics()
+    metrics.know("www", ["a", "b"])
+    for _ in range(2):
+        metrics.forget("www", {"a", "b"}, gone=True)
+        metrics.forget_part("prometheus")
+    assert 'service="www",host="a"' not in metrics.render().decode()
