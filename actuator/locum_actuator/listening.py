@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -42,14 +42,18 @@ class Front:
         webhook_at: tuple[str, int],
         state_directory: Path,
         tls: ssl.SSLContext,
+        inherited: Mapping[tuple[str, int], socket.socket] | None = None,
     ) -> None:
-        """`knows` tells whether an Authorization header shows a token of the site."""
-        sockets = []
+        """`knows` tells whether an Authorization header shows a token of the site.
+
+        `inherited` are listening sockets that whoever started us holds for us.
+        """
+        held, sockets = dict(inherited or {}), []
         what = ""
         try:
             for where in (api_at, webhook_at):
                 what = f"{where[0]}:{where[1]} is taken"
-                sockets.append(tcp_socket(*where))
+                sockets.append(held.pop(where) if where in held else tcp_socket(*where))
             what = f"{state_directory / SOCKET} cannot be made"
             sockets.append(unix_socket(state_directory))
         except OSError as fault:

@@ -39,6 +39,7 @@ from locum_actuator.web.listener import Listener
 from locum_actuator.webhook import create_app, create_webhook_app
 from locum_exporter.log_options import log_options
 from locum_exporter.whereabouts import WrongMachine, require_actuator_host
+from locum_inventory.inherited import inherited_sockets
 from locum_inventory.listen import Listen
 from locum_inventory.load import SiteFault, find_site, load_site
 from locum_inventory.log_lines import begin_log
@@ -144,7 +145,7 @@ class Actuator:
                 lambda header: any(is_shown(one, header) for one in tokens),
                 api_at=(self._listen.host, self._listen.port),
                 webhook_at=(self._webhook_listen.host, self._webhook_listen.port),
-                state_directory=directory, tls=certificate.server_context(),
+                state_directory=directory, tls=certificate.server_context(), inherited=inherited_sockets(),
             )  # fmt: skip
         except NotBound as fault:
             raise StartFault(str(fault)) from fault

@@ -15,6 +15,7 @@ from locum_actuator.chain.layout import Chain
 from locum_actuator.patience import end_seconds
 
 EXPORTER, ACTUATOR, UP = "locum-exporter.service", "locum-actuator.service", "locum-up.service"
+SOCKET = "locum-actuator.socket"
 
 # What the gate needs when it only looks, which is all that an exporter may ask of it: sudo becomes root by two of
 # them and writes an audit record by the third.
@@ -29,9 +30,10 @@ _SUDO = """\
 
 
 def units(chain: Chain, site_file: Path) -> Mapping[str, str]:
-    """Return the text of each unit file by its name: two that go together, and one that stands in for both."""
+    """Return the text of each unit file by its name: three that go together, and one that stands in for them."""
     return {
         EXPORTER: _exporter(chain, site_file),
+        SOCKET: _socket(chain),
         ACTUATOR: _actuator(chain, site_file),
         UP: _up(chain, site_file),
     }
@@ -48,12 +50,12 @@ def _command(name: str, *words: object) -> str:
     return " ".join(_word(word) for word in (program, *words))
 
 
-def _head(description: str, kind: str = "notify", instead_of: str = "") -> str:
+def _head(description: str, kind: str = "notify", instead_of: str = "", socket: str = "") -> str:
     return f"""\
 [Unit]
 Description={description}
-Wants=network-online.target
-After=network-online.target
+Wants=network-online.target{" " + socket if socket else ""}
+After=network-online.target{" " + socket if socket else ""}
 {f"Conflicts={instead_of}{chr(10)}" if instead_of else ""}\
 # Nobody is there at night to reset a counter of starts.
 StartLimitIntervalSec=0
@@ -123,11 +125,28 @@ def _hidden(chain: Chain) -> str:
     return " ".join(_word(f"-{path}") for path in paths)
 
 
+def _socket(chain: Chain) -> str:
+    return f"""\
+# /etc/systemd/system/{SOCKET}, made by `locum generate systemd`.
+# systemd holds the ports of the actuator also while it is not running: no other user can listen there meanwhile.
+[Unit]
+Description=locum actuator: its ports
+
+[Socket]
+ListenStream={chain.actuator}
+ListenStream={chain.webhook}
+Backlog=1024
+
+[Install]
+WantedBy=sockets.target
+"""
+
+
 def _actuator(chain: Chain, site_file: Path) -> str:
     words = ["--site", site_file.resolve(), "--listen", chain.actuator, "--webhook-listen", chain.webhook]
     return f"""\
 # /etc/systemd/system/{ACTUATOR}, made by `locum generate systemd`.
-{_head("locum actuator: looks again, decides, respawns or takes over")}\
+{_head("locum actuator: looks again, decides, respawns or takes over", socket=SOCKET)}\
 ExecStart={_command("locum-actuator", *words)}
 {_HANDS}\
 # It says that it is alive while every worker moves and its HTTP server answers.
@@ -146,7 +165,7 @@ def _up(chain: Chain, site_file: Path) -> str:
     }
     words: list[object] = [word for name, on in listens.items() for word in (f"--{name}-listen", on)]
     words += [word for on in chain.alertmanagers for word in ("--alertmanager-listen", on)]
-    instead_of = f"{EXPORTER} {ACTUATOR}"
+    instead_of = f"{EXPORTER} {SOCKET} {ACTUATOR}"
     return f"""\
 # /etc/systemd/system/{UP}, made by `locum generate systemd --only up`.
 {_head("locum: exporter, Prometheus, Alertmanager and actuator", "exec", instead_of)}\

@@ -357,8 +357,8 @@ def serving(
         yield listener
     finally:
         listener.close()
-        thread.join(10)
+        thread.join(60)
         for lane in (ours, strangers):
             lane.close()
-            lane.join(5)
+            lane.join(60)
         assert not thread.is_alive()

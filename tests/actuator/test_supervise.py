@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -167,3 +168,45 @@ def test_last_words_are_those_of_the_child_at_hand(tmp_path: Path) -> None:
     log.path.write_text("words of the child before\n")
     os.close(log.open())
     assert log.last_words() == ""
+
+
+# A program that answers on the socket that it inherits, once, and dies.
+ANSWERS = """
+import os, socket
+from locum_inventory.inherited import inherited_sockets
+((where, sock),) = inherited_sockets().items()
+assert not sock.get_inheritable() and "LOCUM_LISTEN_FDS" not in os.environ
+accepted, _ = sock.accept()
+accepted.sendall(f"{where[1]} {os.getpid()}".encode())
+"""
+
+
+async def test_e3_a_port_is_held_while_its_program_is_restarted(tmp_path: Path) -> None:
+    """No other user can listen there meanwhile, and whoever connects is answered by the next one."""
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        where = held.getsockname()
+        supervisor = Supervisor(tmp_path, lambda _: None)
+        child = supervisor.start(Program("it", (sys.executable, "-c", ANSWERS), sockets=(held,)))
+        answers = []
+        for times in (1, 2):
+            reader, writer = await asyncio.open_connection(*where)
+            answers.append((await reader.read()).decode().split())
+            writer.close()
+            with pytest.raises(OSError, match="in use"):
+                socket.create_server(where, reuse_port=False)
+            await until(lambda times=times: child.ends >= times, 30)  # type: ignore[misc]
+        await supervisor.stop()
+    assert {port for port, _ in answers} == {str(where[1])}
+    assert len({pid for _, pid in answers}) == 2
+
+
+def test_e3_systemd_hands_its_sockets_over(tmp_path: Path) -> None:
+    code = (
+        "import os, sys; os.environ['LISTEN_PID'] = str(os.getpid()); os.environ['LISTEN_FDS'] = '1'\n"
+        "from locum_inventory.inherited import inherited_sockets\n"
+        "print(*inherited_sockets(), 'LISTEN_FDS' in os.environ)"
+    )
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        command = ["bash", "-c", f'exec "$0" -c "$1" 3<&{held.fileno()}', sys.executable, code]
+        done = subprocess.run(command, pass_fds=[held.fileno()], capture_output=True, text=True, check=True)
+        assert done.stdout == f"{held.getsockname()} False\n"

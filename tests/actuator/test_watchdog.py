@@ -220,5 +220,6 @@ def test_both_unit_files_are_printed_with_their_places() -> None:
     printed = CliRunner().invoke(main, ["--site", str(EXAMPLE), "generate", "systemd"]).stdout
     assert re.findall(r"^# (/etc/systemd/system/\S+),", printed, re.MULTILINE) == [
         "/etc/systemd/system/locum-exporter.service",
+        "/etc/systemd/system/locum-actuator.socket",
         "/etc/systemd/system/locum-actuator.service",
     ]

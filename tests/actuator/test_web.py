@@ -395,7 +395,7 @@ def front(tmp_path: Path) -> Iterator[tuple[Front, Slow, Certificate]]:
     slow.release.set()
     front.close()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
         assert not thread.is_alive()
 
 

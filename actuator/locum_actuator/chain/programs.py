@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -35,9 +36,16 @@ def find_programs() -> Mapping[str, str]:
 
 
 def programs(
-    chain: Chain, site_file: Path, found: Mapping[str, str], log_format: str = "logfmt"
+    chain: Chain,
+    site_file: Path,
+    found: Mapping[str, str],
+    log_format: str = "logfmt",
+    held: tuple[socket.socket, ...] = (),
 ) -> tuple[Program, ...]:
-    """Return what to run, in the order of starting. Prometheus comes last and ends first."""
+    """Return what to run, in the order of starting. Prometheus comes last and ends first.
+
+    `held` are the sockets that the actuator listens on.
+    """
     ours = ("--log-format", log_format)
     theirs = f"--log.format={'json' if log_format == 'json' else 'logfmt'}"  # they know no text
     # -P: whatever lies in the directory where `locum up` is called is not to be imported.
@@ -69,6 +77,7 @@ def programs(
                 *ours,
             ),
             stop_seconds=end_seconds(chain.site) + 5.0,  # a plan that has begun is finished
+            sockets=held,
         ),
         Program(
             "alertmanager",

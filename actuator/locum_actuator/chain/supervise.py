@@ -7,6 +7,7 @@ import contextlib
 import ctypes
 import os
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from locum_actuator.chain.child_log import ChildLog
+from locum_inventory.inherited import NAMED
 
 _TRIM_EVERY_SECONDS = 5.0
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.25, 15.0
@@ -38,6 +40,7 @@ class Program:
     stop_seconds: float = 5.0
     capabilities: frozenset[int] = frozenset({CAP_NET_ADMIN, CAP_NET_RAW})  # that it keeps of ours, at most
     may_use_sudo: bool = True
+    sockets: tuple[socket.socket, ...] = ()  # that we hold for it, also while it is not running
 
 
 def _before(program: Program, parent: int) -> Callable[[], None]:
@@ -104,6 +107,8 @@ class Child:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=descriptor,
                 stderr=descriptor,
+                pass_fds=[sock.fileno() for sock in self.program.sockets],
+                env=_environment(self.program),
                 start_new_session=True,  # Ctrl-C at a terminal reaches us alone: we end the children in order
                 preexec_fn=_before(self.program, os.getpid()),
             )
@@ -144,6 +149,11 @@ class Child:
         except TimeoutError:
             return False
         return True
+
+
+def _environment(program: Program) -> dict[str, str]:
+    named = ",".join(str(sock.fileno()) for sock in program.sockets)
+    return {**os.environ, **({NAMED: named} if named else {})}
 
 
 def _how(code: int) -> str:

@@ -14,7 +14,7 @@ from locum_actuator.cli.chain_options import chain_of, chain_options
 from locum_actuator.cli.exits import did_not_work, wrong_use
 from locum_actuator.cli.printing import say
 from locum_actuator.cli.site_option import load_or_exit
-from locum_actuator.systemd_units import ACTUATOR, EXPORTER, units
+from locum_actuator.systemd_units import ACTUATOR, EXPORTER, SOCKET, units
 from locum_inventory.share import shared
 
 # What the shipped provisioning files say, for the sites that need not say otherwise.
@@ -60,18 +60,19 @@ def alertmanager(site_file: str | None, /, directory: Path | None, **listens: An
 @chain_options
 @click.option(
     "--only",
-    type=click.Choice(["exporter", "actuator", "up"]),
-    help="print one of the two, to be redirected; or that of `locum up`, which stands in for both",
+    type=click.Choice(["exporter", "socket", "actuator", "up"]),
+    help="print one of the three, to be redirected; or that of `locum up`, which stands in for them",
 )
 @click.pass_obj
 def systemd(site_file: str | None, /, only: str | None, **listens: Any) -> None:
-    """Print unit files for the exporter and the actuator, to go beside an existing Prometheus; or for `locum up`.
+    """Print unit files for exporter and actuator, to go beside an existing Prometheus; or for `locum up`.
 
     `locum generate systemd --only actuator > /etc/systemd/system/locum-actuator.service`
     """
     path, site = load_or_exit(site_file)
     texts = units(chain_of(site, **listens), path)
-    names = [EXPORTER, ACTUATOR] if only is None else [f"locum-{only}.service"]
+    one = {"socket": SOCKET}.get(only or "", f"locum-{only}.service")
+    names = [EXPORTER, SOCKET, ACTUATOR] if only is None else [one]
     _print("\n".join(texts[name] for name in names))
 
 

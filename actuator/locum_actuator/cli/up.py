@@ -22,6 +22,7 @@ from locum_actuator.cli.exits import did_not_work
 from locum_actuator.cli.printing import say
 from locum_actuator.cli.right_machine import on_actuator_host_or_exit
 from locum_actuator.cli.site_option import load_or_exit
+from locum_actuator.listening import tcp_socket
 from locum_actuator.state_ownership import ownership_fault
 from locum_exporter.whereabouts import WrongMachine, require_actuator_host
 from locum_inventory.load import SiteFault, load_site
@@ -55,12 +56,14 @@ def up(site_option: str | None, /, log_format: str | None, **listens: Any) -> No
     try:
         found = find_programs()
         write_configuration(chain)
-        running = programs(chain, site_file, found, log_format or "logfmt")
+        # Held by us, so that nobody else listens there while the actuator is restarted.
+        held = tuple(tcp_socket(where.host, where.port) for where in (chain.actuator, chain.webhook))
+        running = programs(chain, site_file, found, log_format or "logfmt", held)
         asyncio.run(_run(chain, running, lambda: _reloaded(site_file, listens), Voice.of(log_format)))
     except (NotInstalled, Failed) as failed:
         did_not_work(str(failed))
     except OSError as fault:
-        did_not_work(f"{fault.filename}: {fault.strerror}")
+        did_not_work(f"{fault.filename or chain.actuator}: {fault.strerror}")
 
 
 async def _run(
