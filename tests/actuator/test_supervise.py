@@ -192,6 +192,7 @@ async def test_e3_a_port_is_held_while_its_program_is_restarted(tmp_path: Path) 
             reader, writer = await asyncio.open_connection(*where)
             answers.append((await reader.read()).decode().split())
             writer.close()
+            await writer.wait_closed()
             with pytest.raises(OSError, match="in use"):
                 socket.create_server(where, reuse_port=False)
             await until(lambda times=times: child.ends >= times, 30)  # type: ignore[misc]
