@@ -53,10 +53,12 @@ class Alarm:
         self._told: dict[str, dict[str, Any]] = {}
         self._told_at = float("-inf")
 
-    async def sound(self, session: aiohttp.ClientSession, access: Access, parts: Iterable[Part]) -> None:
+    async def sound(
+        self, session: aiohttp.ClientSession, access: Access, parts: Iterable[Part], runbook: str
+    ) -> None:
         """Send what is wrong, when it changed or some seconds have passed; and the end of what is mended."""
         now = {
-            part.name: _alert(part.name, part.text)
+            part.name: _alert(part.name, part.text, runbook)
             for part in parts
             if part.name in TOLD_BY_US and part.up is False
         }
@@ -68,7 +70,7 @@ class Alarm:
         await asyncio.gather(*(_post(session, url, body, access) for url in access.parts.alertmanagers))
 
 
-def _alert(part: str, text: str) -> dict[str, Any]:
+def _alert(part: str, text: str, runbook: str) -> dict[str, Any]:
     return {
         "labels": {"alertname": PART_ALERT, "part": part, "severity": "critical"},
         "annotations": {
@@ -76,7 +78,7 @@ def _alert(part: str, text: str) -> dict[str, Any]:
             "description": text,
             "action": "Until then locum acts only on what its own rounds see.",
             "todo": _TO_DO[part],
-            "runbook_url": f"RUNBOOK.md#{PART_ALERT.lower()}",
+            "runbook_url": f"{runbook}#{PART_ALERT.lower()}",
         },
     }
 

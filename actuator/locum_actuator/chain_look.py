@@ -12,6 +12,7 @@ from typing import Any
 import aiohttp
 import yaml
 
+from locum_actuator.chain.runbook_link import OF_THE_ACTUATOR, runbook_link
 from locum_actuator.chain_access import Access
 from locum_actuator.chain_samples import judge_samples
 from locum_exporter.faults import text_of_os_error
@@ -37,11 +38,13 @@ class Chain:
 
     exporters: Mapping[str, str]  # vantage point -> URL
     parts: ChainParts
+    runbook: str = OF_THE_ACTUATOR  # its URL
 
     @classmethod
     def of(cls, site: Site, parts: ChainParts | None = None) -> Chain:
         """Return the chain of a site; `parts` stand for what the site file says."""
-        return cls({name: point.url for name, point in site.vantage_points.items()}, parts or site.chain)
+        exporters = {name: point.url for name, point in site.vantage_points.items()}
+        return cls(exporters, parts or site.chain, runbook_link(site))
 
 
 def looking_session() -> aiohttp.ClientSession:

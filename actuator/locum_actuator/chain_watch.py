@@ -129,7 +129,7 @@ class ChainWatch:
         seen = await look(session, chain)
         own = {name: await asyncio.to_thread(one) for name, one in self._own.items()}
         self.learn(seen, own, begun)
-        await self._alarm.sound(session, Access(chain.parts), self.parts())
+        await self._alarm.sound(session, Access(chain.parts), self.parts(), chain.runbook)
 
     async def _rest(self, seconds: float) -> None:
         await asyncio.to_thread(self._thread.ended.wait, seconds)

@@ -10,8 +10,9 @@ import pytest
 import yaml
 
 from locum_actuator.chain.alertmanager import alertmanager_text
-from locum_actuator.chain.configuration import prometheus_text, rules_text
+from locum_actuator.chain.configuration import prometheus_text, rules_text, write_configuration
 from locum_actuator.chain.layout import Chain
+from locum_actuator.chain.runbook_link import runbook_link
 from locum_inventory.listen import Listen
 from locum_inventory.model import Site
 
@@ -162,3 +163,22 @@ def test_the_token_is_named_by_its_file_and_quoted(tmp_path: Path) -> None:
         assert webhook["http_config"]["authorization"] == {"type": "Bearer", "credentials_file": str(token)}
         assert webhook["max_alerts"] == 0
         assert webhook["send_resolved"] == (receiver["name"] == "actuator")
+
+
+def test_f_alerts_link_to_a_chapter_that_opens(tmp_path: Path) -> None:
+    """A bare file name is no link in Prometheus or Alertmanager."""
+    shipped = rules_text()
+    assert "runbook_url: http://127.0.0.1:10752/runbook#locumservicedown\n" in shipped
+    assert "RUNBOOK.md#" not in shipped
+    token = tmp_path / "token"
+    token.write_text("a token of more than sixteen characters\n")
+    actuator = {"host": "b", "state_directory": str(tmp_path), "webhook_token_file": str(token)}
+    assert runbook_link(a_site(actuator=actuator), "http://[::1]:10752") == "http://[::1]:10752/runbook"
+    mail = {
+        "to": ["ops@example.org"], "sender": "locum@example.org", "smarthost": "127.0.0.1:25",
+        "links": {"runbook": "https://wiki.example.org/locum"},
+    }  # fmt: skip
+    own = Chain.of(a_site(actuator=actuator, mail=mail))
+    write_configuration(own)
+    written = (own.directory / "locum.rules.yml").read_text(encoding="utf-8")
+    assert "runbook_url: https://wiki.example.org/locum#locumtakeover\n" in written

@@ -140,7 +140,7 @@ def test_every_reason_of_a_refusal_is_told_in_words_and_what_to_do_about_it() ->
 @pytest.mark.parametrize("part", TOLD_BY_US)
 def test_what_the_actuator_tells_by_itself_has_the_words_of_the_rule(part: str) -> None:
     (rule,) = (alert for alert in ALERTS if alert["alert"] == PART_ALERT)
-    told = _alert(part, "what was seen")
+    told = _alert(part, "what was seen", "RUNBOOK.md")
     assert told["labels"] == {"alertname": PART_ALERT, "part": part, **rule["labels"]}
     assert told["annotations"].keys() == rule["annotations"].keys()
     assert told["annotations"]["action"] == rule["annotations"]["action"]

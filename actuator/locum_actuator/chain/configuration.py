@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from locum_actuator.chain.alertmanager import CERTIFICATE, alertmanager_text, beside_alertmanager, quoted
 from locum_actuator.chain.layout import Chain
+from locum_actuator.chain.runbook_link import OF_THE_ACTUATOR, runbook_link, with_links
 from locum_actuator.chain.web_config import (
     CLIENT_FILE,
     CONFIG_FILE,
@@ -26,9 +27,9 @@ from locum_inventory.share import shared
 RULES_FILE = "locum.rules.yml"
 
 
-def rules_text() -> str:
-    """Return the alert rules. They are the same for every site."""
-    return shared(f"alert_rules/{RULES_FILE}").read_text(encoding="utf-8")
+def rules_text(runbook: str = OF_THE_ACTUATOR) -> str:
+    """Return the alert rules. They are the same for every site but for where the runbook is."""
+    return with_links(shared(f"alert_rules/{RULES_FILE}").read_text(encoding="utf-8"), runbook)
 
 
 def _targets(name_to_url: Mapping[str, str]) -> str:
@@ -143,7 +144,13 @@ def write_configuration(chain: Chain) -> None:
     web = web_config_text(chain.certificate, write_password(chain.directory))
     client = client_config_text(chain.certificate, chain.directory)
     write_files(chain.directory, {CONFIG_FILE: web, CLIENT_FILE: client})
-    write_files(chain.directory, {"prometheus.yml": prometheus_text(chain), RULES_FILE: rules_text()})
+    write_files(
+        chain.directory,
+        {
+            "prometheus.yml": prometheus_text(chain),
+            RULES_FILE: rules_text(runbook_link(chain.site, chain.actuator.url)),
+        },
+    )
     write_alertmanager(chain, chain.directory)
 
 

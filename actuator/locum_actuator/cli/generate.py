@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import click
 
 from locum_actuator.chain.alertmanager import alertmanager_text
 from locum_actuator.chain.configuration import prometheus_text, rules_text, write_alertmanager
+from locum_actuator.chain.runbook_link import OF_THE_ACTUATOR
 from locum_actuator.cli.chain_options import chain_of, chain_options
 from locum_actuator.cli.exits import did_not_work, wrong_use
 from locum_actuator.cli.printing import say
@@ -77,9 +79,17 @@ def systemd(site_file: str | None, /, only: str | None, **listens: Any) -> None:
 
 
 @generate.command()
-def rules() -> None:
+@click.option(
+    "--runbook-url",
+    default=OF_THE_ACTUATOR,
+    show_default=True,
+    help="where people reach the runbook: the page of the actuator, or a place of your own",
+)
+def rules(runbook_url: str) -> None:
     """Print the alert rules, to be laid beside prometheus.yml as locum.rules.yml. They serve every site."""
-    _print(rules_text())
+    if not re.fullmatch(r"https?://[^\s#\"']+", runbook_url):
+        wrong_use(f"--runbook-url: '{runbook_url}' is not a URL such as {OF_THE_ACTUATOR}")
+    _print(rules_text(runbook_url))
 
 
 @generate.command()

@@ -1,0 +1,20 @@
+"""Where an alert's runbook link leads: a place of the site's own, else the page of the actuator."""
+
+from __future__ import annotations
+
+from locum_inventory.model import Site
+
+SHIPPED = "RUNBOOK.md"  # as the rules name it, for it lies beside them
+PAGE = "http://127.0.0.1:10752"  # of the actuator, where nothing else is said
+OF_THE_ACTUATOR = f"{PAGE}/runbook"
+
+
+def runbook_link(site: Site, page: str = PAGE) -> str:
+    """Return the URL of the runbook for a site, without a chapter; `page` is that of the actuator."""
+    links = site.mail.links if site.mail is not None else None
+    return str(links.runbook) if links is not None and links.runbook else f"{page}/runbook"
+
+
+def with_links(rules: str, runbook: str) -> str:
+    """Return rules in which each alert links to its chapter of the runbook at that URL."""
+    return rules.replace(f"runbook_url: {SHIPPED}#", f"runbook_url: {runbook}#")
