@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from locum_actuator.chain.runbook_link import OF_THE_ACTUATOR
 from locum_actuator.chain_alarm import PART_ALERT, TOLD_BY_US, _alert
 from locum_actuator.situation import WRONG_ANSWERS
 from locum_inventory.model import INTERVAL_SECONDS
@@ -98,7 +99,7 @@ def test_every_alert_has_what_people_need(alert: dict[str, Any]) -> None:
     assert alert["labels"]["severity"] in {"critical", "warning", "info", "none"}
     told = {"action", "todo"} if alert["alert"] != "LocumHeartbeat" else set()  # which nobody is mailed
     assert set(alert["annotations"]) == {"summary", "description", "runbook_url", *told}
-    assert alert["annotations"]["runbook_url"] == f"RUNBOOK.md#{alert['alert'].lower()}"
+    assert alert["annotations"]["runbook_url"] == f"{OF_THE_ACTUATOR}#{alert['alert'].lower()}"
 
 
 def test_the_runbook_has_a_chapter_for_each_alert_and_no_other() -> None:
@@ -140,7 +141,7 @@ def test_every_reason_of_a_refusal_is_told_in_words_and_what_to_do_about_it() ->
 @pytest.mark.parametrize("part", TOLD_BY_US)
 def test_what_the_actuator_tells_by_itself_has_the_words_of_the_rule(part: str) -> None:
     (rule,) = (alert for alert in ALERTS if alert["alert"] == PART_ALERT)
-    told = _alert(part, "what was seen", "RUNBOOK.md")
+    told = _alert(part, "what was seen", OF_THE_ACTUATOR)
     assert told["labels"] == {"alertname": PART_ALERT, "part": part, **rule["labels"]}
     assert told["annotations"].keys() == rule["annotations"].keys()
     assert told["annotations"]["action"] == rule["annotations"]["action"]

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from locum_inventory.model import Site
 
-SHIPPED = "RUNBOOK.md"  # as the rules name it, for it lies beside them
 PAGE = "http://127.0.0.1:10752"  # of the actuator, where nothing else is said
-OF_THE_ACTUATOR = f"{PAGE}/runbook"
+OF_THE_ACTUATOR = f"{PAGE}/runbook"  # as the shipped rules have it
 
 
 def runbook_link(site: Site, page: str = PAGE) -> str:
@@ -17,4 +16,4 @@ def runbook_link(site: Site, page: str = PAGE) -> str:
 
 def with_links(rules: str, runbook: str) -> str:
     """Return rules in which each alert links to its chapter of the runbook at that URL."""
-    return rules.replace(f"runbook_url: {SHIPPED}#", f"runbook_url: {runbook}#")
+    return rules.replace(f"runbook_url: {OF_THE_ACTUATOR}#", f"runbook_url: {runbook}#")
