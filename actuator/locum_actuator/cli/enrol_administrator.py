@@ -9,9 +9,8 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import click
-
 from locum_actuator.cli.exits import wrong_use
+from locum_actuator.cli.printing import prompt_password
 from locum_inventory.enrolment import EnrolFault, Report, read_report
 from locum_inventory.model import Site
 
@@ -77,7 +76,7 @@ def _ask_password(host: str, how: str) -> str:
     whose = "root's password" if how == "su" else "your password for sudo"
     if not sys.stdin.isatty():
         raise EnrolFault(f"{how} asks for a password there, and here is no terminal to ask you for it")
-    return str(click.prompt(f"{host}: {whose}", hide_input=True, err=True))
+    return prompt_password(f"{host}: {whose}")
 
 
 def administrator(

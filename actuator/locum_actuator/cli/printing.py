@@ -15,7 +15,17 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 from rich.text import Text
 
-__all__ = ["Terminal", "Text", "confirm", "progress_of_bytes", "prompt", "say", "say_json", "styled"]
+__all__ = [
+    "Terminal",
+    "Text",
+    "confirm",
+    "progress_of_bytes",
+    "prompt",
+    "prompt_password",
+    "say",
+    "say_json",
+    "styled",
+]
 
 from locum_actuator.cli.printable import printable, printable_lines
 
@@ -38,6 +48,11 @@ def confirm(question: str) -> bool:
 def prompt(question: str, default: str | None = None) -> str:
     """Ask a person for a line, on standard error; raises `click.Abort` where there is no one to answer."""
     return str(click.prompt(printable(question), default=default, type=str, err=True)).strip()
+
+
+def prompt_password(question: str) -> str:
+    """Ask a person for a password, on standard error, and show none of it; raises `click.Abort`."""
+    return str(click.prompt(printable(question), hide_input=True, err=True))
 
 
 def styled(*parts: str | tuple[str, str]) -> Text:
