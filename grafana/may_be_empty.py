@@ -17,6 +17,7 @@ _MARKS = {
 # By dashboard, panel and the letter of the query: what is asked for is told, and there is none of it.
 PANELS: Mapping[str, str] = {
     "service: Votes against a host: A": "no deciding check failed twice in a row",
+    "service: Starting on: A": "nothing was started a moment ago",
     "site: Checks that fail now: A": "everything is well",
     "site: Alerts: A": "no alert is pending or firing",
     **{

@@ -78,7 +78,7 @@ def now() -> list[dashboard.Panel]:
                 "Without service",
                 "In the time shown, as the rules recorded it each second: an outage shorter than that may count as"
                 " none or as a second.",
-                5,
+                4,
                 4,
                 ("LocumServiceDown",),
             ),
@@ -91,7 +91,7 @@ def now() -> list[dashboard.Panel]:
                 "Available",
                 "The share of the seconds in the time shown in which the service was served, of those in which"
                 " anybody looked.",
-                5,
+                4,
                 4,
                 ("LocumServiceDown",),
             ),
@@ -100,13 +100,24 @@ def now() -> list[dashboard.Panel]:
             decimals=3,
         ),
         stat_panel(
-            About("Paused", "While it is, locum leaves the service alone.", 4, 4, ("LocumPausedTooLong",)),
+            About(
+                "Starting on",
+                "Hosts on which it was started and has not answered yet: `commands.start_timeout` says for how long.",
+                4,
+                4,
+            ),
+            Query(f"locum_actuator_starting{{{ONE}}} == 1", "{{host}}"),
+            names=True,
+            empty="none",
+        ),
+        stat_panel(
+            About("Paused", "While it is, locum leaves the service alone.", 3, 4, ("LocumPausedTooLong",)),
             Query(f"max(locum_actuator_paused{{{ONE}}})"),
             states=q.PAUSED,
         ),
         stat_panel(
             About(
-                "Pause ends in", "By itself; `locum resume` ends it before.", 4, 4, ("LocumPausedTooLong",)
+                "Pause ends in", "By itself; `locum resume` ends it before.", 3, 4, ("LocumPausedTooLong",)
             ),
             Query(f"max(locum_actuator_paused_until_timestamp_seconds{{{ONE}}}) - time()"),
             unit="s",
