@@ -102,7 +102,7 @@ def now() -> list[dashboard.Panel]:
         stat_panel(
             About(
                 "Starting on",
-                "Hosts on which it was started and has not answered yet: `commands.start_timeout` says for how long.",
+                "Hosts on which it was started and has not answered yet, within `commands.start_timeout`.",
                 4,
                 4,
             ),
