@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,10 @@ async def _run(
 
 
 def _reload(reloaded: Callable[[], Sequence[str]], supervisor: Supervisor, voice: Voice) -> None:
-    if faults := reloaded():
+    # In a thread of its own: what it asks of this machine runs an event loop, and here is one already.
+    with ThreadPoolExecutor(1) as own_thread:
+        faults = own_thread.submit(reloaded).result()
+    if faults:
         for line in ("not reloaded, the old site stays:", *faults):
             voice.warn(line)
         return
