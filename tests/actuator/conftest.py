@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -64,3 +65,12 @@ def engine(world: FakeWorld, tmp_path: Path) -> Iterator[Engine]:
     yield engine
     engine.stop()
     journal.close()
+
+
+@pytest.fixture
+def shared_directory() -> Iterator[Path]:
+    """A directory that every user can reach, unlike those of pytest."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:
+        directory = Path(name)
+        directory.chmod(0o755)
+        yield directory

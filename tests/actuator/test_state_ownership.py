@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -27,15 +25,6 @@ def asked_as_nobody(directory: Path) -> str:
     return subprocess.run(
         [sys.executable, "-c", ASK, str(directory)], capture_output=True, text=True, check=True
     ).stdout.strip()
-
-
-@pytest.fixture
-def shared_directory() -> Iterator[Path]:
-    """A directory that every user can reach, unlike those of pytest."""
-    with tempfile.TemporaryDirectory(dir="/tmp") as name:
-        directory = Path(name)
-        directory.chmod(0o755)
-        yield directory
 
 
 @needs_root

@@ -456,12 +456,10 @@ def test_e3_the_certificate_is_known_to_those_who_have_it_and_to_nobody_else(
 
 
 @needs_root
-def test_e3_root_makes_the_certificate_as_the_owner_of_the_directory(tmp_path: Path) -> None:
-    state = tmp_path / "state"
+def test_e3_root_makes_the_certificate_as_the_owner_of_the_directory(shared_directory: Path) -> None:
+    state = shared_directory / "state"
     state.mkdir()
     os.chown(state, 65534, 65534)
-    for parent in (tmp_path, *tmp_path.parents[:2]):
-        parent.chmod(0o755)
     certificate = Certificate.in_state(state)
     certificate.make()
     assert {
@@ -498,13 +496,11 @@ print(server.accept()[0].recv(1000), flush=True)
 
 
 @needs_root
-def test_e3_the_token_is_not_sent_to_another_user(tmp_path: Path) -> None:
-    for parent in (tmp_path, *tmp_path.parents[:2]):
-        parent.chmod(0o755)
-    trap = tmp_path / "trap"
+def test_e3_the_token_is_not_sent_to_another_user(shared_directory: Path) -> None:
+    trap = shared_directory / "trap"
     trap.mkdir()
     os.chown(trap, 65534, 65534)
-    state = tmp_path / "state"
+    state = shared_directory / "state"
     state.mkdir(mode=0o700)
     with as_nobody(LISTEN, str(trap / "own")) as process:
         assert process.stdout is not None

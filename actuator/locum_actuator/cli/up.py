@@ -6,6 +6,7 @@ import asyncio
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -57,10 +58,12 @@ def up(site_option: str | None, /, log_format: str | None, **listens: Any) -> No
     try:
         found = find_programs()
         write_configuration(chain)
-        # Held by us, so that nobody else listens there while the actuator is restarted.
-        held = tuple(tcp_socket(where.host, where.port) for where in (chain.actuator, chain.webhook))
-        running = programs(chain, site_file, found, log_format or "logfmt", held)
-        asyncio.run(_run(chain, running, lambda: _reloaded(site_file, listens), Voice.of(log_format)))
+        # Held here, so that no other user can listen there while the actuator is restarted.
+        with ExitStack() as stack:
+            ports = (chain.actuator, chain.webhook)
+            held = tuple(stack.enter_context(tcp_socket(where.host, where.port)) for where in ports)
+            running = programs(chain, site_file, found, log_format or "logfmt", held)
+            asyncio.run(_run(chain, running, lambda: _reloaded(site_file, listens), Voice.of(log_format)))
     except (NotInstalled, Failed) as failed:
         did_not_work(str(failed))
     except OSError as fault:
