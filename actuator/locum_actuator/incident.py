@@ -404,6 +404,8 @@ class Incident:
             self._remember_failure(plan, outcome, situation)
             return None
         self._count(plan)
+        if plan.kind == "respawn" and before is not None:
+            return None  # what has moved is still to be proven: the next look decides
         if again and before is not None:
             return before.kind, f"{before.reason} (not proven at first; then {_proven(plan, outcome)})"
         return plan.kind, _proven(plan, outcome)

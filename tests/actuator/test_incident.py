@@ -420,6 +420,22 @@ def test_b5_what_no_other_vantage_point_reaches_is_no_takeover_that_is_done(
     assert there.metrics.registry.get_sample_value("locum_actuator_reached", {"service": "www"}) == 1
 
 
+def test_b5_a_respawn_does_not_end_a_takeover_that_is_not_proven(world: FakeWorld, journal: Journal) -> None:
+    """Its incident is not over before somebody is served, and ends as the takeover that it was."""
+    world.hung.add("a")
+    world.through_address = False
+    with handled(context(world, journal)) as decided:
+        decided("refuse: b serves on its own address and is not reached")
+        world.shells["b"].processes = 0
+        decided("respawn: apache2 is not running on b")
+        wait_for(lambda: world.shells["b"].processes)
+        assert journal.incidents()[0]["outcome"] is None
+        world.through_address = True
+    row = journal.incidents()[0]
+    assert row["outcome"] == "takeover"
+    assert "(not proven at first; then b got an answer from b" in row["reason"]
+
+
 def test_b5_a_proof_by_another_vantage_point_ends_a_takeover(world: FakeWorld, journal: Journal) -> None:
     world.hung.add("a")
     world.through_from_c = Outcome.WELL
