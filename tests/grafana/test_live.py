@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import requests
 from PIL import Image
 
 from grafana.metrics_asked import Heard
@@ -47,11 +46,14 @@ class Seen:
     url: str
     since: float
 
+    def prometheus(self) -> Prometheus:
+        """Return it to be asked, with the password and the certificate that `locum up` made for it."""
+        state = self.locum.lab.hosts[HOME].root / "var/lib/locum"
+        return Prometheus(self.url, state / "chain/web.password", state / "tls/chain.crt")
+
     def series(self, query: ShippedQuery) -> list[Series]:
         window = Window(self.since, time.time())
-        state = self.locum.lab.hosts[HOME].root / "var/lib/locum"
-        files = (state / "chain/web.password", state / "tls/chain.crt")
-        with Prometheus(self.url, *files) as prometheus:
+        with self.prometheus() as prometheus:
             return prometheus.series(query, variables(prometheus, window), window)
 
     def program(self, name: str, *words: str) -> subprocess.CompletedProcess[str]:
@@ -91,13 +93,14 @@ def test_no_panel_is_empty_that_should_not_be_and_every_rule_is_evaluated(seen: 
     assert [name for name, row in empty.items() if not row["may_be_empty"]] == []
     assert [name for name in empty if name.startswith(HAPPENED)] == []
     assert done.returncode == 0
-    loaded = requests.get(f"{seen.url}api/v1/rules", timeout=5).json()["data"]["groups"]
+    with seen.prometheus() as prometheus:
+        loaded = prometheus.rules()
     assert len(told["rules"]) == sum(len(group["rules"]) for group in loaded) > 50
 
 
 def test_a_rule_about_nothing_would_be_seen(seen: Seen) -> None:
     """The rules of the lab are those shipped, so one of another metric is asked for here."""
-    with Prometheus(seen.url) as prometheus:
+    with seen.prometheus() as prometheus:
         heard = Heard(prometheus, last(60))
         assert heard.missing("up == 0 and nothing_of_ours > 0") == ["nothing_of_ours"]
 
