@@ -1,15 +1,16 @@
-"""A real Prometheus and a real Alertmanager between an exporter and an actuator that are played by this process."""
+"""A real Prometheus and a real Alertmanager between an exporter and an actuator that are played by this process.
+
+Both are configured and called as `locum up` does it, so they speak TLS and want its password.
+"""
 
 from __future__ import annotations
 
 import json
-import shutil
 import socket
+import ssl
 import subprocess
 import threading
 import time
-import urllib.parse
-import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -17,8 +18,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from locum_actuator.chain.configuration import prometheus_text, rules_text, write_alertmanager
+from locum_actuator.chain.configuration import RULES_FILE, write_configuration
 from locum_actuator.chain.layout import Chain
+from locum_actuator.chain.programs import find_programs, programs
+from locum_actuator.chain_access import Access
 from locum_inventory.listen import Listen
 from locum_inventory.model import Site
 
@@ -86,21 +89,25 @@ class World:
         return None
 
 
-def _handler(world: World, exporter: Listen) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+class _Quiet(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
-            """Say nothing: this runs inside a test."""
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+        """Say nothing: this runs inside a test."""
 
-        def answer(self, body: str, kind: str = "text/plain; version=0.0.4", status: int = 200) -> None:
-            raw = body.encode()
-            self.send_response(status)
-            self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(len(raw)))
-            self.end_headers()
-            self.wfile.write(raw)
+    def answer(self, body: str, kind: str = "text/plain; version=0.0.4", status: int = 200) -> None:
+        raw = body.encode()
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(raw)))
+        self.end_headers()
+        self.wfile.write(raw)
 
+
+def _pages(world: World, exporter: Listen) -> type[BaseHTTPRequestHandler]:
+    """Return what the exporter says, and the actuator where it tells of itself."""
+
+    class Handler(_Quiet):
         def do_GET(self) -> None:
             url = urlsplit(self.path)
             query = {name: values[0] for name, values in parse_qs(url.query).items()}
@@ -123,6 +130,13 @@ def _handler(world: World, exporter: Listen) -> type[BaseHTTPRequestHandler]:
                 lines += [f"{series} {value:g}\n" for series, value in world.told.items()]
                 self.answer("".join(lines))
 
+    return Handler
+
+
+def _webhook(world: World) -> type[BaseHTTPRequestHandler]:
+    """Return the actuator where it is told of alerts."""
+
+    class Handler(_Quiet):
         def do_POST(self) -> None:
             now = time.monotonic()
             payload = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -137,6 +151,14 @@ def _handler(world: World, exporter: Listen) -> type[BaseHTTPRequestHandler]:
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
+    def __init__(
+        self, listen: Listen, handler: type[BaseHTTPRequestHandler], tls: ssl.SSLContext | None = None
+    ) -> None:
+        super().__init__((listen.host, listen.port), handler)
+        if tls is not None:
+            # Each connection shakes hands in its own thread: who says nothing keeps nobody else waiting.
+            self.socket = tls.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
+
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Say nothing when Prometheus no longer waits for an answer."""
 
@@ -148,67 +170,57 @@ class LiveChain:
         self, directory: Path, world: World, rules: str | None = None, site: Mapping[str, Any] | None = None
     ) -> None:
         self.world = world
-        self.directory = directory
-        exporter = Listen("127.0.0.1", free_port())
-        self.server = _Server((exporter.host, exporter.port), _handler(world, exporter))
+        exporter, webhook = Listen("127.0.0.1", free_port()), Listen("127.0.0.1", free_port())
         token = directory / "token"
         token.write_text(TOKEN)
         self.chain = Chain.of(
             _site(exporter, directory, token, site or {}),
             actuator=exporter,
+            webhook=webhook,
             prometheus=Listen("127.0.0.1", free_port()),
             alertmanagers=[Listen("127.0.0.1", free_port())],
         )
-        (directory / "locum.rules.yml").write_text(rules or rules_text())
-        (directory / "prometheus.yml").write_text(prometheus_text(self.chain))
-        write_alertmanager(self.chain, directory)
-        self.programs: list[subprocess.Popen[bytes]] = []
+        self.directory = self.chain.directory
+        write_configuration(self.chain)
+        if rules is not None:
+            (self.directory / RULES_FILE).write_text(rules)
+        self.servers = (
+            _Server(exporter, _pages(world, exporter)),
+            _Server(webhook, _webhook(world), self.chain.certificate.server_context()),
+        )
+        self.programs: dict[str, subprocess.Popen[bytes]] = {}
 
     def __enter__(self) -> LiveChain:
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        self._start(
-            shutil.which("prometheus-alertmanager") or "alertmanager",
-            f"--config.file={self.directory}/alertmanager.yml",
-            f"--storage.path={self.directory}/am",
-            f"--web.listen-address={self.chain.alertmanager}",
-            "--cluster.listen-address=",
-        )
-        self._start(
-            "prometheus",
-            f"--config.file={self.directory}/prometheus.yml",
-            f"--storage.tsdb.path={self.directory}/tsdb",
-            f"--web.listen-address={self.chain.prometheus}",
-            "--rules.alert.resend-delay=2s",
-        )
+        for server in self.servers:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+        for program in programs(self.chain, self.directory / "no-site-file.yml", find_programs()):
+            if program.name in ("alertmanager", "prometheus"):  # the others are played
+                with (self.directory / f"{program.name}.log").open("wb") as log:
+                    self.programs[program.name] = subprocess.Popen(program.command, stdout=log, stderr=log)
         return self
 
-    def _start(self, *command: str) -> None:
-        with (self.directory / f"{Path(command[0]).name}.log").open("wb") as log:
-            self.programs.append(subprocess.Popen(command, stdout=log, stderr=log))
-
     def __exit__(self, *_: object) -> None:
-        for program in reversed(self.programs):
+        for program in reversed(self.programs.values()):
             program.terminate()
-        for program in self.programs:
+        for program in self.programs.values():
             program.wait(20)
-        self.server.shutdown()
-        self.server.server_close()
+        for server in self.servers:
+            server.shutdown()
+            server.server_close()
 
     def query(self, path: str, parameters: Mapping[str, str] | None = None) -> Any:
-        encoded = urllib.parse.urlencode(parameters or {})
-        with urllib.request.urlopen(f"{self.chain.prometheus.url}{path}?{encoded}", timeout=5) as answer:
-            return json.load(answer)
+        """Ask Prometheus; OSError where it does not answer."""
+        url = self.chain.prometheus_url
+        with Access(self.chain.parts).session(url) as session:
+            answer = session.get(f"{url}{path}", params=parameters, timeout=5)
+            answer.raise_for_status()
+            return answer.json()
 
     def kill(self, *names: str) -> None:
         """End programs as a crash would: `prometheus`, `alertmanager`."""
-        for program in self.programs:
-            if self._name(program) in names:
-                program.kill()
-                program.wait(20)
-
-    def _name(self, program: subprocess.Popen[bytes]) -> str:
-        assert isinstance(program.args, tuple)
-        return Path(str(program.args[0])).name.removeprefix("prometheus-")
+        for name in names:
+            self.programs[name].kill()
+            self.programs[name].wait(20)
 
     def wait_for_targets(self, count: int, deadline_seconds: float = 40) -> None:
         """Return once so many targets were scraped."""

@@ -170,7 +170,7 @@ def test_from_a_failing_check_to_the_mail_and_back(mailbox: Mailbox, tmp_path: P
     world.told[taken_over] = 0
     mail = {"to": ["ops@example.org"], "sender": "locum@example.org", "smarthost": mailbox.smarthost}
     live = LiveChain(tmp_path, world, site={"mail": mail})
-    config = tmp_path / "alertmanager.yml"
+    config = live.directory / "alertmanager.yml"
     config.write_text(config.read_text().replace("group_interval: 1m", "group_interval: 3s"))
     with live:
         live.wait_for_targets(len(world.services) * len(world.hosts) + len(PARTS))
