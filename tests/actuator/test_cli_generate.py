@@ -118,7 +118,14 @@ def test_what_is_printed_of_a_site_with_mail_is_not_all(tmp_path: Path) -> None:
     site = with_mail(tmp_path, "https://hc.example.org/ping/a-secret")
     result = CliRunner().invoke(main, ["--site", site, "generate", "alertmanager"])
     assert result.exit_code == 0
-    assert result.stderr == "mail needs the templates too: `locum generate alertmanager DIRECTORY`\n"
+    about_mail, about_the_certificate = result.stderr.splitlines()
+    assert about_mail == "mail needs the templates too: `locum generate alertmanager DIRECTORY`"
+    (named,) = {line.strip() for line in result.stdout.splitlines() if "ca_file:" in line}
+    file = named.removeprefix('ca_file: "').removesuffix('"')
+    assert about_the_certificate == (
+        f"{file} is for the actuator's user alone: `locum generate alertmanager DIRECTORY` writes a copy, "
+        "for an Alertmanager of another user"
+    )
     assert "a-secret" not in result.stdout
 
 

@@ -51,6 +51,12 @@ def alertmanager(site_file: str | None, /, directory: Path | None, **listens: An
             _print(alertmanager_text(chain))
             if chain.site.mail is not None:
                 say("mail needs the templates too: `locum generate alertmanager DIRECTORY`", err=True)
+            # Alertmanager does not start with a certificate that it may not read.
+            say(
+                f"{chain.certificate.certificate} is for the actuator's user alone: `locum generate alertmanager "
+                "DIRECTORY` writes a copy, for an Alertmanager of another user",
+                err=True,
+            )
             return
         for written in write_alertmanager(chain, directory.absolute()):
             say(f"wrote {written}")
