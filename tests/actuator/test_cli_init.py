@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import stat
 from ipaddress import ip_address, ip_interface
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from click.testing import CliRunner, Result
 
 from locum_actuator.cli import main
 from locum_inventory.load import advice, load_site
+from locum_inventory.model import Takeover
 from locum_inventory.share import EXAMPLE, shared
 
 ALL_OPTIONS = [
@@ -66,6 +69,14 @@ def test_with_all_options_nothing_is_asked_and_the_result_is_sound(tmp_path: Pat
     assert ssh is not None
     assert ssh.key_file == etc / "id_ed25519"
     assert site.hosts["b"].ssh is None
+
+
+@pytest.mark.parametrize("text", ["as written", "the example"])
+def test_the_comments_explain_the_answers_that_there_are(text: str, tmp_path: Path) -> None:
+    init(tmp_path, *ALL_OPTIONS)
+    file = tmp_path / "locum.yml" if text == "as written" else shared(EXAMPLE)
+    explained = re.findall(r"^      #   (\w+)  +\w", file.read_text(), re.MULTILINE)
+    assert explained == [*get_args(Takeover.model_fields["when_unreachable"].annotation)]
 
 
 def test_asked_for_everything(tmp_path: Path) -> None:

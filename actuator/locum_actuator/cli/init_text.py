@@ -124,9 +124,9 @@ services:
     takeover:
       mode: act   # or observe: record what would be done, and touch nothing
       # When a host does not answer at all:
-      #   probe   takes over when the host and the service address are silent and a witness answers. If the
-      #           network was cut between the hosts, both may then hold the address.
-      #   refuse  tells people. If the host was really dead, the service is down until they come.
+      #   takeover  takes over when the host and the service address are silent and a witness answers. If the
+      #             network was cut between the hosts, both may then hold the address.
+      #   refuse    tells people. If the host was really dead, the service is down until they come.
       when_unreachable: {when_unreachable}
 
 # Hosts that run an exporter and so have a vote: an odd number, best not the preferred ones.
