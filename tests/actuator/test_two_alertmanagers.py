@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from fakes import FakeShell, FakeWorld, site
 
+from locum_actuator import own_checks, patrol
 from locum_actuator.chain.alertmanager import alertmanager_text
 from locum_actuator.chain.layout import Chain
 from locum_actuator.engine import Engine
@@ -25,6 +26,7 @@ from locum_actuator.web.certificate import Certificate
 from locum_actuator.web.lanes import Lane
 from locum_actuator.web.listener import Bounds, Listener
 from locum_actuator.webhook import create_app
+from locum_actuator.worker import START_UP
 from locum_inventory.gate_clock import Permit
 from locum_inventory.listen import Listen
 from locum_inventory.shell import ServiceStatus, Verb
@@ -54,8 +56,26 @@ def world() -> FakeWorld:
     return FakeWorld({"a": SlowShell(held=True, processes=3, epoch=1), "b": FakeShell()})
 
 
+@pytest.fixture(
+    params=[
+        pytest.param((60.0, "LocumServiceDown"), id="an alert comes first"),
+        pytest.param((0.1, "patrol: the service does not answer on a"), id="a round finds it first"),
+    ]
+)
+def trigger(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What opens the incident: the actuator's own rounds look for the fault too, so it is said who is first."""
+    seconds, first = request.param
+    for module, name in (
+        (patrol, "CALM_SECONDS"),
+        (patrol, "WARY_SECONDS"),
+        (own_checks, "EVERY_SECONDS"),
+    ):
+        monkeypatch.setattr(module, name, seconds)
+    return str(first)
+
+
 @pytest.fixture
-def engine(engine: Engine) -> Engine:
+def engine(engine: Engine, trigger: str) -> Engine:
     """The engine that all tests share, started."""
     engine.start()
     return engine
@@ -148,7 +168,7 @@ def _tell(listen: Listen) -> None:
 
 
 def test_both_deliver_and_one_incident_comes_of_it(
-    alertmanagers: list[Listen], engine: Engine, world: FakeWorld
+    alertmanagers: list[Listen], engine: Engine, world: FakeWorld, trigger: str
 ) -> None:
     world.shells["a"].processes = 0
     tellers = [threading.Thread(target=_tell, args=(one,)) for one in alertmanagers]
@@ -159,7 +179,7 @@ def test_both_deliver_and_one_incident_comes_of_it(
     time.sleep(ANSWER_SECONDS + RESPAWN_SECONDS + 1)
     accepted = [row for row in engine.journal.alerts() if row["name"] == "LocumServiceDown"]
     assert len(accepted) >= 2, "both delivered"
-    of_alerts = [row for row in engine.journal.incidents() if row["trigger"] == "LocumServiceDown"]
-    assert [row["outcome"] for row in of_alerts] == ["respawn"]
-    assert {row["incident"] for row in accepted} == {of_alerts[0]["id"]}, "all count to the one"
+    of_the_fault = [row for row in engine.journal.incidents() if row["trigger"] != START_UP]
+    assert [(row["trigger"], row["outcome"]) for row in of_the_fault] == [(trigger, "respawn")]
+    assert {row["incident"] for row in accepted} == {of_the_fault[0]["id"]}, "all count to the one"
     assert world.shells["a"].calls.count("respawn") == 1
