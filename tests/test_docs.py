@@ -130,17 +130,20 @@ def _commands(path: Path) -> Iterator[list[str]]:
 
 
 def _unknown(command: click.Command, words: list[str]) -> str | None:
-    """Return the first option or verb among the words of a command line that the command does not know."""
+    """Return the first option, choice or verb among the words of a command line that the command does not know."""
     options = {name: param for param in command.params for name in (*param.opts, *param.secondary_opts)}
     words = list(words)
     while words:
         word = words.pop(0)
         if word.startswith("-"):
-            name, equals, _ = word.partition("=")
+            name, equals, value = word.partition("=")
             if name not in options and name not in {"--help", "-h", "--version"}:
                 return name
-            if name in options and not getattr(options[name], "is_flag", False) and not equals and words:
-                words.pop(0)
+            if name in options and not getattr(options[name], "is_flag", False):
+                value = value if equals else words.pop(0) if words else ""
+                choices = getattr(options[name].type, "choices", None)
+                if choices and value.islower() and not set(value.split("|")) <= {*choices}:
+                    return f"{name} {value}"
         elif isinstance(command, click.Group):
             context = click.Context(command)
             found = [command.get_command(context, verb) for verb in word.split("|")]
@@ -179,6 +182,9 @@ UNKNOWN = {
     "an option of another verb": ("status --live", "--live"),
     "one of several": ("generate rules|grub", "rules|grub"),
     "behind an option's value": ("--site check status --live", "--live"),
+    "a choice": ("init --when-unreachable probe", "--when-unreachable probe"),
+    "a choice, joined on": ("init --when-unreachable=probe", "--when-unreachable probe"),
+    "choices that there are": ("init --when-unreachable takeover|refuse --service www", None),
     "nothing": ("--site FILE incidents www --json --limit 3", None),
 }
 
