@@ -12,10 +12,15 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from fakes import FakeWorld, KeptFakes, site
 
 from locum_actuator import group_commits
+from locum_actuator.engine import Engine
 from locum_actuator.group_commits import GroupCommits
 from locum_actuator.journal import AlertRow, Journal, JournalFault
+from locum_actuator.metrics import Metrics
+from locum_actuator.reading import Reading
+from locum_actuator.webhook import create_app
 
 T = TypeVar("T")
 
@@ -111,6 +116,34 @@ def test_b13_no_write_returns_before_its_commit_and_reads_do_not_wait_for_it(slo
     SlowDisk.may_commit.set()
     writing.join(30)
     assert returned.is_set()
+
+
+def test_b13_the_api_tells_incidents_while_a_commit_waits_for_the_disk(
+    slow: Journal, world: FakeWorld
+) -> None:
+    """Somebody asks over HTTP what happens: the answer comes before the disk's does, however late that is."""
+    engine = Engine(site(), slow, Metrics(), lambda _: KeptFakes(world), lambda _site, _shells: world)
+    client = create_app(engine, "webhook-token-of-some-length", None, Reading).test_client()
+    incident = slow.open_incident("www", "x")
+    before = SlowDisk.commits
+    SlowDisk.may_commit = threading.Event()
+    writing = threading.Thread(target=slow.note, args=(incident, "done", "confirm"))
+    writing.start()
+    try:
+        end = time.monotonic() + 30
+        while SlowDisk.commits == before:
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        (row,) = client.get("/api/v1/incidents").get_json()["incidents"]
+        assert row["events"] == []
+        assert client.get(f"/api/v1/incidents/{incident}").get_json()["incident"]["events"] == []
+        assert writing.is_alive(), "the commit was still under way when the answers came"
+    finally:
+        SlowDisk.may_commit.set()
+        writing.join(30)
+    (event,) = client.get("/api/v1/incidents").get_json()["incidents"][0]["events"]
+    assert event["text"] == "confirm"
+    engine.stop()
 
 
 def test_b13_a_commit_that_fails_fails_for_every_write_in_it(slow: Journal) -> None:
