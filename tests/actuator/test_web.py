@@ -286,7 +286,7 @@ LONG_SECONDS = 60.0
 
 @contextmanager
 def as_nobody(code: str, *words: str) -> Iterator[subprocess.Popen[str]]:
-    """Run Python as another user: that of the system, for a virtual environment's may lie where only root may go."""
+    """Run the system's Python as another user: that of a virtual environment may lie where only root may go."""
     command = [
         "setpriv",
         "--reuid=65534",
