@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Generator, Iterator
+from contextlib import suppress
+from typing import Any
 
 import pytest
 
@@ -24,6 +27,27 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
             words = str(fault).splitlines() or ["assert"]
             text = f"the machine is too slow: this process was {late.seconds * 1000:.0f} ms late ({words[0]})"
     pytest.skip(text)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _every_connection_is_closed() -> Iterator[None]:
+    """Close what a file's tests leave open: from Python 3.13 on that is a warning, and a warning fails a test.
+
+    Not after each test: some files share one actuator, whose threads keep their connections.
+    """
+    made: list[sqlite3.Connection] = []
+    connect = sqlite3.connect
+
+    def connected(*args: Any, **kwargs: Any) -> sqlite3.Connection:
+        made.append(connect(*args, **kwargs))
+        return made[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sqlite3, "connect", connected)
+        yield
+    for connection in made:
+        with suppress(sqlite3.Error):  # one that a thread of its own has to close
+            connection.close()
 
 
 @pytest.fixture

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import sqlite3
 import tempfile
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
 from fakes import FakeShell, FakeWorld, KeptFakes, site
@@ -27,27 +24,6 @@ def _no_power_is_lost() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(journal, "SYNCHRONOUS", "OFF")
         yield
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _every_connection_is_closed() -> Iterator[None]:
-    """Close what a file's tests leave open: from Python 3.13 on that is a warning, and a warning fails a test.
-
-    Not after each test: some files share one actuator, whose threads keep their connections.
-    """
-    made: list[sqlite3.Connection] = []
-    connect = sqlite3.connect
-
-    def connected(*args: Any, **kwargs: Any) -> sqlite3.Connection:
-        made.append(connect(*args, **kwargs))
-        return made[-1]
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sqlite3, "connect", connected)
-        yield
-    for connection in made:
-        with suppress(sqlite3.Error):  # one that a thread of its own has to close
-            connection.close()
 
 
 @pytest.fixture
