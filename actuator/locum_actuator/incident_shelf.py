@@ -45,12 +45,10 @@ class IncidentShelf:
     ) -> list[dict[str, Any]]:
         """Return incidents older than `before`, newest first, without alerts and events: none of these is read."""
         return self._read(
-            "SELECT * FROM incidents WHERE (?1 IS NULL OR service=?1) AND (?2 IS NULL OR id<?2)"
-            " ORDER BY id DESC LIMIT ?3",
-            service,
-            before,
-            limit,
-        )
+            "SELECT * FROM incidents WHERE (? IS NULL OR service=?) AND (? IS NULL OR id<?)"
+            " ORDER BY id DESC LIMIT ?",
+            service, service, before, before, limit,
+        )  # fmt: skip
 
     def _filled(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Add to incidents all that belongs to them: one question for each table, however many incidents."""

@@ -462,13 +462,12 @@ class Journal:
         What it wrote between its last mirror run and the takeover may then be nowhere else.
         """
         (row,) = self._read(
-            "SELECT max(t.at) AS lost_at, (SELECT max(started_at) FROM mirror_runs WHERE service=?1"
-            " AND destination=?2 AND outcome='done') AS mirrored_at FROM takeovers t"
-            " JOIN incidents i ON i.id=t.incident WHERE t.service=?1 AND i.holder_before=?2"
+            "SELECT max(t.at) AS lost_at, (SELECT max(started_at) FROM mirror_runs WHERE service=?"
+            " AND destination=? AND outcome='done') AS mirrored_at FROM takeovers t"
+            " JOIN incidents i ON i.id=t.incident WHERE t.service=? AND i.holder_before=?"
             " AND t.done_at IS NOT NULL",
-            service,
-            host,
-        )
+            service, host, service, host,
+        )  # fmt: skip
         return row["lost_at"] is not None and row["lost_at"] > (row["mirrored_at"] or 0.0)
 
     # -- pauses ------------------------------------------------------------------------------------------------

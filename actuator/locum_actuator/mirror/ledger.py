@@ -121,12 +121,11 @@ class MirrorLedger:
         (row,) = self._read(
             "SELECT max(at) AS at FROM ("
             " SELECT t.at FROM takeovers t JOIN incidents i ON i.id=t.incident"
-            "  WHERE t.service=?1 AND i.holder_before=?2 AND t.done_at IS NOT NULL"
+            "  WHERE t.service=? AND i.holder_before=? AND t.done_at IS NOT NULL"
             " UNION ALL SELECT m.done_at FROM moves m JOIN incidents i ON i.id=m.incident"
-            "  WHERE m.service=?1 AND i.holder_before=?2 AND m.done_at IS NOT NULL)",
-            service,
-            host,
-        )
+            "  WHERE m.service=? AND i.holder_before=? AND m.done_at IS NOT NULL)",
+            service, host, service, host,
+        )  # fmt: skip
         at: float | None = row["at"]
         return at
 
