@@ -1,4 +1,4 @@
-"""Looks into each host, every 20 ms: has it the service address on a card? Whatever the wire and locum say."""
+"""Looks into each host, every 20 ms: has it a service address on a card? Whatever the wire and locum say."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ GAP_SECONDS = 0.1  # between two looks so far apart nobody looked
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One look into every host that has power."""
+    """One look into every host that has power, for one address."""
 
     at: float  # time.time()
     holders: frozenset[str]
@@ -30,16 +30,26 @@ class Look:
 class Cards:
     """Looks until it is closed."""
 
-    def __init__(self, lab: Lab) -> None:
+    def __init__(self, lab: Lab, others: Sequence[IPv4Address] = ()) -> None:
         self._lab = lab
-        self._looks: list[Look] = []
+        self._looks: dict[IPv4Address, list[Look]] = {
+            address: [] for address in (lab.service_address.ip, *others)
+        }
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="cards", daemon=True)
         self._thread.start()
 
     def looks(self, since: float = 0.0) -> list[Look]:
-        """Return the looks made at `since` or later."""
-        return [look for look in list(self._looks) if look.at >= since]
+        """Return the looks for the lab's own service address made at `since` or later."""
+        return _since(self._looks[self._lab.service_address.ip], since)
+
+    def other_looks(self, since: float = 0.0) -> list[list[Look]]:
+        """Return the same for each of the others."""
+        return [
+            _since(looks, since)
+            for address, looks in self._looks.items()
+            if address != self._lab.service_address.ip
+        ]
 
     def close(self) -> None:
         """Look no more."""
@@ -49,25 +59,34 @@ class Cards:
     def _watch(self) -> None:
         with contextlib.suppress(PermissionError):
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)  # of this thread alone (nptl(7))
-        wanted = self._lab.service_address.ip
         due = time.monotonic()
         while not self._ended.wait(max(0.0, due - time.monotonic())):
             due = max(due + PACE_SECONDS, time.monotonic())
             pids = {name: host.pid for name, host in self._lab.hosts.items()}
-            holders = [name for name, pid in pids.items() if pid is not None and _has(pid, wanted)]
-            self._looks.append(Look(time.time(), frozenset(holders)))
+            tables = {name: _table(pid) for name, pid in pids.items() if pid is not None}
+            at = time.time()
+            for wanted, looks in self._looks.items():
+                holders = [name for name, table in tables.items() if _has(table, wanted)]
+                looks.append(Look(at, frozenset(holders)))
 
 
-def _has(pid: int, address: IPv4Address) -> bool:
-    """Whether an address is local where process `pid` is, as the kernel's own table says.
+def _since(looks: Sequence[Look], since: float) -> list[Look]:
+    return [look for look in list(looks) if look.at >= since]
 
-    The table of a network namespace is in /proc/PID/net/fib_trie: a leaf `|-- ADDRESS`, and below it its routes,
-    `/32 host LOCAL` for an address of a card. A host that loses its power under the look has none.
-    """
+
+def _table(pid: int) -> str:
+    """Return the kernel's own table of the addresses where process `pid` is: empty if its host lost its power."""
     try:
-        table = Path(f"/proc/{pid}/net/fib_trie").read_text(encoding="ascii")
+        return Path(f"/proc/{pid}/net/fib_trie").read_text(encoding="ascii")
     except (OSError, ProcessLookupError):
-        return False
+        return ""
+
+
+def _has(table: str, address: IPv4Address) -> bool:
+    """Whether an address is local there.
+
+    The table has a leaf `|-- ADDRESS`, and below it its routes, `/32 host LOCAL` for an address of a card.
+    """
     return f"|-- {address}\n" in table and any(
         line.strip() == f"|-- {address}" and "host LOCAL" in following
         for line, following in pairwise(table.splitlines())

@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
+from bench.campaign import many_services
 from bench.campaign.schedule import Fault, Scenario
 from bench.campaign.system import System
 from lab.lab import Lab
@@ -185,6 +186,12 @@ class Injector:
     def _heal_hang(self, fault: Fault) -> None:
         self._lab.wake_service(fault.host)
 
+    def _bring_hang_many(self, fault: Fault) -> str | None:
+        return None if many_services.hang(self._lab, fault.host) else "did nothing: none of them runs there"
+
+    def _heal_hang_many(self, fault: Fault) -> None:
+        many_services.wake(self._lab, fault.host)
+
     def _bring_zombie(self, fault: Fault) -> None:
         self._lab.zombie(fault.host)
 
@@ -215,12 +222,12 @@ class Injector:
     def _heal_surroundings(self, fault: Fault) -> str | None:
         return self._system.heal(fault.kind)
 
-    _bring_slow_disk = _bring_clock_step = _bring_exporter_gone = _bring_exporter_without_rights = (
-        _bring_silence
-    ) = _bring_drip = _bring_surroundings
-    _heal_slow_disk = _heal_clock_step = _heal_exporter_gone = _heal_exporter_without_rights = (
-        _heal_silence
-    ) = _heal_drip = _heal_surroundings
+    _bring_slow_disk = _bring_disk_refuses = _bring_clock_step = _bring_exporter_gone = (
+        _bring_exporter_without_rights
+    ) = _bring_silence = _bring_drip = _bring_surroundings
+    _heal_slow_disk = _heal_disk_refuses = _heal_clock_step = _heal_exporter_gone = (
+        _heal_exporter_without_rights
+    ) = _heal_silence = _heal_drip = _heal_surroundings
 
     # The parts of what is tried
 

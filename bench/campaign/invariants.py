@@ -38,6 +38,7 @@ class Observation:
     marks: Sequence[Mark]
     looks: Sequence[Look]
     samples: Sequence[Sample]
+    other_looks: Sequence[Sequence[Look]] = ()  # for each address of other services
 
 
 @dataclass(slots=True)
@@ -84,9 +85,17 @@ class _Returns:
 
 
 def held(seen: Observation) -> Held:
-    """Return how long two hosts held the address. A look speaks until the next, for `GAP_SECONDS` at most."""
-    found, returns = Held(), _Returns()
-    for look, following in pairwise([*seen.looks, None]):
+    """Return how long two hosts held an address. A look speaks until the next, for `GAP_SECONDS` at most."""
+    found = Held()
+    for looks in (seen.looks, *seen.other_looks):
+        _add_held(found, seen, looks)
+    return found
+
+
+def _add_held(found: Held, seen: Observation, looks: Sequence[Look]) -> None:
+    """Add what was seen of one address."""
+    returns = _Returns()
+    for look, following in pairwise([*looks, None]):
         assert look is not None
         until = following.at if following is not None else look.at + PACE_SECONDS
         seconds = min(until - look.at, GAP_SECONDS)
@@ -100,7 +109,6 @@ def held(seen: Observation) -> Held:
             found.returning += seconds
         else:
             found.by_two += seconds
-    return found
 
 
 def takings(seen: Observation) -> list[Taken]:

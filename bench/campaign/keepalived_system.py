@@ -13,6 +13,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -79,6 +80,7 @@ class KeepalivedSystem:
 
     def __init__(self, lab: Lab, setting: str) -> None:
         self.name = f"keepalived {setting}"
+        self.other_addresses: Sequence[IPv4Address] = ()
         self._lab = lab
         self._setting = SETTINGS[setting]
 

@@ -47,16 +47,22 @@ class Surroundings:
         """Take it away again."""
         return getattr(self, f"_heal_{how}")()  # type: ignore[no-any-return]
 
-    # The disk: each fsync of the actuator takes so much longer
+    # The disk: each fsync of the actuator takes so much longer, or every write of its journal is refused (its
+    # sockets are not written with pwrite64)
 
     def _bring_slow_disk(self, detail: Mapping[str, Any]) -> str | None:
+        return self._inject("fsync,fdatasync", f"delay_enter={detail['milliseconds'] * 1000}")
+
+    def _bring_disk_refuses(self, detail: Mapping[str, Any]) -> str | None:
+        return self._inject("pwrite64,ftruncate,fsync,fdatasync", f"error={detail['error']}")
+
+    def _inject(self, calls: str, how: str) -> str | None:
         pids = self._pids("actuator")
         if not pids:
             return "did nothing: no actuator runs"
-        delay = f"fsync,fdatasync:delay_enter={detail['milliseconds'] * 1000}"
         self._straces = [
             subprocess.Popen(
-                ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fsync,fdatasync", "-e", f"inject={delay}",
+                ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={calls}", "-e", f"inject={calls}:{how}",
                  "-p", str(pid)],
                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             )
@@ -70,6 +76,8 @@ class Surroundings:
             with suppress(subprocess.TimeoutExpired):
                 strace.wait(5)
         self._straces = []
+
+    _heal_disk_refuses = _heal_slow_disk
 
     # The clock of b
 

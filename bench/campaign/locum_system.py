@@ -12,9 +12,11 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
+from bench.campaign import many_services
 from bench.campaign.locum_faults import Surroundings
 from bench.campaign.system import Account, processes_of
 from lab.clock import Clock
@@ -48,8 +50,8 @@ class LocumSystem:
         self.name = f"locum {profile}"
         self._profile = profile
         self._lab = lab
-        self._locum = Locum(lab, **_SETTINGS[profile], environment={"SSLKEYLOGFILE": SECRETS})
-        self._surroundings = Surroundings(lab, self._locum, None, self.pids)
+        self.other_addresses: Sequence[IPv4Address] = ()
+        self._prepare(frozenset())
         self._wanted_up = False
         self._ended_at: float | None = None
         self._heard: list[dict[str, Any]] = []
@@ -61,10 +63,7 @@ class LocumSystem:
 
     def start(self, kinds: frozenset[str]) -> None:
         """Enrol the hosts and start the chain; return when it says that it is up and a serves."""
-        if "clock_step" in kinds:
-            clock = Clock(self._home)
-            self._locum = Locum(self._lab, **_SETTINGS[self._profile], environment=clock.environment)
-            self._surroundings = Surroundings(self._lab, self._locum, clock, self.pids)
+        self._prepare(kinds)
         self._locum.install()
         for host in HOSTS.get(self._profile, ())[2:]:
             self._locum.watch_from(host)
@@ -72,6 +71,16 @@ class LocumSystem:
         self._locum.up()
         self._wanted_up = True
         self._lab.client.wait_good()
+
+    def _prepare(self, kinds: frozenset[str]) -> None:
+        """Set locum up for faults that want something of their own: a clock that can be set, more services."""
+        clock = Clock(self._home) if "clock_step" in kinds else None
+        make = Locum
+        if "hang_many" in kinds:
+            make, self.other_addresses = many_services.ManyServices, many_services.ADDRESSES
+        environment = {"SSLKEYLOGFILE": SECRETS} | dict(clock.environment if clock is not None else {})
+        self._locum = make(self._lab, **_SETTINGS[self._profile], environment=environment)
+        self._surroundings = Surroundings(self._lab, self._locum, clock, self.pids)
 
     def revive(self, host: str) -> None:
         """After a boot of b the chain starts; on a nothing of locum does, only sshd."""
@@ -146,7 +155,7 @@ class LocumSystem:
                 self._home.root / STATE,
                 directory,
                 dirs_exist_ok=True,
-                ignore=shutil.ignore_patterns("prometheus"),
+                ignore=shutil.ignore_patterns("prometheus", "*.sock"),  # its data, and what cannot be copied
             )
 
     def refusal(self) -> str | None:
@@ -194,8 +203,10 @@ HOSTS = {"three": ("a", "b", "c"), "fence": ("a", "b", "c")}
 
 
 def _refusal(journal: Journal) -> str | None:
-    """Return why locum does nothing, if its open incident's last decision says so."""
-    still_open = {row["id"] for row in journal["incidents"] if row["closed_at"] is None}
+    """Return why locum does nothing about www, if its open incident's last decision says so."""
+    still_open = {
+        row["id"] for row in journal["incidents"] if row["closed_at"] is None and row["service"] == "www"
+    }
     said = [
         str(event["text"])
         for event in journal["events"]

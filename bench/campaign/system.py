@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -24,6 +25,7 @@ class System(Protocol):
     """locum, or one of its peers."""
 
     name: str
+    other_addresses: Sequence[IPv4Address]  # of services besides www; known once it has been started
 
     def start(self, kinds: frozenset[str]) -> None:
         """Bring it up on every host, ready for these kinds of fault; return when it runs."""

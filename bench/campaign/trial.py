@@ -71,7 +71,7 @@ def run(scenario: Scenario, hosts: tuple[str, ...], make: MakeSystem, keep: Path
     with Lab(hosts=hosts) as lab:
         system = make(lab)
         system.start(frozenset(fault.kind for fault in scenario.faults))
-        cards, injector = Cards(lab), Injector(lab, system)
+        cards, injector = Cards(lab, system.other_addresses), Injector(lab, system)
         began = time.time()
         time.sleep(BEFORE_SECONDS)
         healed = injector.run(scenario)
@@ -79,8 +79,9 @@ def run(scenario: Scenario, hosts: tuple[str, ...], make: MakeSystem, keep: Path
         ended = time.time()
         time.sleep(0.3)  # the last requests and rounds are still under way
         seen = Observation(
-            began, ended, healed, injector.marks, cards.looks(began), lab.client.samples(began)
-        )
+            began, ended, healed, injector.marks, cards.looks(began), lab.client.samples(began),
+            cards.other_looks(began),
+        )  # fmt: skip
         watched = _Watched(
             lab.watcher.held_by_two_seconds(began),
             [gap.seconds for gap in lab.watcher.gaps(began)] + gaps(seen.looks),

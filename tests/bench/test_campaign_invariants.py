@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import pytest
@@ -76,6 +77,12 @@ def test_held(row: str) -> None:
     held, marks, expected = HELD[row]
     found = invariants.held(seen(held, marks=marks))
     assert (found.by_two, found.while_cut_off, found.returning) == pytest.approx(expected, abs=0.03)
+
+
+def test_an_address_of_another_service_that_two_hold_counts_as_well() -> None:
+    www, other = seen({0: "a"}), seen({0: "a", 3: "ab", 4: "b"})
+    both = replace(www, other_looks=[www.looks, other.looks])
+    assert invariants.held(both).by_two == pytest.approx(1, abs=0.03)
 
 
 TAKEN: dict[
