@@ -23,7 +23,8 @@ from lab.clock import Clock
 from lab.host import Host
 from lab.lab import Lab
 from lab.locum import HOME, Locum
-from lab.namespaces import PYTHON
+from lab.namespaces import PYTHON, Inside
+from lab.needs import LabFault
 from lab.power import PowerSwitch
 
 LISTENER = Path(__file__).parent / "inside" / "webhooks.py"
@@ -56,6 +57,7 @@ class LocumSystem:
         self._ended_at: float | None = None
         self._heard: list[dict[str, Any]] = []
         self._listening = threading.Event()
+        self._listener: Inside | None = None
 
     @property
     def _home(self) -> Host:
@@ -137,6 +139,8 @@ class LocumSystem:
 
     def account(self) -> Account:
         """End the chain, then read the journal."""
+        if self._home.up and self._listener is not None and self._listener.poll() is not None:
+            raise LabFault("the listener for webhooks has ended")  # a lost alert would not be noticed
         self._wanted_up = False
         with suppress(subprocess.TimeoutExpired):
             self._locum.down()
@@ -171,7 +175,7 @@ class LocumSystem:
         """Listen on b's loopback; the listener dies with b and is started anew after its boot."""
         self._listening.clear()
         self._lab.run(HOME, ["install", "-o", "locum", "-m", "600", "/dev/null", SECRETS])
-        listener = self._lab.popen(
+        self._listener = listener = self._lab.popen(
             HOME,
             [sys.executable, "-B", str(LISTENER), WEBHOOK_PORT, SECRETS],
             stdout=subprocess.PIPE,

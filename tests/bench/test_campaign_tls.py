@@ -24,7 +24,7 @@ class Relay:
     """Passes one connection on, and keeps the packets as a listener would see them."""
 
     def __init__(self, target: int) -> None:
-        self.packets = [packet(CLIENT, PORT, b"", 0x02)]
+        self.packets = [packet(CLIENT, PORT, b"", 0x02, sequence=0)]
         self._server = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._server.getsockname()[1]
         self._target = target
@@ -41,10 +41,12 @@ class Relay:
             back.join()
 
     def _pump(self, source: socket.socket, target: socket.socket, here: int, there: int) -> None:
+        sequence = 1
         while data := source.recv(1000):  # in pieces
             with self._lock:
-                self.packets.append(packet(here, there, data))
+                self.packets.append(packet(here, there, data, sequence=sequence))
                 target.sendall(data)
+            sequence += len(data)
         target.shutdown(socket.SHUT_WR)
 
     def end(self) -> None:

@@ -24,8 +24,8 @@ POST = b"POST /webhook HTTP/1.1\r\nHost: b\r\nContent-Length: %d\r\n\r\n" % len(
 ACCEPTED = b"HTTP/1.1 202 ACCEPTED\r\nContent-Length: 2\r\n\r\n{}"
 
 
-def packet(source: int, target: int, payload: bytes, flags: int = 0x18) -> bytes:
-    tcp = struct.pack("!HHIIBBHHH", source, target, 0, 0, 5 << 4, flags, 0, 0, 0)
+def packet(source: int, target: int, payload: bytes, flags: int = 0x18, *, sequence: int) -> bytes:
+    tcp = struct.pack("!HHIIBBHHH", source, target, sequence % 2**32, 0, 5 << 4, flags, 0, 0, 0)
     total = 20 + len(tcp) + len(payload)
     ip = struct.pack("!BBHHHBBH4s4s", 0x45, 0, total, 0, 0, 64, 6, 0, b"\x7f\0\0\1", b"\x7f\0\0\1")
     return ip + tcp + payload
@@ -34,9 +34,11 @@ def packet(source: int, target: int, payload: bytes, flags: int = 0x18) -> bytes
 def conversation(*said: tuple[str, bytes]) -> list[tuple[int, list[str]]]:
     heard = Conversations(PORT)
     lines = []
+    sequences = {"to": 2**32 - 100, "from": 7}  # they begin anywhere, and begin again after the last
     for way, payload in said:
         ports = (CLIENT, PORT) if way == "to" else (PORT, CLIENT)
-        lines += heard.hear(packet(*ports, payload))
+        lines += heard.hear(packet(*ports, payload, sequence=sequences[way]))
+        sequences[way] += len(payload)
     return [(line["status"], [alert["name"] for alert in line["alerts"]]) for line in lines]
 
 
@@ -66,4 +68,23 @@ def test_other_requests_are_not_webhooks() -> None:
 
 
 def test_another_port_is_not_heard() -> None:
-    assert Conversations(PORT).hear(packet(CLIENT, 9093, POST)) == []
+    assert Conversations(PORT).hear(packet(CLIENT, 9093, POST, sequence=0)) == []
+
+
+def test_what_is_sent_once_more_is_read_once() -> None:
+    heard = Conversations(PORT)
+    for sequence, payload in ((100, POST[:30]), (100, POST[:40]), (110, POST[10:40]), (140, POST[40:])):
+        heard.hear(packet(CLIENT, PORT, payload, sequence=sequence))
+    assert len(heard.hear(packet(PORT, CLIENT, ACCEPTED, sequence=7))) == 1
+    assert heard.missed == 0
+
+
+def test_a_segment_that_was_missed_is_counted_and_its_connection_read_no_further() -> None:
+    heard = Conversations(PORT)
+    for sequence, payload in ((100, POST[:30]), (140, POST[40:]), (130, POST[30:40])):
+        heard.hear(packet(CLIENT, PORT, payload, sequence=sequence))
+    assert heard.hear(packet(PORT, CLIENT, ACCEPTED, sequence=7)) == []
+    assert heard.missed == 1
+    heard.hear(packet(CLIENT, PORT, b"", 0x02, sequence=499))  # a new one of the same port
+    heard.hear(packet(CLIENT, PORT, POST, sequence=500))
+    assert len(heard.hear(packet(PORT, CLIENT, ACCEPTED, sequence=7 + len(ACCEPTED)))) == 1

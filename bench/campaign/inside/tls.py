@@ -27,6 +27,10 @@ def expand(secret: bytes, label: bytes, length: int) -> bytes:
     return HKDFExpand(algorithm, length, info).derive(secret)
 
 
+class UnreadableError(Exception):
+    """A record could not be opened although those before it could."""
+
+
 @dataclass(slots=True)
 class Way:
     """One direction of a connection. `number` counts the records that were opened."""
@@ -58,7 +62,7 @@ class Opened:
         self._open[client] = Conversation()
 
     def read(self, client: int, way: str, data: bytes) -> bytes:
-        """Return what the application data says that this piece completes."""
+        """Return what the application data says that this piece completes; raises `UnreadableError`."""
         talk = self._open.setdefault(client, Conversation())
         one = talk.ways[way]
         one.buffer += data
@@ -92,9 +96,9 @@ class Opened:
         nonce = (int.from_bytes(one.iv, "big") ^ one.number).to_bytes(12, "big")
         try:
             plain = one.opener.decrypt(nonce, record[5:], record[:5]).rstrip(b"\0")
-        except InvalidTag:
+        except InvalidTag as fault:
             if one.number:
-                raise
+                raise UnreadableError(f"record {one.number}") from fault
             return b""  # of the handshake
         one.number += 1
         return plain[:-1] if plain[-1] == DATA else b""

@@ -2,7 +2,8 @@
 
 It sees what passes between Alertmanager and the actuator, and touches neither (packet(7)). One line per answer:
 when (time.time()), the HTTP status, and of each alert what names it. Linux gives a socket on `lo` every packet
-twice, going out and coming in: those going out are read. Segments of a connection come in order on a loopback.
+twice, going out and coming in: those going out are read. A segment that is sent once more, as to a program that was
+stopped, is passed over; one that was missed ends what can be read of its connection, and counts as dropped.
 
 Usage: webhooks.py PORT SECRETS (a file; they pass over TLS, and the actuator writes its secrets down)
 """
@@ -14,33 +15,46 @@ import socket
 import struct
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bench.campaign.inside.tls import Opened
+    from bench.campaign.inside.tls import Opened, UnreadableError
 else:
     try:
-        from tls import Opened  # run as a program, beside it
+        from tls import Opened, UnreadableError  # run as a program, beside it
     except ImportError:
-        from bench.campaign.inside.tls import Opened
+        from bench.campaign.inside.tls import Opened, UnreadableError
 
 ETH_P_ALL, IPPROTO_TCP = 3, 6
 BUFFER_BYTES = 16 * 1024 * 1024
 SOL_PACKET, PACKET_STATISTICS, SO_RCVBUFFORCE = 263, 6, 33
 FIN_OR_RST, SYN = 0x05, 0x02
+SEQUENCES = 2**32
 Flow = tuple[int, int]  # client's port, server's port
 
 
-def segment(packet: bytes) -> tuple[int, int, int, bytes] | None:
-    """Return source port, destination port, flags and payload of an IPv4 packet that carries TCP."""
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """What is read of a TCP segment. `sequence` is the number of its first byte, modulo 2**32 (RFC 9293)."""
+
+    source: int
+    target: int
+    flags: int
+    sequence: int
+    payload: bytes
+
+
+def segment(packet: bytes) -> Segment | None:
+    """Return the TCP segment that an IPv4 packet carries, None where it carries none."""
     head = (packet[0] & 15) * 4
     if packet[0] >> 4 != 4 or packet[9] != IPPROTO_TCP or len(packet) < head + 20:
         return None
     length = struct.unpack_from("!H", packet, 2)[0] or len(packet)
-    source, target = struct.unpack_from("!HH", packet, head)
+    source, target, sequence = struct.unpack_from("!HHI", packet, head)
     offset = (packet[head + 12] >> 4) * 4
-    return source, target, packet[head + 13], packet[head + offset : length]
+    return Segment(source, target, packet[head + 13], sequence, packet[head + offset : length])
 
 
 def message(data: bytes) -> tuple[str, bytes, bytes] | None:
@@ -77,26 +91,52 @@ class Conversations:
         self._opened = opened
         self._said: dict[tuple[int, str], bytes] = {}
         self._asked: dict[int, bytes] = {}  # webhooks that wait for their answer
+        self._next: dict[tuple[int, str], int | None] = {}  # sequence number; None after one was missed
+        self.missed = 0  # segments
 
     def hear(self, packet: bytes) -> list[dict[str, Any]]:
         """Take in a packet; return the webhooks whose answer it completed."""
         found = segment(packet)
-        if found is None or self._port not in found[:2]:
+        if found is None or self._port not in (found.source, found.target):
             return []
-        source, target, flags, payload = found
-        client, way = (source, "to") if target == self._port else (target, "from")
-        if flags & SYN:
-            for key in ((client, "to"), (client, "from")):
-                self._said.pop(key, None)
-            if self._opened is not None and way == "to":
-                self._opened.begin(client)
+        client, way = (found.source, "to") if found.target == self._port else (found.target, "from")
+        if found.flags & SYN:
+            self._begin(client, way, found.sequence)
+        payload = self._new(client, way, found)
         if self._opened is not None:
-            payload = self._opened.read(client, way, payload)
+            try:
+                payload = self._opened.read(client, way, payload)
+            except UnreadableError:
+                self._miss(client, way)
+                return []
         self._said[client, way] = self._said.get((client, way), b"") + payload
         answered = self._complete(client, way)
-        if flags & FIN_OR_RST:
+        if found.flags & FIN_OR_RST:
             self._said.pop((client, way), None)
         return answered
+
+    def _begin(self, client: int, way: str, sequence: int) -> None:
+        self._said.pop((client, way), None)
+        self._next[client, way] = (sequence + 1) % SEQUENCES  # the SYN has a number of its own
+        if self._opened is not None and way == "to":
+            self._opened.begin(client)
+
+    def _new(self, client: int, way: str, found: Segment) -> bytes:
+        """Return those bytes of a segment that were not seen before: none after one was missed."""
+        due = self._next.setdefault((client, way), found.sequence)
+        if due is None or not found.payload or found.flags & SYN:
+            return b""
+        behind = (due - found.sequence) % SEQUENCES
+        if behind >= SEQUENCES // 2:
+            self._miss(client, way)
+            return b""
+        new = found.payload[behind:]
+        self._next[client, way] = (due + len(new)) % SEQUENCES
+        return new
+
+    def _miss(self, client: int, way: str) -> None:
+        self.missed += 1
+        self._next[client, way] = None
 
     def _complete(self, client: int, way: str) -> list[dict[str, Any]]:
         answered = []
@@ -127,7 +167,8 @@ def main() -> None:
             continue
         for line in conversations.hear(packet):
             _, dropped = struct.unpack("II", wire.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8))
-            sys.stdout.write(json.dumps({**line, "dropped": dropped}) + "\n")
+            missed, conversations.missed = conversations.missed, 0
+            sys.stdout.write(json.dumps({**line, "dropped": max(dropped, missed)}) + "\n")
             sys.stdout.flush()
 
 
