@@ -32,6 +32,7 @@ READER = LISTENER.with_name("journal.py")
 WEBHOOK_PORT = "10753"
 SECRETS = "/run/locum-campaign.secrets"  # of TLS, on b: for the listener alone
 RESTART_SECONDS = 1.0  # what has ended by itself is started again so much later, as systemd would
+FINISH_SECONDS = 30.0
 STATE = "var/lib/locum"
 _WORDS = {
     "actuator": (b"locum_actuator.server",),
@@ -141,6 +142,7 @@ class LocumSystem:
         """End the chain, then read the journal."""
         if self._home.up and self._listener is not None and self._listener.poll() is not None:
             raise LabFault("the listener for webhooks has ended")  # a lost alert would not be noticed
+        self._finish()
         self._wanted_up = False
         with suppress(subprocess.TimeoutExpired):
             self._locum.down()
@@ -151,6 +153,13 @@ class LocumSystem:
             alerts=journal["alerts"],
             unfinished=_unfinished(journal),
         )
+
+    def _finish(self) -> None:
+        """Let locum take up what a kill interrupted: where the service is well, it may not be back yet."""
+        deadline = time.monotonic() + FINISH_SECONDS
+        while self._home.up and time.monotonic() < deadline and _unfinished(self._journal()):
+            self.tend()
+            time.sleep(0.2)
 
     def keep(self, directory: Path) -> None:
         """Copy the state directory: journal and logs."""
