@@ -103,8 +103,13 @@ class Watch:
 
     def _read(self, channel: WatchChannel, sequence: int, deadline: Deadline) -> Mapping[str, int]:
         counts: dict[str, int] | None = None
+        left_bytes = ANSWER_LIMIT_BYTES
         while True:
             line = self._next_line(channel, deadline)
+            # A host that is no longer to be trusted may send lines without an end, and faster than they are read.
+            left_bytes -= len(line) + 1
+            if left_bytes < 0:
+                raise ShellFault("gate", f"{self._host}: the gate's answer has no end")
             if not self._greeted:
                 greeting(line, self._host)
                 self._greeted = True

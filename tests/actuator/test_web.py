@@ -307,6 +307,15 @@ def as_nobody(code: str, *words: str) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
+CONNECT_AND_CLOSE = """
+import socket, sys
+sock = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+sock.sendall(b"GET / HTTP/1.1\\r\\nHost: localhost\\r\\n\\r\\n")
+sock.close()
+print("closed", flush=True)
+input()
+"""
+
 CONNECT = """
 import socket, sys
 sock = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
@@ -333,6 +342,20 @@ def test_e4_the_kernel_says_which_user_a_client_is() -> None:
         gone.close()
         with accepted:
             assert not peer_of(accepted).is_ours
+
+
+@needs_root
+def test_e4_a_client_that_has_closed_its_end_is_not_taken_for_root() -> None:
+    with socket.create_server(HERE) as server:
+        server.settimeout(LONG_SECONDS)
+        with as_nobody(CONNECT_AND_CLOSE, str(server.getsockname()[1])) as client:
+            assert client.stdout is not None
+            assert client.stdout.readline() == "closed\n"
+            accepted, _ = server.accept()
+            with accepted:
+                time.sleep(0.3)  # the kernel keeps less and less of a socket that was closed
+                assert accepted.recv(3) == b"GET", "what it sent is there all the same"
+                assert peer_of(accepted) == Peer("127.0.0.1", is_ours=False)
 
 
 def test_e4_a_stranger_sends_no_long_body(port: int) -> None:

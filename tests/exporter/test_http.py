@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -44,6 +45,7 @@ class Row:
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 HUGE = b"x" * 20_000_000
+TWO_MEMBERS = gzip.compress(Random(1).randbytes(5000)) + gzip.compress(b"and the second")
 
 ROWS: dict[str, Row] = {
     "status and body as expected": Row(
@@ -91,6 +93,30 @@ ROWS: dict[str, Row] = {
         http_answer(b"\x1f\x8b" + bytes(100), headers="Content-Encoding: gzip\r\n"),
         None,
         "answered 200, 102 bytes",
+    ),
+    "an empty body that is called gzip": Row(
+        http_answer(b"", headers="Content-Encoding: gzip\r\n"),
+        "body",
+        "the body of 0 bytes does not contain '<html>'",
+        {"expect_body": "<html>"},
+    ),
+    "ten thousands of gzip members": Row(
+        http_answer(gzip.compress(b"", mtime=0) * 52_000, headers="Content-Encoding: gzip\r\n"),
+        "limit",
+        "could not judge: its body has more than 10000 gzip members",
+        {"expect_body": "<html>"},
+    ),
+    "two gzip members, cut anywhere": Row(
+        http_answer(TWO_MEMBERS, headers="Content-Encoding: gzip\r\n"),
+        None,
+        f"answered 200, {len(TWO_MEMBERS)} bytes",
+        {"expect_body": "and the second"},
+    ),
+    "more encodings over each other than curl reads": Row(
+        http_answer(b"x", headers=f"Content-Encoding: {', '.join(['gzip'] * 6)}\r\n"),
+        "limit",
+        "could not judge: its body has 6 encodings over each other",
+        {"expect_body": "<html>"},
     ),
     "a gzip bomb is unfolded no further than allowed": Row(
         http_answer(gzip.compress(HUGE + b"<html>"), headers="Content-Encoding: gzip\r\n"),
@@ -153,6 +179,7 @@ ROWS: dict[str, Row] = {
     "headers without an end": Row(
         says(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 100_000), "limit", "could not judge: "
     ),
+    "blank space without an end": Row(says(b"\r\n" * 1_000_000), "limit", "could not judge: "),
     "a header without an end": Row(
         says(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 1_000_000), "limit", "could not judge: "
     ),

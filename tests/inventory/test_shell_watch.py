@@ -9,6 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from locum_inventory.shell import ShellFault
+from locum_inventory.shell_answer import ANSWER_LIMIT_BYTES
 from locum_inventory.shell_deadline import Deadline
 from locum_inventory.shell_watch import Watch
 
@@ -169,3 +170,25 @@ def test_nothing_but_a_complaint() -> None:
     with pytest.raises(ShellFault) as raised:
         Watch("a", Opened(channel)).look(Deadline(1))
     assert (raised.value.reason, str(raised.value)) == ("gate", "a: no gate answered: sudo: no")
+
+
+class Flood(FakeChannel):
+    """A host that sends lines as fast as they are read, and never the last one."""
+
+    sent = 0
+
+    def receive(self, deadline: Deadline) -> bytes:
+        if self.waiting:
+            return super().receive(deadline)
+        if self.sent > 50 * ANSWER_LIMIT_BYTES:
+            pytest.fail("the whole flood was read")
+        lines = b"".join(b"s%d 1\n" % number for number in range(self.sent, self.sent + 1000))
+        self.sent += len(lines)
+        return lines
+
+
+def test_e7_an_answer_of_ever_more_lines_is_read_to_its_bound_and_no_further() -> None:
+    channel = Flood(lambda number: f"look {number}\n".encode())
+    with pytest.raises(ShellFault, match=r"^a: the gate's answer has no end$"):
+        Watch("a", Opened(channel)).look(Deadline(30))
+    assert channel.closed

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from locum_actuator.mirror.line import Lines, Words
 from locum_actuator.mirror.result import Changes, MirrorFault
+from locum_inventory import shell_answer
 from locum_inventory.mirror import Mirror, MirrorTree, age_seconds
 from locum_inventory.model import Service
 
@@ -61,8 +62,8 @@ class Copies:
         for number, tree in self.trees:
             path = tree.path_on(preferred=host == self.service.preferred)
             for key, value in self._ask(host, "mirror-changes", CHANGES_SECONDS, number, run):
-                if key == "changed" and value.isdigit():
-                    count += int(value)
+                if key == "changed":
+                    count += _number(host, value)
                 elif key == "name":
                     names.append(f"{path}/{value}")
         return Changes(host, count, tuple(names))
@@ -83,7 +84,7 @@ class Copies:
     def kept(self, host: str) -> list[int]:
         """Return the runs of which a host keeps files."""
         known = [pair for number, _ in self.trees for pair in self.look(host, number)]
-        return sorted({int(value) for key, value in known if key == "kept" and value.isdigit()})
+        return sorted({_number(host, value) for key, value in known if key == "kept"})
 
     def restore(self, host: str, run: int) -> list[str]:
         """Put back what a run deleted or overwrote; return what was done."""
@@ -103,3 +104,13 @@ class Copies:
     ) -> list[tuple[str, str]]:
         words = Words(self.epoch, number, run)
         return self.lines.ask(host, verb, self.name, words, deadline_seconds=deadline_seconds)
+
+
+def _number(host: str, text: str) -> int:
+    """Return a number of a gate's answer; `MirrorFault` for anything else, which a count must not leave out."""
+    try:
+        return shell_answer.number(text)
+    except ValueError:
+        raise MirrorFault(
+            f"{host}: the gate's answer holds {shell_answer.clean(text)!r} as a number"
+        ) from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from locum_actuator.mirror.result import TreeCount
+from locum_actuator.numbers import DIGITS
 from locum_inventory.shell_answer import clean
 
 MOST_LINES = 10  # of what went wrong
@@ -42,7 +43,7 @@ def progress(line: str) -> tuple[int, int, float] | None:
     found = _PROGRESS.match(line)
     if found is None:
         return None
-    hours, minutes, seconds = (int(found[number]) for number in (3, 4, 5))
+    hours, minutes, seconds = (_number(found[number]) for number in (3, 4, 5))
     return _number(found[1]), int(found[2]), hours * 3600.0 + minutes * 60 + seconds
 
 
@@ -95,4 +96,6 @@ def _short(line: str) -> str:
 
 
 def _number(text: str) -> int:
-    return int(text.replace(",", ""))
+    """Return a number that the other host's rsync gave; 0 where it has more digits than any real one."""
+    digits = text.replace(",", "")
+    return int(digits) if 0 < len(digits) <= DIGITS else 0

@@ -21,6 +21,7 @@ from locum_actuator.mirror.rsync_words import complaints, progress, statistics, 
 
 POLL_SECONDS = 0.05
 END_SECONDS = 10.0  # for the other end to notice that its peer has ended
+LINE_BYTES = 4096  # of a line that has not ended yet
 SAID_BYTES = 65536  # of each end, the first and the last half of it
 ONCE_MORE = "locum-mirror again"  # what the destination's gate says where files vanished at the source
 
@@ -150,6 +151,7 @@ class _End:
             self._last = (self._last + chunk[max(0, room) :])[-SAID_BYTES // 2 :]
             if self._on_progress is not None:
                 *lines, rest = (rest + chunk).replace(b"\r", b"\n").split(b"\n")
+                rest = rest[-LINE_BYTES:]  # the other host may send a line without an end
                 for line in lines:
                     if (found := progress(line.decode("ascii", "replace"))) is not None:
                         self._on_progress(*found)

@@ -17,7 +17,10 @@ _NETLINK_SOCK_DIAG, _SOCK_DIAG_BY_FAMILY, _REQUEST = 4, 20, 1
 _REQUEST_HEAD = struct.Struct("=IHHII")
 _NO_COOKIE = 0xFFFFFFFF
 _ALL_STATES = 0xFFFFFFFF
-_UID_AT = 16 + 4 + 48 + 12  # after nlmsghdr, four bytes, the socket's id, and three counters of inet_diag_msg
+_OWNER = struct.Struct("=II")  # user and inode
+_OWNER_AT = (
+    16 + 4 + 48 + 12
+)  # after nlmsghdr, four bytes, the socket's id, and three counters of inet_diag_msg
 _ANSWER_SECONDS = 0.2
 
 
@@ -71,5 +74,7 @@ def _tcp_uid(there: tuple[str, int], here: tuple[str, int]) -> int | None:
         with suppress(OSError):
             answer = kernel.recv(4096)
             if _REQUEST_HEAD.unpack_from(answer)[1] == _SOCK_DIAG_BY_FAMILY:
-                return int(struct.unpack_from("=I", answer, _UID_AT)[0])
+                uid, inode = _OWNER.unpack_from(answer, _OWNER_AT)
+                # Of a socket that its user has closed the kernel reports user 0, root's, whoever that was.
+                return int(uid) if inode else None
     return None  # it has gone meanwhile

@@ -18,9 +18,13 @@ _READ_BYTES = 65_536
 _MAX_LINE_BYTES = 16_384  # of a chunk's size or a trailer
 
 _BEGIN = b"HTTP/"
+_BLANK = re.compile(rb"\s*")
 _STATUS_LINE = re.compile(rb"\s*HTTP/(\d)(?:\.(\d+))?[ \t]+(\d{3})")
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;.*)?$", re.DOTALL)
 _DIGITS = re.compile(rb"\d+")
+_MOST_ENCODINGS = 5  # curl's own bound
+_MOST_MEMBERS = 10_000  # of gzip, one after the other; what goes through them holds up every other check
+_INFLATED_AT_ONCE_BYTES = 2_048
 _WITHOUT_BODY = frozenset({204, 304})
 _BODY = "the body"
 _BODY_CUT_SHORT = "the connection was closed before the body was complete"
@@ -143,9 +147,14 @@ class Answer:
 
     async def _begins_as_http(self) -> None:
         """Raise at once where what comes is something else: its first line may never end."""
-        while len(begun := bytes(self._held).lstrip()[: len(_BEGIN)]) < len(_BEGIN) and _BEGIN.startswith(
-            begun
-        ):
+        blank = 0
+        while True:
+            blank = _BLANK.match(self._held, blank).end()  # type: ignore[union-attr]  # it matches nothing, too
+            begun = bytes(self._held[blank : blank + len(_BEGIN)])
+            if len(begun) == len(_BEGIN) or not _BEGIN.startswith(begun):
+                break
+            if blank > MAX_HEAD_BYTES:
+                raise AnswerFault("limit", "could not judge: more blank space comes first than locum reads")
             if not await self._fill():
                 return  # the connection has ended, which is said of the line
         if begun != _BEGIN:
@@ -223,7 +232,10 @@ def unfolded(body: Body, encodings: Sequence[str], max_bytes: int) -> Body | Non
 
     None where an encoding is not one of these. Raises `AnswerFault` where the bytes are not what they should be.
     """
-    for encoding in reversed([one for one in encodings if one != "identity"]):
+    folded = [one for one in encodings if one != "identity"]
+    if len(folded) > _MOST_ENCODINGS:
+        raise AnswerFault("limit", f"could not judge: its body has {len(folded)} encodings over each other")
+    for encoding in reversed(folded):
         if encoding not in _UNFOLD:
             return None
         try:
@@ -235,16 +247,23 @@ def unfolded(body: Body, encodings: Sequence[str], max_bytes: int) -> Body | Non
 
 def _inflated(body: Body, max_bytes: int, window_bits: int) -> Body:
     """Inflate within a bound, however far the data would unfold; more than one gzip member may follow another."""
-    out, data = bytearray(), body.data
-    while data:
+    out, at, data = bytearray(), 0, body.data
+    if not data:
+        return body
+    for _ in range(_MOST_MEMBERS):
         stream = zlib.decompressobj(window_bits)
-        out += stream.decompress(data, max_bytes + 1 - len(out))
-        if len(out) > max_bytes:
-            return Body(bytes(out[:max_bytes]), whole=False)
+        # In parts: of each part zlib copies what comes after the member, and there may be ten thousands of members.
+        while at < len(data) and not stream.eof:
+            part = data[at : at + _INFLATED_AT_ONCE_BYTES]
+            out += stream.decompress(part, max_bytes + 1 - len(out))
+            if len(out) > max_bytes:
+                return Body(bytes(out[:max_bytes]), whole=False)
+            at += len(part) - len(stream.unused_data)
         if not stream.eof and body.whole:
             raise zlib.error("it ends too early")
-        data = stream.unused_data if window_bits == _GZIP and stream.unused_data[:2] == b"\x1f\x8b" else b""
-    return Body(bytes(out), body.whole)
+        if window_bits != _GZIP or data[at : at + 2] != b"\x1f\x8b":
+            return Body(bytes(out), body.whole)
+    raise AnswerFault("limit", f"could not judge: its body has more than {_MOST_MEMBERS} gzip members")
 
 
 _GZIP, _ZLIB, _RAW = 16 + zlib.MAX_WBITS, zlib.MAX_WBITS, -zlib.MAX_WBITS
