@@ -476,8 +476,10 @@ let_start() { rm -f "$GUARD_RUN/stopped/$s_name" 2>/dev/null; }
 read_epoch() {
     epoch=0
     [ -e "$STATE/$1.epoch" ] || return 0
+    [ -f "$STATE/$1.epoch" ] || return 1    # of a FIFO nothing would ever be read
     read -r epoch 2>/dev/null <"$STATE/$1.epoch"
-    case $epoch in '' | *[!0-9]* | ???????????????????*) epoch=0; return 1 ;; esac
+    # A shell takes a number that begins with 0 for an octal one, and ends where it is none.
+    case $epoch in '' | *[!0-9]* | 0?* | ???????????????????*) epoch=0; return 1 ;; esac
 }
 
 # Fails where the epoch cannot be read. An older epoch, or one that jumps far ahead, ends the verb: whatever stored a
@@ -504,7 +506,7 @@ store_epoch() {
 
 write_epoch() {
     new=$STATE/$s_name.new back=''
-    { [ -d "$STATE" ] || mkdir -p "$STATE"; } &&
+    { [ -d "$STATE" ] || mkdir -p "$STATE"; } && [ ! -d "$STATE/$s_name.epoch" ] &&
         { echo "$wanted_epoch" >"$new"; } && read -r back <"$new" && [ "$back" = "$wanted_epoch" ] &&
         sync "$new" && mv -f "$new" "$STATE/$s_name.epoch"
 } 2>/dev/null

@@ -343,7 +343,7 @@ def test_an_older_epoch_is_refused(
         assert (host.state / "www.epoch").read_text() == f"{asked}\n"
 
 
-@pytest.mark.parametrize("stored", ["5", "9" * 18, "9" * 19, "garbage", ""])
+@pytest.mark.parametrize("stored", ["5", "9" * 18, "9" * 19, "garbage", "", "08", "0000005"])
 @pytest.mark.parametrize("asked", ["4", "0", "9" * 18])
 def test_b8_a_release_never_fails_for_its_epoch(
     make_host: Callable[..., GateHost], namespace: str, stored: str, asked: str
@@ -353,7 +353,9 @@ def test_b8_a_release_never_fails_for_its_epoch(
     (host.state / "www.epoch").write_text(f"{stored}\n")
     assert host.run("release", "www", asked)[-1] == "end ok"
     assert "198.51.100.7/24" not in ip(namespace, "addr show dev card0")
-    if stored.isdigit() and len(stored) <= 18:  # a release neither lowers an epoch nor lets it jump
+    if (
+        stored.isdigit() and len(stored) <= 18 and stored[0] != "0"
+    ):  # a release neither lowers an epoch nor lets it jump
         assert (host.state / "www.epoch").read_text() == f"{stored}\n"
 
 
@@ -371,6 +373,8 @@ RESETS = {
     "of 19 digits": ("9" * 19, "7", "ok"),
     "not a number": ("garbage", "7", "ok"),
     "empty": ("", "7", "ok"),
+    "with zeros before it, and no octal number": ("08", "7", "ok"),
+    "with zeros before it": ("0000009", "7", "ok"),
     "in order": ("8", "7", "refused www: epoch 8 is in order"),
     "somewhat higher": ("1000007", "7", "refused www: epoch 1000007 is in order"),
     "lower": ("3", "7", "refused www: epoch 3 is in order"),
@@ -389,7 +393,10 @@ def test_b8_only_a_damaged_epoch_can_be_reset(
     assert (host.state / "www.epoch").read_text() == f"{now}\n"
 
 
-@pytest.mark.parametrize(("stored", "said"), [("garbage", True), ("9" * 19, True), ("", True), ("7", False)])
+@pytest.mark.parametrize(
+    ("stored", "said"),
+    [("garbage", True), ("9" * 19, True), ("", True), ("08", True), ("7", False), ("0", False)],
+)
 def test_b8_status_says_that_an_epoch_is_damaged(
     make_host: Callable[..., GateHost], stored: str, said: bool
 ) -> None:
@@ -399,6 +406,26 @@ def test_b8_status_says_that_an_epoch_is_damaged(
     answer = host.run("status", "www")
     assert ("damaged epoch" in answer) == said
     assert read_answer("\n".join(answer) + "\n", "", "a").services["www"].epoch_damaged == said
+
+
+@pytest.mark.parametrize("kind", ["a FIFO", "a directory"])
+def test_b8_what_is_no_file_at_the_epochs_name_holds_up_no_release(
+    make_host: Callable[..., GateHost], namespace: str, kind: str
+) -> None:
+    host = make_host()
+    host.run("claim", "www", "5")
+    epoch = host.state / "www.epoch"
+    epoch.unlink()
+    os.mkfifo(epoch) if kind == "a FIFO" else epoch.mkdir()
+    assert "damaged epoch" in host.run("status", "www")
+    assert host.run("stop", "www", "6")[-1] == "end failed www: the epoch could not be stored"
+    assert host.run("release", "www", "6")[-1] == "end ok"
+    assert "198.51.100.7/24" not in ip(namespace, "addr show dev card0")
+    if kind == "a directory":
+        assert list(epoch.iterdir()) == []
+        assert host.run("reset-epoch", "www", "6")[-1] == "end failed www: the epoch could not be stored"
+    else:
+        assert host.run("claim", "www", "7")[-1] == "end ok", "the release has put a file in its place"
 
 
 def test_an_epoch_is_stored_and_nothing_else_is_done(make_host: Callable[..., GateHost]) -> None:
