@@ -14,6 +14,7 @@ from pathlib import Path
 import click
 from aiohttp import web
 
+from locum_exporter.accepting import Accepting
 from locum_exporter.app import Exporter
 from locum_exporter.faults import text_of_os_error
 from locum_exporter.icmp import Pinger
@@ -48,7 +49,7 @@ class Options:
 
 
 async def serve(options: Options, site: Site) -> None:
-    """Serve until SIGTERM or SIGINT; SIGHUP reads the site file again. OSError: the port cannot be had."""
+    """Serve until SIGTERM or SIGINT; SIGHUP reads the site file again. Raises `OSError` and `SystemExit`."""
     raise_limit()
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
@@ -64,18 +65,52 @@ async def serve(options: Options, site: Site) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, ended.set)
         loop.add_signal_handler(signal.SIGHUP, runners.start_reload, exporter, options.site_file)
-        web_runner = web.AppRunner(exporter.app(), access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS)
+        app = exporter.app()
+        web_runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS)
+        accepting = Accepting(partial(_handler, web_runner))
+        app.on_response_prepare.append(partial(_note_answer, accepting))
         await web_runner.setup()
         stack.push_async_callback(web_runner.cleanup)
+        tasks: list[asyncio.Task[None]] = []
         for listening in listening_sockets(options.listen):
-            await web.SockSite(web_runner, listening).start()
+            stack.enter_context(listening)
+            task = asyncio.create_task(accepting.run(listening), name="accept")
+            task.add_done_callback(partial(_end_deaf, ended))
+            stack.push_async_callback(_cancelled, task)
+            tasks.append(task)
         log.info("listening on %s", options.listen, extra={"event": "listening"})
         alive = asyncio.create_task(_tell_alive(), name="watchdog")
         stack.callback(alive.cancel)
         tell(READY)
         await ended.wait()
+        is_deaf = any(task.done() for task in tasks)
         tell(STOPPING)
+    if is_deaf:
+        raise SystemExit(_EXIT_FAILED)
     log.info("ended", extra={"event": "ended"})
+
+
+def _handler(web_runner: web.AppRunner) -> asyncio.Protocol:
+    """Return what handles one more connection."""
+    if web_runner.server is None:
+        raise RuntimeError("a connection before the server was set up")
+    return web_runner.server()
+
+
+async def _note_answer(accepting: Accepting, request: web.Request, _response: web.StreamResponse) -> None:
+    accepting.answered(request.transport)
+
+
+def _end_deaf(ended: asyncio.Event, task: asyncio.Task[None]) -> None:
+    """End the program where nothing is accepted any more, by a fault of ours: who runs it starts it again."""
+    if not task.cancelled():
+        log.error("connections are no longer accepted", exc_info=task.exception(), extra={"event": "deaf"})
+        ended.set()
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait([task])
 
 
 async def _tell_alive() -> None:
