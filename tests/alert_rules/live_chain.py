@@ -47,6 +47,7 @@ class World:
     told: dict[str, float] = field(default_factory=dict)  # what the actuator's metrics say besides
     holders: dict[str, str] = field(default_factory=dict)  # who holds a service that is not held by a
     webhooks: list[tuple[float, dict[str, Any]]] = field(default_factory=list)
+    posts: list[tuple[str, int]] = field(default_factory=list)  # the first alert, and the port it came from
     unauthorized: int = 0
 
     def targets(self, exporter: Listen) -> list[dict[str, Any]]:
@@ -142,6 +143,7 @@ def _webhook(world: World) -> type[BaseHTTPRequestHandler]:
             payload = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             if self.headers["Authorization"] != f"Bearer {TOKEN}":
                 world.unauthorized += 1
+            world.posts.append((payload["alerts"][0]["labels"]["alertname"], self.client_address[1]))
             world.webhooks += [(now, alert) for alert in payload["alerts"]]
             self.answer("", status=202)
 

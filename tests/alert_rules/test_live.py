@@ -52,6 +52,29 @@ def test_the_heartbeat_comes_and_nothing_else(live: LiveChain) -> None:
     assert live.world.unauthorized == 0
 
 
+def test_e4_what_acts_comes_over_the_connection_that_the_heartbeat_keeps_open(live: LiveChain) -> None:
+    """A new one would wait behind all that a local user opens."""
+    live.world.posts.clear()
+    _wait_for_post(live.world, "LocumHeartbeat")
+    live.world.failing.add(DEAD[0])
+    try:
+        _wait_for_post(live.world, "LocumServiceDown")
+    finally:
+        live.world.failing.clear()
+    names = [name for name, _ in live.world.posts]
+    first = names.index("LocumServiceDown")
+    beats = {port for name, port in live.world.posts[:first] if name == "LocumHeartbeat"}
+    assert live.world.posts[first][1] in beats
+    _seconds_until_heard(live.world, DEAD[:1], "resolved", time.monotonic() - 1)
+
+
+def _wait_for_post(world: World, name: str) -> None:
+    end = time.monotonic() + 20
+    while name not in [one for one, _ in list(world.posts)]:
+        assert time.monotonic() < end, f"{name} never came"
+        time.sleep(0.02)
+
+
 def test_what_two_exporters_list_alike_is_scraped_once(live: LiveChain) -> None:
     targets = live.query("/api/v1/targets", {"state": "active"})["data"]["activeTargets"]
     probed = sorted(t["labels"]["service"] for t in targets if t["labels"]["job"] == "locum-probe")

@@ -29,7 +29,7 @@ ROUTES = {
         "actuator,people",
     ),
     "an address is unheld": ("alertname=LocumAddressUnheld locum_action=true service=www", "actuator,people"),
-    "the heartbeat": ("alertname=LocumHeartbeat severity=none", "heartbeat"),
+    "the heartbeat": ("alertname=LocumHeartbeat severity=none", "actuator"),
     "a respawn is told once": ("alertname=LocumRespawned severity=info service=www", "people-once"),
     "a host": ("alertname=LocumHostUnreachable severity=warning host=a", "people"),
     "for people alone": ("alertname=LocumTakeover severity=warning service=www", "people"),
@@ -129,7 +129,7 @@ def test_the_heartbeat_goes_to_somebody_outside_too(tmp_path: Path) -> None:
             {"url": "https://hc.example.org/ping/1/?create=/", "send_resolved": False, "max_alerts": 1}
         ],
     }
-    assert routed(tmp_path / "made/alertmanager.yml", "alertname=LocumHeartbeat") == "heartbeat,deadman"
+    assert routed(tmp_path / "made/alertmanager.yml", "alertname=LocumHeartbeat") == "actuator,deadman"
     assert (
         routed(tmp_path / "made/alertmanager.yml", "alertname=LocumServiceDown locum_action=true")
         == "actuator,people"

@@ -81,11 +81,11 @@ def _receiver(name: str, mail: Mail | None, runbook: str, *, send_resolved: bool
     )
 
 
-def _webhook(chain: Chain, ca_file: Path, *, send_resolved: bool) -> str:
+def _webhook(chain: Chain, ca_file: Path) -> str:
     return (
         "    webhook_configs:\n"
         f"      - url: {quoted(chain.webhook_url)}\n"
-        f"        send_resolved: {'true' if send_resolved else 'false'}\n"
+        "        send_resolved: true\n"
         "        max_alerts: 0   # all of them\n"
         "        http_config:\n"
         "          follow_redirects: false\n"
@@ -162,9 +162,10 @@ route:
   repeat_interval: 4h
   routes:
     # Tells the actuator, every two or three seconds, that the chain is alive; nobody else. The actuator misses it
-    # after eight.
+    # after eight. It is of the same receiver as what acts, and so keeps its connection open: a new one would wait
+    # behind whatever local users have open there.
     - matchers: [alertname="LocumHeartbeat"]
-      receiver: heartbeat
+      receiver: actuator
       group_by: [alertname]
       group_wait: 0s
       group_interval: 1s
@@ -209,6 +210,4 @@ receivers:
 {_receiver("people", mail, runbook, send_resolved=True)}
 {_receiver("people-once", mail, runbook, send_resolved=False)}
   - name: actuator
-{_webhook(chain, ca_file, send_resolved=True)}
-  - name: heartbeat
-{_webhook(chain, ca_file, send_resolved=False)}{_deadman_receiver(chain, directory)}"""
+{_webhook(chain, ca_file)}{_deadman_receiver(chain, directory)}"""
