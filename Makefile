@@ -7,7 +7,7 @@ AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo env PYTHONDONTWRITEBYTECODE=1 \
 LINTED_SH := inventory/locum_inventory/gate.sh inventory/locum_inventory/gate_mirror.sh inventory/locum_inventory/gate_tree.sh inventory/locum_inventory/guard.sh inventory/locum_inventory/guard.init \
 	inventory/locum_inventory/install_guard.sh inventory/locum_inventory/install.sh tools/setup.sh tools/pythons.sh
 
-.PHONY: help setup lint unit unit-pythons e2e test demo lab bench bench-outage bench-mirror bench-page campaign clean
+.PHONY: help setup lint unit unit-pythons e2e test demo lab bench bench-outage bench-mirror bench-page bench-dripped campaign clean
 
 help:            ## this list
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed 's/: .*##/ -/'
@@ -34,13 +34,15 @@ demo: setup      ## locum keeps a web site alive on two hosts: killed, hung, cra
 	$(AS_ROOT) $(PY) -m lab.demo $(if $(PICTURE),--picture $(PICTURE))
 lab: setup       ## the lab, to play with
 	$(AS_ROOT) $(PY) -m lab
-bench: bench-outage bench-mirror bench-page
+bench: bench-outage bench-mirror bench-page bench-dripped
 bench-outage: setup ## seconds without service: killed, hung, crashed, moved by plan, 7 runs each
 	$(AS_ROOT) $(PY) -m bench.outage
 bench-mirror: setup ## the mirror's time and memory beside plain rsync, 100,000 files of 1 GB
 	$(AS_ROOT) $(PY) -m bench.mirror
 bench-page: setup ## whether 50 browsers that watch slow a takeover, and how long the page takes to answer
 	$(AS_ROOT) $(PY) -m bench.page
+bench-dripped: setup ## whether a local user without rights who holds slow connections everywhere slows a takeover
+	$(AS_ROOT) $(PY) -m bench.dripped
 campaign: setup  ## 1,000 faults drawn by 20 new seeds, brought upon locum; what it promises must hold
 	$(AS_ROOT) $(PY) -m bench.campaign --profile refuse --profile three --profile fence --faults 17 --labs 2
 clean:
