@@ -27,6 +27,8 @@ from locum_inventory.model import Service
 
 def decide(situation: Situation, memory: Memory, service: Service) -> Plan:
     """Return the plan for what is known now, or what holds it back: observe mode, a pause, a brake."""
+    if situation.not_looked is not None:
+        return Plan("keep_looking", "could_not_look", situation.not_looked)
     plan = vetoes.applied(_decide(situation, memory, service), situation, memory, service)
     plan = unfit.applied(plan, situation, memory)
     return brakes.applied(plan, memory, service)

@@ -215,9 +215,37 @@ class Evidence:
 
     def situation(self, service: str) -> Situation:
         """Look at everything that matters for one service, all at once."""
-        values = self._site.services[service]
+        values, asked_at = self._site.services[service], since_boot.seconds()
         # Twice the time of a look: a service whose host limits pings is asked a second time.
-        return self._run(self._situation(service), 2 * look_seconds(values) + 3.0 + _command_seconds(values))
+        limit = (
+            2 * look_seconds(values) + 3.0 + _command_seconds(values) + self._recent_lag.allowance_seconds()
+        )
+        try:
+            return self._run(self._situation(service), limit)
+        except TimeoutError:
+            self._recent_lag.saw(limit)
+            return self._not_looked(
+                service, asked_at, f"this host was too busy to look: not over within {limit:g} s"
+            )
+
+    def _not_looked(self, service: str, asked_at: float, text: str) -> Situation:
+        """Return what is known after a look that did not end: nothing."""
+        busy = Look(self._local, Outcome.NOT_LOOKED, text, "busy")
+        return Situation(
+            service=service,
+            hosts={
+                host: HostView(host, 0, 0, ping_fault=text, gate_fault=text, gate_asked=False, looks=(busy,))
+                for host in self._site.services[service].hosts
+            },
+            holders=frozenset(),
+            strangers=frozenset(),
+            address_looked=False,
+            witnesses={},
+            taken_at=time.time(),
+            by_command=self._site.services[service].address_commands is not None,
+            asked_at=asked_at,
+            not_looked=text,
+        )
 
     async def _situation(self, service: str) -> Situation:
         values, asked_at = self._site.services[service], since_boot.seconds()

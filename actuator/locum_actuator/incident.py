@@ -296,7 +296,8 @@ class Incident:
         }
         self.doubtful |= bool(situation.strangers) or situation.holders != {holder}
         view = None if holder is None else situation.hosts.get(holder)
-        self.context.storm.looked(self.context.name, holder, failing=view is not None and view.is_silent)
+        if view is None or view.looked_at:  # a holder that nobody could look at is no holder that fails
+            self.context.storm.looked(self.context.name, holder, failing=view is not None and view.is_silent)
         return situation
 
     def _confirm(self, situation: Situation) -> None:

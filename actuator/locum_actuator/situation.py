@@ -143,6 +143,7 @@ class Situation:
     )
     asked_at: float = field(default_factory=since_boot.seconds)  # when the look began, of that clock
     reach: Reach | None = None  # None: there is no address that could be asked through
+    not_looked: str | None = None  # why the look did not end, and so nothing is known; None: it ended
 
     @property
     def witnessed(self) -> bool:

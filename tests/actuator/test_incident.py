@@ -18,7 +18,7 @@ from locum_actuator.alerts import WOKE
 from locum_actuator.incident import MOST_IN_VAIN, Context, Incident
 from locum_actuator.journal import AlertRow, Journal
 from locum_actuator.metrics import Metrics
-from locum_actuator.situation import Situation
+from locum_actuator.situation import Look, Situation
 from locum_actuator.steps.base import Confirmed
 from locum_actuator.worker import Worker
 from locum_exporter.result import Outcome
@@ -59,6 +59,23 @@ def test_an_alert_for_a_healthy_service_does_nothing_and_says_why(world: FakeWor
     assert handle(world, journal) == ("nothing", "b got an answer from a: answered 200")
     assert world.shells["a"].calls == []
     assert world.shells["b"].calls == []
+
+
+def test_a6_a_holder_that_nobody_could_look_at_is_no_part_of_a_storm(
+    world: FakeWorld, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = context(world, journal)
+    one, look = Incident(asked, journal.open_incident("www", "LocumServiceDown")), world.situation
+
+    def busy(service: str) -> Situation:
+        seen = look(service)
+        blind = replace(seen.hosts["a"], looks=(Look("b", Outcome.NOT_LOOKED, "too busy", "busy"),))
+        return replace(seen, hosts={**seen.hosts, "a": blind})
+
+    monkeypatch.setattr(world, "situation", busy)
+    asked.storm.opened("www", "a")
+    one._look()
+    assert asked.storm.failing() == frozenset()
 
 
 def test_a_respawn_that_worked_is_not_followed_by_a_takeover(world: FakeWorld, journal: Journal) -> None:

@@ -9,18 +9,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 from fakes import FakeWorld, KeptFakes, site
 from prometheus_client import CollectorRegistry, generate_latest
 
+from locum_actuator.decision import decide
 from locum_actuator.elsewhere import Answer, ask, asking_session, hears
 from locum_actuator.evidence import Evidence, GateFault
 from locum_actuator.page.health import judge
 from locum_actuator.page.votes import Vote, read_votes
 from locum_actuator.service_look import joined
-from locum_actuator.situation import HostView, Look
+from locum_actuator.situation import HostView, Look, Memory, Situation
 from locum_exporter.icmp import Burst
 from locum_exporter.metrics import ResultCollector
 from locum_exporter.result import (
@@ -151,6 +152,31 @@ def test_b10_a_second_card_of_the_holder_is_the_holder_and_no_stranger() -> None
         assert evidence._settled(None) is None
     finally:
         evidence.close()
+
+
+def test_b14_a_look_that_does_not_end_is_no_look_and_not_a_fault_of_the_worker(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """On a machine that was all but standing still the worker stumbled over it, with a traceback in the log."""
+    evidence = Evidence(site(), KeptFakes(FakeWorld({})))
+
+    def late(work: Any, _: float) -> Situation:
+        work.close()
+        raise TimeoutError
+
+    monkeypatch.setattr(evidence, "_run", late)
+    try:
+        situation = evidence.situation("www")
+        assert evidence._recent_lag.allowance_seconds() > 0, "the next look has more time"
+    finally:
+        monkeypatch.undo()
+        evidence.close()
+    assert not any(view.looked_at or view.gate_asked for view in situation.hosts.values())
+    assert not situation.address_looked
+    for holder in (None, "a", "b"):
+        plan = decide(situation, Memory(holder=holder, epoch=1), site().services["www"])
+        assert (plan.kind, plan.code, plan.steps) == ("keep_looking", "could_not_look", ())
+        assert "too busy to look" in plan.reason
 
 
 @pytest.mark.parametrize("reason", REASONS)
