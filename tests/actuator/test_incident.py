@@ -61,7 +61,7 @@ def test_an_alert_for_a_healthy_service_does_nothing_and_says_why(world: FakeWor
     assert world.shells["b"].calls == []
 
 
-def test_a6_a_holder_that_nobody_could_look_at_is_no_part_of_a_storm(
+def test_a1_a_holder_that_nobody_could_look_at_is_no_part_of_a_storm(
     world: FakeWorld, journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = context(world, journal)
