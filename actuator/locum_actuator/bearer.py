@@ -7,8 +7,14 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable
+from pathlib import Path
 
 from flask import request
+
+
+def how_to_make(path: Path) -> str:
+    """Return the command that makes a token; `locum init` makes it only beside a new site file."""
+    return f"(umask 077; head -c 32 /dev/urandom | base64 > {path})"
 
 
 def shows(token: str | None) -> Callable[[], bool]:

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from locum_actuator.alone import NotAlone, lock_alone
 from locum_actuator.background import Health, count_uncaught
-from locum_actuator.bearer import is_shown
+from locum_actuator.bearer import how_to_make, is_shown
 from locum_actuator.chain.layout import ACTUATOR_PORT, WEBHOOK_PORT
 from locum_actuator.chain_look import LOOK_SECONDS, Chain
 from locum_actuator.chain_watch import HEARTBEAT, ROUNDS, ChainWatch, judge_heartbeat, judge_rounds
@@ -63,9 +63,10 @@ def read_token(path: Path) -> str:
         mode = path.stat().st_mode
         token = path.read_text().strip()
     except OSError as fault:
-        raise StartFault(f"{path}: {fault.strerror}; `locum init` makes one") from fault
+        how = f"; make one: {how_to_make(path)}" if isinstance(fault, FileNotFoundError) else ""
+        raise StartFault(f"{path}: {fault.strerror}{how}") from fault
     except UnicodeDecodeError as fault:
-        raise StartFault(f"{path}: is not text; `locum init` makes one") from fault
+        raise StartFault(f"{path}: is not text; make another: {how_to_make(path)}") from fault
     if mode & (stat.S_IRWXO | stat.S_IWGRP):
         raise StartFault(f"{path}: others may read or change it; chmod 600 {path}")
     if len(token) < 16:

@@ -231,7 +231,12 @@ def test_live_tells_what_is_wrong_and_how_to_mend_it(site_file: Path, tmp_path: 
     lines = {what: (one.state, one.text, one.mend) for what, one in seen.items() if one.state != "ok"}
     lines.pop("gate of a")
     assert lines == {
-        f"token file {etc}/api.token": ("wrong", "is missing", "locum init makes it"),
+        f"token file {etc}/api.token": (
+            "wrong",
+            "is missing",
+            f"(umask 077; head -c 32 /dev/urandom | base64 > {etc}/api.token), "
+            "and locum enrol b gives it to its user",
+        ),
         f"token file {etc}/webhook.token": (
             "wrong",
             "may be read or changed by others than its owner (mode 0644)",

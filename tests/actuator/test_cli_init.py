@@ -54,8 +54,8 @@ def test_with_all_options_nothing_is_asked_and_the_result_is_sound(tmp_path: Pat
         f"{etc}/api.token: made",
         f"{file}: written",
         "next:",
-        f"  locum --site {file} enrol a",
         f"  locum --site {file} enrol b",
+        f"  locum --site {file} enrol a",
         f"  locum --site {file} check --live",
         f"  locum --site {file} up",
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -205,4 +206,9 @@ def test_a_token_that_cannot_be_read_is_named(site_file: Path) -> None:
     (site_file.parent / "api.token").unlink()
     code, said = locum(site_file, "pause", "www")
     assert code == 1
-    assert "api.token cannot be read: No such file or directory" in said
+    token = site_file.parent / "api.token"
+    how = f"(umask 077; head -c 32 /dev/urandom | base64 > {token})"
+    assert said == f"locum: {token} (actuator.api_token_file) is missing; make it: {how}\n"
+    subprocess.run(["sh", "-c", how], check=True)
+    assert token.stat().st_mode & 0o777 == 0o600
+    assert len(token.read_text().strip()) == 44

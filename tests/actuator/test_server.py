@@ -75,8 +75,16 @@ def test_one_actuator_a_state_directory(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "mode", "fault"),
     [
-        (None, 0o600, "No such file or directory; `locum init` makes one"),
-        (b"\xff\xfe" * 20, 0o600, "is not text; `locum init` makes one"),
+        (
+            None,
+            0o600,
+            "No such file or directory; make one: (umask 077; head -c 32 /dev/urandom | base64 > PATH)",
+        ),
+        (
+            b"\xff\xfe" * 20,
+            0o600,
+            "is not text; make another: (umask 077; head -c 32 /dev/urandom | base64 > PATH)",
+        ),
         (b"short", 0o600, "holds 5 characters; a token has 16 at least"),
         (b"a-token-of-some-length", 0o644, "others may read or change it; chmod 600 PATH"),
         (b"a-token-of-some-length", 0o620, "others may read or change it; chmod 600 PATH"),

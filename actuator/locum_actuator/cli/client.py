@@ -16,6 +16,7 @@ from urllib.parse import urlencode
 import click
 import requests
 
+from locum_actuator.bearer import how_to_make
 from locum_actuator.chain.layout import ACTUATOR_PORT
 from locum_actuator.cli.exits import did_not_work, wrong_use
 from locum_actuator.cli.site_option import load_or_exit
@@ -86,6 +87,8 @@ def api_token(site_file: str | None) -> str:
         )
     try:
         return path.read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        did_not_work(f"locum: {path} (actuator.api_token_file) is missing; make it: {how_to_make(path)}")
     except (OSError, UnicodeDecodeError) as fault:
         why = fault.strerror if isinstance(fault, OSError) else "it is no text"
         did_not_work(f"locum: {path} cannot be read: {why}; run this as root or as the user locum")

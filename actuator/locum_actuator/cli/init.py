@@ -109,7 +109,8 @@ def init(
     _write(output, text, tokens, force=force)
     for line in advice(site):
         say(f"advice: {line}")
-    _say_what_is_next(output, list(site.hosts))
+    # Its own host first: that makes the user locum, who is to own the key for the others.
+    _say_what_is_next(output, sorted(site.hosts, key=lambda name: name != site.actuator.host))
 
 
 def _answers(directory: Path, given: dict[str, Any], questions: Questions) -> Answers:
