@@ -25,6 +25,7 @@ from locum_actuator.own_socket import NotTheActuator, OwnSocket
 from locum_actuator.web import listener as listener_module
 from locum_actuator.web.certificate import Certificate
 from locum_actuator.web.connections import Connection, Connections
+from locum_actuator.web.framing import MOST_CHUNKS, MOST_LINES, Refused
 from locum_actuator.web.lanes import WAITING_AT_MOST, Lane
 from locum_actuator.web.listener import STRANGERS_BODY_BYTES, Bounds, Listener
 from locum_actuator.web.peer import Peer, peer_of
@@ -56,9 +57,12 @@ def port() -> Iterator[int]:
 def said(port: int, *parts: bytes) -> bytes:
     """Return all that a server answers until it closes the connection."""
     with socket.create_connection(("127.0.0.1", port), timeout=30) as sock:
-        for part in parts:
-            sock.sendall(part)
         answer = b""
+        try:
+            for part in parts:
+                sock.sendall(part)
+        except ConnectionError:
+            pass  # it was answered before all was sent
         try:
             while data := sock.recv(65536):
                 answer += data
@@ -75,6 +79,47 @@ def get(port: int, path: str = "/", method: str = "GET", **options: Any) -> tupl
         return answer.status, answer.read()
     finally:
         connection.close()
+
+
+SPACES = b" " * 15_000
+POST_CHUNKS = b"POST /echo HTTP/1.1\r\nHost: here\r\nTransfer-Encoding: chunked\r\n\r\n"
+COSTLY = {
+    "a header of spaces": (b"GET / HTTP/1.1\r\nHost: here\r\nX:" + SPACES + b"\0\r\n\r\n", b"400"),
+    "a header of spaces and a form feed": (b"GET / HTTP/1.1\r\nX:" + SPACES + b"\x0c\r\n\r\n", b"400"),
+    "a header of spaces and a carriage return": (b"GET / HTTP/1.1\r\nX:" + SPACES + b"\r\r\n\r\n", b"400"),
+    "thousands of headers": (b"GET / HTTP/1.1\r\nHost: here\r\n" + b"a:\r\n" * 16_000 + b"\r\n", b"431"),
+    "a chunk's line of spaces": (POST_CHUNKS + b"1;" + SPACES + b"\nx\r\na\r\n0\r\n\r\n", b"400"),
+    "the line of a second chunk": (POST_CHUNKS + b"1\r\na\r\n1;" + SPACES + b"\nx\r\na\r\n", b"400"),
+    "a trailer of spaces": (POST_CHUNKS + b"0\r\nX:" + SPACES + b"\0\r\n\r\n", b"400"),
+    "a trailer, and zeros": (POST_CHUNKS + b"1\r\na\r\n000;a=b\r\nX: 1\r\n\r\n", b"400"),
+    "thousands of chunks": (POST_CHUNKS + b"1\r\na\r\n" * 60_000 + b"0\r\n\r\n", b"413"),
+}
+
+
+@pytest.mark.parametrize("in_pieces", [False, True], ids=["at once", "in pieces"])
+@pytest.mark.parametrize(("sent", "status"), COSTLY.values(), ids=COSTLY)
+def test_e4_no_request_costs_more_than_its_length(
+    port: int, sent: bytes, status: bytes, in_pieces: bool
+) -> None:
+    parts = [sent[:1000], sent[1000:9000], sent[9000:]] if in_pieces else [sent]
+    used = time.process_time()
+    answer = said(port, *parts)
+    assert answer.split()[1] == status
+    assert answer.count(b"HTTP/1.1 ") == 1
+    # Of the whole process: while a regular expression runs no other thread does.
+    assert time.process_time() - used < 0.5
+
+
+def test_e4_heads_and_chunks_of_sensible_number_are_read(port: int) -> None:
+    head = b"".join(b"X-%d: \t \xff  a\r\n" % number for number in range(MOST_LINES - 6))
+    chunks = b"".join(
+        b"%x;a=b\r\n%s\r\n" % (len(one), one) for one in [b"a\r\n b", b"0\r\n"] * (MOST_CHUNKS // 2)
+    )
+    sent = POST_CHUNKS[:-2] + head + b"Connection: close\r\n\r\n" + chunks + b"0\r\n\r\n"
+    for size in (len(sent), 37, 7):
+        pieces = [sent[at : at + size] for at in range(0, len(sent), size)]
+        answer = said(port, *pieces)
+        assert answer.endswith(b"POST None " + b"a\r\n b0\r\n" * (MOST_CHUNKS // 2)), size
 
 
 def test_it_speaks_http(port: int) -> None:
@@ -364,7 +409,7 @@ def test_e4_a_stranger_sends_no_long_body(port: int) -> None:
     with serving(app(), bounds=Bounds(8, 1 << 20)) as listener:
         stranger = Connection(Peer("uid 1000"))
         head = type("Head", (), {"headers": [(b"content-length", str(len(long)).encode())]})
-        with pytest.raises(listener_module.Refused) as caught:
+        with pytest.raises(Refused) as caught:
             listener._judge(head, stranger)  # type: ignore[arg-type]
         assert caught.value.status == 413
 

@@ -22,6 +22,7 @@ import h11
 
 from locum_actuator.numbers import DIGITS
 from locum_actuator.web.connections import Connection, Connections, Rates
+from locum_actuator.web.framing import Framing, Refused
 from locum_actuator.web.lanes import Lane
 from locum_actuator.web.peer import Peer, peer_of
 from locum_actuator.web.wsgi import Answer, Application, Request, answer_to
@@ -39,14 +40,6 @@ STRANGERS_BODY_BYTES = 64 * 1024
 ACCEPTS_PER_SECOND, ACCEPTS_AT_ONCE = 2000.0, 200.0
 BACKLOG = 1024
 DEAF_SECONDS = 60.0  # nobody could be accepted for so long: a new process has its descriptors back
-
-
-class Refused(Exception):  # noqa: N818 - why a request is not handled
-    """A request is refused before an application sees it."""
-
-    def __init__(self, status: int, why: str) -> None:
-        super().__init__(why)
-        self.status = status
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,13 +211,16 @@ class Listener:
         head: h11.Request | None = None
         body, limit = bytearray(), 0
         is_begun = bool(http.trailing_data[0])
+        framing = Framing()
         async with asyncio.timeout(READ_SECONDS if is_begun else wait_seconds) as deadline:
             while True:
+                framing.check(http.trailing_data[0])
                 event = http.next_event()
+                framing.note(event)
                 if event is h11.NEED_DATA:
                     if http.they_are_waiting_for_100_continue:
                         writer.write(http.send(h11.InformationalResponse(status_code=100, headers=[])) or b"")
-                    data = await reader.read(65536)
+                    data = await reader.read(HEAD_BYTES)
                     if data and not is_begun:
                         is_begun = True
                         deadline.reschedule(self._loop.time() + READ_SECONDS)
