@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 from pathlib import Path
 from typing import IO
 
@@ -19,7 +20,8 @@ def lock_alone(directory: Path) -> IO[str]:
     path = directory / "actuator.lock"
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        file = path.open("w")
+        # Past no link, and nothing is cut off: root may run with the directory of another user.
+        file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600), "w")
     except OSError as fault:
         raise NotAlone(f"{path}: cannot be written: {fault.strerror}") from fault
     try:

@@ -14,10 +14,17 @@ def ownership_fault(directory: Path) -> str | None:
     """Return why this user cannot use the state directory, in one line; None where it can.
 
     A `locum up` that root once ran leaves files of root's behind, and the unit, which runs as another user, could
-    never write them.
+    never write them. And where root runs with the directory of another user, it would write wherever a link of that
+    user's leads.
     """
     me = _name(os.geteuid())
     try:
+        if os.geteuid() == 0 and (link := _strange_link(directory)) is not None:
+            owner = _name(link.lstat().st_uid)
+            return (
+                f"{link}: is a symbolic link of {owner}'s, and root would write where it leads: "
+                f"remove it, or run this as {owner}"
+            )
         for path in _entries(directory, DEPTH):
             if not os.access(path, os.W_OK, effective_ids=True):
                 owner = _name(path.stat().st_uid)
@@ -44,6 +51,20 @@ def _entries(directory: Path, depth: int) -> Iterator[Path]:
             yield from _entries(path, depth - 1)
         else:
             yield path
+
+
+def _strange_link(directory: Path) -> Path | None:
+    """Return a link in the directory of another user than root that root has not made; None where there is none."""
+    if not directory.exists() or directory.stat().st_uid == 0:
+        return None
+    for parent in (
+        directory,
+        *(path for path in directory.iterdir() if path.is_dir() and not path.is_symlink()),
+    ):
+        for path in parent.iterdir():
+            if path.is_symlink() and path.lstat().st_uid != 0:
+                return path
+    return None
 
 
 def _name(uid: int) -> str:

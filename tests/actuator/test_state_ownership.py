@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from locum_actuator.alone import NotAlone, lock_alone
+from locum_actuator.chain.configuration import write_files
 from locum_actuator.state_ownership import ownership_fault
 from tests.marks import needs_root
 
@@ -59,3 +61,37 @@ def test_f_a_state_directory_behind_a_closed_one_is_named(shared_directory: Path
 
 def test_f_a_state_directory_that_is_not_there_yet_is_no_fault(tmp_path: Path) -> None:
     assert ownership_fault(tmp_path / "state") is None
+
+
+@needs_root
+@pytest.mark.parametrize("name", ["actuator.lock", "journal.sqlite", "log", "chain/.prometheus.yml.new"])
+def test_e2_root_does_not_run_over_a_link_of_the_directorys_owner(shared_directory: Path, name: str) -> None:
+    state = shared_directory / "state"
+    (state / "chain").mkdir(parents=True)
+    link = state / name
+    link.symlink_to(shared_directory / "elsewhere")
+    for path in (state, state / "chain", link):
+        os.chown(path, 65534, 65534, follow_symlinks=False)
+    assert ownership_fault(state) == (
+        f"{link}: is a symbolic link of nobody's, and root would write where it leads: "
+        "remove it, or run this as nobody"
+    )
+    assert asked_as_nobody(state) == "None", "its owner may lead his own files elsewhere"
+    os.chown(link, 0, 0, follow_symlinks=False)
+    assert ownership_fault(state) is None, "root has put this one there"
+
+
+def test_e2_the_lock_and_the_configuration_are_written_past_no_link(tmp_path: Path) -> None:
+    """A link may be put there after the directory was looked through."""
+    other = tmp_path / "other"
+    other.write_text("kept")
+    state = tmp_path / "state"
+    state.mkdir()
+    (state / "actuator.lock").symlink_to(other)
+    with pytest.raises(NotAlone, match="cannot be written: Too many levels of symbolic links"):
+        lock_alone(state)
+    (state / ".prometheus.yml.new").symlink_to(other)
+    write_files(state, {"prometheus.yml": "new"})
+    assert (state / "prometheus.yml").read_text() == "new"
+    assert (state / "prometheus.yml").stat().st_mode & 0o777 == 0o600
+    assert other.read_text() == "kept"

@@ -7,6 +7,7 @@ Prometheus and an Alertmanager that are there already.
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -178,7 +179,9 @@ def write_files(directory: Path, name_to_text: Mapping[str, str]) -> list[Path]:
         path = directory / name
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         new = path.with_name(f".{path.name}.new")
-        new.touch(mode=0o600)
-        new.write_text(text, encoding="utf-8")
+        new.unlink(missing_ok=True)  # one that was left, or a link of another user's
+        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
         written.append(new.rename(path))
     return written
