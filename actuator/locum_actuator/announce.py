@@ -40,7 +40,11 @@ def announce(interface: str, addresses: Sequence[Address]) -> None:
     _send(wire, _frames(mac, addresses))
     # In a copy of this context, so that the log says which service and incident its words are about.
     follow = partial(copy_context().run, _follow, wire, interface, addresses)
-    threading.Thread(target=follow, name=f"announce-{interface}", daemon=True).start()
+    try:
+        threading.Thread(target=follow, name=f"announce-{interface}", daemon=True).start()
+    except RuntimeError as fault:  # no more threads are to be had: what was sent first has to do
+        wire.close()
+        log.warning("it was announced only once: %s", fault, extra={"event": "not_announced"})
 
 
 def _frames(mac: str, addresses: Sequence[Address]) -> list[_Frame]:

@@ -172,6 +172,8 @@ def _held_by_another_that_serves(
     if not holder.looked_at:
         why = f"{what}, and nobody could look at {holder.name}: {_seen(holder)}"
         return Plan("keep_looking", "could_not_look", why)
+    if holder.gate_answers and holder.processes != 0 and holder.wrong is None and not holder.line_is_clean:
+        return Plan("keep_looking", "mixed", f"{what}; but {_uncertain(holder)}")
     # One that answers on the wire is not dead: without its gate it is fenced only behind a clean line.
     sure = holder.gate_answers or (holder.gate_asked and holder.liveness == "alive")
     steps = _expel(holder, memory) if sure else ()
@@ -354,6 +356,8 @@ def _dead_or_refuse(holder: HostView, situation: Situation, memory: Memory, serv
         return vetoes.cut_off(situation)
     if not holder.gate_asked:
         return vetoes.not_asked(holder)
+    if holder.life.gate is not None:  # its pings may be filtered
+        return Plan("refuse", "unfenced", f"{holder.name} may hold the address, and {holder.life.gate}")
     if holder.liveness == "unknown":
         return Plan("refuse", "could_not_look", f"{holder.name} could not be pinged: {holder.ping_fault}")
     if holder.liveness == "partitioned":
@@ -467,17 +471,20 @@ def _candidates(situation: Situation, memory: Memory, service: Service) -> list[
 
     A host whose gate is silent is no candidate, nor is one that was tried in this incident and failed.
     """
-    able = [
-        view
-        for view in situation.hosts.values()
-        if view.gate_answers
+    able = [view for view in situation.hosts.values() if is_candidate(view, memory, service)]
+    return sorted(
+        able, key=lambda view: (_is_stale(view, memory), not view.serves, view.name != memory.holder)
+    )
+
+
+def is_candidate(view: HostView, memory: Memory, service: Service) -> bool:
+    """Return whether a host could be made the holder now."""
+    return (
+        view.gate_answers
         and f"take:{view.name}" not in memory.tried
         and view.unfit is None
         and (view.serves or service.standby == "stopped")
         and not _too_old(view, memory, service)
-    ]
-    return sorted(
-        able, key=lambda view: (_is_stale(view, memory), not view.serves, view.name != memory.holder)
     )
 
 

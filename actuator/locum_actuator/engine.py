@@ -26,6 +26,8 @@ from locum_actuator.mirror.site_mirrors import SiteMirrors
 from locum_actuator.mover import Mover
 from locum_actuator.patience import end_seconds
 from locum_actuator.reading import unwatched
+from locum_actuator.signs import Signs
+from locum_actuator.starts import Starts
 from locum_actuator.steps.base import Shells
 from locum_actuator.storm import Storm
 from locum_actuator.succession import Succession, shared
@@ -164,6 +166,8 @@ class Engine:
                         shells,
                         looker,
                         self._storm,
+                        _signs_after(before, name, service),
+                        _starts_after(before, name, service),
                         mirrors=self.mirrors,
                     ),
                     after=[worker for worker in before if _was_at_work_for(worker, name, service)],
@@ -310,6 +314,26 @@ class Engine:
         if alert.host is not None and holder is not None and alert.host != holder:
             return "not_holder", f"{alert.host} is not the holder of {alert.service}; {holder} is"
         return "accepted", WOKE
+
+
+def _last_of(before: Sequence[Worker], name: str) -> Context | None:
+    """Return what the last worker of a service worked with; the newest comes last."""
+    return next((worker.context for worker in reversed(before) if worker.context.name == name), None)
+
+
+def _signs_after(before: Sequence[Worker], name: str, service: Service) -> Signs:
+    """Return the signs of life that a service's worker goes on with: a reload makes no host look dead."""
+    last = _last_of(before, name)
+    if last is None:
+        return Signs()
+    was = last.service
+    return last.signs.heir(same_way=(was.addresses, was.checks) == (service.addresses, service.checks))
+
+
+def _starts_after(before: Sequence[Worker], name: str, service: Service) -> Starts:
+    """Return the starts that a service's worker goes on with."""
+    last = _last_of(before, name)
+    return last.starts if last is not None and last.service.checks == service.checks else Starts()
 
 
 def _was_at_work_for(worker: Worker, name: str, service: Service) -> bool:

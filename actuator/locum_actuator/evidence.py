@@ -81,10 +81,16 @@ def _command_seconds(service: Service) -> float:
 
 @dataclass(frozen=True, slots=True)
 class GateFault:
-    """Why there is no answer of a gate; `asked` is False where the cause is on this host."""
+    """Why a gate did not say how a service is; `asked` is False where the cause is on this host."""
 
     text: str
     asked: bool = True
+    answered: bool = False  # it did answer, and does not know the service
+
+
+def _answers(fault: GateFault) -> str:
+    """Say that a gate answers though it did not say how the service is."""
+    return f"its gate answers ({fault.text})"
 
 
 class Evidence:
@@ -354,7 +360,7 @@ class Evidence:
             ping_fault=burst.text or None,
             gate_fault=gate.text if isinstance(gate, GateFault) else None,
             gate_asked=not isinstance(gate, GateFault) or gate.asked,
-            life=self._life_of(host, burst) if isinstance(gate, GateFault) else NO_LIFE,
+            life=self._life_of(host, burst, gate) if isinstance(gate, GateFault) else NO_LIFE,
             holds=frozenset(a for a, held in status.held.items() if held) if status else None,
             unused=status.stuck if status else {},
             processes=status.processes if status else None,
@@ -389,11 +395,14 @@ class Evidence:
             hurry=hurry,
         )
 
-    def _life_of(self, host: str, burst: Burst) -> Life:
+    def _life_of(self, host: str, burst: Burst, gate: GateFault) -> Life:
         """Return what was heard of a host whose gate is silent, where it answers ping.
 
-        One that does not answer ping either may have died since: what counts then is the burst, which is newer.
+        One that does not answer ping either may have died since: what counts then is the burst, which is newer. A
+        gate that answered just now, and does not know the service, is one that lives whatever becomes of pings.
         """
+        if gate.answered:
+            return Life(_answers(gate))
         seconds = self._life.gate_seconds(host) if burst.received else None
         return NO_LIFE if seconds is None else Life(f"its gate answered {seconds:.1f} s ago")
 
@@ -411,14 +420,19 @@ class Evidence:
         async def everything() -> Life:
             seconds = LAST_QUESTION_SECONDS if pinged else LAST_QUESTION_TO_THE_SILENT_SECONDS
             address = self._site.hosts[host].address
-            gate, looks = await asyncio.gather(
-                self._gate(service, host, seconds),
-                asyncio.gather(*(self._look(name, address, host, seconds) for name in others)),
-            )
+            async with Lag() as lag:
+                gate, looks = await asyncio.gather(
+                    self._gate(service, host, seconds),
+                    asyncio.gather(*(self._look(name, address, host, seconds) for name in others)),
+                )
             services = tuple(
                 name for name, look in zip(others, looks, strict=True) if look.outcome is Outcome.WELL
             )
-            return Life(None if isinstance(gate, GateFault) else "its gate answers", services)
+            if not isinstance(gate, GateFault):
+                return Life("its gate answers", services)
+            if gate.answered:
+                return Life(_answers(gate), services)
+            return Life(None, services, lag.hides_a_gate if gate.asked else gate.text)
 
         return self._run(everything(), LAST_QUESTION_SECONDS + GRACE_SECONDS + 1.0)
 
@@ -447,7 +461,9 @@ class Evidence:
         self._macs.learn(host, status.macs)
         self._reported[host] = status
         known = status.services.get(service)
-        return known or GateFault(f"the gate does not know {service}: run `locum enrol {host}`")
+        return known or GateFault(
+            f"the gate does not know {service}: run `locum enrol {host}`", answered=True
+        )
 
     async def _look(
         self, service: str, address: Address, host: str | None, seconds: float | None = None

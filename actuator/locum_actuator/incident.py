@@ -16,7 +16,7 @@ from typing import Protocol
 
 from locum_actuator import patience
 from locum_actuator.brakes import STORM_HOLDERS, moves
-from locum_actuator.decision import decide
+from locum_actuator.decision import decide, is_candidate
 from locum_actuator.epochs import highest_epoch
 from locum_actuator.evidence import look_seconds
 from locum_actuator.journal import Counted, Journal, JournalFault, Pause
@@ -501,13 +501,13 @@ class Incident:
 
     def _others(self, plan: Plan, situation: Situation) -> frozenset[str]:
         """Return the hosts besides the target that could still be tried, the old holder included."""
-        tried = self._recently_tried()
+        memory = self._memory()
         return frozenset(
             view.name
             for view in situation.hosts.values()
-            if view.gate_answers
-            and view.name not in {plan.target} | self._given_back
-            and not {f"take:{view.name}", f"respawn:{view.name}"} & tried
+            if view.name not in {plan.target} | self._given_back
+            and f"respawn:{view.name}" not in memory.tried
+            and is_candidate(view, memory, self.context.service)
         )
 
     def _count(self, plan: Plan) -> None:

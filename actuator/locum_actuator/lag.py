@@ -62,6 +62,12 @@ class Lag:
         return Reach(tuple(self._discounted(look, vantage_point) for look in reach.outside), here)
 
     @property
+    def hides_a_gate(self) -> str | None:
+        """Say that this host was too late to tell whether a gate was silent; None where it was not."""
+        self._note()
+        return None if self.seconds < TOO_LATE_FOR_A_GATE_SECONDS else self._text
+
+    @property
     def _text(self) -> str:
         return f"this host was {self.seconds * 1000:.0f} ms too busy to look"
 

@@ -20,6 +20,7 @@ class Life:
 
     gate: str | None = None  # when its gate answered; None: not lately
     services: tuple[str, ...] = ()  # other services of the site that answer on it
+    unasked: str | None = None  # why its gate could not be asked once more; None: it was
 
 
 NO_LIFE = Life()

@@ -9,6 +9,7 @@ LOCK_SECONDS = 5.0  # a gate waits so long, and a stop besides, for another verb
 APPEAR_SECONDS = 5.0  # a process may appear so long after its start command has ended
 PLAN_SECONDS = 180.0  # more than all other steps of a plan may take, each with its own deadline
 LEAST_ANSWER_SECONDS = 3.0  # for an answer, however long the command took
+ADDRESS_COMMANDS = 10  # so often at most a plan runs one that stands for an address: move, ask, undo
 
 _DEFAULT_START_SECONDS: float = Commands.model_fields["start_timeout"].default
 
@@ -44,10 +45,13 @@ def release_call_seconds(service: Service) -> float:
 
 
 def longest_plan_seconds(site: Site, service: Service) -> float:
-    """Return how long a plan may take: stops and starts (undone too) and fence devices, and then the rest."""
+    """Return how long a plan may take: stops, starts (undone too), fencing, own commands, and the rest."""
     commands = 2 * stop_seconds(service) + 2 * start_call_seconds(service) + respawn_call_seconds(service)
     devices = (device for host in service.hosts for device in site.hosts[host].fence)
-    return PLAN_SECONDS + commands + sum(device.timeout for device in devices)
+    own = sum(hook.timeout for hook in service.hooks.values()) * len(service.hosts)
+    if service.address_commands is not None:
+        own += ADDRESS_COMMANDS * service.address_commands.timeout
+    return PLAN_SECONDS + commands + own + sum(device.timeout for device in devices)
 
 
 def end_seconds(site: Site) -> float:

@@ -35,6 +35,12 @@ STATUS_SECONDS = 2.0
 HURRY_SECONDS = 0.02  # an alert that comes during a round waits no longer than this
 
 
+class _NotAsked(str):
+    """Why a gate could not be asked by this host, which says nothing of the other."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """A reason to look closer. `returned` are hosts that were silent and answer again."""
@@ -124,8 +130,11 @@ class Patrol:
         returned = self._silent & (heard.keys() - {holder})
         if self._silent & heard.keys():
             self.be_wary()
-        self._silent = set(answers.keys() - heard.keys())
-        self.alone = all(host == holder or self.why_unfit(host) is not None for host in heard)
+        # One that could not be asked just now is as it was: neither gone nor back.
+        unasked = {host for host, answer in answers.items() if isinstance(answer, _NotAsked)}
+        self._silent = (answers.keys() - heard.keys() - unasked) | (self._silent & unasked)
+        there = heard.keys() | (unasked - self._silent)
+        self.alone = all(host == holder or self.why_unfit(host) is not None for host in there)
         context.metrics.alone.labels(context.name).set(self.alone)
         self._tell_unfit()
         finding = _finding(holder, heard, returned) or self._moved(holder)
@@ -187,11 +196,21 @@ class Patrol:
         try:
             gate = self.context.shells[host].status(deadline_seconds=STATUS_SECONDS)
         except ShellFault as fault:
-            self.gates[host] = Seen(None, str(fault), self.context.looker.echoes(host))
+            if fault.reason == "busy":
+                return _NotAsked(f"its gate could not be asked: {fault}")
+            self.gates[host] = Seen(None, str(fault), self._echoes(host))
             return f"gate silent: {fault}"
         self.gates[host] = Seen(gate)
         status = gate.services.get(name)
         return status if status is not None else f"its gate does not know {name}: run locum enrol {host}"
+
+    def _echoes(self, host: str) -> int | None:
+        """Return how many echoes of a host came back, None where none could be sent; no round ends for that."""
+        try:
+            return self.context.looker.echoes(host)
+        except Exception:
+            log.warning("the round could not ping %s", host, exc_info=True, extra={"event": "not_looked"})
+            return None
 
     def _moved(self, holder: str | None) -> Finding | None:
         """Where commands stand in for an address, ask whom the record names; no answer is no finding."""

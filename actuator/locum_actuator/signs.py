@@ -7,6 +7,7 @@ heard through loss has to be silent for longer before it is called dead. One tha
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Mapping
 
@@ -21,42 +22,59 @@ ECHOES_AFTER_LOSS = (
 
 
 class Signs:
-    """What the looks at one service's hosts had in common. Used by one thread, its worker's."""
+    """What the looks at one service's hosts had in common. Threads may share it."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
+        self._lock = threading.Lock()
         self._lossy_at: dict[str, float] = {}
         self._unanswered: dict[str, int] = {}
         self._reached: set[str] = set()
 
+    def heir(self, *, same_way: bool) -> Signs:
+        """Return signs that begin with these, for the worker after a reload.
+
+        `same_way` says whether the addresses and the checks are those of before: else nothing is known of what
+        reached the service through them.
+        """
+        heir = Signs(self._clock)
+        with self._lock:
+            heir._lossy_at, heir._unanswered = dict(self._lossy_at), dict(self._unanswered)
+            heir._reached = set(self._reached) if same_way else set()
+        return heir
+
     def looked(self, situation: Situation) -> None:
         """Take in one look."""
         self.reached_by(situation.reach)
-        for name, view in situation.hosts.items():
-            if not _heard(view, situation):
-                self._unanswered[name] = self._unanswered.get(name, 0) + view.echoes_sent
-                continue
-            self._unanswered[name] = 0
-            if view.echoes_received < view.echoes_sent or view.slow:
-                self._lossy_at[name] = self._clock()
+        with self._lock:
+            for name, view in situation.hosts.items():
+                if not _heard(view, situation):
+                    self._unanswered[name] = self._unanswered.get(name, 0) + view.echoes_sent
+                    continue
+                self._unanswered[name] = 0
+                if view.echoes_received < view.echoes_sent or view.slow:
+                    self._lossy_at[name] = self._clock()
 
     def reached_by(self, reach: Reach | None) -> None:
         """Take in from where a service was reached through its addresses."""
         looks = () if reach is None else reach.outside
-        self._reached |= {look.vantage_point for look in looks if look.outcome is Outcome.WELL}
+        with self._lock:
+            self._reached |= {look.vantage_point for look in looks if look.outcome is Outcome.WELL}
 
     def reached(self) -> frozenset[str]:
         """Return the vantage points that have reached the service through its addresses."""
-        return frozenset(self._reached)
+        with self._lock:
+            return frozenset(self._reached)
 
     def doubted(self) -> Mapping[str, int]:
         """Return the hosts whose silence may still be loss: name -> echoes unanswered since they were heard."""
         now = self._clock()
-        return {
-            name: self._unanswered[name]
-            for name, at in self._lossy_at.items()
-            if now - at < LOSSY_SECONDS and self._unanswered[name] < ECHOES_AFTER_LOSS
-        }
+        with self._lock:
+            return {
+                name: self._unanswered[name]
+                for name, at in self._lossy_at.items()
+                if now - at < LOSSY_SECONDS and self._unanswered[name] < ECHOES_AFTER_LOSS
+            }
 
 
 def _heard(view: HostView, situation: Situation) -> bool:

@@ -78,6 +78,9 @@ def _sign_of_life(view: HostView) -> Plan | None:
         )
     if view.life.gate and not view.gate_answers:
         return Plan("keep_looking", "mixed", f"{view.name} is not switched off: {view.life.gate}")
+    if view.life.unasked and not view.gate_answers:
+        why = f"{view.name} is not switched off: its gate could not be asked once more: {view.life.unasked}"
+        return Plan("keep_looking", "could_not_look", why)
     return None
 
 
@@ -118,7 +121,7 @@ def _site_accepts(view: HostView, situation: Situation, memory: Memory, service:
     if view.fenceable:
         tried = f"fence:{view.name}" in memory.tried
         return tried and service.takeover.when_fence_unconfirmed == "takeover"
-    silent = not view.gate_answers and view.gate_asked and view.liveness == "dead"
+    silent = not view.gate_answers and view.gate_asked and view.liveness == "dead" and view.life.gate is None
     # A record may go on naming a dead host.
     unheld = situation.address_looked and (situation.by_command or not situation.holders)
     return silent and unheld and (service.takeover.when_unreachable == "takeover" or bool(view.silent_to))

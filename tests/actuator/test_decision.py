@@ -486,6 +486,27 @@ ROWS = [
         B_HOLDS,
     ),
     Row(
+        "held twice and the other serves, behind loss: keep looking",
+        situation(
+            host("a", holds=True, processes=3, echoes=(9, 20)),
+            host("b", holds=True, serves=True, processes=3),
+        ),
+        "keep_looking",
+        "mixed",
+        reason="a and b both hold the address; the holder is a, and b serves; but a returned 9 of 20 echoes and "
+        "its gate answers: loss must not look like death",
+    ),
+    Row(
+        "held twice and the other serves, behind loss, and its process is gone: release it",
+        situation(
+            host("a", holds=True, processes=0, echoes=(9, 20)),
+            host("b", holds=True, serves=True, processes=3),
+        ),
+        "release",
+        "held_twice",
+        ("release on a",),
+    ),
+    Row(
         "held twice, no journal: tell people",
         situation(host("a", holds=True, processes=3), host("b", holds=True, processes=3)),
         "refuse",

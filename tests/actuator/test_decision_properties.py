@@ -53,6 +53,9 @@ STATES: Mapping[str, HostView] = {
     "dead, not looked at": replace(SILENT, looks=(BLIND,)),
     "dead, and c finds the same": replace(SILENT, silent_to=("c",)),
     "dead, but its gate answered a moment ago": replace(SILENT, life=Life("its gate answered 0.2 s ago")),
+    "silent gate that could not be asked once more": replace(
+        SILENT, echoes_received=20, life=Life(unasked="busy")
+    ),
     "silent here, c hears it": replace(SILENT, pinged_by=("c",)),
     "silent gate": replace(SILENT, echoes_received=20),
     "silent gate, not looked at": replace(SILENT, echoes_received=20, looks=(BLIND,)),
@@ -279,6 +282,7 @@ def _expelled_before_the_claim(case: Case) -> set[str]:
 def _may_be_left_behind(case: Case, view: HostView) -> bool:
     """The conditions of when_unreachable: silent in every way, and the site file or another host says so too."""
     silent = not view.gate_answers and view.gate_asked and view.liveness == "dead" and not view.fenceable
+    silent = silent and view.life.gate is None
     # A record may go on naming a dead host.
     unheld = case.seen.address_looked and (case.seen.by_command or view.name not in case.seen.holders)
     accepted = case.service.takeover.when_unreachable == "takeover" or bool(view.silent_to)
@@ -391,9 +395,9 @@ def no_fence_of_a_host_that_lives(case: Case) -> str | None:
 
 
 def no_step_for_what_may_be_loss(case: Case) -> str | None:
-    """A hung service is one that is silent behind a line that is clean."""
+    """A hung service is one that is silent behind a line that is clean, also where another host serves."""
     holder = case.memory.holder
-    if case.plan.kind != "takeover" or holder is None:
+    if holder is None or holder not in {*steps_of(case, "release", "fence", "respawn")}:
         return None
     view = case.seen.hosts[holder]
     if view.gate_answers and view.processes and view.holds and not view.line_is_clean:

@@ -8,12 +8,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from fakes import FakeShell, FakeWorld, site
+from fakes import FakeShell, FakeWorld, host, site, situation
 
 from locum_actuator.engine import Engine
 from locum_actuator.journal import Journal
 from locum_actuator.metrics import Metrics
+from locum_actuator.reach import Reach
+from locum_actuator.situation import Look
 from locum_actuator.succession import Succession, predecessor
+from locum_exporter.result import Outcome
 from locum_inventory.gate_clock import Permit
 from locum_inventory.model import Service, Site
 from locum_inventory.shell import ServiceStatus, Shell, Verb
@@ -232,6 +235,25 @@ def test_a9_what_is_known_of_an_address_goes_with_it(engine: Engine, crews: Crew
     pause = journal.pause("web")
     assert pause is not None
     assert (pause.reason, pause.until - time.time() > 50) == ("new disk", True)
+
+
+def test_a_reload_forgets_no_loss_and_no_start(engine: Engine) -> None:
+    """One burst that loss has swallowed would else make a living host look dead right after a reload."""
+    was = engine.context("www")
+    was.signs.looked(situation(host("a", echoes=(3, 20), gate="no answer"), host("b")))
+    was.signs.reached_by(Reach((Look("c", Outcome.WELL, "answers"),)))
+    was.starts.began("a")
+    engine.reload(site())
+    now = engine.context("www")
+    assert "a" in now.signs.doubted()
+    assert "c" in now.signs.reached()
+    assert now.starts is was.starts
+    values = site().model_dump()
+    values["services"]["www"]["addresses"] = ["192.0.2.200/24"]  # nobody has tried that one yet
+    engine.reload(Site.model_validate(values))
+    moved = engine.context("www")
+    assert "a" in moved.signs.doubted()
+    assert "c" not in moved.signs.reached()
 
 
 def test_a9_two_services_that_swap_their_addresses(journal: Journal) -> None:

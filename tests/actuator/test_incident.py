@@ -86,6 +86,28 @@ def test_a_respawn_that_worked_is_not_followed_by_a_takeover(world: FakeWorld, j
     assert journal.holder("www").host == "a"
 
 
+def test_b12_an_address_is_not_taken_off_again_for_want_of_a_thread(
+    world: FakeWorld, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The gate of this host is told the epoch by a thread of its own, which nothing waits for."""
+    start = threading.Thread.start
+
+    def no_more(thread: threading.Thread) -> None:
+        if thread.name.startswith("epoch-"):
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", no_more)
+    world.dead.add("a")
+    ended = threading.Event()
+    over = threading.Timer(5.0, ended.set)
+    over.start()
+    Incident(context(world, journal), journal.open_incident("www", "LocumServiceDown")).handle(ended)
+    over.cancel()
+    assert world.shells["b"].calls == ["start"]
+    assert world.shells["b"].held
+
+
 def test_a_respawn_that_did_not_help_is_followed_by_a_takeover(world: FakeWorld, journal: Journal) -> None:
     world.shells["a"].processes = 0
     world.shells["a"].start_works = False

@@ -5,10 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from ipaddress import ip_address
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from locum_actuator import announce
 from locum_actuator.interface_mac import mac_of
 from tests import namespaces
 from tests.marks import needs_root
@@ -60,3 +63,31 @@ def test_b11_an_ethernet_card_has_its_mac_address() -> None:
     cards = [path.parent.name for path in Path("/sys/class/net").glob("*/type") if path.read_text() == "1\n"]
     for card in cards:
         assert len((mac_of(card) or "").split(":")) == 6
+
+
+def test_b12_an_announcement_is_sent_once_where_no_thread_is_to_be_had(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What follows the first is sent by a thread; for want of one a claim is not undone."""
+    sent: list[object] = []
+
+    class Wire:
+        def bind(self, where: object) -> None:
+            pass
+
+        def send(self, frame: object) -> None:
+            sent.append(frame)
+
+        def close(self) -> None:
+            sent.append("closed")
+
+    def no_more(**_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(announce, "mac_of", lambda interface: "02:00:00:00:00:01")
+    wire = SimpleNamespace(socket=lambda *kind: Wire(), AF_PACKET=0, SOCK_RAW=0)
+    monkeypatch.setattr(announce, "socket", wire)
+    monkeypatch.setattr(announce, "threading", SimpleNamespace(Thread=no_more))
+    announce.announce("eth0", [ip_address("192.0.2.100")])
+    assert len(sent) == 3
+    assert sent[-1] == "closed"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -12,6 +13,7 @@ import pytest
 from locum_actuator.evidence import Evidence
 from locum_actuator.life_signs import Life
 from locum_actuator.situation import HostView
+from locum_exporter.icmp import Burst
 from locum_inventory.model import Site
 from locum_inventory.shell import GateStatus, ServiceStatus, ShellFault
 from tests.marks import needs_root
@@ -40,6 +42,10 @@ def silent() -> GateStatus:
 
 def busy() -> GateStatus:
     raise ShellFault.busy("a: could not be asked: Too many open files")
+
+
+def unaware() -> GateStatus:
+    return GateStatus("1", "", {})
 
 
 def breaks() -> GateStatus:
@@ -112,7 +118,8 @@ def evidence(gate: Gate, mail: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> I
         (silent, ANSWERS, Life(None, ("mail",))),
         (well, REFUSES, Life("its gate answers")),
         (well, ANSWERS, Life("its gate answers", ("mail",))),
-        (busy, REFUSES, Life()),
+        (unaware, REFUSES, Life("its gate answers (the gate does not know www: run `locum enrol a`)")),
+        (busy, REFUSES, Life(unasked="a: could not be asked: Too many open files")),
     ],
 )
 def test_a2_gate_and_other_services_are_asked_once_more(
@@ -127,6 +134,36 @@ def test_a2_gate_and_other_services_are_asked_once_more(
     gate.answer = answer
     monkeypatch.setattr(Handler, "status", mail_status)
     assert evidence.life("www", "a", pinged=True) == expected
+
+
+def test_a2_a_gate_is_not_silent_at_the_last_question_where_this_host_was_too_busy(
+    evidence: Evidence, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def held_up() -> GateStatus:
+        evidence._loop.call_soon_threadsafe(time.sleep, 0.35)
+        return silent()
+
+    gate.answer = held_up
+    monkeypatch.setattr(Handler, "status", REFUSES)
+    unasked = evidence.life("www", "a", pinged=True).unasked
+    assert unasked is not None
+    assert unasked.endswith("ms too busy to look")
+
+
+def test_a10_a_gate_that_does_not_know_the_service_is_not_silent(
+    evidence: Evidence, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its host filters pings, and a host that answers none is dead where its gate is silent too."""
+
+    async def no_echo(*_: object) -> Burst:
+        return Burst(20, 0, ())
+
+    monkeypatch.setattr(Evidence, "_burst", no_echo)
+    gate.answer = unaware
+    seen = view(evidence)
+    assert seen.life.gate == "its gate answers (the gate does not know www: run `locum enrol a`)"
+    gate.answer = silent
+    assert view(evidence).life.gate is None
 
 
 def test_a13_the_service_itself_is_asked_once_more_too(

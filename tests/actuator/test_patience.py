@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +36,12 @@ class SlowWorld(FakeWorld):
     dies_after: dict[str, int] = field(default_factory=dict)
     dies_with_host_after: dict[str, int] = field(default_factory=dict)
     ended_after: tuple[threading.Event, int] | None = None
+    unfit: dict[str, str] = field(default_factory=dict)
 
     def situation(self, service: str) -> Situation:
         seen = super().situation(service)
+        views = {name: replace(view, unfit=self.unfit.get(name)) for name, view in seen.hosts.items()}
+        seen = replace(seen, hosts=views)
         if self.ended_after is not None and self.looks >= self.ended_after[1]:
             self.ended_after[0].set()
         return seen
@@ -121,6 +124,24 @@ def test_b2_the_only_host_that_could_serve_is_not_stopped_for_being_slow(
     decided = [event["text"] for event in journal.incidents()[0]["events"] if event["kind"] == "decided"]
     assert any(text.startswith("keep_looking: the service on b is starting") for text in decided), decided
     assert world.shells["b"].held, reason
+
+
+def test_b2_a_host_that_cannot_be_given_the_service_is_no_other_that_could_serve(
+    world: SlowWorld, journal: Journal
+) -> None:
+    """a hangs, and its interface has lost its carrier: what was stopped on b would be started for nothing there."""
+    world.hung.add("a")
+    world.unfit["a"] = "its interface eth0 has no carrier"
+    world.answers_after["b"] = 40
+    about = context(world, journal, slow_site(**IMPATIENT))
+    ended = threading.Event()
+    over = threading.Timer(10.0, ended.set)
+    over.start()
+    Incident(about, journal.open_incident("www", "LocumServiceDown")).handle(ended)
+    over.cancel()
+    assert about.journal.holder("www").host == "b"
+    assert world.shells["b"].calls == ["start"]
+    assert "claim" not in world.shells["a"].calls
 
 
 def test_b2_nor_where_it_is_started_after_the_claim(world: SlowWorld, journal: Journal) -> None:
@@ -296,6 +317,26 @@ def test_b2_table(row: str) -> None:
     service = slow_site(respawn="apachectl restart").services["www"]
     plan = decide(seen, memory, service)
     assert (plan.kind, plan.code) == wanted, plan.reason
+
+
+def test_b1_hooks_and_address_commands_are_part_of_the_longest_plan() -> None:
+    """The watchdog would else end the actuator in the middle of a plan whose hooks take what they may."""
+    values: dict[str, Any] = site().model_dump(mode="json")
+    plain = Site.model_validate(values)
+    steps = ("takeover", "release", "start", "claim", "prove")
+    values["services"]["www"]["hooks"] = {
+        f"{when}_{step}": {"command": "true", "timeout": 300}
+        for step in steps
+        for when in ("before", "after")
+    }
+    hooked = Site.model_validate(values)
+    more = longest_plan_seconds(hooked, hooked.services["www"])
+    assert more >= longest_plan_seconds(plain, plain.services["www"]) + 10 * 300
+    del values["services"]["www"]["addresses"], values["services"]["www"]["interface"]
+    commands = {"claim": "true", "check": "true", "timeout": 60}
+    values["services"]["www"]["address_commands"] = commands
+    moved = Site.model_validate(values)
+    assert longest_plan_seconds(moved, moved.services["www"]) >= more + 5 * 60
 
 
 def test_a_start_is_known_by_its_age_and_by_what_was_seen_since() -> None:

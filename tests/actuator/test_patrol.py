@@ -72,6 +72,45 @@ def test_the_last_standby_is_gone_and_comes_back(patrol: Patrol, world: FakeWorl
     assert patrol.pause_seconds == WARY_SECONDS, "and is watched for a while"
 
 
+def test_a1_a_gate_that_could_not_be_asked_is_neither_gone_nor_back(patrol: Patrol, world: FakeWorld) -> None:
+    assert patrol.round() is None
+    world.shells["b"].fault = "busy"
+    assert patrol.round() is None
+    assert not patrol.alone
+    assert patrol.missing == frozenset()
+    assert patrol.pause_seconds == CALM_SECONDS
+    assert patrol.seen["b"] == "its gate could not be asked: gate busy"
+    world.shells["b"].fault = None
+    assert patrol.round() is None, "it does not come back, for it was not away"
+
+
+def test_a1_a_silent_gate_that_then_could_not_be_asked_is_still_missing(
+    patrol: Patrol, world: FakeWorld
+) -> None:
+    world.shells["b"].fault = "unreachable"
+    assert patrol.round() is None
+    world.shells["b"].fault = "busy"
+    assert patrol.round() is None
+    assert patrol.alone
+    assert patrol.missing == {"b"}
+    world.shells["b"].fault = None
+    assert patrol.round() == Finding("patrol: b answers again", frozenset({"b"}))
+
+
+def test_b11_a_ping_that_breaks_keeps_no_round_from_what_else_it_finds(
+    patrol: Patrol, world: FakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The event loop was held up for two seconds, and the address was taken off the holder by hand."""
+
+    def late(host: str) -> int | None:
+        raise TimeoutError
+
+    monkeypatch.setattr(world, "echoes", late)
+    world.shells["b"].fault = "timeout"
+    world.shells["a"].held = False
+    assert patrol.round() == Finding("patrol: a does not hold the address")
+
+
 def test_whoever_was_silent_to_an_incident_comes_back_even_between_two_rounds(patrol: Patrol) -> None:
     """It crashed, was taken over and had booted before the next round: it must be released all the same."""
     assert patrol.round() is None

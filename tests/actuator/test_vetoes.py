@@ -60,6 +60,19 @@ SIGNS_OF_LIFE = [
         "a is not switched off: its gate answered 0.3 s ago",
     ),
     Row(
+        "its gate could not be asked once more",
+        silent(life=Life(unasked="too many open files")),
+        "keep_looking",
+        "could_not_look",
+        "a is not switched off: its gate could not be asked once more: too many open files",
+    ),
+    Row(
+        "… nor of a host that answers no ping",
+        silent(echoes=(0, 20), life=Life(unasked="too many open files")),
+        "keep_looking",
+        "could_not_look",
+    ),
+    Row(
         "another service answers on it",
         silent(life=Life(services=("mail",))),
         "refuse",
@@ -109,6 +122,27 @@ def test_a2_a_gate_that_could_not_be_asked_moves_nothing(unreachable: str, echoe
     view = replace(silent(echoes=echoes, asked=False), fenceable=False, silent_to=("c",))
     decided = plan(situation(view, STANDBY), when_unreachable=unreachable)
     assert (decided.kind, decided.code) == ("keep_looking", "could_not_look")
+
+
+@pytest.mark.parametrize("unreachable", ["takeover", "refuse"])
+@pytest.mark.parametrize("holder", ["a", None])
+@pytest.mark.parametrize("fenceable", [True, False])
+def test_a10_a_gate_that_does_not_know_the_service_is_no_dead_host(
+    unreachable: str, holder: str | None, *, fenceable: bool
+) -> None:
+    """Its host filters pings; it was not enrolled since the service was added."""
+    view = silent(echoes=(0, 20), life=Life("its gate answers (the gate does not know www)"))
+    view = replace(view, fenceable=fenceable, silent_to=("c",))
+    decided = plan(situation(view, STANDBY), Memory(holder, 1), when_unreachable=unreachable)
+    assert (decided.kind, decided.code, decided.steps) == ("refuse", "unfenced", ())
+    assert decided.reason == "a may hold the address, and its gate answers (the gate does not know www)"
+
+
+def test_a11_a_gate_that_does_not_know_the_service_confirms_nothing() -> None:
+    view = silent(echoes=(0, 20), life=Life("its gate answers (the gate does not know www)"))
+    seen = situation(replace(view, fenceable=False), host("b"), host("c"))
+    decided = plan(seen, Memory("b", 1, unconfirmed=frozenset({"a"})), when_unreachable="takeover")
+    assert (decided.kind, decided.code) == ("refuse", "unfenced")
 
 
 def test_a2_a_release_that_failed_fences_no_host_on_which_others_answer() -> None:

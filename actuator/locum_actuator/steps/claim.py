@@ -88,7 +88,12 @@ class Claim:
                     extra={"event": "epoch_not_told"},
                 )
 
-        threading.Thread(target=tell, name=f"epoch-{hands.name}", daemon=True).start()
+        try:
+            threading.Thread(target=tell, name=f"epoch-{hands.name}", daemon=True).start()
+        except RuntimeError as fault:  # no more threads: that is no reason to take the address off again
+            log.warning(
+                "the gate of this host was not told the epoch: %s", fault, extra={"event": "epoch_not_told"}
+            )
 
     def undo(self) -> str:
         """Take the addresses off again."""
