@@ -434,7 +434,10 @@ class Evidence:
                 return Life(_answers(gate), services)
             return Life(None, services, lag.hides_a_gate if gate.asked else gate.text)
 
-        return self._run(everything(), LAST_QUESTION_SECONDS + GRACE_SECONDS + 1.0)
+        try:
+            return self._run(everything(), LAST_QUESTION_SECONDS + GRACE_SECONDS + 1.0)
+        except TimeoutError:
+            return Life(unasked="this host was too busy to ask")
 
     async def _gate(
         self, service: str, host: str, seconds: float = GATE_SECONDS

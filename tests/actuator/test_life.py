@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
+from locum_actuator import evidence as evidence_module
 from locum_actuator.evidence import Evidence
 from locum_actuator.life_signs import Life
 from locum_actuator.situation import HostView
@@ -148,6 +149,15 @@ def test_a2_a_gate_is_not_silent_at_the_last_question_where_this_host_was_too_bu
     unasked = evidence.life("www", "a", pinged=True).unasked
     assert unasked is not None
     assert unasked.endswith("ms too busy to look")
+
+
+def test_a2_a_last_question_that_does_not_end_is_no_silence(
+    evidence: Evidence, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("LAST_QUESTION_SECONDS", "GRACE_SECONDS"):
+        monkeypatch.setattr(evidence_module, name, 0.0)
+    evidence._loop.call_soon_threadsafe(time.sleep, 2.0)
+    assert evidence.life("www", "a", pinged=True) == Life(unasked="this host was too busy to ask")
 
 
 def test_a10_a_gate_that_does_not_know_the_service_is_not_silent(
