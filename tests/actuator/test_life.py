@@ -158,6 +158,9 @@ def test_a2_a_last_question_that_does_not_end_is_no_silence(
         monkeypatch.setattr(evidence_module, name, 0.0)
     evidence._loop.call_soon_threadsafe(time.sleep, 2.0)
     assert evidence.life("www", "a", pinged=True) == Life(unasked="this host was too busy to ask")
+    turns = threading.Event()  # the loop has to turn again before it can be closed
+    evidence._loop.call_soon_threadsafe(lambda: evidence._loop.call_later(0.1, turns.set))
+    assert turns.wait(10)
 
 
 def test_a10_a_gate_that_does_not_know_the_service_is_not_silent(

@@ -74,6 +74,7 @@ class Framing:
         line, end, rest = buffered.lstrip(b"\r\n")[: CHUNK_LINE_BYTES + 2].partition(b"\r\n")
         if b"\n" in line or len(line) > CHUNK_LINE_BYTES:
             raise Refused(400, "the line before a chunk is malformed or too long")
+        self._is_at_chunk = not end  # h11 takes in a whole line at once; what follows it is the chunk
         if end and not line.partition(b";")[0].strip(b" \t0"):
             # The last one: what comes after it is judged with it, for h11 parses both at once.
             self._is_last = True
