@@ -46,8 +46,8 @@ if [ ! -e $stamp ] || [ -n "$(find pyproject.toml constraints.txt -newer $stamp)
     say "making the virtual environment $VENV"
     [ -x $VENV/bin/python ] || python3 -m venv $VENV
     $VENV/bin/python -m pip install --progress-bar on -c constraints.txt -e '.[dev]' >&2
-    # The lab's hosts see the checkout read-only and would compile it at every start of locum.
-    $VENV/bin/python -m compileall -q inventory exporter actuator lab
     touch $stamp
 fi
+# The lab's hosts see the checkout read-only and would compile at every start of locum what has changed since.
+$VENV/bin/python -m compileall -q inventory exporter actuator lab bench
 say "set up"
