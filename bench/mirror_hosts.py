@@ -17,8 +17,8 @@ from locum_actuator.journal import Journal
 from locum_actuator.mirror.line import Lines, Words
 from locum_actuator.mirror.result import MirrorResult, Wish
 from locum_actuator.mirror.site_mirrors import SiteMirrors
-from locum_inventory.mirror import gate_lines
-from locum_inventory.model import Site
+from locum_inventory.site.mirror import gate_lines
+from locum_inventory.site.model import Site
 from tests.inventory.gate_host import GateHost, install_gate
 
 KEPT = ".locum-kept"

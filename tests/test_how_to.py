@@ -16,8 +16,8 @@ from locum_actuator.chain.configuration import prometheus_text, rules_text
 from locum_actuator.chain.layout import Chain
 from locum_exporter.checks.tcp import tcp
 from locum_exporter.result import CheckResult, Outcome
-from locum_inventory.load import load_site
-from locum_inventory.model import Site, TcpCheck
+from locum_inventory.site.load import load_site
+from locum_inventory.site.model import Site, TcpCheck
 from tests.exporter.servers import server, unused_port
 from tests.how_to import NAMES, blocks, only_block
 

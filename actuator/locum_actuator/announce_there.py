@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from locum_inventory.model import Service
 from locum_inventory.shell import Shell
+from locum_inventory.site.model import Service
 
 ANNOUNCE_SECONDS = 2.0
 

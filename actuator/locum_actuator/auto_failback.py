@@ -19,7 +19,7 @@ from locum_actuator.moves import Move
 from locum_actuator.rejoin import Item, is_complete
 from locum_actuator.rounds import Rounds
 from locum_actuator.worker import Worker
-from locum_inventory.model import Service
+from locum_inventory.site.model import Service
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from prometheus_client.metrics_core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from locum_actuator.journal import Journal, JournalFault
-from locum_inventory.model import Site
+from locum_inventory.site.model import Site
 
 HOUR_SECONDS = 3600.0
 

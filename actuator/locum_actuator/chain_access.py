@@ -15,7 +15,7 @@ from typing import Any
 import aiohttp
 import requests
 
-from locum_inventory.model import ChainParts
+from locum_inventory.site.model import ChainParts
 
 
 @dataclass(frozen=True, slots=True)

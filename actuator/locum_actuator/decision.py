@@ -22,7 +22,7 @@ from locum_actuator.single_addresses import incomplete, left_about, sure, why_un
 from locum_actuator.situation import HostView, Memory, Situation
 from locum_actuator.unreached import unreached
 from locum_exporter.result import Outcome
-from locum_inventory.model import Service
+from locum_inventory.site.model import Service
 
 
 def decide(situation: Situation, memory: Memory, service: Service) -> Plan:

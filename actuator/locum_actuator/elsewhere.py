@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from locum_actuator.situation import Look
 from locum_exporter.looks import through_checks
 from locum_exporter.result import Outcome, gravest_reason, outcome_of, service_outcome
-from locum_inventory.model import Service
+from locum_inventory.site.model import Service
 
 NOT_ASKED = "exporter"  # not one of its own reasons: it could not be asked, or its answer cannot be read
 _MARGIN_SECONDS = 0.1  # the exporter's own deadline ends before ours

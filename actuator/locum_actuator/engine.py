@@ -32,7 +32,7 @@ from locum_actuator.steps.base import Shells
 from locum_actuator.storm import Storm
 from locum_actuator.succession import Succession, shared
 from locum_actuator.worker import Worker
-from locum_inventory.model import Service, Site
+from locum_inventory.site.model import Service, Site
 
 log = logging.getLogger(__name__)
 

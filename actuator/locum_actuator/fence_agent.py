@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from locum_actuator.bounded_run import Ran, RunFault, run_bounded
-from locum_inventory.model import FenceDevice
+from locum_inventory.site.model import FenceDevice
 
 Power = Literal["on", "off"]
 Action = Literal["off", "on", "status"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from locum_actuator.epochs import DAMAGED_FROM
-from locum_inventory.model import Service
 from locum_inventory.shell import GateStatus, ServiceStatus
+from locum_inventory.site.model import Service
 
 
 def why_unfit(name: str, service: Service, host: str, gate: GateStatus) -> str | None:

@@ -38,7 +38,7 @@ from locum_actuator.storm import NEAR_SECONDS, Storm
 from locum_actuator.unreached import ANNOUNCED, MOVED
 from locum_actuator.vetoes import fenced, has_let_go
 from locum_exporter.result import Outcome as Found
-from locum_inventory.model import Service, Site
+from locum_inventory.site.model import Service, Site
 
 log = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from typing import Literal
 from locum_actuator import brakes, vetoes
 from locum_actuator.plan import Plan, Step
 from locum_actuator.situation import HostView, Memory, Situation
-from locum_inventory.model import Service
+from locum_inventory.site.model import Service
 
 Verb = Literal["switchover", "failback"]
 _NONE: Mapping[str, tuple[str, ...]] = {}

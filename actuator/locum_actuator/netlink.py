@@ -15,7 +15,7 @@ from typing import Any
 
 from pyroute2 import IPRoute, NetlinkError
 
-from locum_inventory.model import Address, Interface
+from locum_inventory.site.model import Address, Interface
 
 # Flags of linux/if_addr.h.
 _NODAD = 0x02  # usable at once; who else has the address was asked before

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from locum_actuator.bounded_run import RunFault, run_bounded
 from locum_actuator.steps.base import Hands
-from locum_inventory.model import Service
+from locum_inventory.site.model import Service
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 HEARD_CHARACTERS = 1000  # of what a command prints; the rest is dropped

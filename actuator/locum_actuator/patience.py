@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from locum_inventory.model import Commands, Service, Site
+from locum_inventory.site.model import Commands, Service, Site
 
 GATE_MARGIN_SECONDS = 5.0  # for the way to a gate and back, beside what it was asked to do
 LOCK_SECONDS = 5.0  # a gate waits so long, and a stop besides, for another verb of the same service

@@ -16,7 +16,7 @@ from locum_exporter.checks.through_address import has_route_to
 from locum_exporter.local import local_addresses
 from locum_exporter.looks import through_checks
 from locum_exporter.result import Outcome
-from locum_inventory.model import Address, Site
+from locum_inventory.site.model import Address, Site
 
 LookAt = Callable[[Address], Coroutine[Any, Any, Look]]  # runs the deciding checks on an address, from here
 

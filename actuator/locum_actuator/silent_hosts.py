@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from locum_actuator.plan import Plan
 from locum_actuator.situation import Memory, Situation
-from locum_inventory.model import Service
+from locum_inventory.site.model import Service
 
 
 def silent_hosts(plan: Plan, situation: Situation, memory: Memory) -> tuple[str, ...]:

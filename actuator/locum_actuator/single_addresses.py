@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from locum_actuator.plan import Plan, Step
 from locum_actuator.situation import HostView, Memory, Situation
-from locum_inventory.model import Service
+from locum_inventory.site.model import Service
 
 
 def incomplete(holder: HostView, situation: Situation, memory: Memory, service: Service) -> Plan | None:

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterable, Mapping
 
 from locum_actuator.journal import Holder, Journal
-from locum_inventory.model import Service
+from locum_inventory.site.model import Service
 
 log = logging.getLogger(__name__)
 

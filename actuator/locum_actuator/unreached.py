@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from locum_actuator.plan import Plan, Step
 from locum_actuator.situation import HostView, Memory, Situation
-from locum_inventory.model import Service
+from locum_inventory.site.model import Service
 
 ANNOUNCED = "announced_unreached"  # the mark of an incident that has announced it again already
 MOVED = "moved_unreached"  # the mark of an incident that has moved the service for this already

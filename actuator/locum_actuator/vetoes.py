@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from locum_actuator.plan import Plan, Step
 from locum_actuator.situation import HostView, Memory, Situation
-from locum_inventory.model import Service
+from locum_inventory.site.model import Service
 
 _EXPELLING = frozenset({"release", "fence"})
 

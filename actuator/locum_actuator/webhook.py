@@ -25,7 +25,7 @@ from locum_actuator.page.routes import page_routes
 from locum_actuator.pause_api import pause_routes
 from locum_actuator.reading import Reading
 from locum_actuator.services_api import service_routes
-from locum_inventory.model import ChainParts
+from locum_inventory.site.model import ChainParts
 
 __all__ = ["MAX_BODY_BYTES", "create_app", "create_webhook_app"]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from locum_actuator.plan import Plan
 from locum_actuator.situation import HostView, Memory, Situation, WrongAnswer
-from locum_inventory.model import Service
+from locum_inventory.site.model import Service
 
 _WORDS: dict[WrongAnswer, str] = {
     "unexpected": "answers, but not as expected",

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from locum_exporter.looks import through_checks
-from locum_inventory.model import INTERVAL_SECONDS, Interval, Service, Site, VantagePoint
+from locum_inventory.site.model import INTERVAL_SECONDS, Interval, Service, Site, VantagePoint
 
 _SLOW: Interval = "1s"  # for what does not decide whether a service is down
 

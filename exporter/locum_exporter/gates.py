@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from locum_inventory.model import Site
 from locum_inventory.shell import Shells
+from locum_inventory.site.model import Site
 
 
 def open_shells(site: Site, this_name: str | None) -> Shells:

@@ -18,7 +18,7 @@ from locum_exporter.faults import reason_of_unsent, text_of_os_error
 from locum_exporter.icmp_socket import EchoSocket
 from locum_exporter.icmp_wire import Family, Message
 from locum_exporter.result import Reason
-from locum_inventory.model import Address
+from locum_inventory.site.model import Address
 
 _DRAIN_EVERY = 64  # sends between two looks at the socket while the loop is too busy to look itself
 _FULL_BUFFER_PAUSE_SECONDS = 0.001

@@ -14,7 +14,7 @@ from icmplib.exceptions import ICMPSocketError, SocketPermissionError
 
 from locum_exporter.faults import ExplainedError
 from locum_exporter.icmp_wire import ECHO_REPLY, TIME_EXCEEDED, UNREACHABLE, Family, Message, parse
-from locum_inventory.model import Address
+from locum_inventory.site.model import Address
 
 # Linux's numbers, which the socket module does not name: include/uapi/linux/icmp.h and icmpv6.h.
 _SOL_RAW, _ICMP_FILTER = 255, 1

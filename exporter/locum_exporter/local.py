@@ -9,7 +9,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_interface
 from pyroute2 import AsyncIPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
-from locum_inventory.model import Address, Interface
+from locum_inventory.site.model import Address, Interface
 
 # include/uapi/linux/if_addr.h: an address that is not (or not yet) in use, because another may have it.
 _NOT_IN_USE = 0x40 | 0x08  # IFA_F_TENTATIVE | IFA_F_DADFAILED

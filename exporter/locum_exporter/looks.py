@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from locum_inventory.model import Service, Site
+from locum_inventory.site.model import Service, Site
 
 CheckName = Literal["ping", "http", "tcp", "process", "address"]
 CHECKS: tuple[str, ...] = get_args(CheckName)

@@ -18,7 +18,7 @@ from locum_exporter.frames import arp_probe, arp_request, link_local_of, neighbo
 from locum_exporter.local import LocalHost, local_host
 from locum_exporter.packet_socket import PacketSocket
 from locum_exporter.result import Reason
-from locum_inventory.model import Address
+from locum_inventory.site.model import Address
 
 _MORE_ATTEMPTS = 5  # where nothing was heard at all
 

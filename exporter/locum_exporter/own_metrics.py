@@ -12,7 +12,7 @@ from prometheus_client.registry import Collector
 
 from locum_exporter.looks import Look
 from locum_exporter.result import CheckResult
-from locum_inventory.model import Site
+from locum_inventory.site.model import Site
 
 _BUCKETS_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 15.0)
 

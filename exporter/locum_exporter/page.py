@@ -6,7 +6,7 @@ from html import escape
 from urllib.parse import urlencode
 
 from locum_exporter.looks import Look, look_for, through_checks
-from locum_inventory.model import Site
+from locum_inventory.site.model import Site
 
 _STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:50em;margin:2em auto;padding:0 1em;color:#222}"

@@ -14,9 +14,9 @@ from locum_exporter.loop_lag import LoopLag
 from locum_exporter.neighbours import Neighbours
 from locum_exporter.runner import Runner
 from locum_exporter.whereabouts import find_this_name
-from locum_inventory.load import SiteFault, load_site
-from locum_inventory.model import Site
 from locum_inventory.shell import Shells
+from locum_inventory.site.load import SiteFault, load_site
+from locum_inventory.site.model import Site
 
 log = logging.getLogger("locum.exporter")
 

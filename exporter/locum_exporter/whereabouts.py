@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from locum_exporter.local import configured_addresses, local_addresses
-from locum_inventory.model import Address, Site
+from locum_inventory.site.model import Address, Site
 
 
 class WrongMachine(Exception):  # noqa: N818 - why a program must not run here

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 
-from locum_inventory.model import Service, Site
+from locum_inventory.site.model import Service, Site
 
 GUARD_PATH = Path("/usr/local/sbin/locum-guard")
 MUTE_DIRECTORY = Path("/run/locum-guard/mute")  # a file for each service that this machine is not heard for

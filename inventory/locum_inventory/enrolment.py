@@ -12,7 +12,7 @@ from typing import Literal
 
 from locum_inventory.boot_guard import guard_files, kept_off
 from locum_inventory.gate_config import GATE_PATH, gate_script, host_file
-from locum_inventory.model import Site
+from locum_inventory.site.model import Site
 
 State = Literal["absent", "same", "differs"]
 GuardWish = Literal["keep", "install", "remove"]  # keep: renew the boot guard where there is one

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from locum_inventory.model import Interface
+from locum_inventory.site.model import Interface
 
 
 @dataclass(frozen=True, slots=True)

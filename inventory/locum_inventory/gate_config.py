@@ -6,8 +6,8 @@ import hashlib
 from importlib.resources import files
 from pathlib import Path
 
-from locum_inventory.mirror import gate_lines
-from locum_inventory.model import Service, Site
+from locum_inventory.site.mirror import gate_lines
+from locum_inventory.site.model import Service, Site
 
 GATE_PATH = Path("/usr/local/lib/locum/gate")
 HOST_FILE_PATH = Path("/etc/locum/gate.conf")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from paramiko import HostKeys
 
-from locum_inventory.model import Address, Ssh
+from locum_inventory.site.model import Address, Ssh
 
 
 def known_hosts_name(address: Address, ssh: Ssh | None) -> str:

@@ -11,7 +11,7 @@ from typing import Literal, Protocol
 
 from locum_inventory.gate_clock import GateClock, Permit
 from locum_inventory.gate_config import GATE_PATH
-from locum_inventory.model import Interface, Site
+from locum_inventory.site.model import Interface, Site
 
 Verb = Literal["respawn", "start", "stop", "release", "claim", "reset-epoch", "store-epoch"]
 LinkState = Literal["up", "no_carrier", "down"]

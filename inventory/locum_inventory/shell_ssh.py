@@ -9,7 +9,6 @@ from typing import Literal
 import paramiko
 
 from locum_inventory.gate_clock import Permit
-from locum_inventory.model import Address, Ssh
 from locum_inventory.shell import GateStatus, ServiceStatus, ShellFault, Verb
 from locum_inventory.shell_answer import ANSWER_LIMIT_BYTES, read_answer
 from locum_inventory.shell_connection import Connection, Destination, connect
@@ -18,6 +17,7 @@ from locum_inventory.shell_lanes import ChangeLanes
 from locum_inventory.shell_redial import KeptConnection
 from locum_inventory.shell_shared import SharedStatus
 from locum_inventory.shell_watch import Watch
+from locum_inventory.site.model import Address, Ssh
 
 
 class SshShell:

@@ -24,8 +24,8 @@ from locum_exporter.result import Outcome
 from locum_inventory import since_boot
 from locum_inventory.gate_clock import GateClock, Permit
 from locum_inventory.gate_config import gate_version, host_file_sha256
-from locum_inventory.model import Interface, Site
 from locum_inventory.shell import FaultReason, GateStatus, Link, ServiceStatus, ShellFault, Verb
+from locum_inventory.site.model import Interface, Site
 
 ADDRESS = ip_address("192.0.2.100")
 WITH_PREFIX = ip_interface("192.0.2.100/24")

@@ -9,7 +9,7 @@ from fakes import FakeShell
 
 from locum_actuator import incident, netlink, patience
 from locum_actuator.steps import claim, prove
-from locum_inventory.model import Interface
+from locum_inventory.site.model import Interface
 
 
 def kernel_of(shell: FakeShell, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,7 +26,7 @@ from locum_actuator.metrics import Metrics
 from locum_actuator.reading import Reading
 from locum_actuator.rounds import Rounds
 from locum_actuator.webhook import create_app
-from locum_inventory.model import ChainParts
+from locum_inventory.site.model import ChainParts
 
 ROOT = Path(__file__).parents[2]
 

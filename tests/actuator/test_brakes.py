@@ -21,7 +21,7 @@ from locum_actuator.metrics import Metrics
 from locum_actuator.plan import Plan
 from locum_actuator.situation import Memory, Situation
 from locum_actuator.storm import NEAR_SECONDS, SETTLE_SECONDS, Storm
-from locum_inventory.model import Site
+from locum_inventory.site.model import Site
 
 HELD_BY_A = Memory(holder="a", epoch=1)
 DEAD = situation(host("a", echoes=(0, 20), gate="timeout"), host("b"))

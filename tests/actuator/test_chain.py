@@ -14,7 +14,7 @@ from locum_actuator.chain.configuration import prometheus_text, rules_text, writ
 from locum_actuator.chain.layout import Chain
 from locum_actuator.chain.runbook_link import runbook_link
 from locum_inventory.listen import Listen
-from locum_inventory.model import Site
+from locum_inventory.site.model import Site
 
 
 def a_site(**changes: Any) -> Site:

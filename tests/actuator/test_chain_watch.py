@@ -17,7 +17,7 @@ from locum_actuator.chain_look import Chain, Seen, judge_rules, look, looking_se
 from locum_actuator.chain_samples import judge_samples
 from locum_actuator.chain_watch import ChainWatch, Part, judge_heartbeat, judge_rounds
 from locum_actuator.metrics import Metrics
-from locum_inventory.model import ChainParts
+from locum_inventory.site.model import ChainParts
 
 
 def rules(*leave_out: str, faulty: str | None = None) -> dict[str, Any]:

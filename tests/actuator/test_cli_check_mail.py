@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from locum_actuator.cli.check_files import files
-from locum_inventory.load import load_site
-from locum_inventory.model import Deadman, Mail
 from locum_inventory.share import EXAMPLE, shared
+from locum_inventory.site.load import load_site
+from locum_inventory.site.model import Deadman, Mail
 
 NEWLINE = "ends with a newline, which Alertmanager 0.25 takes for a part of the password"
 ROWS = {

@@ -9,7 +9,7 @@ from fakes import site
 
 from locum_actuator.cli.check_finding import Finding
 from locum_actuator.cli.check_programs import programs
-from locum_inventory.model import Site
+from locum_inventory.site.model import Site
 
 
 def with_values(**changes: object) -> Site:

@@ -16,7 +16,7 @@ from locum_actuator.journal import Journal
 from locum_actuator.metrics import Metrics
 from locum_actuator.reading import Reading
 from locum_actuator.webhook import create_app
-from locum_inventory.model import Site
+from locum_inventory.site.model import Site
 
 
 @pytest.fixture(scope="module")

@@ -28,7 +28,7 @@ from locum_actuator.metrics import Metrics
 from locum_actuator.mirror.result import MirrorResult
 from locum_actuator.reading import Reading
 from locum_actuator.webhook import create_app
-from locum_inventory.mirror import Mirror
+from locum_inventory.site.mirror import Mirror
 
 FORGED = "a | b\n# forged <b>`"
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")

@@ -13,9 +13,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from locum_actuator.cli import main
-from locum_inventory.load import advice, load_site
-from locum_inventory.model import Takeover
 from locum_inventory.share import EXAMPLE, shared
+from locum_inventory.site.load import advice, load_site
+from locum_inventory.site.model import Takeover
 
 ALL_OPTIONS = [
     "--host=a=192.0.2.1",

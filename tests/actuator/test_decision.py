@@ -10,7 +10,7 @@ from fakes import host, site, situation
 from locum_actuator.decision import decide
 from locum_actuator.situation import HostView, Look, Memory, Situation
 from locum_exporter.result import Outcome
-from locum_inventory.model import Service, Site
+from locum_inventory.site.model import Service, Site
 
 A_HOLDS = Memory(holder="a", epoch=1)
 B_HOLDS = Memory(holder="b", epoch=2)

@@ -9,8 +9,8 @@ from fakes import host, site, situation
 
 from locum_actuator.decision import decide
 from locum_actuator.situation import Copy, Memory, Situation
-from locum_inventory.mirror import Mirror
-from locum_inventory.model import Service
+from locum_inventory.site.mirror import Mirror
+from locum_inventory.site.model import Service
 
 DEAD = host("a", echoes=(0, 20), gate="no answer within 0.5 s")
 FRESH = Copy(3600.0, stale=False, text="a copy of 60 min ago (run 20260101040000)")

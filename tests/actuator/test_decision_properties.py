@@ -21,7 +21,7 @@ from locum_actuator.plan import Plan, Step
 from locum_actuator.reach import Reach
 from locum_actuator.situation import HostView, Look, Memory, Situation
 from locum_exporter.result import Outcome
-from locum_inventory.model import Service
+from locum_inventory.site.model import Service
 
 # -- all situations ------------------------------------------------------------------------------------------
 

@@ -18,8 +18,8 @@ from locum_actuator.situation import Look
 from locum_actuator.succession import Succession, predecessor
 from locum_exporter.result import Outcome
 from locum_inventory.gate_clock import Permit
-from locum_inventory.model import Service, Site
 from locum_inventory.shell import ServiceStatus, Shell, Verb
+from locum_inventory.site.model import Service, Site
 
 WAIT_SECONDS = 30.0
 

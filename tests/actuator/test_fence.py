@@ -18,7 +18,7 @@ from locum_actuator.fence_agent import AgentFault, FenceAgent
 from locum_actuator.steps import fence
 from locum_actuator.steps.base import Hands, StepFault
 from locum_actuator.steps.fence import Fence
-from locum_inventory.model import FenceDevice, Site
+from locum_inventory.site.model import FenceDevice, Site
 
 
 @pytest.fixture(autouse=True)

@@ -19,7 +19,7 @@ from locum_actuator.plan import Plan, Step
 from locum_actuator.sequence import Outcome, Sequence
 from locum_actuator.situation import Memory, Situation
 from locum_actuator.steps.base import Hands
-from locum_inventory.model import Service, Site
+from locum_inventory.site.model import Service, Site
 
 TAKEOVER = (
     Step("release", "a"),

@@ -22,8 +22,8 @@ from locum_actuator.situation import Look, Situation
 from locum_actuator.steps.base import Confirmed
 from locum_actuator.worker import Worker
 from locum_exporter.result import Outcome
-from locum_inventory.model import Site
 from locum_inventory.shell import ServiceStatus, ShellFault
+from locum_inventory.site.model import Site
 
 
 @pytest.fixture

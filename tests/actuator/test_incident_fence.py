@@ -17,7 +17,7 @@ from locum_actuator.life_signs import Life
 from locum_actuator.metrics import Metrics
 from locum_actuator.situation import Situation
 from locum_actuator.steps import fence
-from locum_inventory.model import Site
+from locum_inventory.site.model import Site
 
 
 @dataclass

@@ -13,7 +13,7 @@ import pytest
 from locum_actuator.alerts import WOKE
 from locum_actuator.journal import AlertRow, Journal
 from locum_actuator.journal_pruning import prune
-from locum_inventory.model import Actuator
+from locum_inventory.site.model import Actuator
 
 DAY = 86400.0
 LATER = time.time() + 500 * DAY  # when all that a test wrote is long over

@@ -15,8 +15,8 @@ from locum_actuator.evidence import Evidence
 from locum_actuator.life_signs import Life
 from locum_actuator.situation import HostView
 from locum_exporter.icmp import Burst
-from locum_inventory.model import Site
 from locum_inventory.shell import GateStatus, ServiceStatus, ShellFault
+from locum_inventory.site.model import Site
 from tests.marks import needs_root
 
 pytestmark = needs_root

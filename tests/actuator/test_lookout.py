@@ -15,8 +15,8 @@ import pytest
 
 from locum_actuator import lookout as module
 from locum_actuator.lookout import Lookout
-from locum_inventory.load import load_site
-from locum_inventory.model import Site
+from locum_inventory.site.load import load_site
+from locum_inventory.site.model import Site
 from tests import namespaces
 from tests.marks import needs_root
 

@@ -12,7 +12,7 @@ from locum_actuator.mirror.line import Lines, Words
 from locum_actuator.mirror.result import MirrorFault
 from locum_actuator.mirror.rsync_words import progress, statistics
 from locum_actuator.mirror.transfer import Transfer
-from locum_inventory.mirror import Mirror
+from locum_inventory.site.mirror import Mirror
 
 LONG = "9" * 5000  # more digits than Python reads
 END = "echo 'end failed enough' >&2"

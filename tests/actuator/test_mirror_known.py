@@ -20,8 +20,8 @@ from locum_actuator.mirror.result import MirrorResult, Outcome, TreeCount
 from locum_actuator.mirror.rsync_words import complaints, progress, statistics
 from locum_actuator.mirror.schedule import Schedule, next_time
 from locum_actuator.mirror.site_mirrors import SiteMirrors
-from locum_inventory.mirror import Mirror
-from locum_inventory.model import Site
+from locum_inventory.site.mirror import Mirror
+from locum_inventory.site.model import Site
 
 NOW = 1_800_000_000.0
 HOUR = 3600.0

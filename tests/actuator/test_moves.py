@@ -45,7 +45,7 @@ from locum_actuator.steps.base import Confirmed
 from locum_actuator.webhook import create_app
 from locum_actuator.worker import Worker
 from locum_inventory.gate_config import host_file_sha256
-from locum_inventory.model import Interface, Mirror, Site
+from locum_inventory.site.model import Interface, Mirror, Site
 
 TOKEN = "an-api-token-of-some-length"
 AUTH = {"Authorization": f"Bearer {TOKEN}"}

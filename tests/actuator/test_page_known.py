@@ -21,7 +21,7 @@ from locum_actuator.page.matchers import fits
 from locum_actuator.page.silences import ask_alertmanagers
 from locum_actuator.page.votes import Vote, Votes, ask_prometheus
 from locum_exporter.result import Outcome, service_outcome
-from locum_inventory.model import ChainParts
+from locum_inventory.site.model import ChainParts
 
 
 @contextmanager

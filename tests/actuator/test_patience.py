@@ -22,7 +22,7 @@ from locum_actuator.patience import end_seconds, longest_plan_seconds, start_cal
 from locum_actuator.situation import Memory, Situation
 from locum_actuator.starts import Starts
 from locum_actuator.steps import first_answer
-from locum_inventory.model import Site
+from locum_inventory.site.model import Site
 
 NEVER = 10**9
 

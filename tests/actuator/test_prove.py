@@ -14,7 +14,7 @@ from locum_actuator.situation import Look
 from locum_actuator.steps import prove
 from locum_actuator.steps.base import Hands, StepFault
 from locum_exporter.result import Outcome
-from locum_inventory.model import Site
+from locum_inventory.site.model import Site
 from tests.marks import needs_root
 
 WELL, ILL, BLIND = (

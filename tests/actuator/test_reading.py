@@ -15,7 +15,7 @@ from locum_actuator.engine import Engine
 from locum_actuator.journal import Journal
 from locum_actuator.metrics import Metrics
 from locum_actuator.reading import CouldNotLook, Reading, Wire, judge
-from locum_inventory.model import Interface, Site
+from locum_inventory.site.model import Interface, Site
 from tests.marks import needs_root
 from tests.namespaces import add_address, ip, network, run_in
 

@@ -25,8 +25,8 @@ from locum_actuator.rejoin import Item, Name, Seen, checklist, is_complete, obst
 from locum_actuator.situation import Copy
 from locum_actuator.worker import Worker
 from locum_inventory.gate_config import gate_version, host_file_sha256
-from locum_inventory.model import Failback, Mirror, Service, Site
 from locum_inventory.shell import GateStatus, ServiceStatus
+from locum_inventory.site.model import Failback, Mirror, Service, Site
 
 OFF = ServiceStatus(1, {ADDRESS: False}, 0)
 SHA = host_file_sha256(site(), "a")

@@ -12,8 +12,8 @@ import pytest
 from locum_actuator.server import Actuator
 from locum_exporter import whereabouts
 from locum_exporter.whereabouts import WrongMachine, require_actuator_host, require_no_other_host
-from locum_inventory.load import load_site
-from locum_inventory.model import Address
+from locum_inventory.site.load import load_site
+from locum_inventory.site.model import Address
 from tests.exporter.servers import unused_port
 from tests.marks import needs_root
 from tests.quiet_site import quiet_site

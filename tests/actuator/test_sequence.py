@@ -21,8 +21,8 @@ from locum_actuator.sequence import Outcome, Sequence
 from locum_actuator.steps import release
 from locum_actuator.steps.base import Confirmed, Hands, StepFault
 from locum_inventory import boot_guard
-from locum_inventory.model import Interface, Site
 from locum_inventory.shell import ServiceStatus, Verb
+from locum_inventory.site.model import Interface, Site
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from locum_actuator.plan import Plan, Step
 from locum_actuator.sequence import Sequence
 from locum_actuator.situation import HostView, Memory, Situation
 from locum_actuator.steps.base import Hands
-from locum_inventory.model import Service, Site
+from locum_inventory.site.model import Service, Site
 
 A_HOLDS = Memory(holder="a", epoch=1)
 STANDBY = host("b")

@@ -17,7 +17,7 @@ from locum_actuator.reach_look import look_through
 from locum_actuator.situation import HostView, Look, Memory, Situation
 from locum_actuator.unreached import MOVED
 from locum_exporter.result import Outcome
-from locum_inventory.model import Address, Service
+from locum_inventory.site.model import Address, Service
 
 WELL, FAILED, NOT_LOOKED = Outcome.WELL, Outcome.FAILED, Outcome.NOT_LOOKED
 B_KNOWS = Memory(holder="a", epoch=1, reached=frozenset({"b"}))

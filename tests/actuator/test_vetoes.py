@@ -21,7 +21,7 @@ from locum_actuator.metrics import Metrics
 from locum_actuator.plan import Plan
 from locum_actuator.situation import HostView, Memory, Situation
 from locum_actuator.steps import fence
-from locum_inventory.model import Site
+from locum_inventory.site.model import Site
 
 STANDBY = host("b", processes=0)
 

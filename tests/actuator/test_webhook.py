@@ -15,7 +15,7 @@ from locum_actuator.engine import Engine
 from locum_actuator.journal import JournalFault
 from locum_actuator.reading import Reading
 from locum_actuator.webhook import MAX_BODY_BYTES, create_app
-from locum_inventory.model import Site
+from locum_inventory.site.model import Site
 
 TOKEN = "a-token-of-twenty-four-c"
 AUTH = {"Authorization": f"Bearer {TOKEN}"}

@@ -20,7 +20,7 @@ from locum_actuator.moves import Move, decide_move
 from locum_actuator.situation import HostView, Look, Memory, Situation
 from locum_actuator.steps import first_answer
 from locum_exporter.result import REASON_CLASSES, Outcome, Reason
-from locum_inventory.model import Service, Site
+from locum_inventory.site.model import Service, Site
 
 TEXTS = {
     "status": "answered 500, expected 200",

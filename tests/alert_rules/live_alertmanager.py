@@ -14,7 +14,7 @@ from typing import Any
 from locum_actuator.chain.configuration import write_alertmanager
 from locum_actuator.chain.layout import Chain
 from locum_inventory.listen import Listen
-from locum_inventory.model import Site
+from locum_inventory.site.model import Site
 from tests.alert_rules.live_chain import free_port
 
 # The same ways and words as shipped, told sooner: a test need not wait for what comes together.

@@ -23,7 +23,7 @@ from locum_actuator.chain.layout import Chain
 from locum_actuator.chain.programs import find_programs, programs
 from locum_actuator.chain_access import Access
 from locum_inventory.listen import Listen
-from locum_inventory.model import Site
+from locum_inventory.site.model import Site
 
 TOKEN = "a-token-of-this-test"
 

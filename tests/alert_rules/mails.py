@@ -15,8 +15,8 @@ from typing import Any
 
 import yaml
 
-from locum_inventory.load import load_site
-from locum_inventory.model import Mail, Site
+from locum_inventory.site.load import load_site
+from locum_inventory.site.model import Mail, Site
 from tests.alert_rules.live_alertmanager import LiveAlertmanager
 from tests.alert_rules.mailbox import Mailbox, Received
 

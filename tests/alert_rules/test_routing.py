@@ -15,8 +15,8 @@ import yaml
 from locum_actuator.chain.alertmanager import alertmanager_text
 from locum_actuator.chain.configuration import prometheus_text, write_alertmanager
 from locum_actuator.chain.layout import Chain
-from locum_inventory.load import load_site
-from locum_inventory.model import Deadman, Mail
+from locum_inventory.site.load import load_site
+from locum_inventory.site.model import Deadman, Mail
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "alert_rules" / "alertmanager.yml"

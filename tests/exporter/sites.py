@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from locum_inventory.model import Site
+from locum_inventory.site.model import Site
 
 
 def site(**changes: Any) -> Site:

@@ -14,7 +14,7 @@ import pytest
 from locum_exporter.accepting import Accepting, Tokens
 from locum_exporter.server import Options, serve
 from locum_inventory.listen import Listen
-from locum_inventory.load import load_site
+from locum_inventory.site.load import load_site
 from tests.exporter import test_server
 from tests.exporter.servers import unused_port
 from tests.exporter.test_server import SITE, exporter

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from locum_exporter.discovery import targets
-from locum_inventory.model import Site
+from locum_inventory.site.model import Site
 from tests.exporter.sites import service, site
 
 

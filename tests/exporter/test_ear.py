@@ -13,7 +13,7 @@ from locum_exporter.checks.address import address
 from locum_exporter.local import neighbours_towards
 from locum_exporter.neighbours import NeighbourFault, Neighbours
 from locum_exporter.result import CheckResult, Outcome
-from locum_inventory.model import Address, Site
+from locum_inventory.site.model import Address, Site
 from tests.exporter.sites import service, site
 from tests.exporter.test_address import HOSTS, SERVICE4
 from tests.marks import needs_root

@@ -16,7 +16,7 @@ import pytest
 from locum_exporter.checks.http import http, url_for
 from locum_exporter.metrics import ResultCollector
 from locum_exporter.result import CheckResult, Outcome
-from locum_inventory.model import HttpCheck
+from locum_inventory.site.model import HttpCheck
 from tests.exporter.certificates import GOOD_UNTIL, Authority, expired
 from tests.exporter.servers import (
     Talk,

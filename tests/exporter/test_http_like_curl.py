@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from locum_exporter.checks.http import http
-from locum_inventory.model import HttpCheck
+from locum_inventory.site.model import HttpCheck
 
 pytestmark = pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
 

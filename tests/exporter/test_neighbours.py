@@ -16,7 +16,7 @@ import pytest
 from locum_exporter.frames import gratuitous_arp, unsolicited_na
 from locum_exporter.local import local_addresses, local_host
 from locum_exporter.neighbours import NeighbourFault, Neighbours
-from locum_inventory.model import Address
+from locum_inventory.site.model import Address
 from tests.marks import needs_root
 from tests.namespaces import add_address, ip, mac_of, namespace, network, run_in
 

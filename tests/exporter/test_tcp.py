@@ -12,7 +12,7 @@ import pytest
 
 from locum_exporter.checks.tcp import tcp
 from locum_exporter.result import Outcome
-from locum_inventory.model import TcpCheck
+from locum_inventory.site.model import TcpCheck
 from tests.exporter.servers import Talk, resetting, says, server, silent, unused_port
 from tests.inventory.test_load import SOUND, read
 

@@ -12,7 +12,7 @@ from locum_exporter.checks.through_address import through_addresses
 from locum_exporter.discovery import targets
 from locum_exporter.looks import Look, NotAsked, NotKnown, look_for
 from locum_exporter.result import CheckResult, Outcome, Reason
-from locum_inventory.model import Address
+from locum_inventory.site.model import Address
 from tests.exporter.sites import service, site
 
 FOUR, SIX = ip_address("127.0.0.11"), ip_address("2001:db8::100")

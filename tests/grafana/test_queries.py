@@ -24,8 +24,8 @@ from locum_actuator.mirror.site_mirrors import SiteMirrors
 from locum_exporter.metrics import ResultCollector
 from locum_exporter.own_metrics import OwnMetrics
 from locum_exporter.result import CheckResult
-from locum_inventory.load import load_site
-from locum_inventory.model import Site
+from locum_inventory.site.load import load_site
+from locum_inventory.site.model import Site
 
 ROOT = Path(__file__).parents[2]
 VALUES = {"${datasource}": "locum", "$service": "www", "$__range": "600s"}

@@ -14,8 +14,8 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from locum_inventory.gate_config import gate_script
-from locum_inventory.model import Ssh
 from locum_inventory.shell import ServiceStatus, Shell, Verb
+from locum_inventory.site.model import Ssh
 
 HEAD = "locum-gate 1\n"
 GREETING = "locum-gate 2 2"

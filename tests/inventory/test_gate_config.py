@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from locum_inventory.gate_config import gate_script, gate_version, host_file, host_file_sha256
-from locum_inventory.model import Site
+from locum_inventory.site.model import Site
 from tests.inventory.gate_host import install_gate
 from tests.marks import needs_root
 

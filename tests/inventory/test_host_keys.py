@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from locum_inventory.host_keys import fingerprint, known_hosts_name, pin, pinned
-from locum_inventory.model import Host
+from locum_inventory.site.model import Host
 from tests.inventory.gate_host import make_key
 
 OLD, NEW = "ssh-ed25519 AAAAold", "ssh-ed25519 AAAAnew"

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from locum_inventory import load
-from locum_inventory.load import SiteFault, find_site, load_site
-from locum_inventory.model import Site, VantagePoint
+from locum_inventory.site import load
+from locum_inventory.site.load import SiteFault, find_site, load_site
+from locum_inventory.site.model import Site, VantagePoint
 
 SOUND = """\
 hosts:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from locum_inventory.load import advice, load_site
 from locum_inventory.share import EXAMPLE, shared
-from locum_inventory.site_words import keys_at
+from locum_inventory.site.load import advice, load_site
+from locum_inventory.site.messages import keys_at
 
 SITE = """\
 hosts:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from locum_inventory.load import SiteFault, load_site
+from locum_inventory.site.load import SiteFault, load_site
 
 BAD_SITES = sorted((Path(__file__).parent / "bad_sites").glob("*.yml"))
 

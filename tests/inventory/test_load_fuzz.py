@@ -9,8 +9,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from locum_inventory.load import SiteFault, advice, load_site
 from locum_inventory.share import EXAMPLE, shared
+from locum_inventory.site.load import SiteFault, advice, load_site
 
 EXAMPLE_TEXT = shared(EXAMPLE).read_text(encoding="utf-8")
 # Short, so that a mutation hits something that matters, not a comment.

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from locum_inventory.model import TcpCheck
-from locum_inventory.payload import shown_bytes
+from locum_inventory.site.model import TcpCheck
+from locum_inventory.site.payload import shown_bytes
 from tests.inventory.test_load import SOUND, faults, read
 
 WRITTEN: dict[str, tuple[str, bytes]] = {

@@ -19,11 +19,11 @@ from pathlib import Path
 import pytest
 
 from locum_inventory import shell_connection
-from locum_inventory.model import Ssh
 from locum_inventory.shell import ShellFault
 from locum_inventory.shell_connection import Destination, connect
 from locum_inventory.shell_deadline import Deadline
 from locum_inventory.shell_ssh import SshShell
+from locum_inventory.site.model import Ssh
 from tests.inventory.gate_host import (
     ADDRESS,
     GateHost,

@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from locum_actuator.chain.layout import Chain
-from locum_inventory.model import Mail
 from locum_inventory.share import shared
-from locum_inventory.told import read_url
+from locum_inventory.site.model import Mail
+from locum_inventory.site.notifications import read_url
 
 RUNBOOK = "RUNBOOK.md"
 TEMPLATES = "templates"

@@ -22,8 +22,8 @@ from locum_actuator.chain.web_config import (
     web_config_text,
     write_password,
 )
-from locum_inventory.model import ChainParts
 from locum_inventory.share import shared
+from locum_inventory.site.model import ChainParts
 
 RULES_FILE = "locum.rules.yml"
 

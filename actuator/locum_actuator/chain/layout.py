@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from locum_actuator.chain.web_config import PASSWORD_FILE, USER
 from locum_actuator.web.certificate import Certificate
 from locum_inventory.listen import Listen
-from locum_inventory.model import ChainParts, Site
+from locum_inventory.site.model import ChainParts, Site
 
 EXPORTER_PORT, ACTUATOR_PORT, WEBHOOK_PORT, PROMETHEUS_PORT, ALERTMANAGER_PORT = (
     10751,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from locum_inventory.model import Site
+from locum_inventory.site.model import Site
 
 PAGE = "http://127.0.0.1:10752"  # of the actuator, where nothing else is said
 OF_THE_ACTUATOR = f"{PAGE}/runbook"  # as the shipped rules have it

@@ -15,7 +15,7 @@ from locum_actuator.chain.layout import (
     Chain,
 )
 from locum_inventory.listen import Listen
-from locum_inventory.model import Site
+from locum_inventory.site.model import Site
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 

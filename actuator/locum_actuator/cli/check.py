@@ -13,8 +13,8 @@ import click
 from locum_actuator.cli.check_finding import Finding, State
 from locum_actuator.cli.exits import DID_NOT_WORK, WRONG_USE
 from locum_actuator.cli.printing import Terminal, say, say_json, styled
-from locum_inventory.load import SiteFault, advice, conversations, find_site, load_site
-from locum_inventory.model import Site
+from locum_inventory.site.load import SiteFault, advice, conversations, find_site, load_site
+from locum_inventory.site.model import Site
 
 _STYLES: dict[State, str] = {"ok": "green", "note": "cyan", "wrong": "bold red", "unknown": "bold yellow"}
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from locum_actuator.bearer import how_to_make
 from locum_actuator.cli.check_finding import Finding
-from locum_inventory.model import Site
-from locum_inventory.told import read_url
+from locum_inventory.site.model import Site
+from locum_inventory.site.notifications import read_url
 
 
 def files(site: Site) -> Iterator[Finding]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from locum_actuator.cli.check_finding import Finding
 from locum_actuator.own_commands import PATH
-from locum_inventory.model import Service, Site
+from locum_inventory.site.model import Service, Site
 
 
 def programs(site: Site) -> Iterator[Finding]:

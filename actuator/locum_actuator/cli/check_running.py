@@ -10,7 +10,7 @@ import aiohttp
 
 from locum_actuator.cli.check_finding import Finding
 from locum_actuator.cli.client import DEFAULT_URL
-from locum_inventory.model import Site
+from locum_inventory.site.model import Site
 
 DEADLINE_SECONDS = 3.0
 WHAT = "running actuator"

@@ -21,7 +21,7 @@ from locum_actuator.chain.layout import ACTUATOR_PORT
 from locum_actuator.cli.exits import did_not_work, wrong_use
 from locum_actuator.cli.site_option import load_or_exit
 from locum_actuator.own_socket import NotTheActuator, OwnSocket
-from locum_inventory.load import SiteFault, find_site, load_site
+from locum_inventory.site.load import SiteFault, find_site, load_site
 
 DEFAULT_URL = f"http://127.0.0.1:{ACTUATOR_PORT}"
 UNIX = "unix:"  # then the state directory

@@ -20,8 +20,8 @@ from locum_inventory import host_keys, user_keys
 from locum_inventory.boot_guard import GUARD_PATH, kept_off
 from locum_inventory.enrolment import EnrolFault, GuardWish, Report, Wanted, wanted_on
 from locum_inventory.gate_config import GATE_PATH, HOST_FILE_PATH, gate_version, host_file_sha256
-from locum_inventory.model import Site, Ssh
 from locum_inventory.shell import GateStatus, ShellFault, Shells
+from locum_inventory.site.model import Site, Ssh
 
 TRY_SECONDS = 10.0
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from locum_actuator.cli.exits import wrong_use
 from locum_actuator.cli.printing import prompt_password
 from locum_inventory.enrolment import EnrolFault, Report, read_report
-from locum_inventory.model import Site
+from locum_inventory.site.model import Site
 
 DEFAULT_PORT = 22
 ADMIN_SECONDS = 300.0  # a person may have to answer ssh's questions

@@ -13,9 +13,16 @@ import click
 from pydantic import TypeAdapter, ValidationError
 
 from locum_actuator.cli.printing import prompt, say
-from locum_inventory.field_types import Address, CommandLine, InterfaceName, Name, OwnAddress, ServiceAddress
-from locum_inventory.service_checks import HttpCheck, ProcessCheck
-from locum_inventory.site_words import RISKS
+from locum_inventory.site.checks import HttpCheck, ProcessCheck
+from locum_inventory.site.field_types import (
+    Address,
+    CommandLine,
+    InterfaceName,
+    Name,
+    OwnAddress,
+    ServiceAddress,
+)
+from locum_inventory.site.messages import RISKS
 
 _ROUTES = Path("/proc/net/route")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from locum_actuator.cli.exits import wrong_use
 from locum_exporter.whereabouts import WrongMachine, require_actuator_host
-from locum_inventory.model import Site
+from locum_inventory.site.model import Site
 
 
 def on_actuator_host_or_exit(site: Site) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from locum_actuator.cli.exits import wrong_use
-from locum_inventory.load import SiteFault, find_site, load_site
-from locum_inventory.model import Site
+from locum_inventory.site.load import SiteFault, find_site, load_site
+from locum_inventory.site.model import Site
 
 
 def load_or_exit(site_file: str | None) -> tuple[Path, Site]:

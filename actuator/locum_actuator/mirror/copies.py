@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from locum_actuator.mirror.line import Lines, Words
 from locum_actuator.mirror.result import Changes, MirrorFault
 from locum_inventory import shell_answer
-from locum_inventory.mirror import Mirror, MirrorTree, age_seconds
-from locum_inventory.model import Service
+from locum_inventory.site.mirror import Mirror, MirrorTree, age_seconds
+from locum_inventory.site.model import Service
 
 ASK_SECONDS = 10.0
 CHANGES_SECONDS = 300.0  # a look through a whole tree

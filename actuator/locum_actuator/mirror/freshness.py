@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from locum_actuator.mirror.ledger import MirrorLedger, Run
 from locum_actuator.situation import Copy
-from locum_inventory.mirror import Mirror, age_seconds
-from locum_inventory.model import Service
+from locum_inventory.site.mirror import Mirror, age_seconds
+from locum_inventory.site.model import Service
 
 
 def copies(

@@ -9,7 +9,7 @@ from locum_actuator.mirror.copies import Copies
 from locum_actuator.mirror.line import Words
 from locum_actuator.mirror.result import MirrorFault, MirrorResult, Outcome, Progress, TreeCount, Wish
 from locum_actuator.mirror.transfer import Ended, OnProgress, Transfer
-from locum_inventory.mirror import age_seconds
+from locum_inventory.site.mirror import age_seconds
 
 PASSES = 3  # over one directory, where files vanish at the source while it is read
 

@@ -16,8 +16,8 @@ from locum_actuator.background import Health
 from locum_actuator.mirror.result import MirrorResult
 from locum_actuator.mirror.site_mirrors import SiteMirrors
 from locum_actuator.rounds import Rounds
-from locum_inventory.mirror import Mirror, age_seconds
-from locum_inventory.model import Service
+from locum_inventory.site.mirror import Mirror, age_seconds
+from locum_inventory.site.model import Service
 
 log = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from locum_actuator.mirror.line import Lines
 from locum_actuator.mirror.result import NO_WISH, Divergence, MirrorFault, MirrorResult, Outcome, Wish
 from locum_actuator.mirror.run import MirrorRun
 from locum_actuator.own_commands import CommandFault, holder_by_command
-from locum_inventory.model import Site
+from locum_inventory.site.model import Site
 
 log = logging.getLogger(__name__)
 

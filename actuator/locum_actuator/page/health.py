@@ -8,7 +8,7 @@ from typing import Literal
 
 from locum_actuator.page.votes import Vote, Votes
 from locum_exporter.result import Outcome
-from locum_inventory.model import Service
+from locum_inventory.site.model import Service
 
 Verdict = Literal["ok", "bad", "mixed", "off", "unknown"]
 

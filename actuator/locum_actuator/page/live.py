@@ -16,7 +16,7 @@ from locum_actuator.page.outlook import EVERY_SECONDS, Outlook
 from locum_actuator.page.scene import Scenes
 from locum_actuator.page.silences import Silences, ask_alertmanagers
 from locum_actuator.page.votes import Votes, ask_prometheus
-from locum_inventory.model import ChainParts
+from locum_inventory.site.model import ChainParts
 
 VOTES_SECONDS = 2.0
 SILENCES_SECONDS = 5.0

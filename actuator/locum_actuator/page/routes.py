@@ -17,7 +17,7 @@ from locum_actuator.page.drawing import compile_all, render
 from locum_actuator.page.live import Frame, Live
 from locum_actuator.page.runbook import runbook_html
 from locum_actuator.page.scene import Scenes
-from locum_inventory.model import ChainParts
+from locum_inventory.site.model import ChainParts
 
 A_PAGE_OF_INCIDENTS = 30
 

@@ -13,7 +13,7 @@ from locum_actuator.alerts import ACTING
 from locum_actuator.chain_access import Access
 from locum_actuator.page.matchers import fits
 from locum_actuator.page.votes import ANSWER_SECONDS
-from locum_inventory.model import ChainParts, Site
+from locum_inventory.site.model import ChainParts, Site
 
 
 @dataclass(frozen=True, slots=True)

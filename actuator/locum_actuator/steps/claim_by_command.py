@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from locum_actuator.own_commands import CommandFault, environment, holder_by_command, run
 from locum_actuator.steps.base import Hands, StepFault
-from locum_inventory.model import AddressCommands
+from locum_inventory.site.model import AddressCommands
 
 
 @dataclass(frozen=True, slots=True)

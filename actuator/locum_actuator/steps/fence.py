@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from locum_actuator.fence_agent import AgentFault, FenceAgent
 from locum_actuator.plan import Step
 from locum_actuator.steps.base import Hands, StepFault
-from locum_inventory.model import FenceDevice
+from locum_inventory.site.model import FenceDevice
 
 STATUS_SECONDS = 5.0  # for a look at the status before anything is done
 SHARE_OF_OFF = 0.75  # of a device's time; the rest is for its status, should `off` hang

@@ -21,7 +21,7 @@ from locum_exporter.local import LocalHost, local_host, neighbours_towards
 from locum_exporter.neighbours import NeighbourFault, Neighbours
 from locum_exporter.result import CheckResult
 from locum_inventory.boot_guard import is_muted
-from locum_inventory.model import Address, Service, Site
+from locum_inventory.site.model import Address, Service, Site
 
 UNKNOWN_MAC = "unknown MAC "
 _ATTEMPTS = 3

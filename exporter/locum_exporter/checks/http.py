@@ -20,7 +20,7 @@ from locum_exporter.checks.http_phases import Phases
 from locum_exporter.checks.http_tls import CaFileFault, Handshake, client_context, watch_handshake
 from locum_exporter.faults import reason_of_os_error, text_of_os_error
 from locum_exporter.result import CheckResult, Reason
-from locum_inventory.model import Address, HttpCheck
+from locum_inventory.site.model import Address, HttpCheck
 
 # What a URL may hold as it stands: RFC 3986, and what is percent-encoded already.
 _PLAIN = "/?:@!$&'()*+,;=-._~%[]"

@@ -6,7 +6,7 @@ import time
 
 from locum_exporter.icmp import Pinger
 from locum_exporter.result import CheckResult
-from locum_inventory.model import Address
+from locum_inventory.site.model import Address
 
 
 async def ping(pinger: Pinger, address: Address, deadline_seconds: float) -> CheckResult:

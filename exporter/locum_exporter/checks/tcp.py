@@ -7,8 +7,8 @@ import time
 
 from locum_exporter.faults import reason_of_os_error, text_of_os_error
 from locum_exporter.result import CheckResult, Reason
-from locum_inventory.model import Address, TcpCheck
-from locum_inventory.payload import shown_bytes
+from locum_inventory.site.model import Address, TcpCheck
+from locum_inventory.site.payload import shown_bytes
 
 _LISTEN_BYTES = 65_536  # what is expected must come within these first bytes
 

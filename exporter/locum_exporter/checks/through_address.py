@@ -12,7 +12,7 @@ from typing import Any
 
 from locum_exporter.local import local_addresses
 from locum_exporter.result import CheckResult, gravest_reason
-from locum_inventory.model import Address
+from locum_inventory.site.model import Address
 
 Ask = Callable[[Address], Coroutine[Any, Any, CheckResult]]
 

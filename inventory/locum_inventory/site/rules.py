@@ -7,11 +7,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from locum_inventory import address_rules
-from locum_inventory.service_checks import ProcessCheck
-from locum_inventory.site_draft import Breach, Draft, mapping, read_draft
-from locum_inventory.site_words import did_you_mean, field_at
-from locum_inventory.yaml_tree import Path
+from locum_inventory.site import address_rules
+from locum_inventory.site.checks import ProcessCheck
+from locum_inventory.site.draft import Breach, Draft, mapping, read_draft
+from locum_inventory.site.messages import did_you_mean, field_at
+from locum_inventory.site.yaml_positions import Path
 
 
 def breaches(data: dict[str, Any]) -> Iterator[Breach]:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from cronsim import CronSim, CronSimError
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from locum_inventory.field_types import AbsolutePath, CommandLine, Value
+from locum_inventory.site.field_types import AbsolutePath, CommandLine, Value
 
 _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _AGE = re.compile(r"([1-9][0-9]{0,6})([smhd])")

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from ipaddress import IPv6Address
 from urllib.parse import urlsplit
 
-from locum_inventory.model import Service, Site
-from locum_inventory.payload import shown_bytes
+from locum_inventory.site.model import Service, Site
+from locum_inventory.site.payload import shown_bytes
 
 
 def advice(site: Site) -> Iterator[str]:

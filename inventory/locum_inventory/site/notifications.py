@@ -7,9 +7,9 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from locum_inventory.field_types import AbsolutePath, Value, port_is_sound
 from locum_inventory.listen import is_loopback
-from locum_inventory.local_commands import Seconds
+from locum_inventory.site.commands import Seconds
+from locum_inventory.site.field_types import AbsolutePath, Value, port_is_sound
 
 
 def _link(value: str) -> str:

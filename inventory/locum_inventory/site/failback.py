@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from locum_inventory.field_types import Value
-from locum_inventory.local_commands import Seconds
+from locum_inventory.site.commands import Seconds
+from locum_inventory.site.field_types import Value
 
 _WINDOW = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])-([01][0-9]|2[0-3]):([0-5][0-9])")
 

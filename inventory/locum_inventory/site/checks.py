@@ -7,8 +7,8 @@ from typing import Any
 
 from pydantic import Field, field_validator
 
-from locum_inventory.field_types import AbsolutePath, Value, port_is_sound
-from locum_inventory.payload import Payload
+from locum_inventory.site.field_types import AbsolutePath, Value, port_is_sound
+from locum_inventory.site.payload import Payload
 
 
 class HttpCheck(Value):

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from ipaddress import ip_address, ip_interface
 from typing import Any
 
-from locum_inventory.model import Address, Interface
-from locum_inventory.yaml_tree import Path
+from locum_inventory.site.model import Address, Interface
+from locum_inventory.site.yaml_positions import Path
 
 Breach = tuple[Path, str]  # where, and what is wrong and what would be right
 

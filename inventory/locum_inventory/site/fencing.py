@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from locum_inventory.field_types import AbsolutePath, Value
+from locum_inventory.site.field_types import AbsolutePath, Value
 
 _SECRET = re.compile(r"passw|passphrase|secret|token|community|credential", re.IGNORECASE)
 _OURS = frozenset({"action", "option", "nodename"})  # what locum itself says to an agent

@@ -12,8 +12,8 @@ from typing import Any
 
 import yaml
 
-from locum_inventory.payload import quoted
-from locum_inventory.yaml_words import Unreadable, in_plain_words
+from locum_inventory.site.payload import quoted
+from locum_inventory.site.yaml_errors import Unreadable, in_plain_words
 
 Path = tuple[str | int, ...]
 

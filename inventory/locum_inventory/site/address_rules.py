@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import IPv6Address
 
-from locum_inventory.model import Address, Interface
-from locum_inventory.site_draft import Breach, Draft
+from locum_inventory.site.draft import Breach, Draft
+from locum_inventory.site.model import Address, Interface
 
 SHORTEST_PREFIX = {4: 8, 6: 16}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from locum_inventory.yaml_tree import Path
+from locum_inventory.site.yaml_positions import Path
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from locum_inventory.fence_devices import CommandWords
-from locum_inventory.field_types import Value
+from locum_inventory.site.fencing import CommandWords
+from locum_inventory.site.field_types import Value
 
 HookStep = Literal["takeover", "respawn", "release", "fence", "confirm", "start", "claim", "prove"]
 HOOK_STEPS: tuple[str, ...] = get_args(HookStep)

@@ -15,9 +15,9 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from locum_inventory.model import Site
-from locum_inventory.renamed_keys import renamed
-from locum_inventory.yaml_tree import Path
+from locum_inventory.site.model import Site
+from locum_inventory.site.renamed_keys import renamed
+from locum_inventory.site.yaml_positions import Path
 
 # What the one choice that has no default can end in; `locum init` says the same when it asks.
 RISKS = (

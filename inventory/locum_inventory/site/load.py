@@ -7,10 +7,11 @@ from pathlib import Path
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from locum_inventory import site_advice, site_rules, site_words, yaml_tree
-from locum_inventory.model import Site
-from locum_inventory.renamed_keys import old_names
-from locum_inventory.yaml_words import Unreadable
+from locum_inventory.site import advice as site_advice
+from locum_inventory.site import messages, rules, yaml_positions
+from locum_inventory.site.model import Site
+from locum_inventory.site.renamed_keys import old_names
+from locum_inventory.site.yaml_errors import Unreadable
 
 SITE_FILES = (Path("/etc/locum/locum.yml"), Path("locum.yml"))
 SIZE_LIMIT_BYTES = 1 << 20
@@ -54,22 +55,20 @@ def load_site(path: Path) -> Site:
 def site_from(text: str, path: Path) -> Site:
     """Return the site that a text describes; `path` is how its faults name it. Raises as `load_site` does."""
     try:
-        tree = yaml_tree.read_tree(text)
+        tree = yaml_positions.read_tree(text)
     except Unreadable as unreadable:
         raise SiteFault(_printable(f"{path}:{unreadable.line}: {unreadable}")) from None
-    located: list[_Located] = [(line, site_words.where(key), text) for key, line, text in tree.faults]
+    located: list[_Located] = [(line, messages.where(key), text) for key, line, text in tree.faults]
     if not isinstance(tree.data, dict):
-        what = "holds nothing" if tree.data is None else f"is {site_words.shown(tree.data)}"
+        what = "holds nothing" if tree.data is None else f"is {messages.shown(tree.data)}"
         located.append(
             (tree.line_of(()), "", f"{what}: a site file is a mapping with hosts, services and so on")
         )
         raise _fault(path, located)
-    located += [(tree.line_of(key), site_words.where(key), site_words.empty(key)) for key in tree.empties()]
+    located += [(tree.line_of(key), messages.where(key), messages.empty(key)) for key in tree.empties()]
     site, faults = _modelled(tree)
     located += faults
-    located += [
-        (tree.line_of(key), site_words.where(key), text) for key, text in site_rules.breaches(tree.data)
-    ]
+    located += [(tree.line_of(key), messages.where(key), text) for key, text in rules.breaches(tree.data)]
     if located or site is None:
         raise _fault(path, located)
     return site
@@ -85,9 +84,9 @@ def conversations(site: Site) -> tuple[str, ...]:
     return tuple(site_advice.conversations(site))
 
 
-def _modelled(tree: yaml_tree.Tree) -> tuple[Site | None, list[_Located]]:
+def _modelled(tree: yaml_positions.Tree) -> tuple[Site | None, list[_Located]]:
     try:
-        return Site.model_validate(yaml_tree.without_nothing(tree.data)), []
+        return Site.model_validate(yaml_positions.without_nothing(tree.data)), []
     except ValidationError as invalid:
         errors = invalid.errors(include_url=False)
     faulted = set(tree.empties()) | {key for key, _, _ in tree.faults}
@@ -95,7 +94,7 @@ def _modelled(tree: yaml_tree.Tree) -> tuple[Site | None, list[_Located]]:
     for error in errors:
         key = _existing(tree, error["loc"], missing=error["type"] == "missing")
         if key not in faulted and not _follows_from_another(error) and not _has_old_name(tree, error, key):
-            located.append((tree.line_of(key), site_words.where(key), site_words.in_words(error, key)))
+            located.append((tree.line_of(key), messages.where(key), messages.in_words(error, key)))
     return None, located
 
 
@@ -107,19 +106,21 @@ def _follows_from_another(error: ErrorDetails) -> bool:
     return error["type"] == "missing" and error["loc"] == ("vantage_points",)
 
 
-def _has_old_name(tree: yaml_tree.Tree, error: ErrorDetails, key: yaml_tree.Path) -> bool:
+def _has_old_name(tree: yaml_positions.Tree, error: ErrorDetails, key: yaml_positions.Path) -> bool:
     """Tell whether a key is missing only because the file gives it under the name it had before."""
     return error["type"] == "missing" and any(old in tree.lines for old in old_names(key))
 
 
-def _existing(tree: yaml_tree.Tree, location: yaml_tree.Path, *, missing: bool) -> yaml_tree.Path:
+def _existing(
+    tree: yaml_positions.Tree, location: yaml_positions.Path, *, missing: bool
+) -> yaml_positions.Path:
     """Return the part of pydantic's location that the file has; what is missing is named after its parent.
 
     pydantic's own steps ("[key]" for a mapping's key) and the model's (one interface for all, one fence device
     where a list may stand) fall away.
     """
     last = (location[-1],) if missing else ()
-    path: yaml_tree.Path = ()
+    path: yaml_positions.Path = ()
     for step in location[: len(location) - len(last)]:
         if (*path, step) in tree.lines:
             path = (*path, step)

@@ -1,7 +1,7 @@
 """The site as frozen, typed values: hosts, services, vantage points, witnesses.
 
 What one key may say is judged here, and a breach is a `ValueError` whose text says what would be right; what
-several keys say together is judged in `site_rules.py`. `load.py` gathers both into lines with file, line and
+several keys say together is judged in `rules.py`. `load.py` gathers both into lines with file, line and
 key. Each field's description completes the sentence "give ..." in those lines.
 """
 
@@ -14,9 +14,11 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from locum_inventory.failback import Failback
-from locum_inventory.fence_devices import FenceDevice
-from locum_inventory.field_types import (
+from locum_inventory.site.checks import Checks, HttpCheck, ProcessCheck, TcpCheck
+from locum_inventory.site.commands import AddressCommands, Hook, HookName, Seconds
+from locum_inventory.site.failback import Failback
+from locum_inventory.site.fencing import FenceDevice
+from locum_inventory.site.field_types import (
     DEFAULT_EXPORTER_URL,
     INTERVAL_SECONDS,
     AbsolutePath,
@@ -31,10 +33,8 @@ from locum_inventory.field_types import (
     Value,
     port_is_sound,
 )
-from locum_inventory.local_commands import AddressCommands, Hook, HookName, Seconds
-from locum_inventory.mirror import Mirror
-from locum_inventory.service_checks import Checks, HttpCheck, ProcessCheck, TcpCheck
-from locum_inventory.told import Deadman, Mail
+from locum_inventory.site.mirror import Mirror
+from locum_inventory.site.notifications import Deadman, Mail
 
 __all__ = [
     "INTERVAL_SECONDS",
@@ -179,7 +179,7 @@ class Service(Value):
     hosts: tuple[Name, ...] = Field(
         min_length=2, description="its hosts, the preferred one first, such as [a, b]"
     )
-    # `site_rules.py` demands both, or `address_commands` in their place.
+    # `rules.py` demands both, or `address_commands` in their place.
     addresses: tuple[ServiceAddress, ...] = Field(
         default=(), min_length=1, description="its addresses with prefix lengths, such as [192.0.2.100/24]"
     )

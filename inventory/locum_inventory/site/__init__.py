@@ -1,0 +1,1 @@
+"""The site file: what it says, read and judged."""
