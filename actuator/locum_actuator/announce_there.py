@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from locum_inventory.shell import Shell
+from locum_inventory.gate.protocol import Shell
 from locum_inventory.site.model import Service
 
 ANNOUNCE_SECONDS = 2.0

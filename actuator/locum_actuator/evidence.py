@@ -35,8 +35,8 @@ from locum_exporter.icmp import Burst, Pinger
 from locum_exporter.neighbours import Neighbours
 from locum_exporter.result import Outcome, outcome_of
 from locum_inventory import since_boot
-from locum_inventory.host_macs import HostMacs
-from locum_inventory.shell import GateStatus, ServiceStatus, ShellFault
+from locum_inventory.gate.host_macs import HostMacs
+from locum_inventory.gate.protocol import GateStatus, ServiceStatus, ShellFault
 from locum_inventory.site.model import Address, Service, Site
 
 log = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ import logging
 from concurrent.futures import ThreadPoolExecutor, wait
 
 from locum_actuator.incident import Context
-from locum_inventory.shell import ShellFault
+from locum_inventory.gate.protocol import ShellFault
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 from locum_actuator.steps.base import Eyes, Shells
-from locum_inventory.shell import ShellFault
+from locum_inventory.gate.protocol import ShellFault
 
 GATE_SECONDS = 0.4
 _SILENT = {"unreachable", "timeout", "closed"}  # any other fault of a gate is an answer of its host

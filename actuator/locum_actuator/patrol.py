@@ -21,7 +21,7 @@ from locum_actuator.own_checks import Failing, OwnChecks
 from locum_actuator.own_commands import CommandFault, holder_by_command
 from locum_actuator.reach import Reach
 from locum_actuator.rejoin import Item, Seen, checklist
-from locum_inventory.shell import ServiceStatus, ShellFault
+from locum_inventory.gate.protocol import ServiceStatus, ShellFault
 
 log = logging.getLogger(__name__)
 

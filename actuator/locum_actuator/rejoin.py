@@ -11,8 +11,8 @@ from typing import Literal
 
 from locum_actuator.fitness import why_unfit
 from locum_actuator.situation import Copy
-from locum_inventory.gate_config import gate_version, host_file_sha256
-from locum_inventory.shell import GateStatus, ServiceStatus
+from locum_inventory.gate.host_file import gate_version, host_file_sha256
+from locum_inventory.gate.protocol import GateStatus, ServiceStatus
 from locum_inventory.site.model import Service, Site
 
 Name = Literal["reachable", "gate", "current", "address", "service", "data", "newer"]

@@ -8,8 +8,8 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import Executor
 
-from locum_inventory.host_macs import HostMacs
-from locum_inventory.shell import Shell
+from locum_inventory.gate.host_macs import HostMacs
+from locum_inventory.gate.protocol import Shell
 
 log = logging.getLogger(__name__)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from locum_inventory.shell import Shells
+from locum_inventory.gate.gates import Shells
 from locum_inventory.site.model import Site
 
 

@@ -14,7 +14,7 @@ from locum_exporter.loop_lag import LoopLag
 from locum_exporter.neighbours import Neighbours
 from locum_exporter.runner import Runner
 from locum_exporter.whereabouts import find_this_name
-from locum_inventory.shell import Shells
+from locum_inventory.gate.gates import Shells
 from locum_inventory.site.load import SiteFault, load_site
 from locum_inventory.site.model import Site
 

@@ -19,7 +19,7 @@ from locum_exporter.looks import Look
 from locum_exporter.loop_lag import LoopLag
 from locum_exporter.neighbours import Neighbours
 from locum_exporter.result import CheckResult
-from locum_inventory.shell import Shell
+from locum_inventory.gate.protocol import Shell
 from locum_inventory.site.model import Address, Site
 
 _LATE_SHARE = 0.5  # of a check's deadline, gone while this program was held up

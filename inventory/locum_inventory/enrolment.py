@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from locum_inventory.boot_guard import guard_files, kept_off
-from locum_inventory.gate_config import GATE_PATH, gate_script, host_file
+from locum_inventory.gate.host_file import GATE_PATH, gate_script, host_file
 from locum_inventory.site.model import Site
 
 State = Literal["absent", "same", "differs"]

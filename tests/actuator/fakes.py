@@ -22,9 +22,16 @@ from locum_actuator.web.lanes import Lane
 from locum_actuator.web.listener import Bounds, Listener
 from locum_exporter.result import Outcome
 from locum_inventory import since_boot
-from locum_inventory.gate_clock import GateClock, Permit
-from locum_inventory.gate_config import gate_version, host_file_sha256
-from locum_inventory.shell import FaultReason, GateStatus, Link, ServiceStatus, ShellFault, Verb
+from locum_inventory.gate.clock import GateClock, Permit
+from locum_inventory.gate.host_file import gate_version, host_file_sha256
+from locum_inventory.gate.protocol import (
+    FaultReason,
+    GateStatus,
+    Link,
+    ServiceStatus,
+    ShellFault,
+    Verb,
+)
 from locum_inventory.site.model import Interface, Site
 
 ADDRESS = ip_address("192.0.2.100")

@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 from locum_actuator.cli import main
 from locum_actuator.cli.check_finding import Finding
 from locum_actuator.cli.check_live import look
-from locum_inventory.gate_config import GATE_PATH, host_file
+from locum_inventory.gate.host_file import GATE_PATH, host_file
 from locum_inventory.site.load import load_site
 from locum_inventory.site.model import Site
 from tests.inventory.gate_host import install_gate

@@ -17,8 +17,8 @@ from locum_actuator.reach import Reach
 from locum_actuator.situation import Look
 from locum_actuator.succession import Succession, predecessor
 from locum_exporter.result import Outcome
-from locum_inventory.gate_clock import Permit
-from locum_inventory.shell import ServiceStatus, Shell, Verb
+from locum_inventory.gate.clock import Permit
+from locum_inventory.gate.protocol import ServiceStatus, Shell, Verb
 from locum_inventory.site.model import Service, Site
 
 WAIT_SECONDS = 30.0

@@ -19,9 +19,9 @@ from locum_actuator.moves import Move, decide_move
 from locum_actuator.patrol import Patrol
 from locum_actuator.rejoin import Seen, checklist, obstacles
 from locum_actuator.situation import Memory
-from locum_inventory.gate_config import host_file_sha256
-from locum_inventory.host_macs import HostMacs
-from locum_inventory.shell import Link, ServiceStatus
+from locum_inventory.gate.host_file import host_file_sha256
+from locum_inventory.gate.host_macs import HostMacs
+from locum_inventory.gate.protocol import Link, ServiceStatus
 
 SERVICE = site().services["www"]
 OLD_ADDRESS = (ip_interface("192.0.2.99/24"),)

@@ -16,7 +16,7 @@ from locum_actuator.journal import Journal
 from locum_actuator.metrics import Metrics
 from locum_actuator.situation import Situation
 from locum_actuator.worker import Worker
-from locum_inventory.shell import GateStatus
+from locum_inventory.gate.protocol import GateStatus
 
 pytestmark = pytest.mark.timed  # its deadlines are some tenths of a second
 

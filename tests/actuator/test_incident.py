@@ -22,7 +22,7 @@ from locum_actuator.situation import Look, Situation
 from locum_actuator.steps.base import Confirmed
 from locum_actuator.worker import Worker
 from locum_exporter.result import Outcome
-from locum_inventory.shell import ServiceStatus, ShellFault
+from locum_inventory.gate.protocol import ServiceStatus, ShellFault
 from locum_inventory.site.model import Site
 
 

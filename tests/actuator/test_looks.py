@@ -21,7 +21,7 @@ from locum_actuator.service_look import look_at_service
 from locum_actuator.situation import Look
 from locum_exporter.icmp import Burst, Pinger
 from locum_exporter.result import Outcome
-from locum_inventory.shell import ServiceStatus
+from locum_inventory.gate.protocol import ServiceStatus
 from locum_inventory.site.model import Checks, Service
 
 pytestmark = pytest.mark.timed  # its deadlines are some tenths of a second

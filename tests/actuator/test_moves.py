@@ -44,7 +44,7 @@ from locum_actuator.steps import claim, prove
 from locum_actuator.steps.base import Confirmed
 from locum_actuator.webhook import create_app
 from locum_actuator.worker import Worker
-from locum_inventory.gate_config import host_file_sha256
+from locum_inventory.gate.host_file import host_file_sha256
 from locum_inventory.site.model import Interface, Mirror, Site
 
 TOKEN = "an-api-token-of-some-length"

@@ -16,7 +16,7 @@ from locum_actuator.metrics import Metrics
 from locum_actuator.patrol import CALM_SECONDS, WARY_SECONDS, Finding, Patrol
 from locum_actuator.situation import Look
 from locum_exporter.result import Outcome
-from locum_inventory.shell import GateStatus, ShellFault
+from locum_inventory.gate.protocol import GateStatus, ShellFault
 
 
 @pytest.fixture

@@ -24,8 +24,8 @@ from locum_actuator.patrol import Patrol
 from locum_actuator.rejoin import Item, Name, Seen, checklist, is_complete, obstacles
 from locum_actuator.situation import Copy
 from locum_actuator.worker import Worker
-from locum_inventory.gate_config import gate_version, host_file_sha256
-from locum_inventory.shell import GateStatus, ServiceStatus
+from locum_inventory.gate.host_file import gate_version, host_file_sha256
+from locum_inventory.gate.protocol import GateStatus, ServiceStatus
 from locum_inventory.site.model import Failback, Mirror, Service, Site
 
 OFF = ServiceStatus(1, {ADDRESS: False}, 0)

@@ -36,8 +36,8 @@ from locum_actuator.situation import Situation
 from locum_actuator.steps import claim, fence, prove
 from locum_actuator.worker import START_UP, Worker
 from locum_exporter.result import Outcome
-from locum_inventory.gate_clock import Permit
-from locum_inventory.shell import ServiceStatus, Verb
+from locum_inventory.gate.clock import Permit
+from locum_inventory.gate.protocol import ServiceStatus, Verb
 from locum_inventory.site.model import FenceDevice, Interface, Mirror, Site
 
 

@@ -22,8 +22,8 @@ from test_resume import ROWS, Fate, Life, MortalJournal, MortalShell, Row, ends_
 
 from locum_actuator.fence_agent import FenceAgent
 from locum_inventory import since_boot
-from locum_inventory.gate_clock import Permit
-from locum_inventory.shell import ServiceStatus, Verb
+from locum_inventory.gate.clock import Permit
+from locum_inventory.gate.protocol import ServiceStatus, Verb
 
 __all__ = ["in_memory"]  # a fixture
 STOP_SECONDS = 20.0

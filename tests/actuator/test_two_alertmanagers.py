@@ -27,9 +27,9 @@ from locum_actuator.web.lanes import Lane
 from locum_actuator.web.listener import Bounds, Listener
 from locum_actuator.webhook import create_app
 from locum_actuator.worker import START_UP
-from locum_inventory.gate_clock import Permit
+from locum_inventory.gate.clock import Permit
+from locum_inventory.gate.protocol import ServiceStatus, Verb
 from locum_inventory.listen import Listen
-from locum_inventory.shell import ServiceStatus, Verb
 from tests.exporter.servers import unused_port
 
 pytestmark = pytest.mark.e2e

@@ -3,8 +3,8 @@
 import threading
 from collections.abc import Mapping
 
-from locum_inventory.gate_clock import Permit
-from locum_inventory.shell import GateStatus, ServiceStatus, ShellFault, Verb
+from locum_inventory.gate.clock import Permit
+from locum_inventory.gate.protocol import GateStatus, ServiceStatus, ShellFault, Verb
 
 
 class FakeShell:

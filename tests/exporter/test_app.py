@@ -12,7 +12,7 @@ from locum_exporter.icmp import Pinger
 from locum_exporter.looks import Look, NotAsked
 from locum_exporter.neighbours import Neighbours
 from locum_exporter.runner import Runner
-from locum_inventory.shell import Shell, ShellFault
+from locum_inventory.gate.protocol import Shell, ShellFault
 from tests.exporter.fake_shell import FakeShell
 from tests.exporter.servers import http_answer, server, silent
 from tests.exporter.sites import service, site

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from locum_exporter import gate_macs
 from locum_exporter.gate_macs import GateMacs
-from locum_inventory.shell import GateStatus, Link, ShellFault
+from locum_inventory.gate.protocol import GateStatus, Link, ShellFault
 from tests.exporter.fake_shell import FakeShell
 
 

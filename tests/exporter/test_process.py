@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from locum_exporter.checks.process import process
-from locum_inventory.shell import FaultReason, Shell, ShellFault
+from locum_inventory.gate.protocol import FaultReason, Shell, ShellFault
 from tests.exporter.fake_shell import FakeShell
 
 pytestmark = pytest.mark.timed  # its deadlines are some tenths of a second

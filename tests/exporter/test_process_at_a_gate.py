@@ -9,9 +9,9 @@ import pytest
 
 from locum_exporter.checks.process import process
 from locum_exporter.result import CheckResult
-from locum_inventory.shell import Shell
-from locum_inventory.shell_local import LocalShell
-from locum_inventory.shell_ssh import SshShell
+from locum_inventory.gate.local import LocalShell
+from locum_inventory.gate.protocol import Shell
+from locum_inventory.gate.ssh import SshShell
 from tests.inventory.gate_host import (
     ADDRESS,
     GateHost,

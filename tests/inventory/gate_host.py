@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 
-from locum_inventory.gate_config import gate_script
-from locum_inventory.shell import ServiceStatus, Shell, Verb
+from locum_inventory.gate.host_file import gate_script
+from locum_inventory.gate.protocol import ServiceStatus, Shell, Verb
 from locum_inventory.site.model import Ssh
 
 HEAD = "locum-gate 1\n"

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from locum_inventory.gate_config import host_file
-from locum_inventory.shell import ServiceStatus
-from locum_inventory.shell_local import LocalShell
+from locum_inventory.gate.host_file import host_file
+from locum_inventory.gate.local import LocalShell
+from locum_inventory.gate.protocol import ServiceStatus
 from tests.inventory.gate_host import GateHost, copy_of_sleep, install_gate, wait_for
 from tests.inventory.test_load import SOUND, read
 from tests.marks import needs_root

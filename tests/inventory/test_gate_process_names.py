@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from locum_inventory.gate_config import host_file
-from locum_inventory.shell_local import LocalShell
+from locum_inventory.gate.host_file import host_file
+from locum_inventory.gate.local import LocalShell
 from locum_inventory.site.model import ProcessCheck
 from tests.inventory.gate_host import GateHost, install_gate
 from tests.inventory.test_load import SOUND, faults, read

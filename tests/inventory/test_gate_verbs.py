@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from locum_inventory.shell_answer import read_answer
+from locum_inventory.gate.answers import read_answer
 from tests import namespaces
 from tests.inventory.gate_host import GateHost, copy_of_sleep, install_gate, wait_for
 from tests.marks import needs_root

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from locum_inventory.host_keys import fingerprint, known_hosts_name, pin, pinned
+from locum_inventory.gate.host_keys import fingerprint, known_hosts_name, pin, pinned
 from locum_inventory.site.model import Host
 from tests.inventory.gate_host import make_key
 

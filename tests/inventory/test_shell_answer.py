@@ -6,9 +6,9 @@ from ipaddress import ip_address, ip_interface
 
 import pytest
 
-from locum_inventory.gate_clock import GateClock
-from locum_inventory.shell import GateStatus, Link, ServiceStatus, ShellFault
-from locum_inventory.shell_answer import read_answer
+from locum_inventory.gate.answers import read_answer
+from locum_inventory.gate.clock import GateClock
+from locum_inventory.gate.protocol import GateStatus, Link, ServiceStatus, ShellFault
 
 GOOD = """\
 locum-gate 1 1

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from locum_inventory.shell import Shell, ShellFault, Shells
-from locum_inventory.shell_deadline import Deadline
-from locum_inventory.shell_local import CALLS_AT_ONCE, LocalShell
-from locum_inventory.shell_ssh import SshShell
+from locum_inventory.gate.deadline import Deadline
+from locum_inventory.gate.gates import Shells
+from locum_inventory.gate.local import CALLS_AT_ONCE, LocalShell
+from locum_inventory.gate.protocol import Shell, ShellFault
+from locum_inventory.gate.ssh import SshShell
 from locum_inventory.site.model import Site
 from tests.inventory.gate_host import GateHost, give, install_gate, wait_for
 from tests.marks import needs_root

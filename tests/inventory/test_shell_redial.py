@@ -7,10 +7,10 @@ import time
 
 import pytest
 
-from locum_inventory.shell import ShellFault
-from locum_inventory.shell_connection import Connection
-from locum_inventory.shell_deadline import Deadline
-from locum_inventory.shell_redial import KeptConnection
+from locum_inventory.gate.deadline import Deadline
+from locum_inventory.gate.protocol import ShellFault
+from locum_inventory.gate.ssh_connection import Connection
+from locum_inventory.gate.ssh_reconnect import KeptConnection
 
 
 class Fake(Connection):

@@ -7,9 +7,9 @@ import threading
 
 import pytest
 
-from locum_inventory.shell import GateStatus, ShellFault
-from locum_inventory.shell_deadline import Deadline
-from locum_inventory.shell_shared import CALLS_AT_ONCE, SharedStatus
+from locum_inventory.gate.deadline import Deadline
+from locum_inventory.gate.protocol import GateStatus, ShellFault
+from locum_inventory.gate.shared_status import CALLS_AT_ONCE, SharedStatus
 
 LONG = 30.0
 

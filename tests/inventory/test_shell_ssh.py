@@ -18,11 +18,11 @@ from pathlib import Path
 
 import pytest
 
-from locum_inventory import shell_connection
-from locum_inventory.shell import ShellFault
-from locum_inventory.shell_connection import Destination, connect
-from locum_inventory.shell_deadline import Deadline
-from locum_inventory.shell_ssh import SshShell
+from locum_inventory.gate import ssh_connection
+from locum_inventory.gate.deadline import Deadline
+from locum_inventory.gate.protocol import ShellFault
+from locum_inventory.gate.ssh import SshShell
+from locum_inventory.gate.ssh_connection import Destination, connect
 from locum_inventory.site.model import Ssh
 from tests.inventory.gate_host import (
     ADDRESS,
@@ -344,7 +344,7 @@ def test_a_login_that_leads_nowhere(
     kinds: set[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(shell_connection, "LOGIN_SECONDS", 0.5)
+    monkeypatch.setattr(ssh_connection, "LOGIN_SECONDS", 0.5)
     with (
         tcp_server(serve) as port,
         closing(SshShell("a", ADDRESS, _ssh_to(port, sshd, tmp_path), "actuator")) as shell,

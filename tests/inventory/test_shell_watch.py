@@ -8,10 +8,10 @@ from collections.abc import Callable
 
 import pytest
 
-from locum_inventory.shell import ShellFault
-from locum_inventory.shell_answer import ANSWER_LIMIT_BYTES
-from locum_inventory.shell_deadline import Deadline
-from locum_inventory.shell_watch import Watch
+from locum_inventory.gate.answers import ANSWER_LIMIT_BYTES
+from locum_inventory.gate.deadline import Deadline
+from locum_inventory.gate.protocol import ShellFault
+from locum_inventory.gate.watch import Watch
 
 pytestmark = pytest.mark.timed  # its deadlines are some tenths of a second
 

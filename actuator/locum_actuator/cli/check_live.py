@@ -19,8 +19,9 @@ from locum_exporter.looks import through_checks
 from locum_exporter.neighbours import Neighbours
 from locum_exporter.result import Outcome
 from locum_exporter.whereabouts import find_this_name
-from locum_inventory.gate_config import GATE_PATH, gate_version, host_file_sha256
-from locum_inventory.shell import FaultReason, GateStatus, Shell, ShellFault, Shells
+from locum_inventory.gate.gates import Shells
+from locum_inventory.gate.host_file import GATE_PATH, gate_version, host_file_sha256
+from locum_inventory.gate.protocol import FaultReason, GateStatus, Shell, ShellFault
 from locum_inventory.site.model import Address, Site
 
 BURST_SECONDS = BURST_ECHOES * BURST_SPACING_SECONDS

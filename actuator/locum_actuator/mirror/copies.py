@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from locum_actuator.mirror.line import Lines, Words
 from locum_actuator.mirror.result import Changes, MirrorFault
-from locum_inventory import shell_answer
+from locum_inventory.gate import answers
 from locum_inventory.site.mirror import Mirror, MirrorTree, age_seconds
 from locum_inventory.site.model import Service
 
@@ -109,8 +109,6 @@ class Copies:
 def _number(host: str, text: str) -> int:
     """Return a number of a gate's answer; `MirrorFault` for anything else, which a count must not leave out."""
     try:
-        return shell_answer.number(text)
+        return answers.number(text)
     except ValueError:
-        raise MirrorFault(
-            f"{host}: the gate's answer holds {shell_answer.clean(text)!r} as a number"
-        ) from None
+        raise MirrorFault(f"{host}: the gate's answer holds {answers.clean(text)!r} as a number") from None

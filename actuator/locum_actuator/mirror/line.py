@@ -13,8 +13,8 @@ from pathlib import Path
 
 from locum_actuator.bounded_run import RunFault, run_bounded
 from locum_actuator.mirror.result import MirrorFault
-from locum_inventory.gate_config import GATE_PATH
-from locum_inventory.shell_answer import clean
+from locum_inventory.gate.answers import clean
+from locum_inventory.gate.host_file import GATE_PATH
 from locum_inventory.site.model import Site
 
 ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}

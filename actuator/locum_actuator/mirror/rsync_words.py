@@ -6,7 +6,7 @@ import re
 
 from locum_actuator.mirror.result import TreeCount
 from locum_actuator.numbers import DIGITS
-from locum_inventory.shell_answer import clean
+from locum_inventory.gate.answers import clean
 
 MOST_LINES = 10  # of what went wrong
 LINE_LENGTH = 200

@@ -14,7 +14,7 @@ from locum_actuator.reach import Reach
 from locum_actuator.situation import Look
 from locum_actuator.starts import Starts
 from locum_exporter.result import Outcome
-from locum_inventory.shell import Shell
+from locum_inventory.gate.protocol import Shell
 from locum_inventory.site.model import Service, Site
 
 log = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from locum_actuator.situation import Look, is_wrong
 from locum_actuator.steps.base import Hands, StepFault
 from locum_exporter.result import Outcome
-from locum_inventory.shell import ServiceStatus, ShellFault
+from locum_inventory.gate.protocol import ServiceStatus, ShellFault
 
 STATUS_EVERY_SECONDS = 2.0  # between two looks whether its process is still there
 SAY_EVERY_SECONDS = 10.0  # between two lines of progress

@@ -5,8 +5,8 @@ from __future__ import annotations
 from locum_actuator.fitness import why_unfit
 from locum_actuator.plan_evidence import OVER_GATE_SECONDS, TooOld
 from locum_actuator.steps.base import Hands, StepFault
-from locum_inventory.gate_clock import GateClock, Permit
-from locum_inventory.shell import ServiceStatus, ShellFault, Verb
+from locum_inventory.gate.clock import GateClock, Permit
+from locum_inventory.gate.protocol import ServiceStatus, ShellFault, Verb
 
 STATUS_SECONDS = (
     1.0  # for the gate's clock, asked right before: one that was asked long ago may have stood still

@@ -12,7 +12,7 @@ from locum_actuator.reach import Reach
 from locum_actuator.situation import Look
 from locum_actuator.steps.base import Hands, StepFault, until
 from locum_exporter.result import Outcome
-from locum_inventory.shell import ShellFault
+from locum_inventory.gate.protocol import ShellFault
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from locum_actuator.plan_evidence import TooOld
 from locum_actuator.steps.base import Hands, StepFault
 from locum_actuator.steps.over_gate import change_in_time
 from locum_inventory import since_boot
-from locum_inventory.shell import ServiceStatus, ShellFault, Verb
+from locum_inventory.gate.protocol import ServiceStatus, ShellFault, Verb
 
 STATUS_SECONDS = 1.0
 GIVE_BACK_TRIES = 3  # each asks who has the address; the answer may have become too old when the gate claims

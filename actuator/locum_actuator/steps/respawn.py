@@ -9,7 +9,7 @@ from locum_actuator.plan import Step
 from locum_actuator.steps.base import Hands
 from locum_actuator.steps.first_answer import FirstAnswer
 from locum_actuator.steps.over_gate import respawn_in_time
-from locum_inventory.shell import ShellFault
+from locum_inventory.gate.protocol import ShellFault
 
 
 @dataclass(frozen=True, slots=True)

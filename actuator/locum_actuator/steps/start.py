@@ -11,7 +11,7 @@ from locum_actuator.steps.first_answer import FirstAnswer
 from locum_actuator.steps.over_gate import change_in_time
 from locum_exporter.result import Outcome
 from locum_inventory import since_boot
-from locum_inventory.shell import ShellFault
+from locum_inventory.gate.protocol import ShellFault
 
 
 @dataclass(frozen=True, slots=True)

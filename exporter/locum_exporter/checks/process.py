@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from concurrent.futures import Executor
 
 from locum_exporter.result import CheckResult, Reason
-from locum_inventory.shell import FaultReason, Shell, ShellFault
+from locum_inventory.gate.protocol import FaultReason, Shell, ShellFault
 
 _REASONS: Mapping[FaultReason, Reason] = {
     "unreachable": "unreachable",

@@ -1,5 +1,5 @@
 # A directory that other users may write to: how root enters it, recognises it and works in it. A part of the gate;
-# gate_script() in gate_config.py puts it into gate.sh.
+# gate_script() in host_file.py puts it into gate.sh.
 #
 # The owner of such a directory can put a symbolic link at any name in it, and change it at any moment. So:
 #   - root reaches the directory without following a link that another user could have made (enter);

@@ -28,7 +28,7 @@ def gate_script() -> str:
 
 
 def _part(name: str) -> str:
-    return files("locum_inventory").joinpath(name).read_text(encoding="utf-8")
+    return files("locum_inventory.gate").joinpath(name).read_text(encoding="utf-8")
 
 
 def gate_version() -> str:

@@ -10,13 +10,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Literal
 
-from locum_inventory.gate_clock import Permit
-from locum_inventory.gate_config import GATE_PATH
-from locum_inventory.shell import GateStatus, ServiceStatus, ShellFault, Verb
-from locum_inventory.shell_answer import ANSWER_LIMIT_BYTES, read_answer
-from locum_inventory.shell_deadline import OWN_LIMITS, Deadline, within
-from locum_inventory.shell_shared import SharedStatus
-from locum_inventory.shell_watch import Watch
+from locum_inventory.gate.answers import ANSWER_LIMIT_BYTES, read_answer
+from locum_inventory.gate.clock import Permit
+from locum_inventory.gate.deadline import OWN_LIMITS, Deadline, within
+from locum_inventory.gate.host_file import GATE_PATH
+from locum_inventory.gate.protocol import GateStatus, ServiceStatus, ShellFault, Verb
+from locum_inventory.gate.shared_status import SharedStatus
+from locum_inventory.gate.watch import Watch
 
 # A sudo that hangs must not take every descriptor of this process, call by call. Looks and changes have each so
 # many, so that neither waits for the other.

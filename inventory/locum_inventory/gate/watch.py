@@ -6,9 +6,9 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from locum_inventory.shell import ShellFault
-from locum_inventory.shell_answer import ANSWER_LIMIT_BYTES, clean, greeting, number, refusal
-from locum_inventory.shell_deadline import Deadline
+from locum_inventory.gate.answers import ANSWER_LIMIT_BYTES, clean, greeting, number, refusal
+from locum_inventory.gate.deadline import Deadline
+from locum_inventory.gate.protocol import ShellFault
 
 
 class WatchChannel(Protocol):

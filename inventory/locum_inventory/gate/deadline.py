@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from locum_inventory.shell import ShellFault
+from locum_inventory.gate.protocol import ShellFault
 
 T = TypeVar("T")
 

@@ -8,8 +8,15 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_interface
 
 from locum_inventory import since_boot
-from locum_inventory.gate_clock import GateClock
-from locum_inventory.shell import FaultReason, GateStatus, Link, LinkState, ServiceStatus, ShellFault
+from locum_inventory.gate.clock import GateClock
+from locum_inventory.gate.protocol import (
+    FaultReason,
+    GateStatus,
+    Link,
+    LinkState,
+    ServiceStatus,
+    ShellFault,
+)
 from locum_inventory.site.model import Interface
 
 PROTOCOLS = ("1", "2")  # gates of version 1 speak the first

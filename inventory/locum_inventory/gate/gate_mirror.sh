@@ -1,5 +1,5 @@
 #!/bin/sh
-# The verbs of the mirror: a part of the gate. gate_script() in gate_config.py puts it into gate.sh.
+# The verbs of the mirror: a part of the gate. gate_script() in host_file.py puts it into gate.sh.
 #
 #   look       what this host knows of its copy
 #   mark       says that this directory is the right one

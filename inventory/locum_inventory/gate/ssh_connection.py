@@ -14,10 +14,10 @@ from pathlib import Path
 import paramiko
 from paramiko.ssh_exception import IncompatiblePeer
 
-from locum_inventory.host_keys import known_hosts_name
-from locum_inventory.shell import ShellFault
-from locum_inventory.shell_answer import clean
-from locum_inventory.shell_deadline import OWN_LIMITS, Deadline
+from locum_inventory.gate.answers import clean
+from locum_inventory.gate.deadline import OWN_LIMITS, Deadline
+from locum_inventory.gate.host_keys import known_hosts_name
+from locum_inventory.gate.protocol import ShellFault
 from locum_inventory.site.model import Address, Ssh
 
 DIAL_SECONDS = 1.0  # a SYN that was lost is sent again after 1 s: a new attempt is as good

@@ -6,10 +6,10 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from locum_inventory.shell import ShellFault
-from locum_inventory.shell_connection import Connection
-from locum_inventory.shell_deadline import Deadline
-from locum_inventory.shell_redial import KeptConnection
+from locum_inventory.gate.deadline import Deadline
+from locum_inventory.gate.protocol import ShellFault
+from locum_inventory.gate.ssh_connection import Connection
+from locum_inventory.gate.ssh_reconnect import KeptConnection
 
 CALLS_A_LANE = 8  # sshd allows ten channels a connection (MaxSessions)
 LANES = 4  # so many services of one host may be changed at once, times CALLS_A_LANE

@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from locum_inventory.shell import GateStatus, ShellFault
-from locum_inventory.shell_deadline import Deadline, start_thread
+from locum_inventory.gate.deadline import Deadline, start_thread
+from locum_inventory.gate.protocol import GateStatus, ShellFault
 
 CALLS_AT_ONCE = 3  # the next call answers all who came meanwhile
 

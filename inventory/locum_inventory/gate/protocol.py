@@ -1,17 +1,14 @@
-"""The client side of the gate: typed calls to a host's gate, over SSH or on this machine."""
+"""What is asked of a gate and what it answers, as types: the same over SSH and on this machine (docs/gate.md)."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
-from pathlib import Path
 from typing import Literal, Protocol
 
-from locum_inventory.gate_clock import GateClock, Permit
-from locum_inventory.gate_config import GATE_PATH
-from locum_inventory.site.model import Interface, Site
+from locum_inventory.gate.clock import GateClock, Permit
+from locum_inventory.site.model import Interface
 
 Verb = Literal["respawn", "start", "stop", "release", "claim", "reset-epoch", "store-epoch"]
 LinkState = Literal["up", "no_carrier", "down"]
@@ -112,84 +109,3 @@ class Shell(Protocol):
 
     def close(self) -> None:
         """Give up the connection."""
-
-
-class Shells(Mapping[str, Shell]):
-    """The gates of a site's hosts by host name, each opened when it is first asked for.
-
-    `local_host` is the host this program runs on (None where it is none of the site's): its gate is run as a
-    process. The role decides which key is used and what the gate allows.
-    """
-
-    def __init__(
-        self,
-        site: Site,
-        local_host: str | None,
-        role: Literal["actuator", "exporter"],
-        *,
-        gate_path: Path = GATE_PATH,
-    ) -> None:
-        self._site = site
-        self._local_host = local_host
-        self._role: Literal["actuator", "exporter"] = role
-        self._gate_path = gate_path
-        self._lock = threading.Lock()
-        self._open: dict[str, Shell] = {}
-
-    def __getitem__(self, host: str) -> Shell:
-        if host not in self._site.hosts:
-            raise KeyError(host)
-        with self._lock:
-            if host not in self._open:
-                self._open[host] = self._make(host)
-            return self._open[host]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._site.hosts)
-
-    def __len__(self) -> int:
-        return len(self._site.hosts)
-
-    def close(self) -> None:
-        """Give up every connection; a shell that is used afterwards opens a new one."""
-        with self._lock:
-            shells, self._open = list(self._open.values()), {}
-        for shell in shells:
-            shell.close()
-
-    def _make(self, host: str) -> Shell:
-        # Imported here: these modules know the types above, and paramiko takes 0.1 s to load.
-        from locum_inventory.shell_local import LocalShell  # noqa: PLC0415
-        from locum_inventory.shell_ssh import SshShell  # noqa: PLC0415
-
-        if host == self._local_host:
-            return LocalShell(host, self._role, gate_path=self._gate_path)
-        address, ssh = self._site.hosts[host].address, self._site.hosts[host].ssh
-        return NoShell(host) if ssh is None else SshShell(host, address, ssh, self._role)
-
-
-class NoShell:
-    """The gate of a host to which the site file names no way."""
-
-    def __init__(self, host: str) -> None:
-        self._text = f"{host}: the site file gives no ssh for this host, and it is not this machine"
-
-    def status(self, *, deadline_seconds: float) -> GateStatus:
-        """Say that there is no way."""
-        raise ShellFault("gate", self._text)
-
-    def change(
-        self, verb: Verb, service: str, epoch: int, *, deadline_seconds: float, permit: Permit | None = None
-    ) -> ServiceStatus:
-        """Say that there is no way."""
-        raise ShellFault("gate", self._text)
-
-    def look(self, *, deadline_seconds: float) -> Mapping[str, int]:
-        """Say that there is no way."""
-        raise ShellFault("gate", self._text)
-
-    def hurry(self) -> None:
-        """There is nothing to try."""
-
-    def close(self) -> None:
-        """Nothing is open."""

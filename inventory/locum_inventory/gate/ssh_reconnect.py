@@ -9,9 +9,9 @@ import threading
 import time
 from collections.abc import Callable
 
-from locum_inventory.shell import ShellFault
-from locum_inventory.shell_connection import Connection
-from locum_inventory.shell_deadline import Deadline, start_thread
+from locum_inventory.gate.deadline import Deadline, start_thread
+from locum_inventory.gate.protocol import ShellFault
+from locum_inventory.gate.ssh_connection import Connection
 
 BACK_OFF_FIRST_SECONDS = 0.1
 BACK_OFF_MOST_SECONDS = 1.0

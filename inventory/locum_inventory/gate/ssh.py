@@ -8,15 +8,15 @@ from typing import Literal
 
 import paramiko
 
-from locum_inventory.gate_clock import Permit
-from locum_inventory.shell import GateStatus, ServiceStatus, ShellFault, Verb
-from locum_inventory.shell_answer import ANSWER_LIMIT_BYTES, read_answer
-from locum_inventory.shell_connection import Connection, Destination, connect
-from locum_inventory.shell_deadline import Deadline, within
-from locum_inventory.shell_lanes import ChangeLanes
-from locum_inventory.shell_redial import KeptConnection
-from locum_inventory.shell_shared import SharedStatus
-from locum_inventory.shell_watch import Watch
+from locum_inventory.gate.answers import ANSWER_LIMIT_BYTES, read_answer
+from locum_inventory.gate.change_connections import ChangeLanes
+from locum_inventory.gate.clock import Permit
+from locum_inventory.gate.deadline import Deadline, within
+from locum_inventory.gate.protocol import GateStatus, ServiceStatus, ShellFault, Verb
+from locum_inventory.gate.shared_status import SharedStatus
+from locum_inventory.gate.ssh_connection import Connection, Destination, connect
+from locum_inventory.gate.ssh_reconnect import KeptConnection
+from locum_inventory.gate.watch import Watch
 from locum_inventory.site.model import Address, Ssh
 
 

@@ -1,0 +1,1 @@
+"""The gate of a host, and its client."""
