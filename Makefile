@@ -4,8 +4,8 @@ PY := .venv/bin/python
 # could not remove them.
 AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo env PYTHONDONTWRITEBYTECODE=1 \
 	PYTEST_ADDOPTS=-pno:cacheprovider HYPOTHESIS_STORAGE_DIRECTORY=/root/.cache/hypothesis)
-LINTED_SH := inventory/locum_inventory/gate/gate.sh inventory/locum_inventory/gate/gate_mirror.sh inventory/locum_inventory/gate/gate_tree.sh inventory/locum_inventory/guard.sh inventory/locum_inventory/guard.init \
-	inventory/locum_inventory/install_guard.sh inventory/locum_inventory/install.sh tools/setup.sh tools/pythons.sh
+LINTED_SH := inventory/locum_inventory/gate/gate.sh inventory/locum_inventory/gate/gate_mirror.sh inventory/locum_inventory/gate/gate_tree.sh inventory/locum_inventory/enrolment/guard.sh inventory/locum_inventory/enrolment/guard.init \
+	inventory/locum_inventory/enrolment/install_guard.sh inventory/locum_inventory/enrolment/install.sh tools/setup.sh tools/pythons.sh
 
 .PHONY: help setup lint unit unit-pythons e2e test demo lab bench bench-outage bench-mirror bench-page bench-dripped campaign clean
 

@@ -16,7 +16,7 @@ from locum_actuator.chain.runbook_link import OF_THE_ACTUATOR, runbook_link
 from locum_actuator.chain_access import Access
 from locum_actuator.chain_samples import judge_samples
 from locum_exporter.faults import text_of_os_error
-from locum_inventory.share import shared
+from locum_inventory.shared_files import shared
 from locum_inventory.site.model import ChainParts, Site
 
 LOOK_SECONDS = 1.5  # for one part to answer; a part that needs longer is none that could be relied upon

@@ -17,7 +17,7 @@ from locum_actuator.alert_intake import MAX_BODY_BYTES
 from locum_actuator.web.lanes import Lane
 from locum_actuator.web.listener import Bounds, Listener
 from locum_actuator.web.wsgi import Application
-from locum_inventory.descriptors import raise_limit
+from locum_inventory.file_descriptors import raise_limit
 
 SOCKET = "actuator.sock"  # in the state directory
 API_CONNECTIONS, COMMAND_CONNECTIONS, WEBHOOK_CONNECTIONS = 256, 64, 64

@@ -22,7 +22,7 @@ from locum_actuator.plan import Plan
 from locum_actuator.planned import MOVES, Asked
 from locum_actuator.situation import Situation
 from locum_actuator.worker import Worker
-from locum_inventory.log_fields import about
+from locum_inventory.logs.fields import about
 
 log = logging.getLogger(__name__)
 

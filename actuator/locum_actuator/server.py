@@ -40,10 +40,10 @@ from locum_actuator.webhook import create_app, create_webhook_app
 from locum_exporter.log_options import log_options
 from locum_exporter.whereabouts import WrongMachine, require_actuator_host
 from locum_inventory.gate.gates import Shells
-from locum_inventory.inherited import inherited_sockets
+from locum_inventory.inherited_sockets import inherited_sockets
 from locum_inventory.listen import Listen
-from locum_inventory.log_lines import begin_log
-from locum_inventory.service_manager import READY, STOPPING, tell
+from locum_inventory.logs.format import begin_log
+from locum_inventory.sd_notify import READY, STOPPING, tell
 from locum_inventory.site.load import SiteFault, find_site, load_site
 from locum_inventory.site.model import ChainParts, Site
 

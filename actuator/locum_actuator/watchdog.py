@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable
 
 from locum_actuator.background import BackgroundThread, Health
-from locum_inventory.service_manager import ALIVE, tell, tell_alive_every_seconds
+from locum_inventory.sd_notify import ALIVE, tell, tell_alive_every_seconds
 
 log = logging.getLogger(__name__)
 

@@ -29,7 +29,7 @@ from locum_actuator.rejoin import obstacles
 from locum_actuator.situation import Situation
 from locum_actuator.succession import Succession, predecessor
 from locum_actuator.without_journal import release_wrong_holder
-from locum_inventory.log_fields import about
+from locum_inventory.logs.fields import about
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-from locum_inventory.log_lines import LOG_FORMATS, LOG_LEVELS
+from locum_inventory.logs.format import LOG_FORMATS, LOG_LEVELS
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 

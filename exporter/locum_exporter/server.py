@@ -24,10 +24,10 @@ from locum_exporter.loop_lag import LoopLag
 from locum_exporter.neighbours import Neighbours
 from locum_exporter.reload import Runners
 from locum_exporter.whereabouts import WrongMachine, require_no_other_host
-from locum_inventory.descriptors import raise_limit
+from locum_inventory.file_descriptors import raise_limit
 from locum_inventory.listen import Listen
-from locum_inventory.log_lines import begin_log
-from locum_inventory.service_manager import ALIVE, READY, STOPPING, tell, tell_alive_every_seconds
+from locum_inventory.logs.format import begin_log
+from locum_inventory.sd_notify import ALIVE, READY, STOPPING, tell, tell_alive_every_seconds
 from locum_inventory.site.load import SiteFault, find_site, load_site
 from locum_inventory.site.model import Site
 

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from locum_actuator.cli import main
-from locum_inventory.share import EXAMPLE, shared
+from locum_inventory.shared_files import EXAMPLE, shared
 from locum_inventory.site.load import advice, load_site
 from locum_inventory.site.model import Takeover
 

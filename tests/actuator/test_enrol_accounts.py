@@ -8,9 +8,9 @@ import pytest
 from enrol_site import ENROL, LOCAL, MAIN, SITE, on_a_machine
 
 from locum_actuator.cli.enrol_administrator import administrator
-from locum_inventory.enrolment import EnrolFault
+from locum_inventory.enrolment.request import EnrolFault
+from locum_inventory.enrolment.user_keys import make_key
 from locum_inventory.site.load import load_site
-from locum_inventory.user_keys import make_key
 from tests.marks import needs_root
 
 # An account that people use: with a home directory and keys of its own.

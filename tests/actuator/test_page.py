@@ -28,7 +28,7 @@ from locum_actuator.reading import Reading
 from locum_actuator.situation import Look
 from locum_actuator.webhook import create_app
 from locum_exporter.result import Outcome
-from locum_inventory.share import shared
+from locum_inventory.shared_files import shared
 from locum_inventory.site.model import ChainParts
 
 API = "an-api-token-of-some-length"

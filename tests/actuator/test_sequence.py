@@ -20,7 +20,7 @@ from locum_actuator.plan import Plan, Step
 from locum_actuator.sequence import Outcome, Sequence
 from locum_actuator.steps import release
 from locum_actuator.steps.base import Confirmed, Hands, StepFault
-from locum_inventory import boot_guard
+from locum_inventory.enrolment import boot_guard
 from locum_inventory.gate.protocol import ServiceStatus, Verb
 from locum_inventory.site.model import Interface, Site
 

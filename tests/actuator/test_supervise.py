@@ -173,7 +173,7 @@ def test_last_words_are_those_of_the_child_at_hand(tmp_path: Path) -> None:
 # A program that answers on the socket that it inherits, once, and dies.
 ANSWERS = """
 import os, socket
-from locum_inventory.inherited import inherited_sockets
+from locum_inventory.inherited_sockets import inherited_sockets
 ((where, sock),) = inherited_sockets().items()
 assert not sock.get_inheritable() and "LOCUM_LISTEN_FDS" not in os.environ
 accepted, _ = sock.accept()
@@ -204,7 +204,7 @@ async def test_e3_a_port_is_held_while_its_program_is_restarted(tmp_path: Path) 
 def test_e3_systemd_hands_its_sockets_over(tmp_path: Path) -> None:
     code = (
         "import os, sys; os.environ['LISTEN_PID'] = str(os.getpid()); os.environ['LISTEN_FDS'] = '1'\n"
-        "from locum_inventory.inherited import inherited_sockets\n"
+        "from locum_inventory.inherited_sockets import inherited_sockets\n"
         "print(*inherited_sockets(), 'LISTEN_FDS' in os.environ)"
     )
     with socket.create_server(("127.0.0.1", 0)) as held:

@@ -21,7 +21,7 @@ from click.testing import CliRunner
 
 from locum_actuator.cli import main
 from locum_actuator.watchdog import Watchdog
-from locum_inventory.service_manager import tell, tell_alive_every_seconds
+from locum_inventory.sd_notify import tell, tell_alive_every_seconds
 from tests.marks import needs_root
 
 EXAMPLE = Path(__file__).parents[2] / "locum.example.yml"

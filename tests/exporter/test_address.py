@@ -9,7 +9,7 @@ import pytest
 from locum_exporter.checks.address import address
 from locum_exporter.neighbours import Neighbours
 from locum_exporter.result import CheckResult
-from locum_inventory import boot_guard
+from locum_inventory.enrolment import boot_guard
 from locum_inventory.site.model import Site
 from tests.exporter.sites import service, site
 from tests.marks import needs_root

@@ -20,7 +20,7 @@ from grafana import build
 from grafana.frame import GRID_COLUMNS
 from grafana.links import UID_TO_TITLE, chapter_id
 from grafana.shipped import DASHBOARDS, FILES, panels
-from locum_inventory.share import shared
+from locum_inventory.shared_files import shared
 
 ROOT = Path(__file__).parents[2]
 SOURCE = {"type": "prometheus", "uid": "${datasource}"}

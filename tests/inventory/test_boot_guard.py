@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from locum_inventory import boot_guard
-from locum_inventory.boot_guard import guard_files, is_muted, unit_of
+from locum_inventory.enrolment import boot_guard
+from locum_inventory.enrolment.boot_guard import guard_files, is_muted, unit_of
 from tests import namespaces
 from tests.inventory.gate_host import GateHost, install_gate
 from tests.marks import needs_root

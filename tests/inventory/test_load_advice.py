@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from locum_inventory.share import EXAMPLE, shared
+from locum_inventory.shared_files import EXAMPLE, shared
 from locum_inventory.site.load import advice, load_site
 from locum_inventory.site.messages import keys_at
 

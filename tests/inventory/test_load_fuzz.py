@@ -9,7 +9,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from locum_inventory.share import EXAMPLE, shared
+from locum_inventory.shared_files import EXAMPLE, shared
 from locum_inventory.site.load import SiteFault, advice, load_site
 
 EXAMPLE_TEXT = shared(EXAMPLE).read_text(encoding="utf-8")

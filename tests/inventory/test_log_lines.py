@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from locum_inventory.log_fields import about, add_fields
-from locum_inventory.log_lines import LineFormatter
+from locum_inventory.logs.fields import about, add_fields
+from locum_inventory.logs.format import LineFormatter
 from tests.log_reading import read_logfmt
 
 AT = 1767323096.75  # 2026-01-02 03:04:56.75 UTC
@@ -127,7 +127,7 @@ def test_what_a_line_is_about() -> None:
 
 PROGRAM = """
 import logging, os, sys, threading
-from locum_inventory.log_lines import begin_log
+from locum_inventory.logs.format import begin_log
 if sys.argv[1:] == ["journal"]:
     it = os.fstat(2)
     os.environ["JOURNAL_STREAM"] = f"{it.st_dev}:{it.st_ino}"
@@ -166,7 +166,7 @@ def test_the_journal_is_known_by_its_stream() -> None:
 
 
 def test_a_file_is_no_journal(tmp_path: Path) -> None:
-    from locum_inventory.log_lines import is_journal
+    from locum_inventory.logs.format import is_journal
 
     with (tmp_path / "log").open("w") as file:
         status = os.fstat(file.fileno())

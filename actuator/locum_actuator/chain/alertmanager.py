@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from locum_actuator.chain.layout import Chain
-from locum_inventory.share import shared
+from locum_inventory.shared_files import shared
 from locum_inventory.site.model import Mail
 from locum_inventory.site.notifications import read_url
 

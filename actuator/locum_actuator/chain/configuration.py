@@ -22,7 +22,7 @@ from locum_actuator.chain.web_config import (
     web_config_text,
     write_password,
 )
-from locum_inventory.share import shared
+from locum_inventory.shared_files import shared
 from locum_inventory.site.model import ChainParts
 
 RULES_FILE = "locum.rules.yml"

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from locum_actuator.chain.child_log import ChildLog
-from locum_inventory.inherited import NAMED
+from locum_inventory.inherited_sockets import NAMED
 
 _TRIM_EVERY_SECONDS = 5.0
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.25, 15.0

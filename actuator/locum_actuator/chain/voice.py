@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from locum_actuator.chain.supervise import Say
 from locum_actuator.cli.printing import say
-from locum_inventory.log_lines import begin_log
+from locum_inventory.logs.format import begin_log
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from locum_inventory.share import shared
+from locum_inventory.shared_files import shared
 
 # verb -> module:object; a verb that is not built is not listed
 COMMANDS: Mapping[str, str] = {

@@ -12,7 +12,7 @@ from pathlib import Path
 from locum_actuator.cli.check_finding import Finding
 from locum_actuator.fence_agent import AgentFault, FenceAgent
 from locum_exporter.icmp import Pinger
-from locum_inventory.share import shared
+from locum_inventory.shared_files import shared
 from locum_inventory.site.model import FenceDevice, Site
 
 STATUS_SECONDS = 20.0  # a controller over a slow line may take that long to log in to

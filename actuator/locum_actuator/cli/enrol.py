@@ -16,9 +16,9 @@ from locum_actuator.cli.printing import confirm, say
 from locum_actuator.cli.right_machine import on_actuator_host_or_exit
 from locum_actuator.cli.site_option import load_or_exit
 from locum_actuator.fitness import why_unfit
-from locum_inventory import user_keys
-from locum_inventory.boot_guard import GUARD_PATH, kept_off
-from locum_inventory.enrolment import EnrolFault, GuardWish, Report, Wanted, wanted_on
+from locum_inventory.enrolment import user_keys
+from locum_inventory.enrolment.boot_guard import GUARD_PATH, kept_off
+from locum_inventory.enrolment.request import EnrolFault, GuardWish, Report, Wanted, wanted_on
 from locum_inventory.gate import host_keys
 from locum_inventory.gate.gates import Shells
 from locum_inventory.gate.host_file import GATE_PATH, HOST_FILE_PATH, gate_version, host_file_sha256

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from locum_actuator.cli.exits import wrong_use
 from locum_actuator.cli.printing import prompt_password
-from locum_inventory.enrolment import EnrolFault, Report, read_report
+from locum_inventory.enrolment.request import EnrolFault, Report, read_report
 from locum_inventory.site.model import Site
 
 DEFAULT_PORT = 22

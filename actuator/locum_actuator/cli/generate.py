@@ -17,7 +17,7 @@ from locum_actuator.cli.exits import did_not_work, wrong_use
 from locum_actuator.cli.printing import say
 from locum_actuator.cli.site_option import load_or_exit
 from locum_actuator.systemd_units import ACTUATOR, EXPORTER, SOCKET, units
-from locum_inventory.share import shared
+from locum_inventory.shared_files import shared
 
 # What the shipped provisioning files say, for the sites that need not say otherwise.
 PROMETHEUS_URL, DASHBOARDS = "http://127.0.0.1:9090", "/var/lib/grafana/dashboards/locum"

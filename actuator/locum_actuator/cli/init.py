@@ -25,7 +25,7 @@ from locum_actuator.cli.init_ask import (
 from locum_actuator.cli.init_files import write_site, write_token
 from locum_actuator.cli.init_text import Answers, site_text
 from locum_actuator.cli.printing import say
-from locum_inventory.share import EXAMPLE, shared
+from locum_inventory.shared_files import EXAMPLE, shared
 from locum_inventory.site.load import SITE_FILES, SiteFault, advice, site_from
 
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
-from locum_inventory.share import shared
+from locum_inventory.shared_files import shared
 
 
 @cache

@@ -14,7 +14,7 @@ from locum_actuator.announce import announce
 from locum_actuator.patience import release_call_seconds
 from locum_actuator.steps.base import Hands, StepFault
 from locum_actuator.steps.over_gate import change_in_time
-from locum_inventory.boot_guard import is_muted
+from locum_inventory.enrolment.boot_guard import is_muted
 from locum_inventory.gate.protocol import ShellFault
 
 log = logging.getLogger(__name__)

@@ -20,7 +20,7 @@ from pyroute2.netlink.exceptions import NetlinkError
 from locum_exporter.local import LocalHost, local_host, neighbours_towards
 from locum_exporter.neighbours import NeighbourFault, Neighbours
 from locum_exporter.result import CheckResult
-from locum_inventory.boot_guard import is_muted
+from locum_inventory.enrolment.boot_guard import is_muted
 from locum_inventory.site.model import Address, Service, Site
 
 UNKNOWN_MAC = "unknown MAC "

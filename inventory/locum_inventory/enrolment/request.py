@@ -10,7 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Literal
 
-from locum_inventory.boot_guard import guard_files, kept_off
+from locum_inventory.enrolment.boot_guard import guard_files, kept_off
 from locum_inventory.gate.host_file import GATE_PATH, gate_script, host_file
 from locum_inventory.site.model import Site
 
@@ -59,7 +59,7 @@ class Wanted:
             "guard_drop_ins": "\n".join(f"{unit} {name}" for name, unit in self.kept_off.items() if unit),
         }
         head = "".join(f"{name}={shlex.quote(value)}\n" for name, value in words.items())
-        package = files("locum_inventory")
+        package = files("locum_inventory.enrolment")
         scripts = (package.joinpath(name).read_text("utf-8") for name in ("install_guard.sh", "install.sh"))
         return head + "".join(scripts)
 

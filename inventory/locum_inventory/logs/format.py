@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import TextIO
 
-from locum_inventory.log_fields import add_fields, fields_of
+from locum_inventory.logs.fields import add_fields, fields_of
 
 LOG_FORMATS = ("logfmt", "json", "text")
 LOG_LEVELS = ("debug", "info", "warning", "error")

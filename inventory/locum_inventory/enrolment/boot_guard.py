@@ -24,7 +24,7 @@ def is_muted(service: str) -> bool:
 def guard_files() -> Mapping[str, str]:
     """Return what `locum enrol` installs, by the names that install_guard.sh has for it."""
     names = {"guard": "guard.sh", "guard_unit": "guard.service", "guard_init": "guard.init"}
-    package = files("locum_inventory")
+    package = files("locum_inventory.enrolment")
     return {word: package.joinpath(name).read_text(encoding="utf-8") for word, name in names.items()}
 
 

@@ -9,7 +9,7 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from locum_inventory.enrolment import EnrolFault
+from locum_inventory.enrolment.request import EnrolFault
 
 KEYGEN_SECONDS = 30.0
 

@@ -1,0 +1,1 @@
+"""Enrolment: what puts a gate on a host, and the boot guard."""
