@@ -20,8 +20,8 @@ from locum_actuator.metrics import Metrics
 from locum_actuator.reading import Reading
 from locum_actuator.webhook import create_app
 from locum_exporter.app import Exporter
-from locum_exporter.icmp import Pinger
-from locum_exporter.neighbours import Neighbours
+from locum_exporter.net.icmp import Pinger
+from locum_exporter.net.neighbours import Neighbours
 from locum_exporter.runner import Runner
 from tests.exporter import sites
 

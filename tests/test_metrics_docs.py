@@ -19,8 +19,8 @@ from locum_actuator.mirror.metrics import MirrorCollector
 from locum_actuator.mirror.site_mirrors import SiteMirrors
 from locum_exporter.discovery import targets
 from locum_exporter.metrics import ResultCollector
-from locum_exporter.own_metrics import OwnMetrics
 from locum_exporter.result import REASON_CLASSES, CheckResult, Reason
+from locum_exporter.self_metrics import OwnMetrics
 from tests.exporter import sites
 
 DOCUMENT = (Path(__file__).parents[1] / "docs/metrics.md").read_text()

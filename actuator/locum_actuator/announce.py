@@ -17,7 +17,7 @@ from functools import partial
 
 from locum_actuator import netlink
 from locum_actuator.interface_mac import mac_of
-from locum_exporter.frames import gratuitous_arp, unsolicited_na
+from locum_exporter.net.arp_nd_frames import gratuitous_arp, unsolicited_na
 from locum_inventory.site.model import Address
 
 log = logging.getLogger(__name__)

@@ -31,8 +31,8 @@ from locum_actuator.situation import HostView, Look, Situation
 from locum_actuator.steps.base import Confirmed, Shells
 from locum_exporter.checks.address import UNKNOWN_MAC
 from locum_exporter.checks.address import address as address_check
-from locum_exporter.icmp import Burst, Pinger
-from locum_exporter.neighbours import Neighbours
+from locum_exporter.net.icmp import Burst, Pinger
+from locum_exporter.net.neighbours import Neighbours
 from locum_exporter.result import Outcome, outcome_of
 from locum_inventory import since_boot
 from locum_inventory.gate.host_macs import HostMacs

@@ -13,8 +13,8 @@ from locum_actuator.reach import Reach
 from locum_actuator.service_look import joined
 from locum_actuator.situation import Look
 from locum_exporter.checks.through_address import has_route_to
-from locum_exporter.local import local_addresses
-from locum_exporter.looks import through_checks
+from locum_exporter.net.local_addresses import local_addresses
+from locum_exporter.probe_request import through_checks
 from locum_exporter.result import Outcome
 from locum_inventory.site.model import Address, Site
 

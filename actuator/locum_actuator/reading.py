@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from locum_actuator.steps.base import Shells
 from locum_exporter.checks.address import address as look_for_address
-from locum_exporter.neighbours import Neighbours
+from locum_exporter.net.neighbours import Neighbours
 from locum_inventory.gate.protocol import ShellFault
 from locum_inventory.site.model import Interface, Service, Site
 

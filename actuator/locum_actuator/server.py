@@ -38,7 +38,7 @@ from locum_actuator.web.certificate import Certificate
 from locum_actuator.web.listener import Listener
 from locum_actuator.webhook import create_app, create_webhook_app
 from locum_exporter.log_options import log_options
-from locum_exporter.whereabouts import WrongMachine, require_actuator_host
+from locum_exporter.this_host import WrongMachine, require_actuator_host
 from locum_inventory.gate.gates import Shells
 from locum_inventory.inherited_sockets import inherited_sockets
 from locum_inventory.listen import Listen

@@ -13,7 +13,7 @@ from locum_exporter.checks.http import http
 from locum_exporter.checks.ping import ping
 from locum_exporter.checks.process import process
 from locum_exporter.checks.tcp import tcp
-from locum_exporter.icmp import Pinger
+from locum_exporter.net.icmp import Pinger
 from locum_exporter.result import CheckResult, Outcome, gravest_reason, outcome_of, service_outcome
 from locum_inventory.gate.protocol import Shell
 from locum_inventory.site.model import Address, Checks

@@ -8,11 +8,11 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
-from locum_exporter import discovery, page
-from locum_exporter.looks import NotAsked, NotKnown, look_for
+from locum_exporter import discovery, index_page
 from locum_exporter.metrics import ResultCollector
-from locum_exporter.own_metrics import OwnMetrics
+from locum_exporter.probe_request import NotAsked, NotKnown, look_for
 from locum_exporter.runner import Runner
+from locum_exporter.self_metrics import OwnMetrics
 
 TIMEOUT_HEADER = "X-Prometheus-Scrape-Timeout-Seconds"
 _DEFAULT_SECONDS = 5.0
@@ -62,7 +62,7 @@ class Exporter:
         return web.Response(text="locum-exporter is healthy\n")
 
     async def _page(self, _request: web.Request) -> web.Response:
-        text = page.render(self.runner.site, self.runner.this_name)
+        text = index_page.render(self.runner.site, self.runner.this_name)
         return web.Response(text=text, content_type="text/html")
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
-from locum_exporter.looks import through_checks
+from locum_exporter.probe_request import through_checks
 from locum_inventory.site.model import INTERVAL_SECONDS, Interval, Service, Site, VantagePoint
 
 _SLOW: Interval = "1s"  # for what does not decide whether a service is down

@@ -8,12 +8,12 @@ from concurrent.futures import Executor
 from pathlib import Path
 
 from locum_exporter.app import Exporter
+from locum_exporter.event_loop_lag import LoopLag
 from locum_exporter.gates import open_shells
-from locum_exporter.icmp import Pinger
-from locum_exporter.loop_lag import LoopLag
-from locum_exporter.neighbours import Neighbours
+from locum_exporter.net.icmp import Pinger
+from locum_exporter.net.neighbours import Neighbours
 from locum_exporter.runner import Runner
-from locum_exporter.whereabouts import find_this_name
+from locum_exporter.this_host import find_this_name
 from locum_inventory.gate.gates import Shells
 from locum_inventory.site.load import SiteFault, load_site
 from locum_inventory.site.model import Site

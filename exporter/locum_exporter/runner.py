@@ -13,11 +13,11 @@ from locum_exporter.checks.ping import ping
 from locum_exporter.checks.process import process
 from locum_exporter.checks.tcp import tcp
 from locum_exporter.checks.through_address import through_addresses
+from locum_exporter.event_loop_lag import LoopLag
 from locum_exporter.gate_macs import GateMacs
-from locum_exporter.icmp import Pinger
-from locum_exporter.looks import Look
-from locum_exporter.loop_lag import LoopLag
-from locum_exporter.neighbours import Neighbours
+from locum_exporter.net.icmp import Pinger
+from locum_exporter.net.neighbours import Neighbours
+from locum_exporter.probe_request import Look
 from locum_exporter.result import CheckResult
 from locum_inventory.gate.protocol import Shell
 from locum_inventory.site.model import Address, Site

@@ -16,14 +16,14 @@ from aiohttp import web
 
 from locum_exporter.accepting import Accepting
 from locum_exporter.app import Exporter
-from locum_exporter.faults import text_of_os_error
-from locum_exporter.icmp import Pinger
-from locum_exporter.listening import listening_sockets
+from locum_exporter.event_loop_lag import LoopLag
 from locum_exporter.log_options import log_options
-from locum_exporter.loop_lag import LoopLag
-from locum_exporter.neighbours import Neighbours
+from locum_exporter.net.icmp import Pinger
+from locum_exporter.net.listening import listening_sockets
+from locum_exporter.net.neighbours import Neighbours
+from locum_exporter.net.os_errors import text_of_os_error
 from locum_exporter.reload import Runners
-from locum_exporter.whereabouts import WrongMachine, require_no_other_host
+from locum_exporter.this_host import WrongMachine, require_no_other_host
 from locum_inventory.file_descriptors import raise_limit
 from locum_inventory.listen import Listen
 from locum_inventory.logs.format import begin_log

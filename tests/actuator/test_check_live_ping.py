@@ -9,7 +9,7 @@ import pytest
 
 from locum_actuator.cli.check_live import _ping_host
 from locum_actuator.evidence import BURST_ECHOES, BURST_SPACING_SECONDS
-from locum_exporter.icmp import Burst
+from locum_exporter.net.icmp import Burst
 
 ADDRESS = IPv4Address("192.0.2.1")
 

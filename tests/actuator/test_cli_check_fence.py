@@ -10,7 +10,7 @@ from fence_scripts import actions, make
 
 from locum_actuator.cli import check_fence
 from locum_actuator.cli.check_finding import Finding
-from locum_exporter.icmp import Pinger
+from locum_exporter.net.icmp import Pinger
 from locum_inventory.shared_files import shared
 from locum_inventory.site.model import Site
 from tests.marks import needs_root

@@ -22,8 +22,8 @@ from locum_actuator.page.health import judge
 from locum_actuator.page.votes import Vote, read_votes
 from locum_actuator.service_look import joined
 from locum_actuator.situation import HostView, Look, Memory, Situation
-from locum_exporter.icmp import Burst
 from locum_exporter.metrics import ResultCollector
+from locum_exporter.net.icmp import Burst
 from locum_exporter.result import (
     NOT_LOOKED_REASONS,
     REASON_CLASSES,

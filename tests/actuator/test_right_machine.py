@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from locum_actuator.server import Actuator
-from locum_exporter import whereabouts
-from locum_exporter.whereabouts import WrongMachine, require_actuator_host, require_no_other_host
+from locum_exporter import this_host
+from locum_exporter.this_host import WrongMachine, require_actuator_host, require_no_other_host
 from locum_inventory.site.load import load_site
 from locum_inventory.site.model import Address
 from tests.exporter.servers import unused_port
@@ -67,7 +67,7 @@ def on(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
     async def configured() -> frozenset[Address]:
         return frozenset(map(ip_address, addresses))
 
-    monkeypatch.setattr(whereabouts, "configured_addresses", configured)
+    monkeypatch.setattr(this_host, "configured_addresses", configured)
 
 
 def test_a5_it_runs_on_the_actuators_host(site_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,7 +79,7 @@ def test_a5_what_cannot_be_determined_is_refused(site_file: Path, monkeypatch: p
     async def silent() -> frozenset[Address]:
         raise OSError(24, "Too many open files")
 
-    monkeypatch.setattr(whereabouts, "configured_addresses", silent)
+    monkeypatch.setattr(this_host, "configured_addresses", silent)
     with pytest.raises(WrongMachine) as refused:
         require_actuator_host(load_site(site_file))
     assert str(refused.value) == "it cannot be determined which host this machine is: Too many open files"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from locum_exporter.checks.address import address
-from locum_exporter.neighbours import Neighbours
+from locum_exporter.net.neighbours import Neighbours
 from locum_exporter.result import CheckResult
 from locum_inventory.enrolment import boot_guard
 from locum_inventory.site.model import Site

@@ -8,9 +8,9 @@ from aiohttp.web import Application, Request
 from prometheus_client.parser import text_string_to_metric_families
 
 from locum_exporter.app import TIMEOUT_HEADER, Exporter, deadline_from
-from locum_exporter.icmp import Pinger
-from locum_exporter.looks import Look, NotAsked
-from locum_exporter.neighbours import Neighbours
+from locum_exporter.net.icmp import Pinger
+from locum_exporter.net.neighbours import Neighbours
+from locum_exporter.probe_request import Look, NotAsked
 from locum_exporter.runner import Runner
 from locum_inventory.gate.protocol import Shell, ShellFault
 from tests.exporter.fake_shell import FakeShell

@@ -10,8 +10,8 @@ from ipaddress import ip_address
 import pytest
 
 from locum_exporter.checks.address import address
-from locum_exporter.local import neighbours_towards
-from locum_exporter.neighbours import NeighbourFault, Neighbours
+from locum_exporter.net.local_addresses import neighbours_towards
+from locum_exporter.net.neighbours import NeighbourFault, Neighbours
 from locum_exporter.result import CheckResult, Outcome
 from locum_inventory.site.model import Address, Site
 from tests.exporter.sites import service, site

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from locum_exporter.checks.http import http
-from locum_exporter.faults import reason_of_os_error, text_of_os_error
+from locum_exporter.net.os_errors import reason_of_os_error, text_of_os_error
 from locum_exporter.result import NOT_LOOKED_REASONS, CheckResult, Outcome
 from locum_inventory.site.model import HttpCheck
 from tests.exporter.certificates import Authority

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from locum_exporter.frames import (
+from locum_exporter.net.arp_nd_frames import (
     Claim,
     arp_probe,
     gratuitous_arp,

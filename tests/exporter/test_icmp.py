@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from locum_exporter.checks.ping import ping
-from locum_exporter.icmp import Burst, Echo, Pinger
+from locum_exporter.net.icmp import Burst, Echo, Pinger
 from locum_exporter.result import Outcome
 from tests.marks import needs_root
 from tests.namespaces import namespace, run_in
@@ -316,7 +316,7 @@ SOCKETS = {
 _ASK = """
 import asyncio
 from ipaddress import ip_address
-from locum_exporter.icmp import Pinger
+from locum_exporter.net.icmp import Pinger
 async def main():
     async with Pinger() as pinger:
         echo = await pinger.ping(ip_address("127.0.0.1"), 1)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from locum_exporter.icmp_wire import Message, parse
+from locum_exporter.net.icmp_messages import Message, parse
 
 A4, A6 = bytes([192, 0, 2, 7]), bytes.fromhex("20010db8000000000000000000000007")
 ECHO4, ECHO6 = struct.pack("!BBHHH", 8, 0, 0, 5, 9), struct.pack("!BBHHH", 128, 0, 0, 5, 9)

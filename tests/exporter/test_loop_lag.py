@@ -9,10 +9,10 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from locum_exporter.icmp import Pinger
-from locum_exporter.looks import Look
-from locum_exporter.loop_lag import LoopLag
-from locum_exporter.neighbours import Neighbours
+from locum_exporter.event_loop_lag import LoopLag
+from locum_exporter.net.icmp import Pinger
+from locum_exporter.net.neighbours import Neighbours
+from locum_exporter.probe_request import Look
 from locum_exporter.result import Outcome
 from locum_exporter.runner import Runner
 from tests.exporter.servers import server, silent, unused_port

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from locum_exporter.frames import gratuitous_arp, unsolicited_na
-from locum_exporter.local import local_addresses, local_host
-from locum_exporter.neighbours import NeighbourFault, Neighbours
+from locum_exporter.net.arp_nd_frames import gratuitous_arp, unsolicited_na
+from locum_exporter.net.local_addresses import local_addresses, local_host
+from locum_exporter.net.neighbours import NeighbourFault, Neighbours
 from locum_inventory.site.model import Address
 from tests.marks import needs_root
 from tests.namespaces import add_address, ip, mac_of, namespace, network, run_in
@@ -307,7 +307,7 @@ def test_an_interface_that_went_away_and_came_back(wire: Wire) -> None:
 
 def test_without_the_capability() -> None:
     ask = (
-        "import asyncio; from ipaddress import ip_address; from locum_exporter.neighbours import *\n"
+        "import asyncio; from ipaddress import ip_address; from locum_exporter.net.neighbours import *\n"
         "try: asyncio.run(Neighbours().who_has('lo', [ip_address('10.9.0.2')]))\n"
         "except NeighbourFault as fault: print(fault.reason, fault)"
     )

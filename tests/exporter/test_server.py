@@ -15,7 +15,7 @@ import pytest
 import requests
 from click.testing import CliRunner
 
-from locum_exporter.listening import listening_sockets
+from locum_exporter.net.listening import listening_sockets
 from locum_exporter.server import main
 from locum_inventory.listen import Listen
 from tests.exporter.servers import unused_port

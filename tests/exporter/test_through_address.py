@@ -10,7 +10,7 @@ import pytest
 from locum_exporter.checks import through_address
 from locum_exporter.checks.through_address import through_addresses
 from locum_exporter.discovery import targets
-from locum_exporter.looks import Look, NotAsked, NotKnown, look_for
+from locum_exporter.probe_request import Look, NotAsked, NotKnown, look_for
 from locum_exporter.result import CheckResult, Outcome, Reason
 from locum_inventory.site.model import Address
 from tests.exporter.sites import service, site

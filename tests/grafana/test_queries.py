@@ -22,8 +22,8 @@ from locum_actuator.mirror.line import Lines
 from locum_actuator.mirror.metrics import MirrorCollector
 from locum_actuator.mirror.site_mirrors import SiteMirrors
 from locum_exporter.metrics import ResultCollector
-from locum_exporter.own_metrics import OwnMetrics
 from locum_exporter.result import CheckResult
+from locum_exporter.self_metrics import OwnMetrics
 from locum_inventory.site.load import load_site
 from locum_inventory.site.model import Site
 

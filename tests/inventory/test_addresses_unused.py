@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from locum_exporter.packet_socket import PacketSocket
+from locum_exporter.net.packet_socket import PacketSocket
 from tests import namespaces
 from tests.inventory.gate_host import GateHost, install_gate, wait_for
 from tests.marks import needs_root

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from locum_actuator.cli.check_finding import Finding
 from locum_actuator.fence_agent import AgentFault, FenceAgent
-from locum_exporter.icmp import Pinger
+from locum_exporter.net.icmp import Pinger
 from locum_inventory.shared_files import shared
 from locum_inventory.site.model import FenceDevice, Site
 

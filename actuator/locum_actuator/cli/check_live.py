@@ -13,12 +13,12 @@ from locum_actuator.cli.check_finding import Finding
 from locum_actuator.evidence import BURST_ECHOES, BURST_SPACING_SECONDS
 from locum_actuator.fitness import why_unfit
 from locum_exporter.checks.address import address as look_for_address
-from locum_exporter.faults import text_of_os_error
-from locum_exporter.icmp import Pinger
-from locum_exporter.looks import through_checks
-from locum_exporter.neighbours import Neighbours
+from locum_exporter.net.icmp import Pinger
+from locum_exporter.net.neighbours import Neighbours
+from locum_exporter.net.os_errors import text_of_os_error
+from locum_exporter.probe_request import through_checks
 from locum_exporter.result import Outcome
-from locum_exporter.whereabouts import find_this_name
+from locum_exporter.this_host import find_this_name
 from locum_inventory.gate.gates import Shells
 from locum_inventory.gate.host_file import GATE_PATH, gate_version, host_file_sha256
 from locum_inventory.gate.protocol import FaultReason, GateStatus, Shell, ShellFault

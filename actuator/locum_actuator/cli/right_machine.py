@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from locum_actuator.cli.exits import wrong_use
-from locum_exporter.whereabouts import WrongMachine, require_actuator_host
+from locum_exporter.this_host import WrongMachine, require_actuator_host
 from locum_inventory.site.model import Site
 
 

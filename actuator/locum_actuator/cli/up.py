@@ -26,7 +26,7 @@ from locum_actuator.cli.right_machine import on_actuator_host_or_exit
 from locum_actuator.cli.site_option import load_or_exit
 from locum_actuator.listening import tcp_socket
 from locum_actuator.state_ownership import ownership_fault
-from locum_exporter.whereabouts import WrongMachine, require_actuator_host
+from locum_exporter.this_host import WrongMachine, require_actuator_host
 from locum_inventory.logs.format import LOG_FORMATS
 from locum_inventory.site.load import SiteFault, load_site
 

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 
 from pyroute2.netlink.exceptions import NetlinkError
 
-from locum_exporter.local import LocalHost, local_host, neighbours_towards
-from locum_exporter.neighbours import NeighbourFault, Neighbours
+from locum_exporter.net.local_addresses import LocalHost, local_host, neighbours_towards
+from locum_exporter.net.neighbours import NeighbourFault, Neighbours
 from locum_exporter.result import CheckResult
 from locum_inventory.enrolment.boot_guard import is_muted
 from locum_inventory.site.model import Address, Service, Site

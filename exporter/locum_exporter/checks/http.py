@@ -18,7 +18,7 @@ from locum_exporter.checks.http_answer import Answer, AnswerFault, Body, Head, u
 from locum_exporter.checks.http_expiry import expiry_of
 from locum_exporter.checks.http_phases import Phases
 from locum_exporter.checks.http_tls import CaFileFault, Handshake, client_context, watch_handshake
-from locum_exporter.faults import reason_of_os_error, text_of_os_error
+from locum_exporter.net.os_errors import reason_of_os_error, text_of_os_error
 from locum_exporter.result import CheckResult, Reason
 from locum_inventory.site.model import Address, HttpCheck
 

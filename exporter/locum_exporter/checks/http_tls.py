@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from locum_exporter.faults import text_of_os_error
+from locum_exporter.net.os_errors import text_of_os_error
 
 
 class CaFileFault(Exception):  # noqa: N818 - what is wrong with the file

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from locum_exporter.icmp import Pinger
+from locum_exporter.net.icmp import Pinger
 from locum_exporter.result import CheckResult
 from locum_inventory.site.model import Address
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 
-from locum_exporter.faults import reason_of_os_error, text_of_os_error
+from locum_exporter.net.os_errors import reason_of_os_error, text_of_os_error
 from locum_exporter.result import CheckResult, Reason
 from locum_inventory.site.model import Address, TcpCheck
 from locum_inventory.site.payload import shown_bytes

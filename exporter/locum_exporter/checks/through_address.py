@@ -10,7 +10,7 @@ import socket
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-from locum_exporter.local import local_addresses
+from locum_exporter.net.local_addresses import local_addresses
 from locum_exporter.result import CheckResult, gravest_reason
 from locum_inventory.site.model import Address
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from urllib.parse import urlencode
 
-from locum_exporter.looks import Look, look_for, through_checks
+from locum_exporter.probe_request import Look, look_for, through_checks
 from locum_inventory.site.model import Site
 
 _STYLE = (

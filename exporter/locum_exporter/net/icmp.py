@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from locum_exporter.faults import reason_of_unsent, text_of_os_error
-from locum_exporter.icmp_socket import EchoSocket
-from locum_exporter.icmp_wire import Family, Message
+from locum_exporter.net.icmp_messages import Family, Message
+from locum_exporter.net.icmp_socket import EchoSocket
+from locum_exporter.net.os_errors import reason_of_unsent, text_of_os_error
 from locum_exporter.result import Reason
 from locum_inventory.site.model import Address
 

@@ -8,8 +8,14 @@ import socket
 import struct
 from collections.abc import Iterator
 
-from locum_exporter.faults import ExplainedError
-from locum_exporter.frames import ETHERTYPE_ARP, ETHERTYPE_IPV6, Claim, mac_text, read_claim
+from locum_exporter.net.arp_nd_frames import (
+    ETHERTYPE_ARP,
+    ETHERTYPE_IPV6,
+    Claim,
+    mac_text,
+    read_claim,
+)
+from locum_exporter.net.os_errors import ExplainedError
 
 _ARPHRD_ETHER = 1
 _FRAME_BYTES = 2048

@@ -7,8 +7,8 @@ import os
 import socket
 import ssl
 
+from locum_exporter.net.tls_errors import is_end, text_of_tls_error
 from locum_exporter.result import NOT_LOOKED_REASONS, Reason
-from locum_exporter.tls_faults import is_end, text_of_tls_error
 
 # The errors of this host's own stack say nothing about the target. What is left out comes from the network or the
 # target, and is `unreachable`.

@@ -1,6 +1,6 @@
 """Who on an interface's network has an address: asked by ARP and neighbour solicitation.
 
-What this host itself holds is not heard here (`local.py` tells that).
+What this host itself holds is not heard here (`local_addresses.py` tells that).
 """
 
 from __future__ import annotations
@@ -13,10 +13,15 @@ from ipaddress import IPv4Address
 from types import TracebackType
 from typing import Self
 
-from locum_exporter.faults import reason_of_unsent, text_of_os_error
-from locum_exporter.frames import arp_probe, arp_request, link_local_of, neighbour_solicitation
-from locum_exporter.local import LocalHost, local_host
-from locum_exporter.packet_socket import PacketSocket
+from locum_exporter.net.arp_nd_frames import (
+    arp_probe,
+    arp_request,
+    link_local_of,
+    neighbour_solicitation,
+)
+from locum_exporter.net.local_addresses import LocalHost, local_host
+from locum_exporter.net.os_errors import reason_of_unsent, text_of_os_error
+from locum_exporter.net.packet_socket import PacketSocket
 from locum_exporter.result import Reason
 from locum_inventory.site.model import Address
 

@@ -10,7 +10,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
-from locum_exporter.looks import Look
+from locum_exporter.probe_request import Look
 from locum_exporter.result import CheckResult
 from locum_inventory.site.model import Site
 

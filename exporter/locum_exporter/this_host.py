@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from locum_exporter.local import configured_addresses, local_addresses
+from locum_exporter.net.local_addresses import configured_addresses, local_addresses
 from locum_inventory.site.model import Address, Site
 
 

@@ -12,8 +12,15 @@ from collections.abc import Iterator
 from icmplib import ICMPRequest, ICMPv4Socket, ICMPv6Socket
 from icmplib.exceptions import ICMPSocketError, SocketPermissionError
 
-from locum_exporter.faults import ExplainedError
-from locum_exporter.icmp_wire import ECHO_REPLY, TIME_EXCEEDED, UNREACHABLE, Family, Message, parse
+from locum_exporter.net.icmp_messages import (
+    ECHO_REPLY,
+    TIME_EXCEEDED,
+    UNREACHABLE,
+    Family,
+    Message,
+    parse,
+)
+from locum_exporter.net.os_errors import ExplainedError
 from locum_inventory.site.model import Address
 
 # Linux's numbers, which the socket module does not name: include/uapi/linux/icmp.h and icmpv6.h.
