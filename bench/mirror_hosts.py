@@ -19,7 +19,7 @@ from locum_actuator.mirror.result import MirrorResult, Wish
 from locum_actuator.mirror.site_mirrors import SiteMirrors
 from locum_inventory.site.mirror import gate_lines
 from locum_inventory.site.model import Site
-from tests.inventory.gate_host import GateHost, install_gate
+from tests.inventory.gate.gate_host import GateHost, install_gate
 
 KEPT = ".locum-kept"
 # acl(5) as the kernel stores it: version 2, then tag, permissions and id of each entry.

@@ -1,7 +1,8 @@
 """Read one HTTP answer as leniently as curl does: status, headers, and as much of the body as is allowed.
 
 RFC 9112 says what an answer looks like, and servers differ from it: lines that end in a bare LF, folded headers, no
-reason phrase, HTTP/1.0. What curl reads is read here; tests/exporter/test_http_like_curl.py compares the two.
+reason phrase, HTTP/1.0. What curl reads is read here;
+tests/exporter/checks/test_http_like_curl.py compares the two.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from locum_inventory.gate.local import CALLS_AT_ONCE, LocalShell
 from locum_inventory.gate.protocol import Shell, ShellFault
 from locum_inventory.gate.ssh import SshShell
 from locum_inventory.site.model import Site
-from tests.inventory.gate_host import GateHost, give, install_gate, wait_for
+from tests.inventory.gate.gate_host import GateHost, give, install_gate, wait_for
 from tests.marks import needs_root
 
 HOST_FILE = """

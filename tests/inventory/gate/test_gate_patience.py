@@ -12,8 +12,8 @@ import pytest
 from locum_inventory.gate.host_file import host_file
 from locum_inventory.gate.local import LocalShell
 from locum_inventory.gate.protocol import ServiceStatus
-from tests.inventory.gate_host import GateHost, copy_of_sleep, install_gate, wait_for
-from tests.inventory.test_load import SOUND, read
+from tests.inventory.gate.gate_host import GateHost, copy_of_sleep, install_gate, wait_for
+from tests.inventory.site.test_load import SOUND, read
 from tests.marks import needs_root
 
 pytestmark = needs_root

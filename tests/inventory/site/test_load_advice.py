@@ -195,7 +195,7 @@ def test_every_key_is_in_the_example_and_in_the_reference(key: tuple[str, ...], 
     dumped = load_site(file).model_dump(mode="json", exclude_unset=True)
     assert key in set(_paths(dumped)), f"{'.'.join(key)} is not in {EXAMPLE}"
 
-    reference = (Path(__file__).parents[2] / "docs" / "site-file.md").read_text(encoding="utf-8")
+    reference = (Path(__file__).parents[3] / "docs" / "site-file.md").read_text(encoding="utf-8")
     # One heading per mapping, one row per key: `## hosts.NAME.ssh`, then `| `user` | ...`.
     section = ".".join(key[:-1])
     heading = next(

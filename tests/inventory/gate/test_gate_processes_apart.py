@@ -15,8 +15,8 @@ import pytest
 from locum_inventory.gate.host_file import host_file
 from locum_inventory.gate.local import LocalShell
 from locum_inventory.site.model import ProcessCheck
-from tests.inventory.gate_host import GateHost, install_gate
-from tests.inventory.test_load import SOUND, faults, read
+from tests.inventory.gate.gate_host import GateHost, install_gate
+from tests.inventory.site.test_load import SOUND, faults, read
 from tests.marks import needs_root
 
 pytestmark = needs_root

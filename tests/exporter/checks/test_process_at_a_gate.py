@@ -12,7 +12,7 @@ from locum_exporter.result import CheckResult
 from locum_inventory.gate.local import LocalShell
 from locum_inventory.gate.protocol import Shell
 from locum_inventory.gate.ssh import SshShell
-from tests.inventory.gate_host import (
+from tests.inventory.gate.gate_host import (
     ADDRESS,
     GateHost,
     copy_of_sleep,

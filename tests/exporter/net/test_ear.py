@@ -14,8 +14,8 @@ from locum_exporter.net.local_addresses import neighbours_towards
 from locum_exporter.net.neighbours import NeighbourFault, Neighbours
 from locum_exporter.result import CheckResult, Outcome
 from locum_inventory.site.model import Address, Site
+from tests.exporter.checks.test_address import HOSTS, SERVICE4
 from tests.exporter.sites import service, site
-from tests.exporter.test_address import HOSTS, SERVICE4
 from tests.marks import needs_root
 from tests.namespaces import add_address, ip, mac_of, namespace, network, run_in
 

@@ -9,7 +9,7 @@ import pytest
 
 from locum_inventory.gate.host_keys import fingerprint, known_hosts_name, pin, pinned
 from locum_inventory.site.model import Host
-from tests.inventory.gate_host import make_key
+from tests.inventory.gate.gate_host import make_key
 
 OLD, NEW = "ssh-ed25519 AAAAold", "ssh-ed25519 AAAAnew"
 

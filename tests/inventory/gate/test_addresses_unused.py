@@ -15,7 +15,7 @@ import pytest
 
 from locum_exporter.net.packet_socket import PacketSocket
 from tests import namespaces
-from tests.inventory.gate_host import GateHost, install_gate, wait_for
+from tests.inventory.gate.gate_host import GateHost, install_gate, wait_for
 from tests.marks import needs_root
 
 pytestmark = needs_root

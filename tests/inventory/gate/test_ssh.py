@@ -24,7 +24,7 @@ from locum_inventory.gate.protocol import ShellFault
 from locum_inventory.gate.ssh import SshShell
 from locum_inventory.gate.ssh_connection import Destination, connect
 from locum_inventory.site.model import Ssh
-from tests.inventory.gate_host import (
+from tests.inventory.gate.gate_host import (
     ADDRESS,
     GateHost,
     Sshd,

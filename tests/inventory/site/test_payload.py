@@ -8,7 +8,7 @@ import pytest
 
 from locum_inventory.site.model import TcpCheck
 from locum_inventory.site.payload import shown_bytes
-from tests.inventory.test_load import SOUND, faults, read
+from tests.inventory.site.test_load import SOUND, faults, read
 
 WRITTEN: dict[str, tuple[str, bytes]] = {
     "bytes in double quotes": (

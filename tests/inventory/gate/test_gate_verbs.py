@@ -14,7 +14,7 @@ import pytest
 
 from locum_inventory.gate.answers import read_answer
 from tests import namespaces
-from tests.inventory.gate_host import GateHost, copy_of_sleep, install_gate, wait_for
+from tests.inventory.gate.gate_host import GateHost, copy_of_sleep, install_gate, wait_for
 from tests.marks import needs_root
 
 pytestmark = needs_root
