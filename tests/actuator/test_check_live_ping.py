@@ -7,7 +7,7 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from locum_actuator.cli.check_live import _ping_host
+from locum_actuator.cli.live_check.run import _ping_host
 from locum_actuator.evidence import BURST_ECHOES, BURST_SPACING_SECONDS
 from locum_exporter.net.icmp import Burst
 

@@ -14,8 +14,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from locum_actuator.cli import main
-from locum_actuator.cli.check_finding import Finding
-from locum_actuator.cli.check_live import look
+from locum_actuator.cli.live_check.finding import Finding
+from locum_actuator.cli.live_check.run import look
 from locum_inventory.gate.host_file import GATE_PATH, host_file
 from locum_inventory.site.load import load_site
 from locum_inventory.site.model import Site
@@ -304,7 +304,7 @@ def test_trouble_ends_with_1_and_the_line_says_how_to_mend_it(
             Finding("gate of a", "unknown", "[no] answer", "look there"),
         ]
 
-    monkeypatch.setattr("locum_actuator.cli.check_live.look", found)
+    monkeypatch.setattr("locum_actuator.cli.live_check.run.look", found)
     result = check(site_file, "--live")
     assert result.exit_code == 1
     assert result.stdout.splitlines()[1:] == [

@@ -8,8 +8,8 @@ import pytest
 from fakes import site
 from fence_scripts import actions, make
 
-from locum_actuator.cli import check_fence
-from locum_actuator.cli.check_finding import Finding
+from locum_actuator.cli.live_check import fencing as check_fence
+from locum_actuator.cli.live_check.finding import Finding
 from locum_exporter.net.icmp import Pinger
 from locum_inventory.shared_files import shared
 from locum_inventory.site.model import Site

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from locum_actuator.cli.check_files import files
+from locum_actuator.cli.live_check.files import files
 from locum_inventory.shared_files import EXAMPLE, shared
 from locum_inventory.site.load import load_site
 from locum_inventory.site.model import Deadman, Mail

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from fakes import site
 
-from locum_actuator.cli.check_finding import Finding
-from locum_actuator.cli.check_programs import programs
+from locum_actuator.cli.live_check.finding import Finding
+from locum_actuator.cli.live_check.programs import programs
 from locum_inventory.site.model import Site
 
 

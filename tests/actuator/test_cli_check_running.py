@@ -10,7 +10,7 @@ import pytest
 from fakes import FakeShell, FakeWorld, KeptFakes, site
 from werkzeug.serving import make_server
 
-from locum_actuator.cli.check_running import differences
+from locum_actuator.cli.live_check.reload import differences
 from locum_actuator.engine import Engine
 from locum_actuator.journal import Journal
 from locum_actuator.metrics import Metrics

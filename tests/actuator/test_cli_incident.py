@@ -20,7 +20,7 @@ from werkzeug.serving import make_server
 
 from locum_actuator.alerts import WOKE
 from locum_actuator.cli import main
-from locum_actuator.cli.post_mortem import post_mortem
+from locum_actuator.cli.incident_report.post_mortem import post_mortem
 from locum_actuator.engine import Engine
 from locum_actuator.incident import Context, Incident
 from locum_actuator.journal import AlertRow, Journal

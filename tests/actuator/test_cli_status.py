@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from locum_actuator.cli.printing import Terminal
+from locum_actuator.cli.common.printing import Terminal
 from locum_actuator.cli.status import _service
 
 ROW: dict[str, Any] = {

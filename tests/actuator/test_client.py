@@ -12,7 +12,8 @@ import pytest
 from click.testing import CliRunner
 from fakes import serving
 
-from locum_actuator.cli import client, main
+from locum_actuator.cli import main
+from locum_actuator.cli.common import api_client
 from locum_actuator.engine import Engine
 from locum_actuator.listening import unix_socket
 from locum_actuator.reading import Reading
@@ -57,7 +58,7 @@ def eavesdropper(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bytes]]:
     """Another user's program on the actuator's port; returns what it was sent."""
     heard: list[bytes] = []
     port = unused_port()
-    monkeypatch.setattr(client, "DEFAULT_URL", f"http://127.0.0.1:{port}")
+    monkeypatch.setattr(api_client, "DEFAULT_URL", f"http://127.0.0.1:{port}")
 
     def listen(server: socket.socket) -> None:
         while True:
@@ -132,5 +133,5 @@ def test_a_directory_of_any_depth(tmp_path: Path, engine: Engine) -> None:
     deep.mkdir(parents=True)
     assert len(os.fsencode(deep)) > 200
     with serving(create_app(engine, "a-webhook-token", TOKEN, Reading), sock=unix_socket(deep)):
-        answer = client.ask(f"unix:{deep}", "/api/v1/services")
+        answer = api_client.ask(f"unix:{deep}", "/api/v1/services")
     assert [row["service"] for row in answer["services"]] == ["www"]

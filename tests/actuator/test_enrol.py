@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from enrol_site import ENROL, LOCAL, SITE, on_a_machine
 
-from locum_actuator.cli.enrol_administrator import administrator
+from locum_actuator.cli.common.admin_ssh import administrator
 from locum_inventory.enrolment.request import EnrolFault, read_report
 from locum_inventory.site.load import load_site
 from tests.marks import needs_root

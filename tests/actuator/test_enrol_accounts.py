@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from enrol_site import ENROL, LOCAL, MAIN, SITE, on_a_machine
 
-from locum_actuator.cli.enrol_administrator import administrator
+from locum_actuator.cli.common.admin_ssh import administrator
 from locum_inventory.enrolment.request import EnrolFault
 from locum_inventory.enrolment.user_keys import make_key
 from locum_inventory.site.load import load_site

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import click
 
-from locum_actuator.cli.check_finding import Finding, State
-from locum_actuator.cli.exits import DID_NOT_WORK, WRONG_USE
-from locum_actuator.cli.printing import Terminal, say, say_json, styled
+from locum_actuator.cli.common.exits import DID_NOT_WORK, WRONG_USE
+from locum_actuator.cli.common.printing import Terminal, say, say_json, styled
+from locum_actuator.cli.live_check.finding import Finding, State
 from locum_inventory.site.load import SiteFault, advice, conversations, find_site, load_site
 from locum_inventory.site.model import Site
 
@@ -42,7 +42,7 @@ def check(site_file: str | None, live: bool, as_json: bool) -> None:
 
 
 def _look(site: Site) -> list[Finding]:
-    from locum_actuator.cli.check_live import look  # noqa: PLC0415 - half a second that only --live needs
+    from locum_actuator.cli.live_check.run import look  # noqa: PLC0415 - half a second that only --live needs
 
     return asyncio.run(look(site))
 

@@ -12,10 +12,10 @@ import click
 from locum_actuator.chain.alertmanager import alertmanager_text
 from locum_actuator.chain.configuration import prometheus_text, rules_text, write_alertmanager
 from locum_actuator.chain.runbook_link import OF_THE_ACTUATOR
-from locum_actuator.cli.chain_options import chain_of, chain_options
-from locum_actuator.cli.exits import did_not_work, wrong_use
-from locum_actuator.cli.printing import say
-from locum_actuator.cli.site_option import load_or_exit
+from locum_actuator.cli.common.exits import did_not_work, wrong_use
+from locum_actuator.cli.common.listen_options import chain_of, chain_options
+from locum_actuator.cli.common.printing import say
+from locum_actuator.cli.common.site_option import load_or_exit
 from locum_actuator.systemd_units import ACTUATOR, EXPORTER, SOCKET, units
 from locum_inventory.shared_files import shared
 

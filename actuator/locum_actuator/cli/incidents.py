@@ -7,10 +7,10 @@ from typing import Any
 
 import click
 
-from locum_actuator.cli.client import actuator_option, ask, json_option
-from locum_actuator.cli.printable import printable
-from locum_actuator.cli.printing import Terminal, say_json, styled
-from locum_actuator.cli.timeline import draw
+from locum_actuator.cli.common.api_client import actuator_option, ask, json_option
+from locum_actuator.cli.common.printable import printable
+from locum_actuator.cli.common.printing import Terminal, say_json, styled
+from locum_actuator.cli.incident_report.timeline import draw
 
 
 @click.command()

@@ -9,9 +9,9 @@ from typing import Any, NoReturn
 import click
 from rich.progress import Progress, TaskID
 
-from locum_actuator.cli.client import actuator_option, api_token, ask, json_option, tell
-from locum_actuator.cli.exits import did_not_work, wrong_use
-from locum_actuator.cli.printing import progress_of_bytes, say, say_json
+from locum_actuator.cli.common.api_client import actuator_option, api_token, ask, json_option, tell
+from locum_actuator.cli.common.exits import did_not_work, wrong_use
+from locum_actuator.cli.common.printing import progress_of_bytes, say, say_json
 
 POLL_SECONDS = 0.2
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
-from locum_actuator.cli.exits import did_not_work, wrong_use
-from locum_actuator.cli.printing import say
-from locum_actuator.cli.right_machine import on_actuator_host_or_exit
-from locum_actuator.cli.site_option import load_or_exit
+from locum_actuator.cli.common.exits import did_not_work, wrong_use
+from locum_actuator.cli.common.printing import say
+from locum_actuator.cli.common.right_machine import on_actuator_host_or_exit
+from locum_actuator.cli.common.site_option import load_or_exit
 from locum_actuator.epochs import next_sound_epoch
 from locum_actuator.journal import Journal, JournalFault
 from locum_inventory.gate.gates import Shells

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from locum_actuator.cli.client import actuator_option, api_token, tell
-from locum_actuator.cli.printing import say
-from locum_actuator.cli.which_services import chosen, one_or_all
+from locum_actuator.cli.common.api_client import actuator_option, api_token, tell
+from locum_actuator.cli.common.printing import say
+from locum_actuator.cli.common.service_argument import chosen, one_or_all
 
 
 @click.command()

@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from locum_actuator.cli.move_options import MoveOptions, move_options
-from locum_actuator.cli.planned_move import run_move
+from locum_actuator.cli.common.move_command import run_move
+from locum_actuator.cli.common.move_options import MoveOptions, move_options
 
 
 @click.command()

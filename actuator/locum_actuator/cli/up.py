@@ -19,11 +19,11 @@ from locum_actuator.chain.programs import NotInstalled, find_programs, programs
 from locum_actuator.chain.readiness import Failed, Readiness
 from locum_actuator.chain.supervise import Program, Supervisor
 from locum_actuator.chain.voice import Voice
-from locum_actuator.cli.chain_options import chain_of, chain_options
-from locum_actuator.cli.exits import did_not_work
-from locum_actuator.cli.printing import say
-from locum_actuator.cli.right_machine import on_actuator_host_or_exit
-from locum_actuator.cli.site_option import load_or_exit
+from locum_actuator.cli.common.exits import did_not_work
+from locum_actuator.cli.common.listen_options import chain_of, chain_options
+from locum_actuator.cli.common.printing import say
+from locum_actuator.cli.common.right_machine import on_actuator_host_or_exit
+from locum_actuator.cli.common.site_option import load_or_exit
 from locum_actuator.listening import tcp_socket
 from locum_actuator.state_ownership import ownership_fault
 from locum_exporter.this_host import WrongMachine, require_actuator_host

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from locum_actuator.cli.client import actuator_option, json_option
+from locum_actuator.cli.common.api_client import actuator_option, json_option
 
 _OPTIONS = (
     click.option("--dry-run", is_flag=True, help="say what would be done, and do nothing"),

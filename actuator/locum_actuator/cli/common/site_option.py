@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from locum_actuator.cli.exits import wrong_use
+from locum_actuator.cli.common.exits import wrong_use
 from locum_inventory.site.load import SiteFault, find_site, load_site
 from locum_inventory.site.model import Site
 

@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 
 import click
 
-from locum_actuator.cli.client import ask
-from locum_actuator.cli.exits import wrong_use
+from locum_actuator.cli.common.api_client import ask
+from locum_actuator.cli.common.exits import wrong_use
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
-from locum_actuator.cli.printable import printable
-from locum_actuator.cli.printing import Terminal, styled
+from locum_actuator.cli.common.printable import printable
+from locum_actuator.cli.common.printing import Terminal, styled
 from locum_actuator.incident_story import Incident, Moment, moments, sentence, title
 
 WIDEST_BAR, NARROWEST_BAR = 40, 8

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from locum_actuator.cli.exits import wrong_use
+from locum_actuator.cli.common.exits import wrong_use
 from locum_exporter.this_host import WrongMachine, require_actuator_host
 from locum_inventory.site.model import Site
 

@@ -8,8 +8,17 @@ from pathlib import Path
 
 import aiohttp
 
-from locum_actuator.cli import check_fence, check_files, check_programs, check_running
-from locum_actuator.cli.check_finding import Finding
+from locum_actuator.cli.live_check import (
+    fencing,
+    reload,
+)
+from locum_actuator.cli.live_check import (
+    files as check_files,
+)
+from locum_actuator.cli.live_check import (
+    programs as check_programs,
+)
+from locum_actuator.cli.live_check.finding import Finding
 from locum_actuator.evidence import BURST_ECHOES, BURST_SPACING_SECONDS
 from locum_actuator.fitness import why_unfit
 from locum_exporter.checks.address import address as look_for_address
@@ -69,11 +78,11 @@ async def look(site: Site, *, gate_path: Path = GATE_PATH) -> list[Finding]:
             ]
             looks += [_exporter(site, name) for name in site.vantage_points]
             found, fences, left = await asyncio.gather(
-                asyncio.gather(*looks), check_fence.devices(site, pinger), check_running.differences(site)
+                asyncio.gather(*looks), fencing.devices(site, pinger), reload.differences(site)
             )
     finally:
         await asyncio.to_thread(shells.close)
-    here = [_this_machine(site, this_name), *check_files.files(site), *check_fence.secrets(site)]
+    here = [_this_machine(site, this_name), *check_files.files(site), *fencing.secrets(site)]
     here += _proofs(site)
     here += check_files.interfaces(site, this_name) if this_name is not None else []
     here += check_programs.programs(site) if this_name == site.actuator.host else []

@@ -6,8 +6,8 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from locum_actuator.cli.printable import printable
-from locum_actuator.cli.timeline import ends, picture, since
+from locum_actuator.cli.common.printable import printable
+from locum_actuator.cli.incident_report.timeline import ends, picture, since
 from locum_actuator.incident_story import (
     Incident,
     decisions,

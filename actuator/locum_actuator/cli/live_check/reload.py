@@ -8,8 +8,8 @@ from typing import Any
 
 import aiohttp
 
-from locum_actuator.cli.check_finding import Finding
-from locum_actuator.cli.client import DEFAULT_URL
+from locum_actuator.cli.common.api_client import DEFAULT_URL
+from locum_actuator.cli.live_check.finding import Finding
 from locum_inventory.site.model import Site
 
 DEADLINE_SECONDS = 3.0

@@ -1,0 +1,1 @@
+"""An incident as text, for a terminal or a file."""

@@ -1,0 +1,1 @@
+"""What `locum check --live` asks of the hosts."""

@@ -1,0 +1,1 @@
+"""The questions of `locum init`, and the file that it writes."""
