@@ -14,9 +14,9 @@ from prometheus_client import CollectorRegistry
 from locum_actuator.brake_metrics import BrakeCollector
 from locum_actuator.journal import Journal
 from locum_actuator.metrics import Metrics
-from locum_actuator.mirror.line import Lines
+from locum_actuator.mirror.gate_commands import Lines
+from locum_actuator.mirror.manager import SiteMirrors
 from locum_actuator.mirror.metrics import MirrorCollector
-from locum_actuator.mirror.site_mirrors import SiteMirrors
 from locum_exporter.discovery import targets
 from locum_exporter.metrics import ResultCollector
 from locum_exporter.result import REASON_CLASSES, CheckResult, Reason

@@ -18,11 +18,11 @@ from locum_actuator.homecoming import Homecoming
 from locum_actuator.incident import Context, Looker
 from locum_actuator.journal import AlertRow, Journal, JournalFault
 from locum_actuator.metrics import Metrics
-from locum_actuator.mirror.asked import AskedRuns
-from locum_actuator.mirror.line import Lines
+from locum_actuator.mirror.gate_commands import Lines
+from locum_actuator.mirror.manager import SiteMirrors
 from locum_actuator.mirror.metrics import MirrorCollector
+from locum_actuator.mirror.requested_runs import AskedRuns
 from locum_actuator.mirror.schedule import Schedule
-from locum_actuator.mirror.site_mirrors import SiteMirrors
 from locum_actuator.mover import Mover
 from locum_actuator.patience import end_seconds
 from locum_actuator.reading import unwatched

@@ -170,9 +170,9 @@ WALL = {
     "schedule.py": "when the next mirror is due, as cron would have it",
     "chain_watch.py": "since when a part is missing, for people",
     "explaining.py": "when it was looked, for people",
-    "votes.py": "when Prometheus was asked, for the page to leave out what is older than the last change of holder",
+    "check_results.py": "when Prometheus was asked, for the page to leave out what is older than the last change of holder",
     "routes.py": "how long an open incident has lasted, on the page",
-    "scene.py": "how long an open incident has lasted, on the page",
+    "view.py": "how long an open incident has lasted, on the page",
 }
 ASKS = {"time.time", "time.time_ns", "datetime.now", "datetime.utcnow", "datetime.today", "date.today"}
 

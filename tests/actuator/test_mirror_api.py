@@ -23,7 +23,7 @@ from bench.mirror_hosts import MirrorHosts, in_memory, make_hosts
 from locum_actuator.cli import main
 from locum_actuator.engine import Engine
 from locum_actuator.metrics import Metrics
-from locum_actuator.mirror.asked import AskedRuns
+from locum_actuator.mirror.requested_runs import AskedRuns
 from locum_actuator.reading import Reading
 from locum_actuator.webhook import create_app
 

@@ -14,12 +14,12 @@ import pytest
 
 from locum_actuator.journal import Journal
 from locum_actuator.mirror.freshness import copies, words
-from locum_actuator.mirror.line import Lines, Verdict, Words
+from locum_actuator.mirror.gate_commands import Lines, Verdict, Words
+from locum_actuator.mirror.manager import SiteMirrors
 from locum_actuator.mirror.metrics import MirrorCollector
 from locum_actuator.mirror.result import MirrorResult, Outcome, TreeCount
-from locum_actuator.mirror.rsync_words import complaints, progress, statistics
+from locum_actuator.mirror.rsync_output import complaints, progress, statistics
 from locum_actuator.mirror.schedule import Schedule, next_time
-from locum_actuator.mirror.site_mirrors import SiteMirrors
 from locum_inventory.site.mirror import Mirror
 from locum_inventory.site.model import Site
 

@@ -18,11 +18,11 @@ from locum_actuator.journal import Journal, JournalFault
 from locum_actuator.journal_reader import JournalReader
 from locum_actuator.mover import Progress
 from locum_actuator.moves import Move
-from locum_actuator.page import live, routes
-from locum_actuator.page.kept import Kept
-from locum_actuator.page.scene import LISTED, Scenes, last_words
+from locum_actuator.page import polling, routes
+from locum_actuator.page.background_cache import Kept
+from locum_actuator.page.check_results import Vote, Votes
 from locum_actuator.page.silences import Silence, Silences
-from locum_actuator.page.votes import Vote, Votes
+from locum_actuator.page.view import LISTED, Scenes, last_words
 from locum_actuator.reach import Reach
 from locum_actuator.reading import Reading
 from locum_actuator.situation import Look
@@ -49,9 +49,9 @@ SILENCES = Silences(
 @pytest.fixture
 def client(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> FlaskClient:
     """A client of an actuator whose Prometheus and Alertmanager say what the tests above have."""
-    monkeypatch.setattr(live, "ask_prometheus", lambda url: replace(VOTES, at=time.time()))
-    monkeypatch.setattr(live, "ask_alertmanagers", lambda urls, of: SILENCES)
-    monkeypatch.setattr(live, "SCENE_SECONDS", 0.02)
+    monkeypatch.setattr(polling, "ask_prometheus", lambda url: replace(VOTES, at=time.time()))
+    monkeypatch.setattr(polling, "ask_alertmanagers", lambda urls, of: SILENCES)
+    monkeypatch.setattr(polling, "SCENE_SECONDS", 0.02)
     parts = ChainParts()
     return create_app(engine, "a-webhook-token", API, Reading, where=lambda: parts).test_client()
 
@@ -146,8 +146,8 @@ def test_the_last_incident_that_tells_something_is_shown(client: FlaskClient, en
 def test_what_locum_would_refuse_is_not_called_well(
     client: FlaskClient, world: FakeWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(live, "ask_prometheus", lambda url: Votes({}, None, at=time.time()))
-    monkeypatch.setattr(live, "ask_alertmanagers", lambda urls, of: Silences())
+    monkeypatch.setattr(polling, "ask_prometheus", lambda url: Votes({}, None, at=time.time()))
+    monkeypatch.setattr(polling, "ask_alertmanagers", lambda urls, of: Silences())
     world.shells["a"].fault = "timeout"
     world.hung.add("a")
     shown(client, "services", "Refuse to act")
@@ -340,7 +340,7 @@ def never() -> bool:
 def test_what_is_kept_is_made_once_for_all_and_stops_when_nobody_asks(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("locum_actuator.page.kept.LINGER_SECONDS", 0.05)
+    monkeypatch.setattr("locum_actuator.page.background_cache.LINGER_SECONDS", 0.05)
     made: list[float] = []
 
     def make() -> int:

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from locum_actuator.page.axis import Axis
-from locum_actuator.page.drawing import seconds_in_words
-from locum_actuator.page.timeline import MOST_MARKS, draw
+from locum_actuator.page.incident_timeline import MOST_MARKS, draw
+from locum_actuator.page.render import seconds_in_words
+from locum_actuator.page.time_axis import Axis
 
 T = 1_800_000_000.0
 

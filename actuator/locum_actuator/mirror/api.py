@@ -10,8 +10,8 @@ from typing import Any
 from flask import Blueprint, Response, jsonify, request
 
 from locum_actuator.engine import Engine
-from locum_actuator.mirror.asked import Asked
 from locum_actuator.mirror.freshness import copies
+from locum_actuator.mirror.requested_runs import Asked
 from locum_actuator.mirror.result import Changes, MirrorFault, MirrorResult, Wish
 
 MOST_DELETIONS = 10**12

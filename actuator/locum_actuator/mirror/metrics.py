@@ -9,7 +9,7 @@ from prometheus_client.registry import Collector
 
 from locum_actuator.journal import JournalFault
 from locum_actuator.mirror.freshness import copies
-from locum_actuator.mirror.site_mirrors import SiteMirrors
+from locum_actuator.mirror.manager import SiteMirrors
 from locum_inventory.site.mirror import Mirror, age_seconds
 
 _OUTCOMES = ("done", "refused", "failed")

@@ -15,9 +15,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from locum_actuator.mirror.line import ENVIRONMENT, Verdict
+from locum_actuator.mirror.gate_commands import ENVIRONMENT, Verdict
 from locum_actuator.mirror.result import TreeCount
-from locum_actuator.mirror.rsync_words import complaints, progress, statistics, vanished
+from locum_actuator.mirror.rsync_output import complaints, progress, statistics, vanished
 
 POLL_SECONDS = 0.05
 END_SECONDS = 10.0  # for the other end to notice that its peer has ended

@@ -13,10 +13,10 @@ from locum_actuator.engine import Engine
 from locum_actuator.explaining import Explainer
 from locum_actuator.incident_shelf import IncidentShelf
 from locum_actuator.numbers import number as one_number
-from locum_actuator.page.drawing import compile_all, render
-from locum_actuator.page.live import Frame, Live
+from locum_actuator.page.polling import Frame, Live
+from locum_actuator.page.render import compile_all, render
 from locum_actuator.page.runbook import runbook_html
-from locum_actuator.page.scene import Scenes
+from locum_actuator.page.view import Scenes
 from locum_inventory.site.model import ChainParts
 
 A_PAGE_OF_INCIDENTS = 30

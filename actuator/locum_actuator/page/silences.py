@@ -11,8 +11,8 @@ import requests
 
 from locum_actuator.alerts import ACTING
 from locum_actuator.chain_access import Access
-from locum_actuator.page.matchers import fits
-from locum_actuator.page.votes import ANSWER_SECONDS
+from locum_actuator.page.check_results import ANSWER_SECONDS
+from locum_actuator.page.silence_matchers import fits
 from locum_inventory.site.model import ChainParts, Site
 
 

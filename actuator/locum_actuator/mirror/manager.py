@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from locum_actuator.journal import Journal, JournalFault
-from locum_actuator.mirror.copies import Copies
+from locum_actuator.mirror.copy_state import Copies
 from locum_actuator.mirror.freshness import copy_on
+from locum_actuator.mirror.gate_commands import Lines
 from locum_actuator.mirror.ledger import Run
-from locum_actuator.mirror.line import Lines
 from locum_actuator.mirror.result import NO_WISH, Divergence, MirrorFault, MirrorResult, Outcome, Wish
 from locum_actuator.mirror.run import MirrorRun
 from locum_actuator.own_commands import CommandFault, holder_by_command

@@ -6,8 +6,8 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from locum_actuator.mirror.manager import SiteMirrors
 from locum_actuator.mirror.result import MirrorResult, Progress, Wish
-from locum_actuator.mirror.site_mirrors import SiteMirrors
 
 
 @dataclass(slots=True)

@@ -13,10 +13,10 @@ from locum_actuator.engine import Engine
 from locum_actuator.explaining import Explanation
 from locum_actuator.incident_shelf import IncidentShelf
 from locum_actuator.mover import Progress
-from locum_actuator.page.service_view import service_view
+from locum_actuator.page.check_results import Votes
+from locum_actuator.page.incident_timeline import draw
+from locum_actuator.page.service_card import service_view
 from locum_actuator.page.silences import Silences
-from locum_actuator.page.timeline import draw
-from locum_actuator.page.votes import Votes
 from locum_actuator.readiness import unready
 
 LISTED = 12  # incidents on the first page

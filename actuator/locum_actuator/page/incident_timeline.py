@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from locum_actuator.incident_story import ENDED, ends, starts_at
-from locum_actuator.page.axis import Axis, Cut
+from locum_actuator.page.time_axis import Axis, Cut
 
 FIRED_BEFORE_SECONDS = (
     60.0  # an alert that says it began longer ago than this has another clock, or began for another

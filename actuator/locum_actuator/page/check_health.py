@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from locum_actuator.page.votes import Vote, Votes
+from locum_actuator.page.check_results import Vote, Votes
 from locum_exporter.result import Outcome
 from locum_inventory.site.model import Service
 

@@ -10,12 +10,12 @@ from typing import Any
 
 from locum_actuator.engine import Engine
 from locum_actuator.explaining import Explainer, Explanation
-from locum_actuator.page.drawing import PARTS, render
-from locum_actuator.page.kept import Kept
-from locum_actuator.page.outlook import EVERY_SECONDS, Outlook
-from locum_actuator.page.scene import Scenes
+from locum_actuator.page.background_cache import Kept
+from locum_actuator.page.check_results import Votes, ask_prometheus
+from locum_actuator.page.explanations import EVERY_SECONDS, Outlook
+from locum_actuator.page.render import PARTS, render
 from locum_actuator.page.silences import Silences, ask_alertmanagers
-from locum_actuator.page.votes import Votes, ask_prometheus
+from locum_actuator.page.view import Scenes
 from locum_inventory.site.model import ChainParts
 
 VOTES_SECONDS = 2.0
