@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from locum_actuator.chain.alertmanager import alertmanager_text
-from locum_actuator.chain.configuration import prometheus_text, rules_text
-from locum_actuator.chain.layout import Chain
+from locum_actuator.stack.alertmanager import alertmanager_text
+from locum_actuator.stack.layout import Chain
+from locum_actuator.stack.prometheus import prometheus_text, rules_text
 from locum_exporter.checks.tcp import tcp
 from locum_exporter.result import CheckResult, Outcome
 from locum_inventory.site.load import load_site

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 
-from locum_actuator.chain_look import Seen
+from locum_actuator.chain.health import Seen
 from locum_actuator.journal import Journal, JournalFault
 
 log = logging.getLogger(__name__)

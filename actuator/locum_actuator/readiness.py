@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from locum_actuator.chain_watch import HEARTBEAT, Part, judge_heartbeat
+from locum_actuator.chain.watch import HEARTBEAT, Part, judge_heartbeat
 from locum_actuator.engine import Engine
 
 

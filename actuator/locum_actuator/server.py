@@ -18,9 +18,10 @@ from pydantic import ValidationError
 from locum_actuator.alone import NotAlone, lock_alone
 from locum_actuator.background import Health, count_uncaught
 from locum_actuator.bearer import how_to_make, is_shown
-from locum_actuator.chain.layout import ACTUATOR_PORT, WEBHOOK_PORT
-from locum_actuator.chain_look import LOOK_SECONDS, Chain
-from locum_actuator.chain_watch import HEARTBEAT, ROUNDS, ChainWatch, judge_heartbeat, judge_rounds
+from locum_actuator.chain.health import LOOK_SECONDS, Chain
+from locum_actuator.chain.silenced import SILENCES, judge_silences
+from locum_actuator.chain.silences import ask_alertmanagers
+from locum_actuator.chain.watch import HEARTBEAT, ROUNDS, ChainWatch, judge_heartbeat, judge_rounds
 from locum_actuator.engine import Engine
 from locum_actuator.evidence import Evidence
 from locum_actuator.journal import JournalFault
@@ -29,9 +30,8 @@ from locum_actuator.journal_recovery import look_at_journal, open_journal
 from locum_actuator.listening import Front, NotBound
 from locum_actuator.metrics import Metrics
 from locum_actuator.own_socket import OwnSocket
-from locum_actuator.page.silences import ask_alertmanagers
 from locum_actuator.reading import Reading, Wire, judge
-from locum_actuator.silenced import SILENCES, judge_silences
+from locum_actuator.stack.layout import ACTUATOR_PORT, WEBHOOK_PORT
 from locum_actuator.state_ownership import ownership_fault
 from locum_actuator.watchdog import ANSWER_SECONDS, Watchdog
 from locum_actuator.web.certificate import Certificate

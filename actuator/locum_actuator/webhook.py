@@ -9,7 +9,7 @@ from werkzeug.exceptions import HTTPException
 
 from locum_actuator.alert_intake import MAX_BODY_BYTES, intake_routes
 from locum_actuator.bearer import shows
-from locum_actuator.chain_watch import Part
+from locum_actuator.chain.watch import Part
 from locum_actuator.engine import Engine
 from locum_actuator.explaining import Explainer
 from locum_actuator.incident_shelf import IncidentShelf

@@ -14,10 +14,11 @@ import pytest
 from fakes import FakeWorld, site
 from flask.testing import FlaskClient
 
-from locum_actuator import background, chain_watch, worker
+from locum_actuator import background, worker
 from locum_actuator.background import BackgroundThread, Health, count_uncaught
-from locum_actuator.chain_look import Chain, looking_session
-from locum_actuator.chain_watch import ChainWatch
+from locum_actuator.chain import watch as chain_watch
+from locum_actuator.chain.health import Chain, looking_session
+from locum_actuator.chain.watch import ChainWatch
 from locum_actuator.engine import Engine
 from locum_actuator.evidence import Evidence
 from locum_actuator.journal import JournalFault

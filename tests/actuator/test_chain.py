@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import yaml
 
-from locum_actuator.chain.alertmanager import alertmanager_text
-from locum_actuator.chain.configuration import prometheus_text, rules_text, write_configuration
-from locum_actuator.chain.layout import Chain
 from locum_actuator.chain.runbook_link import runbook_link
+from locum_actuator.stack.alertmanager import alertmanager_text
+from locum_actuator.stack.layout import Chain
+from locum_actuator.stack.prometheus import prometheus_text, rules_text, write_configuration
 from locum_inventory.listen import Listen
 from locum_inventory.site.model import Site
 

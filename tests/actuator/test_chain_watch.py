@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from locum_actuator.chain_look import Chain, Seen, judge_rules, look, looking_session, shipped_rules
-from locum_actuator.chain_samples import judge_samples
-from locum_actuator.chain_watch import ChainWatch, Part, judge_heartbeat, judge_rounds
+from locum_actuator.chain.health import Chain, Seen, judge_rules, look, looking_session, shipped_rules
+from locum_actuator.chain.samples import judge_samples
+from locum_actuator.chain.watch import ChainWatch, Part, judge_heartbeat, judge_rounds
 from locum_actuator.metrics import Metrics
 from locum_inventory.site.model import ChainParts
 

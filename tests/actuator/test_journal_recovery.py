@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from fakes import FakeShell, FakeWorld, KeptFakes, site
 
-from locum_actuator.chain_look import Seen
+from locum_actuator.chain.health import Seen
 from locum_actuator.engine import Engine
 from locum_actuator.journal import Journal, JournalFault
 from locum_actuator.journal_recovery import corruption, look_at_journal, open_journal

@@ -12,6 +12,7 @@ import pytest
 from fakes import FakeWorld
 from flask.testing import FlaskClient
 
+from locum_actuator.chain.silences import Silence, Silences
 from locum_actuator.engine import Engine
 from locum_actuator.incident_shelf import IncidentShelf
 from locum_actuator.journal import Journal, JournalFault
@@ -21,7 +22,6 @@ from locum_actuator.moves import Move
 from locum_actuator.page import polling, routes
 from locum_actuator.page.background_cache import Kept
 from locum_actuator.page.check_results import Vote, Votes
-from locum_actuator.page.silences import Silence, Silences
 from locum_actuator.page.view import LISTED, Scenes, last_words
 from locum_actuator.reach import Reach
 from locum_actuator.reading import Reading

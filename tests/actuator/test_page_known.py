@@ -16,10 +16,10 @@ from fakes import site
 from werkzeug.serving import make_server
 from werkzeug.wrappers import Request, Response
 
+from locum_actuator.chain.silence_matchers import fits
+from locum_actuator.chain.silences import ask_alertmanagers
 from locum_actuator.page.check_health import Cell, cell_of, checks_of, judge
 from locum_actuator.page.check_results import Vote, Votes, ask_prometheus
-from locum_actuator.page.silence_matchers import fits
-from locum_actuator.page.silences import ask_alertmanagers
 from locum_exporter.result import Outcome, service_outcome
 from locum_inventory.site.model import ChainParts
 

@@ -6,9 +6,9 @@ import re
 
 import pytest
 
-from locum_actuator.chain_look import Seen
-from locum_actuator.page.silences import Silence, Silences
-from locum_actuator.silenced import judge_silences
+from locum_actuator.chain.health import Seen
+from locum_actuator.chain.silenced import judge_silences
+from locum_actuator.chain.silences import Silence, Silences
 
 
 def silence(**changed: object) -> Silence:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from locum_actuator.alone import NotAlone, lock_alone
-from locum_actuator.chain.configuration import write_files
+from locum_actuator.stack.prometheus import write_files
 from locum_actuator.state_ownership import ownership_fault
 from tests.marks import needs_root
 

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from locum_actuator.chain.child_log import ChildLog
-from locum_actuator.chain.supervise import Program, Supervisor
+from locum_actuator.stack.child_log import ChildLog
+from locum_actuator.stack.supervisor import Program, Supervisor
 from tests.processes import alive
 
 FOR_EVER = ("sleep", "1000")
@@ -127,7 +127,7 @@ def test_children_die_with_a_parent_that_is_killed(tmp_path: Path) -> None:
         textwrap.dedent(
             f"""
             import asyncio, pathlib
-            from locum_actuator.chain.supervise import Program, Supervisor
+            from locum_actuator.stack.supervisor import Program, Supervisor
             async def main():
                 supervisor = Supervisor(pathlib.Path({str(tmp_path)!r}), print)
                 deaf = supervisor.start(Program("deaf", {DEAF!r}))

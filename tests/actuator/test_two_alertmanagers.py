@@ -17,11 +17,11 @@ import pytest
 from fakes import FakeShell, FakeWorld, site
 
 from locum_actuator import own_checks, patrol
-from locum_actuator.chain.alertmanager import alertmanager_text
-from locum_actuator.chain.layout import Chain
 from locum_actuator.engine import Engine
 from locum_actuator.listening import tcp_socket
 from locum_actuator.reading import Reading
+from locum_actuator.stack.alertmanager import alertmanager_text
+from locum_actuator.stack.layout import Chain
 from locum_actuator.web.certificate import Certificate
 from locum_actuator.web.lanes import Lane
 from locum_actuator.web.listener import Bounds, Listener

@@ -10,7 +10,7 @@ import pytest
 from fakes import FakeWorld, site
 from flask.testing import FlaskClient
 
-from locum_actuator.chain_watch import Part
+from locum_actuator.chain.watch import Part
 from locum_actuator.engine import Engine
 from locum_actuator.journal import JournalFault
 from locum_actuator.reading import Reading

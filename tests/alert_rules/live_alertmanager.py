@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from locum_actuator.chain.configuration import write_alertmanager
-from locum_actuator.chain.layout import Chain
+from locum_actuator.stack.layout import Chain
+from locum_actuator.stack.prometheus import write_alertmanager
 from locum_inventory.listen import Listen
 from locum_inventory.site.model import Site
 from tests.alert_rules.live_chain import free_port

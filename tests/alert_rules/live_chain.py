@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from locum_actuator.chain.configuration import RULES_FILE, write_configuration
-from locum_actuator.chain.layout import Chain
-from locum_actuator.chain.programs import find_programs, programs
-from locum_actuator.chain_access import Access
+from locum_actuator.chain.access import Access
+from locum_actuator.stack.layout import Chain
+from locum_actuator.stack.programs import find_programs, programs
+from locum_actuator.stack.prometheus import RULES_FILE, write_configuration
 from locum_inventory.listen import Listen
 from locum_inventory.site.model import Site
 

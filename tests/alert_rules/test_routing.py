@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import yaml
 
-from locum_actuator.chain.alertmanager import alertmanager_text
-from locum_actuator.chain.configuration import prometheus_text, write_alertmanager
-from locum_actuator.chain.layout import Chain
+from locum_actuator.stack.alertmanager import alertmanager_text
+from locum_actuator.stack.layout import Chain
+from locum_actuator.stack.prometheus import prometheus_text, write_alertmanager
 from locum_inventory.site.load import load_site
 from locum_inventory.site.model import Deadman, Mail
 

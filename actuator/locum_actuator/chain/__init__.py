@@ -1,1 +1,1 @@
-"""What `locum up` runs on one machine: exporter, actuator, Alertmanager and Prometheus."""
+"""Whether the chain from the exporters to the webhook is there."""

@@ -9,11 +9,10 @@ from typing import Any
 
 import requests
 
-from locum_actuator.chain_access import Access
+from locum_actuator.chain.access import ANSWER_SECONDS, Access
 from locum_exporter.result import Outcome, service_outcome
 from locum_inventory.site.model import ChainParts
 
-ANSWER_SECONDS = (0.5, 1.5)  # to connect, to answer; nobody waits for it but a thread in the background
 _QUERY = '{__name__=~"locum_check_success|locum_check_failure",host!=""}'
 
 Key = tuple[str | None, str, str]  # service (None: the host's own), host, check

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from flask import Blueprint, Response, abort, jsonify, make_response, request
 from werkzeug.wrappers import Response as BaseResponse
 
-from locum_actuator.chain_watch import Part
+from locum_actuator.chain.watch import Part
 from locum_actuator.engine import Engine
 from locum_actuator.explaining import Explainer
 from locum_actuator.incident_shelf import IncidentShelf

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-from locum_actuator.chain.layout import (
+from locum_actuator.stack.layout import (
     ACTUATOR_PORT,
     ALERTMANAGER_PORT,
     PROMETHEUS_PORT,

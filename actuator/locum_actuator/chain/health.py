@@ -12,9 +12,9 @@ from typing import Any
 import aiohttp
 import yaml
 
+from locum_actuator.chain.access import Access
 from locum_actuator.chain.runbook_link import OF_THE_ACTUATOR, runbook_link
-from locum_actuator.chain_access import Access
-from locum_actuator.chain_samples import judge_samples
+from locum_actuator.chain.samples import judge_samples
 from locum_exporter.net.os_errors import text_of_os_error
 from locum_inventory.shared_files import shared
 from locum_inventory.site.model import ChainParts, Site

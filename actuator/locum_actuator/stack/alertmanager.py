@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from locum_actuator.chain.layout import Chain
+from locum_actuator.stack.layout import Chain
 from locum_inventory.shared_files import shared
 from locum_inventory.site.model import Mail
 from locum_inventory.site.notifications import read_url

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from locum_actuator.chain.layout import Chain
+from locum_actuator.stack.layout import Chain
 from locum_inventory.listen import Listen
 
 

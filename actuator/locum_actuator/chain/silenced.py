@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 
-from locum_actuator.chain_look import Seen
-from locum_actuator.page.silences import Silences
+from locum_actuator.chain.health import Seen
+from locum_actuator.chain.silences import Silences
 
 SILENCES = "silences"
 NAMED_AT_MOST = 3

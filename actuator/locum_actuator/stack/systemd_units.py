@@ -11,8 +11,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from locum_actuator.chain.layout import Chain
 from locum_actuator.patience import end_seconds
+from locum_actuator.stack.layout import Chain
 
 EXPORTER, ACTUATOR, UP = "locum-exporter.service", "locum-actuator.service", "locum-up.service"
 SOCKET = "locum-actuator.socket"

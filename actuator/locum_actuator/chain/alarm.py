@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 import aiohttp
 
-from locum_actuator.chain_access import Access
+from locum_actuator.chain.access import Access
 
 log = logging.getLogger(__name__)
 

@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 import aiohttp
 
 from locum_actuator.background import BackgroundThread, Health
-from locum_actuator.chain_access import Access
-from locum_actuator.chain_alarm import Alarm
-from locum_actuator.chain_look import Chain, Seen, look, looking_session
+from locum_actuator.chain.access import Access
+from locum_actuator.chain.alarm import Alarm
+from locum_actuator.chain.health import Chain, Seen, look, looking_session
 from locum_actuator.metrics import Metrics
 
 log = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from locum_actuator.chain.web_config import PASSWORD_FILE, USER
+from locum_actuator.stack.web_config import PASSWORD_FILE, USER
 from locum_actuator.web.certificate import Certificate
 from locum_inventory.listen import Listen
 from locum_inventory.site.model import ChainParts, Site

@@ -10,9 +10,9 @@ from typing import Any
 
 import aiohttp
 
-from locum_actuator.chain.layout import Chain
-from locum_actuator.chain.supervise import Child, Program, Say, Supervisor
-from locum_actuator.chain_access import Access
+from locum_actuator.chain.access import Access
+from locum_actuator.stack.layout import Chain
+from locum_actuator.stack.supervisor import Child, Program, Say, Supervisor
 
 _ASK_EVERY_SECONDS = 0.1
 _ANSWER_SECONDS = 2.0

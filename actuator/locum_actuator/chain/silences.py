@@ -10,9 +10,8 @@ from typing import Any
 import requests
 
 from locum_actuator.alerts import ACTING
-from locum_actuator.chain_access import Access
-from locum_actuator.page.check_results import ANSWER_SECONDS
-from locum_actuator.page.silence_matchers import fits
+from locum_actuator.chain.access import ANSWER_SECONDS, Access
+from locum_actuator.chain.silence_matchers import fits
 from locum_inventory.site.model import ChainParts, Site
 
 

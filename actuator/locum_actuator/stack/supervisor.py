@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from locum_actuator.chain.child_log import ChildLog
+from locum_actuator.stack.child_log import ChildLog
 from locum_inventory.inherited_sockets import NAMED
 
 _TRIM_EVERY_SECONDS = 5.0

@@ -17,6 +17,8 @@ import requests
 
 from locum_inventory.site.model import ChainParts
 
+ANSWER_SECONDS = (0.5, 1.5)  # to connect, to answer; nobody waits for it but a thread in the background
+
 
 @dataclass(frozen=True, slots=True)
 class Access:

@@ -12,10 +12,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from locum_actuator.chain.alertmanager import CERTIFICATE, alertmanager_text, beside_alertmanager, quoted
-from locum_actuator.chain.layout import Chain
 from locum_actuator.chain.runbook_link import OF_THE_ACTUATOR, runbook_link, with_links
-from locum_actuator.chain.web_config import (
+from locum_actuator.stack.alertmanager import (
+    CERTIFICATE,
+    alertmanager_text,
+    beside_alertmanager,
+    quoted,
+)
+from locum_actuator.stack.layout import Chain
+from locum_actuator.stack.web_config import (
     CLIENT_FILE,
     CONFIG_FILE,
     client_config_text,

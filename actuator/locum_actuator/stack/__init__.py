@@ -1,0 +1,1 @@
+"""What `locum up` runs on one machine: exporter, actuator, Alertmanager and Prometheus."""
