@@ -16,8 +16,9 @@ import click
 from pydantic import ValidationError
 
 from locum_actuator.alone import NotAlone, lock_alone
+from locum_actuator.api.bearer_auth import how_to_make, is_shown
+from locum_actuator.app import create_app, create_webhook_app
 from locum_actuator.background import Health, count_uncaught
-from locum_actuator.bearer import how_to_make, is_shown
 from locum_actuator.chain.health import LOOK_SECONDS, Chain
 from locum_actuator.chain.silenced import SILENCES, judge_silences
 from locum_actuator.chain.silences import ask_alertmanagers
@@ -27,16 +28,15 @@ from locum_actuator.evidence import Evidence
 from locum_actuator.journal import JournalFault
 from locum_actuator.journal_pruning import Pruning
 from locum_actuator.journal_recovery import look_at_journal, open_journal
-from locum_actuator.listening import Front, NotBound
+from locum_actuator.listeners import Front, NotBound
 from locum_actuator.metrics import Metrics
-from locum_actuator.own_socket import OwnSocket
 from locum_actuator.reading import Reading, Wire, judge
 from locum_actuator.stack.layout import ACTUATOR_PORT, WEBHOOK_PORT
 from locum_actuator.state_ownership import ownership_fault
 from locum_actuator.watchdog import ANSWER_SECONDS, Watchdog
 from locum_actuator.web.certificate import Certificate
 from locum_actuator.web.listener import Listener
-from locum_actuator.webhook import create_app, create_webhook_app
+from locum_actuator.web.own_socket import OwnSocket
 from locum_exporter.log_options import log_options
 from locum_exporter.this_host import WrongMachine, require_actuator_host
 from locum_inventory.gate.gates import Shells

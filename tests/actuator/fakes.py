@@ -12,9 +12,9 @@ from dataclasses import dataclass, field, replace
 from ipaddress import ip_address, ip_interface
 from typing import Any
 
-from locum_actuator.alert_intake import MAX_BODY_BYTES
+from locum_actuator.api.webhook import MAX_BODY_BYTES
 from locum_actuator.life_signs import NO_LIFE, Life
-from locum_actuator.listening import tcp_socket
+from locum_actuator.listeners import tcp_socket
 from locum_actuator.reach import Reach
 from locum_actuator.situation import HostView, Look, Situation
 from locum_actuator.steps.base import Confirmed

@@ -15,6 +15,7 @@ from fakes import FakeWorld, site
 from flask.testing import FlaskClient
 
 from locum_actuator import background, worker
+from locum_actuator.app import create_app
 from locum_actuator.background import BackgroundThread, Health, count_uncaught
 from locum_actuator.chain import watch as chain_watch
 from locum_actuator.chain.health import Chain, looking_session
@@ -26,7 +27,6 @@ from locum_actuator.lookout import Lookout
 from locum_actuator.metrics import Metrics
 from locum_actuator.reading import Reading
 from locum_actuator.rounds import Rounds
-from locum_actuator.webhook import create_app
 from locum_inventory.site.model import ChainParts
 
 ROOT = Path(__file__).parents[2]

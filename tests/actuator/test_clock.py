@@ -170,7 +170,7 @@ WALL = {
     "schedule.py": "when the next mirror is due, as cron would have it",
     "watch.py": "since when a part is missing, for people",
     "explaining.py": "when it was looked, for people",
-    "check_results.py": "when Prometheus was asked: the page leaves out what is older than the last change of holder",
+    "check_results.py": "when Prometheus was asked, to leave out what is older than the last change of holder",
     "routes.py": "how long an open incident has lasted, on the page",
     "view.py": "how long an open incident has lasted, on the page",
 }

@@ -11,7 +11,7 @@ from fakes import FakeWorld
 
 from locum_actuator.engine import Engine
 from locum_actuator.explaining import MOST_AT_ONCE, Explainer
-from locum_actuator.listening import STRANGERS_THREADS
+from locum_actuator.listeners import STRANGERS_THREADS
 from locum_actuator.situation import Situation
 
 

@@ -15,12 +15,12 @@ import pytest
 from fakes import FakeWorld, KeptFakes, site
 
 from locum_actuator import group_commits
+from locum_actuator.app import create_app
 from locum_actuator.engine import Engine
 from locum_actuator.group_commits import GroupCommits
 from locum_actuator.journal import AlertRow, Journal, JournalFault
 from locum_actuator.metrics import Metrics
 from locum_actuator.reading import Reading
-from locum_actuator.webhook import create_app
 
 T = TypeVar("T")
 

@@ -21,6 +21,7 @@ from locum_actuator import incident as incident_module
 from locum_actuator import mover as mover_module
 from locum_actuator import moves, netlink
 from locum_actuator import worker as worker_module
+from locum_actuator.app import create_app
 from locum_actuator.cli import main
 from locum_actuator.engine import Engine
 from locum_actuator.incident import Context
@@ -42,7 +43,6 @@ from locum_actuator.reading import Reading
 from locum_actuator.situation import Memory, Situation
 from locum_actuator.steps import claim, prove
 from locum_actuator.steps.base import Confirmed
-from locum_actuator.webhook import create_app
 from locum_actuator.worker import Worker
 from locum_inventory.gate.host_file import host_file_sha256
 from locum_inventory.site.model import Interface, Mirror, Site

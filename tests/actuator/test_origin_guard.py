@@ -6,7 +6,7 @@ import pytest
 from flask import Flask, Response
 from flask.testing import FlaskClient
 
-from locum_actuator.origin_guard import is_this_machine, keep_others_out
+from locum_actuator.api.csrf import is_this_machine, keep_others_out
 
 HERE = "127.0.0.1:10752"
 JSON = {"Content-Type": "application/json"}

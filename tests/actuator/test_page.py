@@ -12,6 +12,7 @@ import pytest
 from fakes import FakeWorld
 from flask.testing import FlaskClient
 
+from locum_actuator.app import create_app
 from locum_actuator.chain.silences import Silence, Silences
 from locum_actuator.engine import Engine
 from locum_actuator.incident_shelf import IncidentShelf
@@ -26,7 +27,6 @@ from locum_actuator.page.view import LISTED, Scenes, last_words
 from locum_actuator.reach import Reach
 from locum_actuator.reading import Reading
 from locum_actuator.situation import Look
-from locum_actuator.webhook import create_app
 from locum_exporter.result import Outcome
 from locum_inventory.shared_files import shared
 from locum_inventory.site.model import ChainParts

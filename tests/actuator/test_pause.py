@@ -16,10 +16,10 @@ from flask.testing import FlaskClient
 from werkzeug.serving import make_server
 
 from locum_actuator import incident as incident_module
+from locum_actuator.app import create_app
 from locum_actuator.cli import main
 from locum_actuator.engine import Engine
 from locum_actuator.reading import Reading
-from locum_actuator.webhook import create_app
 
 TOKEN = "an-api-token-of-some-length"
 AUTH = {"Authorization": f"Bearer {TOKEN}"}

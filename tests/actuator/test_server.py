@@ -13,8 +13,8 @@ from fakes import serving
 from flask import Flask
 
 from locum_actuator.alone import NotAlone, lock_alone
+from locum_actuator.app import MAX_BODY_BYTES
 from locum_actuator.server import StartFault, parse_listen, read_token
-from locum_actuator.webhook import MAX_BODY_BYTES
 
 
 @pytest.fixture

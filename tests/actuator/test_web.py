@@ -20,14 +20,14 @@ import pytest
 from fakes import serving
 from flask import Flask, request
 
-from locum_actuator.listening import Front, NotBound
-from locum_actuator.own_socket import NotTheActuator, OwnSocket
+from locum_actuator.listeners import Front, NotBound
 from locum_actuator.web import listener as listener_module
 from locum_actuator.web.certificate import Certificate
 from locum_actuator.web.connections import Connection, Connections
 from locum_actuator.web.framing import MOST_CHUNKS, MOST_LINES, Refused
 from locum_actuator.web.lanes import WAITING_AT_MOST, Lane
 from locum_actuator.web.listener import STRANGERS_BODY_BYTES, Bounds, Listener
+from locum_actuator.web.own_socket import NotTheActuator, OwnSocket
 from locum_actuator.web.peer import Peer, peer_of
 from tests.marks import needs_root
 

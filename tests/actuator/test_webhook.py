@@ -10,11 +10,11 @@ import pytest
 from fakes import FakeWorld, site
 from flask.testing import FlaskClient
 
+from locum_actuator.app import MAX_BODY_BYTES, create_app
 from locum_actuator.chain.watch import Part
 from locum_actuator.engine import Engine
 from locum_actuator.journal import JournalFault
 from locum_actuator.reading import Reading
-from locum_actuator.webhook import MAX_BODY_BYTES, create_app
 from locum_inventory.site.model import Site
 
 TOKEN = "a-token-of-twenty-four-c"

@@ -17,7 +17,7 @@ from locum_actuator.cli.common.listen_options import chain_of, chain_options
 from locum_actuator.cli.common.printing import say
 from locum_actuator.cli.common.right_machine import on_actuator_host_or_exit
 from locum_actuator.cli.common.site_option import load_or_exit
-from locum_actuator.listening import tcp_socket
+from locum_actuator.listeners import tcp_socket
 from locum_actuator.stack.layout import Chain
 from locum_actuator.stack.ports import port_faults
 from locum_actuator.stack.programs import NotInstalled, find_programs, programs

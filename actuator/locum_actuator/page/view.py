@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from locum_actuator.api.readiness import unready
 from locum_actuator.chain.silences import Silences
 from locum_actuator.chain.watch import Part
 from locum_actuator.engine import Engine
@@ -17,7 +18,6 @@ from locum_actuator.mover import Progress
 from locum_actuator.page.check_results import Votes
 from locum_actuator.page.incident_timeline import draw
 from locum_actuator.page.service_card import service_view
-from locum_actuator.readiness import unready
 
 LISTED = 12  # incidents on the first page
 KEPT_PICTURES = 300

@@ -16,11 +16,11 @@ from urllib.parse import urlencode
 import click
 import requests
 
-from locum_actuator.bearer import how_to_make
+from locum_actuator.api.bearer_auth import how_to_make
 from locum_actuator.cli.common.exits import did_not_work, wrong_use
 from locum_actuator.cli.common.site_option import load_or_exit
-from locum_actuator.own_socket import NotTheActuator, OwnSocket
 from locum_actuator.stack.layout import ACTUATOR_PORT
+from locum_actuator.web.own_socket import NotTheActuator, OwnSocket
 from locum_inventory.site.load import SiteFault, find_site, load_site
 
 DEFAULT_URL = f"http://127.0.0.1:{ACTUATOR_PORT}"

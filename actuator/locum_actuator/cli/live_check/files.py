@@ -7,7 +7,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from locum_actuator.bearer import how_to_make
+from locum_actuator.api.bearer_auth import how_to_make
 from locum_actuator.cli.live_check.finding import Finding
 from locum_inventory.site.model import Site
 from locum_inventory.site.notifications import read_url

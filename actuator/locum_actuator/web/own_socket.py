@@ -12,7 +12,7 @@ import socket
 import stat
 from pathlib import Path
 
-from locum_actuator.listening import SOCKET
+from locum_actuator.listeners import SOCKET
 from locum_actuator.web.peer import unix_uid
 
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 
 from flask import Blueprint, Response, jsonify
 
+from locum_actuator.api.readiness import unready
 from locum_actuator.chain.watch import Part
 from locum_actuator.engine import Engine
-from locum_actuator.readiness import unready
 from locum_actuator.reading import Reading
 
 

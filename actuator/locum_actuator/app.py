@@ -7,24 +7,24 @@ from collections.abc import Callable, Sequence
 from flask import Flask, Response, jsonify
 from werkzeug.exceptions import HTTPException
 
-from locum_actuator.alert_intake import MAX_BODY_BYTES, intake_routes
-from locum_actuator.bearer import shows
+from locum_actuator.api.bearer_auth import shows
+from locum_actuator.api.csrf import keep_others_out
+from locum_actuator.api.incidents import incident_routes
+from locum_actuator.api.management import own_routes
+from locum_actuator.api.mirror import mirror_routes
+from locum_actuator.api.moves import move_routes
+from locum_actuator.api.pauses import pause_routes
+from locum_actuator.api.services import service_routes
+from locum_actuator.api.webhook import MAX_BODY_BYTES, intake_routes
 from locum_actuator.chain.watch import Part
 from locum_actuator.engine import Engine
 from locum_actuator.explaining import Explainer
 from locum_actuator.incident_shelf import IncidentShelf
-from locum_actuator.incidents_api import incident_routes
 from locum_actuator.journal import JournalFault
 from locum_actuator.journal_reader import JournalReader
-from locum_actuator.mirror.api import mirror_routes
-from locum_actuator.move_api import move_routes
 from locum_actuator.numbers import Number
-from locum_actuator.origin_guard import keep_others_out
-from locum_actuator.own_state import own_routes
 from locum_actuator.page.routes import page_routes
-from locum_actuator.pause_api import pause_routes
 from locum_actuator.reading import Reading
-from locum_actuator.services_api import service_routes
 from locum_inventory.site.model import ChainParts
 
 __all__ = ["MAX_BODY_BYTES", "create_app", "create_webhook_app"]

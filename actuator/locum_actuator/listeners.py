@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from locum_actuator.alert_intake import MAX_BODY_BYTES
+from locum_actuator.api.webhook import MAX_BODY_BYTES
 from locum_actuator.web.lanes import Lane
 from locum_actuator.web.listener import Bounds, Listener
 from locum_actuator.web.wsgi import Application
