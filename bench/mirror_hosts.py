@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from locum_actuator.journal import Journal
+from locum_actuator.journal.journal import Journal
 from locum_actuator.mirror.gate_commands import Lines, Words
 from locum_actuator.mirror.manager import SiteMirrors
 from locum_actuator.mirror.result import MirrorResult, Wish

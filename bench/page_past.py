@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-from locum_actuator import journal as journal_module
-from locum_actuator.journal import AlertRow, Journal
+from locum_actuator.journal import journal as journal_module
+from locum_actuator.journal.journal import AlertRow, Journal
 
 HOUR_SECONDS = 3600.0
 STEPS = (("release", "a"), ("confirm", "b"), ("start", "b"), ("claim", "b"), ("prove", "b"))

@@ -16,7 +16,7 @@ from locum_actuator.alerts import WOKE
 from locum_actuator.app import create_app
 from locum_actuator.engine import Engine
 from locum_actuator.incident import Incident
-from locum_actuator.journal import AlertRow, Journal
+from locum_actuator.journal.journal import AlertRow, Journal
 from locum_actuator.metrics import Metrics
 from locum_actuator.reading import Reading
 from locum_exporter.app import Exporter

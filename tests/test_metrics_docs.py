@@ -11,8 +11,8 @@ import pytest
 from fakes import site
 from prometheus_client import CollectorRegistry
 
-from locum_actuator.brake_metrics import BrakeCollector
-from locum_actuator.journal import Journal
+from locum_actuator.journal.journal import Journal
+from locum_actuator.journal.metrics import BrakeCollector
 from locum_actuator.metrics import Metrics
 from locum_actuator.mirror.gate_commands import Lines
 from locum_actuator.mirror.manager import SiteMirrors

@@ -19,9 +19,9 @@ from locum_actuator.api.webhook import MAX_BODY_BYTES, intake_routes
 from locum_actuator.chain.watch import Part
 from locum_actuator.engine import Engine
 from locum_actuator.explaining import Explainer
-from locum_actuator.incident_shelf import IncidentShelf
-from locum_actuator.journal import JournalFault
-from locum_actuator.journal_reader import JournalReader
+from locum_actuator.journal.incidents import IncidentShelf
+from locum_actuator.journal.journal import JournalFault
+from locum_actuator.journal.reader import JournalReader
 from locum_actuator.numbers import Number
 from locum_actuator.page.routes import page_routes
 from locum_actuator.reading import Reading

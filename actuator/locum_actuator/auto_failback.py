@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from locum_actuator.background import Health
-from locum_actuator.journal import MoveDone
+from locum_actuator.journal.journal import MoveDone
 from locum_actuator.mover import Mover, MoveRefused
 from locum_actuator.moves import Move
 from locum_actuator.rejoin import Item, is_complete

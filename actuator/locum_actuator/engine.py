@@ -13,10 +13,10 @@ from typing import Protocol
 from locum_actuator.alerts import ACTING, HEARTBEAT, WOKE, Alert
 from locum_actuator.auto_failback import AutoFailback
 from locum_actuator.background import Health
-from locum_actuator.brake_metrics import BrakeCollector
 from locum_actuator.homecoming import Homecoming
 from locum_actuator.incident import Context, Looker
-from locum_actuator.journal import AlertRow, Journal, JournalFault
+from locum_actuator.journal.journal import AlertRow, Journal, JournalFault
+from locum_actuator.journal.metrics import BrakeCollector
 from locum_actuator.metrics import Metrics
 from locum_actuator.mirror.gate_commands import Lines
 from locum_actuator.mirror.manager import SiteMirrors

@@ -19,7 +19,7 @@ from locum_actuator.brakes import STORM_HOLDERS, moves
 from locum_actuator.decision import decide, is_candidate
 from locum_actuator.epochs import highest_epoch
 from locum_actuator.evidence import look_seconds
-from locum_actuator.journal import Counted, Journal, JournalFault, Pause
+from locum_actuator.journal.journal import Counted, Journal, JournalFault, Pause
 from locum_actuator.life_signs import NO_LIFE, Life
 from locum_actuator.metrics import Metrics
 from locum_actuator.mirror.freshness import copies

@@ -6,7 +6,7 @@ import logging
 from abc import ABC, abstractmethod
 
 from locum_actuator.background import BackgroundThread, Health
-from locum_actuator.journal import JournalFault
+from locum_actuator.journal.journal import JournalFault
 
 
 class Rounds(ABC):

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from locum_actuator.hooks import HookAbort, Hooks
-from locum_actuator.journal import Journal, JournalFault
+from locum_actuator.journal.journal import Journal, JournalFault
 from locum_actuator.metrics import Metrics
 from locum_actuator.plan import Plan
 from locum_actuator.plan import Step as StepOfPlan

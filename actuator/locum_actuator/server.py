@@ -25,9 +25,9 @@ from locum_actuator.chain.silences import ask_alertmanagers
 from locum_actuator.chain.watch import HEARTBEAT, ROUNDS, ChainWatch, judge_heartbeat, judge_rounds
 from locum_actuator.engine import Engine
 from locum_actuator.evidence import Evidence
-from locum_actuator.journal import JournalFault
-from locum_actuator.journal_pruning import Pruning
-from locum_actuator.journal_recovery import look_at_journal, open_journal
+from locum_actuator.journal.journal import JournalFault
+from locum_actuator.journal.recovery import look_at_journal, open_journal
+from locum_actuator.journal.retention import Pruning
 from locum_actuator.listeners import Front, NotBound
 from locum_actuator.metrics import Metrics
 from locum_actuator.reading import Reading, Wire, judge

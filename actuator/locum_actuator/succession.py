@@ -10,7 +10,7 @@ import logging
 import threading
 from collections.abc import Iterable, Mapping
 
-from locum_actuator.journal import Holder, Journal
+from locum_actuator.journal.journal import Holder, Journal
 from locum_inventory.site.model import Service
 
 log = logging.getLogger(__name__)

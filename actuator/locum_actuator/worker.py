@@ -17,7 +17,7 @@ from locum_actuator.alerts import WOKE
 from locum_actuator.background import BackgroundThread, Health, in_words
 from locum_actuator.greet import greet
 from locum_actuator.incident import Context, Incident
-from locum_actuator.journal import JournalFault
+from locum_actuator.journal.journal import JournalFault
 from locum_actuator.lookout import LISTEN_SECONDS, Lookout
 from locum_actuator.metrics import worker_thread
 from locum_actuator.moves import Obstacles

@@ -22,7 +22,7 @@ from locum_actuator.chain.health import Chain, looking_session
 from locum_actuator.chain.watch import ChainWatch
 from locum_actuator.engine import Engine
 from locum_actuator.evidence import Evidence
-from locum_actuator.journal import JournalFault
+from locum_actuator.journal.journal import JournalFault
 from locum_actuator.lookout import Lookout
 from locum_actuator.metrics import Metrics
 from locum_actuator.reading import Reading

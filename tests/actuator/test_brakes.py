@@ -16,7 +16,7 @@ from quick import kernel_of
 from locum_actuator.decision import decide
 from locum_actuator.explaining import decide_now
 from locum_actuator.incident import Context, Incident
-from locum_actuator.journal import Journal
+from locum_actuator.journal.journal import Journal
 from locum_actuator.metrics import Metrics
 from locum_actuator.plan import Plan
 from locum_actuator.situation import Memory, Situation

@@ -24,7 +24,7 @@ from locum_actuator.cli import main
 from locum_actuator.cli.incident_report.post_mortem import post_mortem
 from locum_actuator.engine import Engine
 from locum_actuator.incident import Context, Incident
-from locum_actuator.journal import AlertRow, Journal
+from locum_actuator.journal.journal import AlertRow, Journal
 from locum_actuator.metrics import Metrics
 from locum_actuator.mirror.result import MirrorResult
 from locum_actuator.reading import Reading

@@ -16,9 +16,9 @@ import locum_actuator
 import locum_exporter
 import locum_inventory
 from locum_actuator import netlink
-from locum_actuator.brake_clock import BrakeClock
 from locum_actuator.incident import Context, Incident
-from locum_actuator.journal import Journal
+from locum_actuator.journal.clock import BrakeClock
+from locum_actuator.journal.journal import Journal
 from locum_actuator.metrics import Metrics
 from locum_actuator.steps import claim, prove
 

@@ -11,7 +11,7 @@ import pytest
 from fakes import FakeShell, FakeWorld, host, site, situation
 
 from locum_actuator.engine import Engine
-from locum_actuator.journal import Journal
+from locum_actuator.journal.journal import Journal
 from locum_actuator.metrics import Metrics
 from locum_actuator.reach import Reach
 from locum_actuator.situation import Look

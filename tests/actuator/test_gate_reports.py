@@ -13,7 +13,7 @@ from quick import in_no_time, kernel_of
 from locum_actuator.decision import decide
 from locum_actuator.fitness import why_drifted, why_unfit
 from locum_actuator.incident import Context, Incident
-from locum_actuator.journal import Journal
+from locum_actuator.journal.journal import Journal
 from locum_actuator.metrics import Metrics
 from locum_actuator.moves import Move, decide_move
 from locum_actuator.patrol import Patrol

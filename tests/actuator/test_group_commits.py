@@ -14,11 +14,11 @@ from typing import TypeVar
 import pytest
 from fakes import FakeWorld, KeptFakes, site
 
-from locum_actuator import group_commits
 from locum_actuator.app import create_app
 from locum_actuator.engine import Engine
-from locum_actuator.group_commits import GroupCommits
-from locum_actuator.journal import AlertRow, Journal, JournalFault
+from locum_actuator.journal import group_commits
+from locum_actuator.journal.group_commits import GroupCommits
+from locum_actuator.journal.journal import AlertRow, Journal, JournalFault
 from locum_actuator.metrics import Metrics
 from locum_actuator.reading import Reading
 

@@ -12,7 +12,7 @@ from fakes import FakeShell, FakeWorld, host, site, situation
 from quick import in_no_time, kernel_of
 
 from locum_actuator.decision import decide
-from locum_actuator.journal import Journal
+from locum_actuator.journal.journal import Journal
 from locum_actuator.metrics import Metrics
 from locum_actuator.own_commands import CommandFault, holder_by_command
 from locum_actuator.plan import Plan, Step

@@ -16,7 +16,7 @@ from quick import in_no_time, kernel_of
 from locum_actuator import patrol, worker
 from locum_actuator.alerts import WOKE
 from locum_actuator.incident import MOST_IN_VAIN, Context, Incident
-from locum_actuator.journal import AlertRow, Journal
+from locum_actuator.journal.journal import AlertRow, Journal
 from locum_actuator.metrics import Metrics
 from locum_actuator.situation import Look, Situation
 from locum_actuator.steps.base import Confirmed

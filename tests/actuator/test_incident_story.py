@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from locum_actuator.incident_story import holder_after, impact, moments, sentence, title
+from locum_actuator.journal.incident_summary import holder_after, impact, moments, sentence, title
 
 ALERT = {
     "received_at": 1000.9, "name": "LocumServiceDown", "host": "a", "status": "firing",

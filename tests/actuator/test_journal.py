@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from locum_actuator.journal import AlertRow, Holder, Journal, JournalFault
-from locum_actuator.journal_schema import VERSIONS
+from locum_actuator.journal.journal import AlertRow, Holder, Journal, JournalFault
+from locum_actuator.journal.schema import VERSIONS
 
 ALERT = AlertRow("LocumServiceDown", "www", "a", "firing", None, None, "woke the worker")
 
@@ -62,7 +62,7 @@ def test_alerts_are_written_all_or_none(tmp_path: Path) -> None:
 
 def test_what_was_accepted_survives_kill_9(tmp_path: Path) -> None:
     program = (
-        "import sys; from pathlib import Path; from locum_actuator.journal import AlertRow, Journal\n"
+        "import sys; from pathlib import Path; from locum_actuator.journal.journal import AlertRow, Journal\n"
         "j = Journal(Path(sys.argv[1]))\n"
         "j.accept([AlertRow('LocumServiceDown', 'www', 'a', 'firing', None, None, 'x')])\n"
         "n = j.open_incident('www', 'LocumServiceDown'); j.note(n, 'started', 'x', step='release', host='a')\n"

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from locum_actuator.alerts import WOKE
-from locum_actuator.journal import AlertRow, Journal
-from locum_actuator.journal_pruning import prune
+from locum_actuator.journal.journal import AlertRow, Journal
+from locum_actuator.journal.retention import prune
 from locum_inventory.site.model import Actuator
 
 DAY = 86400.0

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from locum_actuator import journal_repeats
-from locum_actuator.journal import AlertRow, Journal
+from locum_actuator.journal import repeated_looks
+from locum_actuator.journal.journal import AlertRow, Journal
 
 ALERT = AlertRow("LocumServiceDown", "www", "a", "firing", None, None, "woke the worker")
 
@@ -72,7 +72,7 @@ def after_a_step(journal: Journal) -> int:
 
 def an_hour_later(journal: Journal) -> int:
     with journal._write() as db:  # as if time had passed
-        db.execute("UPDATE incidents SET closed_at=closed_at-?", (journal_repeats.WITHIN_SECONDS,))
+        db.execute("UPDATE incidents SET closed_at=closed_at-?", (repeated_looks.WITHIN_SECONDS,))
     return look(journal)
 
 

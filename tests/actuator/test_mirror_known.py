@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from locum_actuator.journal import Journal
+from locum_actuator.journal.journal import Journal
 from locum_actuator.mirror.freshness import copies, words
 from locum_actuator.mirror.gate_commands import Lines, Verdict, Words
 from locum_actuator.mirror.manager import SiteMirrors

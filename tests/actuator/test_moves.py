@@ -25,7 +25,7 @@ from locum_actuator.app import create_app
 from locum_actuator.cli import main
 from locum_actuator.engine import Engine
 from locum_actuator.incident import Context
-from locum_actuator.journal import Journal, JournalFault
+from locum_actuator.journal.journal import Journal, JournalFault
 from locum_actuator.metrics import Metrics
 from locum_actuator.mirror.result import (
     NO_WISH,

@@ -15,9 +15,9 @@ from flask.testing import FlaskClient
 from locum_actuator.app import create_app
 from locum_actuator.chain.silences import Silence, Silences
 from locum_actuator.engine import Engine
-from locum_actuator.incident_shelf import IncidentShelf
-from locum_actuator.journal import Journal, JournalFault
-from locum_actuator.journal_reader import JournalReader
+from locum_actuator.journal.incidents import IncidentShelf
+from locum_actuator.journal.journal import Journal, JournalFault
+from locum_actuator.journal.reader import JournalReader
 from locum_actuator.mover import Progress
 from locum_actuator.moves import Move
 from locum_actuator.page import polling, routes

@@ -16,7 +16,7 @@ from locum_actuator import incident as incident_module
 from locum_actuator import patience
 from locum_actuator.decision import decide
 from locum_actuator.incident import Context, Incident
-from locum_actuator.journal import Journal
+from locum_actuator.journal.journal import Journal
 from locum_actuator.metrics import Metrics
 from locum_actuator.patience import end_seconds, longest_plan_seconds, start_call_seconds
 from locum_actuator.situation import Memory, Situation

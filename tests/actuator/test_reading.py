@@ -12,7 +12,7 @@ import pytest
 from fakes import FakeShell, FakeWorld, KeptFakes, site
 
 from locum_actuator.engine import Engine
-from locum_actuator.journal import Journal
+from locum_actuator.journal.journal import Journal
 from locum_actuator.metrics import Metrics
 from locum_actuator.reading import CouldNotLook, Reading, Wire, judge
 from locum_inventory.site.model import Interface, Site

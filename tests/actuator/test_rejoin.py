@@ -15,7 +15,7 @@ from fakes import ADDRESS, FakeShell, FakeWorld, site
 from locum_actuator.auto_failback import AutoFailback, Moment, held_back
 from locum_actuator.homecoming import Homecoming, is_home
 from locum_actuator.incident import Context
-from locum_actuator.journal import Journal, MoveDone
+from locum_actuator.journal.journal import Journal, MoveDone
 from locum_actuator.metrics import Metrics
 from locum_actuator.mirror.result import NO_WISH, MirrorResult, NoMirrors, Wish
 from locum_actuator.mover import Mover, Progress

@@ -27,7 +27,7 @@ from locum_actuator import incident as incident_module
 from locum_actuator import netlink
 from locum_actuator.fence_agent import FenceAgent
 from locum_actuator.incident import Context
-from locum_actuator.journal import Journal
+from locum_actuator.journal.journal import Journal
 from locum_actuator.metrics import Metrics
 from locum_actuator.mirror.result import NO_WISH, MirrorResult, NoMirrors, Wish
 from locum_actuator.moves import Move

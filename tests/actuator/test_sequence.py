@@ -14,7 +14,7 @@ from fakes import FakeShell, FakeWorld, site
 from quick import in_no_time, kernel_of
 
 from locum_actuator import netlink, plan_evidence
-from locum_actuator.journal import Journal, JournalFault
+from locum_actuator.journal.journal import Journal, JournalFault
 from locum_actuator.metrics import Metrics
 from locum_actuator.plan import Plan, Step
 from locum_actuator.sequence import Outcome, Sequence

@@ -10,7 +10,7 @@ import pytest
 from fakes import FakeShell, FakeWorld, host, site, situation
 
 from locum_actuator.decision import decide
-from locum_actuator.journal import Journal
+from locum_actuator.journal.journal import Journal
 from locum_actuator.metrics import Metrics
 from locum_actuator.plan import Plan, Step
 from locum_actuator.sequence import Sequence

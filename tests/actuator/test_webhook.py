@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 from locum_actuator.app import MAX_BODY_BYTES, create_app
 from locum_actuator.chain.watch import Part
 from locum_actuator.engine import Engine
-from locum_actuator.journal import JournalFault
+from locum_actuator.journal.journal import JournalFault
 from locum_actuator.reading import Reading
 from locum_inventory.site.model import Site
 

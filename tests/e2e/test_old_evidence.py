@@ -34,8 +34,8 @@ SYNC_SECONDS = 0.7  # each fsync of the actuator takes so long
 READER = """
 import json, sys
 from pathlib import Path
-from locum_actuator.incident_shelf import IncidentShelf
-from locum_actuator.journal_reader import JournalReader
+from locum_actuator.journal.incidents import IncidentShelf
+from locum_actuator.journal.reader import JournalReader
 shelf = IncidentShelf(JournalReader(Path(sys.argv[1])).read)
 for _ in sys.stdin:
     print(json.dumps(shelf.whole()), flush=True)

@@ -15,8 +15,8 @@ from prometheus_client import Metric
 from grafana import may_be_empty
 from grafana.metrics_asked import metrics_of
 from grafana.shipped import DASHBOARDS, QUERIES, ShippedQuery
-from locum_actuator.brake_metrics import BrakeCollector
-from locum_actuator.journal import Journal
+from locum_actuator.journal.journal import Journal
+from locum_actuator.journal.metrics import BrakeCollector
 from locum_actuator.metrics import Metrics
 from locum_actuator.mirror.gate_commands import Lines
 from locum_actuator.mirror.manager import SiteMirrors

@@ -10,7 +10,7 @@ from flask import Blueprint, Response, jsonify, request
 
 from locum_actuator.alerts import PayloadFault, parse
 from locum_actuator.engine import Engine
-from locum_actuator.journal import JournalFault
+from locum_actuator.journal.journal import JournalFault
 
 log = logging.getLogger(__name__)
 

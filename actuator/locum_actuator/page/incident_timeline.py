@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from locum_actuator.incident_story import ENDED, ends, starts_at
+from locum_actuator.journal.incident_summary import ENDED, ends, starts_at
 from locum_actuator.page.time_axis import Axis, Cut
 
 FIRED_BEFORE_SECONDS = (

@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from locum_actuator.chain.watch import Part
 from locum_actuator.engine import Engine
 from locum_actuator.explaining import Explainer
-from locum_actuator.incident_shelf import IncidentShelf
+from locum_actuator.journal.incidents import IncidentShelf
 from locum_actuator.numbers import number as one_number
 from locum_actuator.page.polling import Frame, Live
 from locum_actuator.page.render import compile_all, render

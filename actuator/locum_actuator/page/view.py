@@ -13,7 +13,7 @@ from locum_actuator.chain.silences import Silences
 from locum_actuator.chain.watch import Part
 from locum_actuator.engine import Engine
 from locum_actuator.explaining import Explanation
-from locum_actuator.incident_shelf import IncidentShelf
+from locum_actuator.journal.incidents import IncidentShelf
 from locum_actuator.mover import Progress
 from locum_actuator.page.check_results import Votes
 from locum_actuator.page.incident_timeline import draw

@@ -8,7 +8,7 @@ from typing import Any
 
 from locum_actuator.cli.common.printable import printable
 from locum_actuator.cli.incident_report.timeline import ends, picture, since
-from locum_actuator.incident_story import (
+from locum_actuator.journal.incident_summary import (
     Incident,
     decisions,
     holder_after,

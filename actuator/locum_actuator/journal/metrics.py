@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from prometheus_client.metrics_core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from locum_actuator.journal import Journal, JournalFault
+from locum_actuator.journal.journal import Journal, JournalFault
 from locum_inventory.site.model import Site
 
 HOUR_SECONDS = 3600.0

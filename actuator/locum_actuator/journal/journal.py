@@ -18,13 +18,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from locum_actuator.brake_clock import BrakeClock
-from locum_actuator.group_commits import GroupCommits
-from locum_actuator.incident_shelf import IncidentShelf
-from locum_actuator.journal_future import count_as_now
-from locum_actuator.journal_repeats import count_look, repeated
-from locum_actuator.journal_schema import VERSIONS
-from locum_actuator.mirror.ledger import MirrorLedger
+from locum_actuator.journal.clock import BrakeClock
+from locum_actuator.journal.future_rows import count_as_now
+from locum_actuator.journal.group_commits import GroupCommits
+from locum_actuator.journal.incidents import IncidentShelf
+from locum_actuator.journal.mirror_runs import MirrorLedger
+from locum_actuator.journal.repeated_looks import count_look, repeated
+from locum_actuator.journal.schema import VERSIONS
 from locum_actuator.moves import Move
 
 log = logging.getLogger(__name__)

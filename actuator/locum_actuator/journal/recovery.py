@@ -15,7 +15,7 @@ from contextlib import closing
 from pathlib import Path
 
 from locum_actuator.chain.health import Seen
-from locum_actuator.journal import Journal, JournalFault
+from locum_actuator.journal.journal import Journal, JournalFault
 
 log = logging.getLogger(__name__)
 

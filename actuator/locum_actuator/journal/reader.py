@@ -11,7 +11,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from locum_actuator.journal import JournalFault
+from locum_actuator.journal.journal import JournalFault
 
 
 class JournalReader:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from locum_actuator.incident_story import holder_after, impact
+from locum_actuator.journal.incident_summary import holder_after, impact
 
 ALERTS_TOLD = 100  # of one incident: a long one gathers thousands
 AT_ONCE = 500  # incidents in one question: SQLite takes 999 values at least
