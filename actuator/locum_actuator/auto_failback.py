@@ -12,12 +12,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from locum_actuator.background import Health
 from locum_actuator.journal.journal import MoveDone
 from locum_actuator.mover import Mover, MoveRefused
 from locum_actuator.moves import Move
 from locum_actuator.rejoin import Item, is_complete
 from locum_actuator.rounds import Rounds
+from locum_actuator.system.background import Health
 from locum_actuator.worker import Worker
 from locum_inventory.site.model import Service
 

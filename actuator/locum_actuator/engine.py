@@ -12,7 +12,6 @@ from typing import Protocol
 
 from locum_actuator.alerts import ACTING, HEARTBEAT, WOKE, Alert
 from locum_actuator.auto_failback import AutoFailback
-from locum_actuator.background import Health
 from locum_actuator.homecoming import Homecoming
 from locum_actuator.incident import Context, Looker
 from locum_actuator.journal.journal import AlertRow, Journal, JournalFault
@@ -31,6 +30,7 @@ from locum_actuator.starts import Starts
 from locum_actuator.steps.base import Shells
 from locum_actuator.storm import Storm
 from locum_actuator.succession import Succession, shared
+from locum_actuator.system.background import Health
 from locum_actuator.worker import Worker
 from locum_inventory.site.model import Service, Site
 

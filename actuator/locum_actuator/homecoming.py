@@ -10,9 +10,9 @@ import logging
 import threading
 from collections.abc import Callable, Mapping
 
-from locum_actuator.background import Health
 from locum_actuator.rejoin import Item
 from locum_actuator.rounds import Rounds
+from locum_actuator.system.background import Health
 from locum_actuator.worker import Worker
 
 log = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from ipaddress import IPv6Address
 
-from locum_actuator.interface_mac import mac_of
+from locum_actuator.system.interface_mac import mac_of
 from locum_exporter.net.arp_nd_frames import arp_probe, link_local_of, neighbour_solicitation
 from locum_inventory.site.model import Address, Service, Site
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 
-from locum_actuator.background import BackgroundThread, Health
 from locum_actuator.journal.journal import JournalFault
+from locum_actuator.system.background import BackgroundThread, Health
 
 
 class Rounds(ABC):

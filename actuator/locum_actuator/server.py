@@ -15,10 +15,8 @@ from types import FrameType
 import click
 from pydantic import ValidationError
 
-from locum_actuator.alone import NotAlone, lock_alone
 from locum_actuator.api.bearer_auth import how_to_make, is_shown
 from locum_actuator.app import create_app, create_webhook_app
-from locum_actuator.background import Health, count_uncaught
 from locum_actuator.chain.health import LOOK_SECONDS, Chain
 from locum_actuator.chain.silenced import SILENCES, judge_silences
 from locum_actuator.chain.silences import ask_alertmanagers
@@ -32,8 +30,10 @@ from locum_actuator.listeners import Front, NotBound
 from locum_actuator.metrics import Metrics
 from locum_actuator.reading import Reading, Wire, judge
 from locum_actuator.stack.layout import ACTUATOR_PORT, WEBHOOK_PORT
-from locum_actuator.state_ownership import ownership_fault
-from locum_actuator.watchdog import ANSWER_SECONDS, Watchdog
+from locum_actuator.system.background import Health, count_uncaught
+from locum_actuator.system.instance_lock import NotAlone, lock_alone
+from locum_actuator.system.state_ownership import ownership_fault
+from locum_actuator.system.watchdog import ANSWER_SECONDS, Watchdog
 from locum_actuator.web.certificate import Certificate
 from locum_actuator.web.listener import Listener
 from locum_actuator.web.own_socket import OwnSocket

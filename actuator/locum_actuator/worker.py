@@ -14,7 +14,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from locum_actuator.alerts import WOKE
-from locum_actuator.background import BackgroundThread, Health, in_words
 from locum_actuator.greet import greet
 from locum_actuator.incident import Context, Incident
 from locum_actuator.journal.journal import JournalFault
@@ -28,6 +27,7 @@ from locum_actuator.reach import Reach
 from locum_actuator.rejoin import obstacles
 from locum_actuator.situation import Situation
 from locum_actuator.succession import Succession, predecessor
+from locum_actuator.system.background import BackgroundThread, Health, in_words
 from locum_actuator.without_journal import release_wrong_holder
 from locum_inventory.logs.fields import about
 

@@ -7,8 +7,9 @@ from collections.abc import Callable
 import pytest
 from fakes import FakeShell
 
-from locum_actuator import incident, netlink, patience
+from locum_actuator import incident, patience
 from locum_actuator.steps import claim, prove
+from locum_actuator.system import netlink
 from locum_inventory.site.model import Interface
 
 

@@ -14,9 +14,8 @@ import pytest
 from fakes import FakeWorld, site
 from flask.testing import FlaskClient
 
-from locum_actuator import background, worker
+from locum_actuator import worker
 from locum_actuator.app import create_app
-from locum_actuator.background import BackgroundThread, Health, count_uncaught
 from locum_actuator.chain import watch as chain_watch
 from locum_actuator.chain.health import Chain, looking_session
 from locum_actuator.chain.watch import ChainWatch
@@ -27,6 +26,8 @@ from locum_actuator.lookout import Lookout
 from locum_actuator.metrics import Metrics
 from locum_actuator.reading import Reading
 from locum_actuator.rounds import Rounds
+from locum_actuator.system import background
+from locum_actuator.system.background import BackgroundThread, Health, count_uncaught
 from locum_inventory.site.model import ChainParts
 
 ROOT = Path(__file__).parents[2]

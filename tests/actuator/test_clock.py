@@ -15,12 +15,12 @@ from fakes import FakeShell, FakeWorld, site
 import locum_actuator
 import locum_exporter
 import locum_inventory
-from locum_actuator import netlink
 from locum_actuator.incident import Context, Incident
 from locum_actuator.journal.clock import BrakeClock
 from locum_actuator.journal.journal import Journal
 from locum_actuator.metrics import Metrics
 from locum_actuator.steps import claim, prove
+from locum_actuator.system import netlink
 
 HOUR = 3600.0
 NOON = 1_800_000_000.0

@@ -13,11 +13,11 @@ import pytest
 from fakes import FakeShell, FakeWorld, site
 from fence_scripts import actions, make
 
-from locum_actuator import fence_agent
-from locum_actuator.fence_agent import AgentFault, FenceAgent
 from locum_actuator.steps import fence
 from locum_actuator.steps.base import Hands, StepFault
 from locum_actuator.steps.fence import Fence
+from locum_actuator.system import fence_agent
+from locum_actuator.system.fence_agent import AgentFault, FenceAgent
 from locum_inventory.site.model import FenceDevice, Site
 
 

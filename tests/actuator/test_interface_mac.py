@@ -11,8 +11,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from locum_actuator import announce
-from locum_actuator.interface_mac import mac_of
+from locum_actuator.system import announce
+from locum_actuator.system.interface_mac import mac_of
 from tests import namespaces
 from tests.marks import needs_root
 
@@ -31,8 +31,8 @@ import logging
 from contextlib import closing
 from ipaddress import ip_address
 from fakes import site
-from locum_actuator.announce import announce
-from locum_actuator.interface_mac import mac_of
+from locum_actuator.system.announce import announce
+from locum_actuator.system.interface_mac import mac_of
 from locum_actuator.lookout import Lookout
 
 logging.basicConfig(level=logging.INFO, format="%(message)s")

@@ -19,7 +19,7 @@ from werkzeug.serving import make_server
 
 from locum_actuator import incident as incident_module
 from locum_actuator import mover as mover_module
-from locum_actuator import moves, netlink
+from locum_actuator import moves
 from locum_actuator import worker as worker_module
 from locum_actuator.app import create_app
 from locum_actuator.cli import main
@@ -43,6 +43,7 @@ from locum_actuator.reading import Reading
 from locum_actuator.situation import Memory, Situation
 from locum_actuator.steps import claim, prove
 from locum_actuator.steps.base import Confirmed
+from locum_actuator.system import netlink
 from locum_actuator.worker import Worker
 from locum_inventory.gate.host_file import host_file_sha256
 from locum_inventory.site.model import Interface, Mirror, Site

@@ -24,8 +24,6 @@ from quick import be_impatient
 
 from locum_actuator import hooks as hooks_module
 from locum_actuator import incident as incident_module
-from locum_actuator import netlink
-from locum_actuator.fence_agent import FenceAgent
 from locum_actuator.incident import Context
 from locum_actuator.journal.journal import Journal
 from locum_actuator.metrics import Metrics
@@ -34,6 +32,8 @@ from locum_actuator.moves import Move
 from locum_actuator.planned import begin_incident
 from locum_actuator.situation import Situation
 from locum_actuator.steps import claim, fence, prove
+from locum_actuator.system import netlink
+from locum_actuator.system.fence_agent import FenceAgent
 from locum_actuator.worker import START_UP, Worker
 from locum_exporter.result import Outcome
 from locum_inventory.gate.clock import Permit

@@ -12,9 +12,9 @@ import pytest
 from fakes import serving
 from flask import Flask
 
-from locum_actuator.alone import NotAlone, lock_alone
 from locum_actuator.app import MAX_BODY_BYTES
 from locum_actuator.server import StartFault, parse_listen, read_token
+from locum_actuator.system.instance_lock import NotAlone, lock_alone
 
 
 @pytest.fixture

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from locum_actuator.alone import NotAlone, lock_alone
 from locum_actuator.stack.prometheus import write_files
-from locum_actuator.state_ownership import ownership_fault
+from locum_actuator.system.instance_lock import NotAlone, lock_alone
+from locum_actuator.system.state_ownership import ownership_fault
 from tests.marks import needs_root
 
 ASK = """
 import os, sys
 from pathlib import Path
-from locum_actuator.state_ownership import ownership_fault
+from locum_actuator.system.state_ownership import ownership_fault
 os.setgid(65534); os.setuid(65534)
 print(ownership_fault(Path(sys.argv[1])))
 """

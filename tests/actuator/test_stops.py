@@ -20,7 +20,7 @@ import pytest
 import test_resume as resume
 from test_resume import ROWS, Fate, Life, MortalJournal, MortalShell, Row, ends_well, in_memory
 
-from locum_actuator.fence_agent import FenceAgent
+from locum_actuator.system.fence_agent import FenceAgent
 from locum_inventory import since_boot
 from locum_inventory.gate.clock import Permit
 from locum_inventory.gate.protocol import ServiceStatus, Verb

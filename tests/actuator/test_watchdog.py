@@ -20,7 +20,7 @@ import pytest
 from click.testing import CliRunner
 
 from locum_actuator.cli import main
-from locum_actuator.watchdog import Watchdog
+from locum_actuator.system.watchdog import Watchdog
 from locum_inventory.sd_notify import tell, tell_alive_every_seconds
 from tests.marks import needs_root
 

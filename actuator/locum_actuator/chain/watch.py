@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 
 import aiohttp
 
-from locum_actuator.background import BackgroundThread, Health
 from locum_actuator.chain.access import Access
 from locum_actuator.chain.alarm import Alarm
 from locum_actuator.chain.health import Chain, Seen, look, looking_session
 from locum_actuator.metrics import Metrics
+from locum_actuator.system.background import BackgroundThread, Health
 
 log = logging.getLogger(__name__)
 

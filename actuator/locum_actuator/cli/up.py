@@ -25,7 +25,7 @@ from locum_actuator.stack.progress_output import Voice
 from locum_actuator.stack.prometheus import write_configuration
 from locum_actuator.stack.startup import Failed, Readiness
 from locum_actuator.stack.supervisor import Program, Supervisor
-from locum_actuator.state_ownership import ownership_fault
+from locum_actuator.system.state_ownership import ownership_fault
 from locum_exporter.this_host import WrongMachine, require_actuator_host
 from locum_inventory.logs.format import LOG_FORMATS
 from locum_inventory.site.load import SiteFault, load_site

@@ -11,8 +11,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from locum_actuator.bounded_run import RunFault, run_bounded
 from locum_actuator.mirror.result import MirrorFault
+from locum_actuator.system.bounded_process import RunFault, run_bounded
 from locum_inventory.gate.answers import clean
 from locum_inventory.gate.host_file import GATE_PATH
 from locum_inventory.site.model import Site

@@ -16,7 +16,7 @@ from locum_actuator.mirror.freshness import copy_on
 from locum_actuator.mirror.gate_commands import Lines
 from locum_actuator.mirror.result import NO_WISH, Divergence, MirrorFault, MirrorResult, Outcome, Wish
 from locum_actuator.mirror.run import MirrorRun
-from locum_actuator.own_commands import CommandFault, holder_by_command
+from locum_actuator.system.site_commands import CommandFault, holder_by_command
 from locum_inventory.site.model import Site
 
 log = logging.getLogger(__name__)

@@ -9,11 +9,11 @@ import logging
 import threading
 from dataclasses import dataclass
 
-from locum_actuator import netlink
-from locum_actuator.announce import announce
 from locum_actuator.patience import release_call_seconds
 from locum_actuator.steps.base import Hands, StepFault
 from locum_actuator.steps.over_gate import change_in_time
+from locum_actuator.system import netlink
+from locum_actuator.system.announce import announce
 from locum_inventory.enrolment.boot_guard import is_muted
 from locum_inventory.gate.protocol import ShellFault
 

@@ -9,9 +9,9 @@ import threading
 import time
 from dataclasses import dataclass
 
-from locum_actuator.fence_agent import AgentFault, FenceAgent
 from locum_actuator.plan import Step
 from locum_actuator.steps.base import Hands, StepFault
+from locum_actuator.system.fence_agent import AgentFault, FenceAgent
 from locum_inventory.site.model import FenceDevice
 
 STATUS_SECONDS = 5.0  # for a look at the status before anything is done

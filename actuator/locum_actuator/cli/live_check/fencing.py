@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from locum_actuator.cli.live_check.finding import Finding
-from locum_actuator.fence_agent import AgentFault, FenceAgent
+from locum_actuator.system.fence_agent import AgentFault, FenceAgent
 from locum_exporter.net.icmp import Pinger
 from locum_inventory.shared_files import shared
 from locum_inventory.site.model import FenceDevice, Site

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 
 from locum_actuator.cli.live_check.finding import Finding
-from locum_actuator.own_commands import PATH
+from locum_actuator.system.site_commands import PATH
 from locum_inventory.site.model import Service, Site
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from locum_actuator.bounded_run import Ran, RunFault, run_bounded
+from locum_actuator.system.bounded_process import Ran, RunFault, run_bounded
 from locum_inventory.site.model import FenceDevice
 
 Power = Literal["on", "off"]

@@ -11,7 +11,7 @@ import logging
 import threading
 from collections.abc import Callable
 
-from locum_actuator.background import BackgroundThread, Health
+from locum_actuator.system.background import BackgroundThread, Health
 from locum_inventory.sd_notify import ALIVE, tell, tell_alive_every_seconds
 
 log = logging.getLogger(__name__)

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from locum_actuator.bounded_run import RunFault, run_bounded
 from locum_actuator.steps.base import Hands
+from locum_actuator.system.bounded_process import RunFault, run_bounded
 from locum_inventory.site.model import Service
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from contextvars import copy_context
 from functools import partial
 
-from locum_actuator import netlink
-from locum_actuator.interface_mac import mac_of
+from locum_actuator.system import netlink
+from locum_actuator.system.interface_mac import mac_of
 from locum_exporter.net.arp_nd_frames import gratuitous_arp, unsolicited_na
 from locum_inventory.site.model import Address
 

@@ -1,0 +1,1 @@
+"""This machine: addresses, ARP, child processes, locks, threads, systemd."""
