@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from locum_actuator.domain.mirror_run import MirrorResult, Wish
 from locum_actuator.journal.journal import Journal
 from locum_actuator.mirror.gate_commands import Lines, Words
 from locum_actuator.mirror.manager import SiteMirrors
-from locum_actuator.mirror.result import MirrorResult, Wish
 from locum_inventory.site.mirror import gate_lines
 from locum_inventory.site.model import Site
 from tests.inventory.gate.gate_host import GateHost, install_gate

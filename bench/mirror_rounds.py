@@ -38,7 +38,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from bench.mirror_hosts import KEPT, MirrorHosts, in_memory, make_hosts, picture
-from locum_actuator.mirror.result import MirrorResult
+from locum_actuator.domain.mirror_run import MirrorResult
 
 RESULTS = Path(__file__).parent / "results" / "mirror_rounds.json"
 DISK_BYTES = 6_000_000

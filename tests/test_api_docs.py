@@ -12,8 +12,8 @@ import pytest
 from fakes import FakeShell, FakeWorld, KeptFakes, site
 from flask.testing import FlaskClient
 
-from locum_actuator.alerts import WOKE
 from locum_actuator.app import create_app
+from locum_actuator.domain.alerts import WOKE
 from locum_actuator.engine import Engine
 from locum_actuator.incident import Incident
 from locum_actuator.journal.journal import AlertRow, Journal

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from locum_actuator.plan import Plan
-from locum_actuator.situation import Memory
+from locum_actuator.domain.plan import Plan
+from locum_actuator.domain.situation import Memory
 from locum_inventory.site.model import Service
 
 # With two holders the site may be no more than two hosts, and one of them is to stand in for the other.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
-from locum_actuator.situation import Look
+from locum_actuator.domain.situation import Look
 from locum_exporter.probe_request import through_checks
 from locum_exporter.result import Outcome, gravest_reason, outcome_of, service_outcome
 from locum_inventory.site.model import Service

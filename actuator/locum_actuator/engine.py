@@ -10,8 +10,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Protocol
 
-from locum_actuator.alerts import ACTING, HEARTBEAT, WOKE, Alert
 from locum_actuator.auto_failback import AutoFailback
+from locum_actuator.domain.alerts import ACTING, HEARTBEAT, WOKE, Alert
+from locum_actuator.domain.patience import end_seconds
 from locum_actuator.homecoming import Homecoming
 from locum_actuator.incident import Context, Looker
 from locum_actuator.journal.journal import AlertRow, Journal, JournalFault
@@ -23,7 +24,6 @@ from locum_actuator.mirror.metrics import MirrorCollector
 from locum_actuator.mirror.requested_runs import AskedRuns
 from locum_actuator.mirror.schedule import Schedule
 from locum_actuator.mover import Mover
-from locum_actuator.patience import end_seconds
 from locum_actuator.reading import unwatched
 from locum_actuator.signs import Signs
 from locum_actuator.starts import Starts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from locum_actuator.situation import Memory, Situation
+from locum_actuator.domain.situation import Memory, Situation
 
 DAMAGED_FROM = 10**12  # no service changes its holder so often
 MOST_AHEAD = 1_000_000  # as EPOCH_JUMP of the gate: what is further ahead of the journal is damaged

@@ -10,8 +10,8 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
-from locum_actuator.reach import Reach
-from locum_actuator.situation import HostView, Look
+from locum_actuator.domain.reach import Reach
+from locum_actuator.domain.situation import HostView, Look
 from locum_exporter.result import Outcome
 
 TICK_SECONDS = 0.02

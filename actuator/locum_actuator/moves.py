@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from locum_actuator import brakes, vetoes
-from locum_actuator.plan import Plan, Step
-from locum_actuator.situation import HostView, Memory, Situation
+from locum_actuator.domain.plan import Plan, Step
+from locum_actuator.domain.situation import HostView, Memory, Situation
 from locum_inventory.site.model import Service
 
 Verb = Literal["switchover", "failback"]

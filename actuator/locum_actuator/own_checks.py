@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from locum_actuator.reach import Reach
-from locum_actuator.situation import Look, is_wrong
+from locum_actuator.domain.reach import Reach
+from locum_actuator.domain.situation import Look, is_wrong
 from locum_actuator.steps.base import Eyes
 from locum_exporter.result import Outcome
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from locum_actuator.plan import Step
+from locum_actuator.domain.plan import Step
 from locum_inventory import since_boot
 
 # A look may be so old, beside the time that it takes itself, when a step begins that takes something from a host.

@@ -8,10 +8,10 @@ from typing import Any
 
 import aiohttp
 
+from locum_actuator.domain.reach import Reach
+from locum_actuator.domain.situation import Look
 from locum_actuator.elsewhere import ask_through
-from locum_actuator.reach import Reach
 from locum_actuator.service_look import joined
-from locum_actuator.situation import Look
 from locum_exporter.checks.through_address import has_route_to
 from locum_exporter.net.local_addresses import local_addresses
 from locum_exporter.probe_request import through_checks

@@ -17,11 +17,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 
+from locum_actuator.domain.plan import Plan
+from locum_actuator.domain.plan import Step as StepOfPlan
 from locum_actuator.hooks import HookAbort, Hooks
 from locum_actuator.journal.journal import Journal, JournalFault
 from locum_actuator.metrics import Metrics
-from locum_actuator.plan import Plan
-from locum_actuator.plan import Step as StepOfPlan
 from locum_actuator.plan_evidence import NotDue, TooOld
 from locum_actuator.steps.base import Hands, Step, StepFault
 from locum_actuator.steps.claim import Claim

@@ -8,7 +8,7 @@ from concurrent.futures import Executor
 from functools import partial
 from typing import Any
 
-from locum_actuator.situation import Look
+from locum_actuator.domain.situation import Look
 from locum_exporter.checks.http import http
 from locum_exporter.checks.ping import ping
 from locum_exporter.checks.process import process

@@ -11,8 +11,8 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 
-from locum_actuator.reach import Reach
-from locum_actuator.situation import HostView, Situation
+from locum_actuator.domain.reach import Reach
+from locum_actuator.domain.situation import HostView, Situation
 from locum_exporter.result import Outcome
 
 LOSSY_SECONDS = 120.0  # so long after loss was seen a host's silence is doubted

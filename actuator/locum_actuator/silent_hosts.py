@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from locum_actuator.plan import Plan
-from locum_actuator.situation import Memory, Situation
+from locum_actuator.domain.plan import Plan
+from locum_actuator.domain.situation import Memory, Situation
 from locum_inventory.site.model import Service
 
 

@@ -6,8 +6,8 @@ Unused is an IPv6 address of which the kernel asks whether another host has it, 
 
 from __future__ import annotations
 
-from locum_actuator.plan import Plan, Step
-from locum_actuator.situation import HostView, Memory, Situation
+from locum_actuator.domain.plan import Plan, Step
+from locum_actuator.domain.situation import HostView, Memory, Situation
 from locum_inventory.site.model import Service
 
 

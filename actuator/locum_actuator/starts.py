@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 
-from locum_actuator.situation import HostView, Situation
+from locum_actuator.domain.situation import HostView, Situation
 
 _STARTING_VERBS = frozenset({"start", "respawn"})
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from locum_actuator.plan import Plan
-from locum_actuator.situation import HostView, Memory, Situation
+from locum_actuator.domain.plan import Plan
+from locum_actuator.domain.situation import HostView, Memory, Situation
 
 
 def applied(plan: Plan, situation: Situation, memory: Memory) -> Plan:

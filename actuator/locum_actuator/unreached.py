@@ -7,8 +7,8 @@ before, it is as good as not served.
 
 from __future__ import annotations
 
-from locum_actuator.plan import Plan, Step
-from locum_actuator.situation import HostView, Memory, Situation
+from locum_actuator.domain.plan import Plan, Step
+from locum_actuator.domain.situation import HostView, Memory, Situation
 from locum_inventory.site.model import Service
 
 ANNOUNCED = "announced_unreached"  # the mark of an incident that has announced it again already

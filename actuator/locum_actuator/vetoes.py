@@ -12,8 +12,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from locum_actuator.plan import Plan, Step
-from locum_actuator.situation import HostView, Memory, Situation
+from locum_actuator.domain.plan import Plan, Step
+from locum_actuator.domain.situation import HostView, Memory, Situation
 from locum_inventory.site.model import Service
 
 _EXPELLING = frozenset({"release", "fence"})

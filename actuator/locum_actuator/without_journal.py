@@ -6,11 +6,11 @@ import logging
 from dataclasses import replace
 
 from locum_actuator.decision import decide
+from locum_actuator.domain.plan import Plan
+from locum_actuator.domain.situation import Memory, Situation
 from locum_actuator.epochs import highest_epoch
 from locum_actuator.incident import Context
 from locum_actuator.journal.journal import JournalFault
-from locum_actuator.plan import Plan
-from locum_actuator.situation import Memory, Situation
 from locum_actuator.steps.base import Hands, StepFault
 from locum_actuator.steps.release import Release
 

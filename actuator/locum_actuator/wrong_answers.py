@@ -7,8 +7,8 @@ answer wrongly too is not tried again while the answer stays as it is.
 
 from __future__ import annotations
 
-from locum_actuator.plan import Plan
-from locum_actuator.situation import HostView, Memory, Situation, WrongAnswer
+from locum_actuator.domain.plan import Plan
+from locum_actuator.domain.situation import HostView, Memory, Situation, WrongAnswer
 from locum_inventory.site.model import Service
 
 _WORDS: dict[WrongAnswer, str] = {

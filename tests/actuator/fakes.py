@@ -13,10 +13,10 @@ from ipaddress import ip_address, ip_interface
 from typing import Any
 
 from locum_actuator.api.webhook import MAX_BODY_BYTES
+from locum_actuator.domain.reach import Reach
+from locum_actuator.domain.situation import HostView, Look, Situation
 from locum_actuator.life_signs import NO_LIFE, Life
 from locum_actuator.listeners import tcp_socket
-from locum_actuator.reach import Reach
-from locum_actuator.situation import HostView, Look, Situation
 from locum_actuator.steps.base import Confirmed
 from locum_actuator.web.lanes import Lane
 from locum_actuator.web.listener import Bounds, Listener

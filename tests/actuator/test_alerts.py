@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from locum_actuator.alerts import Alert, PayloadFault, parse
+from locum_actuator.domain.alerts import Alert, PayloadFault, parse
 
 GOOD = {
     "status": "firing",

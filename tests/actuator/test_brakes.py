@@ -14,12 +14,12 @@ from fakes import FakeShell, FakeWorld, host, site, situation
 from quick import kernel_of
 
 from locum_actuator.decision import decide
+from locum_actuator.domain.plan import Plan
+from locum_actuator.domain.situation import Memory, Situation
 from locum_actuator.explaining import decide_now
 from locum_actuator.incident import Context, Incident
 from locum_actuator.journal.journal import Journal
 from locum_actuator.metrics import Metrics
-from locum_actuator.plan import Plan
-from locum_actuator.situation import Memory, Situation
 from locum_actuator.storm import NEAR_SECONDS, SETTLE_SECONDS, Storm
 from locum_inventory.site.model import Site
 

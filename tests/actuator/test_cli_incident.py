@@ -18,15 +18,15 @@ from fakes import FakeShell, FakeWorld, KeptFakes, site
 from quick import in_no_time, kernel_of
 from werkzeug.serving import make_server
 
-from locum_actuator.alerts import WOKE
 from locum_actuator.app import create_app
 from locum_actuator.cli import main
 from locum_actuator.cli.incident_report.post_mortem import post_mortem
+from locum_actuator.domain.alerts import WOKE
+from locum_actuator.domain.mirror_run import MirrorResult
 from locum_actuator.engine import Engine
 from locum_actuator.incident import Context, Incident
 from locum_actuator.journal.journal import AlertRow, Journal
 from locum_actuator.metrics import Metrics
-from locum_actuator.mirror.result import MirrorResult
 from locum_actuator.reading import Reading
 from locum_inventory.site.mirror import Mirror
 

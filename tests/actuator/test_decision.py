@@ -8,7 +8,7 @@ import pytest
 from fakes import host, site, situation
 
 from locum_actuator.decision import decide
-from locum_actuator.situation import HostView, Look, Memory, Situation
+from locum_actuator.domain.situation import HostView, Look, Memory, Situation
 from locum_exporter.result import Outcome
 from locum_inventory.site.model import Service, Site
 

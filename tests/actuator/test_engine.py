@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from fakes import FakeShell, FakeWorld, host, site, situation
 
+from locum_actuator.domain.reach import Reach
+from locum_actuator.domain.situation import Look
 from locum_actuator.engine import Engine
 from locum_actuator.journal.journal import Journal
 from locum_actuator.metrics import Metrics
-from locum_actuator.reach import Reach
-from locum_actuator.situation import Look
 from locum_actuator.succession import Succession, predecessor
 from locum_exporter.result import Outcome
 from locum_inventory.gate.clock import Permit

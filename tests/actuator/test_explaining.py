@@ -9,10 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from fakes import FakeWorld
 
+from locum_actuator.domain.situation import Situation
 from locum_actuator.engine import Engine
 from locum_actuator.explaining import MOST_AT_ONCE, Explainer
 from locum_actuator.listeners import STRANGERS_THREADS
-from locum_actuator.situation import Situation
 
 
 def test_a_crowd_of_askers_leaves_threads_for_alerts(

@@ -10,11 +10,11 @@ import pytest
 from fakes import FakeShell, FakeWorld, site
 
 from locum_actuator import greet as greet_module
+from locum_actuator.domain.situation import Situation
 from locum_actuator.greet import greet
 from locum_actuator.incident import Context
 from locum_actuator.journal.journal import Journal
 from locum_actuator.metrics import Metrics
-from locum_actuator.situation import Situation
 from locum_actuator.worker import Worker
 from locum_inventory.gate.protocol import GateStatus
 

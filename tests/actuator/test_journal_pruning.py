@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from locum_actuator.alerts import WOKE
+from locum_actuator.domain.alerts import WOKE
 from locum_actuator.journal.journal import AlertRow, Journal
 from locum_actuator.journal.retention import prune
 from locum_inventory.site.model import Actuator

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from bench.mirror_hosts import MirrorHosts, in_memory, make_hosts
-from locum_actuator.mirror.result import MirrorFault
+from locum_actuator.domain.mirror_run import MirrorFault
 from tests.marks import needs_root
 
 pytestmark = needs_root

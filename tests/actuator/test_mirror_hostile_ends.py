@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import pytest
 from fakes import site
 
+from locum_actuator.domain.mirror_run import MirrorFault
 from locum_actuator.mirror.copy_state import Copies
 from locum_actuator.mirror.gate_commands import Lines, Words
-from locum_actuator.mirror.result import MirrorFault
 from locum_actuator.mirror.rsync_output import progress, statistics
 from locum_actuator.mirror.transfer import Transfer
 from locum_inventory.site.mirror import Mirror

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from bench.mirror_hosts import READABLE_BY_1235, MirrorHosts, in_memory, make_hosts, picture
-from locum_actuator.mirror.result import Progress
+from locum_actuator.domain.mirror_run import Progress
 
 ODD_NAMES = ("with space", "-rf", "*", "new\nline", "käse", "back\\slash", "$(reboot)", ".hidden", "a" * 200)
 

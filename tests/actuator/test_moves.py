@@ -23,11 +23,7 @@ from locum_actuator import moves
 from locum_actuator import worker as worker_module
 from locum_actuator.app import create_app
 from locum_actuator.cli import main
-from locum_actuator.engine import Engine
-from locum_actuator.incident import Context
-from locum_actuator.journal.journal import Journal, JournalFault
-from locum_actuator.metrics import Metrics
-from locum_actuator.mirror.result import (
+from locum_actuator.domain.mirror_run import (
     NO_WISH,
     Changes,
     Divergence,
@@ -36,11 +32,15 @@ from locum_actuator.mirror.result import (
     Outcome,
     Wish,
 )
+from locum_actuator.domain.situation import Memory, Situation
+from locum_actuator.engine import Engine
+from locum_actuator.incident import Context
+from locum_actuator.journal.journal import Journal, JournalFault
+from locum_actuator.metrics import Metrics
 from locum_actuator.mover import Mover
 from locum_actuator.moves import Move, decide_move
 from locum_actuator.planned import Asked, PlannedIncident
 from locum_actuator.reading import Reading
-from locum_actuator.situation import Memory, Situation
 from locum_actuator.steps import claim, prove
 from locum_actuator.steps.base import Confirmed
 from locum_actuator.system import netlink

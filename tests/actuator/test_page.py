@@ -14,6 +14,8 @@ from flask.testing import FlaskClient
 
 from locum_actuator.app import create_app
 from locum_actuator.chain.silences import Silence, Silences
+from locum_actuator.domain.reach import Reach
+from locum_actuator.domain.situation import Look
 from locum_actuator.engine import Engine
 from locum_actuator.journal.incidents import IncidentShelf
 from locum_actuator.journal.journal import Journal, JournalFault
@@ -24,9 +26,7 @@ from locum_actuator.page import polling, routes
 from locum_actuator.page.background_cache import Kept
 from locum_actuator.page.check_results import Vote, Votes
 from locum_actuator.page.view import LISTED, Scenes, last_words
-from locum_actuator.reach import Reach
 from locum_actuator.reading import Reading
-from locum_actuator.situation import Look
 from locum_exporter.result import Outcome
 from locum_inventory.shared_files import shared
 from locum_inventory.site.model import ChainParts

@@ -5,11 +5,11 @@ from __future__ import annotations
 from fakes import FakeWorld
 
 from locum_actuator.chain.silences import Silences
+from locum_actuator.domain.plan import Plan
 from locum_actuator.engine import Engine
 from locum_actuator.explaining import Explanation
 from locum_actuator.page.check_results import Vote, Votes
 from locum_actuator.page.service_card import service_view
-from locum_actuator.plan import Plan
 from locum_exporter.result import Outcome
 
 SILENT = (Vote("b", Outcome.FAILED, "refused"),)

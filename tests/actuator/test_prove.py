@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 import pytest
 from fakes import FakeShell, FakeWorld, site
 
+from locum_actuator.domain.situation import Look
 from locum_actuator.service_look import joined
-from locum_actuator.situation import Look
 from locum_actuator.steps import prove
 from locum_actuator.steps.base import Hands, StepFault
 from locum_exporter.result import Outcome

@@ -14,9 +14,9 @@ from fakes import FakeShell, FakeWorld, site
 from quick import in_no_time, kernel_of
 
 from locum_actuator import plan_evidence
+from locum_actuator.domain.plan import Plan, Step
 from locum_actuator.journal.journal import Journal, JournalFault
 from locum_actuator.metrics import Metrics
-from locum_actuator.plan import Plan, Step
 from locum_actuator.sequence import Outcome, Sequence
 from locum_actuator.steps import release
 from locum_actuator.steps.base import Confirmed, Hands, StepFault

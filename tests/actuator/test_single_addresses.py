@@ -10,11 +10,11 @@ import pytest
 from fakes import FakeShell, FakeWorld, host, site, situation
 
 from locum_actuator.decision import decide
+from locum_actuator.domain.plan import Plan, Step
+from locum_actuator.domain.situation import HostView, Memory, Situation
 from locum_actuator.journal.journal import Journal
 from locum_actuator.metrics import Metrics
-from locum_actuator.plan import Plan, Step
 from locum_actuator.sequence import Sequence
-from locum_actuator.situation import HostView, Memory, Situation
 from locum_actuator.steps.base import Hands
 from locum_inventory.site.model import Service, Site
 

@@ -11,10 +11,10 @@ from fakes import ADDRESS, host, site, situation
 
 from locum_actuator import reach_look, unreached
 from locum_actuator.decision import decide
+from locum_actuator.domain.reach import Reach
+from locum_actuator.domain.situation import HostView, Look, Memory, Situation
 from locum_actuator.elsewhere import ask_through, asking_session
-from locum_actuator.reach import Reach
 from locum_actuator.reach_look import look_through
-from locum_actuator.situation import HostView, Look, Memory, Situation
 from locum_actuator.unreached import MOVED
 from locum_exporter.result import Outcome
 from locum_inventory.site.model import Address, Service

@@ -13,13 +13,13 @@ from quick import in_no_time, kernel_of
 
 from locum_actuator import incident as incidents
 from locum_actuator.decision import decide
+from locum_actuator.domain.plan import Plan
+from locum_actuator.domain.situation import HostView, Memory, Situation
 from locum_actuator.incident import Context, Incident
 from locum_actuator.journal.journal import Journal
 from locum_actuator.lag import TOO_LATE_FOR_A_GATE_SECONDS, Lag
 from locum_actuator.life_signs import GATE_SECONDS, NO_LIFE, Life, LifeSigns
 from locum_actuator.metrics import Metrics
-from locum_actuator.plan import Plan
-from locum_actuator.situation import HostView, Memory, Situation
 from locum_actuator.steps import fence
 from locum_inventory.site.model import Site
 

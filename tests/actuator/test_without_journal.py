@@ -14,12 +14,12 @@ from fakes import FakeShell, FakeWorld, host, site, situation
 from quick import in_no_time, kernel_of
 
 from locum_actuator.decision import decide
+from locum_actuator.domain.situation import Memory
 from locum_actuator.epochs import highest_epoch
 from locum_actuator.incident import Context, Incident
 from locum_actuator.journal.journal import Journal, JournalFault
 from locum_actuator.journal.schema import VERSIONS
 from locum_actuator.metrics import Metrics
-from locum_actuator.situation import Memory
 from locum_actuator.without_journal import release_wrong_holder
 from locum_actuator.worker import Worker
 

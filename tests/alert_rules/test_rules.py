@@ -14,7 +14,7 @@ import yaml
 
 from locum_actuator.chain.alarm import PART_ALERT, TOLD_BY_US, _alert
 from locum_actuator.chain.runbook_link import OF_THE_ACTUATOR
-from locum_actuator.situation import WRONG_ANSWERS
+from locum_actuator.domain.situation import WRONG_ANSWERS
 from locum_inventory.site.model import INTERVAL_SECONDS
 
 ROOT = Path(__file__).parents[2]

@@ -9,10 +9,10 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
 
+from locum_actuator.domain.mirror_run import Changes, MirrorFault, MirrorResult, Wish
 from locum_actuator.engine import Engine
 from locum_actuator.mirror.freshness import copies
 from locum_actuator.mirror.requested_runs import Asked
-from locum_actuator.mirror.result import Changes, MirrorFault, MirrorResult, Wish
 
 MOST_DELETIONS = 10**12
 _EXAMPLE = 'give a JSON object such as {"to": "b", "allow_deletions": 0, "discard_changes": false}'

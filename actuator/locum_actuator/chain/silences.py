@@ -9,9 +9,9 @@ from typing import Any
 
 import requests
 
-from locum_actuator.alerts import ACTING
 from locum_actuator.chain.access import ANSWER_SECONDS, Access
 from locum_actuator.chain.silence_matchers import fits
+from locum_actuator.domain.alerts import ACTING
 from locum_inventory.site.model import ChainParts, Site
 
 

@@ -11,7 +11,7 @@ from locum_actuator.cli.common.exits import did_not_work, wrong_use
 from locum_actuator.cli.common.printing import Terminal, say, say_json
 from locum_actuator.cli.incident_report.post_mortem import post_mortem
 from locum_actuator.cli.incident_report.timeline import draw
-from locum_actuator.numbers import DIGITS
+from locum_actuator.domain.numbers import DIGITS
 
 
 @click.command()

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
-from locum_actuator.mirror.result import MirrorResult
+from locum_actuator.domain.mirror_run import MirrorResult
 
 KEPT_RUNS = 1000  # of a service: older ones are forgotten
 

@@ -12,7 +12,7 @@ import sqlite3
 from collections.abc import Callable
 from functools import partial
 
-from locum_actuator.alerts import WOKE
+from locum_actuator.domain.alerts import WOKE
 from locum_actuator.journal.journal import Journal, JournalFault
 from locum_actuator.system.background import BackgroundThread, Health
 from locum_inventory.site.model import Actuator

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from locum_actuator.domain.mirror_run import Changes, MirrorFault
 from locum_actuator.mirror.gate_commands import Lines, Words
-from locum_actuator.mirror.result import Changes, MirrorFault
 from locum_inventory.gate import answers
 from locum_inventory.site.mirror import Mirror, MirrorTree, age_seconds
 from locum_inventory.site.model import Service

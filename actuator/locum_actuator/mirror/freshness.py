@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from locum_actuator.domain.situation import Copy
 from locum_actuator.journal.mirror_runs import MirrorLedger, Run
-from locum_actuator.situation import Copy
 from locum_inventory.site.mirror import Mirror, age_seconds
 from locum_inventory.site.model import Service
 

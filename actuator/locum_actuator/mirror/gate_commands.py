@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from locum_actuator.mirror.result import MirrorFault
+from locum_actuator.domain.mirror_run import MirrorFault
 from locum_actuator.system.bounded_process import RunFault, run_bounded
 from locum_inventory.gate.answers import clean
 from locum_inventory.gate.host_file import GATE_PATH

@@ -9,12 +9,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
+from locum_actuator.domain.mirror_run import (
+    NO_WISH,
+    Divergence,
+    MirrorFault,
+    MirrorResult,
+    Outcome,
+    Wish,
+)
 from locum_actuator.journal.journal import Journal, JournalFault
 from locum_actuator.journal.mirror_runs import Run
 from locum_actuator.mirror.copy_state import Copies
 from locum_actuator.mirror.freshness import copy_on
 from locum_actuator.mirror.gate_commands import Lines
-from locum_actuator.mirror.result import NO_WISH, Divergence, MirrorFault, MirrorResult, Outcome, Wish
 from locum_actuator.mirror.run import MirrorRun
 from locum_actuator.system.site_commands import CommandFault, holder_by_command
 from locum_inventory.site.model import Site

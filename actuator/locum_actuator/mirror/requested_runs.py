@@ -6,8 +6,8 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from locum_actuator.domain.mirror_run import MirrorResult, Progress, Wish
 from locum_actuator.mirror.manager import SiteMirrors
-from locum_actuator.mirror.result import MirrorResult, Progress, Wish
 
 
 @dataclass(slots=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from locum_actuator.mirror.result import TreeCount
-from locum_actuator.numbers import DIGITS
+from locum_actuator.domain.mirror_run import TreeCount
+from locum_actuator.domain.numbers import DIGITS
 from locum_inventory.gate.answers import clean
 
 MOST_LINES = 10  # of what went wrong

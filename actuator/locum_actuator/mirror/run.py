@@ -5,9 +5,16 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field, replace
 
+from locum_actuator.domain.mirror_run import (
+    MirrorFault,
+    MirrorResult,
+    Outcome,
+    Progress,
+    TreeCount,
+    Wish,
+)
 from locum_actuator.mirror.copy_state import Copies
 from locum_actuator.mirror.gate_commands import Words
-from locum_actuator.mirror.result import MirrorFault, MirrorResult, Outcome, Progress, TreeCount, Wish
 from locum_actuator.mirror.transfer import Ended, OnProgress, Transfer
 from locum_inventory.site.mirror import age_seconds
 

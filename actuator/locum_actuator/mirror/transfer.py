@@ -15,8 +15,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from locum_actuator.domain.mirror_run import TreeCount
 from locum_actuator.mirror.gate_commands import ENVIRONMENT, Verdict
-from locum_actuator.mirror.result import TreeCount
 from locum_actuator.mirror.rsync_output import complaints, progress, statistics, vanished
 
 POLL_SECONDS = 0.05

@@ -9,10 +9,10 @@ from flask import Blueprint, Response, abort, jsonify, make_response, request
 from werkzeug.wrappers import Response as BaseResponse
 
 from locum_actuator.chain.watch import Part
+from locum_actuator.domain.numbers import number as one_number
 from locum_actuator.engine import Engine
 from locum_actuator.explaining import Explainer
 from locum_actuator.journal.incidents import IncidentShelf
-from locum_actuator.numbers import number as one_number
 from locum_actuator.page.polling import Frame, Live
 from locum_actuator.page.render import compile_all, render
 from locum_actuator.page.runbook import runbook_html

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from locum_actuator.patience import end_seconds
+from locum_actuator.domain.patience import end_seconds
 from locum_actuator.stack.layout import Chain
 from locum_actuator.stack.supervisor import CAP_NET_RAW, Program
 from locum_actuator.stack.web_config import CONFIG_FILE, PASSWORD_FILE

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from locum_actuator.patience import end_seconds
+from locum_actuator.domain.patience import end_seconds
 from locum_actuator.stack.layout import Chain
 
 EXPORTER, ACTUATOR, UP = "locum-exporter.service", "locum-actuator.service", "locum-up.service"

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from locum_actuator.mirror.result import Mirrors, NoMirrors
+from locum_actuator.domain.mirror_run import Mirrors, NoMirrors
+from locum_actuator.domain.reach import Reach
+from locum_actuator.domain.situation import Look
 from locum_actuator.plan_evidence import PlanEvidence
-from locum_actuator.reach import Reach
-from locum_actuator.situation import Look
 from locum_actuator.starts import Starts
 from locum_exporter.result import Outcome
 from locum_inventory.gate.protocol import Shell

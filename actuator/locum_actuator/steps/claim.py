@@ -9,7 +9,7 @@ import logging
 import threading
 from dataclasses import dataclass
 
-from locum_actuator.patience import release_call_seconds
+from locum_actuator.domain.patience import release_call_seconds
 from locum_actuator.steps.base import Hands, StepFault
 from locum_actuator.steps.over_gate import change_in_time
 from locum_actuator.system import netlink

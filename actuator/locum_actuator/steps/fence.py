@@ -9,7 +9,7 @@ import threading
 import time
 from dataclasses import dataclass
 
-from locum_actuator.plan import Step
+from locum_actuator.domain.plan import Step
 from locum_actuator.steps.base import Hands, StepFault
 from locum_actuator.system.fence_agent import AgentFault, FenceAgent
 from locum_inventory.site.model import FenceDevice

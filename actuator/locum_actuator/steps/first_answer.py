@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from locum_actuator.situation import Look, is_wrong
+from locum_actuator.domain.situation import Look, is_wrong
 from locum_actuator.steps.base import Hands, StepFault
 from locum_exporter.result import Outcome
 from locum_inventory.gate.protocol import ServiceStatus, ShellFault

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from locum_actuator.patience import release_call_seconds, start_call_seconds
-from locum_actuator.plan import Step
+from locum_actuator.domain.patience import release_call_seconds, start_call_seconds
+from locum_actuator.domain.plan import Step
 from locum_actuator.plan_evidence import TooOld
 from locum_actuator.steps.base import Hands, StepFault
 from locum_actuator.steps.over_gate import change_in_time

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from locum_actuator import patience
-from locum_actuator.plan import Step
+from locum_actuator.domain import patience
+from locum_actuator.domain.plan import Step
 from locum_actuator.steps.base import Hands
 from locum_actuator.steps.first_answer import FirstAnswer
 from locum_actuator.steps.over_gate import respawn_in_time

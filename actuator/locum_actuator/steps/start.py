@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from locum_actuator import patience
+from locum_actuator.domain import patience
 from locum_actuator.plan_evidence import LOOK_SECONDS, LOOKS
 from locum_actuator.steps.base import Hands, StepFault
 from locum_actuator.steps.first_answer import FirstAnswer

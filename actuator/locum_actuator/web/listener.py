@@ -20,7 +20,7 @@ from functools import partial
 
 import h11
 
-from locum_actuator.numbers import DIGITS
+from locum_actuator.domain.numbers import DIGITS
 from locum_actuator.web.connections import Connection, Connections, Rates
 from locum_actuator.web.framing import Framing, Refused
 from locum_actuator.web.lanes import Lane

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from locum_actuator.situation import HostView, Look
+from locum_actuator.domain.situation import HostView, Look
 from locum_exporter.result import Outcome
 
 NOT_PROVEN = "not proven from outside"

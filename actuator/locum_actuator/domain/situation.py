@@ -12,7 +12,7 @@ from locum_exporter.result import Outcome, class_of
 from locum_inventory import since_boot
 
 if TYPE_CHECKING:
-    from locum_actuator.reach import Reach
+    from locum_actuator.domain.reach import Reach
 
 # How a service that answers is not well: not what was expected, or not in its protocol (or with a bad certificate).
 WrongAnswer = Literal["unexpected", "malformed"]
