@@ -161,9 +161,9 @@ def test_a_takeover_goes_its_way_while_the_clock_jumps_at_every_look(
 
 # Who may ask the wall clock, and what for. Whoever decides or waits is not among them.
 WALL = {
-    "brake_clock.py": "once, at the start",
+    "clock.py": "once, at the start",
     "journal.py": "when a thing happened, for people",
-    "journal_repeats.py": "when a thing happened, for people",
+    "repeated_looks.py": "when a thing happened, for people",
     "evidence.py": "when it was looked, for people",
     "metrics.py": "when the last heartbeat came, for people's rules",
     "alarm.py": "the end of an alert, which Alertmanager's clock judges",

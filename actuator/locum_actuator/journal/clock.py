@@ -3,7 +3,7 @@
 A wall clock that is put an hour ahead must neither end a pause nor hand out a new hour's takeovers, and one that is
 put back must not make them last. So the wall clock is read once, at the start, and from there time goes on by the
 kernel's count since boot (CLOCK_BOOTTIME, clock_gettime(2)), which also counts what the machine slept. Only a start
-reads the wall clock anew: what the journal then holds of the future counts as now (journal_future.py).
+reads the wall clock anew: what the journal then holds of the future counts as now (future_rows.py).
 """
 
 from __future__ import annotations

@@ -330,7 +330,7 @@ class Journal:
         return float(last["at"]), seen
 
     def prune(self, some: Callable[[sqlite3.Connection], Pruned]) -> Pruned:
-        """Forget some of what is over, in one transaction; journal_pruning.py says what."""
+        """Forget some of what is over, in one transaction; retention.py says what."""
         with self._write() as db:
             return some(db)
 
