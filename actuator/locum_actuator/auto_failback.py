@@ -12,10 +12,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from locum_actuator.decision.planned_move import Move
+from locum_actuator.decision.standby_checklist import Item, is_complete
 from locum_actuator.journal.journal import MoveDone
 from locum_actuator.mover import Mover, MoveRefused
-from locum_actuator.moves import Move
-from locum_actuator.rejoin import Item, is_complete
 from locum_actuator.rounds import Rounds
 from locum_actuator.system.background import Health
 from locum_actuator.worker import Worker

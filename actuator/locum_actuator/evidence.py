@@ -17,10 +17,10 @@ from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from typing import Any, TypeVar
 
+from locum_actuator.decision.fitness import why_drifted, why_unfit
 from locum_actuator.domain.reach import Reach
 from locum_actuator.domain.situation import HostView, Look, Situation
 from locum_actuator.elsewhere import Answer, ask, asking_session, hears
-from locum_actuator.fitness import why_drifted, why_unfit
 from locum_actuator.lag import Lag, RecentLag
 from locum_actuator.life_signs import NO_LIFE, Life, LifeSigns
 from locum_actuator.prompt_gate import PROMPT_CALLS, is_prompt

@@ -10,7 +10,7 @@ import logging
 import threading
 from collections.abc import Callable, Mapping
 
-from locum_actuator.rejoin import Item
+from locum_actuator.decision.standby_checklist import Item
 from locum_actuator.rounds import Rounds
 from locum_actuator.system.background import Health
 from locum_actuator.worker import Worker

@@ -14,14 +14,17 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from typing import Protocol
 
-from locum_actuator.brakes import STORM_HOLDERS, moves
-from locum_actuator.decision import decide, is_candidate
+from locum_actuator.decision.brakes import STORM_HOLDERS, moves
+from locum_actuator.decision.epochs import highest_epoch
+from locum_actuator.decision.failover import decide, is_candidate
+from locum_actuator.decision.silent_hosts import need_silence_elsewhere, silent_hosts
+from locum_actuator.decision.unreached import ANNOUNCED, MOVED
+from locum_actuator.decision.vetoes import fenced, has_let_go
 from locum_actuator.domain import patience
 from locum_actuator.domain.mirror_run import Mirrors, NoMirrors
 from locum_actuator.domain.plan import Plan, Step
 from locum_actuator.domain.reach import NOT_PROVEN
 from locum_actuator.domain.situation import WRONG_ANSWERS, HostView, Look, Memory, Situation
-from locum_actuator.epochs import highest_epoch
 from locum_actuator.evidence import look_seconds
 from locum_actuator.journal.journal import Counted, Journal, JournalFault, Pause
 from locum_actuator.life_signs import NO_LIFE, Life
@@ -31,12 +34,9 @@ from locum_actuator.others import silent_ones
 from locum_actuator.plan_evidence import PlanEvidence
 from locum_actuator.sequence import Outcome, Sequence
 from locum_actuator.signs import Signs
-from locum_actuator.silent_hosts import need_silence_elsewhere, silent_hosts
 from locum_actuator.starts import Starts
 from locum_actuator.steps.base import Eyes, Hands, Shells
 from locum_actuator.storm import NEAR_SECONDS, Storm
-from locum_actuator.unreached import ANNOUNCED, MOVED
-from locum_actuator.vetoes import fenced, has_let_go
 from locum_exporter.result import Outcome as Found
 from locum_inventory.site.model import Service, Site
 

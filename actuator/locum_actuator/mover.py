@@ -13,12 +13,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from locum_actuator.decision.planned_move import Move, decide_move, may_pass
 from locum_actuator.domain.mirror_run import Changes, MirrorFault, Mirrors, Wish
 from locum_actuator.domain.mirror_run import Progress as MirrorProgress
 from locum_actuator.domain.plan import Plan
 from locum_actuator.domain.situation import Situation
 from locum_actuator.incident import KEEP_LOOKING_SECONDS
-from locum_actuator.moves import Move, decide_move, may_pass
 from locum_actuator.planned import MOVES, Asked
 from locum_actuator.system.background import in_words
 from locum_actuator.worker import Worker

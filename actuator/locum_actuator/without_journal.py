@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 
-from locum_actuator.decision import decide
+from locum_actuator.decision.epochs import highest_epoch
+from locum_actuator.decision.failover import decide
 from locum_actuator.domain.plan import Plan
 from locum_actuator.domain.situation import Memory, Situation
-from locum_actuator.epochs import highest_epoch
 from locum_actuator.incident import Context
 from locum_actuator.journal.journal import JournalFault
 from locum_actuator.steps.base import Hands, StepFault

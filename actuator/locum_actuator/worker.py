@@ -13,6 +13,8 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from locum_actuator.decision.planned_move import Obstacles
+from locum_actuator.decision.standby_checklist import obstacles
 from locum_actuator.domain.alerts import WOKE
 from locum_actuator.domain.patience import longest_plan_seconds
 from locum_actuator.domain.reach import Reach
@@ -22,10 +24,8 @@ from locum_actuator.incident import Context, Incident
 from locum_actuator.journal.journal import JournalFault
 from locum_actuator.lookout import LISTEN_SECONDS, Lookout
 from locum_actuator.metrics import worker_thread
-from locum_actuator.moves import Obstacles
 from locum_actuator.patrol import Patrol
 from locum_actuator.planned import Asked, begin_incident
-from locum_actuator.rejoin import obstacles
 from locum_actuator.succession import Succession, predecessor
 from locum_actuator.system.background import BackgroundThread, Health, in_words
 from locum_actuator.without_journal import release_wrong_holder

@@ -13,7 +13,7 @@ import pytest
 from fakes import FakeShell, FakeWorld, host, site, situation
 from quick import kernel_of
 
-from locum_actuator.decision import decide
+from locum_actuator.decision.failover import decide
 from locum_actuator.domain.plan import Plan
 from locum_actuator.domain.situation import Memory, Situation
 from locum_actuator.explaining import decide_now

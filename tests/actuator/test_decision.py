@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 from fakes import host, site, situation
 
-from locum_actuator.decision import decide
+from locum_actuator.decision.failover import decide
 from locum_actuator.domain.situation import HostView, Look, Memory, Situation
 from locum_exporter.result import Outcome
 from locum_inventory.site.model import Service, Site

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 from fakes import host, site, situation
 
-from locum_actuator.decision import decide
+from locum_actuator.decision.failover import decide
 from locum_actuator.domain.situation import Copy, Memory, Situation
 from locum_inventory.site.mirror import Mirror
 from locum_inventory.site.model import Service

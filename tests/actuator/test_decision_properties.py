@@ -15,7 +15,7 @@ from itertools import chain, product
 import pytest
 from fakes import ADDRESS, site
 
-from locum_actuator.decision import decide
+from locum_actuator.decision.failover import decide
 from locum_actuator.domain.plan import Plan, Step
 from locum_actuator.domain.reach import Reach
 from locum_actuator.domain.situation import HostView, Look, Memory, Situation

@@ -11,7 +11,7 @@ import pytest
 from fakes import FakeShell, FakeWorld, host, site, situation
 from quick import in_no_time, kernel_of
 
-from locum_actuator.decision import decide
+from locum_actuator.decision.failover import decide
 from locum_actuator.domain.plan import Plan, Step
 from locum_actuator.domain.situation import Memory, Situation
 from locum_actuator.journal.journal import Journal

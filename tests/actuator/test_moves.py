@@ -19,10 +19,11 @@ from werkzeug.serving import make_server
 
 from locum_actuator import incident as incident_module
 from locum_actuator import mover as mover_module
-from locum_actuator import moves
 from locum_actuator import worker as worker_module
 from locum_actuator.app import create_app
 from locum_actuator.cli import main
+from locum_actuator.decision import planned_move
+from locum_actuator.decision.planned_move import Move, decide_move
 from locum_actuator.domain.mirror_run import (
     NO_WISH,
     Changes,
@@ -38,7 +39,6 @@ from locum_actuator.incident import Context
 from locum_actuator.journal.journal import Journal, JournalFault
 from locum_actuator.metrics import Metrics
 from locum_actuator.mover import Mover
-from locum_actuator.moves import Move, decide_move
 from locum_actuator.planned import Asked, PlannedIncident
 from locum_actuator.reading import Reading
 from locum_actuator.steps import claim, prove
@@ -270,7 +270,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> FakeWorld:
     be_impatient(monkeypatch, 0.05)
     for name in ("KEEP_LOOKING_SECONDS", "WAITING_SECONDS"):
         monkeypatch.setattr(incident_module, name, 0.01)
-    monkeypatch.setattr(moves, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(planned_move, "PATIENCE_SECONDS", 0.0)
     return world
 
 
@@ -429,7 +429,7 @@ def test_b14_a_gate_that_is_late_on_a_busy_machine_is_asked_again(
     world: FakeWorld, journal: Journal, monkeypatch: pytest.MonkeyPatch, host: str
 ) -> None:
     """A planned move is not urgent: "the gate did not finish status within 0.4 s" is no reason to refuse it."""
-    monkeypatch.setattr(moves, "PATIENCE_SECONDS", 30.0)
+    monkeypatch.setattr(planned_move, "PATIENCE_SECONDS", 30.0)
     looks = world.situation
 
     def late_at_first(service: str) -> Situation:
@@ -443,15 +443,15 @@ def test_b14_a_gate_that_is_late_on_a_busy_machine_is_asked_again(
 
 def test_b14_a_move_whose_holder_does_not_serve_is_given_up_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its gate is silent and its service too: that is a fault, and it must not wait for a planned move."""
-    monkeypatch.setattr(moves, "PATIENCE_SECONDS", 4.0)
+    monkeypatch.setattr(planned_move, "PATIENCE_SECONDS", 4.0)
     dead = situation(host("a", gate="timed out"), READY, holders=("a",))
     refused = decide_move(TO_B, dead, KNOWN, site().services["www"])
     assert refused.code == "release"
-    assert moves.may_pass(refused, dead, KNOWN, looks=2, seconds=0.1)
-    assert not moves.may_pass(refused, dead, KNOWN, looks=3, seconds=0.1)
+    assert planned_move.may_pass(refused, dead, KNOWN, looks=2, seconds=0.1)
+    assert not planned_move.may_pass(refused, dead, KNOWN, looks=3, seconds=0.1)
     serving = situation(replace(WELL, gate_fault="timed out"), READY, holders=("a",))
-    assert moves.may_pass(refused, serving, KNOWN, looks=3, seconds=0.1)
-    assert not moves.may_pass(refused, serving, KNOWN, looks=3, seconds=60.0)
+    assert planned_move.may_pass(refused, serving, KNOWN, looks=3, seconds=0.1)
+    assert not planned_move.may_pass(refused, serving, KNOWN, looks=3, seconds=60.0)
 
 
 def test_what_lasts_is_refused_after_three_looks_and_is_no_fault(

@@ -15,7 +15,7 @@ import pytest
 from fakes import FakeWorld, KeptFakes, site
 from prometheus_client import CollectorRegistry, generate_latest
 
-from locum_actuator.decision import decide
+from locum_actuator.decision.failover import decide
 from locum_actuator.domain.situation import HostView, Look, Memory, Situation
 from locum_actuator.elsewhere import Answer, ask, asking_session, hears
 from locum_actuator.evidence import Evidence, GateFault

@@ -14,6 +14,7 @@ from flask.testing import FlaskClient
 
 from locum_actuator.app import create_app
 from locum_actuator.chain.silences import Silence, Silences
+from locum_actuator.decision.planned_move import Move
 from locum_actuator.domain.reach import Reach
 from locum_actuator.domain.situation import Look
 from locum_actuator.engine import Engine
@@ -21,7 +22,6 @@ from locum_actuator.journal.incidents import IncidentShelf
 from locum_actuator.journal.journal import Journal, JournalFault
 from locum_actuator.journal.reader import JournalReader
 from locum_actuator.mover import Progress
-from locum_actuator.moves import Move
 from locum_actuator.page import polling, routes
 from locum_actuator.page.background_cache import Kept
 from locum_actuator.page.check_results import Vote, Votes

@@ -13,7 +13,7 @@ from fakes import FakeShell, FakeWorld, host, site, situation
 from quick import kernel_of
 
 from locum_actuator import incident as incident_module
-from locum_actuator.decision import decide
+from locum_actuator.decision.failover import decide
 from locum_actuator.domain import patience
 from locum_actuator.domain.patience import end_seconds, longest_plan_seconds, start_call_seconds
 from locum_actuator.domain.situation import Memory, Situation

@@ -13,6 +13,15 @@ import pytest
 from fakes import ADDRESS, FakeShell, FakeWorld, site
 
 from locum_actuator.auto_failback import AutoFailback, Moment, held_back
+from locum_actuator.decision.planned_move import Move
+from locum_actuator.decision.standby_checklist import (
+    Item,
+    Name,
+    Seen,
+    checklist,
+    is_complete,
+    obstacles,
+)
 from locum_actuator.domain.mirror_run import NO_WISH, MirrorResult, NoMirrors, Wish
 from locum_actuator.domain.situation import Copy
 from locum_actuator.homecoming import Homecoming, is_home
@@ -20,9 +29,7 @@ from locum_actuator.incident import Context
 from locum_actuator.journal.journal import Journal, MoveDone
 from locum_actuator.metrics import Metrics
 from locum_actuator.mover import Mover, Progress
-from locum_actuator.moves import Move
 from locum_actuator.patrol import Patrol
-from locum_actuator.rejoin import Item, Name, Seen, checklist, is_complete, obstacles
 from locum_actuator.worker import Worker
 from locum_inventory.gate.host_file import gate_version, host_file_sha256
 from locum_inventory.gate.protocol import GateStatus, ServiceStatus

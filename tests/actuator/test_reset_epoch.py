@@ -10,8 +10,8 @@ from fakes import FakeShell, site
 
 from locum_actuator.cli import main
 from locum_actuator.cli import reset_epoch as command
-from locum_actuator.epochs import next_sound_epoch
-from locum_actuator.fitness import why_unfit
+from locum_actuator.decision.epochs import next_sound_epoch
+from locum_actuator.decision.fitness import why_unfit
 from locum_actuator.journal.journal import Journal
 from locum_inventory.gate.protocol import ServiceStatus, ShellFault, Verb
 from locum_inventory.site.model import Site

@@ -24,12 +24,12 @@ from quick import be_impatient
 
 from locum_actuator import hooks as hooks_module
 from locum_actuator import incident as incident_module
+from locum_actuator.decision.planned_move import Move
 from locum_actuator.domain.mirror_run import NO_WISH, MirrorResult, NoMirrors, Wish
 from locum_actuator.domain.situation import Situation
 from locum_actuator.incident import Context
 from locum_actuator.journal.journal import Journal
 from locum_actuator.metrics import Metrics
-from locum_actuator.moves import Move
 from locum_actuator.planned import begin_incident
 from locum_actuator.steps import claim, fence, prove
 from locum_actuator.system import netlink

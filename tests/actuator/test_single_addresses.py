@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from fakes import FakeShell, FakeWorld, host, site, situation
 
-from locum_actuator.decision import decide
+from locum_actuator.decision.failover import decide
 from locum_actuator.domain.plan import Plan, Step
 from locum_actuator.domain.situation import HostView, Memory, Situation
 from locum_actuator.journal.journal import Journal

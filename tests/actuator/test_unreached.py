@@ -9,13 +9,14 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from fakes import ADDRESS, host, site, situation
 
-from locum_actuator import reach_look, unreached
-from locum_actuator.decision import decide
+from locum_actuator import reach_look
+from locum_actuator.decision import unreached
+from locum_actuator.decision.failover import decide
+from locum_actuator.decision.unreached import MOVED
 from locum_actuator.domain.reach import Reach
 from locum_actuator.domain.situation import HostView, Look, Memory, Situation
 from locum_actuator.elsewhere import ask_through, asking_session
 from locum_actuator.reach_look import look_through
-from locum_actuator.unreached import MOVED
 from locum_exporter.result import Outcome
 from locum_inventory.site.model import Address, Service
 

@@ -12,7 +12,7 @@ from fence_scripts import actions, make
 from quick import in_no_time, kernel_of
 
 from locum_actuator import incident as incidents
-from locum_actuator.decision import decide
+from locum_actuator.decision.failover import decide
 from locum_actuator.domain.plan import Plan
 from locum_actuator.domain.situation import HostView, Memory, Situation
 from locum_actuator.incident import Context, Incident

@@ -13,9 +13,9 @@ import pytest
 from fakes import FakeShell, FakeWorld, host, site, situation
 from quick import in_no_time, kernel_of
 
-from locum_actuator.decision import decide
+from locum_actuator.decision.epochs import highest_epoch
+from locum_actuator.decision.failover import decide
 from locum_actuator.domain.situation import Memory
-from locum_actuator.epochs import highest_epoch
 from locum_actuator.incident import Context, Incident
 from locum_actuator.journal.journal import Journal, JournalFault
 from locum_actuator.journal.schema import VERSIONS

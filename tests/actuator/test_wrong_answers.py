@@ -12,12 +12,12 @@ import pytest
 from fakes import FakeShell, FakeWorld, host, outcome, site, situation
 from quick import in_no_time, kernel_of
 
-from locum_actuator.decision import decide
+from locum_actuator.decision.failover import decide
+from locum_actuator.decision.planned_move import Move, decide_move
 from locum_actuator.domain.situation import HostView, Look, Memory, Situation
 from locum_actuator.incident import Context, Incident
 from locum_actuator.journal.journal import Journal
 from locum_actuator.metrics import Metrics
-from locum_actuator.moves import Move, decide_move
 from locum_actuator.steps import first_answer
 from locum_exporter.result import REASON_CLASSES, Outcome, Reason
 from locum_inventory.site.model import Service, Site

@@ -9,11 +9,11 @@ from typing import Any
 from flask import Blueprint, Response, jsonify
 
 from locum_actuator.api.pauses import in_plain_values
+from locum_actuator.decision.standby_checklist import is_complete
 from locum_actuator.domain.reach import Reach
 from locum_actuator.engine import Engine
 from locum_actuator.explaining import Explainer
 from locum_actuator.incident import seen
-from locum_actuator.rejoin import is_complete
 
 EXPLAIN_WAIT_SECONDS = 5.0
 

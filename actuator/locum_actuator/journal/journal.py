@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+from locum_actuator.decision.planned_move import Move
 from locum_actuator.journal.clock import BrakeClock
 from locum_actuator.journal.future_rows import count_as_now
 from locum_actuator.journal.group_commits import GroupCommits
@@ -25,7 +26,6 @@ from locum_actuator.journal.incidents import IncidentShelf
 from locum_actuator.journal.mirror_runs import MirrorLedger
 from locum_actuator.journal.repeated_looks import count_look, repeated
 from locum_actuator.journal.schema import VERSIONS
-from locum_actuator.moves import Move
 
 log = logging.getLogger(__name__)
 Pruned = TypeVar("Pruned")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from locum_actuator.fitness import why_unfit
+from locum_actuator.decision.fitness import why_unfit
 from locum_actuator.plan_evidence import OVER_GATE_SECONDS, TooOld
 from locum_actuator.steps.base import Hands, StepFault
 from locum_inventory.gate.clock import GateClock, Permit

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from locum_actuator.decision.fitness import why_unfit
 from locum_actuator.domain.situation import Copy
-from locum_actuator.fitness import why_unfit
 from locum_inventory.gate.host_file import gate_version, host_file_sha256
 from locum_inventory.gate.protocol import GateStatus, ServiceStatus
 from locum_inventory.site.model import Service, Site

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from locum_actuator.epochs import DAMAGED_FROM
+from locum_actuator.decision.epochs import DAMAGED_FROM
 from locum_inventory.gate.protocol import GateStatus, ServiceStatus
 from locum_inventory.site.model import Service
 

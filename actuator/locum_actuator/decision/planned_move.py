@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from locum_actuator import brakes, vetoes
+from locum_actuator.decision import brakes, vetoes
 from locum_actuator.domain.plan import Plan, Step
 from locum_actuator.domain.situation import HostView, Memory, Situation
 from locum_inventory.site.model import Service

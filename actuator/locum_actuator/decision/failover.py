@@ -15,12 +15,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from locum_actuator import brakes, unfit, vetoes, wrong_answers
+from locum_actuator.decision import brakes, unfit, vetoes, wrong_answers
+from locum_actuator.decision.epochs import holder_by_epoch
+from locum_actuator.decision.partial_addresses import incomplete, left_about, sure, why_unused
+from locum_actuator.decision.unreached import unreached
 from locum_actuator.domain.plan import Plan, Step
 from locum_actuator.domain.situation import HostView, Memory, Situation
-from locum_actuator.epochs import holder_by_epoch
-from locum_actuator.single_addresses import incomplete, left_about, sure, why_unused
-from locum_actuator.unreached import unreached
 from locum_exporter.result import Outcome
 from locum_inventory.site.model import Service
 
