@@ -24,11 +24,11 @@ from locum_actuator.mirror.metrics import MirrorCollector
 from locum_actuator.mirror.requested_runs import AskedRuns
 from locum_actuator.mirror.schedule import Schedule
 from locum_actuator.mover import Mover
+from locum_actuator.observation.loss_history import Signs
+from locum_actuator.observation.storm import Storm
 from locum_actuator.reading import unwatched
-from locum_actuator.signs import Signs
 from locum_actuator.starts import Starts
 from locum_actuator.steps.base import Shells
-from locum_actuator.storm import Storm
 from locum_actuator.succession import Succession, shared
 from locum_actuator.system.background import Health
 from locum_actuator.worker import Worker

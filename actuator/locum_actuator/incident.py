@@ -25,18 +25,18 @@ from locum_actuator.domain.mirror_run import Mirrors, NoMirrors
 from locum_actuator.domain.plan import Plan, Step
 from locum_actuator.domain.reach import NOT_PROVEN
 from locum_actuator.domain.situation import WRONG_ANSWERS, HostView, Look, Memory, Situation
-from locum_actuator.evidence import look_seconds
 from locum_actuator.journal.journal import Counted, Journal, JournalFault, Pause
-from locum_actuator.life_signs import NO_LIFE, Life
 from locum_actuator.metrics import Metrics
 from locum_actuator.mirror.freshness import copies
-from locum_actuator.others import silent_ones
+from locum_actuator.observation.life_signs import NO_LIFE, Life
+from locum_actuator.observation.loss_history import Signs
+from locum_actuator.observation.observer import look_seconds
+from locum_actuator.observation.other_holders import silent_ones
+from locum_actuator.observation.storm import NEAR_SECONDS, Storm
 from locum_actuator.plan_evidence import PlanEvidence
 from locum_actuator.sequence import Outcome, Sequence
-from locum_actuator.signs import Signs
 from locum_actuator.starts import Starts
 from locum_actuator.steps.base import Eyes, Hands, Shells
-from locum_actuator.storm import NEAR_SECONDS, Storm
 from locum_exporter.result import Outcome as Found
 from locum_inventory.site.model import Service, Site
 

@@ -22,8 +22,8 @@ from locum_actuator.domain.situation import Situation
 from locum_actuator.greet import greet
 from locum_actuator.incident import Context, Incident
 from locum_actuator.journal.journal import JournalFault
-from locum_actuator.lookout import LISTEN_SECONDS, Lookout
 from locum_actuator.metrics import worker_thread
+from locum_actuator.observation.reconnect_probe import LISTEN_SECONDS, Lookout
 from locum_actuator.patrol import Patrol
 from locum_actuator.planned import Asked, begin_incident
 from locum_actuator.succession import Succession, predecessor

@@ -20,10 +20,10 @@ from locum_actuator.chain import watch as chain_watch
 from locum_actuator.chain.health import Chain, looking_session
 from locum_actuator.chain.watch import ChainWatch
 from locum_actuator.engine import Engine
-from locum_actuator.evidence import Evidence
 from locum_actuator.journal.journal import JournalFault
-from locum_actuator.lookout import Lookout
 from locum_actuator.metrics import Metrics
+from locum_actuator.observation.observer import Evidence
+from locum_actuator.observation.reconnect_probe import Lookout
 from locum_actuator.reading import Reading
 from locum_actuator.rounds import Rounds
 from locum_actuator.system import background

@@ -20,7 +20,7 @@ from locum_actuator.explaining import decide_now
 from locum_actuator.incident import Context, Incident
 from locum_actuator.journal.journal import Journal
 from locum_actuator.metrics import Metrics
-from locum_actuator.storm import NEAR_SECONDS, SETTLE_SECONDS, Storm
+from locum_actuator.observation.storm import NEAR_SECONDS, SETTLE_SECONDS, Storm
 from locum_inventory.site.model import Site
 
 HELD_BY_A = Memory(holder="a", epoch=1)

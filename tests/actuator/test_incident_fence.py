@@ -14,8 +14,8 @@ from quick import in_no_time, kernel_of
 from locum_actuator.domain.situation import Situation
 from locum_actuator.incident import Context, Incident
 from locum_actuator.journal.journal import Journal
-from locum_actuator.life_signs import Life
 from locum_actuator.metrics import Metrics
+from locum_actuator.observation.life_signs import Life
 from locum_actuator.steps import fence
 from locum_inventory.site.model import Site
 

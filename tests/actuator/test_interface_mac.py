@@ -33,7 +33,7 @@ from ipaddress import ip_address
 from fakes import site
 from locum_actuator.system.announce import announce
 from locum_actuator.system.interface_mac import mac_of
-from locum_actuator.lookout import Lookout
+from locum_actuator.observation.reconnect_probe import Lookout
 
 logging.basicConfig(level=logging.INFO, format="%(message)s")
 announce("tun0", [ip_address("192.0.2.100"), ip_address("2001:db8::1")])

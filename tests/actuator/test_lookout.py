@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from locum_actuator import lookout as module
-from locum_actuator.lookout import Lookout
+from locum_actuator.observation import reconnect_probe as module
+from locum_actuator.observation.reconnect_probe import Lookout
 from locum_inventory.site.load import load_site
 from locum_inventory.site.model import Site
 from tests import namespaces

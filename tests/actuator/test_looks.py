@@ -16,9 +16,9 @@ import pytest
 from fakes import ADDRESS, host, site
 
 from locum_actuator.domain.situation import Look
-from locum_actuator.evidence import _counted, _is_slow
-from locum_actuator.lag import Lag
-from locum_actuator.service_look import look_at_service
+from locum_actuator.observation.event_loop_lag import Lag
+from locum_actuator.observation.observer import _counted, _is_slow
+from locum_actuator.observation.service_check import look_at_service
 from locum_exporter.net.icmp import Burst, Pinger
 from locum_exporter.result import Outcome
 from locum_inventory.gate.protocol import ServiceStatus

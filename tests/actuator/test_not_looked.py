@@ -17,11 +17,11 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from locum_actuator.decision.failover import decide
 from locum_actuator.domain.situation import HostView, Look, Memory, Situation
-from locum_actuator.elsewhere import Answer, ask, asking_session, hears
-from locum_actuator.evidence import Evidence, GateFault
+from locum_actuator.observation.observer import Evidence, GateFault
+from locum_actuator.observation.service_check import joined
+from locum_actuator.observation.vantage_points import Answer, ask, asking_session, hears
 from locum_actuator.page.check_health import judge
 from locum_actuator.page.check_results import Vote, read_votes
-from locum_actuator.service_look import joined
 from locum_exporter.metrics import ResultCollector
 from locum_exporter.net.icmp import Burst
 from locum_exporter.result import (

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from locum_actuator.prompt_gate import PROMPT_CALLS, PROMPT_SECONDS, is_prompt
+from locum_actuator.observation.prompt_gate import PROMPT_CALLS, PROMPT_SECONDS, is_prompt
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 from fakes import FakeShell, FakeWorld, site
 
 from locum_actuator.domain.situation import Look
-from locum_actuator.service_look import joined
+from locum_actuator.observation.service_check import joined
 from locum_actuator.steps import prove
 from locum_actuator.steps.base import Hands, StepFault
 from locum_exporter.result import Outcome

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from locum_actuator import lag
-from locum_actuator.lag import RecentLag
+from locum_actuator.observation import event_loop_lag
+from locum_actuator.observation.event_loop_lag import RecentLag
 
 
 @pytest.mark.parametrize(
@@ -29,5 +29,5 @@ def test_b14_a_deadline_is_wider_by_twice_the_worst_lag(seen: list[float], allow
 def test_b14_what_is_long_over_widens_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     recent, now = RecentLag(), time.monotonic()
     recent.saw(0.2)
-    monkeypatch.setattr(time, "monotonic", lambda: now + lag.REMEMBERED_SECONDS + 1)
+    monkeypatch.setattr(time, "monotonic", lambda: now + event_loop_lag.REMEMBERED_SECONDS + 1)
     assert recent.allowance_seconds() == 0.0

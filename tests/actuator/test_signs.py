@@ -6,7 +6,7 @@ import pytest
 from fakes import host, situation
 
 from locum_actuator.domain.situation import HostView
-from locum_actuator.signs import ECHOES_AFTER_LOSS, LOSSY_SECONDS, Signs
+from locum_actuator.observation.loss_history import ECHOES_AFTER_LOSS, LOSSY_SECONDS, Signs
 
 SILENT = "no answer within 0.4 s"
 LOSSY = host("a", echoes=(3, 20), gate=SILENT)

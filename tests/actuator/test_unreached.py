@@ -9,14 +9,14 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from fakes import ADDRESS, host, site, situation
 
-from locum_actuator import reach_look
 from locum_actuator.decision import unreached
 from locum_actuator.decision.failover import decide
 from locum_actuator.decision.unreached import MOVED
 from locum_actuator.domain.reach import Reach
 from locum_actuator.domain.situation import HostView, Look, Memory, Situation
-from locum_actuator.elsewhere import ask_through, asking_session
-from locum_actuator.reach_look import look_through
+from locum_actuator.observation import reach_check
+from locum_actuator.observation.reach_check import look_through
+from locum_actuator.observation.vantage_points import ask_through, asking_session
 from locum_exporter.result import Outcome
 from locum_inventory.site.model import Address, Service
 
@@ -160,8 +160,8 @@ async def test_b5_the_holders_own_look_is_told_apart(monkeypatch: pytest.MonkeyP
     async def well(_: Address) -> Look:
         return look("b", WELL)
 
-    monkeypatch.setattr(reach_look, "local_addresses", addresses)
-    monkeypatch.setattr(reach_look, "has_route_to", lambda _: True)
+    monkeypatch.setattr(reach_check, "local_addresses", addresses)
+    monkeypatch.setattr(reach_check, "has_route_to", lambda _: True)
     async with asking_session() as session:
         reach = await look_through(session, site(), "www", well, 1.0)
     assert reach == (Reach((), look("b", WELL)) if holds else Reach((look("b", WELL),)))

@@ -17,9 +17,9 @@ from locum_actuator.domain.plan import Plan
 from locum_actuator.domain.situation import HostView, Memory, Situation
 from locum_actuator.incident import Context, Incident
 from locum_actuator.journal.journal import Journal
-from locum_actuator.lag import TOO_LATE_FOR_A_GATE_SECONDS, Lag
-from locum_actuator.life_signs import GATE_SECONDS, NO_LIFE, Life, LifeSigns
 from locum_actuator.metrics import Metrics
+from locum_actuator.observation.event_loop_lag import TOO_LATE_FOR_A_GATE_SECONDS, Lag
+from locum_actuator.observation.life_signs import GATE_SECONDS, NO_LIFE, Life, LifeSigns
 from locum_actuator.steps import fence
 from locum_inventory.site.model import Site
 

@@ -10,8 +10,8 @@ import aiohttp
 
 from locum_actuator.domain.reach import Reach
 from locum_actuator.domain.situation import Look
-from locum_actuator.elsewhere import ask_through
-from locum_actuator.service_look import joined
+from locum_actuator.observation.service_check import joined
+from locum_actuator.observation.vantage_points import ask_through
 from locum_exporter.checks.through_address import has_route_to
 from locum_exporter.net.local_addresses import local_addresses
 from locum_exporter.probe_request import through_checks

@@ -1,0 +1,1 @@
+"""Looks at hosts, services and the wire."""
