@@ -33,10 +33,10 @@ from locum_actuator.observation.loss_history import Signs
 from locum_actuator.observation.observer import look_seconds
 from locum_actuator.observation.other_holders import silent_ones
 from locum_actuator.observation.storm import NEAR_SECONDS, Storm
-from locum_actuator.plan_evidence import PlanEvidence
-from locum_actuator.sequence import Outcome, Sequence
 from locum_actuator.starts import Starts
 from locum_actuator.steps.base import Eyes, Hands, Shells
+from locum_actuator.steps.plan_evidence import PlanEvidence
+from locum_actuator.steps.runner import Outcome, Sequence
 from locum_exporter.result import Outcome as Found
 from locum_inventory.site.model import Service, Site
 

@@ -14,7 +14,7 @@ from locum_actuator.decision.planned_move import Move, Obstacles, decide_move, m
 from locum_actuator.domain.plan import Plan
 from locum_actuator.domain.situation import Memory, Situation
 from locum_actuator.incident import Context, Incident
-from locum_actuator.sequence import Outcome
+from locum_actuator.steps.runner import Outcome
 
 MOVES = frozenset({"switchover", "failback"})
 _NO_OBSTACLES: Obstacles = {}

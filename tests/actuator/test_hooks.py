@@ -16,8 +16,8 @@ from locum_actuator.domain.plan import Plan, Step
 from locum_actuator.domain.situation import Memory, Situation
 from locum_actuator.journal.journal import Journal
 from locum_actuator.metrics import Metrics
-from locum_actuator.sequence import Outcome, Sequence
 from locum_actuator.steps.base import Hands
+from locum_actuator.steps.runner import Outcome, Sequence
 from locum_actuator.system.site_commands import CommandFault, holder_by_command
 from locum_inventory.site.model import Service, Site
 

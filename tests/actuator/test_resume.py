@@ -22,7 +22,6 @@ import pytest
 from fakes import FakeShell, FakeWorld, site
 from quick import be_impatient
 
-from locum_actuator import hooks as hooks_module
 from locum_actuator import incident as incident_module
 from locum_actuator.decision.planned_move import Move
 from locum_actuator.domain.mirror_run import NO_WISH, MirrorResult, NoMirrors, Wish
@@ -32,6 +31,7 @@ from locum_actuator.journal.journal import Journal
 from locum_actuator.metrics import Metrics
 from locum_actuator.planned import begin_incident
 from locum_actuator.steps import claim, fence, prove
+from locum_actuator.steps import hooks as hooks_module
 from locum_actuator.system import netlink
 from locum_actuator.system.fence_agent import FenceAgent
 from locum_actuator.worker import START_UP, Worker

@@ -13,13 +13,12 @@ import pytest
 from fakes import FakeShell, FakeWorld, site
 from quick import in_no_time, kernel_of
 
-from locum_actuator import plan_evidence
 from locum_actuator.domain.plan import Plan, Step
 from locum_actuator.journal.journal import Journal, JournalFault
 from locum_actuator.metrics import Metrics
-from locum_actuator.sequence import Outcome, Sequence
-from locum_actuator.steps import release
+from locum_actuator.steps import plan_evidence, release
 from locum_actuator.steps.base import Confirmed, Hands, StepFault
+from locum_actuator.steps.runner import Outcome, Sequence
 from locum_actuator.system import netlink
 from locum_inventory.enrolment import boot_guard
 from locum_inventory.gate.protocol import ServiceStatus, Verb

@@ -14,8 +14,8 @@ from locum_actuator.domain.plan import Plan, Step
 from locum_actuator.domain.situation import HostView, Memory, Situation
 from locum_actuator.journal.journal import Journal
 from locum_actuator.metrics import Metrics
-from locum_actuator.sequence import Sequence
 from locum_actuator.steps.base import Hands
+from locum_actuator.steps.runner import Sequence
 from locum_inventory.site.model import Service, Site
 
 A_HOLDS = Memory(holder="a", epoch=1)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from locum_actuator.decision.fitness import why_unfit
-from locum_actuator.plan_evidence import OVER_GATE_SECONDS, TooOld
 from locum_actuator.steps.base import Hands, StepFault
+from locum_actuator.steps.plan_evidence import OVER_GATE_SECONDS, TooOld
 from locum_inventory.gate.clock import GateClock, Permit
 from locum_inventory.gate.protocol import ServiceStatus, ShellFault, Verb
 

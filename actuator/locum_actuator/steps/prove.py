@@ -6,9 +6,9 @@ import logging
 import time
 from dataclasses import dataclass
 
-from locum_actuator.announce_there import announce_over_gate
 from locum_actuator.domain.reach import Reach
 from locum_actuator.domain.situation import Look
+from locum_actuator.steps.announce_there import announce_over_gate
 from locum_actuator.steps.base import Hands, StepFault, until
 from locum_actuator.system.announce import announce
 from locum_exporter.result import Outcome

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from locum_actuator.domain.patience import release_call_seconds, start_call_seconds
 from locum_actuator.domain.plan import Step
-from locum_actuator.plan_evidence import TooOld
 from locum_actuator.steps.base import Hands, StepFault
 from locum_actuator.steps.over_gate import change_in_time
+from locum_actuator.steps.plan_evidence import TooOld
 from locum_inventory import since_boot
 from locum_inventory.gate.protocol import ServiceStatus, ShellFault, Verb
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from locum_actuator.domain import patience
-from locum_actuator.plan_evidence import LOOK_SECONDS, LOOKS
 from locum_actuator.steps.base import Hands, StepFault
 from locum_actuator.steps.first_answer import FirstAnswer
 from locum_actuator.steps.over_gate import change_in_time
+from locum_actuator.steps.plan_evidence import LOOK_SECONDS, LOOKS
 from locum_exporter.result import Outcome
 from locum_inventory import since_boot
 from locum_inventory.gate.protocol import ShellFault

@@ -19,17 +19,17 @@ from functools import partial
 
 from locum_actuator.domain.plan import Plan
 from locum_actuator.domain.plan import Step as StepOfPlan
-from locum_actuator.hooks import HookAbort, Hooks
 from locum_actuator.journal.journal import Journal, JournalFault
 from locum_actuator.metrics import Metrics
-from locum_actuator.plan_evidence import NotDue, TooOld
 from locum_actuator.steps.base import Hands, Step, StepFault
 from locum_actuator.steps.claim import Claim
 from locum_actuator.steps.claim_by_command import ClaimByCommand
 from locum_actuator.steps.confirm import Confirm
 from locum_actuator.steps.fence import Fence
+from locum_actuator.steps.final_sync import LastPass
 from locum_actuator.steps.first_answer import SameAnswer, StillStarting
-from locum_actuator.steps.last_pass import LastPass
+from locum_actuator.steps.hooks import HookAbort, Hooks
+from locum_actuator.steps.plan_evidence import NotDue, TooOld
 from locum_actuator.steps.prove import Prove
 from locum_actuator.steps.release import Release
 from locum_actuator.steps.respawn import Respawn
