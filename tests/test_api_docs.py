@@ -14,11 +14,11 @@ from flask.testing import FlaskClient
 
 from locum_actuator.app import create_app
 from locum_actuator.domain.alerts import WOKE
-from locum_actuator.engine import Engine
-from locum_actuator.incident import Incident
+from locum_actuator.engine.engine import Engine
+from locum_actuator.engine.incident import Incident
+from locum_actuator.engine.site_reload import Reading
 from locum_actuator.journal.journal import AlertRow, Journal
 from locum_actuator.metrics import Metrics
-from locum_actuator.reading import Reading
 from locum_exporter.app import Exporter
 from locum_exporter.net.icmp import Pinger
 from locum_exporter.net.neighbours import Neighbours

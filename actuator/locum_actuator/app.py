@@ -18,13 +18,13 @@ from locum_actuator.api.services import service_routes
 from locum_actuator.api.webhook import MAX_BODY_BYTES, intake_routes
 from locum_actuator.chain.watch import Part
 from locum_actuator.domain.numbers import Number
-from locum_actuator.engine import Engine
-from locum_actuator.explaining import Explainer
+from locum_actuator.engine.engine import Engine
+from locum_actuator.engine.explain import Explainer
+from locum_actuator.engine.site_reload import Reading
 from locum_actuator.journal.incidents import IncidentShelf
 from locum_actuator.journal.journal import JournalFault
 from locum_actuator.journal.reader import JournalReader
 from locum_actuator.page.routes import page_routes
-from locum_actuator.reading import Reading
 from locum_inventory.site.model import ChainParts
 
 __all__ = ["MAX_BODY_BYTES", "create_app", "create_webhook_app"]

@@ -21,14 +21,14 @@ from locum_actuator.chain.health import LOOK_SECONDS, Chain
 from locum_actuator.chain.silenced import SILENCES, judge_silences
 from locum_actuator.chain.silences import ask_alertmanagers
 from locum_actuator.chain.watch import HEARTBEAT, ROUNDS, ChainWatch, judge_heartbeat, judge_rounds
-from locum_actuator.engine import Engine
+from locum_actuator.engine.engine import Engine
+from locum_actuator.engine.site_reload import Reading, Wire, judge
 from locum_actuator.journal.journal import JournalFault
 from locum_actuator.journal.recovery import look_at_journal, open_journal
 from locum_actuator.journal.retention import Pruning
 from locum_actuator.listeners import Front, NotBound
 from locum_actuator.metrics import Metrics
 from locum_actuator.observation.observer import Evidence
-from locum_actuator.reading import Reading, Wire, judge
 from locum_actuator.stack.layout import ACTUATOR_PORT, WEBHOOK_PORT
 from locum_actuator.system.background import Health, count_uncaught
 from locum_actuator.system.instance_lock import NotAlone, lock_alone

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from fakes import FakeShell, FakeWorld, KeptFakes, site
 
-from locum_actuator.engine import Engine
+from locum_actuator.engine.engine import Engine
 from locum_actuator.journal import journal
 from locum_actuator.journal.journal import Journal
 from locum_actuator.metrics import Metrics

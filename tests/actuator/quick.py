@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 from fakes import FakeShell
 
-from locum_actuator import incident
 from locum_actuator.domain import patience
+from locum_actuator.engine import incident
 from locum_actuator.steps import claim, prove
 from locum_actuator.system import netlink
 from locum_inventory.site.model import Interface

@@ -14,18 +14,18 @@ import pytest
 from fakes import FakeWorld, site
 from flask.testing import FlaskClient
 
-from locum_actuator import worker
 from locum_actuator.app import create_app
 from locum_actuator.chain import watch as chain_watch
 from locum_actuator.chain.health import Chain, looking_session
 from locum_actuator.chain.watch import ChainWatch
-from locum_actuator.engine import Engine
+from locum_actuator.engine import worker
+from locum_actuator.engine.engine import Engine
+from locum_actuator.engine.periodic import Rounds
+from locum_actuator.engine.site_reload import Reading
 from locum_actuator.journal.journal import JournalFault
 from locum_actuator.metrics import Metrics
 from locum_actuator.observation.observer import Evidence
 from locum_actuator.observation.reconnect_probe import Lookout
-from locum_actuator.reading import Reading
-from locum_actuator.rounds import Rounds
 from locum_actuator.system import background
 from locum_actuator.system.background import BackgroundThread, Health, count_uncaught
 from locum_inventory.site.model import ChainParts

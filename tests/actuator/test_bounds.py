@@ -11,8 +11,8 @@ from flask.testing import FlaskClient
 
 from locum_actuator.app import create_app
 from locum_actuator.cli import main
-from locum_actuator.engine import Engine
-from locum_actuator.reading import Reading
+from locum_actuator.engine.engine import Engine
+from locum_actuator.engine.site_reload import Reading
 
 WEBHOOK, API = "a-webhook-token-of-some-length", "an-api-token-of-some-length"
 HUGE = (2**63 - 1, 2**63, 10**23, 10**400, "9" * 5000, "٣", "１２", "-1", "1e9", "0x10")  # noqa: RUF001

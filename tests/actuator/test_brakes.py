@@ -16,8 +16,8 @@ from quick import kernel_of
 from locum_actuator.decision.failover import decide
 from locum_actuator.domain.plan import Plan
 from locum_actuator.domain.situation import Memory, Situation
-from locum_actuator.explaining import decide_now
-from locum_actuator.incident import Context, Incident
+from locum_actuator.engine.explain import decide_now
+from locum_actuator.engine.incident import Context, Incident
 from locum_actuator.journal.journal import Journal
 from locum_actuator.metrics import Metrics
 from locum_actuator.observation.storm import NEAR_SECONDS, SETTLE_SECONDS, Storm

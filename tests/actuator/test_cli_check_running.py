@@ -12,10 +12,10 @@ from werkzeug.serving import make_server
 
 from locum_actuator.app import create_app
 from locum_actuator.cli.live_check.reload import differences
-from locum_actuator.engine import Engine
+from locum_actuator.engine.engine import Engine
+from locum_actuator.engine.site_reload import Reading
 from locum_actuator.journal.journal import Journal
 from locum_actuator.metrics import Metrics
-from locum_actuator.reading import Reading
 from locum_inventory.site.model import Site
 
 

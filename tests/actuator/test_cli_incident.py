@@ -23,11 +23,11 @@ from locum_actuator.cli import main
 from locum_actuator.cli.incident_report.post_mortem import post_mortem
 from locum_actuator.domain.alerts import WOKE
 from locum_actuator.domain.mirror_run import MirrorResult
-from locum_actuator.engine import Engine
-from locum_actuator.incident import Context, Incident
+from locum_actuator.engine.engine import Engine
+from locum_actuator.engine.incident import Context, Incident
+from locum_actuator.engine.site_reload import Reading
 from locum_actuator.journal.journal import AlertRow, Journal
 from locum_actuator.metrics import Metrics
-from locum_actuator.reading import Reading
 from locum_inventory.site.mirror import Mirror
 
 FORGED = "a | b\n# forged <b>`"

@@ -15,9 +15,9 @@ from fakes import serving
 from locum_actuator.app import create_app
 from locum_actuator.cli import main
 from locum_actuator.cli.common import api_client
-from locum_actuator.engine import Engine
+from locum_actuator.engine.engine import Engine
+from locum_actuator.engine.site_reload import Reading
 from locum_actuator.listeners import unix_socket
-from locum_actuator.reading import Reading
 from tests.exporter.servers import unused_port
 
 TOKEN = "an-api-token-of-some-length"

@@ -15,7 +15,7 @@ from fakes import FakeShell, FakeWorld, site
 import locum_actuator
 import locum_exporter
 import locum_inventory
-from locum_actuator.incident import Context, Incident
+from locum_actuator.engine.incident import Context, Incident
 from locum_actuator.journal.clock import BrakeClock
 from locum_actuator.journal.journal import Journal
 from locum_actuator.metrics import Metrics

@@ -12,10 +12,10 @@ from fakes import FakeShell, FakeWorld, host, site, situation
 
 from locum_actuator.domain.reach import Reach
 from locum_actuator.domain.situation import Look
-from locum_actuator.engine import Engine
+from locum_actuator.engine.engine import Engine
+from locum_actuator.engine.succession import Succession, predecessor
 from locum_actuator.journal.journal import Journal
 from locum_actuator.metrics import Metrics
-from locum_actuator.succession import Succession, predecessor
 from locum_exporter.result import Outcome
 from locum_inventory.gate.clock import Permit
 from locum_inventory.gate.protocol import ServiceStatus, Shell, Verb

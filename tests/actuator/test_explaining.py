@@ -10,8 +10,8 @@ import pytest
 from fakes import FakeWorld
 
 from locum_actuator.domain.situation import Situation
-from locum_actuator.engine import Engine
-from locum_actuator.explaining import MOST_AT_ONCE, Explainer
+from locum_actuator.engine.engine import Engine
+from locum_actuator.engine.explain import MOST_AT_ONCE, Explainer
 from locum_actuator.listeners import STRANGERS_THREADS
 
 

@@ -15,10 +15,10 @@ from locum_actuator.decision.fitness import why_drifted, why_unfit
 from locum_actuator.decision.planned_move import Move, decide_move
 from locum_actuator.decision.standby_checklist import Seen, checklist, obstacles
 from locum_actuator.domain.situation import Memory
-from locum_actuator.incident import Context, Incident
+from locum_actuator.engine.incident import Context, Incident
+from locum_actuator.engine.patrol import Patrol
 from locum_actuator.journal.journal import Journal
 from locum_actuator.metrics import Metrics
-from locum_actuator.patrol import Patrol
 from locum_inventory.gate.host_file import host_file_sha256
 from locum_inventory.gate.host_macs import HostMacs
 from locum_inventory.gate.protocol import Link, ServiceStatus

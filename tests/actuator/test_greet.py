@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from fakes import FakeShell, FakeWorld, site
 
-from locum_actuator import greet as greet_module
 from locum_actuator.domain.situation import Situation
-from locum_actuator.greet import greet
-from locum_actuator.incident import Context
+from locum_actuator.engine import gate_warmup as greet_module
+from locum_actuator.engine.gate_warmup import greet
+from locum_actuator.engine.incident import Context
+from locum_actuator.engine.worker import Worker
 from locum_actuator.journal.journal import Journal
 from locum_actuator.metrics import Metrics
-from locum_actuator.worker import Worker
 from locum_inventory.gate.protocol import GateStatus
 
 pytestmark = pytest.mark.timed  # its deadlines are some tenths of a second

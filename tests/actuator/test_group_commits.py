@@ -15,12 +15,12 @@ import pytest
 from fakes import FakeWorld, KeptFakes, site
 
 from locum_actuator.app import create_app
-from locum_actuator.engine import Engine
+from locum_actuator.engine.engine import Engine
+from locum_actuator.engine.site_reload import Reading
 from locum_actuator.journal import group_commits
 from locum_actuator.journal.group_commits import GroupCommits
 from locum_actuator.journal.journal import AlertRow, Journal, JournalFault
 from locum_actuator.metrics import Metrics
-from locum_actuator.reading import Reading
 
 T = TypeVar("T")
 

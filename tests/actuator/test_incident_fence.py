@@ -12,7 +12,7 @@ from fence_scripts import actions, make
 from quick import in_no_time, kernel_of
 
 from locum_actuator.domain.situation import Situation
-from locum_actuator.incident import Context, Incident
+from locum_actuator.engine.incident import Context, Incident
 from locum_actuator.journal.journal import Journal
 from locum_actuator.metrics import Metrics
 from locum_actuator.observation.life_signs import Life

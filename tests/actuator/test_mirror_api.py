@@ -22,10 +22,10 @@ from werkzeug.serving import make_server
 from bench.mirror_hosts import MirrorHosts, in_memory, make_hosts
 from locum_actuator.app import create_app
 from locum_actuator.cli import main
-from locum_actuator.engine import Engine
+from locum_actuator.engine.engine import Engine
+from locum_actuator.engine.site_reload import Reading
 from locum_actuator.metrics import Metrics
 from locum_actuator.mirror.requested_runs import AskedRuns
-from locum_actuator.reading import Reading
 
 TOKEN = "an-api-token-of-some-length"
 AUTH = {"Authorization": f"Bearer {TOKEN}"}

@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 
 from locum_actuator.domain.mirror_run import MirrorResult, Outcome, TreeCount
+from locum_actuator.engine.mirror_schedule import Schedule, next_time
 from locum_actuator.journal.journal import Journal
 from locum_actuator.mirror.freshness import copies, words
 from locum_actuator.mirror.gate_commands import Lines, Verdict, Words
 from locum_actuator.mirror.manager import SiteMirrors
 from locum_actuator.mirror.metrics import MirrorCollector
 from locum_actuator.mirror.rsync_output import complaints, progress, statistics
-from locum_actuator.mirror.schedule import Schedule, next_time
 from locum_inventory.site.mirror import Mirror
 from locum_inventory.site.model import Site
 

@@ -17,9 +17,6 @@ from flask.testing import FlaskClient
 from quick import be_impatient
 from werkzeug.serving import make_server
 
-from locum_actuator import incident as incident_module
-from locum_actuator import mover as mover_module
-from locum_actuator import worker as worker_module
 from locum_actuator.app import create_app
 from locum_actuator.cli import main
 from locum_actuator.decision import planned_move
@@ -34,17 +31,20 @@ from locum_actuator.domain.mirror_run import (
     Wish,
 )
 from locum_actuator.domain.situation import Memory, Situation
-from locum_actuator.engine import Engine
-from locum_actuator.incident import Context
+from locum_actuator.engine import incident as incident_module
+from locum_actuator.engine import move_requests as mover_module
+from locum_actuator.engine import worker as worker_module
+from locum_actuator.engine.engine import Engine
+from locum_actuator.engine.incident import Context
+from locum_actuator.engine.move_incident import Asked, PlannedIncident
+from locum_actuator.engine.move_requests import Mover
+from locum_actuator.engine.site_reload import Reading
+from locum_actuator.engine.worker import Worker
 from locum_actuator.journal.journal import Journal, JournalFault
 from locum_actuator.metrics import Metrics
-from locum_actuator.mover import Mover
-from locum_actuator.planned import Asked, PlannedIncident
-from locum_actuator.reading import Reading
 from locum_actuator.steps import claim, prove
 from locum_actuator.steps.base import Confirmed
 from locum_actuator.system import netlink
-from locum_actuator.worker import Worker
 from locum_inventory.gate.host_file import host_file_sha256
 from locum_inventory.site.model import Interface, Mirror, Site
 

@@ -17,16 +17,16 @@ from locum_actuator.chain.silences import Silence, Silences
 from locum_actuator.decision.planned_move import Move
 from locum_actuator.domain.reach import Reach
 from locum_actuator.domain.situation import Look
-from locum_actuator.engine import Engine
+from locum_actuator.engine.engine import Engine
+from locum_actuator.engine.move_requests import Progress
+from locum_actuator.engine.site_reload import Reading
 from locum_actuator.journal.incidents import IncidentShelf
 from locum_actuator.journal.journal import Journal, JournalFault
 from locum_actuator.journal.reader import JournalReader
-from locum_actuator.mover import Progress
 from locum_actuator.page import polling, routes
 from locum_actuator.page.background_cache import Kept
 from locum_actuator.page.check_results import Vote, Votes
 from locum_actuator.page.view import LISTED, Scenes, last_words
-from locum_actuator.reading import Reading
 from locum_exporter.result import Outcome
 from locum_inventory.shared_files import shared
 from locum_inventory.site.model import ChainParts

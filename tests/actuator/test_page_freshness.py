@@ -6,8 +6,8 @@ from fakes import FakeWorld
 
 from locum_actuator.chain.silences import Silences
 from locum_actuator.domain.plan import Plan
-from locum_actuator.engine import Engine
-from locum_actuator.explaining import Explanation
+from locum_actuator.engine.engine import Engine
+from locum_actuator.engine.explain import Explanation
 from locum_actuator.page.check_results import Vote, Votes
 from locum_actuator.page.service_card import service_view
 from locum_exporter.result import Outcome

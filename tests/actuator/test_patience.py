@@ -12,15 +12,15 @@ import pytest
 from fakes import FakeShell, FakeWorld, host, site, situation
 from quick import kernel_of
 
-from locum_actuator import incident as incident_module
 from locum_actuator.decision.failover import decide
 from locum_actuator.domain import patience
 from locum_actuator.domain.patience import end_seconds, longest_plan_seconds, start_call_seconds
 from locum_actuator.domain.situation import Memory, Situation
-from locum_actuator.incident import Context, Incident
+from locum_actuator.engine import incident as incident_module
+from locum_actuator.engine.incident import Context, Incident
+from locum_actuator.engine.starts import Starts
 from locum_actuator.journal.journal import Journal
 from locum_actuator.metrics import Metrics
-from locum_actuator.starts import Starts
 from locum_actuator.steps import first_answer
 from locum_inventory.site.model import Site
 

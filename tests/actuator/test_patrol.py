@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from fakes import FakeShell, FakeWorld, site
 
-from locum_actuator import patrol as patrol_module
 from locum_actuator.domain.situation import Look
-from locum_actuator.incident import Context
+from locum_actuator.engine import patrol as patrol_module
+from locum_actuator.engine.incident import Context
+from locum_actuator.engine.patrol import CALM_SECONDS, WARY_SECONDS, Finding, Patrol
 from locum_actuator.journal.journal import Journal
 from locum_actuator.metrics import Metrics
-from locum_actuator.patrol import CALM_SECONDS, WARY_SECONDS, Finding, Patrol
 from locum_exporter.result import Outcome
 from locum_inventory.gate.protocol import GateStatus, ShellFault
 

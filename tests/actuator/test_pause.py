@@ -15,11 +15,11 @@ from fakes import FakeWorld
 from flask.testing import FlaskClient
 from werkzeug.serving import make_server
 
-from locum_actuator import incident as incident_module
 from locum_actuator.app import create_app
 from locum_actuator.cli import main
-from locum_actuator.engine import Engine
-from locum_actuator.reading import Reading
+from locum_actuator.engine import incident as incident_module
+from locum_actuator.engine.engine import Engine
+from locum_actuator.engine.site_reload import Reading
 
 TOKEN = "an-api-token-of-some-length"
 AUTH = {"Authorization": f"Bearer {TOKEN}"}

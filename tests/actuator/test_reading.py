@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from fakes import FakeShell, FakeWorld, KeptFakes, site
 
-from locum_actuator.engine import Engine
+from locum_actuator.engine.engine import Engine
+from locum_actuator.engine.site_reload import CouldNotLook, Reading, Wire, judge
 from locum_actuator.journal.journal import Journal
 from locum_actuator.metrics import Metrics
-from locum_actuator.reading import CouldNotLook, Reading, Wire, judge
 from locum_inventory.site.model import Interface, Site
 from tests.marks import needs_root
 from tests.namespaces import add_address, ip, network, run_in

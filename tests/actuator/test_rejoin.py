@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 from fakes import ADDRESS, FakeShell, FakeWorld, site
 
-from locum_actuator.auto_failback import AutoFailback, Moment, held_back
 from locum_actuator.decision.planned_move import Move
 from locum_actuator.decision.standby_checklist import (
     Item,
@@ -24,13 +23,14 @@ from locum_actuator.decision.standby_checklist import (
 )
 from locum_actuator.domain.mirror_run import NO_WISH, MirrorResult, NoMirrors, Wish
 from locum_actuator.domain.situation import Copy
-from locum_actuator.homecoming import Homecoming, is_home
-from locum_actuator.incident import Context
+from locum_actuator.engine.auto_failback import AutoFailback, Moment, held_back
+from locum_actuator.engine.incident import Context
+from locum_actuator.engine.move_requests import Mover, Progress
+from locum_actuator.engine.patrol import Patrol
+from locum_actuator.engine.standby_resync import Homecoming, is_home
+from locum_actuator.engine.worker import Worker
 from locum_actuator.journal.journal import Journal, MoveDone
 from locum_actuator.metrics import Metrics
-from locum_actuator.mover import Mover, Progress
-from locum_actuator.patrol import Patrol
-from locum_actuator.worker import Worker
 from locum_inventory.gate.host_file import gate_version, host_file_sha256
 from locum_inventory.gate.protocol import GateStatus, ServiceStatus
 from locum_inventory.site.model import Failback, Mirror, Service, Site

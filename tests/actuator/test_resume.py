@@ -22,19 +22,19 @@ import pytest
 from fakes import FakeShell, FakeWorld, site
 from quick import be_impatient
 
-from locum_actuator import incident as incident_module
 from locum_actuator.decision.planned_move import Move
 from locum_actuator.domain.mirror_run import NO_WISH, MirrorResult, NoMirrors, Wish
 from locum_actuator.domain.situation import Situation
-from locum_actuator.incident import Context
+from locum_actuator.engine import incident as incident_module
+from locum_actuator.engine.incident import Context
+from locum_actuator.engine.move_incident import begin_incident
+from locum_actuator.engine.worker import START_UP, Worker
 from locum_actuator.journal.journal import Journal
 from locum_actuator.metrics import Metrics
-from locum_actuator.planned import begin_incident
 from locum_actuator.steps import claim, fence, prove
 from locum_actuator.steps import hooks as hooks_module
 from locum_actuator.system import netlink
 from locum_actuator.system.fence_agent import FenceAgent
-from locum_actuator.worker import START_UP, Worker
 from locum_exporter.result import Outcome
 from locum_inventory.gate.clock import Permit
 from locum_inventory.gate.protocol import ServiceStatus, Verb

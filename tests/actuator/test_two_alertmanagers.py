@@ -16,17 +16,17 @@ from typing import Any
 import pytest
 from fakes import FakeShell, FakeWorld, site
 
-from locum_actuator import own_checks, patrol
 from locum_actuator.app import create_app
-from locum_actuator.engine import Engine
+from locum_actuator.engine import own_checks, patrol
+from locum_actuator.engine.engine import Engine
+from locum_actuator.engine.site_reload import Reading
+from locum_actuator.engine.worker import START_UP
 from locum_actuator.listeners import tcp_socket
-from locum_actuator.reading import Reading
 from locum_actuator.stack.alertmanager import alertmanager_text
 from locum_actuator.stack.layout import Chain
 from locum_actuator.web.certificate import Certificate
 from locum_actuator.web.lanes import Lane
 from locum_actuator.web.listener import Bounds, Listener
-from locum_actuator.worker import START_UP
 from locum_inventory.gate.clock import Permit
 from locum_inventory.gate.protocol import ServiceStatus, Verb
 from locum_inventory.listen import Listen

@@ -11,11 +11,11 @@ from fakes import FakeShell, FakeWorld, host, site, situation
 from fence_scripts import actions, make
 from quick import in_no_time, kernel_of
 
-from locum_actuator import incident as incidents
 from locum_actuator.decision.failover import decide
 from locum_actuator.domain.plan import Plan
 from locum_actuator.domain.situation import HostView, Memory, Situation
-from locum_actuator.incident import Context, Incident
+from locum_actuator.engine import incident as incidents
+from locum_actuator.engine.incident import Context, Incident
 from locum_actuator.journal.journal import Journal
 from locum_actuator.metrics import Metrics
 from locum_actuator.observation.event_loop_lag import TOO_LATE_FOR_A_GATE_SECONDS, Lag

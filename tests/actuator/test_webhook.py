@@ -12,9 +12,9 @@ from flask.testing import FlaskClient
 
 from locum_actuator.app import MAX_BODY_BYTES, create_app
 from locum_actuator.chain.watch import Part
-from locum_actuator.engine import Engine
+from locum_actuator.engine.engine import Engine
+from locum_actuator.engine.site_reload import Reading
 from locum_actuator.journal.journal import JournalFault
-from locum_actuator.reading import Reading
 from locum_inventory.site.model import Site
 
 TOKEN = "a-token-of-twenty-four-c"

@@ -16,12 +16,12 @@ from quick import in_no_time, kernel_of
 from locum_actuator.decision.epochs import highest_epoch
 from locum_actuator.decision.failover import decide
 from locum_actuator.domain.situation import Memory
-from locum_actuator.incident import Context, Incident
+from locum_actuator.engine.incident import Context, Incident
+from locum_actuator.engine.without_journal import release_wrong_holder
+from locum_actuator.engine.worker import Worker
 from locum_actuator.journal.journal import Journal, JournalFault
 from locum_actuator.journal.schema import VERSIONS
 from locum_actuator.metrics import Metrics
-from locum_actuator.without_journal import release_wrong_holder
-from locum_actuator.worker import Worker
 
 SERVICE = site().services["www"]
 OF_0_1_0 = 5  # the schema of locum 0.1.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response, jsonify, request
 
 from locum_actuator.domain.numbers import number as one_number
-from locum_actuator.engine import Engine
+from locum_actuator.engine.engine import Engine
 from locum_actuator.journal.incidents import IncidentShelf
 
 MOST = 1000

@@ -8,8 +8,8 @@ from flask import Blueprint, Response, jsonify
 
 from locum_actuator.api.readiness import unready
 from locum_actuator.chain.watch import Part
-from locum_actuator.engine import Engine
-from locum_actuator.reading import Reading
+from locum_actuator.engine.engine import Engine
+from locum_actuator.engine.site_reload import Reading
 
 
 def own_routes(

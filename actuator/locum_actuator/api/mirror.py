@@ -10,7 +10,7 @@ from typing import Any
 from flask import Blueprint, Response, jsonify, request
 
 from locum_actuator.domain.mirror_run import Changes, MirrorFault, MirrorResult, Wish
-from locum_actuator.engine import Engine
+from locum_actuator.engine.engine import Engine
 from locum_actuator.mirror.freshness import copies
 from locum_actuator.mirror.requested_runs import Asked
 

@@ -11,9 +11,9 @@ from typing import Any
 from flask import Blueprint, Response, jsonify, request
 
 from locum_actuator.decision.planned_move import Move, Verb
-from locum_actuator.engine import Engine
-from locum_actuator.incident import seen
-from locum_actuator.mover import MoveRefused, Progress
+from locum_actuator.engine.engine import Engine
+from locum_actuator.engine.incident import seen
+from locum_actuator.engine.move_requests import MoveRefused, Progress
 from locum_actuator.system.background import in_words
 
 log = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
 
-from locum_actuator.engine import Engine
+from locum_actuator.engine.engine import Engine
 from locum_actuator.journal.journal import JournalFault, Pause
 
 log = logging.getLogger(__name__)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from locum_actuator.chain.watch import HEARTBEAT, Part, judge_heartbeat
-from locum_actuator.engine import Engine
+from locum_actuator.engine.engine import Engine
 
 
 def unready(engine: Engine, chain: Sequence[Part] = ()) -> str | None:

@@ -11,9 +11,9 @@ from flask import Blueprint, Response, jsonify
 from locum_actuator.api.pauses import in_plain_values
 from locum_actuator.decision.standby_checklist import is_complete
 from locum_actuator.domain.reach import Reach
-from locum_actuator.engine import Engine
-from locum_actuator.explaining import Explainer
-from locum_actuator.incident import seen
+from locum_actuator.engine.engine import Engine
+from locum_actuator.engine.explain import Explainer
+from locum_actuator.engine.incident import seen
 
 EXPLAIN_WAIT_SECONDS = 5.0
 

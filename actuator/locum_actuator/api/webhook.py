@@ -9,7 +9,7 @@ from collections.abc import Callable
 from flask import Blueprint, Response, jsonify, request
 
 from locum_actuator.domain.alerts import PayloadFault, parse
-from locum_actuator.engine import Engine
+from locum_actuator.engine.engine import Engine
 from locum_actuator.journal.journal import JournalFault
 
 log = logging.getLogger(__name__)

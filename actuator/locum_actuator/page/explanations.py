@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from locum_actuator.engine import Engine
-from locum_actuator.explaining import Explainer, Explanation
+from locum_actuator.engine.engine import Engine
+from locum_actuator.engine.explain import Explainer, Explanation
 
 EVERY_SECONDS = 15.0
 

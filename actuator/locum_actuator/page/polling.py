@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from locum_actuator.chain.silences import Silences, ask_alertmanagers
-from locum_actuator.engine import Engine
-from locum_actuator.explaining import Explainer, Explanation
+from locum_actuator.engine.engine import Engine
+from locum_actuator.engine.explain import Explainer, Explanation
 from locum_actuator.page.background_cache import Kept
 from locum_actuator.page.check_results import Votes, ask_prometheus
 from locum_actuator.page.explanations import EVERY_SECONDS, Outlook

@@ -10,8 +10,8 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from locum_actuator.chain.watch import Part
 from locum_actuator.domain.numbers import number as one_number
-from locum_actuator.engine import Engine
-from locum_actuator.explaining import Explainer
+from locum_actuator.engine.engine import Engine
+from locum_actuator.engine.explain import Explainer
 from locum_actuator.journal.incidents import IncidentShelf
 from locum_actuator.page.polling import Frame, Live
 from locum_actuator.page.render import compile_all, render

@@ -10,8 +10,8 @@ from locum_actuator.api.services import service_values
 from locum_actuator.chain.silences import Silences
 from locum_actuator.domain.plan import Plan
 from locum_actuator.domain.situation import WRONG_ANSWERS
-from locum_actuator.engine import Engine
-from locum_actuator.explaining import Explanation
+from locum_actuator.engine.engine import Engine
+from locum_actuator.engine.explain import Explanation
 from locum_actuator.page.check_health import cell_of, checks_of
 from locum_actuator.page.check_results import Votes
 from locum_exporter.result import class_of

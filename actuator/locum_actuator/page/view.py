@@ -11,10 +11,10 @@ from typing import Any
 from locum_actuator.api.readiness import unready
 from locum_actuator.chain.silences import Silences
 from locum_actuator.chain.watch import Part
-from locum_actuator.engine import Engine
-from locum_actuator.explaining import Explanation
+from locum_actuator.engine.engine import Engine
+from locum_actuator.engine.explain import Explanation
+from locum_actuator.engine.move_requests import Progress
 from locum_actuator.journal.incidents import IncidentShelf
-from locum_actuator.mover import Progress
 from locum_actuator.page.check_results import Votes
 from locum_actuator.page.incident_timeline import draw
 from locum_actuator.page.service_card import service_view

@@ -11,7 +11,7 @@ from typing import Protocol
 from locum_actuator.domain.mirror_run import Mirrors, NoMirrors
 from locum_actuator.domain.reach import Reach
 from locum_actuator.domain.situation import Look
-from locum_actuator.starts import Starts
+from locum_actuator.engine.starts import Starts
 from locum_actuator.steps.plan_evidence import PlanEvidence
 from locum_exporter.result import Outcome
 from locum_inventory.gate.protocol import Shell

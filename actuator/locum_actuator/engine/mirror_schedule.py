@@ -13,8 +13,8 @@ from datetime import datetime
 from cronsim import CronSim
 
 from locum_actuator.domain.mirror_run import MirrorResult
+from locum_actuator.engine.periodic import Rounds
 from locum_actuator.mirror.manager import SiteMirrors
-from locum_actuator.rounds import Rounds
 from locum_actuator.system.background import Health
 from locum_inventory.site.mirror import Mirror, age_seconds
 from locum_inventory.site.model import Service

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from locum_actuator.decision.planned_move import Move
 from locum_actuator.domain.plan import Plan
 from locum_actuator.domain.situation import Memory, Situation
-from locum_actuator.engine import Engine
-from locum_actuator.incident import Context
+from locum_actuator.engine.engine import Engine
+from locum_actuator.engine.incident import Context
 from locum_actuator.observation.storm import NEAR_SECONDS
 
 # Anybody on this host may ask, and whoever does holds a thread of the HTTP server: alerts must find one free.

@@ -25,6 +25,7 @@ from locum_actuator.domain.mirror_run import Mirrors, NoMirrors
 from locum_actuator.domain.plan import Plan, Step
 from locum_actuator.domain.reach import NOT_PROVEN
 from locum_actuator.domain.situation import WRONG_ANSWERS, HostView, Look, Memory, Situation
+from locum_actuator.engine.starts import Starts
 from locum_actuator.journal.journal import Counted, Journal, JournalFault, Pause
 from locum_actuator.metrics import Metrics
 from locum_actuator.mirror.freshness import copies
@@ -33,7 +34,6 @@ from locum_actuator.observation.loss_history import Signs
 from locum_actuator.observation.observer import look_seconds
 from locum_actuator.observation.other_holders import silent_ones
 from locum_actuator.observation.storm import NEAR_SECONDS, Storm
-from locum_actuator.starts import Starts
 from locum_actuator.steps.base import Eyes, Hands, Shells
 from locum_actuator.steps.plan_evidence import PlanEvidence
 from locum_actuator.steps.runner import Outcome, Sequence

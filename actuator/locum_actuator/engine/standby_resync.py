@@ -11,9 +11,9 @@ import threading
 from collections.abc import Callable, Mapping
 
 from locum_actuator.decision.standby_checklist import Item
-from locum_actuator.rounds import Rounds
+from locum_actuator.engine.periodic import Rounds
+from locum_actuator.engine.worker import Worker
 from locum_actuator.system.background import Health
-from locum_actuator.worker import Worker
 
 log = logging.getLogger(__name__)
 

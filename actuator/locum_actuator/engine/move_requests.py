@@ -18,10 +18,10 @@ from locum_actuator.domain.mirror_run import Changes, MirrorFault, Mirrors, Wish
 from locum_actuator.domain.mirror_run import Progress as MirrorProgress
 from locum_actuator.domain.plan import Plan
 from locum_actuator.domain.situation import Situation
-from locum_actuator.incident import KEEP_LOOKING_SECONDS
-from locum_actuator.planned import MOVES, Asked
+from locum_actuator.engine.incident import KEEP_LOOKING_SECONDS
+from locum_actuator.engine.move_incident import MOVES, Asked
+from locum_actuator.engine.worker import Worker
 from locum_actuator.system.background import in_words
-from locum_actuator.worker import Worker
 from locum_inventory.logs.fields import about
 
 log = logging.getLogger(__name__)

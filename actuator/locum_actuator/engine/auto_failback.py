@@ -14,11 +14,11 @@ from datetime import datetime
 
 from locum_actuator.decision.planned_move import Move
 from locum_actuator.decision.standby_checklist import Item, is_complete
+from locum_actuator.engine.move_requests import Mover, MoveRefused
+from locum_actuator.engine.periodic import Rounds
+from locum_actuator.engine.worker import Worker
 from locum_actuator.journal.journal import MoveDone
-from locum_actuator.mover import Mover, MoveRefused
-from locum_actuator.rounds import Rounds
 from locum_actuator.system.background import Health
-from locum_actuator.worker import Worker
 from locum_inventory.site.model import Service
 
 log = logging.getLogger(__name__)

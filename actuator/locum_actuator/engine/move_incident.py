@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from locum_actuator.decision.planned_move import Move, Obstacles, decide_move, may_pass
 from locum_actuator.domain.plan import Plan
 from locum_actuator.domain.situation import Memory, Situation
-from locum_actuator.incident import Context, Incident
+from locum_actuator.engine.incident import Context, Incident
 from locum_actuator.steps.runner import Outcome
 
 MOVES = frozenset({"switchover", "failback"})

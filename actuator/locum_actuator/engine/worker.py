@@ -19,16 +19,16 @@ from locum_actuator.domain.alerts import WOKE
 from locum_actuator.domain.patience import longest_plan_seconds
 from locum_actuator.domain.reach import Reach
 from locum_actuator.domain.situation import Situation
-from locum_actuator.greet import greet
-from locum_actuator.incident import Context, Incident
+from locum_actuator.engine.gate_warmup import greet
+from locum_actuator.engine.incident import Context, Incident
+from locum_actuator.engine.move_incident import Asked, begin_incident
+from locum_actuator.engine.patrol import Patrol
+from locum_actuator.engine.succession import Succession, predecessor
+from locum_actuator.engine.without_journal import release_wrong_holder
 from locum_actuator.journal.journal import JournalFault
 from locum_actuator.metrics import worker_thread
 from locum_actuator.observation.reconnect_probe import LISTEN_SECONDS, Lookout
-from locum_actuator.patrol import Patrol
-from locum_actuator.planned import Asked, begin_incident
-from locum_actuator.succession import Succession, predecessor
 from locum_actuator.system.background import BackgroundThread, Health, in_words
-from locum_actuator.without_journal import release_wrong_holder
 from locum_inventory.logs.fields import about
 
 log = logging.getLogger(__name__)

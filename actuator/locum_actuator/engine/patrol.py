@@ -17,8 +17,8 @@ from typing import Any
 from locum_actuator.decision.fitness import why_unfit
 from locum_actuator.decision.standby_checklist import Item, Seen, checklist
 from locum_actuator.domain.reach import Reach
-from locum_actuator.incident import Context
-from locum_actuator.own_checks import Failing, OwnChecks
+from locum_actuator.engine.incident import Context
+from locum_actuator.engine.own_checks import Failing, OwnChecks
 from locum_actuator.system.announce import announce
 from locum_actuator.system.site_commands import CommandFault, holder_by_command
 from locum_inventory.gate.protocol import ServiceStatus, ShellFault

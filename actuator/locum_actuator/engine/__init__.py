@@ -1,0 +1,1 @@
+"""What runs all the time: workers, incidents, patrols, planned moves, periodic jobs."""
