@@ -16,10 +16,10 @@ from pathlib import Path
 from locum_actuator.api.webhook import MAX_BODY_BYTES
 from locum_actuator.web.lanes import Lane
 from locum_actuator.web.listener import Bounds, Listener
+from locum_actuator.web.own_socket import SOCKET
 from locum_actuator.web.wsgi import Application
 from locum_inventory.file_descriptors import raise_limit
 
-SOCKET = "actuator.sock"  # in the state directory
 API_CONNECTIONS, COMMAND_CONNECTIONS, WEBHOOK_CONNECTIONS = 256, 64, 64
 OUR_THREADS, STRANGERS_THREADS, WEBHOOK_THREADS = 6, 4, 2
 STRANGERS_SHARE = 0.3  # of a processor, for all requests of users who show no token

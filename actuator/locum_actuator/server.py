@@ -20,11 +20,18 @@ from locum_actuator.app import create_app, create_webhook_app
 from locum_actuator.chain.health import LOOK_SECONDS, Chain
 from locum_actuator.chain.silenced import SILENCES, judge_silences
 from locum_actuator.chain.silences import ask_alertmanagers
-from locum_actuator.chain.watch import HEARTBEAT, ROUNDS, ChainWatch, judge_heartbeat, judge_rounds
+from locum_actuator.chain.watch import (
+    HEARTBEAT,
+    ROUNDS,
+    ChainWatch,
+    judge_heartbeat,
+    judge_rounds,
+    look_at_journal,
+)
 from locum_actuator.engine.engine import Engine
 from locum_actuator.engine.site_reload import Reading, Wire, judge
 from locum_actuator.journal.journal import JournalFault
-from locum_actuator.journal.recovery import look_at_journal, open_journal
+from locum_actuator.journal.recovery import open_journal
 from locum_actuator.journal.retention import Pruning
 from locum_actuator.listeners import Front, NotBound
 from locum_actuator.metrics import Metrics

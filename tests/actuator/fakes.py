@@ -13,11 +13,11 @@ from ipaddress import ip_address, ip_interface
 from typing import Any
 
 from locum_actuator.api.webhook import MAX_BODY_BYTES
+from locum_actuator.domain.life import NO_LIFE, Life
+from locum_actuator.domain.ports import Confirmed
 from locum_actuator.domain.reach import Reach
 from locum_actuator.domain.situation import HostView, Look, Situation
 from locum_actuator.listeners import tcp_socket
-from locum_actuator.observation.life_signs import NO_LIFE, Life
-from locum_actuator.steps.base import Confirmed
 from locum_actuator.web.lanes import Lane
 from locum_actuator.web.listener import Bounds, Listener
 from locum_exporter.result import Outcome

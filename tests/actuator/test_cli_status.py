@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from locum_actuator.cli.common.printing import Terminal
 from locum_actuator.cli.status import _service
+from locum_actuator.system.printing import Terminal
 
 ROW: dict[str, Any] = {
     "service": "www",

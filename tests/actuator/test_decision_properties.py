@@ -16,10 +16,10 @@ import pytest
 from fakes import ADDRESS, site
 
 from locum_actuator.decision.failover import decide
+from locum_actuator.domain.life import NO_LIFE, Life
 from locum_actuator.domain.plan import Plan, Step
 from locum_actuator.domain.reach import Reach
 from locum_actuator.domain.situation import HostView, Look, Memory, Situation
-from locum_actuator.observation.life_signs import NO_LIFE, Life
 from locum_exporter.result import Outcome
 from locum_inventory.site.model import Service
 

@@ -12,8 +12,9 @@ from quick import in_no_time, kernel_of
 
 from locum_actuator.decision.failover import decide
 from locum_actuator.decision.fitness import why_drifted, why_unfit
-from locum_actuator.decision.planned_move import Move, decide_move
+from locum_actuator.decision.planned_move import decide_move
 from locum_actuator.decision.standby_checklist import Seen, checklist, obstacles
+from locum_actuator.domain.plan import Move
 from locum_actuator.domain.situation import Memory
 from locum_actuator.engine.incident import Context, Incident
 from locum_actuator.engine.patrol import Patrol

@@ -14,13 +14,13 @@ from fakes import FakeShell, FakeWorld, site
 from quick import in_no_time, kernel_of
 
 from locum_actuator.domain.alerts import WOKE
+from locum_actuator.domain.ports import Confirmed
 from locum_actuator.domain.situation import Look, Situation
 from locum_actuator.engine import patrol, worker
 from locum_actuator.engine.incident import MOST_IN_VAIN, Context, Incident
 from locum_actuator.engine.worker import Worker
 from locum_actuator.journal.journal import AlertRow, Journal
 from locum_actuator.metrics import Metrics
-from locum_actuator.steps.base import Confirmed
 from locum_exporter.result import Outcome
 from locum_inventory.gate.protocol import ServiceStatus, ShellFault
 from locum_inventory.site.model import Site

@@ -11,11 +11,11 @@ from fakes import FakeShell, FakeWorld, site
 from fence_scripts import actions, make
 from quick import in_no_time, kernel_of
 
+from locum_actuator.domain.life import Life
 from locum_actuator.domain.situation import Situation
 from locum_actuator.engine.incident import Context, Incident
 from locum_actuator.journal.journal import Journal
 from locum_actuator.metrics import Metrics
-from locum_actuator.observation.life_signs import Life
 from locum_actuator.steps import fence
 from locum_inventory.site.model import Site
 

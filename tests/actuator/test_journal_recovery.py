@@ -17,10 +17,11 @@ from fakes import FakeShell, FakeWorld, KeptFakes, site
 
 from locum_actuator.app import create_app
 from locum_actuator.chain.health import Seen
+from locum_actuator.chain.watch import look_at_journal
 from locum_actuator.engine.engine import Engine
 from locum_actuator.engine.site_reload import Reading
 from locum_actuator.journal.journal import Journal, JournalFault
-from locum_actuator.journal.recovery import corruption, look_at_journal, open_journal
+from locum_actuator.journal.recovery import corruption, open_journal
 from locum_actuator.metrics import Metrics
 from tests.marks import needs_root
 

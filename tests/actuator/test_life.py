@@ -10,9 +10,9 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
+from locum_actuator.domain.life import Life
 from locum_actuator.domain.situation import HostView
 from locum_actuator.observation import observer as evidence_module
-from locum_actuator.observation.life_signs import Life
 from locum_actuator.observation.observer import Evidence
 from locum_exporter.net.icmp import Burst
 from locum_inventory.gate.protocol import GateStatus, ServiceStatus, ShellFault

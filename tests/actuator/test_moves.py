@@ -20,7 +20,7 @@ from werkzeug.serving import make_server
 from locum_actuator.app import create_app
 from locum_actuator.cli import main
 from locum_actuator.decision import planned_move
-from locum_actuator.decision.planned_move import Move, decide_move
+from locum_actuator.decision.planned_move import decide_move
 from locum_actuator.domain.mirror_run import (
     NO_WISH,
     Changes,
@@ -30,6 +30,8 @@ from locum_actuator.domain.mirror_run import (
     Outcome,
     Wish,
 )
+from locum_actuator.domain.plan import Move
+from locum_actuator.domain.ports import Confirmed
 from locum_actuator.domain.situation import Memory, Situation
 from locum_actuator.engine import incident as incident_module
 from locum_actuator.engine import move_requests as mover_module
@@ -43,7 +45,6 @@ from locum_actuator.engine.worker import Worker
 from locum_actuator.journal.journal import Journal, JournalFault
 from locum_actuator.metrics import Metrics
 from locum_actuator.steps import claim, prove
-from locum_actuator.steps.base import Confirmed
 from locum_actuator.system import netlink
 from locum_inventory.gate.host_file import host_file_sha256
 from locum_inventory.site.model import Interface, Mirror, Site

@@ -14,7 +14,7 @@ from flask.testing import FlaskClient
 
 from locum_actuator.app import create_app
 from locum_actuator.chain.silences import Silence, Silences
-from locum_actuator.decision.planned_move import Move
+from locum_actuator.domain.plan import Move
 from locum_actuator.domain.reach import Reach
 from locum_actuator.domain.situation import Look
 from locum_actuator.engine.engine import Engine

@@ -18,9 +18,9 @@ from locum_actuator.domain.patience import end_seconds, longest_plan_seconds, st
 from locum_actuator.domain.situation import Memory, Situation
 from locum_actuator.engine import incident as incident_module
 from locum_actuator.engine.incident import Context, Incident
-from locum_actuator.engine.starts import Starts
 from locum_actuator.journal.journal import Journal
 from locum_actuator.metrics import Metrics
+from locum_actuator.observation.starts import Starts
 from locum_actuator.steps import first_answer
 from locum_inventory.site.model import Site
 

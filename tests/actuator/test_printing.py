@@ -10,7 +10,7 @@ import pytest
 from rich.table import Table
 
 import locum_actuator
-from locum_actuator.cli.common.printing import Terminal, say, styled
+from locum_actuator.system.printing import Terminal, say, styled
 
 PACKAGE = Path(locum_actuator.__file__).parent
 DOOR = PACKAGE / "cli" / "printing.py"

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 from fakes import ADDRESS, FakeShell, FakeWorld, site
 
-from locum_actuator.decision.planned_move import Move
 from locum_actuator.decision.standby_checklist import (
     Item,
     Name,
@@ -22,6 +21,7 @@ from locum_actuator.decision.standby_checklist import (
     obstacles,
 )
 from locum_actuator.domain.mirror_run import NO_WISH, MirrorResult, NoMirrors, Wish
+from locum_actuator.domain.plan import Move
 from locum_actuator.domain.situation import Copy
 from locum_actuator.engine.auto_failback import AutoFailback, Moment, held_back
 from locum_actuator.engine.incident import Context

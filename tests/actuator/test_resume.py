@@ -22,8 +22,8 @@ import pytest
 from fakes import FakeShell, FakeWorld, site
 from quick import be_impatient
 
-from locum_actuator.decision.planned_move import Move
 from locum_actuator.domain.mirror_run import NO_WISH, MirrorResult, NoMirrors, Wish
+from locum_actuator.domain.plan import Move
 from locum_actuator.domain.situation import Situation
 from locum_actuator.engine import incident as incident_module
 from locum_actuator.engine.incident import Context

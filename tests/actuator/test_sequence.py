@@ -14,10 +14,11 @@ from fakes import FakeShell, FakeWorld, site
 from quick import in_no_time, kernel_of
 
 from locum_actuator.domain.plan import Plan, Step
+from locum_actuator.domain.ports import Confirmed
 from locum_actuator.journal.journal import Journal, JournalFault
 from locum_actuator.metrics import Metrics
 from locum_actuator.steps import plan_evidence, release
-from locum_actuator.steps.base import Confirmed, Hands, StepFault
+from locum_actuator.steps.base import Hands, StepFault
 from locum_actuator.steps.runner import Outcome, Sequence
 from locum_actuator.system import netlink
 from locum_inventory.enrolment import boot_guard

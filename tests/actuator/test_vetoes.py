@@ -12,6 +12,7 @@ from fence_scripts import actions, make
 from quick import in_no_time, kernel_of
 
 from locum_actuator.decision.failover import decide
+from locum_actuator.domain.life import NO_LIFE, Life
 from locum_actuator.domain.plan import Plan
 from locum_actuator.domain.situation import HostView, Memory, Situation
 from locum_actuator.engine import incident as incidents
@@ -19,7 +20,7 @@ from locum_actuator.engine.incident import Context, Incident
 from locum_actuator.journal.journal import Journal
 from locum_actuator.metrics import Metrics
 from locum_actuator.observation.event_loop_lag import TOO_LATE_FOR_A_GATE_SECONDS, Lag
-from locum_actuator.observation.life_signs import GATE_SECONDS, NO_LIFE, Life, LifeSigns
+from locum_actuator.observation.life_signs import GATE_SECONDS, LifeSigns
 from locum_actuator.steps import fence
 from locum_inventory.site.model import Site
 

@@ -13,7 +13,8 @@ from fakes import FakeShell, FakeWorld, host, outcome, site, situation
 from quick import in_no_time, kernel_of
 
 from locum_actuator.decision.failover import decide
-from locum_actuator.decision.planned_move import Move, decide_move
+from locum_actuator.decision.planned_move import decide_move
+from locum_actuator.domain.plan import Move
 from locum_actuator.domain.situation import HostView, Look, Memory, Situation
 from locum_actuator.engine.incident import Context, Incident
 from locum_actuator.journal.journal import Journal

@@ -10,7 +10,7 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
 
-from locum_actuator.decision.planned_move import Move, Verb
+from locum_actuator.domain.plan import Move, Verb
 from locum_actuator.engine.engine import Engine
 from locum_actuator.engine.incident import seen
 from locum_actuator.engine.move_requests import MoveRefused, Progress

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import aiohttp
@@ -18,6 +18,8 @@ import aiohttp
 from locum_actuator.chain.access import Access
 from locum_actuator.chain.alarm import Alarm
 from locum_actuator.chain.health import Chain, Seen, look, looking_session
+from locum_actuator.journal.journal import Journal, JournalFault
+from locum_actuator.journal.recovery import BEGUN_ANEW
 from locum_actuator.metrics import Metrics
 from locum_actuator.system.background import BackgroundThread, Health
 
@@ -180,3 +182,22 @@ def _say(part: Part) -> None:
         log.info(
             "chain: %s is there: %s", part.name, part.text, extra={"event": "chain_part", "part": part.name}
         )
+
+
+def look_at_journal(journal: Journal, services: Iterable[str]) -> Seen:
+    """Check whether the journal can be written and read, and whether it waits for a person."""
+    fault = journal.look()
+    if fault is not None:
+        return Seen(False, f"{fault}: nothing is done meanwhile")
+    try:
+        pauses = {service: journal.pause(service) for service in services}
+    except JournalFault as unreadable:
+        return Seen(False, f"{unreadable}: nothing is done meanwhile")
+    waiting = [name for name, pause in pauses.items() if pause and pause.reason.startswith(BEGUN_ANEW)]
+    if waiting:
+        return Seen(
+            False,
+            f"was corrupt and is begun anew: nothing is done for {', '.join(waiting)} until a person has seen who"
+            " holds what, and says locum resume SERVICE, or --all",
+        )
+    return Seen(True, "can be written")

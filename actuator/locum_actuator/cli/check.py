@@ -11,8 +11,8 @@ from pathlib import Path
 import click
 
 from locum_actuator.cli.common.exits import DID_NOT_WORK, WRONG_USE
-from locum_actuator.cli.common.printing import Terminal, say, say_json, styled
 from locum_actuator.cli.live_check.finding import Finding, State
+from locum_actuator.system.printing import Terminal, say, say_json, styled
 from locum_inventory.site.load import SiteFault, advice, conversations, find_site, load_site
 from locum_inventory.site.model import Site
 

@@ -12,10 +12,10 @@ import click
 
 from locum_actuator.cli.common.admin_ssh import Administrator, administrator
 from locum_actuator.cli.common.exits import did_not_work, wrong_use
-from locum_actuator.cli.common.printing import confirm, say
 from locum_actuator.cli.common.right_machine import on_actuator_host_or_exit
 from locum_actuator.cli.common.site_option import load_or_exit
 from locum_actuator.decision.fitness import why_unfit
+from locum_actuator.system.printing import confirm, say
 from locum_inventory.enrolment import user_keys
 from locum_inventory.enrolment.boot_guard import GUARD_PATH, kept_off
 from locum_inventory.enrolment.request import EnrolFault, GuardWish, Report, Wanted, wanted_on

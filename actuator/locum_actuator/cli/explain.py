@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from locum_actuator.cli.common.api_client import actuator_option, ask, json_option
-from locum_actuator.cli.common.printing import Terminal, say_json, styled
+from locum_actuator.system.printing import Terminal, say_json, styled
 
 
 @click.command()

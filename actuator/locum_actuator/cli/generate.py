@@ -12,11 +12,11 @@ import click
 from locum_actuator.chain.runbook_link import OF_THE_ACTUATOR
 from locum_actuator.cli.common.exits import did_not_work, wrong_use
 from locum_actuator.cli.common.listen_options import chain_of, chain_options
-from locum_actuator.cli.common.printing import say
 from locum_actuator.cli.common.site_option import load_or_exit
 from locum_actuator.stack.alertmanager import alertmanager_text
 from locum_actuator.stack.prometheus import prometheus_text, rules_text, write_alertmanager
 from locum_actuator.stack.systemd_units import ACTUATOR, EXPORTER, SOCKET, units
+from locum_actuator.system.printing import say
 from locum_inventory.shared_files import shared
 
 # What the shipped provisioning files say, for the sites that need not say otherwise.

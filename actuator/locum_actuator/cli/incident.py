@@ -8,10 +8,10 @@ import click
 
 from locum_actuator.cli.common.api_client import actuator_option, ask, json_option
 from locum_actuator.cli.common.exits import did_not_work, wrong_use
-from locum_actuator.cli.common.printing import Terminal, say, say_json
 from locum_actuator.cli.incident_report.post_mortem import post_mortem
 from locum_actuator.cli.incident_report.timeline import draw
 from locum_actuator.domain.numbers import DIGITS
+from locum_actuator.system.printing import Terminal, say, say_json
 
 
 @click.command()

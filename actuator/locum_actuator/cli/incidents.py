@@ -8,9 +8,9 @@ from typing import Any
 import click
 
 from locum_actuator.cli.common.api_client import actuator_option, ask, json_option
-from locum_actuator.cli.common.printable import printable
-from locum_actuator.cli.common.printing import Terminal, say_json, styled
 from locum_actuator.cli.incident_report.timeline import draw
+from locum_actuator.system.printable import printable
+from locum_actuator.system.printing import Terminal, say_json, styled
 
 
 @click.command()

@@ -10,7 +10,6 @@ import click
 from click.core import ParameterSource
 
 from locum_actuator.cli.common.exits import did_not_work, wrong_use
-from locum_actuator.cli.common.printing import say
 from locum_actuator.cli.site_wizard.files import write_site, write_token
 from locum_actuator.cli.site_wizard.questions import (
     Questions,
@@ -25,6 +24,7 @@ from locum_actuator.cli.site_wizard.questions import (
     named_addresses,
 )
 from locum_actuator.cli.site_wizard.template import Answers, site_text
+from locum_actuator.system.printing import say
 from locum_inventory.shared_files import EXAMPLE, shared
 from locum_inventory.site.load import SITE_FILES, SiteFault, advice, site_from
 

@@ -11,7 +11,7 @@ from rich.progress import Progress, TaskID
 
 from locum_actuator.cli.common.api_client import actuator_option, api_token, ask, json_option, tell
 from locum_actuator.cli.common.exits import did_not_work, wrong_use
-from locum_actuator.cli.common.printing import progress_of_bytes, say, say_json
+from locum_actuator.system.printing import progress_of_bytes, say, say_json
 
 POLL_SECONDS = 0.2
 

@@ -9,8 +9,8 @@ from typing import Any
 import click
 
 from locum_actuator.cli.common.api_client import actuator_option, api_token, tell
-from locum_actuator.cli.common.printing import say
 from locum_actuator.cli.common.service_argument import chosen, one_or_all
+from locum_actuator.system.printing import say
 
 _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION = re.compile(r"([0-9]{1,7})([smhd])")

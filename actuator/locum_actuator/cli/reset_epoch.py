@@ -5,11 +5,11 @@ from __future__ import annotations
 import click
 
 from locum_actuator.cli.common.exits import did_not_work, wrong_use
-from locum_actuator.cli.common.printing import say
 from locum_actuator.cli.common.right_machine import on_actuator_host_or_exit
 from locum_actuator.cli.common.site_option import load_or_exit
 from locum_actuator.decision.epochs import next_sound_epoch
 from locum_actuator.journal.journal import Journal, JournalFault
+from locum_actuator.system.printing import say
 from locum_inventory.gate.gates import Shells
 from locum_inventory.gate.protocol import ServiceStatus, ShellFault
 from locum_inventory.site.model import Site

@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 
 from locum_actuator.cli.common.api_client import actuator_option, api_token, tell
-from locum_actuator.cli.common.printing import say
 from locum_actuator.cli.common.service_argument import chosen, one_or_all
+from locum_actuator.system.printing import say
 
 
 @click.command()

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from locum_actuator.cli.common.api_client import actuator_option, ask, json_option
-from locum_actuator.cli.common.printing import Terminal, Text, say_json, styled
+from locum_actuator.system.printing import Terminal, Text, say_json, styled
 
 
 @click.command()

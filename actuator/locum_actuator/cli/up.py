@@ -14,7 +14,6 @@ import click
 
 from locum_actuator.cli.common.exits import did_not_work
 from locum_actuator.cli.common.listen_options import chain_of, chain_options
-from locum_actuator.cli.common.printing import say
 from locum_actuator.cli.common.right_machine import on_actuator_host_or_exit
 from locum_actuator.cli.common.site_option import load_or_exit
 from locum_actuator.listeners import tcp_socket
@@ -25,6 +24,7 @@ from locum_actuator.stack.progress_output import Voice
 from locum_actuator.stack.prometheus import write_configuration
 from locum_actuator.stack.startup import Failed, Readiness
 from locum_actuator.stack.supervisor import Program, Supervisor
+from locum_actuator.system.printing import say
 from locum_actuator.system.state_ownership import ownership_fault
 from locum_exporter.this_host import WrongMachine, require_actuator_host
 from locum_inventory.logs.format import LOG_FORMATS

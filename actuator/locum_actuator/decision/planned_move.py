@@ -8,37 +8,17 @@ nothing: the service goes on where it is.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
 
 from locum_actuator.decision import brakes, vetoes
-from locum_actuator.domain.plan import Plan, Step
+from locum_actuator.domain.plan import Move, Plan, Step
 from locum_actuator.domain.situation import HostView, Memory, Situation
 from locum_inventory.site.model import Service
 
-Verb = Literal["switchover", "failback"]
 _NONE: Mapping[str, tuple[str, ...]] = {}
 # Refusals that may be over at the next look: a machine was too busy to look or to answer, or an echo was lost.
 PASSING = frozenset({"could_not_look", "line", "release", "cut_off", "holder_silent", "target_silent"})
 LOOKS = 3  # so many at least, before one of these is given as the answer
 PATIENCE_SECONDS = 4.0  # … and for so long: a planned move is not urgent
-
-
-@dataclass(frozen=True, slots=True)
-class Move:
-    """What is asked for, and by whom."""
-
-    verb: Verb
-    target: str | None = None  # None: the preferred host for a failback, else the first that could
-    asked_by: str | None = None  # a person, in words; None: locum itself (`failback: auto`)
-    reason: str = ""
-    despite_pause: bool = False
-    discard_changes_on: str | None = None  # whose changes a person gives up where both sides changed
-
-    def __str__(self) -> str:
-        who = self.asked_by or "locum itself"
-        where = f" to {self.target}" if self.target else ""
-        return f"{self.verb}{where}, asked for by {who}{f': {self.reason}' if self.reason else ''}"
 
 
 def may_pass(plan: Plan, situation: Situation, memory: Memory, looks: int, seconds: float) -> bool:

@@ -38,3 +38,23 @@ class Plan:
     def acts(self) -> bool:
         """Tell whether the plan touches anything."""
         return bool(self.steps)
+
+
+Verb = Literal["switchover", "failback"]
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """What is asked for, and by whom."""
+
+    verb: Verb
+    target: str | None = None  # None: the preferred host for a failback, else the first that could
+    asked_by: str | None = None  # a person, in words; None: locum itself (`failback: auto`)
+    reason: str = ""
+    despite_pause: bool = False
+    discard_changes_on: str | None = None  # whose changes a person gives up where both sides changed
+
+    def __str__(self) -> str:
+        who = self.asked_by or "locum itself"
+        where = f" to {self.target}" if self.target else ""
+        return f"{self.verb}{where}, asked for by {who}{f': {self.reason}' if self.reason else ''}"

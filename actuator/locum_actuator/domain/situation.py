@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING, Literal, get_args
 
-from locum_actuator.observation.life_signs import NO_LIFE, Life
+from locum_actuator.domain.life import NO_LIFE, Life
 from locum_exporter.result import Outcome, class_of
 from locum_inventory import since_boot
 

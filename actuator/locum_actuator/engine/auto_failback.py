@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from locum_actuator.decision.planned_move import Move
 from locum_actuator.decision.standby_checklist import Item, is_complete
+from locum_actuator.domain.plan import Move
 from locum_actuator.engine.move_requests import Mover, MoveRefused
 from locum_actuator.engine.periodic import Rounds
 from locum_actuator.engine.worker import Worker

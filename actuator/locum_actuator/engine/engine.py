@@ -12,13 +12,13 @@ from typing import Protocol
 
 from locum_actuator.domain.alerts import ACTING, HEARTBEAT, WOKE, Alert
 from locum_actuator.domain.patience import end_seconds
+from locum_actuator.domain.ports import Shells
 from locum_actuator.engine.auto_failback import AutoFailback
 from locum_actuator.engine.incident import Context, Looker
 from locum_actuator.engine.mirror_schedule import Schedule
 from locum_actuator.engine.move_requests import Mover
 from locum_actuator.engine.site_reload import unwatched
 from locum_actuator.engine.standby_resync import Homecoming
-from locum_actuator.engine.starts import Starts
 from locum_actuator.engine.succession import Succession, shared
 from locum_actuator.engine.worker import Worker
 from locum_actuator.journal.journal import AlertRow, Journal, JournalFault
@@ -29,8 +29,8 @@ from locum_actuator.mirror.manager import SiteMirrors
 from locum_actuator.mirror.metrics import MirrorCollector
 from locum_actuator.mirror.requested_runs import AskedRuns
 from locum_actuator.observation.loss_history import Signs
+from locum_actuator.observation.starts import Starts
 from locum_actuator.observation.storm import Storm
-from locum_actuator.steps.base import Shells
 from locum_actuator.system.background import Health
 from locum_inventory.site.model import Service, Site
 

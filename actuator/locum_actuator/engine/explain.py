@@ -7,8 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from locum_actuator.decision.planned_move import Move
-from locum_actuator.domain.plan import Plan
+from locum_actuator.domain.plan import Move, Plan
 from locum_actuator.domain.situation import Memory, Situation
 from locum_actuator.engine.engine import Engine
 from locum_actuator.engine.incident import Context

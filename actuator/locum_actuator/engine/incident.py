@@ -21,20 +21,21 @@ from locum_actuator.decision.silent_hosts import need_silence_elsewhere, silent_
 from locum_actuator.decision.unreached import ANNOUNCED, MOVED
 from locum_actuator.decision.vetoes import fenced, has_let_go
 from locum_actuator.domain import patience
+from locum_actuator.domain.life import NO_LIFE, Life
 from locum_actuator.domain.mirror_run import Mirrors, NoMirrors
 from locum_actuator.domain.plan import Plan, Step
+from locum_actuator.domain.ports import Eyes, Shells
 from locum_actuator.domain.reach import NOT_PROVEN
 from locum_actuator.domain.situation import WRONG_ANSWERS, HostView, Look, Memory, Situation
-from locum_actuator.engine.starts import Starts
 from locum_actuator.journal.journal import Counted, Journal, JournalFault, Pause
 from locum_actuator.metrics import Metrics
 from locum_actuator.mirror.freshness import copies
-from locum_actuator.observation.life_signs import NO_LIFE, Life
 from locum_actuator.observation.loss_history import Signs
 from locum_actuator.observation.observer import look_seconds
 from locum_actuator.observation.other_holders import silent_ones
+from locum_actuator.observation.starts import Starts
 from locum_actuator.observation.storm import NEAR_SECONDS, Storm
-from locum_actuator.steps.base import Eyes, Hands, Shells
+from locum_actuator.steps.base import Hands
 from locum_actuator.steps.plan_evidence import PlanEvidence
 from locum_actuator.steps.runner import Outcome, Sequence
 from locum_exporter.result import Outcome as Found

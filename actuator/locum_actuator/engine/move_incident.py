@@ -10,8 +10,8 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field, replace
 
-from locum_actuator.decision.planned_move import Move, Obstacles, decide_move, may_pass
-from locum_actuator.domain.plan import Plan
+from locum_actuator.decision.planned_move import Obstacles, decide_move, may_pass
+from locum_actuator.domain.plan import Move, Plan
 from locum_actuator.domain.situation import Memory, Situation
 from locum_actuator.engine.incident import Context, Incident
 from locum_actuator.steps.runner import Outcome

@@ -13,10 +13,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from locum_actuator.decision.planned_move import Move, decide_move, may_pass
+from locum_actuator.decision.planned_move import decide_move, may_pass
 from locum_actuator.domain.mirror_run import Changes, MirrorFault, Mirrors, Wish
 from locum_actuator.domain.mirror_run import Progress as MirrorProgress
-from locum_actuator.domain.plan import Plan
+from locum_actuator.domain.plan import Move, Plan
 from locum_actuator.domain.situation import Situation
 from locum_actuator.engine.incident import KEEP_LOOKING_SECONDS
 from locum_actuator.engine.move_incident import MOVES, Asked

@@ -11,9 +11,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from locum_actuator.domain.ports import Eyes
 from locum_actuator.domain.reach import Reach
 from locum_actuator.domain.situation import Look, is_wrong
-from locum_actuator.steps.base import Eyes
 from locum_exporter.result import Outcome
 
 log = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from locum_actuator.steps.base import Shells
+from locum_actuator.domain.ports import Shells
 from locum_exporter.checks.address import address as look_for_address
 from locum_exporter.net.neighbours import Neighbours
 from locum_inventory.gate.protocol import ShellFault

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from locum_actuator.decision.planned_move import Move
+from locum_actuator.domain.plan import Move
 from locum_actuator.journal.clock import BrakeClock
 from locum_actuator.journal.future_rows import count_as_now
 from locum_actuator.journal.group_commits import GroupCommits

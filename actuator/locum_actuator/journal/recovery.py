@@ -14,7 +14,6 @@ from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 
-from locum_actuator.chain.health import Seen
 from locum_actuator.journal.journal import Journal, JournalFault
 
 log = logging.getLogger(__name__)
@@ -77,22 +76,3 @@ def _begin_anew(path: Path, why: str, services: Iterable[str]) -> None:
         kept,
         extra={"event": "journal_begun_anew"},
     )
-
-
-def look_at_journal(journal: Journal, services: Iterable[str]) -> Seen:
-    """Check whether the journal can be written and read, and whether it waits for a person."""
-    fault = journal.look()
-    if fault is not None:
-        return Seen(False, f"{fault}: nothing is done meanwhile")
-    try:
-        pauses = {service: journal.pause(service) for service in services}
-    except JournalFault as unreadable:
-        return Seen(False, f"{unreadable}: nothing is done meanwhile")
-    waiting = [name for name, pause in pauses.items() if pause and pause.reason.startswith(BEGUN_ANEW)]
-    if waiting:
-        return Seen(
-            False,
-            f"was corrupt and is begun anew: nothing is done for {', '.join(waiting)} until a person has seen who"
-            " holds what, and says locum resume SERVICE, or --all",
-        )
-    return Seen(True, "can be written")

@@ -9,21 +9,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 GATE_SECONDS = 1.0  # an answer of the gate is a sign of life for so long
-
-
-@dataclass(frozen=True, slots=True)
-class Life:
-    """What of a host was heard, in words."""
-
-    gate: str | None = None  # when its gate answered; None: not lately
-    services: tuple[str, ...] = ()  # other services of the site that answer on it
-    unasked: str | None = None  # why its gate could not be asked once more; None: it was
-
-
-NO_LIFE = Life()
 
 
 class LifeSigns:

@@ -18,15 +18,16 @@ from ipaddress import ip_address
 from typing import Any, TypeVar
 
 from locum_actuator.decision.fitness import why_drifted, why_unfit
+from locum_actuator.domain.life import NO_LIFE, Life
+from locum_actuator.domain.ports import Confirmed, Shells
 from locum_actuator.domain.reach import Reach
 from locum_actuator.domain.situation import HostView, Look, Situation
 from locum_actuator.observation.event_loop_lag import Lag, RecentLag
-from locum_actuator.observation.life_signs import NO_LIFE, Life, LifeSigns
+from locum_actuator.observation.life_signs import LifeSigns
 from locum_actuator.observation.prompt_gate import PROMPT_CALLS, is_prompt
 from locum_actuator.observation.reach_check import look_through
 from locum_actuator.observation.service_check import look_at_service
 from locum_actuator.observation.vantage_points import Answer, ask, asking_session, hears
-from locum_actuator.steps.base import Confirmed, Shells
 from locum_actuator.system.background import BackgroundThread, Health
 from locum_actuator.system.site_commands import CommandFault, holder_by_command
 from locum_exporter.checks.address import UNKNOWN_MAC

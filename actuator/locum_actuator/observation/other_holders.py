@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
-from locum_actuator.steps.base import Eyes, Shells
+from locum_actuator.domain.ports import Eyes, Shells
 from locum_inventory.gate.protocol import ShellFault
 
 GATE_SECONDS = 0.4

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
-from locum_actuator.cli.common.printing import say
 from locum_actuator.stack.supervisor import Say
+from locum_actuator.system.printing import say
 from locum_inventory.logs.format import begin_log
 
 log = logging.getLogger(__name__)

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from locum_actuator.domain.mirror_run import Mirrors, NoMirrors
-from locum_actuator.domain.reach import Reach
+from locum_actuator.domain.ports import Eyes, Shells
 from locum_actuator.domain.situation import Look
-from locum_actuator.engine.starts import Starts
+from locum_actuator.observation.starts import Starts
 from locum_actuator.steps.plan_evidence import PlanEvidence
+from locum_actuator.system.site_commands import command_environment
 from locum_exporter.result import Outcome
-from locum_inventory.gate.protocol import Shell
 from locum_inventory.site.model import Service, Site
 
 log = logging.getLogger(__name__)
@@ -29,50 +29,6 @@ class StepFault(Exception):  # noqa: N818 - why a step did not work
     def __init__(self, text: str, *, tried: bool = True) -> None:
         super().__init__(text)
         self.tried = tried
-
-
-class Shells(Protocol):
-    """The gates, by host."""
-
-    def __getitem__(self, host: str) -> Shell:
-        """Return the shell of a host of the site."""
-
-
-@dataclass(frozen=True, slots=True)
-class Confirmed:
-    """What was seen right before something is claimed."""
-
-    witnessed: bool
-    owners: (
-        tuple[frozenset[str], frozenset[str]] | None
-    )  # hosts, strangers' MACs; None: nobody could be asked
-    heard_by: tuple[str, ...] = ()  # the other vantage points that get an echo of the host that was silent
-    silent_to: tuple[str, ...] = ()  # … that asked it and got none; one that could not ask is in neither
-
-
-class Eyes(Protocol):
-    """What steps need to see: the service on a host, through its addresses, the witnesses, the wire."""
-
-    def service_on(self, service: str, host: str) -> Look:
-        """Run the deciding checks against a host's own address, from here."""
-
-    def reach(self, service: str) -> Reach | None:
-        """Run the deciding checks through the service addresses, from here and from every other vantage point.
-
-        None where there is no address that could be asked through.
-        """
-
-    def witness_answers(self, source: str | None = None) -> bool:
-        """Ping the witnesses, from a given source address where one is named."""
-
-    def echoes(self, host: str) -> int | None:
-        """Ping a host; return how many echoes came back, None where none could be sent."""
-
-    def late_echo(self, host: str, since: float, seconds: float) -> bool:
-        """Return whether an echo of a host came since a moment of time.monotonic, waiting so long for one."""
-
-    def confirm(self, service: str, silent: str | None = None) -> Confirmed:
-        """Ask at once whether a witness answers, who has the addresses, and who hears a host that was silent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +74,21 @@ class Hands:
         for host in tuple(self.evidence.silent_since):
             if host != claimer and self.old_holder in {None, host}:
                 self.require_silence(host)
+
+
+def environment(hands: Hands, step: str, host: str) -> dict[str, str]:
+    """Return what a command is told of a step on a host: this and nothing else."""
+    return command_environment(
+        hands.name,
+        step,
+        incident=str(hands.incident),
+        host=host,
+        host_address=str(hands.site.hosts[host].address),
+        epoch=str(hands.epoch),
+        reason=hands.reason,
+        old_holder=hands.old_holder or "",
+        new_holder=hands.new_holder or "",
+    )
 
 
 class Step(Protocol):

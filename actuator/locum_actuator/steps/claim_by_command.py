@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from locum_actuator.steps.base import Hands, StepFault
-from locum_actuator.system.site_commands import CommandFault, environment, holder_by_command, run
+from locum_actuator.steps.base import Hands, StepFault, environment
+from locum_actuator.system.site_commands import CommandFault, holder_by_command, run
 from locum_inventory.site.model import AddressCommands
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from locum_actuator.steps.base import Confirmed, Hands, StepFault
+from locum_actuator.domain.ports import Confirmed
+from locum_actuator.steps.base import Hands, StepFault
 from locum_inventory import since_boot
 
 ASKS = 3  # a busy machine may be too late to ask: what was done is not undone for that alone

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from locum_actuator.metrics import Metrics
-from locum_actuator.steps.base import Hands, StepFault
-from locum_actuator.system.site_commands import CommandFault, environment, run
+from locum_actuator.steps.base import Hands, StepFault, environment
+from locum_actuator.system.site_commands import CommandFault, run
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from locum_actuator.steps.base import Hands
 from locum_actuator.system.bounded_process import RunFault, run_bounded
 from locum_inventory.site.model import Service
 
@@ -19,22 +18,8 @@ class CommandFault(Exception):  # noqa: N818 - why a command did not work
     """The command could not be run, did not end in time, or ended with another status than 0."""
 
 
-def environment(hands: Hands, step: str, host: str) -> dict[str, str]:
-    """Return what a command is told of a step on a host: this and nothing else."""
-    return _environment(
-        hands.name,
-        step,
-        incident=str(hands.incident),
-        host=host,
-        host_address=str(hands.site.hosts[host].address),
-        epoch=str(hands.epoch),
-        reason=hands.reason,
-        old_holder=hands.old_holder or "",
-        new_holder=hands.new_holder or "",
-    )
-
-
-def _environment(service: str, step: str, **more: str) -> dict[str, str]:
+def command_environment(service: str, step: str, **more: str) -> dict[str, str]:
+    """Return what a command is told: this and nothing else."""
     keys = ("incident", "host", "host_address", "epoch", "reason", "old_holder", "new_holder")
     told = {"service": service, "step": step, **{key: more.get(key, "") for key in keys}}
     # A NUL ends a variable early (environ(7)), and Python refuses it.
@@ -67,7 +52,10 @@ def holder_by_command(name: str, service: Service) -> str | None:
         raise CommandFault(f"{name} has no address_commands")
     try:
         ran = run_bounded(
-            commands.check, "", deadline_seconds=commands.timeout, environment=_environment(name, "check")
+            commands.check,
+            "",
+            deadline_seconds=commands.timeout,
+            environment=command_environment(name, "check"),
         )
     except RunFault as fault:
         raise CommandFault(f"{commands.check[0]}: {fault}") from fault

@@ -12,8 +12,9 @@ import socket
 import stat
 from pathlib import Path
 
-from locum_actuator.listeners import SOCKET
 from locum_actuator.web.peer import unix_uid
+
+SOCKET = "actuator.sock"  # in the state directory
 
 
 class NotTheActuator(OSError):  # noqa: N818 - what is wrong there

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from locum_actuator.cli.common.exits import wrong_use
-from locum_actuator.cli.common.printing import prompt_password
+from locum_actuator.system.printing import prompt_password
 from locum_inventory.enrolment.request import EnrolFault, Report, read_report
 from locum_inventory.site.model import Site
 

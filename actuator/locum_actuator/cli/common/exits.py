@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import NoReturn
 
-from locum_actuator.cli.common.printing import say
+from locum_actuator.system.printing import say
 
 DID_NOT_WORK, WRONG_USE = 1, 2
 

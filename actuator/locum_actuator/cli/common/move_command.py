@@ -11,7 +11,7 @@ from typing import Any
 from locum_actuator.cli.common.api_client import api_token, ask, tell
 from locum_actuator.cli.common.exits import did_not_work, wrong_use
 from locum_actuator.cli.common.move_options import MoveOptions
-from locum_actuator.cli.common.printing import Terminal, confirm, say_json, styled
+from locum_actuator.system.printing import Terminal, confirm, say_json, styled
 
 POLL_SECONDS = 0.1
 _DONE = {"switchover", "failback", "already"}

@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from locum_actuator.cli.common.printable import printable
 from locum_actuator.cli.incident_report.timeline import ends, picture, since
 from locum_actuator.journal.incident_summary import (
     Incident,
@@ -17,6 +16,7 @@ from locum_actuator.journal.incident_summary import (
     sentence,
     title,
 )
+from locum_actuator.system.printable import printable
 
 _FOR_PEOPLE = {
     "What people saw": "When did who notice? Was there more than the seconds above?",

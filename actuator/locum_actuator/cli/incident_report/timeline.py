@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
-from locum_actuator.cli.common.printable import printable
-from locum_actuator.cli.common.printing import Terminal, styled
 from locum_actuator.journal.incident_summary import Incident, Moment, moments, sentence, title
+from locum_actuator.system.printable import printable
+from locum_actuator.system.printing import Terminal, styled
 
 WIDEST_BAR, NARROWEST_BAR = 40, 8
 _PLAIN = {"●": "*", "✗": "x", "━": "=", "─": "-"}  # for a terminal that has no such characters

@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 from pydantic import TypeAdapter, ValidationError
 
-from locum_actuator.cli.common.printing import prompt, say
+from locum_actuator.system.printing import prompt, say
 from locum_inventory.site.checks import HttpCheck, ProcessCheck
 from locum_inventory.site.field_types import (
     Address,

@@ -27,7 +27,7 @@ __all__ = [
     "styled",
 ]
 
-from locum_actuator.cli.common.printable import printable, printable_lines
+from locum_actuator.system.printable import printable, printable_lines
 
 
 def say(words: object = "", *, err: bool = False, end: str = "\n") -> None:
