@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import FakeShell, FakeWorld, KeptFakes, site
 from flask.testing import FlaskClient
 
 from locum_actuator.app import create_app
@@ -23,6 +22,7 @@ from locum_exporter.app import Exporter
 from locum_exporter.net.icmp import Pinger
 from locum_exporter.net.neighbours import Neighbours
 from locum_exporter.runner import Runner
+from tests.actuator.fakes import FakeShell, FakeWorld, KeptFakes, site
 from tests.exporter import sites
 
 DOCUMENT = (Path(__file__).parents[1] / "docs/api.md").read_text()
@@ -109,7 +109,7 @@ def test_the_fields_of_an_incident(client: FlaskClient) -> None:
     assert fields("The data of a decision") == {
         *data,
         "copies",
-    }  # tests/actuator/test_decision_data.py has some
+    }  # tests/actuator/decision/test_failover_stale_copies.py has some
 
 
 def test_the_fields_of_a_service(client: FlaskClient) -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from fakes import site
 from prometheus_client import CollectorRegistry
 
 from locum_actuator.journal.journal import Journal
@@ -21,6 +20,7 @@ from locum_exporter.discovery import targets
 from locum_exporter.metrics import ResultCollector
 from locum_exporter.result import REASON_CLASSES, CheckResult, Reason
 from locum_exporter.self_metrics import OwnMetrics
+from tests.actuator.fakes import site
 from tests.exporter import sites
 
 DOCUMENT = (Path(__file__).parents[1] / "docs/metrics.md").read_text()

@@ -12,15 +12,15 @@ AS_ROOT=${AS_ROOT:-}
 SUPPORTED="3.11 3.12 3.13 3.14"
 WHOLE="3.13"
 PARTS="tests/exporter tests/inventory/site/test_load.py tests/inventory/gate/test_ssh.py tests/inventory/gate/test_local.py
-tests/inventory/gate/test_watch.py tests/inventory/logs/test_format.py tests/actuator/test_background.py
-tests/actuator/test_engine.py tests/actuator/test_incident.py tests/actuator/test_moves.py tests/actuator/test_server.py
-tests/actuator/test_webhook.py tests/actuator/test_chain_watch.py tests/actuator/test_watchdog.py
-tests/actuator/test_journal.py tests/actuator/test_group_commits.py tests/actuator/test_looks.py
-tests/actuator/test_cli_check.py tests/actuator/test_cli_incident.py tests/actuator/test_enrol.py"
+tests/inventory/gate/test_watch.py tests/inventory/logs/test_format.py tests/actuator/system/test_background.py
+tests/actuator/engine/test_engine.py tests/actuator/engine/test_incident.py tests/actuator/engine/test_moves.py tests/actuator/test_server.py
+tests/actuator/api/test_webhook.py tests/actuator/chain/test_watch.py tests/actuator/system/test_watchdog.py
+tests/actuator/journal/test_journal.py tests/actuator/journal/test_group_commits.py tests/actuator/observation/test_observer.py
+tests/actuator/cli/test_check.py tests/actuator/cli/test_incident.py tests/actuator/cli/test_enrol.py"
 LIBRARIES="tests/exporter tests/inventory/site/test_load.py tests/inventory/site/test_load_advice.py tests/inventory/gate/test_ssh.py
-tests/actuator/test_server.py tests/actuator/test_web.py tests/actuator/test_client.py tests/actuator/test_webhook.py
-tests/actuator/test_page.py tests/actuator/test_netlink.py tests/actuator/test_chain_watch.py
-tests/actuator/test_cli_check.py tests/actuator/test_cli_init.py tests/actuator/test_mirror_known.py"
+tests/actuator/test_server.py tests/actuator/web/test_web.py tests/actuator/cli/test_api_client.py tests/actuator/api/test_webhook.py
+tests/actuator/page/test_page.py tests/actuator/system/test_netlink.py tests/actuator/chain/test_watch.py
+tests/actuator/cli/test_check.py tests/actuator/cli/test_init.py tests/actuator/mirror/test_state.py"
 
 say() { printf '\033[1m==> %s\033[0m\n' "$*" >&2; }
 

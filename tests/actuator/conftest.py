@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fakes import FakeShell, FakeWorld, KeptFakes, site
 
 from locum_actuator.engine.engine import Engine
 from locum_actuator.journal import journal
 from locum_actuator.journal.journal import Journal
 from locum_actuator.metrics import Metrics
+from tests.actuator.fakes import FakeShell, FakeWorld, KeptFakes, site
 
 
 @pytest.fixture(autouse=True, scope="session")

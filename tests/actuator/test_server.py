@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fakes import serving
 from flask import Flask
 
 from locum_actuator.app import MAX_BODY_BYTES
 from locum_actuator.server import StartFault, parse_listen, read_token
 from locum_actuator.system.instance_lock import NotAlone, lock_alone
+from tests.actuator.fakes import serving
 
 
 @pytest.fixture

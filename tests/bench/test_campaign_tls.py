@@ -9,12 +9,12 @@ import threading
 from pathlib import Path
 
 import pytest
-from fakes import serving
 from flask import Flask
 
 from bench.campaign.inside.tls import Opened
 from bench.campaign.inside.webhooks import Conversations
 from locum_actuator.web.certificate import Certificate
+from tests.actuator.fakes import serving
 from tests.bench.test_campaign_webhooks import BODY, CLIENT, PORT, packet
 
 SUITES = {"TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"}

@@ -1,6 +1,6 @@
 """The actuator's disk slow, and the actuator stopped, in a real takeover: no address is held by two hosts.
 
-`tests/actuator/test_stops.py` enumerates the instants. Here SIGSTOP and kernel are real, and strace delays
+`tests/actuator/steps/test_stops.py` enumerates the instants. Here SIGSTOP and kernel are real, and strace delays
 what sqlite syncs, so that long enough lies between the last question of a plan and the claim.
 """
 

@@ -8,7 +8,7 @@ The rows are tried in order and the first that fits is the plan. Three rules run
    wire is proof enough (`when_unreachable: takeover`), or another vantage point finds it silent too.
 3. A success that any vantage point reports when asked again is a veto.
 
-tests/actuator/test_decision_properties.py holds them over all situations.
+tests/actuator/decision/test_decision_properties.py holds them over all situations.
 """
 
 from __future__ import annotations

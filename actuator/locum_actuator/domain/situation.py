@@ -1,4 +1,4 @@
-"""What is known of one service at one moment: plain frozen data, gathered by `evidence`, judged by `decision`."""
+"""What is known of one service at one moment: plain frozen data, gathered in observation/, judged in decision/."""
 
 from __future__ import annotations
 

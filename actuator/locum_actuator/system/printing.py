@@ -1,7 +1,7 @@
 """The one way in which the `locum` command prints: no text from outside is markup, and none controls a terminal.
 
 Names, reasons, answers of gates and commands, and alerts come from outside. A text such as `[/dev/sdb1]` would be
-markup to rich, and an escape sequence would be an instruction to the terminal. tests/actuator/test_printing.py
+markup to rich, and an escape sequence would be an instruction to the terminal. A test (system/test_printing.py)
 checks that no other file of the command prints in another way.
 """
 

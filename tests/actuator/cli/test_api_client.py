@@ -1,0 +1,137 @@
+"""How the `locum` command finds the actuator, and whom it sends the token to."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from locum_actuator.app import create_app
+from locum_actuator.cli import main
+from locum_actuator.cli.common import api_client
+from locum_actuator.engine.engine import Engine
+from locum_actuator.engine.site_reload import Reading
+from locum_actuator.listeners import unix_socket
+from tests.actuator.fakes import serving
+from tests.exporter.servers import unused_port
+
+TOKEN = "an-api-token-of-some-length"
+SITE = """\
+hosts:
+  a: {{address: 192.0.2.1, ssh: {{user: locum}}}}
+  b: {{address: 192.0.2.2}}
+services:
+  www:
+    hosts: [a, b]
+    addresses: [192.0.2.100/32]
+    interface: lo
+    standby: running
+    takeover: {{when_unreachable: refuse}}
+witnesses: [192.0.2.254]
+actuator: {{host: b, state_directory: {state}, api_token_file: {state}/api.token}}
+"""
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    state = tmp_path / "state"
+    state.mkdir(mode=0o700)
+    (state / "api.token").write_text(TOKEN)
+    (tmp_path / "locum.yml").write_text(SITE.format(state=state))
+    return state
+
+
+@pytest.fixture
+def actuator(state: Path, engine: Engine) -> Iterator[Engine]:
+    app = create_app(engine, "a-webhook-token", TOKEN, Reading)
+    with serving(app, sock=unix_socket(state)):
+        yield engine
+
+
+@pytest.fixture
+def eavesdropper(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bytes]]:
+    """Another user's program on the actuator's port; returns what it was sent."""
+    heard: list[bytes] = []
+    port = unused_port()
+    monkeypatch.setattr(api_client, "DEFAULT_URL", f"http://127.0.0.1:{port}")
+
+    def listen(server: socket.socket) -> None:
+        while True:
+            try:
+                sock, _ = server.accept()
+            except OSError:
+                return
+            with sock:
+                heard.append(sock.recv(65536))
+                sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")
+
+    with socket.create_server(("127.0.0.1", port)) as server:
+        thread = threading.Thread(target=listen, args=(server,))
+        thread.start()
+        yield heard
+        server.shutdown(socket.SHUT_RDWR)
+    thread.join(10)
+
+
+def run(state: Path, *words: str) -> tuple[int, str]:
+    done = CliRunner().invoke(main, ["--site", str(state.parent / "locum.yml"), *words])
+    return done.exit_code, done.output
+
+
+def test_e3_the_token_goes_over_the_socket(state: Path, actuator: Engine, eavesdropper: list[bytes]) -> None:
+    code, said = run(state, "pause", "www", "--for", "1h", "--reason", "new disk [/dev/sdb1]")
+    assert code == 0, said
+    assert said.endswith(": new disk [/dev/sdb1]\n")
+    assert actuator.journal.pause("www") is not None
+    assert run(state, "status", "www")[0] == 0
+    assert run(state, "resume", "www") == (0, "www is resumed\n")
+    assert eavesdropper == []
+
+
+@pytest.mark.parametrize("verb", ["pause", "resume", "switchover", "failback", "mirror"])
+def test_e3_without_the_actuator_nobody_is_sent_the_token(
+    state: Path, eavesdropper: list[bytes], verb: str
+) -> None:
+    code, said = run(state, verb, "www", *(["a"] if verb == "switchover" else []))
+    assert code == 1
+    assert said == f"locum: no actuator answers in {state}; is `locum up` or locum-actuator running?\n"
+    assert eavesdropper == []
+
+
+def test_e3_a_stale_socket_is_no_actuator(state: Path, eavesdropper: list[bytes]) -> None:
+    unix_socket(state).close()
+    code, said = run(state, "pause", "www")
+    assert (code, eavesdropper) == (1, [])
+    assert said.startswith(f"locum: no actuator answers in {state}")
+
+
+def test_e3_where_others_may_write_nobody_is_sent_the_token(
+    state: Path, actuator: Engine, eavesdropper: list[bytes]
+) -> None:
+    state.chmod(0o777)
+    code, said = run(state, "pause", "www")
+    assert (code, eavesdropper) == (1, [])
+    assert said == f"locum: the token was not sent: {state} may be written by others: chmod 700 {state}\n"
+    assert actuator.journal.pause("www") is None
+
+
+def test_e3_what_needs_no_token_is_asked_on_the_port_too(state: Path, eavesdropper: list[bytes]) -> None:
+    run(state, "status")
+    (asked,) = eavesdropper
+    assert asked.startswith(b"GET /api/v1/services HTTP/1.1\r\n")
+    assert b"uthorization" not in asked
+
+
+def test_a_directory_of_any_depth(tmp_path: Path, engine: Engine) -> None:
+    """A Unix socket's own name has 107 bytes at most."""
+    deep = tmp_path / ("x" * 100) / ("y" * 100)
+    deep.mkdir(parents=True)
+    assert len(os.fsencode(deep)) > 200
+    with serving(create_app(engine, "a-webhook-token", TOKEN, Reading), sock=unix_socket(deep)):
+        answer = api_client.ask(f"unix:{deep}", "/api/v1/services")
+    assert [row["service"] for row in answer["services"]] == ["www"]

@@ -1,0 +1,81 @@
+"""`locum check --live` says what a reload would leave behind, before anybody reloads."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+
+import pytest
+from werkzeug.serving import make_server
+
+from locum_actuator.app import create_app
+from locum_actuator.cli.live_check.reload import differences
+from locum_actuator.engine.engine import Engine
+from locum_actuator.engine.site_reload import Reading
+from locum_actuator.journal.journal import Journal
+from locum_actuator.metrics import Metrics
+from locum_inventory.site.model import Site
+from tests.actuator.fakes import FakeShell, FakeWorld, KeptFakes, site
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """An actuator that has read the documentation's site; a holds www."""
+    world = FakeWorld({"a": FakeShell(), "b": FakeShell()})
+    journal = Journal(tmp_path_factory.mktemp("state") / "journal.sqlite")
+    journal.set_holder("www", "a", 1)
+    engine = Engine(site(), journal, Metrics(), lambda _: KeptFakes(world), lambda _site, _shells: world)
+    server = make_server("127.0.0.1", 0, create_app(engine, "a-webhook-token", None, Reading))
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.port}"
+    server.shutdown()
+    thread.join()
+    journal.close()
+
+
+def read(name: str = "www", **changes: object) -> Site:
+    """Return the site with changed keys of its service, or with its service under another name."""
+    values = site().model_dump()
+    values["hosts"]["c"] = {"address": "192.0.2.3", "ssh": {}}
+    values["services"] = {name: {**values["services"]["www"], "address_commands": None, **changes}}
+    return Site.model_validate(values)
+
+
+@pytest.mark.parametrize(
+    ("file", "lines"),
+    [
+        pytest.param(read(interval="1s"), [], id="nothing that leaves anything behind"),
+        pytest.param(
+            read("web"),
+            [
+                "running actuator: www is no longer in the site file: after a reload it stays on a, and nobody"
+                " watches it"
+            ],
+            id="a service is gone",
+        ),
+        pytest.param(
+            read(addresses=["192.0.2.101/24"]),
+            [
+                "running actuator: 192.0.2.100 of www is no longer in the site file: a reload is refused while a"
+                " host has it; mend: locum pause www, take it off a, reload, locum resume www"
+            ],
+            id="an address is gone",
+        ),
+        pytest.param(
+            read(hosts=["b", "c"], interface="eth0"),
+            [
+                "running actuator: a holds www and is no longer among its hosts: a reload is refused while it has"
+                " the address; mend: let another of its hosts be the holder first"
+            ],
+            id="the holder is gone",
+        ),
+    ],
+)
+def test_what_a_reload_would_leave_behind(url: str, file: Site, lines: list[str]) -> None:
+    assert [finding.line for finding in asyncio.run(differences(file, url))] == lines
+
+
+def test_without_an_actuator_there_is_nothing_to_say() -> None:
+    assert asyncio.run(differences(read("web"), "http://127.0.0.1:1")) == []

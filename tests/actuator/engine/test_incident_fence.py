@@ -1,0 +1,145 @@
+"""Incidents that need fencing, on fake hosts with a real agent: what leads to it, and what if it fails."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from locum_actuator.domain.life import Life
+from locum_actuator.domain.situation import Situation
+from locum_actuator.engine.incident import Context, Incident
+from locum_actuator.journal.journal import Journal
+from locum_actuator.metrics import Metrics
+from locum_actuator.steps import fence
+from locum_inventory.site.model import Site
+from tests.actuator.fakes import FakeShell, FakeWorld, site
+from tests.actuator.shortcuts import in_no_time, kernel_of
+from tests.actuator.steps.fence_scripts import actions, make
+
+
+@dataclass
+class World(FakeWorld):
+    """a is dead once its agent has switched it off."""
+
+    power: Path = Path("/nonexistent")
+
+    def situation(self, service: str) -> Situation:
+        seen = super().situation(service)
+        return replace(seen, hosts={**seen.hosts, "a": replace(seen.hosts["a"], fenceable=True)})
+
+    def echoes(self, host: str) -> int | None:
+        if host == "a" and (self.power / "off").exists():
+            self.dead.add("a")
+        return super().echoes(host)
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> World:
+    """a holds the address and hangs; b stands by."""
+    world = World(
+        {"a": FakeShell(held=True, processes=3, epoch=1), "b": FakeShell()}, hung={"a"}, power=tmp_path
+    )
+    kernel_of(world.shells["b"], monkeypatch)
+    monkeypatch.setattr(fence, "_seen_off_at", {})
+    in_no_time(monkeypatch)
+    return world
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Journal:
+    journal = Journal(tmp_path / "journal.sqlite")
+    journal.set_holder("www", "a", 1)
+    return journal
+
+
+def with_fence(directory: Path, ending: str) -> Site:
+    values = site(when_unreachable="refuse").model_dump()
+    values["hosts"]["a"]["fence"] = {"command": [str(make(directory, "agent", ending))], "timeout": 1}
+    return Site.model_validate(values)
+
+
+def handle(world: World, journal: Journal, values: Site, seconds: float = 10.0) -> dict[str, object]:
+    """Handle an incident to its end, or for so many seconds."""
+    metrics, ended = Metrics(), threading.Event()
+    metrics.know("www", ("a", "b"))
+    timer = threading.Timer(seconds, ended.set)
+    timer.start()
+    context = Context(values, "www", journal, metrics, world.shells, world)
+    Incident(context, journal.open_incident("www", "LocumServiceDown")).handle(ended)
+    timer.cancel()
+    row: dict[str, object] = journal.incidents()[0]
+    return row
+
+
+def told(row: dict[str, object]) -> list[str]:
+    events = row["events"]
+    assert isinstance(events, list)
+    return [f"{e['kind']} {e['step']}" if e["step"] else e["text"].split(":")[0] for e in events]
+
+
+def test_a_release_that_is_not_confirmed_leads_to_fencing(
+    world: World, journal: Journal, tmp_path: Path
+) -> None:
+    world.shells["a"].refuse["release"] = "timeout"
+    row = handle(world, journal, with_fence(tmp_path, "honest"))
+    assert row["outcome"] == "takeover"
+    assert told(row)[:5] == [
+        "takeover",
+        "started release",
+        "failed release",
+        "undone release",
+        "started fence",
+    ]
+    assert actions(tmp_path) == ["status", "off", "status"]
+    assert world.shells["b"].held
+    assert journal.holder("www").host == "b"
+
+
+def test_a_gate_that_is_silent_leads_to_fencing(world: World, journal: Journal, tmp_path: Path) -> None:
+    world.shells["a"].fault = "refused"
+    row = handle(world, journal, with_fence(tmp_path, "honest"))
+    assert row["outcome"] == "takeover"
+    why = "a answers ping, but neither its gate (no answer) nor its service does (not proven from outside)"
+    assert row["reason"] == why
+    fenced = journal.fenced("a")
+    assert fenced is not None
+    assert fenced[1].endswith("it stays off until a person switches it on")
+
+
+def test_a_fence_that_is_not_confirmed_is_no_fence_and_is_told(
+    world: World, journal: Journal, tmp_path: Path
+) -> None:
+    world.shells["a"].fault = "refused"
+    row = handle(world, journal, with_fence(tmp_path, "dies"), seconds=1.5)
+    assert row["outcome"] is None
+    assert told(row) == ["takeover", "started fence", "failed fence", "refuse"]
+    assert not world.shells["b"].held
+    assert actions(tmp_path) == ["status", "off", "status"], "once, and not again for a while"
+    assert journal.fenced("a") is None
+
+
+def test_a_fenced_host_that_a_third_host_hears_again_is_not_taken_over(
+    world: World, journal: Journal, tmp_path: Path
+) -> None:
+    """It was off, and somebody gave it its power back while the service started here (the campaign found it)."""
+    world.shells["a"].fault = "timeout"
+    world.heard_by_c.add("a")
+    row = handle(world, journal, with_fence(tmp_path, "honest"), seconds=1.5)
+    assert "failed confirm" in told(row)
+    assert not world.shells["b"].held
+    assert journal.holder("www").host == "a"
+
+
+def test_a13_a_service_that_answers_when_its_host_is_asked_once_more_keeps_its_host_on(
+    world: World, journal: Journal, tmp_path: Path
+) -> None:
+    """Its sshd hangs, and the service was silent in the look for no more than a moment."""
+    world.shells["a"].fault = "timeout"
+    world.lives["a"] = Life(None, ("www",))
+    handle(world, journal, with_fence(tmp_path, "honest"), seconds=0.5)
+    assert actions(tmp_path) == []
+    assert world.shells["a"].held
+    assert not world.shells["b"].held

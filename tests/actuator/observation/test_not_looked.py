@@ -1,0 +1,289 @@
+"""Every reader of a check's result, with every reason: what could not be looked at is neither well nor failed."""
+
+from __future__ import annotations
+
+import ast
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+
+from locum_actuator.decision.failover import decide
+from locum_actuator.domain.situation import HostView, Look, Memory, Situation
+from locum_actuator.observation.observer import Evidence, GateFault
+from locum_actuator.observation.service_check import joined
+from locum_actuator.observation.vantage_points import Answer, ask, asking_session, hears
+from locum_actuator.page.check_health import judge
+from locum_actuator.page.check_results import Vote, read_votes
+from locum_exporter.metrics import ResultCollector
+from locum_exporter.net.icmp import Burst
+from locum_exporter.result import (
+    NOT_LOOKED_REASONS,
+    REASON_CLASSES,
+    CheckResult,
+    Outcome,
+    Reason,
+    class_of,
+    gravest_reason,
+    outcome_of,
+    service_outcome,
+)
+from tests.actuator.fakes import FakeWorld, KeptFakes, site
+
+ROOT = Path(__file__).parents[3]
+REASONS: tuple[Reason | None, ...] = (None, *REASON_CLASSES)
+
+
+def exposition(reason: Reason | None) -> str:
+    registry = CollectorRegistry()
+    registry.register(ResultCollector(CheckResult(reason, 0.1)))
+    return generate_latest(registry).decode()
+
+
+def exposition_of_0_1_0(reason: Reason | None) -> str:
+    """What an exporter of version 0.1.0 says: a check that could not be made has failed."""
+    failure = "" if reason is None else f'locum_check_failure{{reason="{reason}"}} 1.0\n'
+    return f"locum_check_success {float(reason is None)}\n{failure}"
+
+
+@contextmanager
+def exporter(body: str, status: int = 200) -> Iterator[str]:
+    """An exporter that answers every question alike."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+async def asked(url: str) -> Answer:
+    async with asking_session() as session:
+        return await ask(
+            session, "c", url, name="www", service=site().services["www"], host="a", deadline_seconds=5.0
+        )
+
+
+async def heard(url: str) -> Outcome:
+    async with asking_session() as session:
+        return await hears(session, url, "a", 5.0)
+
+
+def test_an_outcome_cannot_be_read_as_a_bool() -> None:
+    for one in Outcome:
+        with pytest.raises(TypeError, match="three values"):
+            bool(one)
+
+
+@pytest.mark.parametrize("reason", REASONS)
+def test_a1_what_goes_over_the_wire(reason: Reason | None) -> None:
+    lines = exposition(reason).splitlines()
+    looked = reason not in NOT_LOOKED_REASONS
+    assert f"locum_check_looked {float(looked)}" in lines
+    success = [line for line in lines if line.startswith("locum_check_success ")]
+    assert success == ([f"locum_check_success {float(reason is None)}"] if looked else [])
+
+
+@pytest.mark.parametrize("said_by", [exposition, exposition_of_0_1_0])
+@pytest.mark.parametrize("reason", REASONS)
+async def test_a1_another_vantage_point(
+    reason: Reason | None, said_by: Callable[[Reason | None], str]
+) -> None:
+    with exporter(said_by(reason)) as url:
+        answer = await asked(url)
+        assert await heard(url) is outcome_of(reason)
+    assert (answer.look.outcome, answer.echo) == (outcome_of(reason), outcome_of(reason))
+    assert answer.look.reason == reason
+
+
+NO_ANSWERS = {
+    "nothing": "",
+    "no metrics": "<html>it works</html>",
+    "success without a word": "locum_check_success 0\n",
+    "both": exposition("refused").replace("success 0.0", "success 1.0"),
+    "neither": exposition("refused").replace("locum_check_success 0.0\n", ""),
+    "a reason of another version": exposition("refused").replace("refused", "moonlight"),
+    "a NaN": exposition("refused").replace("success 0.0", "success NaN"),
+}
+
+
+@pytest.mark.parametrize("body", NO_ANSWERS.values(), ids=NO_ANSWERS)
+async def test_a1_an_answer_that_cannot_be_read_says_nothing(body: str) -> None:
+    with exporter(body) as url:
+        answer = await asked(url)
+    assert (answer.look.outcome, answer.echo) == (Outcome.NOT_LOOKED, Outcome.NOT_LOOKED)
+
+
+async def test_a1_an_exporter_that_refuses_or_is_not_there_says_nothing() -> None:
+    with exporter("locum_check_success 0\n", 404) as url:
+        assert (await asked(url)).echo is Outcome.NOT_LOOKED
+    assert (await asked(url)).echo is Outcome.NOT_LOOKED
+
+
+def test_b10_a_second_card_of_the_holder_is_the_holder_and_no_stranger() -> None:
+    """The wire was asked before the gates had told whose the MAC is."""
+    evidence = Evidence(site(), KeptFakes(FakeWorld({})))
+    second, stranger = "unknown MAC 02:00:00:00:00:02", "unknown MAC 02:00:00:00:00:09"
+    try:
+        heard = (frozenset({"b"}), frozenset({second, stranger}))
+        assert evidence._settled(heard) == heard
+        evidence._macs.learn("a", frozenset({"02:00:00:00:00:01", "02:00:00:00:00:02"}))
+        assert evidence._settled(heard) == (frozenset({"a", "b"}), frozenset({stranger}))
+        assert evidence._known(second) == "a", "later looks and confirmations know it at once"
+        assert evidence._settled(None) is None
+    finally:
+        evidence.close()
+
+
+def test_b14_a_look_that_does_not_end_is_no_look_and_not_a_fault_of_the_worker(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """On a machine that was all but standing still the worker stumbled over it, with a traceback in the log."""
+    evidence = Evidence(site(), KeptFakes(FakeWorld({})))
+
+    def late(work: Any, _: float) -> Situation:
+        work.close()
+        raise TimeoutError
+
+    monkeypatch.setattr(evidence, "_run", late)
+    try:
+        situation = evidence.situation("www")
+        assert evidence._recent_lag.allowance_seconds() > 0, "the next look has more time"
+    finally:
+        monkeypatch.undo()
+        evidence.close()
+    assert not any(view.looked_at or view.gate_asked for view in situation.hosts.values())
+    assert not situation.address_looked
+    for holder in (None, "a", "b"):
+        plan = decide(situation, Memory(holder=holder, epoch=1), site().services["www"])
+        assert (plan.kind, plan.code, plan.steps) == ("keep_looking", "could_not_look", ())
+        assert "too busy to look" in plan.reason
+
+
+@pytest.mark.parametrize("reason", REASONS)
+def test_a1_who_pings_a_host_that_this_one_does_not_hear(reason: Reason | None) -> None:
+    """An exporter without CAP_NET_RAW is no second witness of a silent host."""
+    evidence = Evidence(site(), KeptFakes(FakeWorld({})))
+    try:
+        view = evidence._seen(
+            "www",
+            "a",
+            time.monotonic(),
+            burst=Burst(20, 0, ()),
+            gate=GateFault("no answer"),
+            here=Look("b", Outcome.FAILED, "refused", "refused"),
+            elsewhere=[Answer(Look("c", outcome_of(reason), "", reason), outcome_of(reason))],
+        )
+    finally:
+        evidence.close()
+    assert view.pinged_by == (("c",) if reason is None else ())
+    assert view.silent_to == (("c",) if outcome_of(reason) is Outcome.FAILED else ())
+    assert view.serves == (reason is None)
+
+
+def test_a8_a_late_echo_is_one_for_every_reader() -> None:
+    """Whoever asks what locum would do looks too, and must not use up what a plan under way has to judge."""
+    evidence = Evidence(site(), KeptFakes(FakeWorld({})))
+    here, since = Look("b", Outcome.FAILED, "refused", "refused"), time.monotonic()
+
+    def look() -> HostView:
+        return evidence._seen(
+            "www", "a", since, burst=Burst(20, 0, ()), gate=GateFault("no answer"), here=here, elsewhere=()
+        )
+
+    try:
+        assert look().silent_since == since
+        assert not evidence.late_echo("a", since, 0.0)
+        evidence._pinger._heard_at[site().hosts["a"].address.packed] = time.monotonic()
+        assert look().silent_since is None
+        assert [evidence.late_echo("a", since, 0.0) for _ in range(3)] == [True, True, True]
+        assert not evidence.late_echo("a", time.monotonic() + 1.0, 0.0)
+    finally:
+        evidence.close()
+
+
+@pytest.mark.parametrize("reason", REASONS)
+@pytest.mark.parametrize("check", ["http", "tcp", "process", "ping"])
+def test_a1_the_page(check: str, reason: Reason | None) -> None:
+    about = {"service": "www", "host": "a", "check": check, "vantage_point": "c"}
+    series = []
+    for line in exposition(reason).splitlines():
+        name, _, value = line.rpartition(" ")
+        if name in {"locum_check_success", f'locum_check_failure{{reason="{reason}"}}'}:
+            labels = {"__name__": name.partition("{")[0], **about}
+            if reason is not None and "failure" in name:
+                labels["reason"] = reason
+            series.append({"metric": labels, "value": [1.0, value]})
+    (seen,) = read_votes({"data": {"result": series}}).votes["www", "a", check]
+    assert seen == Vote("c", service_outcome(check, reason), reason)
+    verdict = {Outcome.WELL: "ok", Outcome.FAILED: "bad", Outcome.NOT_LOOKED: "unknown"}
+    assert judge((seen,), may_be_off=False).verdict == verdict[seen.outcome]
+    well = Vote("b", Outcome.WELL)
+    assert judge((well, seen), may_be_off=False).verdict == (
+        "mixed" if seen.outcome is Outcome.FAILED else "ok"
+    )
+
+
+@pytest.mark.parametrize("reason", REASONS)
+def test_a1_several_addresses_of_one_service(reason: Reason | None) -> None:
+    well, this = Look("b", Outcome.WELL, "200"), Look("b", outcome_of(reason), "words", reason)
+    assert joined([well, this]).outcome is outcome_of(reason)
+    assert joined([this, Look("b", Outcome.FAILED, "no", "timeout")]).outcome is Outcome.FAILED
+
+
+@pytest.mark.parametrize("reason", REASONS)
+def test_a1_several_checks_of_one_service(reason: Reason | None) -> None:
+    assert gravest_reason([None, reason]) == reason
+    assert outcome_of(gravest_reason([reason, "refused"])) is Outcome.FAILED
+    assert outcome_of(gravest_reason([reason, "permission"])) is (
+        Outcome.FAILED if outcome_of(reason) is Outcome.FAILED else Outcome.NOT_LOOKED
+    )
+
+
+def test_a_gate_that_is_silent_is_no_absent_process() -> None:
+    assert service_outcome("process", "absent") is Outcome.FAILED
+    assert service_outcome("process", None) is Outcome.WELL
+    others = set(get_args(Reason)) - {"absent"}
+    assert {service_outcome("process", reason) for reason in others} == {Outcome.NOT_LOOKED}
+
+
+def test_a_reason_of_another_version_says_nothing_of_the_target() -> None:
+    assert class_of("moonlight") == "not_looked"
+    with pytest.raises(ValueError, match="'moonlight' is not a reason"):
+        CheckResult("moonlight", 0.1)  # type: ignore[arg-type]
+
+
+def test_every_reason_that_a_check_gives_is_in_the_table() -> None:
+    given = {
+        argument.value
+        for path in (ROOT / "exporter" / "locum_exporter").rglob("*.py")
+        for call in ast.walk(ast.parse(path.read_text()))
+        if isinstance(call, ast.Call)
+        and isinstance(call.func, ast.Name)
+        and call.func.id in {"CheckResult", "_Failed", "NeighbourFault", "Echo"}
+        for argument in call.args[:2]
+        if isinstance(argument, ast.Constant)
+        and isinstance(argument.value, str)
+        and argument.value.isidentifier()
+    }
+    assert len(given) > 5
+    assert given <= set(REASON_CLASSES)

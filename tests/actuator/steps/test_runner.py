@@ -1,0 +1,409 @@
+"""Steps run in order, the journal hears of each before and after, and a fault undoes what was done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from sqlite3 import Connection
+from typing import Any
+
+import pytest
+
+from locum_actuator.domain.plan import Plan, Step
+from locum_actuator.domain.ports import Confirmed
+from locum_actuator.journal.journal import Journal, JournalFault
+from locum_actuator.metrics import Metrics
+from locum_actuator.steps import plan_evidence, release
+from locum_actuator.steps.base import Hands, StepFault
+from locum_actuator.steps.runner import Outcome, Sequence
+from locum_actuator.system import netlink
+from locum_inventory.enrolment import boot_guard
+from locum_inventory.gate.protocol import ServiceStatus, Verb
+from locum_inventory.site.model import Interface, Site
+from tests.actuator.fakes import FakeShell, FakeWorld, site
+from tests.actuator.shortcuts import in_no_time, kernel_of
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Journal:
+    return Journal(tmp_path / "journal.sqlite")
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> FakeWorld:
+    """a holds the address and hangs; b stands by. The kernel of b is b's fake shell."""
+    world = FakeWorld({"a": FakeShell(held=True, processes=3, epoch=1), "b": FakeShell()}, hung={"a"})
+    kernel_of(world.shells["b"], monkeypatch)
+    in_no_time(monkeypatch)
+    return world
+
+
+def run(
+    world: FakeWorld, journal: Journal, *steps: Step, epoch: int = 2, values: Site | None = None
+) -> Outcome:
+    values = values or site()
+    hands = Hands(values, "www", values.services["www"], "b", world.shells, world, epoch, "a")
+    incident = journal.open_incident("www", "test")
+    return Sequence(journal, Metrics(), incident).run(Plan("takeover", "t", "it hung", steps, "b"), hands)
+
+
+def events(journal: Journal) -> list[str]:
+    return [f"{event['kind']} {event['step']}:{event['host']}" for event in journal.incidents()[0]["events"]]
+
+
+TAKEOVER = (
+    Step("release", "a"),
+    Step("confirm", "b"),
+    Step("start", "b"),
+    Step("claim", "b"),
+    Step("prove", "b"),
+)
+
+
+def test_a_takeover_runs_through(world: FakeWorld, journal: Journal) -> None:
+    assert run(world, journal, *TAKEOVER).done
+    assert (world.shells["a"].held, world.shells["b"].held) == (False, True)
+    assert world.shells["b"].processes > 0
+    assert journal.holder("www").host == "b"
+    assert events(journal) == [
+        f"{kind} {step.name}:{step.host}" for step in TAKEOVER for kind in ("started", "done")
+    ]
+
+
+def test_here_too_the_gate_claims_where_the_boot_guard_is_on(
+    world: FakeWorld, journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root alone may lift it, and an address that nobody hears is no claim."""
+    monkeypatch.setattr(boot_guard, "MUTE_DIRECTORY", tmp_path)
+    (tmp_path / "www").touch()
+    assert run(world, journal, *TAKEOVER).done
+    assert "claim" in world.shells["b"].calls
+    (tmp_path / "www").unlink()
+    world.shells["b"].calls.clear()
+    assert run(world, journal, Step("claim", "b")).done
+    assert world.shells["b"].calls == []
+
+
+def test_nothing_is_claimed_while_the_release_is_not_confirmed(world: FakeWorld, journal: Journal) -> None:
+    world.shells["a"].refuse["release"] = "timeout"
+    outcome = run(world, journal, *TAKEOVER)
+    assert not outcome.done
+    assert world.shells["a"].held
+    assert not world.shells["b"].held
+    assert world.shells["b"].calls == []
+
+
+def test_nothing_is_claimed_when_the_witness_has_gone(world: FakeWorld, journal: Journal) -> None:
+    world.witness = False
+    outcome = run(world, journal, *TAKEOVER)
+    assert outcome == Outcome(False, "no witness answers any more: it may be this host that is cut off", True)
+    assert not world.shells["b"].held
+    assert world.shells["a"].held, "a was released for nothing and has it back"
+    assert world.shells["a"].calls == ["release", "start", "claim"]
+
+
+@pytest.mark.parametrize(
+    ("deaf", "done"), [(2, True), (3, False)], ids=["it hears the third time", "it stays deaf"]
+)
+def test_a_wire_that_nobody_could_be_asked_at_first_is_asked_again(
+    world: FakeWorld, journal: Journal, monkeypatch: pytest.MonkeyPatch, deaf: int, done: bool
+) -> None:
+    asked, hear = [0], world.confirm
+
+    def confirm(service: str, silent: str | None) -> Confirmed:
+        asked[0] += 1
+        return Confirmed(True, None) if asked[0] <= deaf else hear(service, silent)
+
+    monkeypatch.setattr(world, "confirm", confirm)
+    outcome = run(world, journal, *TAKEOVER)
+    assert outcome.done == done
+    assert done or outcome.text == "nobody could be asked who has the address"
+
+
+def test_a_standby_that_does_not_start_gives_everything_back(world: FakeWorld, journal: Journal) -> None:
+    world.shells["b"].start_works = False
+    world.hung.clear()
+    outcome = run(world, journal, *TAKEOVER)
+    assert not outcome.done
+    assert outcome.undone
+    assert world.shells["b"].calls == ["start", "release"]
+    assert world.shells["a"].held
+    assert not world.shells["b"].held
+    assert events(journal)[-3:] == ["failed start:b", "undone start:b", "undone release:a"]
+
+
+def test_an_address_that_cannot_be_added_is_undone(
+    world: FakeWorld, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no(interface: str, address: Interface, *, right_before: object) -> None:
+        raise netlink.NetlinkFault("there is no interface eth0 on this host")
+
+    monkeypatch.setattr(netlink, "add", no)
+    outcome = run(world, journal, *TAKEOVER)
+    assert outcome.text == "there is no interface eth0 on this host"
+    assert journal.holder("www").host == "a"
+    assert world.shells["a"].held
+
+
+def test_where_an_undo_fails_nothing_more_is_undone(
+    world: FakeWorld, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If b cannot be rid of the address, a must not have it back: two holders are worse than none."""
+
+    def add_and_fail(interface: str, address: Interface, *, right_before: object) -> None:
+        world.shells["b"].held = True
+        raise netlink.NetlinkFault("added, then something broke")
+
+    def stuck(address: Interface) -> None:
+        raise netlink.NetlinkFault("it will not go")
+
+    monkeypatch.setattr(netlink, "add", add_and_fail)
+    monkeypatch.setattr(netlink, "remove", stuck)
+    outcome = run(world, journal, *TAKEOVER)
+    assert not outcome.undone
+    assert not world.shells["a"].held
+    assert events(journal)[-1] == "undo_failed claim:b"
+
+
+def test_a_proof_that_fails_leaves_the_address_where_it_is(world: FakeWorld, journal: Journal) -> None:
+    world.through_address = False
+    outcome = run(world, journal, *TAKEOVER)
+    assert not outcome.done
+    assert world.shells["b"].held
+    assert journal.holder("www").host == "b"
+
+
+def test_an_old_epoch_is_refused_by_the_gate(world: FakeWorld, journal: Journal) -> None:
+    world.shells["a"].epoch = 9
+    outcome = run(world, journal, *TAKEOVER, epoch=2)
+    assert outcome.text == "release on a: epoch 2 is older than 9"
+    assert not world.shells["b"].held
+
+
+def test_a_step_that_breaks_is_a_step_that_failed(
+    world: FakeWorld, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(self: release.Release) -> str:
+        raise RuntimeError("surprise")
+
+    monkeypatch.setattr(release.Release, "do", broken)
+    outcome = run(world, journal, *TAKEOVER)
+    assert outcome.text == "release on a broke: surprise"
+    assert not world.shells["b"].held
+
+
+def test_a_respawn_that_helps(world: FakeWorld, journal: Journal) -> None:
+    world.hung.clear()
+    world.shells["a"].processes = 0
+    assert run(world, journal, Step("respawn", "a"), epoch=1).done
+
+
+def test_a_respawn_that_does_not_help(world: FakeWorld, journal: Journal) -> None:
+    outcome = run(world, journal, Step("respawn", "a"), epoch=1)
+    assert outcome.text == "respawned on a, but within 0.05 s: no answer"
+
+
+def test_a_release_that_is_so_already_is_not_repeated(world: FakeWorld, journal: Journal) -> None:
+    world.shells["a"].held, world.shells["a"].processes = False, 0
+    run(world, journal, Step("release", "a"))
+    assert events(journal) == ["started release:a", "already release:a"]
+    assert world.shells["a"].calls == []
+
+
+def test_who_was_no_holder_gets_nothing_back(world: FakeWorld, journal: Journal) -> None:
+    """b held the address beside a, and its release did not end well: it must not be given the address again."""
+    b = world.shells["b"]
+    b.held, b.processes, b.refuse["release"] = True, 3, "failed"
+    outcome = run(world, journal, Step("release", "b"), Step("claim", "a"))
+    assert not outcome.done
+    assert b.calls == ["release"]
+
+
+def test_what_was_released_for_the_rightful_holder_is_not_given_back(
+    world: FakeWorld, journal: Journal
+) -> None:
+    b = world.shells["b"]
+    b.held, b.processes, world.shells["a"].refuse["claim"] = True, 3, "failed"
+    assert not run(world, journal, Step("release", "b"), Step("claim", "a")).done
+    assert world.shells["a"].held, "a claim that failed takes nothing from the holder"
+    assert not b.held
+    assert b.calls == ["release"]
+
+
+def test_nothing_is_given_back_while_somebody_else_answers(
+    world: FakeWorld, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = Confirmed(True, (frozenset({"c"}), frozenset()))
+    monkeypatch.setattr(world, "confirm", lambda service, silent=None: found)
+    assert run(world, journal, *TAKEOVER).text == "c still answers for the address"
+    assert not world.shells["a"].held
+    assert events(journal)[-1] == "undo_failed release:a"
+
+
+@pytest.mark.parametrize(
+    ("holds_good", "before"),
+    [("SILENT_AGAIN_SECONDS", ()), ("LET_GO_AGAIN_SECONDS", TAKEOVER[:1])],
+    ids=["its holder was silent", "its holder had released"],
+)
+def test_the_wire_is_asked_once_more_where_the_start_took_long(
+    world: FakeWorld,
+    journal: Journal,
+    monkeypatch: pytest.MonkeyPatch,
+    holds_good: str,
+    before: tuple[Step, ...],
+) -> None:
+    """a was away, and came back with its address while b's service started."""
+    real = FakeShell.change
+
+    def slow(self: FakeShell, verb: Verb, *words: object, **deadline: float) -> ServiceStatus:
+        if verb == "start" and self is world.shells["b"]:
+            world.shells["a"].held = True
+        return real(self, verb, *words, **deadline)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(FakeShell, "change", slow)
+    for name in ("SILENT_AGAIN_SECONDS", "LET_GO_AGAIN_SECONDS", "SILENT_SECONDS", "LET_GO_SECONDS"):
+        monkeypatch.setattr(plan_evidence, name, 60.0)
+    monkeypatch.setattr(plan_evidence, holds_good, 0.0)
+    world.shells["a"].held, world.shells["a"].processes = False, 0
+    outcome = run(world, journal, *before, *TAKEOVER[1:])
+    assert outcome.text == "a still answers for the address"
+    assert not world.shells["b"].held
+    assert world.shells["b"].processes == 0
+    assert journal.holder("www").host == "a"
+
+
+# How many rows a disk takes before it is full, and who has the service then. The seventh is that of the claim.
+FULL = {1: "a", 2: "a", 3: "a", 4: "a", 5: "a", 6: "a", 7: "b", 8: "b", 9: "b"}
+
+
+@pytest.mark.parametrize(("heard", "holds"), FULL.items())
+def test_a4_a_disk_that_gets_full_leaves_the_service_on_the_host_that_the_journal_names(
+    world: FakeWorld, journal: Journal, monkeypatch: pytest.MonkeyPatch, heard: int, holds: str
+) -> None:
+    """No step begins that the journal does not know of; what the old holder let go of is given back to it."""
+    real, left = journal.note, [heard]
+
+    def note(*words: object, **data: object) -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            raise JournalFault("the disk is full")
+        real(*words, **data)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(journal, "note", note)
+    outcome = run(world, journal, *TAKEOVER)
+    assert (world.shells["a"].held, world.shells["b"].held) == (holds == "a", holds == "b")
+    assert (world.shells["a"].processes > 0, world.shells["b"].processes > 0) == (holds == "a", holds == "b")
+    assert journal.holder("www").host in {holds, None}
+    assert outcome.done or outcome.text.endswith("was not begun: the disk is full")
+
+
+@pytest.mark.parametrize("writes", range(1, 12))
+def test_a4_no_claim_without_its_rows_where_nothing_can_be_given_back(
+    world: FakeWorld, journal: Journal, monkeypatch: pytest.MonkeyPatch, writes: int
+) -> None:
+    """a is dead, and every write after some number of them fails: whatever b holds, the journal names b for it."""
+    world.dead.add("a")
+    real, left = journal._write, [writes]
+
+    @contextmanager
+    def write() -> Iterator[Connection]:
+        left[0] -= 1
+        if left[0] < 0:
+            raise JournalFault("the disk is full")
+        with real() as db:
+            yield db
+
+    incident = journal.open_incident("www", "test")
+    monkeypatch.setattr(journal, "_write", write)
+    values = site()
+    hands = Hands(
+        values, "www", values.services["www"], "b", world.shells, world, 2, "a", silent_hosts=("a",)
+    )
+    plan = Plan("takeover", "t", "it is silent", TAKEOVER[1:], "b")
+    outcome = Sequence(journal, Metrics(), incident).run(plan, hands)
+    assert world.shells["b"].held == (journal.holder("www").host == "b" and outcome.done)
+    assert world.shells["b"].held or world.shells["b"].processes == 0
+
+
+A8 = {"while the standby starts": "start", "between the last question and the packet": "packet", "never": ""}
+
+
+@pytest.mark.parametrize("comes", A8.values(), ids=A8)
+def test_a8_an_echo_that_comes_late_counts_until_the_claim(
+    world: FakeWorld, journal: Journal, monkeypatch: pytest.MonkeyPatch, comes: str
+) -> None:
+    """The question after the look had judged the silence already, and must not be the last that hears of it."""
+    world.dead.add("a")
+    change, add = world.shells["b"].change, netlink.add
+
+    def started(verb: Verb, service: str, epoch: int, **given: Any) -> ServiceStatus:
+        if verb == comes:
+            world.late.add("a")
+        return change(verb, service, epoch, **given)
+
+    def added(interface: str, address: Interface, right_before: Callable[[], None]) -> None:
+        if comes == "packet":
+            world.late.add("a")
+        add(interface, address, right_before=right_before)
+
+    monkeypatch.setattr(world.shells["b"], "change", started)
+    monkeypatch.setattr(netlink, "add", added)
+    values, incident = site(), journal.open_incident("www", "test")
+    hands = Hands(
+        values, "www", values.services["www"], "b", world.shells, world, 2, "a", silent_hosts=("a",)
+    )
+    hands.evidence.silent_since["a"] = 0.0
+    plan = Plan("takeover", "t", "it is silent", TAKEOVER[1:], "b")
+    outcome = Sequence(journal, Metrics(), incident).run(plan, hands)
+    assert (outcome.done, world.shells["b"].held) == ((False, False) if comes else (True, True))
+    assert not comes or outcome.text == "an echo of a came late: delay must not look like death"
+
+
+def test_a8_what_has_released_or_was_seen_off_may_be_heard(world: FakeWorld, journal: Journal) -> None:
+    world.late = {"a"}
+    values = site()
+    hands = Hands(values, "www", values.services["www"], "b", world.shells, world, 2, "a")
+    hands.evidence.silent_since["a"] = 0.0
+    with pytest.raises(StepFault, match="an echo of a came late"):
+        hands.require_silent_holder("b")
+    hands.require_silent_holder("a")  # which it is itself that claims
+    hands.evidence.let_go = True
+    hands.require_silent_holder("b")
+    hands.evidence.let_go = False
+    hands.evidence.seen_off("a")
+    hands.require_silent_holder("b")
+
+
+def test_a9_a_plan_of_an_older_epoch_stops_where_it_is(world: FakeWorld, journal: Journal) -> None:
+    """Another plan began meanwhile: the older one neither goes on nor takes back what may be the newer one's."""
+    journal.set_epoch("www", 99)
+    outcome = run(world, journal, *TAKEOVER)
+    assert (outcome.done, outcome.undone) == (False, False)
+    assert outcome.text == "epoch 2 is older than 99: another plan has begun since"
+    assert world.shells["a"].calls == []
+    assert world.shells["b"].calls == []
+
+
+def test_a_plan_the_journal_cannot_take_does_not_begin(
+    world: FakeWorld, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def note(*words: object, **data: object) -> None:
+        raise JournalFault("the disk is full")
+
+    monkeypatch.setattr(journal, "note", note)
+    with pytest.raises(JournalFault, match="the disk is full"):
+        run(world, journal, *TAKEOVER)
+    assert world.shells["a"].held
+    assert world.shells["a"].calls == []
+
+
+def test_a_service_that_nobody_can_count_is_stopped_though_the_address_is_gone(
+    world: FakeWorld, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = FakeShell._service
+    monkeypatch.setattr(FakeShell, "_service", lambda self: replace(real(self), processes=None))
+    world.shells["a"].held = False
+    run(world, journal, Step("release", "a"))
+    assert world.shells["a"].calls == ["release"]

@@ -1,0 +1,221 @@
+"""Stopped between every two operations of every plan, and slowed at every write: no address is held by two hosts.
+
+As test_crash_recovery.py enumerates the instants of a `kill -9`, these enumerate those of a SIGSTOP of 20 s: before
+and after every write of the journal, every question and every change that a host is asked for. Meanwhile the world
+heals: the old holder is well again and has the address, unless another host has it by then. Left out is what no
+program can close: the moment between the last comparison of the evidence's age and the act that follows it.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from sqlite3 import Connection
+from typing import Any, Literal
+
+import pytest
+
+from locum_actuator.system.fence_agent import FenceAgent
+from locum_inventory import since_boot
+from locum_inventory.gate.clock import Permit
+from locum_inventory.gate.protocol import ServiceStatus, Verb
+from tests.actuator.engine import test_crash_recovery as resume
+from tests.actuator.engine.test_crash_recovery import (
+    ROWS,
+    Fate,
+    Life,
+    MortalJournal,
+    MortalShell,
+    Row,
+    ends_well,
+    in_memory,
+)
+
+__all__ = ["in_memory"]  # a fixture
+STOP_SECONDS = 20.0
+HEALTHY_SECONDS = 5.0  # a holder that has served for so long is healthy, as in docs/trust.md
+QUESTIONS = ("confirm", "situation", "late_echo", "service_on", "service_through_address", "echoes")
+
+
+class HealthyTaken(BaseException):
+    """A holder that was well again was released or switched off."""
+
+
+class StopShell(MortalShell):
+    """A gate whose caller may be stopped before a verb arrives, which then comes late, and after it."""
+
+    healthy: Callable[[StopShell], bool] = staticmethod(lambda shell: False)
+
+    def change(
+        self, verb: Verb, service: str, epoch: int, *, deadline_seconds: float, permit: Permit | None = None
+    ) -> ServiceStatus:
+        if verb != "release":
+            return super().change(verb, service, epoch, deadline_seconds=deadline_seconds, permit=permit)
+        # A release never comes too late: what it is sent for was compared by its sender, right before.
+        if StopShell.healthy(self):
+            raise HealthyTaken("released")
+        after = super(MortalShell, self).change(verb, service, epoch, deadline_seconds=deadline_seconds)
+        self.always()
+        self.fate.instant()
+        return after
+
+
+class Clock:
+    """The clock by which evidence grows old, which a test can move on."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+
+    def seconds(self) -> float:
+        return time.clock_gettime(time.CLOCK_BOOTTIME) + self.ahead
+
+
+class Stop(Fate):
+    """Stops the actuator at one instant, and the world heals meanwhile; counts the instants."""
+
+    def __init__(self, at: int | None, stopped: Callable[[], None]) -> None:
+        super().__init__(at)
+        self._stopped = stopped
+
+    def instant(self) -> None:
+        if self.passed == self.at:
+            self._stopped()
+        self.passed += 1
+
+
+class StoppedLife(Life):
+    """A life that may be stopped, and whose world heals meanwhile."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, directory: Path, row: Row, clock: Clock) -> None:
+        super().__init__(monkeypatch, directory, row)
+        self.clock, self.healed_at = clock, float("inf")
+        for shell in self.world.shells.values():
+            shell.__class__ = StopShell
+        StopShell.healthy = staticmethod(self.is_healthy)
+
+        def turn(agent: FenceAgent, action: Literal["off", "on"], *, deadline_seconds: float) -> None:
+            if self.is_healthy(self.world.shells[agent.host]):
+                raise HealthyTaken("switched off")
+            self.world.dead.add(agent.host)
+            off.add(agent.host)
+            self.fate.instant()
+
+        def power(agent: FenceAgent, *, deadline_seconds: float) -> Literal["on", "off"]:
+            self.fate.instant()
+            return "off" if agent.host in off and agent.host in self.world.dead else "on"
+
+        off: set[str] = set()
+        monkeypatch.setattr(FenceAgent, "turn", turn)
+        monkeypatch.setattr(FenceAgent, "power", power)
+        for name in QUESTIONS:
+            monkeypatch.setattr(self.world, name, self._asked(getattr(self.world, name)))
+
+    def _asked(self, question: Callable[..., Any]) -> Callable[..., Any]:
+        def asked(*words: object, **more: object) -> Any:
+            self.fate.instant()
+            answer = question(*words, **more)
+            self.fate.instant()
+            return answer
+
+        return asked
+
+    def is_healthy(self, shell: Any) -> bool:
+        """Whether a shell is that of the old holder, which is well again and serves."""
+        old = self.world.shells[self.row.holder]
+        serves = shell.held and shell.processes and self.row.holder not in self.world.hung | self.world.dead
+        long = self.clock.seconds() - self.healed_at > HEALTHY_SECONDS
+        return long and shell is old and bool(serves) and self.row.move is None
+
+    def stop(self) -> None:
+        """Let 20 s go by, and the old holder come back."""
+        self.heal()
+        self.clock.ahead += STOP_SECONDS
+
+    def heal(self) -> None:
+        """Bring the old holder back, with service and address where no other host has the address by now."""
+        name, world = self.row.holder, self.world
+        shell = world.shells[name]
+        world.dead.discard(name)
+        world.hung.discard(name)
+        shell.fault = None
+        shell.refuse.clear()
+        shell.boot_id = "b0070000-0000-4000-8000-000000000000"
+        self.healed_at = self.clock.seconds()
+        taken = any(other.held for other in world.shells.values() if other is not shell)
+        shell.held, shell.processes = not taken, 0 if taken else 3
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(since_boot, "seconds", clock.seconds)
+    return clock
+
+
+@pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
+def test_a3_a13_stopped_at_every_instant(
+    row: Row, in_memory: Path, monkeypatch: pytest.MonkeyPatch, clock: Clock
+) -> None:
+    if row.hooks:
+        pytest.skip("hooks change nothing here")
+    whole = StoppedLife(monkeypatch, in_memory / "whole", row, clock)
+    counting = Stop(None, lambda: None)
+    whole.live("LocumServiceDown", counting)
+    assert counting.passed >= 4 * (1 + row.steps.count(" on ")), "there was something to be stopped in"
+    for at in range(counting.passed):
+        life = StoppedLife(monkeypatch, in_memory / str(at), row, clock)
+        life.live("LocumServiceDown", Stop(at, life.stop), seconds=30.0)
+        ends_well(life, at)
+        shutil.rmtree(life.directory)
+
+
+class SlowJournal(MortalJournal):
+    """A journal each of whose writes takes long; at one of them the world heals."""
+
+    slow_clock: Clock
+    seconds = 0.0
+    writes = 0
+    heals_at: int | None = None
+    heal: Callable[[], None] = staticmethod(lambda: None)
+
+    @contextmanager
+    def _write(self) -> Iterator[Connection]:
+        cls = type(self)
+        cls.slow_clock.ahead += cls.seconds
+        if cls.writes == cls.heals_at:
+            cls.heal()
+        cls.writes += 1
+        with super()._write() as db:
+            yield db
+
+
+@pytest.mark.parametrize("seconds", [0.5, 2.0])
+@pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
+def test_a3_slow_disk_and_the_world_heals_at_every_write(
+    row: Row, seconds: float, in_memory: Path, monkeypatch: pytest.MonkeyPatch, clock: Clock
+) -> None:
+    if row.hooks:
+        pytest.skip("hooks change nothing here")
+    monkeypatch.setattr(resume, "MortalJournal", SlowJournal)
+    SlowJournal.slow_clock, SlowJournal.seconds = clock, seconds
+
+    def live(name: str, heals_at: int | None) -> StoppedLife:
+        life = StoppedLife(monkeypatch, in_memory / name, row, clock)
+        SlowJournal.writes, SlowJournal.heals_at = 0, heals_at
+        SlowJournal.heal = staticmethod(life.heal)
+        life.live("LocumServiceDown", Stop(None, lambda: None), seconds=30.0)
+        return life
+
+    whole = live("whole", None)
+    ends_well(whole, -1)
+    done, meant = (
+        steps.replace(f", confirm on {row.holder}", "") for steps in (resume._steps(whole), row.steps)
+    )
+    assert done == meant, "a slow disk alone changes nothing of what is done, but for a question more"
+    for at in range(SlowJournal.writes):
+        life = live(str(at), at)
+        ends_well(life, at)
+        shutil.rmtree(life.directory)
