@@ -4,7 +4,9 @@
    service, is not dead: neither is switched off.
 2. A host whose release or fence was tried and never confirmed may still hold the address. Until its gate says that
    it does not, no other host gets the address.
-3. No host gets an address while it could not be asked who has it, or while no witness answers: then it may be this
+3. A host that is silent to this one is not judged at once where no other vantage point could look: an exporter that
+   is being started again, say, can tell in a moment whether only the line is cut.
+4. No host gets an address while it could not be asked who has it, or while no witness answers: then it may be this
    host that is cut off from the one that has it.
 """
 
@@ -14,6 +16,7 @@ from dataclasses import replace
 
 from locum_actuator.domain.plan import Plan, Step
 from locum_actuator.domain.situation import HostView, Memory, Situation
+from locum_exporter.result import Outcome
 from locum_inventory.site.model import Service
 
 _EXPELLING = frozenset({"release", "fence"})
@@ -25,12 +28,45 @@ def applied(plan: Plan, situation: Situation, memory: Memory, service: Service) 
     for host in fenced(plan):
         if veto := _sign_of_life(situation.hosts[host]):
             return veto
+    for host in _taken_unasked(plan, situation, memory):
+        if wait := _await_others(situation.hosts[host], memory):
+            return wait
     return _asked_first(plan, situation)
 
 
 def fenced(plan: Plan) -> tuple[str, ...]:
     """Return the hosts that a plan would switch off."""
     return tuple(step.host for step in plan.steps if step.name == "fence")
+
+
+def _taken_unasked(plan: Plan, situation: Situation, memory: Memory) -> tuple[str, ...]:
+    """Return the hosts that a plan switches off, or takes the address from without their own word."""
+    released = {step.host for step in plan.steps if step.name == "release"}
+    is_move = any(step.name == "claim" for step in plan.steps) and memory.holder not in {None, plan.target}
+    left = {memory.holder} & situation.hosts.keys() - released if is_move else set()
+    return tuple(sorted({*fenced(plan), *(host for host in left if host is not None)}))
+
+
+def unable_to_judge(view: HostView) -> tuple[str, ...]:
+    """Return the vantage points that could not look at a silent host; none where another one beside us could."""
+    if view.gate_answers or view.liveness != "dead" or view.silent_to:
+        return ()
+    if sum(look.outcome is not Outcome.NOT_LOOKED for look in view.looks) > 1:
+        return ()  # beside this host's own
+    return tuple(look.vantage_point for look in view.looks if look.outcome is Outcome.NOT_LOOKED)
+
+
+def _await_others(view: HostView, memory: Memory) -> Plan | None:
+    """Return why a silent host is looked at again; None where nobody is waited for."""
+    unable = unable_to_judge(view)
+    if not memory.may_wait or not unable:
+        return None
+    names = " and ".join(unable)
+    return Plan(
+        "keep_looking",
+        "could_not_look",
+        f"{view.name} does not answer at all, and {names} could not look whether only the line to it is cut",
+    )
 
 
 def has_let_go(view: HostView, service: Service) -> bool:

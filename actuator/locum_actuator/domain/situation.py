@@ -185,6 +185,8 @@ class Memory:
     doubted: Mapping[str, int] = field(
         default_factory=dict
     )  # hosts heard through loss lately -> echoes unanswered since
+    # Vantage points that could not look at a silent host are waited for: they could not for a moment only.
+    may_wait: bool = False
     paused: str | None = None  # until when and why, in words; None: it is not
     holding_hosts: int = 0  # how many hosts hold any service of the site
     failing_elsewhere: frozenset[str] = (

@@ -19,7 +19,7 @@ from locum_actuator.decision.epochs import highest_epoch
 from locum_actuator.decision.failover import decide, is_candidate
 from locum_actuator.decision.silent_hosts import need_silence_elsewhere, silent_hosts
 from locum_actuator.decision.unreached import ANNOUNCED, MOVED
-from locum_actuator.decision.vetoes import fenced, has_let_go
+from locum_actuator.decision.vetoes import fenced, has_let_go, unable_to_judge
 from locum_actuator.domain import patience
 from locum_actuator.domain.life import NO_LIFE, Life
 from locum_actuator.domain.mirror_run import Mirrors, NoMirrors
@@ -45,6 +45,9 @@ log = logging.getLogger(__name__)
 
 KEEP_LOOKING_SECONDS = 0.1  # between two looks while the evidence is mixed
 WAITING_SECONDS = 1.0  # between two looks after a refusal, or in observe mode: the situation may change
+# So long a vantage point that could not look is waited for before a silent host is judged without it: an exporter
+# that is started again takes a few seconds.
+OTHERS_SECONDS = 5.0
 TRY_AGAIN_SECONDS = 30.0  # after this a plan that failed may be tried once more
 ANNOUNCE_AGAIN_SECONDS = 600.0  # until a holder that nobody reaches announces the address once more
 MOVE_AGAIN_SECONDS = 60.0  # beside the cooldown, until a service is moved once more for want of proof
@@ -184,6 +187,7 @@ class Incident:
     )  # hosts whose start took too long and goes on, since when
     _same_answer: set[str] = field(default_factory=set)  # hosts that were started and answered wrongly too
     _given_back: set[str] = field(default_factory=set)  # hosts that got the service back, for nothing better
+    _alone_since: float | None = None  # when no other vantage point could look at a silent host any more
     _vain: int = 0  # how often something moved before a question that failed
     _unconfirmed: frozenset[str] | None = None  # hosts that may still hold; None: the journal knows
     _unproven: Plan | None = None  # ran to its end, and its proof failed
@@ -249,6 +253,7 @@ class Incident:
         return replace(
             memory,
             starting=memory.starting if is_patient else {},
+            may_wait=self._alone_since is None or time.monotonic() - self._alone_since < OTHERS_SECONDS,
             slow=frozenset(self._slow_hosts()),
             same_answer=frozenset(self._same_answer),
         )
@@ -286,6 +291,10 @@ class Incident:
         self.context.metrics.look_seconds.labels(self.context.name).observe(time.monotonic() - begun)
         self.context.signs.looked(situation)
         self.last_look = situation
+        if not any(unable_to_judge(view) for view in situation.hosts.values()):
+            self._alone_since = None
+        elif self._alone_since is None:
+            self._alone_since = begun
         self.context.starts.looked(situation)
         self.context.tell_starting()
         if situation.reach is not None:

@@ -11,7 +11,7 @@ import pytest
 from locum_actuator.decision.failover import decide
 from locum_actuator.domain.life import NO_LIFE, Life
 from locum_actuator.domain.plan import Plan
-from locum_actuator.domain.situation import HostView, Memory, Situation
+from locum_actuator.domain.situation import HostView, Look, Memory, Situation
 from locum_actuator.engine import incident as incidents
 from locum_actuator.engine.incident import Context, Incident
 from locum_actuator.journal.journal import Journal
@@ -19,6 +19,7 @@ from locum_actuator.metrics import Metrics
 from locum_actuator.observation.event_loop_lag import TOO_LATE_FOR_A_GATE_SECONDS, Lag
 from locum_actuator.observation.life_signs import GATE_SECONDS, LifeSigns
 from locum_actuator.steps import fence
+from locum_exporter.result import Outcome
 from locum_inventory.site.model import Site
 from tests.actuator.fakes import FakeShell, FakeWorld, host, site, situation
 from tests.actuator.shortcuts import in_no_time, kernel_of
@@ -48,6 +49,26 @@ class Row:
     kind: str
     code: str
     reason: str = ""
+
+
+def unseen_from_c(view: HostView, outcome: Outcome) -> Situation:
+    """A host that b finds silent, and what c found."""
+    look = Look("c", outcome, "http could not look (exporter)", "exporter")
+    return situation(replace(view, looks=(*view.looks, look)), STANDBY)
+
+
+@pytest.mark.parametrize("fenceable", [True, False])
+def test_a1_who_could_not_look_is_waited_for_before_a_silent_host_is_given_up(*, fenceable: bool) -> None:
+    """b's line to a was cut for five seconds while c's exporter was being started again: a was switched off."""
+    view, young = replace(silent(echoes=(0, 20)), fenceable=fenceable), Memory("a", 1, may_wait=True)
+    waits = plan(unseen_from_c(view, Outcome.NOT_LOOKED), young)
+    assert (waits.kind, waits.code) == ("keep_looking", "could_not_look")
+    assert "c could not look whether only the line to it is cut" in waits.reason
+    assert plan(unseen_from_c(view, Outcome.NOT_LOOKED)).kind == "takeover", "not for ever: a may be dead"
+    assert plan(unseen_from_c(view, Outcome.FAILED), young).kind == "takeover", "c has looked"
+    assert plan(situation(view, STANDBY), young).kind == "takeover", "two hosts: there is nobody to wait for"
+    alive = replace(silent(), fenceable=True)
+    assert plan(unseen_from_c(alive, Outcome.NOT_LOOKED), young).kind == "takeover", "b hears it: no cut line"
 
 
 SIGNS_OF_LIFE = [

@@ -14,6 +14,7 @@ import pytest
 from locum_actuator.domain.alerts import WOKE
 from locum_actuator.domain.ports import Confirmed
 from locum_actuator.domain.situation import Look, Situation
+from locum_actuator.engine import incident as incidents
 from locum_actuator.engine import patrol, worker
 from locum_actuator.engine.incident import MOST_IN_VAIN, Context, Incident
 from locum_actuator.engine.worker import Worker
@@ -76,6 +77,28 @@ def test_a1_a_holder_that_nobody_could_look_at_is_no_part_of_a_storm(
     asked.storm.opened("www", "a")
     one._look()
     assert asked.storm.failing() == frozenset()
+
+
+def test_a1_a_silent_host_is_given_up_only_after_a_while_where_nobody_else_could_look(
+    world: FakeWorld, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(incidents, "OTHERS_SECONDS", 1.0)
+    world.dead.add("a")
+    look, asked_at = world.situation, time.monotonic()
+
+    def with_c(service: str) -> Situation:
+        seen = look(service)
+        unable = Look("c", Outcome.NOT_LOOKED, "http could not look (exporter)", "exporter")
+        looks = (*seen.hosts["a"].looks, unable)
+        return replace(seen, hosts={**seen.hosts, "a": replace(seen.hosts["a"], looks=looks)})
+
+    monkeypatch.setattr(world, "situation", with_c)
+    assert handle(world, journal)[0] == "takeover"
+    assert time.monotonic() - asked_at >= 1.0
+    row = journal.incident(1)
+    assert row is not None
+    told = [event["text"] for event in row["events"] if event["kind"] == "decided"]
+    assert told[0].startswith("keep_looking: a does not answer at all, and c could not look whether")
 
 
 def test_a_respawn_that_worked_is_not_followed_by_a_takeover(world: FakeWorld, journal: Journal) -> None:
