@@ -120,8 +120,8 @@ def test_every_record_of_availability_is_shown() -> None:
 def _codes_of_refusals() -> set[str]:
     """Return the codes with which a plan says that locum will not act, or is not sure."""
     codes = set(WRONG_ANSWERS)
-    for file in ("decision", "brakes", "single_addresses", "unreached", "vetoes", "unfit", "wrong_answers"):
-        for node in ast.walk(ast.parse((ROOT / f"actuator/locum_actuator/{file}.py").read_text())):
+    for file in ("failover", "brakes", "partial_addresses", "unreached", "vetoes", "unfit", "wrong_answers"):
+        for node in ast.walk(ast.parse((ROOT / f"actuator/locum_actuator/decision/{file}.py").read_text())):
             match node:
                 case ast.Call(
                     func=ast.Name(id="Plan"), args=[ast.Constant(str(kind)), ast.Constant(str(code)), *_]

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.e2e  # needs root: a namespace of its own
 PRELUDE = """
 import socket, subprocess, sys, time
 from ipaddress import ip_interface as address
-from locum_actuator import announce as announcing, netlink
+from locum_actuator.system import announce as announcing, netlink
 def ip(*words): return subprocess.run(["ip", *words], check=True, capture_output=True, text=True).stdout
 ip("link", "set", "lo", "up")
 ip("link", "add", "eth0", "type", "veth", "peer", "name", "peer0")

@@ -24,7 +24,7 @@ SERVICE = "2001:db8::100"
 HOST_FILE = f"service www\naddress {SERVICE}/64\ninterface eth0\nstandby running\n"
 PRELUDE = f"""
 from ipaddress import ip_interface
-from locum_actuator import netlink
+from locum_actuator.system import netlink
 address = ip_interface("{SERVICE}/64")
 """
 
