@@ -24,10 +24,11 @@ PATIENCE_SECONDS = 4.0  # … and for so long: a planned move is not urgent
 def may_pass(plan: Plan, situation: Situation, memory: Memory, looks: int, seconds: float) -> bool:
     """Tell whether to look again before a refusal is given as the answer, after so many looks in so many seconds.
 
-    Only while the holder serves: where it does not, a fault has come first, and that is urgent.
+    Only while the holder serves, or could not be looked at: where it does not, a fault has come first, and that is
+    urgent.
     """
     holder = situation.hosts.get(memory.holder or "")
-    serves = holder is not None and holder.serves
+    serves = holder is not None and (holder.serves or not holder.looked_at)
     return plan.code in PASSING and (looks < LOOKS or (serves and seconds < PATIENCE_SECONDS))
 
 

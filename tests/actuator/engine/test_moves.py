@@ -30,7 +30,7 @@ from locum_actuator.domain.mirror_run import (
 )
 from locum_actuator.domain.plan import Move
 from locum_actuator.domain.ports import Confirmed
-from locum_actuator.domain.situation import Memory, Situation
+from locum_actuator.domain.situation import Look, Memory, Situation
 from locum_actuator.engine import incident as incident_module
 from locum_actuator.engine import move_requests as mover_module
 from locum_actuator.engine import worker as worker_module
@@ -44,6 +44,7 @@ from locum_actuator.journal.journal import Journal, JournalFault
 from locum_actuator.metrics import Metrics
 from locum_actuator.steps import claim, prove
 from locum_actuator.system import netlink
+from locum_exporter.result import Outcome as Found
 from locum_inventory.gate.host_file import host_file_sha256
 from locum_inventory.site.model import Interface, Mirror, Site
 from tests.actuator.fakes import FakeShell, FakeWorld, KeptFakes, host, site, situation
@@ -453,6 +454,11 @@ def test_b14_a_move_whose_holder_does_not_serve_is_given_up_at_once(monkeypatch:
     serving = situation(replace(WELL, gate_fault="timed out"), READY, holders=("a",))
     assert planned_move.may_pass(refused, serving, KNOWN, looks=3, seconds=0.1)
     assert not planned_move.may_pass(refused, serving, KNOWN, looks=3, seconds=60.0)
+    unseen = replace(host("a", gate="timed out"), looks=(Look("b", Found.NOT_LOOKED, "too busy", "busy"),))
+    busy = situation(unseen, READY, holders=("a",))
+    assert planned_move.may_pass(refused, busy, KNOWN, looks=3, seconds=0.1), (
+        "nobody saw that it does not serve"
+    )
 
 
 def test_what_lasts_is_refused_after_three_looks_and_is_no_fault(
