@@ -62,7 +62,7 @@ def main() -> int:
                     progress.console.print(_line(one))
                     progress.advance(task, 0 if one.fault.name == "failback" else 1)
             if asked.beside is not None:
-                others += _one_turn(asked.beside, names)
+                others += _one_turn(asked.beside.resolve(), names)
     runs = [_as_run(one) for one in trials]
     _report(console, SYSTEM, runs, [not one.faults() for one in trials])
     for system in dict.fromkeys(run["system"] for run in others):
