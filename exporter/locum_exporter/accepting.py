@@ -15,9 +15,10 @@ import struct
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from locum_inventory.socket_user import tcp_peer
+from locum_inventory.token_bucket import ClientRates, TokenBucket
 
 log = logging.getLogger("locum.exporter")
 
@@ -29,26 +30,6 @@ BURST, PER_SECOND = 512.0, 32.0  # new connections of one user of this machine
 ACCEPTS_AT_ONCE, ACCEPTS_PER_SECOND = 200.0, 2000.0
 BACKLOG = 1024
 NO_DESCRIPTOR_SECONDS = 0.05
-
-
-@dataclass(slots=True)
-class Tokens:
-    """A burst, and then so many a second."""
-
-    burst: float
-    per_second: float
-    left: float = field(init=False)
-    at: float = 0.0
-
-    def __post_init__(self) -> None:
-        self.left = self.burst
-
-    def take(self, now: float) -> float:
-        """Take one at monotonic time `now`; return what is left, below zero where there was none."""
-        self.left = min(self.burst, self.left + (now - self.at) * self.per_second)
-        self.at = now
-        self.left -= 1
-        return self.left
 
 
 @dataclass(eq=False, slots=True)
@@ -69,7 +50,7 @@ class Accepting:
         descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         self._most = max(1, min(MOST, int(descriptors * DESCRIPTORS_SHARE)))
         self._others: dict[asyncio.BaseTransport, _Open] = {}  # the oldest first
-        self._rates: dict[int, Tokens] = {}
+        self._rates = ClientRates(BURST, PER_SECOND)
 
     def answered(self, transport: asyncio.BaseTransport | None) -> None:
         """Note that a request over a connection is answered: those over which nothing is asked make room first."""
@@ -80,7 +61,7 @@ class Accepting:
         """Accept on a socket until cancelled."""
         listening.setblocking(False)
         listening.listen(BACKLOG)
-        loop, tokens = asyncio.get_running_loop(), Tokens(ACCEPTS_AT_ONCE, ACCEPTS_PER_SECOND)
+        loop, tokens = asyncio.get_running_loop(), TokenBucket(ACCEPTS_AT_ONCE, ACCEPTS_PER_SECOND)
         while True:
             try:
                 sock, _ = await loop.sock_accept(listening)
@@ -95,7 +76,7 @@ class Accepting:
         """Hand one to the server, or close it where its user comes too often."""
         client, uid = _client_of(sock)
         is_ours = uid in {0, os.geteuid()}
-        if uid is not None and not is_ours and not self._allows(uid):
+        if uid is not None and not is_ours and not self._rates.allows(client, time.monotonic()):
             sock.close()
             return
         try:
@@ -107,13 +88,6 @@ class Accepting:
         if not is_ours:
             self._make_room()
             self._others[transport] = _Open(client, transport)
-
-    def _allows(self, uid: int) -> bool:
-        mine = self._rates.setdefault(uid, Tokens(BURST, PER_SECOND))
-        if mine.take(time.monotonic()) >= 0:
-            return True
-        mine.left += 1  # who is refused does not pay
-        return False
 
     def _make_room(self) -> None:
         """End a connection of the client that has most, if there are too many: that of the oldest request."""

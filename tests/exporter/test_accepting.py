@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from locum_exporter.accepting import Accepting, Tokens
+from locum_exporter.accepting import Accepting
 from locum_exporter.server import Options, serve
 from locum_inventory.listen import Listen
 from locum_inventory.site.load import load_site
+from locum_inventory.token_bucket import TokenBucket
 from tests.exporter import test_server
 from tests.exporter.servers import unused_port
 from tests.exporter.test_server import SITE, exporter
@@ -153,7 +154,7 @@ def test_one_that_accepts_nothing_any_more_ends(site_file: Path, monkeypatch: py
 
 
 def test_tokens_are_a_burst_and_then_so_many_a_second() -> None:
-    tokens = Tokens(3.0, 2.0)
+    tokens = TokenBucket(3.0, 2.0)
     taken = [tokens.take(now) >= 0 for now in (100.0, 100.0, 100.0, 100.0)]
     assert taken == [True, True, True, False]
     assert tokens.left == -1

@@ -9,9 +9,6 @@ from dataclasses import dataclass, field
 
 from locum_actuator.web.peer import Peer
 
-BURST, PER_SECOND = 64.0, 32.0  # new connections of one client
-CLIENTS_REMEMBERED = 4096
-
 
 @dataclass(eq=False, slots=True)
 class Connection:
@@ -27,22 +24,6 @@ class Connection:
         """End it, whatever it does."""
         if self.task is not None:
             self.task.cancel()
-
-
-class Rates:
-    """How often each client connects: a burst, and then so many a second."""
-
-    def __init__(self) -> None:
-        self._left: dict[str, tuple[float, float]] = {}  # how many more, and when that was so
-
-    def allows(self, client: str, now: float) -> bool:
-        """Count a new connection of a client at monotonic time `now`; return whether it may have it."""
-        left, at = self._left.get(client, (BURST, now))
-        left = min(BURST, left + (now - at) * PER_SECOND)
-        if client not in self._left and len(self._left) >= CLIENTS_REMEMBERED:
-            self._left.clear()
-        self._left[client] = (left - 1 if left >= 1 else left, now)
-        return left >= 1
 
 
 class Connections:

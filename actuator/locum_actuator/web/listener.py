@@ -21,11 +21,12 @@ from functools import partial
 import h11
 
 from locum_actuator.domain.numbers import DIGITS
-from locum_actuator.web.connections import Connection, Connections, Rates
+from locum_actuator.web.connections import Connection, Connections
 from locum_actuator.web.framing import Framing, Refused
 from locum_actuator.web.lanes import Lane
 from locum_actuator.web.peer import Peer, peer_of
 from locum_actuator.web.wsgi import Answer, Application, Request, answer_to
+from locum_inventory.token_bucket import ClientRates, TokenBucket
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +39,7 @@ STRANGERS_BODY_BYTES = 64 * 1024
 # A flood of new connections waits in the kernel, and does not take the processor from those who decide. Few of one
 # client are accepted: the others are closed at once, so that the next client does not wait behind them.
 ACCEPTS_PER_SECOND, ACCEPTS_AT_ONCE = 2000.0, 200.0
+BURST, PER_SECOND = 64.0, 32.0  # new connections of one client
 BACKLOG = 1024
 DEAF_SECONDS = 60.0  # nobody could be accepted for so long: a new process has its descriptors back
 
@@ -78,7 +80,7 @@ class Listener:
         where = sock.getsockname()
         self.address: tuple[str, int] = (where[0], where[1]) if isinstance(where, tuple) else ("localhost", 0)
         self._connections = Connections(bounds.connections)
-        self._rates = Rates()
+        self._rates = ClientRates(BURST, PER_SECOND)
         self._loop = asyncio.new_event_loop()
         self._accepting: asyncio.Task[None] | None = None
         self._beginning, self._is_begun = threading.Lock(), False
@@ -120,7 +122,7 @@ class Listener:
         await asyncio.gather(*self._connections.end_all(), return_exceptions=True)
 
     async def _accept(self) -> None:
-        allowed, at = ACCEPTS_AT_ONCE, time.monotonic()
+        tokens = TokenBucket(ACCEPTS_AT_ONCE, ACCEPTS_PER_SECOND)
         failing_since: float | None = None
         while True:
             try:
@@ -133,7 +135,7 @@ class Listener:
                 await asyncio.sleep(0.05)
                 continue
             now, failing_since = time.monotonic(), None
-            allowed, at = min(ACCEPTS_AT_ONCE, allowed + (now - at) * ACCEPTS_PER_SECOND) - 1, now
+            left = tokens.take(now)
             peer = peer_of(sock)
             if peer.is_ours or self._rates.allows(peer.name, now):
                 connection = Connection(peer)
@@ -143,8 +145,8 @@ class Listener:
                 connection.task.add_done_callback(partial(_close, sock))
             else:
                 sock.close()
-            if allowed < 0:
-                await asyncio.sleep(-allowed / ACCEPTS_PER_SECOND)
+            if left < 0:
+                await asyncio.sleep(-left / ACCEPTS_PER_SECOND)
 
     async def _talk(self, sock: socket.socket, connection: Connection) -> None:
         reader = asyncio.StreamReader(loop=self._loop)
