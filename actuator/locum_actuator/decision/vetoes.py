@@ -41,10 +41,16 @@ def fenced(plan: Plan) -> tuple[str, ...]:
 
 def _taken_unasked(plan: Plan, situation: Situation, memory: Memory) -> tuple[str, ...]:
     """Return the hosts that a plan switches off, or takes the address from without their own word."""
-    released = {step.host for step in plan.steps if step.name == "release"}
-    is_move = any(step.name == "claim" for step in plan.steps) and memory.holder not in {None, plan.target}
-    left = {memory.holder} & situation.hosts.keys() - released if is_move else set()
-    return tuple(sorted({*fenced(plan), *(host for host in left if host is not None)}))
+    taken, holder = set(fenced(plan)), memory.holder
+    is_left = holder != plan.target and any(step.name == "claim" for step in plan.steps)
+    if (
+        holder is not None
+        and holder in situation.hosts
+        and is_left
+        and Step("release", holder) not in plan.steps
+    ):
+        taken.add(holder)
+    return tuple(sorted(taken))
 
 
 def unable_to_judge(view: HostView) -> tuple[str, ...]:

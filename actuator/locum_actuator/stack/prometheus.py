@@ -7,7 +7,6 @@ Prometheus and an Alertmanager that are there already.
 from __future__ import annotations
 
 import errno
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -27,6 +26,7 @@ from locum_actuator.stack.web_config import (
     web_config_text,
     write_password,
 )
+from locum_actuator.system.private_file import write_private
 from locum_inventory.shared_files import shared
 from locum_inventory.site.model import ChainParts
 
@@ -183,10 +183,5 @@ def write_files(directory: Path, name_to_text: Mapping[str, str]) -> list[Path]:
     for name, text in name_to_text.items():
         path = directory / name
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        new = path.with_name(f".{path.name}.new")
-        new.unlink(missing_ok=True)  # one that was left, or a link of another user's
-        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-        written.append(new.rename(path))
+        written.append(write_private(path, text.encode()))
     return written

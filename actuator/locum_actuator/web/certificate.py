@@ -20,6 +20,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from locum_actuator.system.private_file import write_private
+
 DIRECTORY = "tls"  # in the state directory
 NAMES = ("localhost", "127.0.0.1", "::1")
 # Nothing here may end by a date: RFC 5280, 4.1.2.5, has this one for certificates without a good last day.
@@ -50,8 +52,8 @@ class Certificate:
         )
         with _as_owner_of(directory.parent):
             directory.mkdir(mode=0o700, exist_ok=True)
-            _write(self.key, secret)
-            _write(self.certificate, _signed(key).public_bytes(serialization.Encoding.PEM))
+            write_private(self.key, secret)
+            write_private(self.certificate, _signed(key).public_bytes(serialization.Encoding.PEM))
 
     def server_context(self) -> ssl.SSLContext:
         """Return how to serve with it. Raises `OSError`, of which `ssl.SSLError` is one."""
@@ -91,14 +93,6 @@ def _signed(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .sign(key, hashes.SHA256())
     )  # fmt: skip
-
-
-def _write(path: Path, content: bytes) -> None:
-    new = path.with_name(f".{path.name}.new")
-    new.unlink(missing_ok=True)
-    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(content)
-    new.rename(path)
 
 
 @contextmanager
