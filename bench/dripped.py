@@ -24,30 +24,19 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from bench.often_taken_over import START_SECONDS, OftenTakenOver, bring_back, takeover_line
 from lab.host import CHECKOUT
 from lab.lab import Lab
 from lab.locum import HOME, POWERLESS, STATE, Locum
 from lab.namespaces import PYTHON
-from lab.site_text import TAKEOVER, after
 from lab.trial import FAULTS, Trial, trial
 
 RESULTS = Path(__file__).parent / "results" / "dripped.json"
 LOCAL_USER = CHECKOUT / "bench" / "inside" / "local_user.py"
 # Of the exporter, the page, the webhook, Prometheus, Alertmanager, and the one of the commands, closed to him.
 SOCKETS = ("http:10751", "http:10752", "tls:10753", "tls:9090", "tls:9093", f"unix:{STATE}/actuator.sock")
-CALM_SECONDS = 4.0  # between a failback and the next fault: the alert must have resolved
 HELD_SECONDS = 3.0  # the connections are held for so long before the fault
-TRIES = 10
-START_SECONDS = 120.0
 SLOWER_AT_MOST = 1.1  # what is promised
-
-
-class OftenTakenOver(Locum):
-    """locum without the brakes that would end the benchmark after three takeovers."""
-
-    def own_site(self, text: str) -> str:
-        """Return the site file without brakes."""
-        return after(super().own_site(text), TAKEOVER, "      cooldown: 0s\n      max_per_hour: 60\n")
 
 
 def main() -> int:
@@ -62,12 +51,12 @@ def main() -> int:
         lab.client.wait_good(timeout=START_SECONDS)
         for _ in range(asked.runs):
             alone.append(_run(lab, locum))
-            console.print(_line("without", alone[-1]))
-            _bring_back(lab, locum)
+            console.print(takeover_line("without", alone[-1]))
+            bring_back(lab, locum)
             with dripping(lab, asked.connections, held):
                 dripped.append(_run(lab, locum))
-            console.print(_line("with a local user", dripped[-1]))
-            _bring_back(lab, locum)
+            console.print(takeover_line("with a local user", dripped[-1]))
+            bring_back(lab, locum)
     result = _result(asked, alone, dripped, held, (load + os.getloadavg()[0]) / 2)
     _report(console, result)
     asked.output.parent.mkdir(parents=True, exist_ok=True)
@@ -91,16 +80,6 @@ def _run(lab: Lab, locum: Locum) -> Trial:
     return trial(lab, locum, FAULTS["hung"])
 
 
-def _bring_back(lab: Lab, locum: Locum) -> None:
-    """Bring the service back, when he has gone; on a busy machine a check may fail."""
-    for _ in range(TRIES):
-        if locum.command("failback", "www", "--yes", check=False).returncode == 0:
-            break
-        time.sleep(1.0)
-    lab.client.wait_good()
-    time.sleep(CALM_SECONDS)
-
-
 @contextmanager
 def dripping(lab: Lab, connections: int, held: dict[str, tuple[int, str]]) -> Iterator[None]:
     """Have the user nobody on b hold so many slow connections to every socket of locum.
@@ -120,11 +99,6 @@ def dripping(lab: Lab, connections: int, held: dict[str, tuple[int, str]]) -> It
         for name, (most, refused) in json.loads(said).items():
             before, why = held.get(name, (0, ""))
             held[name] = (max(before, most), refused or why)
-
-
-def _line(what: str, one: Trial) -> str:
-    seconds = "none" if one.seconds_without_service is None else f"{one.seconds_without_service:.2f}"
-    return f"{what}: {seconds} s without service {'; '.join(one.faults())}"
 
 
 def _result(

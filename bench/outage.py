@@ -23,6 +23,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from bench.often_taken_over import takeover_line
 from lab.lab import Lab
 from lab.locum import Locum
 from lab.trial import FAULTS, MOVES, Fault, Trial, planned, trial
@@ -59,7 +60,7 @@ def main() -> int:
             for name in names:
                 for one in _of(name, asked.runs // turns):
                     trials.append(one)
-                    progress.console.print(_line(one))
+                    progress.console.print(takeover_line(one.fault.name, one))
                     progress.advance(task, 0 if one.fault.name == "failback" else 1)
             if asked.beside is not None:
                 others += _one_turn(asked.beside.resolve(), names)
@@ -111,11 +112,6 @@ def _moves(count: int) -> Iterator[Trial]:
             for move in MOVES.values():
                 time.sleep(PAUSE_SECONDS + random.random())
                 yield planned(lab, locum, move)
-
-
-def _line(one: Trial) -> str:
-    seconds = "none" if one.seconds_without_service is None else f"{one.seconds_without_service:.2f}"
-    return f"{one.fault.name}: {seconds} s without service {'; '.join(one.faults())}"
 
 
 def _report(console: Console, system: str, runs: list[Run], kept: list[bool] | None = None) -> None:

@@ -27,22 +27,19 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from bench.often_taken_over import START_SECONDS, OftenTakenOver, bring_back, takeover_line
 from bench.page_past import fill
 from lab.host import CHECKOUT
 from lab.lab import Lab
 from lab.locum import HOME, Locum
 from lab.namespaces import PYTHON
-from lab.site_text import TAKEOVER, after
 from lab.trial import FAULTS, Trial, trial
 
 RESULTS = Path(__file__).parent / "results" / "page.json"
 BROWSERS = CHECKOUT / "bench" / "inside" / "browsers.py"
 ACTUATOR_PORT = 10752
-CALM_SECONDS = 4.0  # between a failback and the next fault: the alert must have resolved
 OPEN_SECONDS = 3.0  # the pages are open for so long before the fault
 ASK_SECONDS = 0.3  # between two questions of each client that asks one thing of the rest
-TRIES = 10
-START_SECONDS = 120.0
 LATE_SECONDS = 0.05  # what is promised for p99
 
 
@@ -55,16 +52,12 @@ class Asked:
     status: int
 
 
-class OftenTakenOver(Locum):
-    """locum with a past, and without the brakes that would end the benchmark after three takeovers."""
+class WithPast(OftenTakenOver):
+    """The same, with a past."""
 
     def __init__(self, lab: Lab, incidents: int) -> None:
         super().__init__(lab)
         self._incidents = incidents
-
-    def own_site(self, text: str) -> str:
-        """Return the site file without brakes."""
-        return after(super().own_site(text), TAKEOVER, "      cooldown: 0s\n      max_per_hour: 60\n")
 
     def up(self) -> None:
         """Give it its past, and start it."""
@@ -85,16 +78,16 @@ def main() -> int:
     watched: list[tuple[Trial, float]] = []
     answers: list[Asked] = []
     load = os.getloadavg()[0]
-    with Lab() as lab, OftenTakenOver(lab, asked.incidents) as locum:
+    with Lab() as lab, WithPast(lab, asked.incidents) as locum:
         lab.client.wait_good(timeout=START_SECONDS)
         for _ in range(asked.runs):
             alone.append(_run(lab, locum))
-            console.print(_line("nobody watches", alone[-1][0]))
-            _bring_back(lab, locum)
+            console.print(takeover_line("nobody watches", alone[-1][0]))
+            bring_back(lab, locum)
             with _watching(lab, asked.browsers, asked.incidents // 2, answers):
                 watched.append(_run(lab, locum))
-            console.print(_line(f"{asked.browsers} browsers watch", watched[-1][0]))
-            _bring_back(lab, locum)
+            console.print(takeover_line(f"{asked.browsers} browsers watch", watched[-1][0]))
+            bring_back(lab, locum)
     result = _result(asked, alone, watched, answers, (load + os.getloadavg()[0]) / 2)
     _report(console, result)
     asked.output.parent.mkdir(parents=True, exist_ok=True)
@@ -128,16 +121,6 @@ def _cpu_seconds(lab: Lab) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def _bring_back(lab: Lab, locum: Locum) -> None:
-    """Bring the service back, when nobody watches any more; on a busy machine a look may fail."""
-    for _ in range(TRIES):
-        if locum.command("failback", "www", "--yes", check=False).returncode == 0:
-            break
-        time.sleep(1.0)
-    lab.client.wait_good()
-    time.sleep(CALM_SECONDS)
-
-
 @contextmanager
 def _watching(lab: Lab, browsers: int, number: int, answers: list[Asked]) -> Iterator[None]:
     """Have browsers watch, and add what was answered to `answers`."""
@@ -150,11 +133,6 @@ def _watching(lab: Lab, browsers: int, number: int, answers: list[Asked]) -> Ite
         for line in told.splitlines():
             name, _, seconds, status = json.loads(line)
             answers.append(Asked(name, seconds, status))
-
-
-def _line(what: str, one: Trial) -> str:
-    seconds = "none" if one.seconds_without_service is None else f"{one.seconds_without_service:.2f}"
-    return f"{what}: {seconds} s without service {'; '.join(one.faults())}"
 
 
 def _result(

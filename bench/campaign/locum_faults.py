@@ -13,15 +13,12 @@ from typing import Any
 from bench.campaign.system import processes_of
 from lab.clock import Clock
 from lab.lab import Lab
-from lab.locum import ALERTMANAGER, HOME, STATE, Locum
-from lab.namespaces import PYTHON
+from lab.locum import ALERTMANAGER, HOME, POWERLESS, STATE, Locum
+from lab.namespaces import PYTHON, Inside
 
-DRIPS = Path(__file__).parent / "inside" / "drips.py"
-DRIPPED_PORTS, DRIPPING = (
-    ("10752", "10753"),
-    "150",
-)  # those of the page and of the webhook; connections to each
-NOBODY = ("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "--inh-caps=-all")
+LOCAL_USER = Path(__file__).parents[1] / "inside" / "local_user.py"
+DRIPPED = ("http:10752", "http:10753")  # the sockets of the page and of the webhook
+DRIPPING = "150"  # connections to each
 _EXPORTER = b"locum-exporter"
 
 
@@ -36,7 +33,7 @@ class Surroundings:
         self._clock = clock
         self._pids = pids
         self._straces: list[subprocess.Popen[bytes]] = []
-        self._drips: list[Any] = []
+        self._drip: Inside | None = None
         self._silence = ""  # its ID
 
     def bring(self, how: str, detail: Mapping[str, Any]) -> str | None:
@@ -149,15 +146,12 @@ class Surroundings:
     # A local user without rights
 
     def _bring_drip(self, _: Mapping[str, Any]) -> None:
-        self._drips = [
-            self._lab.popen(
-                HOME, [*NOBODY, *PYTHON, str(DRIPS), port, DRIPPING],
-                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            )
-            for port in DRIPPED_PORTS
-        ]  # fmt: skip
+        self._drip = self._lab.popen(
+            HOME, [*POWERLESS, *PYTHON, str(LOCAL_USER), DRIPPING, *DRIPPED],
+            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
 
     def _heal_drip(self) -> None:
-        for drip in self._drips:
-            drip.kill()
-        self._drips = []
+        if self._drip is not None:
+            self._drip.kill()
+        self._drip = None
