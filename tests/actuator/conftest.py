@@ -13,6 +13,7 @@ from locum_actuator.journal import journal
 from locum_actuator.journal.journal import Journal
 from locum_actuator.metrics import Metrics
 from tests.actuator.fakes import FakeShell, FakeWorld, KeptFakes, site
+from tests.actuator.over_http import API_TOKEN, served
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -50,3 +51,32 @@ def shared_directory() -> Iterator[Path]:
         directory = Path(name)
         directory.chmod(0o755)
         yield directory
+
+
+@pytest.fixture
+def url(engine: Engine) -> Iterator[str]:
+    """The address of an actuator over HTTP, as the `locum` command is given it."""
+    with served(engine) as address:
+        yield address
+
+
+@pytest.fixture
+def site_file(tmp_path: Path) -> Path:
+    """The site file of that actuator, with its API token beside it."""
+    (tmp_path / "api.token").write_text(f"{API_TOKEN}\n")
+    file = tmp_path / "locum.yml"
+    file.write_text(f"""\
+hosts:
+  a: {{address: 192.0.2.1, ssh: {{user: locum}}}}
+  b: {{address: 192.0.2.2}}
+services:
+  www:
+    hosts: [a, b]
+    addresses: [192.0.2.100/24]
+    interface: eth0
+    commands: {{start: x, stop: y}}
+    takeover: {{when_unreachable: takeover}}
+witnesses: [192.0.2.254]
+actuator: {{host: b, api_token_file: {tmp_path}/api.token}}
+""")
+    return file

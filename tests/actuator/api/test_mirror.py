@@ -8,7 +8,6 @@ import pty
 import re
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +15,6 @@ import pytest
 import yaml
 from click.testing import CliRunner, Result
 from flask.testing import FlaskClient
-from werkzeug.serving import make_server
 
 from bench.mirror_hosts import MirrorHosts, in_memory, make_hosts
 from locum_actuator.app import create_app
@@ -26,9 +24,8 @@ from locum_actuator.engine.site_reload import Reading
 from locum_actuator.metrics import Metrics
 from locum_actuator.mirror.requested_runs import AskedRuns
 from tests.actuator.fakes import FakeShell, FakeWorld, KeptFakes
+from tests.actuator.over_http import API_TOKEN, AUTH, served
 
-TOKEN = "an-api-token-of-some-length"
-AUTH = {"Authorization": f"Bearer {TOKEN}"}
 MIRROR = "/api/v1/services/www/mirror"
 OBJECT = 'give a JSON object such as {"to": "b", "allow_deletions": 0, "discard_changes": false}'
 
@@ -55,7 +52,7 @@ def engine(hosts: MirrorHosts) -> Iterator[Engine]:
 
 @pytest.fixture
 def client(engine: Engine) -> FlaskClient:
-    return create_app(engine, "a-webhook-token", TOKEN, Reading).test_client()
+    return create_app(engine, "a-webhook-token", API_TOKEN, Reading).test_client()
 
 
 REFUSED: dict[str, tuple[str, bytes, dict[str, str], int, str]] = {
@@ -117,13 +114,8 @@ def test_what_both_sides_changed_can_be_asked(client: FlaskClient, hosts: Mirror
 
 @pytest.fixture
 def locum(engine: Engine, hosts: MirrorHosts) -> Iterator[Locum]:
-    server = make_server("127.0.0.1", 0, create_app(engine, "a-webhook-token", TOKEN, Reading), threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield Locum(hosts, f"http://127.0.0.1:{server.server_port}")
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with served(engine) as url:
+        yield Locum(hosts, url)
 
 
 class Locum:
@@ -131,7 +123,7 @@ class Locum:
 
     def __init__(self, hosts: MirrorHosts, url: str) -> None:
         self._url = url
-        (hosts.base / "api.token").write_text(f"{TOKEN}\n")
+        (hosts.base / "api.token").write_text(f"{API_TOKEN}\n")
         self._site: Path = hosts.base / "locum.yml"
         values = hosts.site.model_dump(mode="json", exclude_defaults=True)
         values["actuator"]["api_token_file"] = str(hosts.base / "api.token")

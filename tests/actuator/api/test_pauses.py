@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import subprocess
-import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
 from flask.testing import FlaskClient
-from werkzeug.serving import make_server
 
 from locum_actuator.app import create_app
 from locum_actuator.cli import main
@@ -20,16 +17,15 @@ from locum_actuator.engine import incident as incident_module
 from locum_actuator.engine.engine import Engine
 from locum_actuator.engine.site_reload import Reading
 from tests.actuator.fakes import FakeWorld
+from tests.actuator.over_http import API_TOKEN, AUTH
 
-TOKEN = "an-api-token-of-some-length"
-AUTH = {"Authorization": f"Bearer {TOKEN}"}
 PAUSE = "/api/v1/services/www/pause"
 OBJECT = 'give a JSON object such as {"seconds": 3600, "reason": "new kernel"}'
 
 
 @pytest.fixture
 def client(engine: Engine) -> FlaskClient:
-    return create_app(engine, "a-webhook-token", TOKEN, Reading).test_client()
+    return create_app(engine, "a-webhook-token", API_TOKEN, Reading).test_client()
 
 
 def test_a_pause_is_durable_and_shown(client: FlaskClient, engine: Engine) -> None:
@@ -122,38 +118,6 @@ def test_while_paused_nothing_is_touched_and_a_resume_acts_at_once(
     assert [shell.calls for shell in world.shells.values()] == [[], []]
     assert client.post("/api/v1/services/www/resume", headers=AUTH).status_code == 200
     wait_for(lambda: engine.journal.incidents()[-1]["outcome"] == "respawn")
-
-
-@pytest.fixture
-def url(engine: Engine) -> Iterator[str]:
-    server = make_server("127.0.0.1", 0, create_app(engine, "a-webhook-token", TOKEN, Reading))
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-@pytest.fixture
-def site_file(tmp_path: Path) -> Path:
-    (tmp_path / "api.token").write_text(f"{TOKEN}\n")
-    file = tmp_path / "locum.yml"
-    file.write_text(f"""\
-hosts:
-  a: {{address: 192.0.2.1, ssh: {{user: locum}}}}
-  b: {{address: 192.0.2.2}}
-services:
-  www:
-    hosts: [a, b]
-    addresses: [192.0.2.100/24]
-    interface: eth0
-    commands: {{start: x, stop: y}}
-    takeover: {{when_unreachable: takeover}}
-witnesses: [192.0.2.254]
-actuator: {{host: b, api_token_file: {tmp_path}/api.token}}
-""")
-    return file
 
 
 def locum(site_file: Path, *words: str) -> tuple[int, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -18,12 +18,11 @@ from locum_actuator.journal.journal import Journal
 from locum_actuator.metrics import Metrics
 from locum_actuator.observation.event_loop_lag import TOO_LATE_FOR_A_GATE_SECONDS, Lag
 from locum_actuator.observation.life_signs import GATE_SECONDS, LifeSigns
-from locum_actuator.steps import fence
 from locum_exporter.result import Outcome
 from locum_inventory.site.model import Site
-from tests.actuator.fakes import FakeShell, FakeWorld, host, site, situation
-from tests.actuator.shortcuts import in_no_time, kernel_of
-from tests.actuator.steps.fence_scripts import actions, make
+from tests.actuator.fakes import host, site, situation
+from tests.actuator.steps.fence_scripts import actions
+from tests.actuator.steps.fenced_world import FencedWorld, fenced_world, with_fence
 
 STANDBY = host("b", processes=0)
 
@@ -246,37 +245,9 @@ def test_a11_two_that_hold_are_told_apart_all_the_same() -> None:
     assert [str(step) for step in decided.steps] == ["release on b", "claim on a"]
 
 
-@dataclass
-class World(FakeWorld):
-    """a can be fenced, and its device says what the test has it say."""
-
-    power: Path = Path("/nonexistent")
-    asked: list[str] = field(default_factory=list)
-
-    def life(self, service: str, host: str, *, pinged: bool) -> Life:
-        self.asked.append(host)
-        return super().life(service, host, pinged=pinged)
-
-    def situation(self, service: str) -> Situation:
-        seen = super().situation(service)
-        return replace(seen, hosts={**seen.hosts, "a": replace(seen.hosts["a"], fenceable=True)})
-
-    def echoes(self, host: str) -> int | None:
-        if host == "a" and (self.power / "off").exists():
-            self.dead.add("a")
-        return super().echoes(host)
-
-
 @pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> World:
-    """a holds the address and hangs; b stands by."""
-    world = World(
-        {"a": FakeShell(held=True, processes=3, epoch=1), "b": FakeShell()}, hung={"a"}, power=tmp_path
-    )
-    kernel_of(world.shells["b"], monkeypatch)
-    monkeypatch.setattr(fence, "_seen_off_at", {})
-    in_no_time(monkeypatch)
-    return world
+def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FencedWorld:
+    return fenced_world(monkeypatch, tmp_path)
 
 
 @pytest.fixture
@@ -286,13 +257,7 @@ def journal(tmp_path: Path) -> Journal:
     return journal
 
 
-def with_fence(directory: Path, ending: str) -> Site:
-    values = site(when_unreachable="refuse").model_dump()
-    values["hosts"]["a"]["fence"] = {"command": [str(make(directory, "agent", ending))], "timeout": 1}
-    return Site.model_validate(values)
-
-
-def handle(world: World, journal: Journal, values: Site, seconds: float = 2.0) -> list[str]:
+def handle(world: FencedWorld, journal: Journal, values: Site, seconds: float = 2.0) -> list[str]:
     """Handle an incident for so long at most; return what it refused and did."""
     metrics, ended = Metrics(), threading.Event()
     metrics.know("www", ("a", "b"))
@@ -305,7 +270,7 @@ def handle(world: World, journal: Journal, values: Site, seconds: float = 2.0) -
 
 
 def test_a2_a_host_is_asked_once_more_before_it_is_switched_off(
-    world: World, journal: Journal, tmp_path: Path
+    world: FencedWorld, journal: Journal, tmp_path: Path
 ) -> None:
     """Its gate is silent to this service; mail, on the same host, answers."""
     world.shells["a"].fault = "timeout"
@@ -319,7 +284,7 @@ def test_a2_a_host_is_asked_once_more_before_it_is_switched_off(
 
 
 def test_a11_release_and_fence_failed_and_nobody_seems_to_hold(
-    world: World, journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    world: FencedWorld, journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The address is off, the service on a runs on and cannot be stopped, and no device works."""
     monkeypatch.setattr(incidents, "TRY_AGAIN_SECONDS", 60.0)
@@ -332,7 +297,7 @@ def test_a11_release_and_fence_failed_and_nobody_seems_to_hold(
 
 
 def test_a11_it_is_remembered_after_a_restart_until_the_host_confirms(
-    world: World, journal: Journal, tmp_path: Path
+    world: FencedWorld, journal: Journal, tmp_path: Path
 ) -> None:
     number = journal.open_incident("www", "x")
     journal.note(number, "failed", "no answer", step="release", host="a")

@@ -3,49 +3,22 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 from locum_actuator.domain.life import Life
-from locum_actuator.domain.situation import Situation
 from locum_actuator.engine.incident import Context, Incident
 from locum_actuator.journal.journal import Journal
 from locum_actuator.metrics import Metrics
-from locum_actuator.steps import fence
 from locum_inventory.site.model import Site
-from tests.actuator.fakes import FakeShell, FakeWorld, site
-from tests.actuator.shortcuts import in_no_time, kernel_of
-from tests.actuator.steps.fence_scripts import actions, make
-
-
-@dataclass
-class World(FakeWorld):
-    """a is dead once its agent has switched it off."""
-
-    power: Path = Path("/nonexistent")
-
-    def situation(self, service: str) -> Situation:
-        seen = super().situation(service)
-        return replace(seen, hosts={**seen.hosts, "a": replace(seen.hosts["a"], fenceable=True)})
-
-    def echoes(self, host: str) -> int | None:
-        if host == "a" and (self.power / "off").exists():
-            self.dead.add("a")
-        return super().echoes(host)
+from tests.actuator.steps.fence_scripts import actions
+from tests.actuator.steps.fenced_world import FencedWorld, fenced_world, with_fence
 
 
 @pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> World:
-    """a holds the address and hangs; b stands by."""
-    world = World(
-        {"a": FakeShell(held=True, processes=3, epoch=1), "b": FakeShell()}, hung={"a"}, power=tmp_path
-    )
-    kernel_of(world.shells["b"], monkeypatch)
-    monkeypatch.setattr(fence, "_seen_off_at", {})
-    in_no_time(monkeypatch)
-    return world
+def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FencedWorld:
+    return fenced_world(monkeypatch, tmp_path)
 
 
 @pytest.fixture
@@ -55,13 +28,7 @@ def journal(tmp_path: Path) -> Journal:
     return journal
 
 
-def with_fence(directory: Path, ending: str) -> Site:
-    values = site(when_unreachable="refuse").model_dump()
-    values["hosts"]["a"]["fence"] = {"command": [str(make(directory, "agent", ending))], "timeout": 1}
-    return Site.model_validate(values)
-
-
-def handle(world: World, journal: Journal, values: Site, seconds: float = 10.0) -> dict[str, object]:
+def handle(world: FencedWorld, journal: Journal, values: Site, seconds: float = 10.0) -> dict[str, object]:
     """Handle an incident to its end, or for so many seconds."""
     metrics, ended = Metrics(), threading.Event()
     metrics.know("www", ("a", "b"))
@@ -81,7 +48,7 @@ def told(row: dict[str, object]) -> list[str]:
 
 
 def test_a_release_that_is_not_confirmed_leads_to_fencing(
-    world: World, journal: Journal, tmp_path: Path
+    world: FencedWorld, journal: Journal, tmp_path: Path
 ) -> None:
     world.shells["a"].refuse["release"] = "timeout"
     row = handle(world, journal, with_fence(tmp_path, "honest"))
@@ -98,7 +65,7 @@ def test_a_release_that_is_not_confirmed_leads_to_fencing(
     assert journal.holder("www").host == "b"
 
 
-def test_a_gate_that_is_silent_leads_to_fencing(world: World, journal: Journal, tmp_path: Path) -> None:
+def test_a_gate_that_is_silent_leads_to_fencing(world: FencedWorld, journal: Journal, tmp_path: Path) -> None:
     world.shells["a"].fault = "refused"
     row = handle(world, journal, with_fence(tmp_path, "honest"))
     assert row["outcome"] == "takeover"
@@ -110,7 +77,7 @@ def test_a_gate_that_is_silent_leads_to_fencing(world: World, journal: Journal, 
 
 
 def test_a_fence_that_is_not_confirmed_is_no_fence_and_is_told(
-    world: World, journal: Journal, tmp_path: Path
+    world: FencedWorld, journal: Journal, tmp_path: Path
 ) -> None:
     world.shells["a"].fault = "refused"
     row = handle(world, journal, with_fence(tmp_path, "dies"), seconds=1.5)
@@ -122,7 +89,7 @@ def test_a_fence_that_is_not_confirmed_is_no_fence_and_is_told(
 
 
 def test_a_fenced_host_that_a_third_host_hears_again_is_not_taken_over(
-    world: World, journal: Journal, tmp_path: Path
+    world: FencedWorld, journal: Journal, tmp_path: Path
 ) -> None:
     """It was off, and somebody gave it its power back while the service started here (the campaign found it)."""
     world.shells["a"].fault = "timeout"
@@ -134,7 +101,7 @@ def test_a_fenced_host_that_a_third_host_hears_again_is_not_taken_over(
 
 
 def test_a13_a_service_that_answers_when_its_host_is_asked_once_more_keeps_its_host_on(
-    world: World, journal: Journal, tmp_path: Path
+    world: FencedWorld, journal: Journal, tmp_path: Path
 ) -> None:
     """Its sshd hangs, and the service was silent in the look for no more than a moment."""
     world.shells["a"].fault = "timeout"

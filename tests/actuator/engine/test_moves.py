@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 from flask.testing import FlaskClient
-from werkzeug.serving import make_server
 
 from locum_actuator.app import create_app
 from locum_actuator.cli import main
@@ -48,10 +47,9 @@ from locum_exporter.result import Outcome as Found
 from locum_inventory.gate.host_file import host_file_sha256
 from locum_inventory.site.model import Interface, Mirror, Site
 from tests.actuator.fakes import FakeShell, FakeWorld, KeptFakes, host, site, situation
+from tests.actuator.over_http import API_TOKEN, AUTH
 from tests.actuator.shortcuts import be_impatient
 
-TOKEN = "an-api-token-of-some-length"
-AUTH = {"Authorization": f"Bearer {TOKEN}"}
 SWITCHOVER = "/api/v1/services/www/switchover"
 
 WELL = host("a", serves=True, holds=True, processes=3)
@@ -546,7 +544,7 @@ def wait_for(what: Callable[[], Any], seconds: float = 30.0) -> Any:
 
 @pytest.fixture
 def client(engine: Engine) -> FlaskClient:
-    return create_app(engine, "a-webhook-token", TOKEN, Reading).test_client()
+    return create_app(engine, "a-webhook-token", API_TOKEN, Reading).test_client()
 
 
 def outcome(client: FlaskClient) -> dict[str, Any]:
@@ -650,38 +648,6 @@ def test_an_open_incident_comes_first(client: FlaskClient, engine: Engine, world
     assert (answer.status_code, answer.json) == (
         409, {"error": f"incident {number} of www is open: it comes first"},
     )  # fmt: skip
-
-
-@pytest.fixture
-def url(engine: Engine) -> Iterator[str]:
-    server = make_server("127.0.0.1", 0, create_app(engine, "a-webhook-token", TOKEN, Reading), threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-@pytest.fixture
-def site_file(tmp_path: Path) -> Path:
-    (tmp_path / "api.token").write_text(f"{TOKEN}\n")
-    file = tmp_path / "locum.yml"
-    file.write_text(f"""\
-hosts:
-  a: {{address: 192.0.2.1, ssh: {{user: locum}}}}
-  b: {{address: 192.0.2.2}}
-services:
-  www:
-    hosts: [a, b]
-    addresses: [192.0.2.100/24]
-    interface: eth0
-    commands: {{start: x, stop: y}}
-    takeover: {{when_unreachable: takeover}}
-witnesses: [192.0.2.254]
-actuator: {{host: b, api_token_file: {tmp_path}/api.token}}
-""")
-    return file
 
 
 def test_from_the_command_line(url: str, site_file: Path, world: FakeWorld, engine: Engine) -> None:
