@@ -404,7 +404,7 @@ class Incident:
         self._tell_proof(outcome)
         if plan.kind == "claim" and plan.code == "unreached" and outcome.failed is not None:
             self._announced_at = time.monotonic()
-        if plan.kind == "takeover" and (plan.code == "unreached" or not outcome.done):
+        if plan.kind == "takeover" and outcome.moved and (plan.code == "unreached" or not outcome.done):
             self._moved_at = time.monotonic()
         before, again = self._unproven, self._only_repeats(plan)
         if outcome.failed is not None and outcome.failed.name == "prove" and not again:

@@ -148,7 +148,9 @@ class Sequence:
                 if isinstance(fault, StillStarting) and (spec.name == "respawn" or hands.only_candidate):
                     # No other host could serve: what is slow may still answer, and what is stopped cannot.
                     return Outcome(False, str(fault), undone=False, failed=spec, slow=True)
-                undone = self._undo([*finished, (spec, step)], hands)
+                # A release that was not even sent took nothing: its undo would start again what runs.
+                begun = [] if spec.name == "release" and not fault.tried else [(spec, step)]
+                undone = self._undo([*finished, *begun], hands)
                 same = isinstance(fault, SameAnswer)
                 return Outcome(False, str(fault), undone, spec, tried=fault.tried, same_answer=same)
             hands.evidence.let_go |= spec.name == "release" and spec.host == hands.old_holder

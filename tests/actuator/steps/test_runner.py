@@ -17,10 +17,12 @@ from locum_actuator.journal.journal import Journal, JournalFault
 from locum_actuator.metrics import Metrics
 from locum_actuator.steps import plan_evidence, release
 from locum_actuator.steps.base import Hands, StepFault
+from locum_actuator.steps.plan_evidence import PlanEvidence
 from locum_actuator.steps.runner import Outcome, Sequence
 from locum_actuator.system import netlink
+from locum_inventory import since_boot
 from locum_inventory.enrolment import boot_guard
-from locum_inventory.gate.protocol import ServiceStatus, Verb
+from locum_inventory.gate.protocol import ServiceStatus, ShellFault, Verb
 from locum_inventory.site.model import Interface, Site
 from tests.actuator.fakes import FakeShell, FakeWorld, site
 from tests.actuator.shortcuts import in_no_time, kernel_of
@@ -41,10 +43,25 @@ def world(monkeypatch: pytest.MonkeyPatch) -> FakeWorld:
 
 
 def run(
-    world: FakeWorld, journal: Journal, *steps: Step, epoch: int = 2, values: Site | None = None
+    world: FakeWorld,
+    journal: Journal,
+    *steps: Step,
+    epoch: int = 2,
+    values: Site | None = None,
+    evidence: PlanEvidence | None = None,
 ) -> Outcome:
     values = values or site()
-    hands = Hands(values, "www", values.services["www"], "b", world.shells, world, epoch, "a")
+    hands = Hands(
+        values,
+        "www",
+        values.services["www"],
+        "b",
+        world.shells,
+        world,
+        epoch,
+        "a",
+        evidence=evidence or PlanEvidence(),
+    )
     incident = journal.open_incident("www", "test")
     return Sequence(journal, Metrics(), incident).run(Plan("takeover", "t", "it hung", steps, "b"), hands)
 
@@ -93,6 +110,27 @@ def test_nothing_is_claimed_while_the_release_is_not_confirmed(world: FakeWorld,
     assert world.shells["a"].held
     assert not world.shells["b"].held
     assert world.shells["b"].calls == []
+
+
+def test_a_release_that_was_never_sent_is_not_undone(world: FakeWorld, journal: Journal) -> None:
+    """Its undo would start the service again that a person may be looking at, though nothing was taken."""
+    old = PlanEvidence(asked_at=since_boot.seconds() - 60.0, look_again=lambda step: "keep_looking: loss")
+    outcome = run(world, journal, *TAKEOVER, evidence=old)
+    assert outcome.text == "release on a is due no more: keep_looking: loss"
+    assert (outcome.moved, outcome.undone) == (False, True)
+    assert world.shells["a"].calls == []
+    assert events(journal) == ["started release:a", "failed release:a"]
+
+
+def test_a_release_that_this_host_could_not_send_is_not_undone(
+    world: FakeWorld, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def busy(*words: object, **more: object) -> ServiceStatus:
+        raise ShellFault.busy("a: could not be asked: too many open files")
+
+    monkeypatch.setattr(world.shells["a"], "change", busy)
+    assert not run(world, journal, *TAKEOVER).moved
+    assert events(journal) == ["started release:a", "failed release:a"]
 
 
 def test_nothing_is_claimed_when_the_witness_has_gone(world: FakeWorld, journal: Journal) -> None:
