@@ -156,6 +156,7 @@ class FakeShell:
     addresses: tuple[Interface, ...] = (WITH_PREFIX,)  # of its host file
     interface: str = "eth0"  # of its host file too
     links: dict[str, Link] = field(default_factory=lambda: {"eth0": Link("up", ("02:00:00:00:00:01",))})
+    last: GateStatus | None = None
 
     def _service(self) -> ServiceStatus:
         stuck = {} if self.stuck is None else {ADDRESS: self.stuck}
@@ -176,9 +177,15 @@ class FakeShell:
             raise ShellFault(self.fault, f"gate {self.fault}")
         services = dict.fromkeys(self.names, self._service())
         if self.version == "1":
-            return GateStatus(self.version, self.config, services)
-        clock = GateClock(self.boot_id, self._uptime_hundredths(), since_boot.seconds())
-        return GateStatus(self.version, self.config, services, clock, self.links)
+            self.last = GateStatus(self.version, self.config, services)
+        else:
+            clock = GateClock(self.boot_id, self._uptime_hundredths(), since_boot.seconds())
+            self.last = GateStatus(self.version, self.config, services, clock, self.links)
+        return self.last
+
+    def last_status(self) -> GateStatus | None:
+        """Return what the last answer was."""
+        return self.last
 
     def change(
         self, verb: Verb, service: str, epoch: int, *, deadline_seconds: float, permit: Permit | None = None

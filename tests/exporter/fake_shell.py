@@ -27,6 +27,9 @@ class FakeShell:
     def status(self, *, deadline_seconds: float) -> GateStatus:
         raise AssertionError("an exporter only looks")
 
+    def last_status(self) -> GateStatus | None:
+        raise AssertionError("an exporter only looks")
+
     def change(
         self, verb: Verb, service: str, epoch: int, *, deadline_seconds: float, permit: Permit | None = None
     ) -> ServiceStatus:

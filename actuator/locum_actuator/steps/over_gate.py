@@ -1,32 +1,63 @@
-"""Give something to a host over its gate, with a permit that ends when the evidence has become too old."""
+"""Give something to a host over its gate, with a permit that ends when the evidence has become too old.
+
+The permit counts by the clock of the gate's host, as its last answer had it. That clock may have stood still since
+(a virtual machine that was paused), for no longer than that answer is old: so much earlier the permit ends.
+"""
 
 from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from contextlib import suppress
 
 from locum_actuator.decision.fitness import why_unfit
 from locum_actuator.steps.base import Hands, StepFault
 from locum_actuator.steps.plan_evidence import OVER_GATE_SECONDS, TooOld
-from locum_inventory.gate.clock import GateClock, Permit
-from locum_inventory.gate.protocol import ServiceStatus, ShellFault, Verb
+from locum_inventory.gate.clock import Permit
+from locum_inventory.gate.protocol import GateStatus, ServiceStatus, ShellFault, Verb
 
-STATUS_SECONDS = (
-    1.0  # for the gate's clock, asked right before: one that was asked long ago may have stood still
-)
+STATUS_SECONDS = 1.0
+CLOCK_SECONDS = 1.0  # an answer may be so old that a permit counts from; else the gate is asked first
 
 
 def change_in_time(hands: Hands, host: str, verb: Verb, deadline_seconds: float) -> ServiceStatus:
     """Have a host start or claim; raises `TooOld` where the evidence is, `StepFault` or `ShellFault` else."""
-    gate = hands.shells[host].status(deadline_seconds=STATUS_SECONDS)
-    if (why := why_unfit(hands.name, hands.service, host, gate)) is not None or gate.clock is None:
-        raise StepFault(f"{verb} on {host}: {why}")
-    permit = gate.clock.permit(hands.evidence.given_until(over_gate=True), hands.service.addresses)
-    return _change(hands, host, verb, deadline_seconds, permit)
+
+    def permit(gate: GateStatus, age_seconds: float) -> Permit:
+        if (why := why_unfit(hands.name, hands.service, host, gate)) is not None or gate.clock is None:
+            raise StepFault(f"{verb} on {host}: {why}")
+        good_until = hands.evidence.given_until(over_gate=True)
+        return gate.clock.permit(good_until - age_seconds, hands.service.addresses)
+
+    return _in_time(hands, host, verb, deadline_seconds, permit)
 
 
 def respawn_in_time(hands: Hands, host: str, deadline_seconds: float) -> ServiceStatus:
     """Have a host restart what it runs; a gate of version 1 does so without a permit."""
-    clock: GateClock | None = hands.shells[host].status(deadline_seconds=STATUS_SECONDS).clock
-    permit = None if clock is None else clock.permit(hands.evidence.due_until + OVER_GATE_SECONDS)
-    return _change(hands, host, "respawn", deadline_seconds, permit)
+
+    def permit(gate: GateStatus, age_seconds: float) -> Permit | None:
+        good_until = hands.evidence.due_until + OVER_GATE_SECONDS
+        return None if gate.clock is None else gate.clock.permit(good_until - age_seconds)
+
+    return _in_time(hands, host, "respawn", deadline_seconds, permit)
+
+
+def _in_time(
+    hands: Hands,
+    host: str,
+    verb: Verb,
+    deadline_seconds: float,
+    permit: Callable[[GateStatus, float], Permit | None],
+) -> ServiceStatus:
+    """Send a verb, on the gate's last answer where that is new, and on another where the gate finds it too old."""
+    shell = hands.shells[host]
+    last = shell.last_status()
+    age_seconds = math.inf if last is None or last.clock is None else last.clock.age_seconds
+    if last is not None and age_seconds <= CLOCK_SECONDS:
+        with suppress(TooOld):
+            return _change(hands, host, verb, deadline_seconds, permit(last, age_seconds))
+    asked = shell.status(deadline_seconds=STATUS_SECONDS)
+    return _change(hands, host, verb, deadline_seconds, permit(asked, 0.0))
 
 
 def _change(

@@ -77,6 +77,10 @@ class NoShell:
         """Say that there is no way."""
         raise ShellFault("gate", self._text)
 
+    def last_status(self) -> GateStatus | None:
+        """Return None: it was never asked."""
+        return None
+
     def change(
         self, verb: Verb, service: str, epoch: int, *, deadline_seconds: float, permit: Permit | None = None
     ) -> ServiceStatus:

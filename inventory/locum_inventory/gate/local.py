@@ -42,6 +42,10 @@ class LocalShell:
         """Ask what is held and what runs."""
         return self._status.get(Deadline(deadline_seconds))
 
+    def last_status(self) -> GateStatus | None:
+        """Return the last answer to `status`."""
+        return self._status.last
+
     def change(
         self, verb: Verb, service: str, epoch: int, *, deadline_seconds: float, permit: Permit | None = None
     ) -> ServiceStatus:

@@ -93,6 +93,9 @@ class Shell(Protocol):
     def status(self, *, deadline_seconds: float) -> GateStatus:
         """Ask what is held and what runs."""
 
+    def last_status(self) -> GateStatus | None:
+        """Return the last answer to `status`, however old; None where there was none."""
+
     def change(
         self, verb: Verb, service: str, epoch: int, *, deadline_seconds: float, permit: Permit | None = None
     ) -> ServiceStatus:

@@ -20,6 +20,7 @@ class SharedStatus:
         self._lock = threading.Lock()
         self._running = 0
         self._next: _Batch | None = None  # those who wait for the next call
+        self.last: GateStatus | None = None  # the newest answer
 
     def get(self, deadline: Deadline) -> GateStatus:
         """Return a status that was begun after this call. Raises `ShellFault`, at the deadline at the latest."""
@@ -34,9 +35,13 @@ class SharedStatus:
         if not begins:
             return batch.wait(deadline, self._host)
         try:
-            return self._ask(deadline)
+            return self._ask_now(deadline)
         finally:
             self._end_call()
+
+    def _ask_now(self, deadline: Deadline) -> GateStatus:
+        self.last = status = self._ask(deadline)
+        return status
 
     def _end_call(self) -> None:
         """Begin the call that others wait for, if any do."""
@@ -56,7 +61,7 @@ class SharedStatus:
 
     def _serve(self, batch: _Batch) -> None:
         try:
-            batch.answer(self._ask(batch.deadline))
+            batch.answer(self._ask_now(batch.deadline))
         except ShellFault as fault:
             batch.fail(fault)
         except Exception as error:

@@ -39,6 +39,10 @@ class SshShell:
             self._lanes.warm()
         return status
 
+    def last_status(self) -> GateStatus | None:
+        """Return the last answer to `status`."""
+        return self._status.last
+
     def change(
         self, verb: Verb, service: str, epoch: int, *, deadline_seconds: float, permit: Permit | None = None
     ) -> ServiceStatus:
