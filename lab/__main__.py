@@ -21,8 +21,8 @@ ME = "sudo .venv/bin/python -m lab" if os.geteuid() != 0 else ".venv/bin/python 
 
 
 # locum's own pages on b, and their ports
-_CHAIN = {"locum": 10752, "Prometheus": 9090, "Alertmanager": 9093, "the exporter": 10751}
-_WITH_PASSWORD = {"Prometheus", "Alertmanager"}
+_CHAIN = {"locum": 10752, "Prometheus": 9090, "the exporter": 10751}
+_WITH_PASSWORD = {"Prometheus"}  # Alertmanager wants a certificate: amtool on b has it
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -67,9 +67,7 @@ def _explain(lab: Lab, forwarder: Forwarder, *, bare: bool) -> None:
         url = page.url.replace("http://", "https://", 1) if what in _WITH_PASSWORD else page.url
         print(f"  {url:<28} {what}" + (f" ({page.note})" if page.note else ""))
     if not bare:
-        print(
-            f"  (Prometheus and Alertmanager: user locum, password in {STATE}/chain/web.password on {HOME})"
-        )
+        print(f"  (Prometheus: user locum, password in {STATE}/chain/web.password on {HOME})")
     print("\nIn another terminal:")
     words = ["status", "kill a", "crash a", "reboot a", "hang a", "heal a", "shell b", "--help"]
     if not bare:

@@ -278,10 +278,11 @@ class Locum:
 
 
 def curl(*words: str) -> list[str]:
-    """Return a command for b that asks a part of the chain; Prometheus and Alertmanager want a password."""
+    """Return a command for b that asks a part of the chain: it shows a password and a certificate."""
     command = "exec curl -sSf --max-time 5"
     if any(word.startswith((PROMETHEUS, ALERTMANAGER)) for word in words):
         command += f' --cacert {STATE}/tls/chain.crt -u "locum:$(cat {STATE}/chain/web.password)"'
+        command += f" --cert {STATE}/tls/client.crt --key {STATE}/tls/client.key"
     return ["sh", "-c", f'{command} "$@"', "curl", *words]
 
 

@@ -257,15 +257,7 @@ class Actuator:
         return not self._deaf
 
 
-def _parts(
-    prometheus: str | None, alertmanagers: tuple[str, ...], password_file: str | None, ca_file: str | None
-) -> ChainParts | None:
-    given = {
-        "prometheus": prometheus,
-        "alertmanagers": alertmanagers,
-        "password_file": password_file,
-        "ca_file": ca_file,
-    }
+def _parts(**given: str | tuple[str, ...] | None) -> ChainParts | None:
     try:
         return (
             ChainParts.model_validate({k: v for k, v in given.items() if v}) if any(given.values()) else None
@@ -301,6 +293,10 @@ def _shells(site: Site) -> Shells:
     "--chain-password-file", metavar="FILE", help="the password that both are shown, over https:// alone"
 )
 @click.option("--chain-ca-file", metavar="FILE", help="the certificates that both are accepted by")
+@click.option(
+    "--chain-cert-file", metavar="FILE", help="the certificate that both are shown, over https:// alone"
+)
+@click.option("--chain-key-file", metavar="FILE", help="the key of that certificate")
 @log_options
 @click.version_option(package_name="locum", prog_name="locum-actuator")
 def main(
@@ -312,6 +308,8 @@ def main(
     alertmanagers: tuple[str, ...],
     chain_password_file: str | None,
     chain_ca_file: str | None,
+    chain_cert_file: str | None,
+    chain_key_file: str | None,
     log_format: str,
     log_level: str,
 ) -> None:
@@ -324,7 +322,14 @@ def main(
             find_site(site_file),
             listen,
             webhook_listen,
-            _parts(prometheus, alertmanagers, chain_password_file, chain_ca_file),
+            _parts(
+                prometheus=prometheus,
+                alertmanagers=alertmanagers,
+                password_file=chain_password_file,
+                ca_file=chain_ca_file,
+                cert_file=chain_cert_file,
+                key_file=chain_key_file,
+            ),
         )
     except SiteFault as fault:
         click.echo("\n".join(fault.lines), err=True)

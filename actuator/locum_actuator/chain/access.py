@@ -1,7 +1,8 @@
-"""How Prometheus and Alertmanager are asked where they want to know who asks: by name and password, over TLS alone.
+"""How Prometheus and Alertmanager are asked where they want to know who asks, over TLS alone.
 
-The password goes to one who has the key of the certificate in `ca_file`. Over plain HTTP nothing secret is sent:
-while such a program is down, any user of the machine can listen on its port.
+They are shown a name with its password, a certificate, or both. The password goes to one who has the key of the
+certificate in `ca_file`. Over plain HTTP nothing secret is sent: while such a program is down, any user of the
+machine can listen on its port.
 """
 
 from __future__ import annotations
@@ -33,8 +34,11 @@ class Access:
         options: dict[str, Any] = {}
         if self.parts.password_file is not None:
             options["auth"] = aiohttp.BasicAuth(self.parts.username, read_password(self.parts.password_file))
-        if self.parts.ca_file is not None:
-            options["ssl"] = _context(self.parts.ca_file, self.parts.ca_file.stat().st_mtime_ns)
+        files = self.parts.ca_file, self.parts.cert_file, self.parts.key_file
+        if any(files):
+            options["ssl"] = _context(
+                *files, *(0 if file is None else file.stat().st_mtime_ns for file in files)
+            )
         return options
 
     def session(self, url: str) -> requests.Session:
@@ -46,6 +50,8 @@ class Access:
                 session.auth = (self.parts.username, read_password(self.parts.password_file))
             if self.parts.ca_file is not None:
                 session.verify = str(self.parts.ca_file)
+            if self.parts.cert_file is not None and self.parts.key_file is not None:
+                session.cert = str(self.parts.cert_file), str(self.parts.key_file)
         return session
 
 
@@ -58,5 +64,10 @@ def read_password(file: Path) -> str:
 
 
 @lru_cache(maxsize=4)
-def _context(ca_file: Path, _changed_at: int) -> ssl.SSLContext:
-    return ssl.create_default_context(cafile=str(ca_file))
+def _context(
+    ca_file: Path | None, cert_file: Path | None, key_file: Path | None, *_changed_at: int
+) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=ca_file)
+    if cert_file is not None:
+        context.load_cert_chain(cert_file, key_file)
+    return context

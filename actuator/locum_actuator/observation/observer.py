@@ -60,6 +60,9 @@ WITNESS_ECHOES = 5
 WITNESS_SPACING_SECONDS = 0.03
 HEARS_SECONDS = 0.15  # for an echo as another vantage point sees it: the claim waits for its silence
 OWNERS_SECONDS = 0.3
+OWNERS_ALLOWANCE_SECONDS = (
+    0.3  # with it the answer is still new enough to act on (plan_evidence.SILENT_SECONDS)
+)
 OWNERS_SPACING_SECONDS = 0.03  # a neighbour answers in well under a millisecond; asked three times
 # An answer of the service or of the gate takes so many round trips: a connection, TLS, what is said on it. Where
 # these alone outlast the look, silence may be delay.
@@ -492,7 +495,8 @@ class Evidence:
             self._neighbours,
             self._site,
             service,
-            OWNERS_SECONDS,
+            # Where this host itself was late of late, an answer may be late here, and not there.
+            OWNERS_SECONDS + min(self._recent_lag.allowance_seconds(), OWNERS_ALLOWANCE_SECONDS),
             this_name=self._local,
             spacing_seconds=OWNERS_SPACING_SECONDS,
         )

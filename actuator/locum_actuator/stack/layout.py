@@ -83,7 +83,7 @@ class Chain:
     def parts(self) -> ChainParts:
         """Where Prometheus and every Alertmanager are, and what they are shown.
 
-        Those that `locum up` runs speak TLS and want a password; other Alertmanagers do not know it.
+        Those that `locum up` runs speak TLS and want a password or a certificate; other Alertmanagers know neither.
         """
         if self.elsewhere is not None:
             return self.elsewhere
@@ -94,6 +94,8 @@ class Chain:
             username=USER,
             password_file=self.directory / PASSWORD_FILE,
             ca_file=self.certificate.certificate,
+            cert_file=self.certificate.client_certificate,
+            key_file=self.certificate.client_key,
         )
 
     @property

@@ -11,7 +11,7 @@ from pathlib import Path
 from locum_actuator.domain.patience import end_seconds
 from locum_actuator.stack.layout import Chain
 from locum_actuator.stack.supervisor import CAP_NET_RAW, Program
-from locum_actuator.stack.web_config import CONFIG_FILE, PASSWORD_FILE
+from locum_actuator.stack.web_config import ALERTMANAGER_FILE, CONFIG_FILE, PASSWORD_FILE
 
 _PACKAGES = {"prometheus": "prometheus", "alertmanager": "prometheus-alertmanager"}
 
@@ -56,6 +56,8 @@ def programs(
         watched += ["--alertmanager", url]
     watched += ["--chain-password-file", str(chain.directory / PASSWORD_FILE)]
     watched += ["--chain-ca-file", str(chain.certificate.certificate)]
+    watched += ["--chain-cert-file", str(chain.certificate.client_certificate)]
+    watched += ["--chain-key-file", str(chain.certificate.client_key)]
     state, on = chain.site.actuator.state_directory, chain.directory
     return (
         Program(
@@ -87,7 +89,7 @@ def programs(
                 f"--storage.path={state / 'alertmanager'}",
                 f"--web.listen-address={chain.alertmanager}",
                 f"--web.external-url={chain.alertmanager_urls[0]}",
-                f"--web.config.file={on / CONFIG_FILE}",
+                f"--web.config.file={on / ALERTMANAGER_FILE}",
                 theirs,
                 "--cluster.listen-address=",  # without a private address it would not start
             ),

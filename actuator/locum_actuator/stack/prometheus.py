@@ -20,8 +20,10 @@ from locum_actuator.stack.alertmanager import (
 )
 from locum_actuator.stack.layout import Chain
 from locum_actuator.stack.web_config import (
+    ALERTMANAGER_FILE,
     CLIENT_FILE,
     CONFIG_FILE,
+    alertmanager_web_text,
     client_config_text,
     web_config_text,
     write_password,
@@ -62,12 +64,12 @@ def _access(parts: ChainParts, scheme: str) -> list[str]:
     """Return the keys by which Prometheus shows who it is; the password goes over TLS alone."""
     if scheme != "https":
         return []
-    keys = []
+    keys, files = [], {"ca_file": parts.ca_file, "cert_file": parts.cert_file, "key_file": parts.key_file}
     if parts.password_file is not None:
         name, file = quoted(parts.username), quoted(parts.password_file)
         keys.append(f"basic_auth: {{username: {name}, password_file: {file}}}")
-    if parts.ca_file is not None:
-        keys.append(f"tls_config: {{ca_file: {quoted(parts.ca_file)}}}")
+    if given := [f"{key}: {quoted(file)}" for key, file in files.items() if file is not None]:
+        keys.append(f"tls_config: {{{', '.join(given)}}}")
     return keys
 
 
@@ -148,8 +150,9 @@ def write_configuration(chain: Chain) -> None:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     chain.certificate.make()
     web = web_config_text(chain.certificate, write_password(chain.directory))
-    client = client_config_text(chain.certificate, chain.directory)
-    write_files(chain.directory, {CONFIG_FILE: web, CLIENT_FILE: client})
+    alertmanager = alertmanager_web_text(chain.certificate)
+    client = client_config_text(chain.certificate)
+    write_files(chain.directory, {CONFIG_FILE: web, ALERTMANAGER_FILE: alertmanager, CLIENT_FILE: client})
     write_files(
         chain.directory,
         {

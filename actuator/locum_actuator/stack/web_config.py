@@ -1,7 +1,8 @@
-"""Who may ask the Prometheus and the Alertmanager of `locum up`: whoever has the password, over TLS.
+"""Who may ask the Prometheus and the Alertmanager of `locum up`: their web configuration (exporter-toolkit's).
 
-Without it every local user could silence the alerts that wake locum. Both read the same file (exporter-toolkit's
-web configuration), which holds a hash of the password; those who ask read the password from a file of its own.
+Both speak TLS. Prometheus wants a password, of which its file holds a hash. Alertmanager wants the certificate for
+clients: if it wanted nothing, every local user could silence the alerts that wake locum; if it compared passwords,
+wrong ones could delay them, for those of an unknown user take 60 ms each, one after another.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from locum_actuator.web.certificate import Certificate
 
 USER = "locum"
 PASSWORD_FILE, CONFIG_FILE, CLIENT_FILE = "web.password", "web.yml", "client.yml"
+ALERTMANAGER_FILE = "alertmanager-web.yml"
 # The least there is: the password has 256 bits, so nobody guesses it, and each wrong guess costs the program that
 # much of a processor.
 ROUNDS = 4
@@ -34,7 +36,7 @@ def write_password(directory: Path) -> str:
 
 
 def web_config_text(certificate: Certificate, password: str) -> str:
-    """Return the web configuration of Prometheus and Alertmanager."""
+    """Return the web configuration of Prometheus."""
     hashed = bcrypt.hashpw(password.encode(), bcrypt.gensalt(ROUNDS)).decode()
     return f"""\
 # Made by `locum up`. The password is in {PASSWORD_FILE} beside this file.
@@ -46,13 +48,24 @@ basic_auth_users:
 """
 
 
-def client_config_text(certificate: Certificate, directory: Path) -> str:
+def alertmanager_web_text(certificate: Certificate) -> str:
+    """Return the web configuration of Alertmanager."""
+    return f"""\
+# Made by `locum up`. Who has {certificate.client_certificate.name} and its key may ask: see {CLIENT_FILE}.
+tls_server_config:
+  cert_file: {certificate.certificate}
+  key_file: {certificate.key}
+  client_auth_type: RequireAndVerifyClientCert
+  client_ca_file: {certificate.client_certificate}
+"""
+
+
+def client_config_text(certificate: Certificate) -> str:
     """Return what amtool needs to ask Alertmanager: its `--http.config.file`."""
     return f"""\
 # Made by `locum up`, for `amtool --http.config.file=FILE`.
-basic_auth:
-  username: {USER}
-  password_file: {directory / PASSWORD_FILE}
 tls_config:
   ca_file: {certificate.certificate}
+  cert_file: {certificate.client_certificate}
+  key_file: {certificate.client_key}
 """

@@ -6,13 +6,13 @@ The permit counts by the clock of the gate's host, as its last answer had it. Th
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from contextlib import suppress
 
 from locum_actuator.decision.fitness import why_unfit
 from locum_actuator.steps.base import Hands, StepFault
 from locum_actuator.steps.plan_evidence import OVER_GATE_SECONDS, TooOld
+from locum_inventory import since_boot
 from locum_inventory.gate.clock import Permit
 from locum_inventory.gate.protocol import GateStatus, ServiceStatus, ShellFault, Verb
 
@@ -52,10 +52,11 @@ def _in_time(
     """Send a verb, on the gate's last answer where that is new, and on another where the gate finds it too old."""
     shell = hands.shells[host]
     last = shell.last_status()
-    age_seconds = math.inf if last is None or last.clock is None else last.clock.age_seconds
-    if last is not None and age_seconds <= CLOCK_SECONDS:
-        with suppress(TooOld):
-            return _change(hands, host, verb, deadline_seconds, permit(last, age_seconds))
+    if last is not None and last.clock is not None:
+        age_seconds = since_boot.seconds() - last.clock.answered_at
+        if age_seconds <= CLOCK_SECONDS:
+            with suppress(TooOld):
+                return _change(hands, host, verb, deadline_seconds, permit(last, age_seconds))
     asked = shell.status(deadline_seconds=STATUS_SECONDS)
     return _change(hands, host, verb, deadline_seconds, permit(asked, 0.0))
 

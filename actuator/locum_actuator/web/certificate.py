@@ -2,6 +2,7 @@
 
 It is its own authority and serves loopback alone. Whoever talks to the chain is given it as the only authority, so
 that a stranger who listens on a port of the chain while its owner is down gets no token: he has not the key.
+A second one, which clients show, is how Alertmanager knows who may ask it.
 """
 
 from __future__ import annotations
@@ -30,30 +31,40 @@ BEGINS, ENDS = datetime(2000, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """Where the certificate is, and its key."""
+    """Where the two certificates are, and their keys."""
 
     certificate: Path
     key: Path
+    client_certificate: Path
+    client_key: Path
 
     @classmethod
     def in_state(cls, state_directory: Path) -> Certificate:
         """Return where they are for an actuator with this state directory."""
         directory = state_directory / DIRECTORY
-        return cls(directory / "chain.crt", directory / "chain.key")
+        return cls(*(directory / name for name in ("chain.crt", "chain.key", "client.crt", "client.key")))
 
     def make(self) -> None:
-        """Make both where one is missing, as the owner of the state directory would. Raises `OSError`."""
-        if self.key.exists() and self.certificate.exists():
+        """Make the pairs that are not whole, as the owner of the state directory would. Raises `OSError`."""
+        pairs = (
+            (self.certificate, self.key, ExtendedKeyUsageOID.SERVER_AUTH),
+            (self.client_certificate, self.client_key, ExtendedKeyUsageOID.CLIENT_AUTH),
+        )
+        missing = [pair for pair in pairs if not (pair[0].exists() and pair[1].exists())]
+        if not missing:
             return
         directory = self.key.parent
-        key = ec.generate_private_key(ec.SECP256R1())
-        secret = key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
         with _as_owner_of(directory.parent):
             directory.mkdir(mode=0o700, exist_ok=True)
-            write_private(self.key, secret)
-            write_private(self.certificate, _signed(key).public_bytes(serialization.Encoding.PEM))
+            for certificate_file, key_file, usage in missing:
+                key = ec.generate_private_key(ec.SECP256R1())
+                secret = key.private_bytes(
+                    serialization.Encoding.PEM,
+                    serialization.PrivateFormat.PKCS8,
+                    serialization.NoEncryption(),
+                )
+                write_private(key_file, secret)
+                write_private(certificate_file, _signed(key, usage).public_bytes(serialization.Encoding.PEM))
 
     def server_context(self) -> ssl.SSLContext:
         """Return how to serve with it. Raises `OSError`, of which `ssl.SSLError` is one."""
@@ -66,7 +77,7 @@ class Certificate:
         return ssl.create_default_context(cafile=str(self.certificate))
 
 
-def _signed(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
+def _signed(key: ec.EllipticCurvePrivateKey, usage: x509.ObjectIdentifier) -> x509.Certificate:
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "locum on this machine")])
     names: list[x509.GeneralName] = [
         x509.DNSName(one) if one == "localhost" else x509.IPAddress(ip_address(one)) for one in NAMES
@@ -90,7 +101,7 @@ def _signed(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
             ),
             critical=True,
         )
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
         .sign(key, hashes.SHA256())
     )  # fmt: skip
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from locum_inventory import since_boot
 from locum_inventory.site.model import Interface
 
 
@@ -35,11 +34,6 @@ class GateClock:
     boot_id: str
     uptime_hundredths: int
     answered_at: float  # since_boot.seconds() here, when the answer had come
-
-    @property
-    def age_seconds(self) -> float:
-        """Return how long ago the answer had come."""
-        return since_boot.seconds() - self.answered_at
 
     def permit(self, good_until: float, addresses: tuple[Interface, ...] = ()) -> Permit:
         """Return a permit that ends at a moment of this machine's own clock, or somewhat before.

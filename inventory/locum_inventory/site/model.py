@@ -293,6 +293,17 @@ class ChainParts(Value):
         default=None, description="the file of the certificates that those at https:// are accepted by"
     )
 
+    cert_file: AbsolutePath | None = Field(
+        default=None, description="the file of the certificate that those at https:// are shown"
+    )
+    key_file: AbsolutePath | None = Field(default=None, description="the file of that certificate's key")
+
+    @model_validator(mode="after")
+    def _certificate(self) -> ChainParts:
+        if (self.cert_file is None) != (self.key_file is None):
+            raise ValueError("has one of cert_file and key_file: give both or neither")
+        return self
+
     @field_validator("prometheus")
     @classmethod
     def _prometheus(cls, value: str) -> str:

@@ -16,11 +16,13 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from locum_actuator.decision.failover import decide
 from locum_actuator.domain.situation import HostView, Look, Memory, Situation
+from locum_actuator.observation import observer
 from locum_actuator.observation.observer import Evidence, GateFault
 from locum_actuator.observation.service_check import joined
 from locum_actuator.observation.vantage_points import Answer, ask, asking_session, hears
 from locum_actuator.page.check_health import judge
 from locum_actuator.page.check_results import Vote, read_votes
+from locum_actuator.steps.plan_evidence import SILENT_SECONDS
 from locum_exporter.metrics import ResultCollector
 from locum_exporter.net.icmp import Burst
 from locum_exporter.result import (
@@ -34,6 +36,7 @@ from locum_exporter.result import (
     outcome_of,
     service_outcome,
 )
+from locum_inventory.site.model import Site
 from tests.actuator.fakes import FakeWorld, KeptFakes, site
 
 ROOT = Path(__file__).parents[3]
@@ -177,6 +180,29 @@ def test_b14_a_look_that_does_not_end_is_no_look_and_not_a_fault_of_the_worker(
         plan = decide(situation, Memory(holder=holder, epoch=1), site().services["www"])
         assert (plan.kind, plan.code, plan.steps) == ("keep_looking", "could_not_look", ())
         assert "too busy to look" in plan.reason
+
+
+@pytest.mark.parametrize(("lag", "seconds"), [(0.0, 0.3), (0.1, 0.5), (2.0, 0.6)])
+def test_b14_a_busy_host_waits_longer_for_who_has_the_address_but_not_until_that_is_too_old(
+    monkeypatch: pytest.MonkeyPatch, lag: float, seconds: float
+) -> None:
+    waited: list[float] = []
+
+    async def address_check(
+        neighbours: object, site: Site, name: str, deadline: float, **_: Any
+    ) -> CheckResult:
+        waited.append(deadline)
+        return CheckResult("timeout", deadline)
+
+    monkeypatch.setattr(observer, "address_check", address_check)
+    evidence = Evidence(site(), KeptFakes(FakeWorld({})))
+    evidence._recent_lag.saw(lag)
+    try:
+        assert evidence._run(evidence._owners("www"), 1.0) is None
+    finally:
+        evidence.close()
+    assert waited == [pytest.approx(seconds)]
+    assert waited[0] < SILENT_SECONDS - 0.2
 
 
 @pytest.mark.parametrize("reason", REASONS)

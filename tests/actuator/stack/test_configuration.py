@@ -12,7 +12,7 @@ import yaml
 from locum_actuator.chain.runbook_link import runbook_link
 from locum_actuator.stack.alertmanager import alertmanager_text
 from locum_actuator.stack.layout import Chain
-from locum_actuator.stack.prometheus import prometheus_text, rules_text, write_configuration
+from locum_actuator.stack.prometheus import rules_text, write_configuration
 from locum_inventory.listen import Listen
 from locum_inventory.site.model import Site
 
@@ -100,13 +100,12 @@ def test_prometheus_is_told_of_every_exporter_and_every_alertmanager(tmp_path: P
         "d": {"url": "http://[2001:db8::4]:10751"},
     }
     chain = Chain.of(
-        a_site(vantage_points=points),
+        a_site(vantage_points=points, actuator={"host": "b", "state_directory": str(tmp_path)}),
         alertmanagers=[Listen("127.0.0.1", 9093), Listen("192.0.2.3", 9093)],
         prometheus=Listen("127.0.0.1", 9999),
     )
-    file = tmp_path / "prometheus.yml"
-    file.write_text(prometheus_text(chain))
-    (tmp_path / "locum.rules.yml").write_text(rules_text())
+    write_configuration(chain)
+    file = chain.directory / "prometheus.yml"
     subprocess.run(["promtool", "check", "config", file], check=True, capture_output=True, timeout=20)
     config = yaml.safe_load(file.read_text())
     jobs = {job["job_name"]: job for job in config["scrape_configs"]}
@@ -122,8 +121,12 @@ def test_prometheus_is_told_of_every_exporter_and_every_alertmanager(tmp_path: P
     ]
     # The two that `locum up` runs are shown the password; another Alertmanager is not.
     shown = {
-        "basic_auth": {"username": "locum", "password_file": "/var/lib/locum/chain/web.password"},
-        "tls_config": {"ca_file": "/var/lib/locum/tls/chain.crt"},
+        "basic_auth": {"username": "locum", "password_file": f"{tmp_path}/chain/web.password"},
+        "tls_config": {
+            "ca_file": f"{tmp_path}/tls/chain.crt",
+            "cert_file": f"{tmp_path}/tls/client.crt",
+            "key_file": f"{tmp_path}/tls/client.key",
+        },
     }
     over_tls = {"__scheme__": "https", "__metrics_path__": "/metrics"}
     assert config["alerting"]["alertmanagers"] == [
