@@ -19,7 +19,7 @@ from rich.table import Table
 
 from grafana.may_be_empty import PANELS
 from grafana.metrics_asked import Heard
-from grafana.prometheus import Prometheus, PrometheusFault, Window, add_options, last, variables
+from grafana.prometheus import Prometheus, PrometheusError, Window, add_options, last, variables
 from grafana.rules import RuleFound, rules
 from grafana.shipped import QUERIES, ShippedQuery
 
@@ -47,7 +47,7 @@ class PanelFound:
 def panels(
     prometheus: Prometheus, window: Window, heard: Heard, service: str | None = None
 ) -> list[PanelFound]:
-    """Ask for every query of every dashboard; raises `PrometheusFault` where Prometheus refuses one."""
+    """Ask for every query of every dashboard; raises `PrometheusError` where Prometheus refuses one."""
     values = variables(prometheus, window, service)
     return [_panel(prometheus, query, values, window, heard) for query in QUERIES]
 
@@ -143,7 +143,7 @@ def main(words: Sequence[str] | None = None) -> int:
             heard = Heard(prometheus, window)
             asked = panels(prometheus, window, heard, options.service)
             loaded = rules(prometheus, window, heard)
-    except PrometheusFault as fault:
+    except PrometheusError as fault:
         print(f"grafana.ask: {fault}", file=sys.stderr)
         return 2
     if options.json:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from grafana.prometheus import Prometheus, PrometheusFault, Window, add_options, variables
+from grafana.prometheus import Prometheus, PrometheusError, Window, add_options, variables
 from grafana.sheet import Sheet
 from grafana.shipped import DASHBOARDS, marks_of, queries_of
 
@@ -57,7 +57,7 @@ def _chosen(name: str, sections: Sequence[str]) -> list[dict[str, Any]]:
         if wanted:
             found.append(panel)
     if strange := [title for title in sections if title not in titles]:
-        raise PrometheusFault(f"{name} has no section '{strange[0]}': choose from {', '.join(titles)}")
+        raise PrometheusError(f"{name} has no section '{strange[0]}': choose from {', '.join(titles)}")
     return found
 
 
@@ -102,7 +102,7 @@ def main(words: Sequence[str] | None = None) -> int:
             window = Window(options.begin, options.end)
             picture = draw(prometheus, options.dashboard, options.section, window, options.service)
         options.output.write_bytes(picture)
-    except PrometheusFault as fault:
+    except PrometheusError as fault:
         print(f"grafana.draw: {fault}", file=sys.stderr)
         return 2
     except OSError as fault:

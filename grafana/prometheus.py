@@ -19,7 +19,7 @@ USER = "locum"
 ANSWER_SECONDS = 30.0  # of one request; a query over a day takes some
 
 
-class PrometheusFault(Exception):  # noqa: N818 - why it gave no answer, in one line for people
+class PrometheusError(Exception):
     """Prometheus did not answer, or would not."""
 
 
@@ -62,7 +62,7 @@ def _read(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8").strip()
     except OSError as fault:
-        raise PrometheusFault(f"{file}: {fault.strerror}") from fault
+        raise PrometheusError(f"{file}: {fault.strerror}") from fault
 
 
 class Prometheus:
@@ -74,7 +74,7 @@ class Prometheus:
     def __init__(self, url: str, password_file: Path | None = None, ca_file: Path | None = None) -> None:
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise PrometheusFault(f"'{url}' is no address of a Prometheus, such as http://127.0.0.1:9090")
+            raise PrometheusError(f"'{url}' is no address of a Prometheus, such as http://127.0.0.1:9090")
         self.url = url.rstrip("/")
         self._session = requests.Session()
         self._session.trust_env = False  # no proxy stands between a person and his own Prometheus
@@ -111,8 +111,8 @@ class Prometheus:
             if query.instant:
                 return self.now(expr, window.end)
             return self.over(expr, window, step_seconds)
-        except PrometheusFault as fault:
-            raise PrometheusFault(f"{query.name}: {fault}") from None
+        except PrometheusError as fault:
+            raise PrometheusError(f"{query.name}: {fault}") from None
 
     def label_values(self, metric: str, label: str) -> list[str]:
         """Return the values that a label of a metric has or had, sorted."""
@@ -144,16 +144,16 @@ class Prometheus:
 
     @staticmethod
     def _fail(text: str) -> NoReturn:
-        raise PrometheusFault(text) from None
+        raise PrometheusError(text) from None
 
 
 def variables(prometheus: Prometheus, window: Window, service: str | None = None) -> dict[str, str]:
     """Return what a viewer would have in the dashboards' variables; of services the first, where none is named."""
     known = prometheus.label_values("locum_actuator_holder", "service")
     if not known:
-        raise PrometheusFault(f"{prometheus.url} knows no service of locum: is it the right one?")
+        raise PrometheusError(f"{prometheus.url} knows no service of locum: is it the right one?")
     if service is not None and service not in known:
-        raise PrometheusFault(f"there is no service '{service}': choose from {', '.join(known)}")
+        raise PrometheusError(f"there is no service '{service}': choose from {', '.join(known)}")
     return {
         "${datasource}": "locum",
         '=~"$service"': '=~".*"',  # where several may be chosen, all are

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from grafana.may_be_empty import METRICS
 from grafana.metrics_asked import Heard
-from grafana.prometheus import Prometheus, PrometheusFault, Window
+from grafana.prometheus import Prometheus, PrometheusError, Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ def _found(
         if unknown := [name for name in heard.missing(rule["query"]) if name not in METRICS]:
             fault = f"asks for what is not there: {', '.join(unknown)}"
         note = "; ".join(heard.excuses(rule["query"]))
-    except PrometheusFault as error:
+    except PrometheusError as error:
         fault = str(error)
     if rule["health"] != "ok":
         fault = rule.get("lastError") or f"its health is {rule['health']}"

@@ -2,7 +2,7 @@
 
 from lab.client import Sample
 from lab.lab import Lab
-from lab.needs import LabFault
+from lab.needs import LabError
 from lab.watcher import Round
 
-__all__ = ["Lab", "LabFault", "Round", "Sample"]
+__all__ = ["Lab", "LabError", "Round", "Sample"]

@@ -15,7 +15,7 @@ from lab.forward import Forwarder
 from lab.lab import Lab
 from lab.locum import BIN, HOME, SITE, STATE, Locum
 from lab.namespaces import enter
-from lab.needs import ENVIRONMENT, PATH, LabFault
+from lab.needs import ENVIRONMENT, PATH, LabError
 
 ME = "sudo .venv/bin/python -m lab" if os.geteuid() != 0 else ".venv/bin/python -m lab"
 
@@ -44,7 +44,7 @@ def _parser() -> argparse.ArgumentParser:
 def _shell(words: list[str], lab: int | None) -> None:
     """Become a shell in a host."""
     if not words:
-        raise LabFault("use: shell HOST [COMMAND …]")
+        raise LabError("use: shell HOST [COMMAND …]")
     pid = int(ask(["pid", words[0]], lab))
     argv = enter(pid, "mnup", ["env", "-C", "/root", *(words[1:] or ["bash"])])
     program = shutil.which(argv[0], path=PATH)
@@ -105,7 +105,7 @@ def main() -> int:
             _shell([HOME, str(BIN / "locum"), "--site", SITE, *options.words[1:]], options.lab)
         else:
             print(ask(options.words, options.lab))
-    except LabFault as fault:
+    except LabError as fault:
         print(f"lab: {fault}", file=sys.stderr)
         return 1
     return 0

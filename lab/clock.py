@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from lab.host import Host
-from lab.needs import LabFault
+from lab.needs import LabError
 
 LIBRARY = "libfaketimeMT.so.1"
 PLACES = "/usr/lib/*/faketime"
@@ -40,7 +40,7 @@ class Clock:
     def __init__(self, host: Host) -> None:
         found = sorted(Path("/").glob(f"{PLACES[1:]}/{LIBRARY}"))
         if not found:
-            raise LabFault(f"{LIBRARY} missing: apt-get install faketime")
+            raise LabError(f"{LIBRARY} missing: apt-get install faketime")
         self._host = host
         self._library = str(found[0])
         self.jump(0)

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.lab import Lab
-from lab.needs import LabFault
+from lab.needs import LabError
 from lab.switch import Direction
 
 SOCKET = "control.sock"
@@ -48,18 +48,18 @@ def _loss(lab: Lab, words: Sequence[str]) -> object:
     directions: dict[str, Direction] = {"in": "in", "out": "out", "both": "both"}
     direction = directions.get(way[0] if way else "both")
     if direction is None:
-        raise LabFault(f"'{way[0]}' is no direction: in, out or both, as the host sees it")
+        raise LabError(f"'{way[0]}' is no direction: in, out or both, as the host sees it")
     try:
         share = float(percent.rstrip("%")) / 100
     except ValueError:
-        raise LabFault(f"'{percent}' is no percentage") from None
+        raise LabError(f"'{percent}' is no percentage") from None
     return lab.loss(name, share, direction)
 
 
 def _partition(lab: Lab, words: Sequence[str]) -> object:
     flags = words[2:]
     if strange := [word for word in flags if word not in {"arp-passes", "one-way"}]:
-        raise LabFault(f"'{strange[0]}' is not known: arp-passes, one-way or nothing")
+        raise LabError(f"'{strange[0]}' is not known: arp-passes, one-way or nothing")
     return lab.partition(words[0], words[1], arp="arp-passes" not in flags, one_way="one-way" in flags)
 
 
@@ -67,7 +67,7 @@ def _delay(lab: Lab, words: Sequence[str]) -> object:
     try:
         milliseconds = float(words[1].removesuffix("ms"))
     except ValueError:
-        raise LabFault(f"'{words[1]}' are no milliseconds") from None
+        raise LabError(f"'{words[1]}' are no milliseconds") from None
     return lab.delay(words[0], milliseconds)
 
 
@@ -78,7 +78,7 @@ def _cut_off(lab: Lab, words: Sequence[str]) -> object:
 def _flag(words: Sequence[str], name: str) -> bool:
     """Return False if the flag was given, True if nothing was."""
     if words and words[0] != name:
-        raise LabFault(f"'{words[0]}' is not known: {name} or nothing")
+        raise LabError(f"'{words[0]}' is not known: {name} or nothing")
     return not words
 
 
@@ -151,13 +151,13 @@ def status(lab: Lab) -> str:
 
 
 def carry_out(lab: Lab, words: Sequence[str]) -> str:
-    """Do what the words say and return a line about it; raise `LabFault` if they say nothing."""
+    """Do what the words say and return a line about it; raise `LabError` if they say nothing."""
     name, *rest = words or [""]
     verb = VERBS.get(name)
     if verb is None:
-        raise LabFault(f"'{name}' is no verb: {', '.join(VERBS)}, shell")
+        raise LabError(f"'{name}' is no verb: {', '.join(VERBS)}, shell")
     if not verb.least <= len(rest) <= verb.most:
-        raise LabFault(f"use: {name} {verb.words}".rstrip())
+        raise LabError(f"use: {name} {verb.words}".rstrip())
     done = verb.do(lab, rest)
     return " ".join([name, *rest]) + ": done" if isinstance(done, float) else str(done)
 
@@ -214,7 +214,7 @@ class Control:
         except subprocess.CalledProcessError as fault:
             said = " ".join(f"{fault.stdout}{fault.stderr}".split())
             return {"ok": False, "text": f"{' '.join(fault.cmd)} ended with {fault.returncode}: {said}"}
-        except (LabFault, OSError, subprocess.TimeoutExpired) as fault:
+        except (LabError, OSError, subprocess.TimeoutExpired) as fault:
             return {"ok": False, "text": str(fault)}
 
 
@@ -243,18 +243,18 @@ def running() -> dict[int, Path]:
 
 
 def ask(words: Sequence[str], lab: int | None = None) -> str:
-    """Have the running lab carry out a verb; return what it says, raise `LabFault` if it did not work."""
+    """Have the running lab carry out a verb; return what it says, raise `LabError` if it did not work."""
     if os.geteuid() != 0:
-        raise LabFault("the lab is root's: run this with sudo")
+        raise LabError("the lab is root's: run this with sudo")
     labs = running()
     if not labs:
-        raise LabFault("no lab is running: start one with `make lab` in another terminal")
+        raise LabError("no lab is running: start one with `make lab` in another terminal")
     if lab is None and len(labs) > 1:
-        raise LabFault(
+        raise LabError(
             f"{len(labs)} labs are running: choose one with --lab {' or --lab '.join(map(str, labs))}"
         )
     if lab is not None and lab not in labs:
-        raise LabFault(f"there is no lab {lab}: {', '.join(map(str, labs))}")
+        raise LabError(f"there is no lab {lab}: {', '.join(map(str, labs))}")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(ANSWER_SECONDS)
         connection.connect(str(labs[lab] if lab is not None else next(iter(labs.values()))))
@@ -262,5 +262,5 @@ def ask(words: Sequence[str], lab: int | None = None) -> str:
         with connection.makefile("rb") as answers:
             answer = json.loads(answers.readline() or b'{"ok": false, "text": "the lab has ended"}')
     if not answer["ok"]:
-        raise LabFault(answer["text"])
+        raise LabError(answer["text"])
     return str(answer["text"])

@@ -17,7 +17,7 @@ from rich.table import Table
 from lab.lab import Lab
 from lab.locum import Locum
 from lab.mirrored import MirroredLocum
-from lab.needs import LabFault
+from lab.needs import LabError
 from lab.seen import ask
 from lab.timeline import draw, moments
 from lab.trial import FAULTS, Trial, trial
@@ -40,7 +40,7 @@ def main(words: Sequence[str] | None = None) -> int:
     try:
         trials, all_seen = _first_act(console, options.picture)
         trials += _second_act(console)
-    except LabFault as fault:
+    except LabError as fault:
         console.print(f"[bold red]demo:[/] {fault}", markup=True)
         return 1
     held = _conclude(console, trials, time.monotonic() - begun)
@@ -92,7 +92,7 @@ def _mirror(console: Console, locum: Locum) -> None:
         time.sleep(0.5)
         done = locum.command("mirror", "www", check=False)
     if done.returncode != 0:
-        raise LabFault(f"locum mirror www ended with {done.returncode}: {done.stderr}")
+        raise LabError(f"locum mirror www ended with {done.returncode}: {done.stderr}")
     console.print(f"  locum mirror www: {done.stdout.strip()}", style="dim", markup=False)
 
 

@@ -12,7 +12,7 @@ from typing import Literal
 
 from lab.host import Host
 from lab.namespaces import INSIDE, PYTHON, Inside
-from lab.needs import LabFault
+from lab.needs import LabError
 from lab.plan import CARD, Interface
 from lab.switch import Direction, Switch
 
@@ -44,7 +44,7 @@ class Faults:
     def host(self, name: str) -> Host:
         """Return a host by name."""
         if name not in self.everybody:
-            raise LabFault(f"there is no host '{name}' in this lab: it has {', '.join(self.everybody)}")
+            raise LabError(f"there is no host '{name}' in this lab: it has {', '.join(self.everybody)}")
         return self.everybody[name]
 
     # Power
@@ -99,7 +99,7 @@ class Faults:
         """Lose a share (0 to 1) of the frames on a host's wire, `in` and `out` as the host sees it."""
         self.host(name)
         if not 0 <= share <= 1:
-            raise LabFault(f"a share of {share:g} cannot be lost: give 0 to 1")
+            raise LabError(f"a share of {share:g} cannot be lost: give 0 to 1")
         ways: list[Literal["in", "out"]] = ["in", "out"] if direction == "both" else [direction]
         return self._wire(lambda: self.switch.faults.lost.update({(name, way): share for way in ways}))
 
@@ -107,7 +107,7 @@ class Faults:
         """Make every frame on a host's wire so much late, each way. A relay passes them on, until `heal`."""
         self.host(name)
         if not 0 < milliseconds <= LONGEST_DELAY_MILLISECONDS:
-            raise LabFault(
+            raise LabError(
                 f"{milliseconds:g} ms is no delay: give more than 0, {LONGEST_DELAY_MILLISECONDS:g} at most"
             )
         return self._wire(lambda: self.switch.faults.slow.update({name: milliseconds / 1000}))
@@ -178,7 +178,7 @@ class Faults:
         host = self.host(name)
         moment = time.time()
         if not self._signal(host, signal.SIGSTOP):
-            raise LabFault(f"{name}: no {SERVICE_PROCESS} runs there")
+            raise LabError(f"{name}: no {SERVICE_PROCESS} runs there")
         while self._signal(host, signal.SIGSTOP, but="T"):  # again: one may have forked meanwhile
             time.sleep(0.001)
         return moment
@@ -208,7 +208,7 @@ class Faults:
         assert inside.stdout is not None
         with inside.stdout as out:
             if not out.readline():
-                raise LabFault(f"{name}: no zombie was left")
+                raise LabError(f"{name}: no zombie was left")
         self._zombies.append((name, inside))
         return moment
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from lab.host import Host
-from lab.needs import LabFault
+from lab.needs import LabError
 
 CLONE_NEWNET = 0x40000000  # setns(2)
 CONNECT_SECONDS = 5.0
@@ -149,7 +149,7 @@ async def _pass_on(
                 raise
             far_reader, far_writer = await asyncio.open_connection(sock=far)
         await asyncio.gather(_copy(reader, far_writer), _copy(far_reader, writer))
-    except (OSError, LabFault, TimeoutError):
+    except (OSError, LabError, TimeoutError):
         pass
     finally:
         for end in (writer, far_writer):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from lab.faults import Faults
 from lab.host import Host
-from lab.needs import LabFault
+from lab.needs import LabError
 
 GATE_FILE = "/etc/locum/gate.conf"
 GATE_STATE = "/var/lib/locum-gate"
@@ -56,7 +56,7 @@ class HalfDead(Faults):
         """sshd and its sessions are stopped: the kernel takes connections, and nobody says a word on them."""
         moment = time.time()
         if not self._signal_all(self.host(name), "sshd", signal.SIGSTOP):
-            raise LabFault(f"{name}: no sshd runs there")
+            raise LabError(f"{name}: no sshd runs there")
         return moment
 
     def hang_gate(self, name: str) -> float:
@@ -112,7 +112,7 @@ class HalfDead(Faults):
                 self._limit_files(host, pid, user, _lowest_free(pid))
                 found = True
         if not found:
-            raise LabFault(f"{name}: no {program} runs there")
+            raise LabError(f"{name}: no {program} runs there")
         return moment
 
     def mend(self, name: str) -> float:
@@ -158,7 +158,7 @@ class HalfDead(Faults):
         if not base.is_dir():
             base = GROUPS
             if "pids" not in (base / "cgroup.subtree_control").read_text(encoding="ascii").split():
-                raise LabFault(f"{base}: no pids controller is to be had")
+                raise LabError(f"{base}: no pids controller is to be had")
         return base / f"lab-{host.running_pid}"
 
     @staticmethod

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.namespaces import INSIDE, PYTHON, Anchor, Inside, command, enter, start
-from lab.needs import ENVIRONMENT, LabFault
+from lab.needs import ENVIRONMENT, LabError
 from lab.plan import CARD, NETWORK, NETWORK6, PLACES, Address, Interface, Place
 from lab.provision import ABSENT, File
 from lab.switch import Switch
@@ -71,9 +71,9 @@ class Host:
 
     @property
     def running_pid(self) -> int:
-        """Process 1 of the host; raises `LabFault` while it is off."""
+        """Process 1 of the host; raises `LabError` while it is off."""
         if self.pid is None:
-            raise LabFault(f"{self.name} is down: reboot it first")
+            raise LabError(f"{self.name} is down: reboot it first")
         return self.pid
 
     @property
@@ -84,7 +84,7 @@ class Host:
     def boot(self) -> None:
         """Give the host power and wait until its services have started."""
         if self.up:
-            raise LabFault(f"{self.name} is up already")
+            raise LabError(f"{self.name} is up already")
         init = [*PYTHON, str(INSIDE / "init.py")]
         unshare = ["unshare", "--net", "--mount", "--uts", "--pid", "--fork", "--propagation=private", *init]
         reporter = start(
@@ -117,12 +117,12 @@ class Host:
         if process is None:
             return
         if pid is not None:
-            with contextlib.suppress(LabFault):  # the port may never have been made
+            with contextlib.suppress(LabError):  # the port may never have been made
                 self._switch.set_carrier(self.name, on=False)
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         process.wait(timeout=BOOT_SECONDS)
-        with contextlib.suppress(LabFault):
+        with contextlib.suppress(LabError):
             self._switch.unplug(self.name)
         self.forget()
 
@@ -191,11 +191,11 @@ class Host:
                     os.kill(process.pid, signal.SIGCONT)
 
     def wait_listening(self, port: int, seconds: float) -> None:
-        """Wait until something in the host listens on a TCP port; raise `LabFault` if nothing does."""
+        """Wait until something in the host listens on a TCP port; raise `LabError` if nothing does."""
         deadline = time.monotonic() + seconds
         while not self._listens(port):
             if time.monotonic() > deadline:
-                raise LabFault(f"{self.name}: nothing listens on port {port} after {seconds:g} s")
+                raise LabError(f"{self.name}: nothing listens on port {port} after {seconds:g} s")
             time.sleep(0.005)
 
     def _listens(self, port: int) -> bool:
@@ -209,7 +209,7 @@ class Host:
 
     def _see(self, wanted: str, word: str) -> None:
         if word != wanted:
-            raise LabFault(f"{self.name}: {word}")
+            raise LabError(f"{self.name}: {word}")
 
     def _ports(self) -> list[int]:
         programs = {argv[0].rsplit("/", 1)[-1] for argv in self.boot_services}
@@ -249,7 +249,7 @@ class Host:
             if name == user:
                 ids = [f"--reuid={uid}", f"--regid={gid}", "--init-groups", "--inh-caps=-all"]
                 return ["setpriv", *ids, "--", "env", f"HOME={home}", f"USER={user}"]
-        raise LabFault(f"{self.name} has no user {user}")
+        raise LabError(f"{self.name} has no user {user}")
 
 
 def _on_other_file_systems() -> list[str]:

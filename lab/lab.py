@@ -17,7 +17,7 @@ from lab.firewall import Firewall
 from lab.host import Host
 from lab.interrupts import hear_interrupts
 from lab.namespaces import Anchor, Inside
-from lab.needs import LabFault
+from lab.needs import LabError
 from lab.provision import ADMIN_KEY, files, make_keys
 from lab.switch import Switch
 from lab.watcher import Watcher
@@ -52,9 +52,9 @@ class Lab(Firewall):
     ) -> None:  # fmt: skip
         for name in hosts:
             if name not in plan.SERVERS:
-                raise LabFault(f"there is no host '{name}': choose from {', '.join(plan.SERVERS)}")
+                raise LabError(f"there is no host '{name}': choose from {', '.join(plan.SERVERS)}")
         if holder is not None and holder not in hosts:
-            raise LabFault(f"'{holder}' cannot hold the service address: it is not among {', '.join(hosts)}")
+            raise LabError(f"'{holder}' cannot hold the service address: it is not among {', '.join(hosts)}")
         self._names = tuple(hosts)
         self._holder = holder
         self._boot_services = boot_services
@@ -71,7 +71,7 @@ class Lab(Firewall):
 
     def __enter__(self) -> Lab:
         if self._anchor is not None:
-            raise LabFault("this lab is running already")
+            raise LabError("this lab is running already")
         hear_interrupts()
         needs.check()
         self.note = plan.clash()
@@ -107,7 +107,7 @@ class Lab(Firewall):
     def anchor(self) -> Anchor:
         """What holds the lab together."""
         if self._anchor is None:
-            raise LabFault("the lab is not running: use it in a with block")
+            raise LabError("the lab is not running: use it in a with block")
         return self._anchor
 
     def run(self, host: str, argv: Sequence[str], **options: Any) -> subprocess.CompletedProcess[str]:

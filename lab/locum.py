@@ -22,7 +22,7 @@ from typing import Any
 from lab.host import CHECKOUT
 from lab.lab import Lab
 from lab.namespaces import Inside
-from lab.needs import LabFault
+from lab.needs import LabError
 from lab.plan import Address
 from lab.power import PowerSwitch
 
@@ -141,10 +141,10 @@ class Locum:
     def command(
         self, *words: str, check: bool = True, timeout: float = 60.0
     ) -> subprocess.CompletedProcess[str]:
-        """Run a locum command on b as the administrator; raises `LabFault` with what it said."""
+        """Run a locum command on b as the administrator; raises `LabError` with what it said."""
         done = self.lab.run(HOME, [str(BIN / "locum"), "--site", SITE, *words], check=False, timeout=timeout)
         if check and done.returncode != 0:
-            raise LabFault(f"locum {words[0]} ended with {done.returncode}: {done.stderr}{done.stdout}")
+            raise LabError(f"locum {words[0]} ended with {done.returncode}: {done.stderr}{done.stdout}")
         return done
 
     def _settle(self) -> None:
@@ -177,7 +177,7 @@ class Locum:
             self.say(f"locum up: {line}")
             if line.startswith("locum is up"):
                 return
-        raise LabFault("locum did not come up:\n" + "\n".join(heard))
+        raise LabError("locum did not come up:\n" + "\n".join(heard))
 
     def launch(self) -> None:
         """Start `locum up` on b, and wait for nothing."""
@@ -246,7 +246,7 @@ class Locum:
         try:
             rows: list[dict[str, Any]] = self.get(f"{ACTUATOR}/api/v1/incidents")["incidents"]
         except subprocess.CalledProcessError as fault:
-            raise LabFault(f"the actuator does not say what happened: {fault.stderr}") from fault
+            raise LabError(f"the actuator does not say what happened: {fault.stderr}") from fault
         return rows[::-1]
 
     def wait_incident(self, outcome: str, since: float, seconds: float = 60.0) -> dict[str, Any]:
@@ -259,7 +259,7 @@ class Locum:
             if found:
                 return found[0]
             if time.monotonic() > deadline:
-                raise LabFault(f"no incident ended with '{outcome}' within {seconds:g} s: {self.incidents()}")
+                raise LabError(f"no incident ended with '{outcome}' within {seconds:g} s: {self.incidents()}")
             time.sleep(0.1)
 
     def get(self, url: str) -> Any:
@@ -314,4 +314,4 @@ def _with(text: str, key: str, value: str) -> str:
             indent = line[: len(line) - len(line.lstrip())]
             lines[number] = f"{indent}{key}: {value}"
             return "\n".join(lines) + "\n"
-    raise LabFault(f"the site file has no line for {key}")
+    raise LabError(f"the site file has no line for {key}")

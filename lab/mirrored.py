@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lab.lab import Lab
 from lab.locum import Locum
-from lab.needs import LabFault
+from lab.needs import LabError
 from lab.site_text import TAKEOVER, before
 
 TREE = "/srv/www"
@@ -44,7 +44,7 @@ class MirroredLocum(Locum):
             if row["holder"] is not None:
                 return str(row["holder"])
             if time.monotonic() > deadline:
-                raise LabFault(f"locum knows no holder of www after {seconds:g} s")
+                raise LabError(f"locum knows no holder of www after {seconds:g} s")
             time.sleep(0.2)
 
     def write(self, host: str, files: Mapping[str, str]) -> None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from lab.needs import ENVIRONMENT, LabFault
+from lab.needs import ENVIRONMENT, LabError
 
 INSIDE = Path(__file__).parent / "inside"
 PYTHON = (sys.executable, "-I", "-S", "-B")  # standard library only, and quick to start
@@ -71,7 +71,7 @@ def command(pid: int, kinds: str, argv: Sequence[str], *, text: str = "", second
         env=dict(ENVIRONMENT), input=text, capture_output=True, text=True, timeout=seconds, check=False,
     )  # fmt: skip
     if done.returncode != 0:
-        raise LabFault(f"{' '.join(argv)} ended with {done.returncode}: {' '.join(done.stderr.split())}")
+        raise LabError(f"{' '.join(argv)} ended with {done.returncode}: {' '.join(done.stderr.split())}")
     return done.stdout
 
 
@@ -84,16 +84,16 @@ class Reporter:
     errors: IO[bytes]
 
     def line(self, seconds: float, what: str) -> str:
-        """Read one line within a deadline; raise `LabFault` if it does not come."""
+        """Read one line within a deadline; raise `LabError` if it does not come."""
         deadline = time.monotonic() + seconds
         line = b""
         while not line.endswith(b"\n"):
             left = deadline - time.monotonic()
             if left <= 0 or not select.select([self.pipe], [], [], left)[0]:
-                raise LabFault(f"{what}: no word within {seconds:g} s")
+                raise LabError(f"{what}: no word within {seconds:g} s")
             byte = os.read(self.pipe, 1)
             if not byte:
-                raise LabFault(f"{what} ended before it was ready: {self._last_words()}")
+                raise LabError(f"{what} ended before it was ready: {self._last_words()}")
             line += byte
         return line.decode().strip()
 
@@ -148,7 +148,7 @@ class Anchor:
             reporter.close()
         if Path(f"/proc/{self.pid}/ns/net").readlink() == Path("/proc/self/ns/net").readlink():
             self.close()
-            raise LabFault("the lab got no network of its own")  # nothing may ever reach the machine's
+            raise LabError("the lab got no network of its own")  # nothing may ever reach the machine's
         command(self.pid, "m", ["mount", "-t", "tmpfs", "-o", "mode=700", "lab", "/run"])
 
     @property

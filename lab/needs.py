@@ -30,7 +30,7 @@ PACKAGES: Mapping[str, str] = {
 }
 
 
-class LabFault(Exception):  # noqa: N818 - what went wrong in the lab, in one line for people
+class LabError(Exception):
     """The lab cannot do what was asked; the text says why in one line."""
 
 
@@ -40,10 +40,10 @@ def find(program: str) -> str | None:
 
 
 def check(uid: int | None = None, where: Callable[[str], str | None] = find) -> None:
-    """Raise `LabFault` if this process is not root's, or a program is missing."""
+    """Raise `LabError` if this process is not root's, or a program is missing."""
     if (os.geteuid() if uid is None else uid) != 0:
-        raise LabFault("the lab makes namespaces and needs root: run it with sudo")
+        raise LabError("the lab makes namespaces and needs root: run it with sudo")
     missing = [program for program in PACKAGES if where(program) is None]
     if missing:
         packages = " ".join(sorted({PACKAGES[program] for program in missing}))
-        raise LabFault(f"{', '.join(missing)} missing: apt-get install {packages}")
+        raise LabError(f"{', '.join(missing)} missing: apt-get install {packages}")

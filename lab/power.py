@@ -18,7 +18,7 @@ from typing import Literal
 from lab.host import Host
 from lab.lab import Lab
 from lab.namespaces import INSIDE
-from lab.needs import LabFault
+from lab.needs import LabError
 
 AGENT = "usr/sbin/fence_lab"
 SOCKET = "run/lab-power.sock"
@@ -88,7 +88,7 @@ class PowerSwitch:
             return self._carry_out(asked["action"], host)
         except (ValueError, KeyError, TypeError):
             return FAILED, "Failed: Unable to obtain correct plug status or plug is not available"
-        except LabFault as fault:
+        except LabError as fault:
             return FAILED, f"Failed: {fault}"
 
     def _carry_out(self, action: str, host: Host) -> tuple[int, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 
 from lab.namespaces import INSIDE, PYTHON, Inside, enter
-from lab.needs import ENVIRONMENT, LabFault
+from lab.needs import ENVIRONMENT, LabError
 
 START_SECONDS = 10.0
 
@@ -41,4 +41,4 @@ class Relay:
         assert self._process.stdout is not None
         if self._process.stdout.readline() != f"{word}\n".encode():
             self.end()
-            raise LabFault("the relay that makes a wire slow has ended")
+            raise LabError("the relay that makes a wire slow has ended")

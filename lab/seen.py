@@ -11,7 +11,7 @@ from pathlib import Path
 from lab.forward import Forwarder
 from lab.host import CHECKOUT, Host
 from lab.locum import HOME, STATE, Locum
-from lab.needs import LabFault
+from lab.needs import LabError
 
 PROMETHEUS_PORT = 9090
 # The parts of the chain are scraped every 5 s, and it takes two samples to see what changed.
@@ -33,12 +33,12 @@ def ask(locum: Locum, since: float, *, picture: Path | None = None) -> tuple[boo
         asking = ["--prometheus", url, *credentials(host)]
         asked = _program("grafana.ask", [*asking, "--seconds", f"{until - since:.0f}"])
         if asked.returncode not in {0, 1}:
-            raise LabFault(asked.stderr.strip())
+            raise LabError(asked.stderr.strip())
         if picture is not None:
             shown = ("--from", f"{since:.0f}", "--to", f"{until:.0f}", *PICTURE)
             drawn = _program("grafana.draw", [*asking, *shown, "--output", str(picture.resolve())])
             if drawn.returncode != 0:
-                raise LabFault(drawn.stderr.strip())
+                raise LabError(drawn.stderr.strip())
     return asked.returncode == 0, asked.stdout
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar
 
 from lab.namespaces import Inside
-from lab.needs import LabFault
+from lab.needs import LabError
 
 Record = TypeVar("Record")
 
@@ -37,7 +37,7 @@ class Stream(Generic[Record]):
         with self._news:
             while len(self._records) <= seen and (left := deadline - time.monotonic()) > 0:
                 if not self._thread.is_alive():
-                    raise LabFault(f"the {self._name} has ended: nobody observes the lab any more")
+                    raise LabError(f"the {self._name} has ended: nobody observes the lab any more")
                 self._news.wait(min(left, 0.5))
             return len(self._records)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from lab.lab import Lab
 from lab.locum import Locum
-from lab.needs import LabFault
+from lab.needs import LabError
 
 SETTLE_SECONDS = 1.5  # what is watched after the service is back, for late second holders
 
@@ -97,7 +97,7 @@ def _told(lab: Lab, locum: Locum, fault: Fault, at: float, begun: float | None =
     begun = at if begun is None else begun
     try:
         incident = locum.wait_incident(fault.outcome, since=at, seconds=5)
-    except LabFault:
+    except LabError:
         later = [row for row in locum.incidents() if row["opened_at"] >= at]
         incident = later[0] if later else {}
     return Trial(

@@ -22,7 +22,7 @@ from locum_actuator.engine.engine import Engine
 from locum_actuator.engine.explain import Explainer
 from locum_actuator.engine.site_reload import Reading
 from locum_actuator.journal.incidents import IncidentShelf
-from locum_actuator.journal.journal import JournalFault
+from locum_actuator.journal.journal import JournalError
 from locum_actuator.journal.reader import JournalReader
 from locum_actuator.page.routes import page_routes
 from locum_inventory.site.model import ChainParts
@@ -67,8 +67,8 @@ def create_app(
 
     _faults_in_json(app)
 
-    @app.errorhandler(JournalFault)
-    def no_journal(fault: JournalFault) -> tuple[Response, int]:
+    @app.errorhandler(JournalError)
+    def no_journal(fault: JournalError) -> tuple[Response, int]:
         return jsonify(error=str(fault)), 503
 
     return app

@@ -18,6 +18,7 @@ from locum_actuator.web.lanes import Lane
 from locum_actuator.web.listener import Bounds, Listener
 from locum_actuator.web.own_socket import SOCKET
 from locum_actuator.web.wsgi import Application
+from locum_inventory.errors import LocumError
 from locum_inventory.file_descriptors import raise_limit
 
 API_CONNECTIONS, COMMAND_CONNECTIONS, WEBHOOK_CONNECTIONS = 256, 64, 64
@@ -25,12 +26,12 @@ OUR_THREADS, STRANGERS_THREADS, WEBHOOK_THREADS = 6, 4, 2
 STRANGERS_SHARE = 0.3  # of a processor, for all requests of users who show no token
 
 
-class NotBound(Exception):  # noqa: N818 - what cannot be had
+class NotBoundError(LocumError):
     """An address or the socket cannot be listened on; the text says which, and why."""
 
 
 class Front:
-    """The listeners of one actuator. Raises `NotBound`."""
+    """The listeners of one actuator. Raises `NotBoundError`."""
 
     def __init__(
         self,
@@ -59,7 +60,7 @@ class Front:
         except OSError as fault:
             for sock in sockets:
                 sock.close()
-            raise NotBound(f"{what}: {fault.strerror}") from fault
+            raise NotBoundError(f"{what}: {fault.strerror}") from fault
         raise_limit()
         ours, strangers = Lane("ours", OUR_THREADS), Lane("others", STRANGERS_THREADS, STRANGERS_SHARE)
         alerts = Lane("webhook", WEBHOOK_THREADS)

@@ -30,28 +30,29 @@ from locum_actuator.chain.watch import (
 )
 from locum_actuator.engine.engine import Engine
 from locum_actuator.engine.site_reload import Reading, Wire, judge
-from locum_actuator.journal.journal import JournalFault
+from locum_actuator.journal.journal import JournalError
 from locum_actuator.journal.recovery import open_journal
 from locum_actuator.journal.retention import Pruning
-from locum_actuator.listeners import Front, NotBound
+from locum_actuator.listeners import Front, NotBoundError
 from locum_actuator.metrics import Metrics
 from locum_actuator.observation.observer import Evidence
 from locum_actuator.stack.layout import ACTUATOR_PORT, WEBHOOK_PORT
 from locum_actuator.system.background import Health, count_uncaught
-from locum_actuator.system.instance_lock import NotAlone, lock_alone
+from locum_actuator.system.instance_lock import AlreadyRunningError, acquire_instance_lock
 from locum_actuator.system.state_ownership import ownership_fault
 from locum_actuator.system.watchdog import ANSWER_SECONDS, Watchdog
 from locum_actuator.web.certificate import Certificate
 from locum_actuator.web.listener import Listener
 from locum_actuator.web.own_socket import OwnSocket
 from locum_exporter.log_options import log_options
-from locum_exporter.this_host import WrongMachine, require_actuator_host
+from locum_exporter.this_host import WrongMachineError, require_actuator_host
+from locum_inventory.errors import LocumError
 from locum_inventory.gate.gates import Shells
 from locum_inventory.inherited_sockets import inherited_sockets
 from locum_inventory.listen import Listen
 from locum_inventory.logs.format import begin_log
 from locum_inventory.sd_notify import READY, STOPPING, tell
-from locum_inventory.site.load import SiteFault, find_site, load_site
+from locum_inventory.site.load import SiteError, find_site, load_site
 from locum_inventory.site.model import ChainParts, Site
 
 log = logging.getLogger("locum_actuator")
@@ -60,24 +61,24 @@ DEFAULT_LISTEN, DEFAULT_WEBHOOK_LISTEN = f"127.0.0.1:{ACTUATOR_PORT}", f"127.0.0
 HEAR_SECONDS = 0.5  # until a signal is heard, at the latest
 
 
-class StartFault(Exception):  # noqa: N818 - why the actuator does not start
+class StartError(LocumError):
     """The actuator cannot start; the text is one line that says what would be right."""
 
 
 def read_token(path: Path) -> str:
-    """Return the secret in a file; raises `StartFault` where others may read it or it is too short to be one."""
+    """Return the secret in a file; raises `StartError` where others may read it or it is too short to be one."""
     try:
         mode = path.stat().st_mode
         token = path.read_text().strip()
     except OSError as fault:
         how = f"; make one: {how_to_make(path)}" if isinstance(fault, FileNotFoundError) else ""
-        raise StartFault(f"{path}: {fault.strerror}{how}") from fault
+        raise StartError(f"{path}: {fault.strerror}{how}") from fault
     except UnicodeDecodeError as fault:
-        raise StartFault(f"{path}: is not text; make another: {how_to_make(path)}") from fault
+        raise StartError(f"{path}: is not text; make another: {how_to_make(path)}") from fault
     if mode & (stat.S_IRWXO | stat.S_IWGRP):
-        raise StartFault(f"{path}: others may read or change it; chmod 600 {path}")
+        raise StartError(f"{path}: others may read or change it; chmod 600 {path}")
     if len(token) < 16:
-        raise StartFault(f"{path}: holds {len(token)} characters; a token has 16 at least")
+        raise StartError(f"{path}: holds {len(token)} characters; a token has 16 at least")
     return token
 
 
@@ -86,9 +87,9 @@ def parse_listen(text: str, option: str = "--listen") -> Listen:
     try:
         listen = Listen.parse(text)
     except ValueError as fault:
-        raise StartFault(f"{option}: {fault}") from fault
+        raise StartError(f"{option}: {fault}") from fault
     if not listen.is_loopback:
-        raise StartFault(f"{option} {text}: the actuator listens on loopback only")
+        raise StartError(f"{option} {text}: the actuator listens on loopback only")
     return listen
 
 
@@ -107,10 +108,10 @@ class Actuator:
         require_actuator_host(site)
         directory = site.actuator.state_directory
         if unwritable := ownership_fault(directory):
-            raise StartFault(unwritable)
+            raise StartError(unwritable)
         token = read_token(site.actuator.webhook_token_file)
         api_token = read_token(site.actuator.api_token_file) if site.actuator.api_token_file else None
-        self._alone = lock_alone(directory)
+        self._alone = acquire_instance_lock(directory)
         self._journal = open_journal(directory / "journal.sqlite", site.services)
         metrics = Metrics()
         health = Health(metrics)
@@ -155,10 +156,10 @@ class Actuator:
                 webhook_at=(self._webhook_listen.host, self._webhook_listen.port),
                 state_directory=directory, tls=certificate.server_context(), inherited=inherited_sockets(),
             )  # fmt: skip
-        except NotBound as fault:
-            raise StartFault(str(fault)) from fault
+        except NotBoundError as fault:
+            raise StartError(str(fault)) from fault
         except OSError as fault:
-            raise StartFault(
+            raise StartError(
                 f"{directory}: the certificate of the chain: {fault.strerror or fault}"
             ) from fault
 
@@ -175,9 +176,9 @@ class Actuator:
         try:
             site, holders = load_site(self._site_path), self._journal.holders()
             require_actuator_host(site)
-        except SiteFault as fault:
+        except SiteError as fault:
             return Reading(faults=fault.lines)
-        except (JournalFault, WrongMachine) as fault:
+        except (JournalError, WrongMachineError) as fault:
             return Reading(faults=(str(fault),))
         old = self._engine.site
         reading = judge(old, site, holders, Wire(old, self._engine.shells, holders).who_has)
@@ -264,7 +265,7 @@ def _parts(**given: str | tuple[str, ...] | None) -> ChainParts | None:
         )
     except ValidationError as fault:
         (first, *_) = fault.errors()
-        raise StartFault(f"--prometheus, --alertmanager, --chain-…: {first['msg']}") from fault
+        raise StartError(f"--prometheus, --alertmanager, --chain-…: {first['msg']}") from fault
 
 
 def _shells(site: Site) -> Shells:
@@ -331,13 +332,13 @@ def main(
                 key_file=chain_key_file,
             ),
         )
-    except SiteFault as fault:
+    except SiteError as fault:
         click.echo("\n".join(fault.lines), err=True)
         sys.exit(2)
-    except (StartFault, WrongMachine) as fault:
+    except (StartError, WrongMachineError) as fault:
         click.echo(f"locum-actuator: {fault}", err=True)
         sys.exit(2)
-    except (JournalFault, NotAlone) as fault:
+    except (JournalError, AlreadyRunningError) as fault:
         click.echo(f"locum-actuator: {fault}", err=True)
         sys.exit(1)
     if not actuator.run():

@@ -16,7 +16,7 @@ from bench.campaign import many_services
 from bench.campaign.schedule import Fault, Scenario
 from bench.campaign.system import System
 from lab.lab import Lab
-from lab.needs import LabFault
+from lab.needs import LabError
 
 TEND_SECONDS = 0.05
 
@@ -78,14 +78,14 @@ class Injector:
     def _bring(self, fault: Fault) -> str | None:
         try:
             return getattr(self, f"_bring_{fault.kind}")(fault)  # type: ignore[no-any-return]
-        except (LabFault, subprocess.CalledProcessError) as told:
+        except (LabError, subprocess.CalledProcessError) as told:
             return f"did not take hold: {told}"
 
     def _heal(self, fault: Fault) -> str | None:
         undo: Callable[[Fault], str | None] = getattr(self, f"_heal_{fault.kind}", _nothing)
         try:
             return undo(fault)
-        except (LabFault, subprocess.CalledProcessError) as told:
+        except (LabError, subprocess.CalledProcessError) as told:
             return f"nothing to heal: {told}"
 
     # Power
@@ -101,7 +101,7 @@ class Injector:
             return  # it had not been crashed: it was fenced at that moment, or switched on again since
         try:
             self._lab.reboot(fault.host)
-        except LabFault:
+        except LabError:
             return  # fenced while it booted
         if fault.detail["keeps_address"]:
             # As a host does whose own boot configuration names the service address.

@@ -21,7 +21,7 @@ from typing import Any
 from bench.campaign.system import Account, processes_of
 from lab.host import Host
 from lab.lab import Lab
-from lab.needs import LabFault
+from lab.needs import LabError
 
 CONFIG = "etc/keepalived/keepalived.conf"
 LOG = "var/log/keepalived.log"
@@ -105,7 +105,7 @@ class KeepalivedSystem:
 
     def revive(self, host: str) -> None:
         """After a boot Apache and keepalived start."""
-        with suppress(LabFault, subprocess.CalledProcessError):
+        with suppress(LabError, subprocess.CalledProcessError):
             self._lab.start_service(host)
         self._launch(host)
 
@@ -143,7 +143,7 @@ class KeepalivedSystem:
     def restore_service(self, host: str) -> None:
         """An administrator starts the killed service."""
         if self._host(host).up:
-            with suppress(LabFault, subprocess.CalledProcessError):
+            with suppress(LabError, subprocess.CalledProcessError):
                 self._lab.start_service(host)
 
     def refusal(self) -> str | None:

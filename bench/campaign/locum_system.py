@@ -24,7 +24,7 @@ from lab.host import Host
 from lab.lab import Lab
 from lab.locum import HOME, Locum
 from lab.namespaces import PYTHON, Inside
-from lab.needs import LabFault
+from lab.needs import LabError
 from lab.power import PowerSwitch
 
 LISTENER = Path(__file__).parent / "inside" / "webhooks.py"
@@ -141,7 +141,7 @@ class LocumSystem:
     def account(self) -> Account:
         """End the chain, then read the journal."""
         if self._home.up and self._listener is not None and self._listener.poll() is not None:
-            raise LabFault("the listener for webhooks has ended")  # a lost alert would not be noticed
+            raise LabError("the listener for webhooks has ended")  # a lost alert would not be noticed
         self._finish()
         self._wanted_up = False
         with suppress(subprocess.TimeoutExpired):

@@ -10,7 +10,7 @@ from prometheus_client.exposition import choose_encoder
 
 from locum_exporter import discovery, index_page
 from locum_exporter.metrics import ResultCollector
-from locum_exporter.probe_request import NotAsked, NotKnown, look_for
+from locum_exporter.probe_request import NotInSiteError, ParameterMissingError, look_for
 from locum_exporter.runner import Runner
 from locum_exporter.self_metrics import OwnMetrics
 
@@ -42,9 +42,9 @@ class Exporter:
         try:
             look = look_for(runner.site, *map(query.get, ("check", "service", "host", "through")))
             deadline_seconds = deadline_from(request.headers.get(TIMEOUT_HEADER))
-        except NotKnown as unknown:
+        except NotInSiteError as unknown:
             return web.Response(status=404, text=f"{_one_line(str(unknown))}\n")
-        except NotAsked as missing:
+        except ParameterMissingError as missing:
             return web.Response(status=400, text=f"{_one_line(str(missing))}\n")
         result = await runner.run_one(look, deadline_seconds)
         self.own_metrics.count(look, result)
@@ -71,7 +71,7 @@ def deadline_from(header: str | None) -> float:
 
     The margin is three tenths, 300 ms at most. A check that hangs answers as late as it may, and a scrape that
     runs into its timeout is no vote: on a busy machine a margin of a tenth left hung services untold.
-    Raises NotAsked if the header is no number of seconds.
+    Raises ParameterMissingError if the header is no number of seconds.
     """
     if header is None:
         return _DEFAULT_SECONDS
@@ -80,7 +80,7 @@ def deadline_from(header: str | None) -> float:
     except ValueError:
         timeout_seconds = math.nan
     if not 0 < timeout_seconds < math.inf:
-        raise NotAsked(f"header {TIMEOUT_HEADER} is not a number of seconds")
+        raise ParameterMissingError(f"header {TIMEOUT_HEADER} is not a number of seconds")
     margin_seconds = min(timeout_seconds * _MARGIN_SHARE, _LONGEST_MARGIN_SECONDS)
     return min(timeout_seconds - margin_seconds, _LONGEST_SECONDS)
 

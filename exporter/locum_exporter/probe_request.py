@@ -5,17 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from locum_inventory.errors import LocumError
 from locum_inventory.site.model import Service, Site
 
 CheckName = Literal["ping", "http", "tcp", "process", "address"]
 CHECKS: tuple[str, ...] = get_args(CheckName)
 
 
-class NotAsked(ValueError):  # noqa: N818 - the question was incomplete
+class ParameterMissingError(LocumError, ValueError):
     """A parameter that the check needs is missing."""
 
 
-class NotKnown(ValueError):  # noqa: N818 - the site file names no such thing
+class NotInSiteError(LocumError, ValueError):
     """The site file has no such check, service or host."""
 
 
@@ -37,51 +38,53 @@ def look_for(
 ) -> Look:
     """Return the look that was asked for.
 
-    Raises NotAsked where a parameter is missing and NotKnown where the site file does not have what is named:
-    an exporter looks at what the site file says, and at nothing else.
+    Raises `ParameterMissingError` where a parameter is missing, and `NotInSiteError` where the site file does not have
+    what is named: an exporter looks at what the site file says, and at nothing else.
     """
     if not check:
-        raise NotAsked(f"parameter 'check' is missing: one of {', '.join(CHECKS)}")
+        raise ParameterMissingError(f"parameter 'check' is missing: one of {', '.join(CHECKS)}")
     if check not in CHECKS:
-        raise NotKnown(f"there is no check '{check}': use one of {', '.join(CHECKS)}")
+        raise NotInSiteError(f"there is no check '{check}': use one of {', '.join(CHECKS)}")
     if through:
         return _look_through(site, check, service, host, through)
     needs_service, needs_host = check != "ping", check != "address"
     if needs_service and not service:
-        raise NotAsked(f"parameter 'service' is missing: check '{check}' needs it")
+        raise ParameterMissingError(f"parameter 'service' is missing: check '{check}' needs it")
     if needs_host and not host:
-        raise NotAsked(f"parameter 'host' is missing: check '{check}' needs it")
+        raise ParameterMissingError(f"parameter 'host' is missing: check '{check}' needs it")
     if service and service not in site.services:
-        raise NotKnown(f"the site file has no service '{service}'")
+        raise NotInSiteError(f"the site file has no service '{service}'")
     if host and host not in site.hosts:
-        raise NotKnown(f"the site file has no host '{host}'")
+        raise NotInSiteError(f"the site file has no host '{host}'")
     if service and host and host not in site.services[service].hosts:
-        raise NotKnown(f"host '{host}' is not one of the hosts of service '{service}'")
+        raise NotInSiteError(f"host '{host}' is not one of the hosts of service '{service}'")
     if (
         service
         and check in {"http", "tcp", "process"}
         and getattr(site.services[service].checks, check) is None
     ):
-        raise NotKnown(f"service '{service}' has no {check} check")
+        raise NotInSiteError(f"service '{service}' has no {check} check")
     if service and check == "address" and not site.services[service].addresses:
-        raise NotKnown(f"service '{service}' has no address: commands stand in its place")
+        raise NotInSiteError(f"service '{service}' has no address: commands stand in its place")
     name: CheckName = check  # type: ignore[assignment]  # it is one of CHECKS
     return Look(name, service or None, (host or None) if needs_host else None)
 
 
 def _look_through(site: Site, check: str, service: str | None, host: str | None, through: str) -> Look:
     if through != "address":
-        raise NotKnown(f"nothing can be checked through '{through}': use through=address")
+        raise NotInSiteError(f"nothing can be checked through '{through}': use through=address")
     if not service:
-        raise NotAsked("parameter 'service' is missing: through=address needs it")
+        raise ParameterMissingError("parameter 'service' is missing: through=address needs it")
     if host:
-        raise NotAsked("parameter 'host' does not go with through=address: whoever holds the address answers")
+        raise ParameterMissingError(
+            "parameter 'host' does not go with through=address: whoever holds the address answers"
+        )
     if service not in site.services:
-        raise NotKnown(f"the site file has no service '{service}'")
+        raise NotInSiteError(f"the site file has no service '{service}'")
     if not site.services[service].addresses:
-        raise NotKnown(f"service '{service}' has no address: commands stand in its place")
+        raise NotInSiteError(f"service '{service}' has no address: commands stand in its place")
     if check not in through_checks(site.services[service]):
-        raise NotKnown(f"check '{check}' of service '{service}' is not made through its address")
+        raise NotInSiteError(f"check '{check}' of service '{service}' is not made through its address")
     name: CheckName = check  # type: ignore[assignment]  # it is one of CHECKS
     return Look(name, service, None, "address")
 

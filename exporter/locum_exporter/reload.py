@@ -15,7 +15,7 @@ from locum_exporter.net.neighbours import Neighbours
 from locum_exporter.runner import Runner
 from locum_exporter.this_host import find_this_name
 from locum_inventory.gate.gates import Shells
-from locum_inventory.site.load import SiteFault, load_site
+from locum_inventory.site.load import SiteError, load_site
 from locum_inventory.site.model import Site
 
 log = logging.getLogger("locum.exporter")
@@ -78,7 +78,7 @@ class Runners:
         try:
             site = await asyncio.to_thread(self._load, site_file)
             exporter.runner = await self.runner_for(site)
-        except (SiteFault, OSError) as fault:
+        except (SiteError, OSError) as fault:
             log.error("the old site stays in use: %s", fault, extra={"event": "not_reloaded"})
             exporter.own_metrics.reloaded(success=False)
             return
@@ -88,7 +88,7 @@ class Runners:
     def _load(self, site_file: Path) -> Site:
         site = load_site(site_file)
         if self._host is not None and self._host not in site.hosts:
-            raise SiteFault(f"{site_file}: has no host '{self._host}', which --host says this is")
+            raise SiteError(f"{site_file}: has no host '{self._host}', which --host says this is")
         return site
 
     def _close_old(self, shells: Shells) -> None:

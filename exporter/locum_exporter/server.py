@@ -23,12 +23,12 @@ from locum_exporter.net.listening import listening_sockets
 from locum_exporter.net.neighbours import Neighbours
 from locum_exporter.net.os_errors import text_of_os_error
 from locum_exporter.reload import Runners
-from locum_exporter.this_host import WrongMachine, require_no_other_host
+from locum_exporter.this_host import WrongMachineError, require_no_other_host
 from locum_inventory.file_descriptors import raise_limit
 from locum_inventory.listen import Listen
 from locum_inventory.logs.format import begin_log
 from locum_inventory.sd_notify import ALIVE, READY, STOPPING, tell, tell_alive_every_seconds
-from locum_inventory.site.load import SiteFault, find_site, load_site
+from locum_inventory.site.load import SiteError, find_site, load_site
 from locum_inventory.site.model import Site
 
 log = logging.getLogger("locum.exporter")
@@ -136,7 +136,7 @@ def main(site_option: str | None, listen: str, host: str | None, log_format: str
     try:
         site_file = find_site(site_option)
         site = load_site(site_file)
-    except SiteFault as fault:
+    except SiteError as fault:
         click.echo(fault, err=True)
         raise SystemExit(_EXIT_USAGE) from None
     if host is not None and host not in site.hosts:
@@ -144,7 +144,7 @@ def main(site_option: str | None, listen: str, host: str | None, log_format: str
     try:
         if host is not None:
             require_no_other_host(site, host)
-    except WrongMachine as fault:
+    except WrongMachineError as fault:
         raise click.UsageError(str(fault)) from None
     where = _listen(listen)
     begin_log(log_format, log_level)

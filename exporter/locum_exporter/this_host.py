@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 
 from locum_exporter.net.local_addresses import configured_addresses, local_addresses
+from locum_inventory.errors import LocumError
 from locum_inventory.site.model import Address, Site
 
 
-class WrongMachine(Exception):  # noqa: N818 - why a program must not run here
+class WrongMachineError(LocumError):
     """This machine is not the host that a program must run on; the text is one line that says why."""
 
 
@@ -19,7 +20,7 @@ async def find_this_name(site: Site) -> str | None:
 
 
 def require_actuator_host(site: Site) -> None:
-    """Make sure that this machine is `actuator.host`. Raises `WrongMachine`, also if that cannot be determined.
+    """Make sure that this machine is `actuator.host`. Raises `WrongMachineError`, also if that is not known.
 
     What is claimed "on the actuator's host" is claimed on this machine: it must be no other host. Not to be called
     where an event loop runs.
@@ -27,7 +28,7 @@ def require_actuator_host(site: Site) -> None:
     host = site.actuator.host
     if host not in (names := names_here(site)):
         address = site.hosts[host].address
-        raise WrongMachine(
+        raise WrongMachineError(
             f"this machine is not {host}, which actuator.host names: none of its interfaces has {address}; "
             f"it is {' and '.join(names) or 'no host of this site'}"
         )
@@ -36,20 +37,20 @@ def require_actuator_host(site: Site) -> None:
 def require_no_other_host(site: Site, host: str) -> None:
     """Make sure that this machine, which is said to be `host`, is not another host of the site instead.
 
-    A machine that has no host's address may be any of them: it may be behind NAT. Raises `WrongMachine`.
+    A machine that has no host's address may be any of them: it may be behind NAT. Raises `WrongMachineError`.
     """
     names = names_here(site)
     if names and host not in names:
-        raise WrongMachine(f"--host: this machine is {' and '.join(names)} by its addresses, not {host}")
+        raise WrongMachineError(f"--host: this machine is {' and '.join(names)} by its addresses, not {host}")
 
 
 def names_here(site: Site) -> tuple[str, ...]:
-    """Return the hosts whose addresses are on this machine. Raises `WrongMachine` if that is not known."""
+    """Return the hosts whose addresses are on this machine. Raises `WrongMachineError` if that is not known."""
     try:
         here = asyncio.run(configured_addresses())
     except OSError as error:
         text = error.strerror or str(error)
-        raise WrongMachine(f"it cannot be determined which host this machine is: {text}") from None
+        raise WrongMachineError(f"it cannot be determined which host this machine is: {text}") from None
     return tuple(name for name, host in site.hosts.items() if _is_here(host.address, here))
 
 

@@ -26,10 +26,10 @@ from locum_inventory.gate.clock import GateClock, Permit
 from locum_inventory.gate.host_file import gate_version, host_file_sha256
 from locum_inventory.gate.protocol import (
     FaultReason,
+    GateError,
     GateStatus,
     Link,
     ServiceStatus,
-    ShellFault,
     Verb,
 )
 from locum_inventory.site.model import Interface, Site
@@ -174,7 +174,7 @@ class FakeShell:
     def status(self, *, deadline_seconds: float) -> GateStatus:
         """Answer as the gate would."""
         if self.fault:
-            raise ShellFault(self.fault, f"gate {self.fault}")
+            raise GateError(self.fault, f"gate {self.fault}")
         services = dict.fromkeys(self.names, self._service())
         if self.version == "1":
             self.last = GateStatus(self.version, self.config, services)
@@ -196,13 +196,13 @@ class FakeShell:
             return self._service()
         self.calls.append(verb)
         if self.fault:
-            raise ShellFault(self.fault, f"gate {self.fault}")
+            raise GateError(self.fault, f"gate {self.fault}")
         if self.version != "1" and verb in {"claim", "start", "respawn"}:
             self._check(verb, permit)
         if epoch < self.epoch and verb != "release":
-            raise ShellFault("old_epoch", f"epoch {epoch} is older than {self.epoch}")
+            raise GateError("old_epoch", f"epoch {epoch} is older than {self.epoch}")
         if verb in self.refuse:
-            raise ShellFault(self.refuse[verb], f"{verb} {self.refuse[verb]}")
+            raise GateError(self.refuse[verb], f"{verb} {self.refuse[verb]}")
         self.epoch = max(epoch, self.epoch)
         if verb == "release":
             self.held, self.processes, self.stuck = False, 0, None
@@ -218,13 +218,13 @@ class FakeShell:
     def _check(self, verb: Verb, permit: Permit | None) -> None:
         """Refuse what a gate refuses of a verb that gives something to its host."""
         if permit is None:
-            raise ShellFault("gate", f"{verb} takes a service, an epoch, a boot id, an uptime and addresses")
+            raise GateError("gate", f"{verb} takes a service, an epoch, a boot id, an uptime and addresses")
         if permit.boot_id != self.boot_id:
-            raise ShellFault("too_late", "this host has booted since")
+            raise GateError("too_late", "this host has booted since")
         if self._uptime_hundredths() > permit.good_until_hundredths:
-            raise ShellFault("too_late", f"{verb} came after its evidence had become too old")
+            raise GateError("too_late", f"{verb} came after its evidence had become too old")
         if verb != "respawn" and set(permit.addresses) != set(self.addresses):
-            raise ShellFault("gate", "this host's gate.conf has other addresses: run locum enrol")
+            raise GateError("gate", "this host's gate.conf has other addresses: run locum enrol")
 
     def look(self, *, deadline_seconds: float) -> dict[str, int]:
         """Count as the gate would."""

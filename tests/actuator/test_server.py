@@ -12,8 +12,8 @@ import pytest
 from flask import Flask
 
 from locum_actuator.app import MAX_BODY_BYTES
-from locum_actuator.server import StartFault, parse_listen, read_token
-from locum_actuator.system.instance_lock import NotAlone, lock_alone
+from locum_actuator.server import StartError, parse_listen, read_token
+from locum_actuator.system.instance_lock import AlreadyRunningError, acquire_instance_lock
 from tests.actuator.fakes import serving
 
 
@@ -64,12 +64,12 @@ def test_a_body_that_is_too_large_is_refused_before_it_is_sent(port: int) -> Non
 
 
 def test_one_actuator_a_state_directory(tmp_path: Path) -> None:
-    first = lock_alone(tmp_path / "state")
-    with pytest.raises(NotAlone) as caught:
-        lock_alone(tmp_path / "state")
+    first = acquire_instance_lock(tmp_path / "state")
+    with pytest.raises(AlreadyRunningError) as caught:
+        acquire_instance_lock(tmp_path / "state")
     assert str(caught.value) == f"{tmp_path}/state: another actuator runs with this state directory"
     first.close()
-    lock_alone(tmp_path / "state").close()
+    acquire_instance_lock(tmp_path / "state").close()
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_a_token_that_is_none(tmp_path: Path, content: bytes | None, mode: int, 
     if content is not None:
         path.write_bytes(content)
         path.chmod(mode)
-    with pytest.raises(StartFault) as caught:
+    with pytest.raises(StartError) as caught:
         read_token(path)
     assert str(caught.value) == f"{path}: {fault}".replace("PATH", str(path))
 
@@ -120,6 +120,6 @@ def test_where_it_listens(text: str) -> None:
     ],
 )
 def test_where_it_does_not_listen(text: str, fault: str) -> None:
-    with pytest.raises(StartFault) as caught:
+    with pytest.raises(StartError) as caught:
         parse_listen(text)
     assert str(caught.value) == fault

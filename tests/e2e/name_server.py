@@ -9,7 +9,7 @@ from types import TracebackType
 
 from lab.lab import Lab
 from lab.namespaces import Inside
-from lab.needs import LabFault
+from lab.needs import LabError
 
 ZONE, NAME = "example.org", "www.example.org"
 UP_SECONDS = 15.0
@@ -64,7 +64,7 @@ class NameServer:
         deadline = time.monotonic() + UP_SECONDS
         while self.lookup() != str(self._lab.hosts["a"].address):
             if time.monotonic() > deadline or self._named.poll() is not None:
-                raise LabFault(f"named does not answer: {(self._directory / 'log').read_text()[-2000:]}")
+                raise LabError(f"named does not answer: {(self._directory / 'log').read_text()[-2000:]}")
             time.sleep(0.1)
         return self
 

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from lab.lab import Lab
 from lab.locum import Locum
-from lab.needs import LabFault
+from lab.needs import LabError
 from lab.site_text import TAKEOVER, after, before
 
 WAIT_SECONDS = 30.0
@@ -61,7 +61,7 @@ class OftenMoved(Locum):
                     if event["at"] >= at and event["kind"] == kind and event["text"].startswith(begins):
                         return str(event["text"])
             time.sleep(0.1)
-        raise LabFault(f"no event '{kind} {begins}' within {seconds:g} s: {self.incidents()}")
+        raise LabError(f"no event '{kind} {begins}' within {seconds:g} s: {self.incidents()}")
 
 
 def within(seconds: float, what: str, true: Callable[[], bool]) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from lab.lab import Lab
 from lab.locum import HOME
-from lab.needs import LabFault
+from lab.needs import LabError
 from tests.e2e.often_moved import OftenMoved, within
 
 pytestmark = pytest.mark.e2e
@@ -81,7 +81,7 @@ class Mortal(OftenMoved):
         rows: list[dict[str, Any]] = []
 
         def all_closed() -> bool:
-            with suppress(LabFault):  # nobody answers while it is down
+            with suppress(LabError):  # nobody answers while it is down
                 rows[:] = [row for row in self.incidents() if row["opened_at"] >= since]
                 return bool(rows) and all(row["outcome"] for row in rows)
             return False

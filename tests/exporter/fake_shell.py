@@ -4,14 +4,14 @@ import threading
 from collections.abc import Mapping
 
 from locum_inventory.gate.clock import Permit
-from locum_inventory.gate.protocol import GateStatus, ServiceStatus, ShellFault, Verb
+from locum_inventory.gate.protocol import GateError, GateStatus, ServiceStatus, Verb
 
 
 class FakeShell:
     """Answers `look` with counts, or raises a fault, or blocks until its deadline."""
 
     def __init__(
-        self, counts: Mapping[str, int] | None = None, *, fault: ShellFault | None = None, hangs: bool = False
+        self, counts: Mapping[str, int] | None = None, *, fault: GateError | None = None, hangs: bool = False
     ) -> None:
         self._counts, self._fault, self._hangs = counts or {}, fault, hangs
         self.closed = threading.Event()
@@ -19,7 +19,7 @@ class FakeShell:
     def look(self, *, deadline_seconds: float) -> Mapping[str, int]:
         if self._hangs:
             self.closed.wait(deadline_seconds)
-            raise ShellFault("timeout", f"no answer within {deadline_seconds:g} s")
+            raise GateError("timeout", f"no answer within {deadline_seconds:g} s")
         if self._fault is not None:
             raise self._fault
         return self._counts

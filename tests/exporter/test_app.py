@@ -10,9 +10,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from locum_exporter.app import TIMEOUT_HEADER, Exporter, deadline_from
 from locum_exporter.net.icmp import Pinger
 from locum_exporter.net.neighbours import Neighbours
-from locum_exporter.probe_request import Look, NotAsked
+from locum_exporter.probe_request import Look, ParameterMissingError
 from locum_exporter.runner import Runner
-from locum_inventory.gate.protocol import Shell, ShellFault
+from locum_inventory.gate.protocol import GateError, Shell
 from tests.exporter.fake_shell import FakeShell
 from tests.exporter.servers import http_answer, server, silent
 from tests.exporter.sites import service, site
@@ -43,7 +43,7 @@ async def client() -> AsyncIterator[Client]:
         services = {name: service(checks=kinds, interface="nosuch0") for name, kinds in checks.items()}
         shells: Mapping[str, Shell] = {
             "a": FakeShell({GOOD: 3, BAD: 0}),
-            "b": FakeShell(fault=ShellFault("auth", "the key was not accepted")),
+            "b": FakeShell(fault=GateError("auth", "the key was not accepted")),
         }
         runner = Runner(
             site(services=services), this_name="b", pinger=pinger, neighbours=neighbours, shells=shells
@@ -198,7 +198,7 @@ def test_deadline(row: str) -> None:
 
 @pytest.mark.parametrize("header", ["", "soon", "0", "-1", "nan", "inf"])
 def test_a_timeout_that_is_none(header: str) -> None:
-    with pytest.raises(NotAsked, match=f"^header {TIMEOUT_HEADER} is not a number of seconds$"):
+    with pytest.raises(ParameterMissingError, match=f"^header {TIMEOUT_HEADER} is not a number of seconds$"):
         deadline_from(header)
 
 

@@ -7,14 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 from locum_exporter import gate_macs
 from locum_exporter.gate_macs import GateMacs
-from locum_inventory.gate.protocol import GateStatus, Link, ShellFault
+from locum_inventory.gate.protocol import GateError, GateStatus, Link
 from tests.exporter.fake_shell import FakeShell
 
 
 class Reports(FakeShell):
     """A gate that reports the MACs of its host, and counts how often it was asked."""
 
-    def __init__(self, *macs: str, fault: ShellFault | None = None) -> None:
+    def __init__(self, *macs: str, fault: GateError | None = None) -> None:
         super().__init__()
         self.macs, self.fault, self.asked = macs, fault, 0
 
@@ -29,7 +29,7 @@ class Reports(FakeShell):
 
 async def test_b10_gates_are_asked_in_the_background_and_not_again_at_once() -> None:
     a, b = Reports("02:00:00:00:00:01", "02:00:00:00:00:02"), Reports("02:00:00:00:00:03")
-    silent = Reports(fault=ShellFault("timeout", "c: no answer"))
+    silent = Reports(fault=GateError("timeout", "c: no answer"))
     with ThreadPoolExecutor(1) as executor:
         macs = GateMacs({"c": silent, "a": a, "b": b}, executor)
         assert macs.owner("02:00:00:00:00:02") is None
@@ -46,7 +46,7 @@ async def test_b10_a_host_whose_gate_is_silent_keeps_what_is_known_of_it() -> No
     a = Reports("02:00:00:00:00:01", "02:00:00:00:00:02")
     macs = GateMacs({"a": a}, None)
     macs.ask()
-    a.fault = ShellFault("timeout", "a: no answer")
+    a.fault = GateError("timeout", "a: no answer")
     macs.ask()
     assert macs.owner("02:00:00:00:00:02") == "a"
     assert gate_macs.PAUSE_SECONDS >= 10

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from lab import Lab, LabFault
+from lab import Lab, LabError
 from lab.namespaces import command
 
 pytestmark = pytest.mark.e2e
@@ -75,7 +75,7 @@ def test_a_hung_service_is_there_and_wakes_up(served: Lab) -> None:
     assert states == {"T"}
     served.heal("a")
     served.client.wait_good()
-    with pytest.raises(LabFault, match=r"^b: no apache2 runs there$"):
+    with pytest.raises(LabError, match=r"^b: no apache2 runs there$"):
         served.hang_service("b")
 
 
@@ -168,7 +168,7 @@ def test_a_delayed_host_that_reboots_is_delayed_still(served: Lab) -> None:
 
 @pytest.mark.parametrize("milliseconds", [0, -1, 1e9])
 def test_no_delay_is_refused(served: Lab, milliseconds: float) -> None:
-    with pytest.raises(LabFault, match=r" ms is no delay: give more than 0, 60000 at most$"):
+    with pytest.raises(LabError, match=r" ms is no delay: give more than 0, 60000 at most$"):
         served.delay("a", milliseconds)
 
 
@@ -194,7 +194,7 @@ def test_loss_is_about_the_share_that_was_asked_for(served: Lab, direction: str)
 
 
 def test_loss_of_more_than_all_is_refused(served: Lab) -> None:
-    with pytest.raises(LabFault, match=r"^a share of 30 cannot be lost: give 0 to 1$"):
+    with pytest.raises(LabError, match=r"^a share of 30 cannot be lost: give 0 to 1$"):
         served.loss("a", 30)
 
 

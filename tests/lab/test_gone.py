@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import Lab, LabFault
+from lab import Lab, LabError
 from lab.plan import PLACES
 from tests.processes import alive
 
@@ -106,5 +106,5 @@ def test_a_lab_can_be_made_in_a_thread_that_ends() -> None:
         with ThreadPoolExecutor(1) as pool:
             lab = pool.submit(stack.enter_context, Lab(("a",), holder="a")).result()
         lab.client.wait_good()
-        with pytest.raises(LabFault, match=r"^this lab is running already$"):
+        with pytest.raises(LabError, match=r"^this lab is running already$"):
             lab.__enter__()

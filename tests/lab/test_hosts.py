@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import Lab, LabFault
+from lab import Lab, LabError
 from lab.host import CHECKOUT
 
 pytestmark = pytest.mark.e2e
@@ -74,10 +74,10 @@ def test_run_tells_what_happened(served: Lab) -> None:
         served.run("a", ["sleep", "61"], timeout=0.2)
     assert "sleep" not in served.run("a", ["ps", "-e", "-o", "comm="]).stdout
     with pytest.raises(
-        LabFault, match=r"^there is no host 'z' in this lab: it has a, b, gw, client, watcher$"
+        LabError, match=r"^there is no host 'z' in this lab: it has a, b, gw, client, watcher$"
     ):
         served.run("z", ["true"])
-    with pytest.raises(LabFault, match=r"^a has no user nobodyatall$"):
+    with pytest.raises(LabError, match=r"^a has no user nobodyatall$"):
         served.run("a", ["true"], user="nobodyatall")
 
 
@@ -100,7 +100,7 @@ def test_a_crash_ends_everything_but_the_disk(served: Lab) -> None:
     assert not served.hosts["a"].up
     assert time.time() - since < 2
     for action in (lambda: served.run("a", ["true"]), lambda: served.crash("a")):
-        with pytest.raises(LabFault, match=r"^a is down: reboot it first$"):
+        with pytest.raises(LabError, match=r"^a is down: reboot it first$"):
             action()
     assert served.run("b", ["ping", "-c1", "-W1", "192.0.2.1"], check=False).returncode == 1
 
@@ -124,5 +124,5 @@ def test_nobody_leaves_the_lab(served: Lab) -> None:
 
 
 def test_a_boot_that_fails_says_why() -> None:
-    with pytest.raises(LabFault, match=r"^a: fault: sh -c echo no disk; exit 4 ended with 4: no disk$"):
+    with pytest.raises(LabError, match=r"^a: fault: sh -c echo no disk; exit 4 ended with 4: no disk$"):
         Lab(("a",), boot_services={"a": (("sh", "-c", "echo no disk; exit 4"),)}).__enter__()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lab import Lab, LabFault, needs, plan
+from lab import Lab, LabError, needs, plan
 
 APART = "they do not disturb each other, but inside the lab these addresses are the lab's"
 
@@ -28,13 +28,13 @@ def address(local: str, length: int, card: str = "eth7") -> dict[str, Any]:
     ],
 )
 def test_missing_programs(missing: set[str], line: str) -> None:
-    with pytest.raises(LabFault) as fault:
+    with pytest.raises(LabError) as fault:
         needs.check(uid=0, where=lambda program: None if program in missing else "/usr/bin/it")
     assert str(fault.value) == line
 
 
 def test_not_root() -> None:
-    with pytest.raises(LabFault) as fault:
+    with pytest.raises(LabError) as fault:
         needs.check(uid=1000)
     assert str(fault.value) == "the lab makes namespaces and needs root: run it with sudo"
 
@@ -76,6 +76,6 @@ def test_clash(addresses: list[dict[str, Any]], routes: list[dict[str, Any]], li
     ],
 )
 def test_wrong_use(options: dict[str, Any], line: str) -> None:
-    with pytest.raises(LabFault) as fault:
+    with pytest.raises(LabError) as fault:
         Lab(**options)
     assert str(fault.value) == line

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from lab import Lab, LabFault
+from lab import Lab, LabError
 from lab.control import SOCKET, Control, ask, carry_out, running
 from lab.forward import Forwarder
 
@@ -52,7 +52,7 @@ def control(kept_lab: Lab) -> Iterator[Lab]:
     ],
 )  # fmt: skip
 def test_a_verb_that_cannot_be(control: Lab, words: list[str], line: str) -> None:
-    with pytest.raises(LabFault) as fault:
+    with pytest.raises(LabError) as fault:
         ask(words, control.anchor.pid)
     assert str(fault.value) == line
 
@@ -102,7 +102,7 @@ def test_a_request_that_is_none(control: Lab, sent: bytes, text: str) -> None:
 
 
 def test_no_such_lab(control: Lab) -> None:
-    with pytest.raises(LabFault, match=r"^there is no lab 1: "):
+    with pytest.raises(LabError, match=r"^there is no lab 1: "):
         ask(["status"], 1)
 
 
@@ -133,5 +133,5 @@ def test_a_port_in_use_is_named_and_another_taken(served: Lab) -> None:
 
 
 def test_a_person_s_verbs_know_their_words() -> None:
-    with pytest.raises(LabFault, match=r"^use: status$"):
+    with pytest.raises(LabError, match=r"^use: status$"):
         carry_out(Lab(), ["status", "now"])

@@ -13,8 +13,9 @@ from flask import Blueprint, Response, jsonify, request
 from locum_actuator.domain.plan import Move, Verb
 from locum_actuator.engine.engine import Engine
 from locum_actuator.engine.incident import seen
-from locum_actuator.engine.move_requests import MoveRefused, Progress
+from locum_actuator.engine.move_requests import MoveRefusedError, Progress
 from locum_actuator.system.background import in_words
+from locum_inventory.errors import LocumError
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +24,7 @@ _KEYS = {"to", "by", "reason", "despite_pause", "discard_changes_on", "dry_run"}
 _EXAMPLE = 'give a JSON object such as {"to": "b", "by": "anna", "reason": "new disks"}'
 
 
-class MoveFault(Exception):  # noqa: N818 - why it is no move
+class MoveRequestError(LocumError):
     """What was asked for is no move; the text says what would be."""
 
 
@@ -34,12 +35,12 @@ def move_routes(engine: Engine, authorised: Callable[[], bool]) -> Blueprint:
     def unknown(name: str) -> tuple[Response, int]:
         return jsonify(error=f"no service '{name}'; there is {', '.join(engine.workers)}"), 404
 
-    @routes.errorhandler(MoveFault)
-    def no_move(fault: MoveFault) -> tuple[Response, int]:
+    @routes.errorhandler(MoveRequestError)
+    def no_move(fault: MoveRequestError) -> tuple[Response, int]:
         return jsonify(error=str(fault)), 400
 
-    @routes.errorhandler(MoveRefused)
-    def refused(fault: MoveRefused) -> tuple[Response, int]:
+    @routes.errorhandler(MoveRefusedError)
+    def refused(fault: MoveRefusedError) -> tuple[Response, int]:
         return jsonify(error=str(fault)), 409
 
     def asked(name: str, verb: Verb) -> tuple[Response, int]:
@@ -57,7 +58,7 @@ def move_routes(engine: Engine, authorised: Callable[[], bool]) -> Blueprint:
             return jsonify(move=in_plain_values(engine.mover.begin(name, move))), 202
         try:
             plan, situation = engine.mover.look(name, move)
-        except MoveRefused:
+        except MoveRefusedError:
             raise
         except Exception as fault:
             log.exception("could not look", extra={"event": "stumbled", "service": name})
@@ -88,14 +89,18 @@ def move_routes(engine: Engine, authorised: Callable[[], bool]) -> Blueprint:
 def read(verb: Verb, body: Any, hosts: tuple[str, ...]) -> tuple[Move, bool]:
     """Return the move that a request's JSON asks for, and whether only to say what it would do."""
     if not isinstance(body, dict):
-        raise MoveFault(_EXAMPLE)
+        raise MoveRequestError(_EXAMPLE)
     if unknown := sorted(set(body) - _KEYS):
-        raise MoveFault(f"'{unknown[0]}' is not known: {_EXAMPLE}")
+        raise MoveRequestError(f"'{unknown[0]}' is not known: {_EXAMPLE}")
     if verb == "failback" and body.get("to") is not None:
-        raise MoveFault("to: a failback goes to the preferred host: leave it out, or ask for a switchover")
+        raise MoveRequestError(
+            "to: a failback goes to the preferred host: leave it out, or ask for a switchover"
+        )
     for key in ("to", "discard_changes_on"):
         if body.get(key) is not None and body[key] not in hosts:
-            raise MoveFault(f"'{body[key]}' is not a host of the service: its hosts are {', '.join(hosts)}")
+            raise MoveRequestError(
+                f"'{body[key]}' is not a host of the service: its hosts are {', '.join(hosts)}"
+            )
     move = Move(
         verb,
         body.get("to"),
@@ -110,14 +115,14 @@ def read(verb: Verb, body: Any, hosts: tuple[str, ...]) -> tuple[Move, bool]:
 def _flag(body: dict[str, Any], key: str) -> bool:
     value = body.get(key, False)
     if not isinstance(value, bool):
-        raise MoveFault(f"{key}: give true or false")
+        raise MoveRequestError(f"{key}: give true or false")
     return value
 
 
 def _text(body: dict[str, Any], key: str) -> str:
     value = body.get(key, "")
     if not isinstance(value, str) or len(value) > LONGEST_TEXT:
-        raise MoveFault(f"{key}: give a text of at most {LONGEST_TEXT} characters")
+        raise MoveRequestError(f"{key}: give a text of at most {LONGEST_TEXT} characters")
     return " ".join("".join(c if c.isprintable() else " " for c in value).split())
 
 

@@ -14,7 +14,8 @@ from typing import Any
 from flask import Blueprint, Response, jsonify, request
 
 from locum_actuator.engine.engine import Engine
-from locum_actuator.journal.journal import JournalFault, Pause
+from locum_actuator.journal.journal import JournalError, Pause
+from locum_inventory.errors import LocumError
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +24,7 @@ LONGEST_SECONDS = 31 * 86400.0
 LONGEST_REASON = 500  # characters
 
 
-class PauseFault(Exception):  # noqa: N818 - why it is no pause
+class PauseRequestError(LocumError):
     """What was asked for is no pause; the text says what would be."""
 
 
@@ -39,8 +40,8 @@ def pause_routes(engine: Engine, authorised: Callable[[], bool]) -> Blueprint:
             return jsonify(error=f"no service '{name}'; there is {', '.join(engine.workers)}"), 404
         return None
 
-    @routes.errorhandler(JournalFault)
-    def not_written(fault: JournalFault) -> tuple[Response, int]:
+    @routes.errorhandler(JournalError)
+    def not_written(fault: JournalError) -> tuple[Response, int]:
         log.error("nothing was paused or resumed: %s", fault, extra={"event": "not_paused"})
         return jsonify(error=str(fault)), 503
 
@@ -50,7 +51,7 @@ def pause_routes(engine: Engine, authorised: Callable[[], bool]) -> Blueprint:
             return no
         try:
             seconds, reason = read(json.loads(request.get_data()))
-        except PauseFault as wrong:
+        except PauseRequestError as wrong:
             return jsonify(error=str(wrong)), 400
         except (ValueError, RecursionError):
             return jsonify(error="the body is not JSON"), 400
@@ -73,21 +74,23 @@ def pause_routes(engine: Engine, authorised: Callable[[], bool]) -> Blueprint:
 
 
 def read(body: Any) -> tuple[float, str]:
-    """Return the seconds and the reason of a request's JSON; raises `PauseFault`."""
+    """Return the seconds and the reason of a request's JSON; raises `PauseRequestError`."""
     if not isinstance(body, dict) or (unknown := set(body) - {"seconds", "reason"}):
         what = f"'{sorted(unknown)[0]}' is not known: " if isinstance(body, dict) else ""
-        raise PauseFault(f'{what}give a JSON object such as {{"seconds": 3600, "reason": "new kernel"}}')
+        raise PauseRequestError(
+            f'{what}give a JSON object such as {{"seconds": 3600, "reason": "new kernel"}}'
+        )
     seconds, reason = body.get("seconds", DEFAULT_SECONDS), body.get("reason", "")
     is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
     if not is_number or (isinstance(seconds, float) and not math.isfinite(seconds)):
-        raise PauseFault("seconds: give a number: a pause has an end")
+        raise PauseRequestError("seconds: give a number: a pause has an end")
     if not 1 <= seconds <= LONGEST_SECONDS:
-        raise PauseFault(f"seconds: give 1 to {LONGEST_SECONDS:.0f} (31 days): a pause has an end")
+        raise PauseRequestError(f"seconds: give 1 to {LONGEST_SECONDS:.0f} (31 days): a pause has an end")
     if not isinstance(reason, str):
-        raise PauseFault("reason: give a text")
+        raise PauseRequestError("reason: give a text")
     words = " ".join("".join(c if c.isprintable() else " " for c in reason).split())
     if len(words) > LONGEST_REASON:
-        raise PauseFault(f"reason: give at most {LONGEST_REASON} characters")
+        raise PauseRequestError(f"reason: give at most {LONGEST_REASON} characters")
     return float(seconds), words or "no reason given"
 
 

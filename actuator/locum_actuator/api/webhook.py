@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 from flask import Blueprint, Response, jsonify, request
 
-from locum_actuator.domain.alerts import PayloadFault, parse
+from locum_actuator.domain.alerts import PayloadError, parse
 from locum_actuator.engine.engine import Engine
-from locum_actuator.journal.journal import JournalFault
+from locum_actuator.journal.journal import JournalError
 
 log = logging.getLogger(__name__)
 
@@ -35,11 +35,11 @@ def intake_routes(engine: Engine, authorised: Callable[[], bool]) -> Blueprint:
             alerts = parse(json.loads(request.get_data()))
         except (ValueError, RecursionError):
             return fault("not_json", "the body is not JSON", 400)
-        except PayloadFault as wrong:
+        except PayloadError as wrong:
             return fault("not_a_webhook", str(wrong), 400)
         try:
             verdicts = engine.accept(alerts)
-        except JournalFault as broken:
+        except JournalError as broken:
             log.error("webhook not accepted: %s", broken, extra={"event": "webhook_not_accepted"})
             return fault("journal", "the journal cannot take it; send it again", 503)
         for verdict, count in verdicts.items():

@@ -18,7 +18,7 @@ import aiohttp
 from locum_actuator.chain.access import Access
 from locum_actuator.chain.alarm import Alarm
 from locum_actuator.chain.health import Chain, Seen, look, looking_session
-from locum_actuator.journal.journal import Journal, JournalFault
+from locum_actuator.journal.journal import Journal, JournalError
 from locum_actuator.journal.recovery import BEGUN_ANEW
 from locum_actuator.metrics import Metrics
 from locum_actuator.system.background import BackgroundThread, Health
@@ -191,7 +191,7 @@ def look_at_journal(journal: Journal, services: Iterable[str]) -> Seen:
         return Seen(False, f"{fault}: nothing is done meanwhile")
     try:
         pauses = {service: journal.pause(service) for service in services}
-    except JournalFault as unreadable:
+    except JournalError as unreadable:
         return Seen(False, f"{unreadable}: nothing is done meanwhile")
     waiting = [name for name, pause in pauses.items() if pause and pause.reason.startswith(BEGUN_ANEW)]
     if waiting:

@@ -13,7 +13,7 @@ import click
 from locum_actuator.cli.common.exits import DID_NOT_WORK, WRONG_USE
 from locum_actuator.cli.live_check.finding import Finding, State
 from locum_actuator.system.printing import Terminal, say, say_json, styled
-from locum_inventory.site.load import SiteFault, advice, conversations, find_site, load_site
+from locum_inventory.site.load import SiteError, advice, conversations, find_site, load_site
 from locum_inventory.site.model import Site
 
 _STYLES: dict[State, str] = {"ok": "green", "note": "cyan", "wrong": "bold red", "unknown": "bold yellow"}
@@ -29,7 +29,7 @@ def check(site_file: str | None, live: bool, as_json: bool) -> None:
     try:
         path = find_site(site_file)
         site = load_site(path)
-    except SiteFault as fault:
+    except SiteError as fault:
         _say_faults(path, fault.lines, as_json=as_json)
         sys.exit(WRONG_USE)
     findings = _look(site) if live else None

@@ -18,11 +18,11 @@ from locum_actuator.decision.fitness import why_unfit
 from locum_actuator.system.printing import confirm, say
 from locum_inventory.enrolment import user_keys
 from locum_inventory.enrolment.boot_guard import GUARD_PATH, kept_off
-from locum_inventory.enrolment.request import EnrolFault, GuardWish, Report, Wanted, wanted_on
+from locum_inventory.enrolment.request import EnrolmentError, GuardWish, Report, Wanted, wanted_on
 from locum_inventory.gate import host_keys
 from locum_inventory.gate.gates import Shells
 from locum_inventory.gate.host_file import GATE_PATH, HOST_FILE_PATH, gate_version, host_file_sha256
-from locum_inventory.gate.protocol import GateStatus, ShellFault
+from locum_inventory.gate.protocol import GateError, GateStatus
 from locum_inventory.site.model import Site, Ssh
 
 TRY_SECONDS = 10.0
@@ -115,7 +115,7 @@ def enrol(
     way = administrator(site, host, admin, identity, admin_known_hosts, use_su=use_su)
     try:
         _enrol(site, way, owner, _Wishes(yes, dry_run, replace_host_key, _GUARD_WISHES[boot_guard]))
-    except EnrolFault as fault:
+    except EnrolmentError as fault:
         did_not_work(f"locum: {host}: {fault}")
     except OSError as error:
         did_not_work(f"locum: {host}: {error.filename}: {error.strerror}")
@@ -146,7 +146,7 @@ def _enrol(site: Site, way: Administrator, owner: str, wishes: _Wishes) -> None:
     after = way.run(_wanted(site, host, user_keys.public_key, owner, wishes.guard).script("install"))
     left = [part for part, state in after.parts.items() if state != "same"]
     if left:
-        raise EnrolFault(f"installed, but not as wanted: {', '.join(left)}")
+        raise EnrolmentError(f"installed, but not as wanted: {', '.join(left)}")
     if ssh is not None and before.host_key is not None:
         name = host_keys.known_hosts_name(site.hosts[host].address, ssh)
         if host_keys.pinned(ssh.known_hosts, name) != (before.host_key,):
@@ -180,11 +180,11 @@ def _check_host_key(site: Site, host: str, report: Report, wishes: _Wishes) -> N
     if ssh is None:
         return
     if report.host_key is None:
-        raise EnrolFault("it has no /etc/ssh/ssh_host_ed25519_key.pub: ssh-keygen -A makes one")
+        raise EnrolmentError("it has no /etc/ssh/ssh_host_ed25519_key.pub: ssh-keygen -A makes one")
     pinned = host_keys.pinned(ssh.known_hosts, host_keys.known_hosts_name(site.hosts[host].address, ssh))
     if not pinned or report.host_key in pinned or wishes.replace_host_key:
         return
-    raise EnrolFault(
+    raise EnrolmentError(
         f"its host key has changed: {', '.join(map(host_keys.fingerprint, pinned))} is pinned in "
         f"{ssh.known_hosts}, but the host has {host_keys.fingerprint(report.host_key)}; "
         "if you know why, repeat with --replace-host-key"
@@ -234,14 +234,14 @@ def _try_gate(site: Site, host: str) -> None:
     shells = Shells(site, site.actuator.host, "actuator")
     try:
         status: GateStatus = shells[host].status(deadline_seconds=TRY_SECONDS)
-    except ShellFault as fault:
-        raise EnrolFault(f"installed, but the gate does not answer: {fault}") from None
+    except GateError as fault:
+        raise EnrolmentError(f"installed, but the gate does not answer: {fault}") from None
     finally:
         shells.close()
     if status.version != gate_version():
-        raise EnrolFault(f"its gate is of version {status.version}, not {gate_version()}")
+        raise EnrolmentError(f"its gate is of version {status.version}, not {gate_version()}")
     if status.config_sha256 != host_file_sha256(site, host):
-        raise EnrolFault(f"{HOST_FILE_PATH} is not what the site file says")
+        raise EnrolmentError(f"{HOST_FILE_PATH} is not what the site file says")
     say(
         f"{host}: enrolled; gate version {status.version}, host file sha256 {status.config_sha256}, "
         f"services {', '.join(status.services) or 'none'}"

@@ -26,7 +26,7 @@ from locum_actuator.cli.site_wizard.questions import (
 from locum_actuator.cli.site_wizard.template import Answers, site_text
 from locum_actuator.system.printing import say
 from locum_inventory.shared_files import EXAMPLE, shared
-from locum_inventory.site.load import SITE_FILES, SiteFault, advice, site_from
+from locum_inventory.site.load import SITE_FILES, SiteError, advice, site_from
 
 
 @click.command()
@@ -94,7 +94,7 @@ def init(
     try:
         text = site_text(_answers(directory.absolute(), given, questions))
         site = site_from(text, output)
-    except SiteFault as fault:
+    except SiteError as fault:
         wrong_use(
             "nothing was written, because the site file would have these faults:",
             *fault.lines,

@@ -8,10 +8,10 @@ from locum_actuator.cli.common.exits import did_not_work, wrong_use
 from locum_actuator.cli.common.right_machine import on_actuator_host_or_exit
 from locum_actuator.cli.common.site_option import load_or_exit
 from locum_actuator.decision.epochs import next_sound_epoch
-from locum_actuator.journal.journal import Journal, JournalFault
+from locum_actuator.journal.journal import Journal, JournalError
 from locum_actuator.system.printing import say
 from locum_inventory.gate.gates import Shells
-from locum_inventory.gate.protocol import ServiceStatus, ShellFault
+from locum_inventory.gate.protocol import GateError, ServiceStatus
 from locum_inventory.site.model import Site
 
 GATE_SECONDS = 10.0
@@ -32,7 +32,7 @@ def reset_epoch(site_file: str | None, /, *, service: str) -> None:
     shells = Shells(site, site.actuator.host, "actuator")
     try:
         faults = _reset(site, service, shells)
-    except JournalFault as fault:
+    except JournalError as fault:
         did_not_work(f"locum: {fault}")
     finally:
         shells.close()
@@ -47,7 +47,7 @@ def _reset(site: Site, service: str, shells: Shells) -> list[str]:
     for host in site.services[service].hosts:
         try:
             known[host] = shells[host].status(deadline_seconds=GATE_SECONDS).services[service]
-        except ShellFault as fault:
+        except GateError as fault:
             faults.append(str(fault))
         except KeyError:
             faults.append(f"{host}: its gate does not know {service}: run `locum enrol {host}`")
@@ -62,7 +62,7 @@ def _reset(site: Site, service: str, shells: Shells) -> list[str]:
                 continue
             try:
                 shells[host].change("reset-epoch", service, epoch, deadline_seconds=GATE_SECONDS)
-            except ShellFault as fault:
+            except GateError as fault:
                 faults.append(str(fault))
             else:
                 was = "damaged" if status.epoch_damaged else status.epoch

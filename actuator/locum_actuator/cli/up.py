@@ -19,16 +19,16 @@ from locum_actuator.cli.common.site_option import load_or_exit
 from locum_actuator.listeners import tcp_socket
 from locum_actuator.stack.layout import Chain
 from locum_actuator.stack.ports import port_faults
-from locum_actuator.stack.programs import NotInstalled, find_programs, programs
+from locum_actuator.stack.programs import NotInstalledError, find_programs, programs
 from locum_actuator.stack.progress_output import Voice
 from locum_actuator.stack.prometheus import write_configuration
-from locum_actuator.stack.startup import Failed, Readiness
+from locum_actuator.stack.startup import Readiness, StartupError
 from locum_actuator.stack.supervisor import Program, Supervisor
 from locum_actuator.system.printing import say
 from locum_actuator.system.state_ownership import ownership_fault
-from locum_exporter.this_host import WrongMachine, require_actuator_host
+from locum_exporter.this_host import WrongMachineError, require_actuator_host
 from locum_inventory.logs.format import LOG_FORMATS
-from locum_inventory.site.load import SiteFault, load_site
+from locum_inventory.site.load import SiteError, load_site
 
 
 @click.command()
@@ -64,7 +64,7 @@ def up(site_option: str | None, /, log_format: str | None, **listens: Any) -> No
             held = tuple(stack.enter_context(tcp_socket(where.host, where.port)) for where in ports)
             running = programs(chain, site_file, found, log_format or "logfmt", held)
             asyncio.run(_run(chain, running, lambda: _reloaded(site_file, listens), Voice.of(log_format)))
-    except (NotInstalled, Failed) as failed:
+    except (NotInstalledError, StartupError) as failed:
         did_not_work(str(failed))
     except OSError as fault:
         did_not_work(f"{fault.filename or chain.actuator}: {fault.strerror}")
@@ -114,9 +114,9 @@ def _reloaded(site_file: Path, listens: Mapping[str, Any]) -> Sequence[str]:
         site = load_site(site_file)
         require_actuator_host(site)
         write_configuration(chain_of(site, **listens))
-    except WrongMachine as fault:
+    except WrongMachineError as fault:
         return (str(fault),)
-    except SiteFault as fault:
+    except SiteError as fault:
         return fault.lines
     except OSError as fault:
         return (f"{fault.filename}: {fault.strerror}",)

@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from locum_inventory.errors import LocumError
+
 HEARTBEAT = "LocumHeartbeat"
 # Alerts that wake the actuator; the value tells whether they speak of one host.
 ACTING = {
@@ -23,7 +25,7 @@ WOKE = (
 )
 
 
-class PayloadFault(Exception):  # noqa: N818 - what is wrong with a payload
+class PayloadError(LocumError):
     """The body is not a webhook of Alertmanager; the text says what it should be."""
 
 
@@ -43,20 +45,20 @@ class Alert:
 def parse(payload: Any) -> tuple[Alert, ...]:
     """Return a payload's alerts, good and faulty ones alike.
 
-    Raises `PayloadFault` where there is no telling what the payload is.
+    Raises `PayloadError` where there is no telling what the payload is.
     """
     if not isinstance(payload, dict):
-        raise PayloadFault(f"the body is {_kind(payload)}; a webhook of Alertmanager is a JSON object")
+        raise PayloadError(f"the body is {_kind(payload)}; a webhook of Alertmanager is a JSON object")
     version = payload.get("version")
     if version != "4":
-        raise PayloadFault(
+        raise PayloadError(
             f"version is {version!r:.60}; this actuator reads Alertmanager's webhook version '4'"
         )
     alerts = payload.get("alerts")
     if not isinstance(alerts, list):
-        raise PayloadFault(f"alerts is {_kind(alerts)}; it should be a list")
+        raise PayloadError(f"alerts is {_kind(alerts)}; it should be a list")
     if not alerts:
-        raise PayloadFault("alerts is empty; a webhook carries one alert at least")
+        raise PayloadError("alerts is empty; a webhook carries one alert at least")
     return tuple(_alert(item) for item in alerts)
 
 

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from locum_inventory.errors import LocumError
+
 Outcome = Literal[
     "done",  # the copy is whole, and as new as the run's start
     "refused",  # it was not begun: the copy is as it was, byte for byte
@@ -85,7 +87,7 @@ class Divergence:
         return self.one.count > 0 and self.other.count > 0
 
 
-class MirrorFault(Exception):  # noqa: N818 - why a mirror could not be asked
+class MirrorError(LocumError):
     """A host could not be asked about its copy; the text is one line."""
 
 
@@ -118,8 +120,8 @@ class NoMirrors:
         return True
 
     def divergence(self, service: str, one: str, other: str) -> Divergence:
-        """Raise `MirrorFault`: nobody could tell."""
-        raise MirrorFault(f"the site file has no mirror for {service}")
+        """Raise `MirrorError`: nobody could tell."""
+        raise MirrorError(f"the site file has no mirror for {service}")
 
     def data_age_seconds(self, service: str, host: str) -> float | None:
         """Tell that it is not known."""
@@ -144,7 +146,7 @@ class Mirrors(Protocol):
         host is made the holder; bounded to a few seconds."""
 
     def divergence(self, service: str, one: str, other: str) -> Divergence:
-        """Look what two hosts changed since they last had the same data; raises `MirrorFault`."""
+        """Look what two hosts changed since they last had the same data; raises `MirrorError`."""
 
     def data_age_seconds(self, service: str, host: str) -> float | None:
         """How old a host's data are: 0 on the holder, None where they are not whole or were never mirrored."""

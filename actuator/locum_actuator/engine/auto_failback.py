@@ -14,7 +14,7 @@ from datetime import datetime
 
 from locum_actuator.decision.standby_checklist import Item, is_complete
 from locum_actuator.domain.plan import Move
-from locum_actuator.engine.move_requests import Mover, MoveRefused
+from locum_actuator.engine.move_requests import Mover, MoveRefusedError
 from locum_actuator.engine.periodic import Rounds
 from locum_actuator.engine.worker import Worker
 from locum_actuator.journal.journal import MoveDone
@@ -108,7 +108,7 @@ class AutoFailback(Rounds):
     def _begin(self, name: str) -> None:
         try:
             self._mover.begin(name, Move("failback", reason="failback: auto"))
-        except MoveRefused as fault:
+        except MoveRefusedError as fault:
             log.warning("not brought back: %s", fault, extra={"event": "not_brought_back", "service": name})
 
     def _forget(self, name: str) -> None:

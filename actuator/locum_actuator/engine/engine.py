@@ -21,7 +21,7 @@ from locum_actuator.engine.site_reload import unwatched
 from locum_actuator.engine.standby_resync import Homecoming
 from locum_actuator.engine.succession import Succession, shared
 from locum_actuator.engine.worker import Worker
-from locum_actuator.journal.journal import AlertRow, Journal, JournalFault
+from locum_actuator.journal.journal import AlertRow, Journal, JournalError
 from locum_actuator.journal.metrics import BrakeCollector
 from locum_actuator.metrics import Metrics
 from locum_actuator.mirror.gate_commands import Lines
@@ -242,7 +242,7 @@ class Engine:
             self.metrics.forget(name, set(service.hosts) - set(now.hosts if now else ()), gone=now is None)
         try:
             self._forget_unnamed()
-        except JournalFault as fault:
+        except JournalError as fault:
             log.warning(
                 "incidents of services that are gone stay open: %s",
                 fault,
@@ -274,7 +274,7 @@ class Engine:
     def accept(self, alerts: tuple[Alert, ...]) -> dict[str, int]:
         """Write alerts down, durably, and wake the workers they are for; return how many got which verdict.
 
-        Raises `JournalFault` where the journal cannot take them: then nobody was woken.
+        Raises `JournalError` where the journal cannot take them: then nobody was woken.
         """
         workers = self.workers  # one reading for all of it: a reload may come between
         judged: list[tuple[Alert, str, str]] = []

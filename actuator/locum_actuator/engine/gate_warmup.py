@@ -11,7 +11,7 @@ import logging
 from concurrent.futures import ThreadPoolExecutor, wait
 
 from locum_actuator.engine.incident import Context
-from locum_inventory.gate.protocol import ShellFault
+from locum_inventory.gate.protocol import GateError
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ def _greet(context: Context, host: str) -> None:
     try:
         if context.looker.echoes(host):
             context.shells[host].status(deadline_seconds=GREET_SECONDS)
-    except ShellFault as fault:
+    except GateError as fault:
         log.info(
             "the gate of %s is not there yet: %s",
             host,

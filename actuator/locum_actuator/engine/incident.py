@@ -27,7 +27,7 @@ from locum_actuator.domain.plan import Plan, Step
 from locum_actuator.domain.ports import Eyes, Shells
 from locum_actuator.domain.reach import NOT_PROVEN
 from locum_actuator.domain.situation import WRONG_ANSWERS, HostView, Look, Memory, Situation
-from locum_actuator.journal.journal import Counted, Journal, JournalFault, Pause
+from locum_actuator.journal.journal import Counted, Journal, JournalError, Pause
 from locum_actuator.metrics import Metrics
 from locum_actuator.mirror.freshness import copies
 from locum_actuator.observation.loss_history import Signs
@@ -317,7 +317,7 @@ class Incident:
         for host in may_hold & situation.hosts.keys():
             if has_let_go(situation.hosts[host], self.context.service):
                 text = f"{host} says that it neither holds the address nor runs the service"
-                with suppress(JournalFault):  # unwritten it is confirmed again after a restart
+                with suppress(JournalError):  # unwritten it is confirmed again after a restart
                     journal.note(self.number, "confirmed", text, host=host)
                 may_hold -= {host}
         self._unconfirmed = may_hold
@@ -375,7 +375,7 @@ class Incident:
 
     def _say(self, text: str, host: str | None) -> None:
         log.info("%s", text, extra={"event": "starting", "host": host})
-        with suppress(JournalFault):  # progress is no reason to stop
+        with suppress(JournalError):  # progress is no reason to stop
             self.context.journal.note(self.number, "progress", text, host=host)
 
     def _data_ages(self) -> dict[str, object]:
@@ -472,7 +472,7 @@ class Incident:
         counted: list[Counted] = []
         outcome = sequence.run(plan, hands, lambda: counted.extend(self._count_beginning(plan, before.host)))
         if counted and not outcome.moved:
-            with suppress(JournalFault):  # counted though nothing moved: no more than too careful
+            with suppress(JournalError):  # counted though nothing moved: no more than too careful
                 context.journal.uncount(counted[0], self.number)
         return outcome
 

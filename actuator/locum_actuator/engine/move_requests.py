@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from locum_actuator.decision.planned_move import decide_move, may_pass
-from locum_actuator.domain.mirror_run import Changes, MirrorFault, Mirrors, Wish
+from locum_actuator.domain.mirror_run import Changes, MirrorError, Mirrors, Wish
 from locum_actuator.domain.mirror_run import Progress as MirrorProgress
 from locum_actuator.domain.plan import Move, Plan
 from locum_actuator.domain.situation import Situation
@@ -22,6 +22,7 @@ from locum_actuator.engine.incident import KEEP_LOOKING_SECONDS
 from locum_actuator.engine.move_incident import MOVES, Asked
 from locum_actuator.engine.worker import Worker
 from locum_actuator.system.background import in_words
+from locum_inventory.errors import LocumError
 from locum_inventory.logs.fields import about
 
 log = logging.getLogger(__name__)
@@ -32,7 +33,7 @@ TAKEN_UP_SECONDS = 10.0  # a patrol that is under way is broken off within much 
 Phase = Literal["copying", "waiting", "moving", "done", "refused", "failed"]
 
 
-class MoveRefused(Exception):  # noqa: N818 - why a move is not begun
+class MoveRefusedError(LocumError):
     """The move is not begun; the text says why."""
 
 
@@ -77,7 +78,7 @@ class Mover:
         context = self._workers()[service].context
         # One at a time: looks that anybody asks for must not take the gates' room from those that decide.
         if not self._looking.acquire(timeout=TAKEN_UP_SECONDS):
-            raise MoveRefused("another look is under way; ask again")
+            raise MoveRefusedError("another look is under way; ask again")
         try:
             begun, looks = time.monotonic(), 0
             while True:
@@ -98,14 +99,14 @@ class Mover:
         return decide_move(move, situation, context.memory(), context.service, worker.obstacles())
 
     def begin(self, service: str, move: Move) -> Progress:
-        """Begin a move; raises `MoveRefused` where it would come to nothing. It goes on in a thread of its own."""
+        """Begin a move, in a thread of its own. Raises `MoveRefusedError` where it would come to nothing."""
         with self._lock:
             under_way = self._begun.get(service)
             if under_way is not None and under_way.phase in {"copying", "waiting"}:
-                raise MoveRefused(f"a {under_way.move.verb} of {service} is under way already")
+                raise MoveRefusedError(f"a {under_way.move.verb} of {service} is under way already")
             worker = self._workers()[service]
             if worker.incident is not None:
-                raise MoveRefused(f"incident {worker.incident} of {service} is open: it comes first")
+                raise MoveRefusedError(f"incident {worker.incident} of {service} is open: it comes first")
             self._count += 1
             progress = self._begun[service] = Progress(self._count, service, move)
         try:
@@ -121,7 +122,7 @@ class Mover:
     def _bring_about(self, progress: Progress) -> None:
         try:
             self._hand_over(self._copy(progress))
-        except MoveRefused as fault:
+        except MoveRefusedError as fault:
             progress.text, progress.phase = str(fault), "refused"
             log.warning("%s not begun: %s", progress.move.verb, fault, extra={"event": "move_refused"})
         except BaseException as fault:  # whatever it was, it must not be waited for any longer
@@ -129,7 +130,7 @@ class Mover:
             log.exception("%s not begun", progress.move.verb, extra={"event": "move_failed"})
 
     def _copy(self, progress: Progress) -> Progress:
-        """Mirror to the target while the holder still serves; raises `MoveRefused` where the move has no chance."""
+        """Mirror to the target while the holder still serves; raises `MoveRefusedError` where the move cannot work."""
         service, move = progress.service, progress.move
         context = self._workers()[service].context
         holder = context.journal.holder(service).host
@@ -142,7 +143,9 @@ class Mover:
         progress.text = f"mirrors from {holder} to {target}; {holder} goes on serving"
         discard = move.discard_changes_on
         if discard not in {None, target}:
-            raise MoveRefused(f"{discard} holds {service}: only what changed on {target} can be given up")
+            raise MoveRefusedError(
+                f"{discard} holds {service}: only what changed on {target} can be given up"
+            )
         if discard is None:
             _refuse_divergence(context.mirrors, service, holder, target)
 
@@ -152,7 +155,7 @@ class Mover:
         wish = Wish(discard_changes=discard is not None, on_progress=tell)
         result = context.mirrors.run(service, holder, target, wish)
         if not result.done:
-            raise MoveRefused(f"the data could not be mirrored to {target}: {result.text}")
+            raise MoveRefusedError(f"the data could not be mirrored to {target}: {result.text}")
         progress.text = f"mirrored to {target}: {result.text}"
         progress.move = replace(move, target=target) if move.verb == "switchover" else move
         return progress
@@ -163,12 +166,12 @@ class Mover:
         asked, progress.phase = Asked(progress.move), "waiting"
         worker.ask(asked)
         if not asked.wait(TAKEN_UP_SECONDS):
-            raise MoveRefused("its worker is busy and did not take it up: see `locum status`")
+            raise MoveRefusedError("its worker is busy and did not take it up: see `locum status`")
         if asked.fault is not None:
             progress.text, progress.phase = f"it was not begun: {asked.fault}", "failed"
             return
         if asked.incident is None:
-            raise MoveRefused("a fault came first: see `locum incidents`")
+            raise MoveRefusedError("a fault came first: see `locum incidents`")
         progress.incident, progress.phase = asked.incident, "moving"
 
 
@@ -180,16 +183,16 @@ def _end_of(outcome: str) -> Phase:
 
 
 def _refuse_divergence(mirrors: Mirrors, service: str, holder: str, target: str) -> None:
-    """Raise `MoveRefused` where both hosts have data that the other has not: a person must say whose to give up."""
+    """Raise `MoveRefusedError` where each host has data that the other lacks: a person must say whose to give up."""
     try:
         found = mirrors.divergence(service, holder, target)
-    except MirrorFault:
+    except MirrorError:
         return  # they never had the same data, or it cannot be seen: the run itself refuses what it must
     if not found.both:
         return
     since = time.strftime("%Y-%m-%d %H:%M:%S", time.strptime(str(found.since), "%Y%m%d%H%M%S"))
     sides = "; ".join(_words(side) for side in (found.one, found.other))
-    raise MoveRefused(
+    raise MoveRefusedError(
         f"both sides have changed since the mirror run of {since} UTC: {sides}. To give up what changed on"
         f" {target}, which is kept aside there: --discard-changes-on {target}"
     )

@@ -20,8 +20,8 @@ from locum_actuator.domain.reach import Reach
 from locum_actuator.engine.incident import Context
 from locum_actuator.engine.own_checks import Failing, OwnChecks
 from locum_actuator.system.announce import announce
-from locum_actuator.system.site_commands import CommandFault, holder_by_command
-from locum_inventory.gate.protocol import ServiceStatus, ShellFault
+from locum_actuator.system.site_commands import CommandError, holder_by_command
+from locum_inventory.gate.protocol import GateError, ServiceStatus
 
 log = logging.getLogger(__name__)
 
@@ -195,7 +195,7 @@ class Patrol:
         name = self.context.name
         try:
             gate = self.context.shells[host].status(deadline_seconds=STATUS_SECONDS)
-        except ShellFault as fault:
+        except GateError as fault:
             if fault.reason == "busy":
                 return _NotAsked(f"its gate could not be asked: {fault}")
             self.gates[host] = Seen(None, str(fault), self._echoes(host))
@@ -219,7 +219,7 @@ class Patrol:
             return None
         try:
             named = holder_by_command(self.context.name, service)
-        except CommandFault as fault:
+        except CommandError as fault:
             log.warning("who holds it could not be asked: %s", fault, extra={"event": "holder_not_known"})
             return None
         return None if named == holder else Finding(f"patrol: the record names {named or 'nobody'}")
@@ -238,7 +238,7 @@ class Patrol:
                 announce(service.interface[holder], [address.ip for address in service.addresses])
             else:
                 self._announce_there(holder)
-        except (OSError, ShellFault) as fault:
+        except (OSError, GateError) as fault:
             log.warning(
                 "the address could not be announced again on %s: %s",
                 holder,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 
-from locum_actuator.journal.journal import JournalFault
+from locum_actuator.journal.journal import JournalError
 from locum_actuator.system.background import BackgroundThread, Health
 
 
@@ -46,7 +46,7 @@ class Rounds(ABC):
         while not self._thread.ended.wait(self.every_seconds):
             try:
                 self.tick()
-            except JournalFault as fault:
+            except JournalError as fault:
                 self._health.failed(self._thread.name, fault)
                 self.log.error(
                     "%s while the journal cannot be read: %s",

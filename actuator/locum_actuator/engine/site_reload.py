@@ -14,17 +14,18 @@ from dataclasses import dataclass
 from locum_actuator.domain.ports import Shells
 from locum_exporter.checks.address import address as look_for_address
 from locum_exporter.net.neighbours import Neighbours
-from locum_inventory.gate.protocol import ShellFault
+from locum_inventory.errors import LocumError
+from locum_inventory.gate.protocol import GateError
 from locum_inventory.site.model import Interface, Service, Site
 
 WIRE_SECONDS = 1.0
 GATE_SECONDS = 2.0
 
-# (service, the addresses to look for) -> by address, the hosts and strange MACs that have it; `CouldNotLook`.
+# (service, the addresses to look for) -> by address, the hosts and strange MACs that have it; `CouldNotLookError`.
 WhoHas = Callable[[str, tuple[Interface, ...]], Mapping[str, frozenset[str]]]
 
 
-class CouldNotLook(Exception):  # noqa: N818 - why it is not known
+class CouldNotLookError(LocumError):
     """Nobody could be asked who has an address."""
 
 
@@ -79,7 +80,7 @@ def _dropped(name: str, service: Service, new: Site, holder: str | None, who_has
     what = f"{holder} is no longer there" if leaves else f"{words} is no longer there"
     try:
         found = who_has(name, sought)
-    except CouldNotLook as fault:
+    except CouldNotLookError as fault:
         yield f"{key}: {what}, and nobody could be asked who has {words}: {fault}"
         return
     for address in sought:
@@ -107,7 +108,7 @@ class Wire:
         self._holders = holders
 
     def who_has(self, name: str, addresses: tuple[Interface, ...]) -> Mapping[str, frozenset[str]]:
-        """Return who has each address; raises `CouldNotLook`."""
+        """Return who has each address; raises `CouldNotLookError`."""
         return self.with_the_gate(name, asyncio.run(self.on_the_wire(name, addresses)))
 
     def with_the_gate(self, name: str, found: Mapping[str, frozenset[str]]) -> Mapping[str, frozenset[str]]:
@@ -120,7 +121,7 @@ class Wire:
         }
 
     async def on_the_wire(self, name: str, addresses: tuple[Interface, ...]) -> Mapping[str, frozenset[str]]:
-        """Ask by ARP or neighbour solicitation, and look at this host itself; raises `CouldNotLook`."""
+        """Ask by ARP or neighbour solicitation, and look at this host itself; raises `CouldNotLookError`."""
         service = self._site.services[name].model_copy(update={"addresses": addresses})
         asked = self._site.model_copy(update={"services": {name: service}})
         async with Neighbours() as neighbours:
@@ -129,12 +130,12 @@ class Wire:
             )
         held = result.details.get("held")
         if not isinstance(held, Mapping):
-            raise CouldNotLook(result.text)
+            raise CouldNotLookError(result.text)
         return {str(address.ip): frozenset(held[str(address.ip)]) for address in addresses}
 
     def _at_the_gate(self, name: str, holder: str) -> Mapping[str, bool]:
         try:
             status = self._shells[holder].status(deadline_seconds=GATE_SECONDS).services.get(name)
-        except ShellFault:
+        except GateError:
             return {}  # the wire has been asked; a host that is off has nothing
         return {} if status is None else {str(address): held for address, held in status.held.items()}

@@ -10,8 +10,8 @@ from locum_actuator.decision.failover import decide
 from locum_actuator.domain.plan import Plan
 from locum_actuator.domain.situation import Memory, Situation
 from locum_actuator.engine.incident import Context
-from locum_actuator.journal.journal import JournalFault
-from locum_actuator.steps.base import Hands, StepFault
+from locum_actuator.journal.journal import JournalError
+from locum_actuator.steps.base import Hands, StepError
 from locum_actuator.steps.release import Release
 
 log = logging.getLogger(__name__)
@@ -25,7 +25,7 @@ def release_wrong_holder(context: Context) -> bool:
     """
     try:
         memory = context.memory()
-    except JournalFault:
+    except JournalError:
         return False
     situation = context.looker.situation(context.name)
     plan, memory = _plan(situation, memory, context)
@@ -46,7 +46,7 @@ def release_wrong_holder(context: Context) -> bool:
     for host in wrong:
         try:
             text = Release(hands, host).do()
-        except StepFault as fault:
+        except StepError as fault:
             text = str(fault)
         log.warning(
             "%s; the journal cannot be written, and %s was released all the same: %s",

@@ -25,7 +25,7 @@ from locum_actuator.engine.move_incident import Asked, begin_incident
 from locum_actuator.engine.patrol import Patrol
 from locum_actuator.engine.succession import Succession, predecessor
 from locum_actuator.engine.without_journal import release_wrong_holder
-from locum_actuator.journal.journal import JournalFault
+from locum_actuator.journal.journal import JournalError
 from locum_actuator.metrics import worker_thread
 from locum_actuator.observation.reconnect_probe import LISTEN_SECONDS, Lookout
 from locum_actuator.system.background import BackgroundThread, Health, in_words
@@ -160,7 +160,7 @@ class Worker:
                 wake = Wake(found.reason, returned=found.returned)
             if wake is not None:
                 self._handle(wake)
-        except JournalFault as fault:
+        except JournalError as fault:
             self._health.failed(self._thread.name, fault)
             log.error(
                 "nothing is done while the journal cannot be written: %s",

@@ -26,6 +26,7 @@ from locum_actuator.journal.incidents import IncidentShelf
 from locum_actuator.journal.mirror_runs import MirrorLedger
 from locum_actuator.journal.repeated_looks import count_look, repeated
 from locum_actuator.journal.schema import VERSIONS
+from locum_inventory.errors import LocumError
 
 log = logging.getLogger(__name__)
 Pruned = TypeVar("Pruned")
@@ -36,7 +37,7 @@ _UNCONFIRMED = frozenset({"started", "failed", "undo_failed"})
 PROOF_SECONDS = 5.0  # for so long a write shows that the journal can be written
 
 
-class JournalFault(Exception):  # noqa: N818 - what is wrong with the journal
+class JournalError(LocumError):
     """The journal cannot be opened or written."""
 
 
@@ -108,8 +109,8 @@ class Journal:
             self._reader.execute("PRAGMA query_only=ON")
         except (sqlite3.Error, OSError) as fault:
             self._close_all()
-            raise JournalFault(f"{path}: the journal cannot be opened: {fault}") from fault
-        except JournalFault:
+            raise JournalError(f"{path}: the journal cannot be opened: {fault}") from fault
+        except JournalError:
             self._close_all()
             raise
 
@@ -126,7 +127,7 @@ class Journal:
     def _migrate(self) -> None:
         (version,) = self._db.execute("PRAGMA user_version").fetchone()
         if version > len(VERSIONS):
-            raise JournalFault(f"{self.path}: written by another version of locum (schema {version})")
+            raise JournalError(f"{self.path}: written by another version of locum (schema {version})")
         for number, script in enumerate(VERSIONS[version:], version + 1):
             self._db.executescript(f"BEGIN IMMEDIATE; {script} PRAGMA user_version={number}; COMMIT;")
 
@@ -150,7 +151,7 @@ class Journal:
     def look(self) -> str | None:
         """Return why the journal cannot be used, or None. A write of late is proof enough, else one is made."""
         if self._fault is not None or time.monotonic() - self._written_at > PROOF_SECONDS:
-            with suppress(JournalFault), self._write() as db:
+            with suppress(JournalError), self._write() as db:
                 db.execute(
                     f"PRAGMA user_version={len(VERSIONS)}"
                 )  # what it is: a page is written all the same
@@ -177,7 +178,7 @@ class Journal:
                 yield db
         except sqlite3.Error as fault:
             self._fault = str(fault)
-            raise JournalFault(f"{self.path}: the journal cannot be written: {fault}") from fault
+            raise JournalError(f"{self.path}: the journal cannot be written: {fault}") from fault
         self._fault, self._written_at = None, time.monotonic()
 
     def _read(self, sql: str, *values: object) -> list[dict[str, Any]]:
@@ -186,7 +187,7 @@ class Journal:
                 return [dict(row) for row in self._reader.execute(sql, values)]
             except sqlite3.Error as fault:
                 self._read_fault = str(fault)
-                raise JournalFault(f"{self.path}: the journal cannot be read: {fault}") from fault
+                raise JournalError(f"{self.path}: the journal cannot be read: {fault}") from fault
 
     # -- alerts ------------------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from prometheus_client.metrics_core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from locum_actuator.journal.journal import Journal, JournalFault
+from locum_actuator.journal.journal import Journal, JournalError
 from locum_inventory.site.model import Site
 
 HOUR_SECONDS = 3600.0
@@ -46,7 +46,7 @@ class BrakeCollector(Collector):
                 if pause is not None:
                     until.add_metric([name], pause.until)
                 flapping.add_metric([name], self._flaps(name))
-        except JournalFault:
+        except JournalError:
             return
         yield from (paused, until, flapping)
 

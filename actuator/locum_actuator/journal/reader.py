@@ -11,7 +11,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from locum_actuator.journal.journal import JournalFault
+from locum_actuator.journal.journal import JournalError
 
 
 class JournalReader:
@@ -23,7 +23,7 @@ class JournalReader:
         self._db: sqlite3.Connection | None = None
 
     def read(self, sql: str, *values: object) -> list[dict[str, Any]]:
-        """Return the rows of a SELECT; raises `JournalFault`."""
+        """Return the rows of a SELECT; raises `JournalError`."""
         with self._lock:
             try:
                 if self._db is None:
@@ -32,7 +32,7 @@ class JournalReader:
                     self._db.row_factory = sqlite3.Row
                 return [dict(row) for row in self._db.execute(sql, values)]
             except sqlite3.Error as fault:
-                raise JournalFault(f"{self._path}: the journal cannot be read: {fault}") from fault
+                raise JournalError(f"{self._path}: the journal cannot be read: {fault}") from fault
 
     def close(self) -> None:
         """Close the file; the next read opens it again."""

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 
-from locum_actuator.journal.journal import Journal, JournalFault
+from locum_actuator.journal.journal import Journal, JournalError
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ _CORRUPT_CODES = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 def open_journal(path: Path, services: Iterable[str]) -> Journal:
-    """Return the journal; raises `JournalFault` where it cannot be opened for another reason than corruption."""
+    """Return the journal; raises `JournalError` where it cannot be opened for another reason than corruption."""
     why = corruption(path)
     if why is not None:
         _begin_anew(path, why, services)
@@ -68,7 +68,7 @@ def _begin_anew(path: Path, why: str, services: Iterable[str]) -> None:
                 beside.rename(kept.with_name(kept.name + ending))
         new.rename(path)
     except OSError as fault:
-        raise JournalFault(f"{path}: is corrupt ({why}) and cannot be kept aside: {fault}") from fault
+        raise JournalError(f"{path}: is corrupt ({why}) and cannot be kept aside: {fault}") from fault
     log.critical(
         "the journal was corrupt (%s): kept as %s and begun anew; nothing is done until a person has seen who holds"
         " what, and says locum resume SERVICE, or --all",

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from functools import partial
 
 from locum_actuator.domain.alerts import WOKE
-from locum_actuator.journal.journal import Journal, JournalFault
+from locum_actuator.journal.journal import Journal, JournalError
 from locum_actuator.system.background import BackgroundThread, Health
 from locum_inventory.site.model import Actuator
 
@@ -109,7 +109,7 @@ class Pruning:
         while not ended.wait(ROUND_SECONDS):
             try:
                 forgotten = prune(self._journal, self._keep(), lambda: ended.wait(PAUSE_SECONDS))
-            except JournalFault as fault:
+            except JournalError as fault:
                 self._health.failed(self._thread.name, fault)
                 log.warning("the journal is not pruned: %s", fault, extra={"event": "not_pruned"})
             else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from locum_actuator.domain.mirror_run import Changes, MirrorFault
+from locum_actuator.domain.mirror_run import Changes, MirrorError
 from locum_actuator.mirror.gate_commands import Lines, Words
 from locum_inventory.gate import answers
 from locum_inventory.site.mirror import Mirror, MirrorTree, age_seconds
@@ -17,7 +17,7 @@ HALT_SECONDS = 6.0
 
 @dataclass(frozen=True, slots=True)
 class Copies:
-    """The copies of one service, under one epoch. Every call raises `MirrorFault` where a host cannot be asked."""
+    """The copies of one service, under one epoch. Every call raises `MirrorError` where a host cannot be asked."""
 
     lines: Lines
     name: str
@@ -32,7 +32,7 @@ class Copies:
     def mirror(self) -> Mirror:
         """The service's mirror."""
         if self.service.mirror is None:
-            raise MirrorFault(f"the site file has no mirror for {self.name}")
+            raise MirrorError(f"the site file has no mirror for {self.name}")
         return self.service.mirror
 
     @property
@@ -48,7 +48,7 @@ class Copies:
         """Return the same, or None where the host cannot be asked."""
         try:
             known = dict(self.look(host, number))
-        except MirrorFault:
+        except MirrorError:
             return None
         return known if {"state", "run", "writing"} <= known.keys() else None
 
@@ -89,7 +89,7 @@ class Copies:
     def restore(self, host: str, run: int) -> list[str]:
         """Put back what a run deleted or overwrote; return what was done."""
         if run not in self.kept(host):
-            raise MirrorFault(f"{host}: nothing is kept of run {run}")
+            raise MirrorError(f"{host}: nothing is kept of run {run}")
         done = []
         for number, _ in self.trees:
             if ("kept", str(run)) not in self.look(host, number):
@@ -107,8 +107,8 @@ class Copies:
 
 
 def _number(host: str, text: str) -> int:
-    """Return a number of a gate's answer; `MirrorFault` for anything else, which a count must not leave out."""
+    """Return a number of a gate's answer; `MirrorError` for anything else, which a count must not leave out."""
     try:
         return answers.number(text)
     except ValueError:
-        raise MirrorFault(f"{host}: the gate's answer holds {answers.clean(text)!r} as a number") from None
+        raise MirrorError(f"{host}: the gate's answer holds {answers.clean(text)!r} as a number") from None

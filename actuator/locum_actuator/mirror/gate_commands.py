@@ -11,8 +11,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from locum_actuator.domain.mirror_run import MirrorFault
-from locum_actuator.system.bounded_process import RunFault, run_bounded
+from locum_actuator.domain.mirror_run import MirrorError
+from locum_actuator.system.bounded_process import ProcessError, run_bounded
 from locum_inventory.gate.answers import clean
 from locum_inventory.gate.host_file import GATE_PATH
 from locum_inventory.site.model import Site
@@ -69,13 +69,13 @@ class Lines:
     gate_path: Path = GATE_PATH
 
     def command(self, host: str, verb: str, service: str, words: Words) -> list[str]:
-        """Return what to run; raises `MirrorFault` where there is no way to that host."""
+        """Return what to run; raises `MirrorError` where there is no way to that host."""
         if host == self.local_host:
             sudo = [] if os.geteuid() == 0 else ["sudo", "-n", "--"]
             return [*sudo, str(self.gate_path), "actuator", verb, service, *str(words).split()]
         at, ssh = self.site.hosts[host].address, self.site.hosts[host].ssh
         if ssh is None:
-            raise MirrorFault(f"{host}: the site file gives no ssh for this host, and it is not this machine")
+            raise MirrorError(f"{host}: the site file gives no ssh for this host, and it is not this machine")
         return [
             *_SSH, "-o", f'UserKnownHostsFile="{ssh.known_hosts}"', "-i", str(ssh.key_file),
             "-p", str(ssh.port), "-l", ssh.user, "--", str(at), f"{verb} {service} {words}",
@@ -84,17 +84,17 @@ class Lines:
     def ask(
         self, host: str, verb: str, service: str, words: Words, *, deadline_seconds: float
     ) -> list[tuple[str, str]]:
-        """Run a short verb and return its lines as keys and values; raises `MirrorFault`."""
+        """Run a short verb and return its lines as keys and values; raises `MirrorError`."""
         try:
             ran = run_bounded(
                 self.command(host, verb, service, words), "",
                 deadline_seconds=deadline_seconds, environment=ENVIRONMENT,
             )  # fmt: skip
-        except RunFault as fault:
-            raise MirrorFault(f"{host}: {verb} {fault}") from None
+        except ProcessError as fault:
+            raise MirrorError(f"{host}: {verb} {fault}") from None
         verdict = Verdict.of(ran.output)
         if verdict.word != "ok":
             why = verdict.text or clean(ran.errors) or clean(ran.output) or f"exit status {ran.status}"
-            raise MirrorFault(f"{host}: {why}")
+            raise MirrorError(f"{host}: {why}")
         pairs = (line.partition(" ") for line in ran.output.splitlines()[1:-1])
         return [(key, value) for key, _, value in pairs]

@@ -12,18 +12,18 @@ from dataclasses import dataclass, field, replace
 from locum_actuator.domain.mirror_run import (
     NO_WISH,
     Divergence,
-    MirrorFault,
+    MirrorError,
     MirrorResult,
     Outcome,
     Wish,
 )
-from locum_actuator.journal.journal import Journal, JournalFault
+from locum_actuator.journal.journal import Journal, JournalError
 from locum_actuator.journal.mirror_runs import Run
 from locum_actuator.mirror.copy_state import Copies
 from locum_actuator.mirror.freshness import copy_on
 from locum_actuator.mirror.gate_commands import Lines
 from locum_actuator.mirror.run import MirrorRun
-from locum_actuator.system.site_commands import CommandFault, holder_by_command
+from locum_actuator.system.site_commands import CommandError, holder_by_command
 from locum_inventory.site.model import Site
 
 log = logging.getLogger(__name__)
@@ -56,9 +56,9 @@ class SiteMirrors:
             nothing = replace(nothing, run=self._next_run(service))
             with self._alone(MirrorRun(nothing, wish)) as run:
                 result = self._written_down(run)
-        except MirrorFault as fault:
+        except MirrorError as fault:
             result = replace(nothing, text=str(fault))
-        except JournalFault as fault:
+        except JournalError as fault:
             result = replace(nothing, text=f"nothing is begun while the journal cannot be written: {fault}")
         result = replace(result, seconds=time.monotonic() - begun)
         log.log(
@@ -100,7 +100,7 @@ class SiteMirrors:
             return True
         try:
             self.copies(service).halt(host)
-        except MirrorFault as fault:
+        except MirrorError as fault:
             log.warning(
                 "whether a mirror run writes on %s is not known: %s",
                 host,
@@ -111,10 +111,10 @@ class SiteMirrors:
         return True
 
     def divergence(self, service: str, one: str, other: str) -> Divergence:
-        """Look what two hosts changed since they last had the same data; raises `MirrorFault`."""
+        """Look what two hosts changed since they last had the same data; raises `MirrorError`."""
         common = self.journal.mirrors.last_common(service, one, other)
         if common is None:
-            raise MirrorFault(f"nothing tells when {one} and {other} last had the same data of {service}")
+            raise MirrorError(f"nothing tells when {one} and {other} last had the same data of {service}")
         copies = self.copies(service)
         return Divergence(common.run, copies.changes(one, common.run), copies.changes(other, common.run))
 
@@ -132,12 +132,12 @@ class SiteMirrors:
         return Copies(self.lines(self.site()), service, self.journal.holder(service).epoch)
 
     def mark(self, service: str) -> list[str]:
-        """Have each host note that its directories are the right ones; raises `MirrorFault`."""
+        """Have each host note that its directories are the right ones; raises `MirrorError`."""
         holder = self.journal.holder(service).host
         return self.copies(service).mark(holder or self.site().services[service].preferred)
 
     def restore(self, service: str, host: str, run: int) -> list[str]:
-        """Put back what a run deleted or overwrote on a host that does not hold; raises `MirrorFault`."""
+        """Put back what a run deleted or overwrote on a host that does not hold; raises `MirrorError`."""
         self._refuse_to_write(service, host)
         nothing = MirrorResult(service, host, host, run, "refused", "", self.journal.clock.now(), 0.0)
         with self._alone(MirrorRun(nothing, NO_WISH)):
@@ -189,35 +189,35 @@ class SiteMirrors:
         try:
             self._refuse(service, source, destination)
             result = run.copy(self.copies(service), common.run if common is not None else 0)
-        except MirrorFault as fault:
+        except MirrorError as fault:
             result = replace(nothing, text=str(fault))
         finally:
             ledger.end(entry, result, self.journal.clock.now())
         return result
 
     def _refuse(self, service: str, source: str, destination: str) -> None:
-        """Raise `MirrorFault` where nothing may be mirrored from one host to another."""
+        """Raise `MirrorError` where nothing may be mirrored from one host to another."""
         values = self.site().services.get(service)
         if values is None or values.mirror is None:
-            raise MirrorFault(f"the site file has no mirror for {service}")
+            raise MirrorError(f"the site file has no mirror for {service}")
         for host in (source, destination):
             if host not in values.hosts:
-                raise MirrorFault(f"{host} is no host of {service}")
+                raise MirrorError(f"{host} is no host of {service}")
         if source == destination:
-            raise MirrorFault(f"{source} cannot be mirrored onto itself")
+            raise MirrorError(f"{source} cannot be mirrored onto itself")
         self._refuse_to_write(service, destination)
 
     def _refuse_to_write(self, service: str, host: str) -> None:
-        """Raise `MirrorFault` where a host holds the service, or nobody can say that it does not."""
+        """Raise `MirrorError` where a host holds the service, or nobody can say that it does not."""
         values = self.site().services[service]
         holders = {self.journal.holder(service).host}
         if values.address_commands is not None:
             try:
                 holders.add(holder_by_command(service, values))
-            except CommandFault as fault:
-                raise MirrorFault(f"nobody could say who holds {service}: {fault}") from None
+            except CommandError as fault:
+                raise MirrorError(f"nobody could say who holds {service}: {fault}") from None
         if host in holders:
-            raise MirrorFault(f"{host} holds {service}, and nothing is mirrored onto the holder")
+            raise MirrorError(f"{host} holds {service}, and nothing is mirrored onto the holder")
 
     def _outcome_of(self, entry: Run) -> Outcome | None:
         """Return how a run ended that nobody listened to; None where it cannot be said yet."""
@@ -242,13 +242,13 @@ class SiteMirrors:
 
     @contextmanager
     def _alone(self, run: MirrorRun) -> Iterator[MirrorRun]:
-        """Let one run of a service go on at a time; raises `MirrorFault` for another one."""
+        """Let one run of a service go on at a time; raises `MirrorError` for another one."""
         service = run.nothing.service
         with self._lock:
             busy = self._under_way.setdefault(service, run)
         if busy is not run:
             what = f"from {busy.nothing.source} to {busy.nothing.destination}"
-            raise MirrorFault(f"another run of {service} goes on, {what}")
+            raise MirrorError(f"another run of {service} goes on, {what}")
         try:
             yield run
         finally:

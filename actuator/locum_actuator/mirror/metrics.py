@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from prometheus_client.metrics_core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from locum_actuator.journal.journal import JournalFault
+from locum_actuator.journal.journal import JournalError
 from locum_actuator.mirror.freshness import copies
 from locum_actuator.mirror.manager import SiteMirrors
 from locum_inventory.site.mirror import Mirror, age_seconds
@@ -51,7 +51,7 @@ class MirrorCollector(Collector):
             for name, service in self._mirrors.site().services.items():
                 if service.mirror is not None:
                     self._add_service(families, name, service.mirror)
-        except JournalFault:
+        except JournalError:
             return
         yield from families.values()
 

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, field, replace
 
 from locum_actuator.domain.mirror_run import (
-    MirrorFault,
+    MirrorError,
     MirrorResult,
     Outcome,
     Progress,
@@ -85,7 +85,7 @@ class MirrorRun:
             where, how = (destination, "mirror-send-mounted") if through else (source, "mirror-send")
             send = copies.lines.command(where, how, service, words)
             receive = copies.lines.command(destination, "mirror-receive", service, words)
-        except MirrorFault as fault:
+        except MirrorError as fault:
             return Ended("refused", str(fault))
         self._transfer = Transfer(send, receive, self._teller(number, len(copies.trees)))
         if self._why_ended is not None:
@@ -110,7 +110,7 @@ class MirrorRun:
             return ended
         try:
             copies.halt(self.nothing.destination)
-        except MirrorFault:
+        except MirrorError:
             return Ended("failed", ended.text)
         state = copies.state(self.nothing.destination, number)
         if state is None or state["writing"] == "yes":

@@ -29,7 +29,7 @@ from locum_actuator.observation.reach_check import look_through
 from locum_actuator.observation.service_check import look_at_service
 from locum_actuator.observation.vantage_points import Answer, ask, asking_session, hears
 from locum_actuator.system.background import BackgroundThread, Health
-from locum_actuator.system.site_commands import CommandFault, holder_by_command
+from locum_actuator.system.site_commands import CommandError, holder_by_command
 from locum_exporter.checks.address import UNKNOWN_MAC
 from locum_exporter.checks.address import address as address_check
 from locum_exporter.net.icmp import Burst, Pinger
@@ -37,7 +37,7 @@ from locum_exporter.net.neighbours import Neighbours
 from locum_exporter.result import Outcome, outcome_of
 from locum_inventory import since_boot
 from locum_inventory.gate.host_macs import HostMacs
-from locum_inventory.gate.protocol import GateStatus, ServiceStatus, ShellFault
+from locum_inventory.gate.protocol import GateError, GateStatus, ServiceStatus
 from locum_inventory.site.model import Address, Service, Site
 
 log = logging.getLogger(__name__)
@@ -84,7 +84,7 @@ def _command_seconds(service: Service) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class GateFault:
+class NoGateAnswer:
     """Why a gate did not say how a service is; `asked` is False where the cause is on this host."""
 
     text: str
@@ -92,7 +92,7 @@ class GateFault:
     answered: bool = False  # it did answer, and does not know the service
 
 
-def _answers(fault: GateFault) -> str:
+def _answers(fault: NoGateAnswer) -> str:
     """Say that a gate answers though it did not say how the service is."""
     return f"its gate answers ({fault.text})"
 
@@ -349,8 +349,8 @@ class Evidence:
             again.cancel()
 
     def _seen(
-        self, service: str, host: str, begun: float, *, burst: Burst, gate: ServiceStatus | GateFault, here: Look,
-        elsewhere: Sequence[Answer],
+        self, service: str, host: str, begun: float, *, burst: Burst, gate: ServiceStatus | NoGateAnswer,
+        here: Look, elsewhere: Sequence[Answer],
     ) -> HostView:  # fmt: skip
         """Put together what came of one look at a host that begun at that time of the loop's."""
         values, address = self._site.services[service], self._site.hosts[host].address
@@ -362,9 +362,9 @@ class Evidence:
             echoes_sent=burst.sent,
             echoes_received=burst.received,
             ping_fault=burst.text or None,
-            gate_fault=gate.text if isinstance(gate, GateFault) else None,
-            gate_asked=not isinstance(gate, GateFault) or gate.asked,
-            life=self._life_of(host, burst, gate) if isinstance(gate, GateFault) else NO_LIFE,
+            gate_fault=gate.text if isinstance(gate, NoGateAnswer) else None,
+            gate_asked=not isinstance(gate, NoGateAnswer) or gate.asked,
+            life=self._life_of(host, burst, gate) if isinstance(gate, NoGateAnswer) else NO_LIFE,
             holds=frozenset(a for a, held in status.held.items() if held) if status else None,
             unused=status.stuck if status else {},
             processes=status.processes if status else None,
@@ -399,7 +399,7 @@ class Evidence:
             hurry=hurry,
         )
 
-    def _life_of(self, host: str, burst: Burst, gate: GateFault) -> Life:
+    def _life_of(self, host: str, burst: Burst, gate: NoGateAnswer) -> Life:
         """Return what was heard of a host whose gate is silent, where it answers ping.
 
         One that does not answer ping either may have died since: what counts then is the burst, which is newer. A
@@ -432,7 +432,7 @@ class Evidence:
             services = tuple(
                 name for name, look in zip(others, looks, strict=True) if look.outcome is Outcome.WELL
             )
-            if not isinstance(gate, GateFault):
+            if not isinstance(gate, NoGateAnswer):
                 return Life("its gate answers", services)
             if gate.answered:
                 return Life(_answers(gate), services)
@@ -445,7 +445,7 @@ class Evidence:
 
     async def _gate(
         self, service: str, host: str, seconds: float = GATE_SECONDS
-    ) -> ServiceStatus | GateFault:
+    ) -> ServiceStatus | NoGateAnswer:
         """Return what a host's gate says of a service, or why it does not."""
         loop, begun = asyncio.get_running_loop(), threading.Event()
 
@@ -455,20 +455,22 @@ class Evidence:
 
         try:
             status = await asyncio.wait_for(loop.run_in_executor(self._pool, ask), seconds + 0.2)
-        except ShellFault as fault:
-            return GateFault(str(fault), fault.asked)
+        except GateError as fault:
+            return NoGateAnswer(str(fault), fault.asked)
         except TimeoutError:
             if not begun.is_set():
-                return GateFault(f"could not be asked: no thread was free within {seconds:g} s", asked=False)
-            return GateFault(f"no answer within {seconds:g} s")
+                return NoGateAnswer(
+                    f"could not be asked: no thread was free within {seconds:g} s", asked=False
+                )
+            return NoGateAnswer(f"no answer within {seconds:g} s")
         except Exception as fault:
             # No threads or descriptors left, for example: what else can be seen must still be seen.
-            return GateFault(f"could not be asked: {type(fault).__name__}: {fault}", asked=False)
+            return NoGateAnswer(f"could not be asked: {type(fault).__name__}: {fault}", asked=False)
         self._life.gate_answered(host)
         self._macs.learn(host, status.macs)
         self._reported[host] = status
         known = status.services.get(service)
-        return known or GateFault(
+        return known or NoGateAnswer(
             f"the gate does not know {service}: run `locum enrol {host}`", answered=True
         )
 
@@ -528,7 +530,7 @@ class Evidence:
         values = self._site.services[service]
         try:
             holder = holder_by_command(service, values)
-        except CommandFault as fault:
+        except CommandError as fault:
             log.warning(
                 "who holds it could not be asked: %s",
                 fault,

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 from locum_actuator.domain.ports import Eyes, Shells
-from locum_inventory.gate.protocol import ShellFault
+from locum_inventory.gate.protocol import GateError
 
 GATE_SECONDS = 0.4
 _SILENT = {"unreachable", "timeout", "closed"}  # any other fault of a gate is an answer of its host
@@ -36,6 +36,6 @@ def _is_silent(host: str, eyes: Eyes, shells: Shells) -> bool:
         return False
     try:
         shells[host].status(deadline_seconds=GATE_SECONDS)
-    except ShellFault as fault:
+    except GateError as fault:
         return fault.reason in _SILENT
     return False

@@ -12,16 +12,17 @@ from locum_actuator.domain.patience import end_seconds
 from locum_actuator.stack.layout import Chain
 from locum_actuator.stack.supervisor import CAP_NET_RAW, Program
 from locum_actuator.stack.web_config import ALERTMANAGER_FILE, CONFIG_FILE, PASSWORD_FILE
+from locum_inventory.errors import LocumError
 
 _PACKAGES = {"prometheus": "prometheus", "alertmanager": "prometheus-alertmanager"}
 
 
-class NotInstalled(Exception):  # noqa: N818 - what is missing
+class NotInstalledError(LocumError):
     """A program is not on this machine; the text names the Debian package."""
 
 
 def find_programs() -> Mapping[str, str]:
-    """Return the paths of Prometheus and Alertmanager; `NotInstalled` names the Debian packages of missing ones."""
+    """Return the paths of Prometheus and Alertmanager. Raises `NotInstalledError`, which names the Debian packages."""
     found = {
         "prometheus": shutil.which("prometheus"),
         # Debian calls it prometheus-alertmanager, everybody else alertmanager.
@@ -29,7 +30,7 @@ def find_programs() -> Mapping[str, str]:
     }
     missing = [_PACKAGES[name] for name, path in found.items() if path is None]
     if missing:
-        raise NotInstalled(
+        raise NotInstalledError(
             f"not in the PATH: {' and '.join(missing)}; on Debian: apt-get install {' '.join(missing)}"
         )
     return {name: path for name, path in found.items() if path is not None}

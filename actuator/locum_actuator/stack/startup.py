@@ -13,6 +13,7 @@ import aiohttp
 from locum_actuator.chain.access import Access
 from locum_actuator.stack.layout import Chain
 from locum_actuator.stack.supervisor import Child, Program, Say, Supervisor
+from locum_inventory.errors import LocumError
 
 _ASK_EVERY_SECONDS = 0.1
 _ANSWER_SECONDS = 2.0
@@ -22,7 +23,7 @@ _ENDS_TO_GIVE_UP = 3  # a program that ends so often while it starts will go on 
 _NEVER = "0001-01-01T00:00:00Z"  # how Prometheus writes "not yet"
 
 
-class Failed(Exception):  # noqa: N818 - what did not work
+class StartupError(LocumError):
     """The chain cannot be started; the text says why, and what would be right."""
 
 
@@ -50,7 +51,7 @@ class Readiness:
         self._say = say
 
     async def start(self, programs: Sequence[Program]) -> None:
-        """Start the programs, wait until all of it works, and say so; raise `Failed` if a part will not start.
+        """Start the programs, wait until all of it works, and say so. Raises `StartupError` if a part does not start.
 
         Once all parts answer, the rest is waited for without an end: a chain that runs without a heartbeat is
         better than none, and says what is missing.
@@ -109,9 +110,9 @@ class Readiness:
         while await self._status(url) != 200:
             name = child.program.name
             if child.ends >= _ENDS_TO_GIVE_UP:
-                raise Failed(f"{name} does not start: it {child.last_end} ({child.log.path})")
+                raise StartupError(f"{name} does not start: it {child.last_end} ({child.log.path})")
             if time.monotonic() > end:
-                raise Failed(
+                raise StartupError(
                     f"{name} did not answer at {url} within {_PART_SECONDS:g} s; its log: {child.log.path}"
                 )
             await asyncio.sleep(_ASK_EVERY_SECONDS)

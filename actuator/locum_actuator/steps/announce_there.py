@@ -9,7 +9,7 @@ ANNOUNCE_SECONDS = 2.0
 
 
 def announce_over_gate(shell: Shell, name: str, service: Service, epoch: int) -> bool:
-    """Announce the addresses on a host that says just now that it holds them; raises `ShellFault`.
+    """Announce the addresses on a host that says just now that it holds them; raises `GateError`.
 
     False where it does not hold them all, or its gate is of version 1, which claims no more.
     """

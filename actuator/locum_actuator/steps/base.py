@@ -15,12 +15,13 @@ from locum_actuator.observation.starts import Starts
 from locum_actuator.steps.plan_evidence import PlanEvidence
 from locum_actuator.system.site_commands import command_environment
 from locum_exporter.result import Outcome
+from locum_inventory.errors import LocumError
 from locum_inventory.site.model import Service, Site
 
 log = logging.getLogger(__name__)
 
 
-class StepFault(Exception):  # noqa: N818 - why a step did not work
+class StepError(LocumError):
     """The step did not work; the text says what was tried and what was seen.
 
     `tried` is False where the cause is on this host, and nothing was asked of the other.
@@ -59,13 +60,13 @@ class Hands:
     say: Callable[[str], None] = log.info  # progress, for the log and the journal
 
     def require_silence(self, host: str, wait_seconds: float = 0.0) -> None:
-        """Make sure that no echo of a silent host came late, waiting so long for one; raises `StepFault`."""
+        """Make sure that no echo of a silent host came late, waiting so long for one; raises `StepError`."""
         since = self.evidence.silent_since.get(host)
         if since is not None and self.eyes.late_echo(host, since, wait_seconds):
-            raise StepFault(f"an echo of {host} came late: delay must not look like death")
+            raise StepError(f"an echo of {host} came late: delay must not look like death")
 
     def require_silent_holder(self, claimer: str) -> None:
-        """Make sure that the host which the address is taken from is as silent as it was; raises `StepFault`.
+        """Make sure that the host which the address is taken from is as silent as it was; raises `StepError`.
 
         What has released by its own word may be heard. Where no holder is known, any silent host may be it.
         """
@@ -98,10 +99,10 @@ class Step(Protocol):
         """Tell whether there is nothing to do."""
 
     def do(self) -> str:
-        """Do it, look that it is so, and return what was seen; raises `StepFault`."""
+        """Do it, look that it is so, and return what was seen; raises `StepError`."""
 
     def undo(self) -> str | None:
-        """Take it back and return what was done, None where there is nothing to take back; raises `StepFault`."""
+        """Take it back and return what was done, None where there is nothing to take back; raises `StepError`."""
 
 
 def until(look: Callable[[], Look], deadline_seconds: float, pause_seconds: float = 0.02) -> Look:

@@ -10,12 +10,12 @@ import threading
 from dataclasses import dataclass
 
 from locum_actuator.domain.patience import release_call_seconds
-from locum_actuator.steps.base import Hands, StepFault
+from locum_actuator.steps.base import Hands, StepError
 from locum_actuator.steps.over_gate import change_in_time
 from locum_actuator.system import netlink
 from locum_actuator.system.announce import announce
 from locum_inventory.enrolment.boot_guard import is_muted
-from locum_inventory.gate.protocol import ShellFault
+from locum_inventory.gate.protocol import GateError
 
 log = logging.getLogger(__name__)
 
@@ -42,11 +42,11 @@ class Claim:
         # Elsewhere, or where the boot guard is on here: its gate alone may lift that.
         try:
             after = change_in_time(hands, self.host, "claim", GATE_SECONDS)
-        except ShellFault as fault:
-            raise StepFault(f"claim on {self.host}: {fault}", tried=fault.asked) from fault
+        except GateError as fault:
+            raise StepError(f"claim on {self.host}: {fault}", tried=fault.asked) from fault
         missing = [str(address) for address, here in after.held.items() if not here]
         if missing:
-            raise StepFault(f"{self.host} says it does not hold {', '.join(missing)}")
+            raise StepError(f"{self.host} says it does not hold {', '.join(missing)}")
         return f"{self.host} confirms that it holds {_words(hands)}"
 
     def _here(self) -> str:
@@ -56,10 +56,10 @@ class Claim:
             for address in service.addresses:
                 netlink.add(interface, address, right_before=self._still_free)
             missing = {address.ip for address in service.addresses} - netlink.held(service.addresses)
-        except netlink.NetlinkFault as fault:
-            raise StepFault(str(fault)) from fault
+        except netlink.AddressChangeError as fault:
+            raise StepError(str(fault)) from fault
         if missing:
-            raise StepFault(f"added, but the kernel does not show {', '.join(map(str, missing))}")
+            raise StepError(f"added, but the kernel does not show {', '.join(map(str, missing))}")
         announce(interface, [address.ip for address in service.addresses])
         self._tell_own_gate()
         return f"{interface} holds {_words(self.hands)}, announced"
@@ -81,7 +81,7 @@ class Claim:
                 hands.shells[self.host].change(
                     "store-epoch", hands.name, hands.epoch, deadline_seconds=GATE_SECONDS
                 )
-            except ShellFault as fault:
+            except GateError as fault:
                 log.info(
                     "the gate of this host was not told the epoch: %s",
                     fault,
@@ -109,8 +109,8 @@ class Claim:
                     hands.epoch,
                     deadline_seconds=release_call_seconds(hands.service),
                 )
-        except (netlink.NetlinkFault, ShellFault) as fault:
-            raise StepFault(f"taking the address off {self.host} again: {fault}") from fault
+        except (netlink.AddressChangeError, GateError) as fault:
+            raise StepError(f"taking the address off {self.host} again: {fault}") from fault
         return f"address off {self.host} again"
 
 

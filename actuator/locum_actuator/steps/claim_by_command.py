@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from locum_actuator.steps.base import Hands, StepFault, environment
-from locum_actuator.system.site_commands import CommandFault, holder_by_command, run
+from locum_actuator.steps.base import Hands, StepError, environment
+from locum_actuator.system.site_commands import CommandError, holder_by_command, run
 from locum_inventory.site.model import AddressCommands
 
 
@@ -27,10 +27,10 @@ class ClaimByCommand:
         try:
             self._move(self.host, self.hands.old_holder)
             holder = holder_by_command(self.hands.name, self.hands.service)
-        except CommandFault as fault:
-            raise StepFault(f"claim for {self.host}: {fault}") from fault
+        except CommandError as fault:
+            raise StepError(f"claim for {self.host}: {fault}") from fault
         if holder != self.host:
-            raise StepFault(f"claimed for {self.host}, but the check says that {holder or 'nobody'} holds it")
+            raise StepError(f"claimed for {self.host}, but the check says that {holder or 'nobody'} holds it")
         return f"the check says that {self.host} holds it"
 
     def undo(self) -> str | None:
@@ -40,8 +40,8 @@ class ClaimByCommand:
             return None
         try:
             self._move(old, self.host)
-        except CommandFault as fault:
-            raise StepFault(f"giving it back to {old}: {fault}") from fault
+        except CommandError as fault:
+            raise StepError(f"giving it back to {old}: {fault}") from fault
         return f"{old} has it back"
 
     def _move(self, host: str, before: str | None) -> None:
@@ -54,5 +54,5 @@ class ClaimByCommand:
     def _commands(self) -> AddressCommands:
         commands = self.hands.service.address_commands
         if commands is None:
-            raise CommandFault("the site file gives no address_commands")
+            raise CommandError("the site file gives no address_commands")
         return commands

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from locum_actuator.domain.ports import Confirmed
-from locum_actuator.steps.base import Hands, StepFault
+from locum_actuator.steps.base import Hands, StepError
 from locum_inventory import since_boot
 
 ASKS = 3  # a busy machine may be too late to ask: what was done is not undone for that alone
@@ -32,30 +32,30 @@ class Confirm:
         return "nobody answers for the address, and a witness answers"
 
     def _ask(self, silent: str | None) -> float:
-        """Ask, also of one host that was silent, and return when it was asked; raises `StepFault`."""
+        """Ask, also of one host that was silent, and return when it was asked; raises `StepError`."""
         for _ in range(ASKS):
             asked_at = since_boot.seconds()
             seen = self.hands.eyes.confirm(self.hands.name, silent)
             if seen.owners is not None and (seen.heard_by or not self._lacks_silence(silent, seen)):
                 break
         if seen.owners is None:
-            raise StepFault("nobody could be asked who has the address")
+            raise StepError("nobody could be asked who has the address")
         hosts, strangers = seen.owners
         if self.hands.service.address_commands is not None and self.hands.old_holder is not None:
             hosts -= {self.hands.old_holder}  # the record names it until the claim
         others = sorted((hosts - {self.host}) | strangers)
         if others:
-            raise StepFault(f"{', '.join(others)} still answers for the address")
+            raise StepError(f"{', '.join(others)} still answers for the address")
         self.hands.require_silent_holder(self.host)
         if seen.heard_by:
             by = ", ".join(seen.heard_by)
-            raise StepFault(f"{silent} answers {by}: the line to it is cut, not its power")
+            raise StepError(f"{silent} answers {by}: the line to it is cut, not its power")
         if self._lacks_silence(silent, seen):
-            raise StepFault(
+            raise StepError(
                 f"no other vantage point could ask {silent} again, and takeover.when_unreachable is refuse"
             )
         if not seen.witnessed:
-            raise StepFault("no witness answers any more: it may be this host that is cut off")
+            raise StepError("no witness answers any more: it may be this host that is cut off")
         return asked_at
 
     def _lacks_silence(self, silent: str | None, seen: Confirmed) -> bool:

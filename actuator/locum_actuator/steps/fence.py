@@ -10,8 +10,9 @@ import time
 from dataclasses import dataclass
 
 from locum_actuator.domain.plan import Step
-from locum_actuator.steps.base import Hands, StepFault
-from locum_actuator.system.fence_agent import AgentFault, FenceAgent
+from locum_actuator.steps.base import Hands, StepError
+from locum_actuator.system.fence_agent import FenceAgent, FenceAgentError
+from locum_inventory.errors import LocumError
 from locum_inventory.site.model import FenceDevice
 
 STATUS_SECONDS = 5.0  # for a look at the status before anything is done
@@ -26,7 +27,7 @@ _locks: dict[str, threading.Lock] = {}
 _seen_off_at: dict[str, float] = {}  # by host, time.monotonic()
 
 
-class _NotConfirmed(Exception):  # noqa: N818 - why one device did not show the host off
+class _NotConfirmedError(LocumError):
     """One device failed."""
 
 
@@ -48,12 +49,12 @@ class Fence:
         """Try the devices in order until one shows the host off, and tell what was seen."""
         devices = self._devices()
         if self.host == self.hands.local_host or not devices:
-            raise StepFault(f"there is nothing to fence {self.host} with")
+            raise StepError(f"there is nothing to fence {self.host} with")
         self.hands.require_silence(self.host, LATE_SECONDS)
         asked = time.monotonic()
         lock = _locks.setdefault(self.host, threading.Lock())
         if not lock.acquire(timeout=sum(device.timeout for device in devices) + ON_SECONDS):
-            raise StepFault(f"another service has been fencing {self.host} for too long")
+            raise StepError(f"another service has been fencing {self.host} for too long")
         faults = []
         try:
             if _seen_off_at.get(self.host, float("-inf")) > asked:
@@ -62,14 +63,14 @@ class Fence:
             for device in devices:
                 try:
                     return self._with(device)
-                except (_NotConfirmed, AgentFault) as fault:
+                except (_NotConfirmedError, FenceAgentError) as fault:
                     faults.append(f"{device.name}: {fault}")
         finally:
             lock.release()
         why = f"nobody could confirm that {self.host} is off ({'; '.join(faults)})"
         if self.hands.service.takeover.when_fence_unconfirmed == "takeover":
             return f"{why}; going on all the same, for takeover.when_fence_unconfirmed is takeover"
-        raise StepFault(f"{why}: make sure that it is, then move the service by hand")
+        raise StepError(f"{why}: make sure that it is, then move the service by hand")
 
     def undo(self) -> None:
         """Nothing: power is not given back by a program that does not know why it was needed."""
@@ -81,32 +82,32 @@ class Fence:
     def _with(self, device: FenceDevice) -> str:
         """Switch the host off by one device and watch until it is seen off."""
         agent, end = FenceAgent(self.host, device), time.monotonic() + device.timeout
-        fault: AgentFault | None = None
+        fault: FenceAgentError | None = None
         # Right before it is told: a host that was silent when it was looked at may be well again by now.
         self.hands.evidence.require_due(Step("fence", self.host))
         try:
             agent.turn("off", deadline_seconds=device.timeout * SHARE_OF_OFF)
-        except AgentFault as failed:
+        except FenceAgentError as failed:
             fault = failed
         # An agent that failed may have switched off all the same: it is looked at once, and not pestered.
         seen = self._watch(
             agent, end if fault is None else min(end, time.monotonic() + STATUS_SECONDS), fault
         )
         if seen is not None:
-            raise _NotConfirmed(f"{fault}; {seen}" if fault else seen)
+            raise _NotConfirmedError(f"{fault}; {seen}" if fault else seen)
         _seen_off_at[self.host] = time.monotonic()
         self.hands.evidence.seen_off(self.host)
         off = f"{device.name} says that {self.host} is off, and it answers no ping"
         return f"{off}{self._on_again(agent)}"
 
-    def _watch(self, agent: FenceAgent, end: float, failed: AgentFault | None) -> str | None:
+    def _watch(self, agent: FenceAgent, end: float, failed: FenceAgentError | None) -> str | None:
         """Look until the host is seen off; return what was seen instead where it was not."""
         pause = PAUSE_SECONDS
         while True:
             try:
                 power = agent.power(deadline_seconds=max(0.1, end - time.monotonic()))
                 seen = "status says on" if power == "on" else self._still_answers()
-            except AgentFault as fault:
+            except FenceAgentError as fault:
                 seen = str(fault)
             if seen is None or failed is not None or time.monotonic() + pause >= end:
                 return seen
@@ -125,7 +126,7 @@ class Fence:
     def _is_off(self, agent: FenceAgent) -> bool:
         try:
             return agent.power(deadline_seconds=STATUS_SECONDS) == "off" and self._still_answers() is None
-        except AgentFault:
+        except FenceAgentError:
             return False
 
     def _on_again(self, agent: FenceAgent) -> str:
@@ -133,6 +134,6 @@ class Fence:
             return "; it stays off until a person switches it on"
         try:
             agent.turn("on", deadline_seconds=ON_SECONDS)
-        except AgentFault as fault:
+        except FenceAgentError as fault:
             return f"; switching it on again did not work ({fault}): a person must"
         return "; switched on again"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 
-from locum_actuator.steps.base import Hands, StepFault
+from locum_actuator.steps.base import Hands, StepError
 
 LAST_PASS_SECONDS = 60.0  # the service is stopped meanwhile: what takes longer is broken off and undone
 
@@ -25,7 +25,7 @@ class LastPass:
         """Copy, and take nothing for done but a whole copy within the deadline."""
         hands = self.hands
         if hands.old_holder is None:
-            raise StepFault("nobody is known to have the data")
+            raise StepError("nobody is known to have the data")
         deadline = threading.Timer(LAST_PASS_SECONDS, hands.mirrors.halt, (hands.name, self.host))
         deadline.daemon = True
         deadline.start()
@@ -34,7 +34,7 @@ class LastPass:
         finally:
             deadline.cancel()
         if not result.done:
-            raise StepFault(f"the data could not be mirrored to {self.host}: {result.text}")
+            raise StepError(f"the data could not be mirrored to {self.host}: {result.text}")
         return f"{self.host} has the data of {hands.old_holder}: {result.text}"
 
     def undo(self) -> None:

@@ -6,9 +6,9 @@ import time
 from dataclasses import dataclass
 
 from locum_actuator.domain.situation import Look, is_wrong
-from locum_actuator.steps.base import Hands, StepFault
+from locum_actuator.steps.base import Hands, StepError
 from locum_exporter.result import Outcome
-from locum_inventory.gate.protocol import ServiceStatus, ShellFault
+from locum_inventory.gate.protocol import GateError, ServiceStatus
 
 STATUS_EVERY_SECONDS = 2.0  # between two looks whether its process is still there
 SAY_EVERY_SECONDS = 10.0  # between two lines of progress
@@ -17,11 +17,11 @@ SILENT_TIMES = 3  # in a row: then the host is looked at in full, rather than wa
 SAME_ANSWER_SECONDS = 5.0  # a service may answer wrongly for so long while it warms up
 
 
-class SameAnswer(StepFault):
+class SameAnswerError(StepError):
     """The service was started in place of one that answers wrongly, and answers wrongly too."""
 
 
-class StillStarting(StepFault):
+class StillStartingError(StepError):
     """The service was started and its process is there, and it has not answered within its time."""
 
 
@@ -42,7 +42,7 @@ class FirstAnswer:
         self.hands.starts.began(self.host)
 
     def wait(self, least_seconds: float) -> Look:
-        """Look until the service answers; raises `StepFault`, at once where its process has gone.
+        """Look until the service answers; raises `StepError`, at once where its process has gone.
 
         It may take what is left of its time, and `least_seconds` in any case.
         """
@@ -54,22 +54,24 @@ class FirstAnswer:
             now = time.monotonic()
             wrong_since = (wrong_since or now) if is_wrong(seen) else None
             if hands.wrong_answer and wrong_since is not None and now - wrong_since >= SAME_ANSWER_SECONDS:
-                raise SameAnswer(f"{self.verb} on {self.host}, where it answers wrongly too: {seen.text}")
+                raise SameAnswerError(
+                    f"{self.verb} on {self.host}, where it answers wrongly too: {seen.text}"
+                )
             if now >= status_at or now >= end:
                 status_at = now + STATUS_EVERY_SECONDS
                 self._ask()
                 if self._silent >= SILENT_TIMES:
                     # The host may have died meanwhile: a fresh look at everything decides.
-                    raise StepFault(
+                    raise StepError(
                         f"{self.verb} on {self.host}, and its gate has fallen silent: {seen.text}"
                     )
                 if self.has_gone():
                     hands.starts.ended(self.host)
-                    raise StepFault(
+                    raise StepError(
                         f"{self.verb} on {self.host}, and its process has gone again: {seen.text}"
                     )
             if now >= end:
-                raise StillStarting(
+                raise StillStartingError(
                     f"{self.verb} on {self.host}, but within {self.timeout_seconds:g} s: {seen.text}"
                 )
             if now >= say_at:
@@ -84,13 +86,13 @@ class FirstAnswer:
         hands.starts.served(self.host)
         return seen
 
-    def failed(self, fault: ShellFault) -> StepFault:
+    def failed(self, fault: GateError) -> StepError:
         """Return what a gate's refusal or silence comes to: a process that is there may answer yet."""
         text = f"{self.hands.name} could not be {self.verb} on {self.host}: {fault}"
         if fault.reason in {"failed", "timeout", "closed"} and self._is_there():
-            return StillStarting(text)
+            return StillStartingError(text)
         self.hands.starts.ended(self.host)
-        return StepFault(text, tried=fault.asked)
+        return StepError(text, tried=fault.asked)
 
     def has_gone(self) -> bool:
         """Tell whether the gate says that no process of the service is there, and nothing starts one."""
@@ -106,7 +108,7 @@ class FirstAnswer:
         """Ask the gate how the service is; what it does not say is not known."""
         try:
             gate = self.hands.shells[self.host].status(deadline_seconds=STATUS_SECONDS)
-        except ShellFault as fault:
+        except GateError as fault:
             # A cause on this host says nothing of the other.
             self._status, self._silent = None, self._silent + fault.asked
             return

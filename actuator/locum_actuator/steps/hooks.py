@@ -8,13 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from locum_actuator.metrics import Metrics
-from locum_actuator.steps.base import Hands, StepFault, environment
-from locum_actuator.system.site_commands import CommandFault, run
+from locum_actuator.steps.base import Hands, StepError, environment
+from locum_actuator.system.site_commands import CommandError, run
 
 log = logging.getLogger(__name__)
 
 
-class HookAbort(StepFault):
+class HookAbortError(StepError):
     """A hook before a step would not have it done; nothing of the step was begun."""
 
 
@@ -32,7 +32,7 @@ class Hooks:
         return self.hands.new_holder is not None and self.hands.new_holder != self.hands.old_holder
 
     def before_plan(self) -> None:
-        """Run the hook before a change of holder; raises `HookAbort`."""
+        """Run the hook before a change of holder; raises `HookAbortError`."""
         if self.moves and self.hands.new_holder is not None:
             self.before("takeover", self.hands.new_holder)
 
@@ -42,10 +42,10 @@ class Hooks:
             self.after("takeover", self.hands.new_holder)
 
     def before(self, step: str, host: str) -> None:
-        """Run the hook before a step; raises `HookAbort` where it failed and may stop the step."""
+        """Run the hook before a step; raises `HookAbortError` where it failed and may stop the step."""
         fault = self._run("before", step, host)
         if fault is not None and self.hands.service.hooks[f"before_{step}"].on_failure == "abort":
-            raise HookAbort(f"hook before_{step}: {fault}")
+            raise HookAbortError(f"hook before_{step}: {fault}")
 
     def after(self, step: str, host: str) -> None:
         """Run the hook after a step that has worked."""
@@ -61,7 +61,7 @@ class Hooks:
         try:
             printed = run(hook.command, environment(self.hands, step, host), hook.timeout)
             text = f"{name} worked{f': {printed}' if printed else ''}"
-        except CommandFault as fault:
+        except CommandError as fault:
             failed = str(fault)
             text = f"{name} failed: {fault}"
             self.metrics.hook_failures.labels(self.hands.name, name).inc()

@@ -10,22 +10,22 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from locum_actuator.decision.fitness import why_unfit
-from locum_actuator.steps.base import Hands, StepFault
-from locum_actuator.steps.plan_evidence import OVER_GATE_SECONDS, TooOld
+from locum_actuator.steps.base import Hands, StepError
+from locum_actuator.steps.plan_evidence import OVER_GATE_SECONDS, EvidenceTooOldError
 from locum_inventory import since_boot
 from locum_inventory.gate.clock import Permit
-from locum_inventory.gate.protocol import GateStatus, ServiceStatus, ShellFault, Verb
+from locum_inventory.gate.protocol import GateError, GateStatus, ServiceStatus, Verb
 
 STATUS_SECONDS = 1.0
 CLOCK_SECONDS = 1.0  # an answer may be so old that a permit counts from; else the gate is asked first
 
 
 def change_in_time(hands: Hands, host: str, verb: Verb, deadline_seconds: float) -> ServiceStatus:
-    """Have a host start or claim; raises `TooOld` where the evidence is, `StepFault` or `ShellFault` else."""
+    """Have a host start or claim. Raises `EvidenceTooOldError`, `StepError` or `GateError`."""
 
     def permit(gate: GateStatus, age_seconds: float) -> Permit:
         if (why := why_unfit(hands.name, hands.service, host, gate)) is not None or gate.clock is None:
-            raise StepFault(f"{verb} on {host}: {why}")
+            raise StepError(f"{verb} on {host}: {why}")
         good_until = hands.evidence.given_until(over_gate=True)
         return gate.clock.permit(good_until - age_seconds, hands.service.addresses)
 
@@ -55,7 +55,7 @@ def _in_time(
     if last is not None and last.clock is not None:
         age_seconds = since_boot.seconds() - last.clock.answered_at
         if age_seconds <= CLOCK_SECONDS:
-            with suppress(TooOld):
+            with suppress(EvidenceTooOldError):
                 return _change(hands, host, verb, deadline_seconds, permit(last, age_seconds))
     asked = shell.status(deadline_seconds=STATUS_SECONDS)
     return _change(hands, host, verb, deadline_seconds, permit(asked, 0.0))
@@ -68,7 +68,7 @@ def _change(
         return hands.shells[host].change(
             verb, hands.name, hands.epoch, deadline_seconds=deadline_seconds, permit=permit
         )
-    except ShellFault as fault:
+    except GateError as fault:
         if fault.reason == "too_late":
-            raise TooOld(f"{verb} on {host}: {fault}") from fault
+            raise EvidenceTooOldError(f"{verb} on {host}: {fault}") from fault
         raise

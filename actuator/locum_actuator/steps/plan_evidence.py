@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from locum_actuator.domain.plan import Step
 from locum_inventory import since_boot
+from locum_inventory.errors import LocumError
 
 # A look may be so old, beside the time that it takes itself, when a step begins that takes something from a host.
 LOOK_SECONDS = 1.0
@@ -31,11 +32,11 @@ LET_GO_AGAIN_SECONDS = 1.0
 SILENT_AGAIN_SECONDS = 0.05
 
 
-class TooOld(Exception):  # noqa: N818 - what is wrong with the evidence
+class EvidenceTooOldError(LocumError):
     """The evidence has become too old to act on; nothing was done."""
 
 
-class NotDue(Exception):  # noqa: N818 - why a step is not taken
+class NotDueError(LocumError):
     """A fresh look shows that a step is due no more; nothing was done."""
 
 
@@ -68,7 +69,7 @@ class PlanEvidence:
         return self.asked_at + self.look_seconds + LOOK_SECONDS
 
     def require_due(self, step: Step) -> None:
-        """Make sure that a step is due by a look that is not too old; raises `NotDue` or `TooOld`."""
+        """Make sure that a step is due by a look that is new. Raises `NotDueError` or `EvidenceTooOldError`."""
         for _ in range(LOOKS):
             if since_boot.seconds() <= self.due_until:
                 return
@@ -77,9 +78,11 @@ class PlanEvidence:
             asked_at = since_boot.seconds()
             why = self.look_again(step)
             if why is not None:
-                raise NotDue(f"{step} is due no more: {why}")
+                raise NotDueError(f"{step} is due no more: {why}")
             self.asked_at = asked_at
-        raise TooOld(f"the look behind {step} is too old, and this machine is too busy to act on a fresh one")
+        raise EvidenceTooOldError(
+            f"the look behind {step} is too old, and this machine is too busy to act on a fresh one"
+        )
 
     def seen_off(self, host: str) -> None:
         """Note that a host was seen off: an echo that it sent before says nothing any more."""
@@ -109,7 +112,7 @@ class PlanEvidence:
         return now - self._free_answered_at > again or now > self.free_until()
 
     def require_free(self) -> None:
-        """Raise `TooOld` where the last question was asked too long ago."""
+        """Raise `EvidenceTooOldError` where the last question was asked too long ago."""
         late = since_boot.seconds() - self.free_until()
         if late > 0:
-            raise TooOld(f"the last answer about the address was too old by {late:.2f} s")
+            raise EvidenceTooOldError(f"the last answer about the address was too old by {late:.2f} s")

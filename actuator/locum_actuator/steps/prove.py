@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from locum_actuator.domain.reach import Reach
 from locum_actuator.domain.situation import Look
 from locum_actuator.steps.announce_there import announce_over_gate
-from locum_actuator.steps.base import Hands, StepFault, until
+from locum_actuator.steps.base import Hands, StepError, until
 from locum_actuator.system.announce import announce
 from locum_exporter.result import Outcome
-from locum_inventory.gate.protocol import ShellFault
+from locum_inventory.gate.protocol import GateError
 
 log = logging.getLogger(__name__)
 
@@ -49,14 +49,14 @@ class Prove:
             return f"answers through its address: {here if reach is None else reach.text}"
         reached = until(self._reached, ANSWER_SECONDS)
         if reached.outcome is not Outcome.WELL:
-            raise StepFault(reached.text)
+            raise StepError(reached.text)
         outside = "" if reach is None else f"; {reach.text}"
         return f"answers through its address ({here}); {reached.text}{outside}"
 
     def _answered(self) -> Reach | None:
         """Ask through the address until there is an answer; announce it again while there is none.
 
-        None where there is nothing to ask through an address. `StepFault` where those who could look get no answer.
+        None where there is nothing to ask through an address. `StepError` where those who could look get no answer.
         """
         hands, pause_seconds, announced_at = self.hands, 0.02, float("-inf")
         end = time.monotonic() + ANSWER_SECONDS
@@ -66,7 +66,7 @@ class Prove:
                 return reach
             now = time.monotonic()
             if now >= end:
-                raise StepFault(f"the service is not reached through its address: {reach.text}")
+                raise StepError(f"the service is not reached through its address: {reach.text}")
             if now - announced_at >= ANNOUNCE_AGAIN_SECONDS:
                 announced_at = now
                 self._announce_again()
@@ -89,7 +89,7 @@ class Prove:
                 announce(hands.service.interface[self.host], [one.ip for one in hands.service.addresses])
             else:
                 announce_over_gate(hands.shells[self.host], hands.name, hands.service, hands.epoch)
-        except (OSError, ShellFault) as fault:
+        except (OSError, GateError) as fault:
             log.warning(
                 "the address could not be announced again on %s: %s",
                 self.host,
@@ -102,7 +102,7 @@ class Prove:
         hands = self.hands
         seen = until(lambda: hands.eyes.service_on(hands.name, self.host), ANSWER_SECONDS)
         if seen.outcome is not Outcome.WELL:
-            raise StepFault(f"the service does not answer on {self.host}: {seen.text}")
+            raise StepError(f"the service does not answer on {self.host}: {seen.text}")
         return f"answers on {self.host}: {seen.text}"
 
     def _reached(self) -> Look:

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from locum_actuator.domain.patience import release_call_seconds, start_call_seconds
 from locum_actuator.domain.plan import Step
-from locum_actuator.steps.base import Hands, StepFault
+from locum_actuator.steps.base import Hands, StepError
 from locum_actuator.steps.over_gate import change_in_time
-from locum_actuator.steps.plan_evidence import TooOld
+from locum_actuator.steps.plan_evidence import EvidenceTooOldError
 from locum_inventory import since_boot
-from locum_inventory.gate.protocol import ServiceStatus, ShellFault, Verb
+from locum_inventory.gate.protocol import GateError, ServiceStatus, Verb
 
 STATUS_SECONDS = 1.0
 GIVE_BACK_TRIES = 3  # each asks who has the address; the answer may have become too old when the gate claims
@@ -27,7 +27,7 @@ class Release:
         """Tell whether the gate says that nothing is held and nothing runs; a service it cannot count may run."""
         try:
             status = self.hands.shells[self.host].status(deadline_seconds=STATUS_SECONDS)
-        except ShellFault:
+        except GateError:
             return False
         service = status.services.get(self.hands.name)
         if service is None or (service.processes is None and self.hands.service.standby == "stopped"):
@@ -39,20 +39,20 @@ class Release:
         hands = self.hands
         try:
             hands.evidence.require_due(Step("release", self.host))
-        except TooOld:
+        except EvidenceTooOldError:
             if self.host == hands.old_holder:
                 raise  # it may be well again; any other host has no claim to the address
         try:
             after = hands.shells[self.host].change(
                 "release", hands.name, hands.epoch, deadline_seconds=release_call_seconds(hands.service)
             )
-        except ShellFault as fault:
-            raise StepFault(f"release on {self.host}: {fault}", tried=fault.asked) from fault
+        except GateError as fault:
+            raise StepError(f"release on {self.host}: {fault}", tried=fault.asked) from fault
         if after.epoch > hands.epoch:
             # A gate releases whatever the epoch, and who changed the holder since goes on from here.
-            raise StepFault(f"release on {self.host}: epoch {hands.epoch} is older than {after.epoch}")
+            raise StepError(f"release on {self.host}: epoch {hands.epoch} is older than {after.epoch}")
         if not self._released(after):
-            raise StepFault(f"{self.host} says it still holds {_words(after)}")
+            raise StepError(f"{self.host} says it still holds {_words(after)}")
         return f"{self.host} confirms: address off, {_words(after)}"
 
     def undo(self) -> str | None:
@@ -79,11 +79,11 @@ class Release:
                 self._look_for_others()
             try:
                 change_in_time(hands, self.host, verb, seconds)
-            except TooOld as fault:
+            except EvidenceTooOldError as fault:
                 if not left:
-                    raise StepFault(f"giving the service back to {self.host}: {fault}") from fault
-            except ShellFault as fault:
-                raise StepFault(f"giving the service back to {self.host}: {fault}") from fault
+                    raise StepError(f"giving the service back to {self.host}: {fault}") from fault
+            except GateError as fault:
+                raise StepError(f"giving the service back to {self.host}: {fault}") from fault
             else:
                 return
 
@@ -91,10 +91,10 @@ class Release:
         asked_at = since_boot.seconds()
         found = self.hands.eyes.confirm(self.hands.name).owners
         if found is None:
-            raise StepFault(f"not given back to {self.host}: nobody could be asked who has the address")
+            raise StepError(f"not given back to {self.host}: nobody could be asked who has the address")
         hosts, strangers = found
         if others := sorted((hosts - {self.host}) | strangers):
-            raise StepFault(f"not given back to {self.host}: {', '.join(others)} answers for the address")
+            raise StepError(f"not given back to {self.host}: {', '.join(others)} answers for the address")
         self.hands.evidence.found_free(asked_at)
 
     def _released(self, status: ServiceStatus) -> bool:

@@ -9,7 +9,7 @@ from locum_actuator.domain.plan import Step
 from locum_actuator.steps.base import Hands
 from locum_actuator.steps.first_answer import FirstAnswer
 from locum_actuator.steps.over_gate import respawn_in_time
-from locum_inventory.gate.protocol import ShellFault
+from locum_inventory.gate.protocol import GateError
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Respawn:
         answer = FirstAnswer(hands, self.host, "respawned", patience.respawn_seconds(hands.service))
         try:
             respawn_in_time(hands, self.host, patience.respawn_call_seconds(hands.service))
-        except ShellFault as fault:
+        except GateError as fault:
             raise answer.failed(fault) from fault
         return f"answers again: {answer.wait(patience.LEAST_ANSWER_SECONDS).text}"
 

@@ -19,17 +19,17 @@ from functools import partial
 
 from locum_actuator.domain.plan import Plan
 from locum_actuator.domain.plan import Step as StepOfPlan
-from locum_actuator.journal.journal import Journal, JournalFault
+from locum_actuator.journal.journal import Journal, JournalError
 from locum_actuator.metrics import Metrics
-from locum_actuator.steps.base import Hands, Step, StepFault
+from locum_actuator.steps.base import Hands, Step, StepError
 from locum_actuator.steps.claim import Claim
 from locum_actuator.steps.claim_by_command import ClaimByCommand
 from locum_actuator.steps.confirm import Confirm
 from locum_actuator.steps.fence import Fence
 from locum_actuator.steps.final_sync import LastPass
-from locum_actuator.steps.first_answer import SameAnswer, StillStarting
-from locum_actuator.steps.hooks import HookAbort, Hooks
-from locum_actuator.steps.plan_evidence import NotDue, TooOld
+from locum_actuator.steps.first_answer import SameAnswerError, StillStartingError
+from locum_actuator.steps.hooks import HookAbortError, Hooks
+from locum_actuator.steps.plan_evidence import EvidenceTooOldError, NotDueError
 from locum_actuator.steps.prove import Prove
 from locum_actuator.steps.release import Release
 from locum_actuator.steps.respawn import Respawn
@@ -135,23 +135,23 @@ class Sequence:
                     begins()  # nothing has moved by now, so a journal that cannot take it ends the plan
                     self._counted = True
                 self._one(spec, step, hands, gives=_gives(spec, plan))
-            except HookAbort as fault:
+            except HookAbortError as fault:
                 self._metrics.step_failures.labels(hands.name, spec.name).inc()
                 return Outcome(False, str(fault), self._undo(finished, hands), spec)
-            except StepFault as fault:
+            except StepError as fault:
                 self._metrics.step_failures.labels(hands.name, spec.name).inc()
                 if spec.name == "prove" or (spec.name == "claim" and spec.host == hands.old_holder):
                     # The address is where it should be, or should be nowhere else: to go back would help nobody,
                     # and to give back what another host was made to release would put it on two. The next look
                     # decides.
                     return Outcome(False, str(fault), undone=False, failed=spec, tried=fault.tried)
-                if isinstance(fault, StillStarting) and (spec.name == "respawn" or hands.only_candidate):
+                if isinstance(fault, StillStartingError) and (spec.name == "respawn" or hands.only_candidate):
                     # No other host could serve: what is slow may still answer, and what is stopped cannot.
                     return Outcome(False, str(fault), undone=False, failed=spec, slow=True)
                 # A release that was not even sent took nothing: its undo would start again what runs.
                 begun = [] if spec.name == "release" and not fault.tried else [(spec, step)]
                 undone = self._undo([*finished, *begun], hands)
-                same = isinstance(fault, SameAnswer)
+                same = isinstance(fault, SameAnswerError)
                 return Outcome(False, str(fault), undone, spec, tried=fault.tried, same_answer=same)
             hands.evidence.let_go |= spec.name == "release" and spec.host == hands.old_holder
             hooks.after(spec.name, spec.host)
@@ -169,19 +169,19 @@ class Sequence:
                 return
             text = self._in_time(spec, step, hands, gives=gives)
             self._moved |= spec.name not in _QUESTIONS
-        except StepFault as fault:
+        except StepError as fault:
             self._moved |= fault.tried and spec.name not in _QUESTIONS
             self._note("failed", spec, str(fault), time.monotonic() - begun)
             raise
-        except (TooOld, NotDue) as fault:
+        except (EvidenceTooOldError, NotDueError) as fault:
             self._note("failed", spec, str(fault), time.monotonic() - begun)
-            raise StepFault(str(fault), tried=False) from fault
+            raise StepError(str(fault), tried=False) from fault
         except Exception as fault:
             # A step must not take the worker with it: whatever went wrong, it did not work.
             log.exception("%s broke", spec, extra={"event": "step_broke", **_of(spec)})
             self._moved |= spec.name not in _QUESTIONS
             self._note("failed", spec, f"{type(fault).__name__}: {fault}", time.monotonic() - begun)
-            raise StepFault(f"{spec} broke: {fault}") from fault
+            raise StepError(f"{spec} broke: {fault}") from fault
         finally:
             self._write_held_back()
         seconds = time.monotonic() - begun
@@ -191,7 +191,7 @@ class Sequence:
         self._note("done", spec, text, seconds)
 
     def _start(self, spec: StepOfPlan, hands: Hands) -> None:
-        """Write down that a step begins, and of a claim whose the address is to be; raises `StepFault`."""
+        """Write down that a step begins, and of a claim whose the address is to be; raises `StepError`."""
         try:
             self._note("started", spec, f"epoch {hands.epoch}", must=spec.name not in _WITHOUT_A_ROW)
             if spec.name == "claim":
@@ -199,13 +199,13 @@ class Sequence:
                 # an intruder.
                 holds = partial(self._journal.set_holder, hands.name, spec.host, hands.epoch)
                 self._write(holds, must=True)
-        except JournalFault as fault:
+        except JournalError as fault:
             if not self._begun:
                 raise
-            raise StepFault(f"{spec} was not begun: {fault}", tried=False) from fault
+            raise StepError(f"{spec} was not begun: {fault}", tried=False) from fault
 
     def _in_time(self, spec: StepOfPlan, step: Step, hands: Hands, *, gives: bool) -> str:
-        """Carry a step out on evidence that is not too old; raises `TooOld` where there is none to be had."""
+        """Carry a step out on new evidence. Raises `EvidenceTooOldError` where there is none to be had."""
         hands.evidence.beside_holder = spec.name == "start" and not gives
         for left in reversed(range(ASKS)):
             if gives and hands.evidence.should_ask():
@@ -216,7 +216,7 @@ class Sequence:
                 if gives and step.already():
                     return "it is so already"
                 return step.do()
-            except TooOld:
+            except EvidenceTooOldError:
                 if not left or not (gives or hands.evidence.beside_holder):
                     raise
         raise AssertionError("the last try returns or raises")
@@ -227,7 +227,7 @@ class Sequence:
         self._note("started", asked, f"epoch {hands.epoch}")
         try:
             text = Confirm(hands, spec.host).do()
-        except StepFault as fault:
+        except StepError as fault:
             self._note("failed", asked, str(fault), time.monotonic() - begun)
             raise
         self._note("done", asked, text, time.monotonic() - begun)
@@ -241,7 +241,7 @@ class Sequence:
         for spec, step in reversed(steps):
             try:
                 text = step.undo()
-            except StepFault as fault:
+            except StepError as fault:
                 self._note("undo_failed", spec, str(fault))
                 return False
             except Exception as fault:
@@ -289,7 +289,7 @@ class Sequence:
         """
         try:
             write()
-        except JournalFault as fault:
+        except JournalError as fault:
             if must or not self._begun:
                 raise
             log.error(

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from locum_actuator.domain import patience
-from locum_actuator.steps.base import Hands, StepFault
+from locum_actuator.steps.base import Hands, StepError
 from locum_actuator.steps.first_answer import FirstAnswer
 from locum_actuator.steps.over_gate import change_in_time
 from locum_actuator.steps.plan_evidence import LOOK_SECONDS, LOOKS
 from locum_exporter.result import Outcome
 from locum_inventory import since_boot
-from locum_inventory.gate.protocol import ShellFault
+from locum_inventory.gate.protocol import GateError
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Start:
         answer = FirstAnswer(hands, self.host, "started", patience.start_seconds(hands.service))
         try:
             change_in_time(hands, self.host, "start", patience.start_call_seconds(hands.service))
-        except ShellFault as fault:
+        except GateError as fault:
             raise answer.failed(fault) from fault
         return f"answers on {self.host}: {answer.wait(patience.LEAST_ANSWER_SECONDS).text}"
 
@@ -62,6 +62,6 @@ class Start:
                 hands.epoch,
                 deadline_seconds=patience.release_call_seconds(hands.service),
             )
-        except ShellFault as fault:
-            raise StepFault(f"stopping it on {self.host} again: {fault}") from fault
+        except GateError as fault:
+            raise StepError(f"stopping it on {self.host} again: {fault}") from fault
         return f"stopped on {self.host} again"

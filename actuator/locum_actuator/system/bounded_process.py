@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO
 
+from locum_inventory.errors import LocumError
+
 MAX_OUTPUT_BYTES = (
     65536  # of each stream; what comes after it is read and dropped, so that nobody blocks on a pipe
 )
@@ -19,7 +21,7 @@ KILLED_SECONDS = 1.0  # for a killed program to be gone
 _CHUNK_BYTES = 65536
 
 
-class RunFault(Exception):  # noqa: N818 - why a program gave no answer
+class ProcessError(LocumError):
     """The program could not be started, or did not end within its deadline."""
 
 
@@ -35,7 +37,7 @@ class Ran:
 def run_bounded(
     argv: Sequence[str], text: str, *, deadline_seconds: float, environment: Mapping[str, str]
 ) -> Ran:
-    """Run a program with `text` on its standard input; raises `RunFault`.
+    """Run a program with `text` on its standard input; raises `ProcessError`.
 
     The text goes through a file in memory (memfd_create(2)), so a program that never reads cannot block us, and it
     shows neither in arguments nor on a disk. Whatever the program leaves behind in its process group is killed.
@@ -56,14 +58,14 @@ def run_bounded(
             )
         except (OSError, ValueError) as fault:
             why = os.strerror(fault.errno) if isinstance(fault, OSError) and fault.errno else str(fault)
-            raise RunFault(f"cannot be started: {why}") from None
+            raise ProcessError(f"cannot be started: {why}") from None
     ended, output, errors = False, b"", b""
     try:
         output, errors, ended = _listen(process, end)
     finally:
         status = _end(process)
     if not ended or status is None:
-        raise RunFault(f"did not end within {deadline_seconds:.1f} s and was killed")
+        raise ProcessError(f"did not end within {deadline_seconds:.1f} s and was killed")
     return Ran(status, output.decode(errors="replace"), errors.decode(errors="replace"))
 
 

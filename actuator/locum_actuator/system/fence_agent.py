@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from locum_actuator.system.bounded_process import Ran, RunFault, run_bounded
+from locum_actuator.system.bounded_process import ProcessError, Ran, run_bounded
+from locum_inventory.errors import LocumError
 from locum_inventory.site.model import FenceDevice
 
 Power = Literal["on", "off"]
@@ -26,7 +27,7 @@ _LONGEST_WORDS = 200  # characters of what an agent said, told to people
 _MAX_SECRET_BYTES = 4096
 
 
-class AgentFault(Exception):  # noqa: N818 - why a device could not be asked, or did not do what it was told
+class FenceAgentError(LocumError):
     """The agent could not be run, failed, or gave no clear answer. The text holds no secret."""
 
 
@@ -38,7 +39,7 @@ class FenceAgent:
     device: FenceDevice
 
     def power(self, *, deadline_seconds: float) -> Power:
-        """Ask whether the host is on or off; raises `AgentFault` where that is not clear."""
+        """Ask whether the host is on or off; raises `FenceAgentError` where that is not clear."""
         ran = self._run("status", deadline_seconds)
         says_off = bool(_SAYS_OFF.search(ran.output))
         if ran.status == 0 and not says_off:
@@ -46,13 +47,13 @@ class FenceAgent:
         # Interpreters too end with 2, when they cannot read a script. They complain; a device that is off does not.
         if ran.status == 2 and (says_off or not ran.errors.strip()):
             return "off"
-        raise AgentFault(f"status is not clear: {self._words(ran)}")
+        raise FenceAgentError(f"status is not clear: {self._words(ran)}")
 
     def turn(self, action: Literal["off", "on"], *, deadline_seconds: float) -> None:
-        """Have the host switched off or on; raises `AgentFault`. That it returns is no proof of anything."""
+        """Have the host switched off or on; raises `FenceAgentError`. That it returns is no proof of anything."""
         ran = self._run(action, deadline_seconds)
         if ran.status != 0:
-            raise AgentFault(f"{action} failed: {self._words(ran)}")
+            raise FenceAgentError(f"{action} failed: {self._words(ran)}")
 
     def _run(self, action: Action, deadline_seconds: float) -> Ran:
         told = {**self.device.options, **self._secrets(), "nodename": self.host, "action": action}
@@ -61,14 +62,14 @@ class FenceAgent:
             return run_bounded(
                 self._argv(), text, deadline_seconds=deadline_seconds, environment=_ENVIRONMENT
             )
-        except RunFault as fault:
-            raise AgentFault(f"{action}: {fault}") from None
+        except ProcessError as fault:
+            raise FenceAgentError(f"{action}: {fault}") from None
 
     def _argv(self) -> list[str]:
         words = [self.device.agent] if self.device.agent else list(self.device.command or ())
         found = shutil.which(words[0], path=AGENT_PATH)
         if found is None:
-            raise AgentFault(f"there is no program {words[0]} on this host")
+            raise FenceAgentError(f"there is no program {words[0]} on this host")
         return [found, *words[1:]]
 
     def _secrets(self) -> dict[str, str]:
@@ -91,9 +92,9 @@ def _first_line(path: Path) -> str:
             line = file.readline(_MAX_SECRET_BYTES)
         secret = line.decode().rstrip("\r\n")
     except OSError as fault:
-        raise AgentFault(f"its secret file {path} cannot be read: {fault.strerror}") from None
+        raise FenceAgentError(f"its secret file {path} cannot be read: {fault.strerror}") from None
     except UnicodeDecodeError:
-        raise AgentFault(f"its secret file {path} is not text") from None
+        raise FenceAgentError(f"its secret file {path} is not text") from None
     if not secret:
-        raise AgentFault(f"its secret file {path} is empty")
+        raise FenceAgentError(f"its secret file {path} is empty")
     return secret

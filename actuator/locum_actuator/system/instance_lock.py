@@ -7,15 +7,17 @@ import os
 from pathlib import Path
 from typing import IO
 
+from locum_inventory.errors import LocumError
 
-class NotAlone(Exception):  # noqa: N818 - who else is there
+
+class AlreadyRunningError(LocumError):
     """Another actuator has the state directory, or nobody can tell."""
 
 
-def lock_alone(directory: Path) -> IO[str]:
+def acquire_instance_lock(directory: Path) -> IO[str]:
     """Return a file that is locked until it is closed or this process ends, however it ends.
 
-    Raises `NotAlone`. No child of ours keeps the lock: Python's files close on exec.
+    Raises `AlreadyRunningError`. No child of ours keeps the lock: Python's files close on exec.
     """
     path = directory / "actuator.lock"
     try:
@@ -23,12 +25,14 @@ def lock_alone(directory: Path) -> IO[str]:
         # Past no link, and nothing is cut off: root may run with the directory of another user.
         file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600), "w")
     except OSError as fault:
-        raise NotAlone(f"{path}: cannot be written: {fault.strerror}") from fault
+        raise AlreadyRunningError(f"{path}: cannot be written: {fault.strerror}") from fault
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as fault:
         file.close()
         if isinstance(fault, BlockingIOError):
-            raise NotAlone(f"{directory}: another actuator runs with this state directory") from fault
-        raise NotAlone(f"{path}: cannot be locked: {fault.strerror}") from fault
+            raise AlreadyRunningError(
+                f"{directory}: another actuator runs with this state directory"
+            ) from fault
+        raise AlreadyRunningError(f"{path}: cannot be locked: {fault.strerror}") from fault
     return file

@@ -15,6 +15,7 @@ from typing import Any
 
 from pyroute2 import IPRoute, NetlinkError
 
+from locum_inventory.errors import LocumError
 from locum_inventory.site.model import Address, Interface
 
 # Flags of linux/if_addr.h.
@@ -26,7 +27,7 @@ _DADFAILED = 0x08  # … and has learnt that one has: the address stays there un
 _FOR_EVER = 0xFFFFFFFF  # a lifetime, of `struct ifa_cacheinfo`
 
 
-class NetlinkFault(Exception):  # noqa: N818 - why the kernel said no
+class AddressChangeError(LocumError):
     """The kernel would not do it; the text says what and why."""
 
 
@@ -75,7 +76,7 @@ def add(interface: str, address: Interface, *, right_before: Callable[[], None] 
                 **options,
             )
         except NetlinkError as fault:
-            raise NetlinkFault(f"{address} cannot be added to {interface}: {fault.args[-1]}") from fault
+            raise AddressChangeError(f"{address} cannot be added to {interface}: {fault.args[-1]}") from fault
 
 
 def remove(address: Interface) -> None:
@@ -91,7 +92,7 @@ def remove(address: Interface) -> None:
                 )
             except NetlinkError as fault:
                 if fault.code != errno.EADDRNOTAVAIL:
-                    raise NetlinkFault(f"{address} cannot be removed: {fault.args[-1]}") from fault
+                    raise AddressChangeError(f"{address} cannot be removed: {fault.args[-1]}") from fault
 
 
 def _listed(route: IPRoute) -> Iterator[tuple[Address, Any]]:
@@ -114,7 +115,7 @@ def _unused(message: Any) -> str | None:
 def _index(route: IPRoute, interface: str) -> int:
     found: list[int] = route.link_lookup(ifname=interface)
     if not found:
-        raise NetlinkFault(f"there is no interface {interface} on this host")
+        raise AddressChangeError(f"there is no interface {interface} on this host")
     return found[0]
 
 

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from locum_actuator.system.bounded_process import RunFault, run_bounded
+from locum_actuator.system.bounded_process import ProcessError, run_bounded
+from locum_inventory.errors import LocumError
 from locum_inventory.site.model import Service
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 HEARD_CHARACTERS = 1000  # of what a command prints; the rest is dropped
 
 
-class CommandFault(Exception):  # noqa: N818 - why a command did not work
+class CommandError(LocumError):
     """The command could not be run, did not end in time, or ended with another status than 0."""
 
 
@@ -30,26 +31,26 @@ def command_environment(service: str, step: str, **more: str) -> dict[str, str]:
 
 
 def run(words: Sequence[str], told: Mapping[str, str], timeout_seconds: float) -> str:
-    """Run a command and return what it printed, in one bounded line; raises `CommandFault`."""
+    """Run a command and return what it printed, in one bounded line; raises `CommandError`."""
     try:
         ran = run_bounded(words, "", deadline_seconds=timeout_seconds, environment=told)
-    except RunFault as fault:
-        raise CommandFault(f"{words[0]}: {fault}") from fault
+    except ProcessError as fault:
+        raise CommandError(f"{words[0]}: {fault}") from fault
     printed = _one_line(f"{ran.output} {ran.errors}")
     if ran.status != 0:
         how = f"was killed by signal {-ran.status}" if ran.status < 0 else f"ended with {ran.status}"
-        raise CommandFault(f"{words[0]} {how}{f': {printed}' if printed else ''}")
+        raise CommandError(f"{words[0]} {how}{f': {printed}' if printed else ''}")
     return printed
 
 
 def holder_by_command(name: str, service: Service) -> str | None:
     """Ask the service's `check` command who holds the record: a name, None where nobody does.
 
-    Raises `CommandFault` where it could not look, which is neither.
+    Raises `CommandError` where it could not look, which is neither.
     """
     commands = service.address_commands
     if commands is None:
-        raise CommandFault(f"{name} has no address_commands")
+        raise CommandError(f"{name} has no address_commands")
     try:
         ran = run_bounded(
             commands.check,
@@ -57,13 +58,13 @@ def holder_by_command(name: str, service: Service) -> str | None:
             deadline_seconds=commands.timeout,
             environment=command_environment(name, "check"),
         )
-    except RunFault as fault:
-        raise CommandFault(f"{commands.check[0]}: {fault}") from fault
+    except ProcessError as fault:
+        raise CommandError(f"{commands.check[0]}: {fault}") from fault
     if ran.status != 0:
-        raise CommandFault(f"{commands.check[0]} ended with {ran.status}: {_one_line(ran.errors)}")
+        raise CommandError(f"{commands.check[0]} ended with {ran.status}: {_one_line(ran.errors)}")
     words = ran.output.split()
     if len(words) > 1:
-        raise CommandFault(f"{commands.check[0]} printed '{_one_line(ran.output)}', not one name")
+        raise CommandError(f"{commands.check[0]} printed '{_one_line(ran.output)}', not one name")
     return _one_line(words[0])[:253] if words else None
 
 

@@ -11,6 +11,8 @@ import re
 
 import h11
 
+from locum_inventory.errors import LocumError
+
 MOST_LINES = 100  # of a head: Apache's own bound
 MOST_CHUNKS = 1024
 CHUNK_LINE_BYTES = 128
@@ -19,7 +21,7 @@ _HEAD_END = re.compile(rb"\n\r?\n")
 _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n|$)")
 
 
-class Refused(Exception):  # noqa: N818 - why a request is not handled
+class RequestRefusedError(LocumError):
     """A request is refused before an application sees it."""
 
     def __init__(self, status: int, why: str) -> None:
@@ -28,7 +30,7 @@ class Refused(Exception):  # noqa: N818 - why a request is not handled
 
 
 class Framing:
-    """The head and the chunk lines of one request. Both methods raise `Refused`."""
+    """The head and the chunk lines of one request. Both methods raise `RequestRefusedError`."""
 
     def __init__(self) -> None:
         self._has_head = self._is_chunked = False
@@ -41,7 +43,7 @@ class Framing:
             self._check_head(buffered)
         elif self._is_last:
             if not b"\r\n".startswith(buffered[:2]):
-                raise Refused(400, "trailers are not read")
+                raise RequestRefusedError(400, "trailers are not read")
         elif self._is_at_chunk:
             self._check_chunk(buffered)
 
@@ -56,7 +58,7 @@ class Framing:
             self._is_at_chunk = event.chunk_end
             self._chunks += event.chunk_start
             if self._chunks > MOST_CHUNKS:
-                raise Refused(413, f"the body has more than {MOST_CHUNKS} chunks")
+                raise RequestRefusedError(413, f"the body has more than {MOST_CHUNKS} chunks")
 
     def _check_head(self, buffered: bytes) -> None:
         """Judge a head, or what has come of it; of what was judged before only where it may go on."""
@@ -66,17 +68,17 @@ class Framing:
         self._lines += buffered.count(b"\n", self._seen, end)
         self._seen = len(buffered)
         if self._lines > MOST_LINES:
-            raise Refused(431, f"the head has more than {MOST_LINES} lines")
+            raise RequestRefusedError(431, f"the head has more than {MOST_LINES} lines")
         if _CONTROL.search(buffered, begin, end):
-            raise Refused(400, "the head holds a control character")
+            raise RequestRefusedError(400, "the head holds a control character")
 
     def _check_chunk(self, buffered: bytes) -> None:
         line, end, rest = buffered.lstrip(b"\r\n")[: CHUNK_LINE_BYTES + 2].partition(b"\r\n")
         if b"\n" in line or len(line) > CHUNK_LINE_BYTES:
-            raise Refused(400, "the line before a chunk is malformed or too long")
+            raise RequestRefusedError(400, "the line before a chunk is malformed or too long")
         self._is_at_chunk = not end  # h11 takes in a whole line at once; what follows it is the chunk
         if end and not line.partition(b";")[0].strip(b" \t0"):
             # The last one: what comes after it is judged with it, for h11 parses both at once.
             self._is_last = True
             if not b"\r\n".startswith(rest[:2]):
-                raise Refused(400, "trailers are not read")
+                raise RequestRefusedError(400, "trailers are not read")

@@ -22,7 +22,7 @@ import h11
 
 from locum_actuator.domain.numbers import DIGITS
 from locum_actuator.web.connections import Connection, Connections
-from locum_actuator.web.framing import Framing, Refused
+from locum_actuator.web.framing import Framing, RequestRefusedError
 from locum_actuator.web.lanes import Lane
 from locum_actuator.web.peer import Peer, peer_of
 from locum_actuator.web.wsgi import Answer, Application, Request, answer_to
@@ -191,7 +191,7 @@ class Listener:
                 return False
             connection.is_busy = True
             answer = await self._handled(request, connection)
-        except Refused as refused:
+        except RequestRefusedError as refused:
             answer = _refusal(refused.status, str(refused), closing=True)
         except h11.RemoteProtocolError as fault:
             answer = _refusal(fault.error_status_hint, str(fault), closing=True)
@@ -209,7 +209,7 @@ class Listener:
         self, http: h11.Connection, reader: asyncio.StreamReader, writer: asyncio.StreamWriter,
         connection: Connection, wait_seconds: float,
     ) -> Request | None:  # fmt: skip
-        """Read one request; None where the client has ended. Raises `TimeoutError` and `Refused`."""
+        """Read one request; None where the client has ended. Raises `TimeoutError` and `RequestRefusedError`."""
         head: h11.Request | None = None
         body, limit = bytearray(), 0
         is_begun = bool(http.trailing_data[0])
@@ -232,7 +232,7 @@ class Listener:
                 elif isinstance(event, h11.Data):
                     body += event.data
                     if len(body) > limit:
-                        raise Refused(413, f"the body is larger than {limit} bytes")
+                        raise RequestRefusedError(413, f"the body is larger than {limit} bytes")
                 elif isinstance(event, h11.EndOfMessage):
                     break
                 else:
@@ -248,10 +248,10 @@ class Listener:
         )
 
     def _judge(self, head: h11.Request, connection: Connection) -> int:
-        """Return how long the body may be; raises `Refused`."""
+        """Return how long the body may be; raises `RequestRefusedError`."""
         headers = dict(head.headers)
         if b"transfer-encoding" in headers and b"content-length" in headers:
-            raise Refused(
+            raise RequestRefusedError(
                 400, "Content-Length and Transfer-Encoding together: which of them counts is not known"
             )
         connection.is_known = self._bounds.knows(headers.get(b"authorization", b"").decode("latin-1"))
@@ -260,7 +260,7 @@ class Listener:
             limit = min(limit, STRANGERS_BODY_BYTES)
         length = headers.get(b"content-length", b"0")
         if len(length) > DIGITS or int(length) > limit:
-            raise Refused(413, f"the body is larger than {limit} bytes")
+            raise RequestRefusedError(413, f"the body is larger than {limit} bytes")
         return limit
 
     async def _handled(self, request: Request, connection: Connection) -> Answer:

@@ -13,11 +13,12 @@ import stat
 from pathlib import Path
 
 from locum_actuator.web.peer import unix_uid
+from locum_inventory.errors import LocumError
 
 SOCKET = "actuator.sock"  # in the state directory
 
 
-class NotTheActuator(OSError):  # noqa: N818 - what is wrong there
+class NotTheActuatorError(LocumError, OSError):
     """Something else listens on the socket, or others could put something there."""
 
 
@@ -35,14 +36,14 @@ class OwnSocket(http.client.HTTPConnection):
         try:
             where = os.fstat(opened)
             if where.st_mode & (stat.S_IWOTH | stat.S_IWGRP):
-                raise NotTheActuator(
+                raise NotTheActuatorError(
                     f"{self._directory} may be written by others: chmod 700 {self._directory}"
                 )
             sock.settimeout(self.timeout)
             # A name in /proc is short, however deep the directory lies, and this one directory whatever happens.
             sock.connect(f"/proc/self/fd/{opened}/{SOCKET}")
             if (uid := unix_uid(sock)) not in {0, where.st_uid}:
-                raise NotTheActuator(
+                raise NotTheActuatorError(
                     f"{self._directory / SOCKET}: user {uid} listens there, who is not the owner of that directory"
                 )
         except OSError:

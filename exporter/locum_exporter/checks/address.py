@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pyroute2.netlink.exceptions import NetlinkError
 
 from locum_exporter.net.local_addresses import LocalHost, local_host, neighbours_towards
-from locum_exporter.net.neighbours import NeighbourFault, Neighbours
+from locum_exporter.net.neighbours import NeighbourError, Neighbours
 from locum_exporter.result import CheckResult
 from locum_inventory.enrolment.boot_guard import is_muted
 from locum_inventory.site.model import Address, Service, Site
@@ -79,7 +79,7 @@ async def address(
             heard = await _held(
                 neighbours, question, min(spacing_seconds, deadline_seconds * _ROUND_SHARE / _ATTEMPTS)
             )
-    except NeighbourFault as fault:
+    except NeighbourError as fault:
         seconds = time.perf_counter() - started_at
         return CheckResult(fault.reason, seconds, f"{where}: could not look: {fault}")
     except TimeoutError:
@@ -101,7 +101,7 @@ async def _question(
     if interface is None:
         interface = this_host.interface_towards(addresses[0])
     if interface is None:
-        raise NeighbourFault("interface", f"no interface of this host is on the network of {addresses[0]}")
+        raise NeighbourError("interface", f"no interface of this host is on the network of {addresses[0]}")
     must_answer = await neighbours_towards(interface, site.witnesses)
     hosts = {name: site.hosts[name].address for name in service.hosts if name != this_name}
     return _Question(

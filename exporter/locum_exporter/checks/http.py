@@ -14,19 +14,20 @@ from importlib.metadata import version
 from ipaddress import IPv6Address, ip_address
 from urllib.parse import SplitResult, quote, urlsplit
 
-from locum_exporter.checks.http_answer import Answer, AnswerFault, Body, Head, unfolded
+from locum_exporter.checks.http_answer import Answer, AnswerError, Body, Head, unfolded
 from locum_exporter.checks.http_expiry import expiry_of
 from locum_exporter.checks.http_phases import Phases
-from locum_exporter.checks.http_tls import CaFileFault, Handshake, client_context, watch_handshake
+from locum_exporter.checks.http_tls import CaFileError, Handshake, client_context, watch_handshake
 from locum_exporter.net.os_errors import reason_of_os_error, text_of_os_error
 from locum_exporter.result import CheckResult, Reason
+from locum_inventory.errors import LocumError
 from locum_inventory.site.model import Address, HttpCheck
 
 # What a URL may hold as it stands: RFC 3986, and what is percent-encoded already.
 _PLAIN = "/?:@!$&'()*+,;=-._~%[]"
 
 
-class _Failed(Exception):  # noqa: N818 - ends the conversation, becomes a result
+class _CheckFailedError(LocumError):
     def __init__(self, reason: Reason, text: str) -> None:
         super().__init__(text)
         self.reason: Reason = reason
@@ -46,9 +47,9 @@ async def http(check: HttpCheck, address: Address, deadline_seconds: float) -> C
     try:
         async with asyncio.timeout(deadline_seconds):
             text = await _converse(check, urlsplit(url), phases, handshake, details)
-    except (_Failed, AnswerFault) as failed:
+    except (_CheckFailedError, AnswerError) as failed:
         reason, text = failed.reason, str(failed)
-    except CaFileFault as fault:
+    except CaFileError as fault:
         reason, text = "permission", str(fault)  # says nothing of the server: nobody was asked
     except TimeoutError:
         # A resolver that does not answer says nothing of the server.
@@ -83,7 +84,7 @@ async def _converse(
         details["status_code"] = head.status
         if head.status not in check.expect_status:
             wanted = " or ".join(str(code) for code in check.expect_status)
-            raise _Failed("status", f"answered {head.status}, expected {wanted}")
+            raise _CheckFailedError("status", f"answered {head.status}, expected {wanted}")
         body = await answer.body(head, check.max_body_bytes)
         phases.mark("transfer")
         details["body_bytes"] = len(body.data)
@@ -163,15 +164,17 @@ def _judge(check: HttpCheck, head: Head, body: Body) -> None:
     encodings = head.values("content-encoding")
     plain = unfolded(body, encodings, check.max_body_bytes)
     if plain is None:
-        raise _Failed(
+        raise _CheckFailedError(
             "limit", f"could not judge: locum cannot read a body of encoding {', '.join(encodings)[:60]}"
         )
     if wanted in plain.data:
         return
     if not plain.whole:
         text = f"could not judge: the first {check.max_body_bytes} bytes of the body, which is larger,"
-        raise _Failed("limit", f"{text} do not contain {check.expect_body!r}")
-    raise _Failed("body", f"the body of {len(plain.data)} bytes does not contain {check.expect_body!r}")
+        raise _CheckFailedError("limit", f"{text} do not contain {check.expect_body!r}")
+    raise _CheckFailedError(
+        "body", f"the body of {len(plain.data)} bytes does not contain {check.expect_body!r}"
+    )
 
 
 def _explain(error: OSError | ValueError, phases: Phases) -> tuple[Reason, str]:

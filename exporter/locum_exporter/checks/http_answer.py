@@ -14,6 +14,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from locum_inventory.errors import LocumError
+
 MAX_HEAD_BYTES = 300 * 1024  # curl's own bound for the headers of one answer
 _READ_BYTES = 65_536
 _MAX_LINE_BYTES = 16_384  # of a chunk's size or a trailer
@@ -33,7 +35,7 @@ _BODY_CUT_SHORT = "the connection was closed before the body was complete"
 AnswerReason = Literal["protocol", "reset", "limit"]
 
 
-class AnswerFault(Exception):  # noqa: N818 - what is wrong with the answer
+class AnswerError(LocumError):
     """The answer could not be read: malformed, cut short, or larger than what this program reads."""
 
     def __init__(self, reason: AnswerReason, text: str) -> None:
@@ -93,7 +95,7 @@ class Answer:
                 return Body(bytes(body[:max_bytes]), whole=False)
             part = await self._some()
             if not part and length is not None:
-                raise AnswerFault("reset", _BODY_CUT_SHORT)
+                raise AnswerError("reset", _BODY_CUT_SHORT)
             if not part:
                 break
             body += part
@@ -106,20 +108,20 @@ class Answer:
             line = await self._line(_BODY, _MAX_LINE_BYTES)
             matched = _CHUNK_SIZE.match(line)
             if matched is None:
-                raise AnswerFault("protocol", f"the size of a chunk is {_shown(line)}")
+                raise AnswerError("protocol", f"the size of a chunk is {_shown(line)}")
             size = int(matched[1], 16)
             if size == 0:
                 break
             while size > 0:
                 part = await self._some(size)
                 if not part:
-                    raise AnswerFault("reset", _BODY_CUT_SHORT)
+                    raise AnswerError("reset", _BODY_CUT_SHORT)
                 size -= len(part)
                 body += part
                 if len(body) > max_bytes:
                     return Body(bytes(body[:max_bytes]), whole=False)
             if line := await self._line(_BODY, _MAX_LINE_BYTES):
-                raise AnswerFault(
+                raise AnswerError(
                     "protocol", f"a chunk is longer than its size says: {_shown(line)} follows it"
                 )
         while await self._line(_BODY, _MAX_LINE_BYTES):
@@ -133,7 +135,7 @@ class Answer:
         while True:
             try:
                 line = await self._line("the headers", left)
-            except AnswerFault as fault:
+            except AnswerError as fault:
                 if lines and fault.reason == "reset":
                     return (
                         lines  # small scripts close without the empty line, and curl takes that for the end
@@ -141,7 +143,7 @@ class Answer:
                 raise
             left -= len(line) + 1
             if not lines and _STATUS_LINE.match(line) is None:
-                raise AnswerFault("protocol", f"does not speak HTTP: its first line is {_shown(line)}")
+                raise AnswerError("protocol", f"does not speak HTTP: its first line is {_shown(line)}")
             if not line:
                 return lines
             lines.append(line)
@@ -155,11 +157,11 @@ class Answer:
             if len(begun) == len(_BEGIN) or not _BEGIN.startswith(begun):
                 break
             if blank > MAX_HEAD_BYTES:
-                raise AnswerFault("limit", "could not judge: more blank space comes first than locum reads")
+                raise AnswerError("limit", "could not judge: more blank space comes first than locum reads")
             if not await self._fill():
                 return  # the connection has ended, which is said of the line
         if begun != _BEGIN:
-            raise AnswerFault("protocol", f"does not speak HTTP: it begins with {_shown(bytes(self._held))}")
+            raise AnswerError("protocol", f"does not speak HTTP: it begins with {_shown(bytes(self._held))}")
 
     async def _line(self, of_what: str, max_bytes: int) -> bytes:
         """Return the next line without its end (LF, or CR LF)."""
@@ -169,9 +171,9 @@ class Answer:
             if searched > max_bytes:
                 break
             if not await self._fill():
-                raise AnswerFault("reset", f"the connection was closed before {self._missing(of_what)}")
+                raise AnswerError("reset", f"the connection was closed before {self._missing(of_what)}")
         if end < 0 or end > max_bytes:
-            raise AnswerFault(
+            raise AnswerError(
                 "limit", f"could not judge: a line or all of {of_what} is longer than locum reads"
             )
         line = bytes(self._held[:end])
@@ -201,11 +203,11 @@ class Answer:
 def _parsed(lines: Sequence[bytes]) -> Head:
     matched = _STATUS_LINE.match(lines[0])
     if matched is None:
-        raise AnswerFault("protocol", f"does not speak HTTP: its first line is {_shown(lines[0])}")
+        raise AnswerError("protocol", f"does not speak HTTP: its first line is {_shown(lines[0])}")
     headers: list[tuple[str, str]] = []
     for line in lines[1:]:
         if b"\0" in line:
-            raise AnswerFault("protocol", f"does not speak HTTP: a header is {_shown(line)}")
+            raise AnswerError("protocol", f"does not speak HTTP: a header is {_shown(line)}")
         if line[:1] in {b" ", b"\t"}:
             if headers:  # folded: it goes on from the line before
                 name, value = headers[-1]
@@ -223,7 +225,7 @@ def _length(head: Head) -> int | None:
         if name == "content-length":
             matched = _DIGITS.match(value.encode("latin-1"))
             if matched is None:
-                raise AnswerFault("protocol", f"its Content-Length is {value[:40]!r}")
+                raise AnswerError("protocol", f"its Content-Length is {value[:40]!r}")
             return int(matched[0][:20])
     return None
 
@@ -231,18 +233,18 @@ def _length(head: Head) -> int | None:
 def unfolded(body: Body, encodings: Sequence[str], max_bytes: int) -> Body | None:
     """Return a body without its content encodings (gzip, deflate), `max_bytes` at most.
 
-    None where an encoding is not one of these. Raises `AnswerFault` where the bytes are not what they should be.
+    None where an encoding is not one of these. Raises `AnswerError` where the bytes are not what they should be.
     """
     folded = [one for one in encodings if one != "identity"]
     if len(folded) > _MOST_ENCODINGS:
-        raise AnswerFault("limit", f"could not judge: its body has {len(folded)} encodings over each other")
+        raise AnswerError("limit", f"could not judge: its body has {len(folded)} encodings over each other")
     for encoding in reversed(folded):
         if encoding not in _UNFOLD:
             return None
         try:
             body = _UNFOLD[encoding](body, max_bytes)
         except zlib.error as fault:
-            raise AnswerFault("protocol", f"its body is not the {encoding} that it says: {fault}") from None
+            raise AnswerError("protocol", f"its body is not the {encoding} that it says: {fault}") from None
     return body
 
 
@@ -264,7 +266,7 @@ def _inflated(body: Body, max_bytes: int, window_bits: int) -> Body:
             raise zlib.error("it ends too early")
         if window_bits != _GZIP or data[at : at + 2] != b"\x1f\x8b":
             return Body(bytes(out), body.whole)
-    raise AnswerFault("limit", f"could not judge: its body has more than {_MOST_MEMBERS} gzip members")
+    raise AnswerError("limit", f"could not judge: its body has more than {_MOST_MEMBERS} gzip members")
 
 
 _GZIP, _ZLIB, _RAW = 16 + zlib.MAX_WBITS, zlib.MAX_WBITS, -zlib.MAX_WBITS

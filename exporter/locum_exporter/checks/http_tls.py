@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from locum_exporter.net.os_errors import text_of_os_error
+from locum_inventory.errors import LocumError
 
 
-class CaFileFault(Exception):  # noqa: N818 - what is wrong with the file
+class CaFileError(LocumError):
     """The file of trusted certificates cannot be used."""
 
 
@@ -66,7 +67,7 @@ def client_context(ca_file: Path | None) -> ssl.SSLContext:
     """Return what to trust: the certificates of `ca_file`, or the system's.
 
     Loading the system's takes some 20 ms, so a context is kept for as long as its file is the same one. Raises
-    CaFileFault.
+    CaFileError.
     """
     path = ca_file or _system_file()
     if path is None:
@@ -75,9 +76,9 @@ def client_context(ca_file: Path | None) -> ssl.SSLContext:
         facts = path.stat()
         return _load(path, facts.st_mtime_ns, facts.st_size)
     except ssl.SSLError:
-        raise CaFileFault("the CA file cannot be used: it holds no certificate") from None
+        raise CaFileError("the CA file cannot be used: it holds no certificate") from None
     except OSError as error:
-        raise CaFileFault(f"the CA file cannot be used: {text_of_os_error(error)}") from None
+        raise CaFileError(f"the CA file cannot be used: {text_of_os_error(error)}") from None
 
 
 @functools.lru_cache(maxsize=256)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from concurrent.futures import Executor
 
 from locum_exporter.result import CheckResult, Reason
-from locum_inventory.gate.protocol import FaultReason, Shell, ShellFault
+from locum_inventory.gate.protocol import FaultReason, GateError, Shell
 
 _REASONS: Mapping[FaultReason, Reason] = {
     "unreachable": "unreachable",
@@ -41,7 +41,7 @@ async def process(
             counts = await loop.run_in_executor(
                 executor, lambda: shell.look(deadline_seconds=deadline_seconds)
             )
-    except ShellFault as fault:
+    except GateError as fault:
         reason = _REASONS.get(fault.reason, "shell")
         return CheckResult(reason, _since(started_at), f"{where}: could not look: {fault}")
     except TimeoutError:

@@ -7,13 +7,14 @@ import time
 
 from locum_exporter.net.os_errors import reason_of_os_error, text_of_os_error
 from locum_exporter.result import CheckResult, Reason
+from locum_inventory.errors import LocumError
 from locum_inventory.site.model import Address, TcpCheck
 from locum_inventory.site.payload import shown_bytes
 
 _LISTEN_BYTES = 65_536  # what is expected must come within these first bytes
 
 
-class _Failed(Exception):  # noqa: N818 - ends the conversation, becomes a result
+class _CheckFailedError(LocumError):
     def __init__(self, reason: Reason, text: str) -> None:
         super().__init__(text)
         self.reason: Reason = reason
@@ -27,7 +28,7 @@ async def tcp(check: TcpCheck, address: Address, deadline_seconds: float) -> Che
     try:
         async with asyncio.timeout(deadline_seconds):
             text = await _converse(check, address, details)
-    except _Failed as failed:
+    except _CheckFailedError as failed:
         return CheckResult(failed.reason, _since(started_at), f"{where}: {failed}", details)
     except TimeoutError:
         stage = "no answer that was expected" if "connect_seconds" in details else "no connection"
@@ -61,10 +62,12 @@ async def _hear(reader: asyncio.StreamReader, wanted: bytes) -> None:
     heard = bytearray()
     while wanted not in heard:
         if len(heard) >= _LISTEN_BYTES:
-            raise _Failed("body", f"the first {_LISTEN_BYTES} bytes do not contain {shown_bytes(wanted)}")
+            raise _CheckFailedError(
+                "body", f"the first {_LISTEN_BYTES} bytes do not contain {shown_bytes(wanted)}"
+            )
         part = await reader.read(_LISTEN_BYTES - len(heard))
         if not part:
-            raise _Failed(
+            raise _CheckFailedError(
                 "body", f"closed the connection after {len(heard)} bytes without {shown_bytes(wanted)}"
             )
         heard += part

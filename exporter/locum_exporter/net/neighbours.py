@@ -23,12 +23,13 @@ from locum_exporter.net.local_addresses import LocalHost, local_host
 from locum_exporter.net.os_errors import reason_of_unsent, text_of_os_error
 from locum_exporter.net.packet_socket import PacketSocket
 from locum_exporter.result import Reason
+from locum_inventory.errors import LocumError
 from locum_inventory.site.model import Address
 
 _MORE_ATTEMPTS = 5  # where nothing was heard at all
 
 
-class NeighbourFault(Exception):  # noqa: N818 - says why it was not possible to look
+class NeighbourError(LocumError):
     """It was not possible to ask on an interface: this says nothing about who has an address."""
 
     def __init__(self, reason: Reason, text: str) -> None:
@@ -79,7 +80,7 @@ class Neighbours:
 
         All attempts are made and listened to in full, so that a second holder is heard too, unless
         `until_answered`: then one answer for each address is enough. `this_host` saves asking the kernel again.
-        Raises NeighbourFault if it was not possible to look, or not within the deadline: a look that was cut
+        Raises NeighbourError if it was not possible to look, or not within the deadline: a look that was cut
         short has not found that nobody is there.
         """
         wanted, proofs = tuple(addresses), frozenset(must_answer)
@@ -99,16 +100,16 @@ class Neighbours:
                 )
         except TimeoutError:
             text = f"could not ask {attempts} times on interface {interface} within {deadline_seconds} s"
-            raise NeighbourFault("busy", text) from None
+            raise NeighbourError("busy", text) from None
         except OSError as error:
             text = f"cannot ask on interface {interface}: {text_of_os_error(error)}"
-            raise NeighbourFault(reason_of_unsent(error), text) from error
+            raise NeighbourError(reason_of_unsent(error), text) from error
         if _is_deaf(answers, proofs):
             silent = ", ".join(sorted(map(str, proofs)))
             text = (
                 f"no answer at all on {interface}, not even of {silent}: it may be this host that hears none"
             )
-            raise NeighbourFault("interface", text)
+            raise NeighbourError("interface", text)
         return {address: answers[address] for address in wanted}
 
     async def _ask(

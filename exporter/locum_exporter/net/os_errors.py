@@ -9,6 +9,7 @@ import ssl
 
 from locum_exporter.net.tls_errors import is_end, text_of_tls_error
 from locum_exporter.result import NOT_LOOKED_REASONS, Reason
+from locum_inventory.errors import LocumError
 
 # The errors of this host's own stack say nothing about the target. What is left out comes from the network or the
 # target, and is `unreachable`.
@@ -35,7 +36,7 @@ _REASONS: dict[int, Reason] = {
 }
 
 
-class ExplainedError(OSError):
+class ExplainedError(LocumError, OSError):
     """An OSError whose own text says more than the kernel's words for its number."""
 
 

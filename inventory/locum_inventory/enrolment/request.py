@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from locum_inventory.enrolment.boot_guard import guard_files, kept_off
+from locum_inventory.errors import LocumError
 from locum_inventory.gate.host_file import GATE_PATH, gate_script, host_file
 from locum_inventory.site.model import Site
 
@@ -20,7 +21,7 @@ PARTS = ("gate", "host_file", "user", "keys", "runner", "private", "sudo_rule", 
 _MARK = "locum-install "
 
 
-class EnrolFault(Exception):  # noqa: N818 - why a host could not be enrolled
+class EnrolmentError(LocumError):
     """A host could not be enrolled."""
 
 
@@ -128,7 +129,7 @@ def _secrets(site: Site) -> list[Path]:
 
 
 def read_report(text: str) -> Report:
-    """Return what a host reported; raise `EnrolFault` where it failed or the report is cut short."""
+    """Return what a host reported; raise `EnrolmentError` where it failed or the report is cut short."""
     parts: dict[str, State] = {}
     missing: list[str] = []
     host_key: str | None = None
@@ -139,7 +140,7 @@ def read_report(text: str) -> Report:
         key, _, value = line.removeprefix(_MARK).partition(" ")
         match key, value:
             case "failed", _:
-                raise EnrolFault(value)
+                raise EnrolmentError(value)
             case "missing", _:
                 missing.append(value)
             case "host_key", _:
@@ -149,9 +150,9 @@ def read_report(text: str) -> Report:
             case _, "absent" | "same" | "differs" if key in PARTS:
                 parts[key] = value
             case _:
-                raise EnrolFault(f"the host's report holds {line!r}")
+                raise EnrolmentError(f"the host's report holds {line!r}")
     if not done:
-        raise EnrolFault("the host's report was cut short")
+        raise EnrolmentError("the host's report was cut short")
     return Report(parts, tuple(missing), host_key)
 
 

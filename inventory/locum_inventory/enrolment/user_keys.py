@@ -9,7 +9,7 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from locum_inventory.enrolment.request import EnrolFault
+from locum_inventory.enrolment.request import EnrolmentError
 
 KEYGEN_SECONDS = 30.0
 
@@ -28,12 +28,12 @@ def make_key(path: Path, owner: str | None) -> None:
             _put(_public(path), _public(made).read_bytes(), 0o644, user)
             _put(path, made.read_bytes(), 0o600, user)
     except KeyError:
-        raise EnrolFault(f"the key {path} cannot be given to {owner}: there is no such user") from None
+        raise EnrolmentError(f"the key {path} cannot be given to {owner}: there is no such user") from None
     except OSError as error:
-        raise EnrolFault(f"the key {path} cannot be made: {error.strerror}") from None
+        raise EnrolmentError(f"the key {path} cannot be made: {error.strerror}") from None
     except subprocess.SubprocessError as error:
         said = getattr(error, "stderr", None) or str(error)
-        raise EnrolFault(f"the key {path} cannot be made: {said.strip()}") from None
+        raise EnrolmentError(f"the key {path} cannot be made: {said.strip()}") from None
 
 
 def _put(path: Path, content: bytes, mode: int, user: pwd.struct_passwd | None) -> None:
@@ -44,7 +44,9 @@ def _put(path: Path, content: bytes, mode: int, user: pwd.struct_passwd | None) 
     directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
         if Path(f"/proc/self/fd/{directory}").readlink() != path.parent.absolute():
-            raise EnrolFault(f"the key {path} cannot be made: the way to it leads through a symbolic link")
+            raise EnrolmentError(
+                f"the key {path} cannot be made: the way to it leads through a symbolic link"
+            )
         if path.suffix == ".pub":
             with suppress(FileNotFoundError):
                 os.unlink(path.name, dir_fd=directory)
@@ -68,7 +70,7 @@ def public_key(path: Path) -> str:
             check=True, capture_output=True, text=True, timeout=KEYGEN_SECONDS, stdin=subprocess.DEVNULL,
         )  # fmt: skip
     except (OSError, subprocess.SubprocessError):
-        raise EnrolFault(
+        raise EnrolmentError(
             f"the key {path} cannot be read: it must be an ed25519 key without passphrase"
         ) from None
     return done.stdout.strip()

@@ -11,11 +11,11 @@ from locum_inventory import since_boot
 from locum_inventory.gate.clock import GateClock
 from locum_inventory.gate.protocol import (
     FaultReason,
+    GateError,
     GateStatus,
     Link,
     LinkState,
     ServiceStatus,
-    ShellFault,
 )
 from locum_inventory.site.model import Interface
 
@@ -136,35 +136,35 @@ def greeting(line: str, host: str) -> str:
     match line.split(" "):
         case ["locum-gate", protocol, version]:
             if protocol not in PROTOCOLS:
-                raise ShellFault(
+                raise GateError(
                     "gate",
                     f"{host}: its gate speaks protocol {protocol}, not {PROTOCOLS[-1]}: run `locum enrol {host}`",
                 )
             return version
         case _:
-            raise ShellFault("gate", f"{host}: what answered is not a gate: {clean(line)!r}")
+            raise GateError("gate", f"{host}: what answered is not a gate: {clean(line)!r}")
 
 
-def refusal(words: str, host: str) -> ShellFault:
+def refusal(words: str, host: str) -> GateError:
     """Return the fault that an `end` line other than `end ok` stands for."""
     reason, _, text = words.partition(" ")
-    return ShellFault(_REFUSALS.get(reason, "gate"), f"{host}: {clean(text) or reason}")
+    return GateError(_REFUSALS.get(reason, "gate"), f"{host}: {clean(text) or reason}")
 
 
 def read_answer(answer: str, complaint: str, host: str) -> GateStatus:
     """Return what a gate answered to `status` or to a change.
 
-    `complaint` is what came on standard error, for an answer that is none. Raises `ShellFault`: `closed` where
+    `complaint` is what came on standard error, for an answer that is none. Raises `GateError`: `closed` where
     the last line is missing.
     """
     lines = answer.split("\n")
     if len(lines) < 2:
-        raise ShellFault(
+        raise GateError(
             "gate", f"{host}: no gate answered{f': {clean(complaint)}' if complaint.strip() else ''}"
         )
     version = greeting(lines[0], host)
     if lines[-1] != "" or not lines[-2].startswith("end "):
-        raise ShellFault("closed", f"{host}: the gate's answer was cut short")
+        raise GateError("closed", f"{host}: the gate's answer was cut short")
     verdict = lines[-2].removeprefix("end ")
     if verdict != "ok":
         raise refusal(verdict, host)
@@ -177,7 +177,7 @@ def read_answer(answer: str, complaint: str, host: str) -> GateStatus:
             elif not of_host.take(key, value):
                 section.take(key, value)
         except (ValueError, KeyError, UnboundLocalError):
-            raise ShellFault("gate", f"{host}: the gate's answer holds {clean(line)!r}") from None
+            raise GateError("gate", f"{host}: the gate's answer holds {clean(line)!r}") from None
     services = {name: section.done() for name, section in sections.items()}
     return GateStatus(version, of_host.config_sha256, services, of_host.clock(), of_host.links)
 

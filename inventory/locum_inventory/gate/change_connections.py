@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from locum_inventory.gate.deadline import Deadline
-from locum_inventory.gate.protocol import ShellFault
+from locum_inventory.gate.protocol import GateError
 from locum_inventory.gate.ssh_connection import Connection
 from locum_inventory.gate.ssh_reconnect import KeptConnection
 
@@ -33,9 +33,9 @@ class ChangeLanes:
 
     @contextmanager
     def lane(self, deadline: Deadline) -> Iterator[KeptConnection]:
-        """Lend a connection that has room for one call more. Raises `ShellFault`, `busy` where none has."""
+        """Lend a connection that has room for one call more. Raises `GateError`, `busy` where none has."""
         if not self._room.acquire(timeout=deadline.left_seconds):
-            raise ShellFault.busy(f"{self._host}: {CALLS_A_LANE * LANES} changes are under way there already")
+            raise GateError.busy(f"{self._host}: {CALLS_A_LANE * LANES} changes are under way there already")
         try:
             lane = next(lane for lane in self._lanes if lane.room.acquire(blocking=False))
             try:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from locum_inventory.gate.protocol import ShellFault
+from locum_inventory.gate.protocol import GateError
 
 T = TypeVar("T")
 
@@ -40,7 +40,7 @@ class Deadline:
 
 
 def within(deadline: Deadline, late_text: str, function: Callable[[], T]) -> T:
-    """Return what `function` returns, or raise `ShellFault("timeout", late_text)` at the deadline.
+    """Return what `function` returns, or raise `GateError("timeout", late_text)` at the deadline.
 
     It runs in a thread of its own, for several of paramiko's calls wait without any deadline. A thread that
     is left behind ends when its socket does.
@@ -57,15 +57,15 @@ def within(deadline: Deadline, late_text: str, function: Callable[[], T]) -> T:
     try:
         value, error = outcomes.get(timeout=deadline.left_seconds)
     except queue.Empty:
-        raise ShellFault("timeout", late_text) from None
+        raise GateError("timeout", late_text) from None
     if error is not None:
         raise error
     return value  # type: ignore[return-value]  # no error, so it is a T
 
 
 def start_thread(thread: threading.Thread) -> None:
-    """Start a thread that is to ask a gate. Raises `ShellFault` where this machine has none left."""
+    """Start a thread that is to ask a gate. Raises `GateError` where this machine has none left."""
     try:
         thread.start()
     except RuntimeError as error:
-        raise ShellFault.busy(f"could not be asked: {error}") from None
+        raise GateError.busy(f"could not be asked: {error}") from None

@@ -9,7 +9,7 @@ from typing import Literal
 
 from locum_inventory.gate.clock import Permit
 from locum_inventory.gate.host_file import GATE_PATH
-from locum_inventory.gate.protocol import GateStatus, ServiceStatus, Shell, ShellFault, Verb
+from locum_inventory.gate.protocol import GateError, GateStatus, ServiceStatus, Shell, Verb
 from locum_inventory.site.model import Site
 
 
@@ -75,7 +75,7 @@ class NoShell:
 
     def status(self, *, deadline_seconds: float) -> GateStatus:
         """Say that there is no way."""
-        raise ShellFault("gate", self._text)
+        raise GateError("gate", self._text)
 
     def last_status(self) -> GateStatus | None:
         """Return None: it was never asked."""
@@ -85,11 +85,11 @@ class NoShell:
         self, verb: Verb, service: str, epoch: int, *, deadline_seconds: float, permit: Permit | None = None
     ) -> ServiceStatus:
         """Say that there is no way."""
-        raise ShellFault("gate", self._text)
+        raise GateError("gate", self._text)
 
     def look(self, *, deadline_seconds: float) -> Mapping[str, int]:
         """Say that there is no way."""
-        raise ShellFault("gate", self._text)
+        raise GateError("gate", self._text)
 
     def hurry(self) -> None:
         """There is nothing to try."""

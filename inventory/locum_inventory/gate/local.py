@@ -14,7 +14,7 @@ from locum_inventory.gate.answers import ANSWER_LIMIT_BYTES, read_answer
 from locum_inventory.gate.clock import Permit
 from locum_inventory.gate.deadline import OWN_LIMITS, Deadline, within
 from locum_inventory.gate.host_file import GATE_PATH
-from locum_inventory.gate.protocol import GateStatus, ServiceStatus, ShellFault, Verb
+from locum_inventory.gate.protocol import GateError, GateStatus, ServiceStatus, Verb
 from locum_inventory.gate.shared_status import SharedStatus
 from locum_inventory.gate.watch import Watch
 
@@ -54,7 +54,7 @@ class LocalShell:
         words = () if permit is None else permit.words
         status = self._ask(self._room_for_changes, deadline, verb, service, str(epoch), *words)
         if service not in status.services:
-            raise ShellFault("gate", f"{self._host}: the gate's answer leaves {service} out")
+            raise GateError("gate", f"{self._host}: the gate's answer leaves {service} out")
         return status.services[service]
 
     def look(self, *, deadline_seconds: float) -> Mapping[str, int]:
@@ -103,11 +103,11 @@ class LocalShell:
     def _enter(self, room: threading.BoundedSemaphore, deadline: Deadline) -> None:
         """Wait for room for one process more, to be given back when it has ended."""
         if not room.acquire(timeout=deadline.left_seconds):
-            raise ShellFault.busy(f"{self._host}: {CALLS_AT_ONCE} calls of the gate hang already")
+            raise GateError.busy(f"{self._host}: {CALLS_AT_ONCE} calls of the gate hang already")
 
     def _start(self, *words: str) -> subprocess.Popen[bytes]:
         if not self._gate_path.exists():
-            raise ShellFault(
+            raise GateError(
                 "gate", f"{self._host}: {self._gate_path} is missing: run `locum enrol {self._host}`"
             )
         try:
@@ -119,7 +119,7 @@ class LocalShell:
             )  # fmt: skip
         except OSError as error:
             text = f"{self._host}: the gate cannot be run: {error.strerror}"
-            raise ShellFault.busy(text) if error.errno in OWN_LIMITS else ShellFault("gate", text) from None
+            raise GateError.busy(text) if error.errno in OWN_LIMITS else GateError("gate", text) from None
 
 
 class _WatchProcess:
@@ -134,7 +134,7 @@ class _WatchProcess:
         try:
             _pipe(self._process.stdin).write(data)
         except OSError:
-            raise ShellFault("closed", "the gate's watch ended") from None
+            raise GateError("closed", "the gate's watch ended") from None
 
     def receive(self, deadline: Deadline) -> bytes:
         """Return what came."""
@@ -142,7 +142,7 @@ class _WatchProcess:
         poll = select.poll()
         poll.register(output, select.POLLIN)
         if not poll.poll(deadline.left_seconds * 1000):
-            raise ShellFault("timeout", "the gate did not answer a look in time")
+            raise GateError("timeout", "the gate did not answer a look in time")
         return os.read(output.fileno(), 65536)
 
     def complaint(self) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
 from typing import Literal, Protocol
 
+from locum_inventory.errors import LocumError
 from locum_inventory.gate.clock import GateClock, Permit
 from locum_inventory.site.model import Interface
 
@@ -22,7 +23,7 @@ FaultReason = Literal[
 ]  # fmt: skip
 
 
-class ShellFault(Exception):  # noqa: N818 - what went wrong between us and a gate
+class GateError(LocumError):
     """A gate could not be asked, did not answer, or said no.
 
     `asked` is False where the cause is on this machine and nothing was asked: that says nothing of the host.
@@ -34,13 +35,13 @@ class ShellFault(Exception):  # noqa: N818 - what went wrong between us and a ga
         self.asked = asked
 
     @classmethod
-    def busy(cls, text: str) -> ShellFault:
+    def busy(cls, text: str) -> GateError:
         """Return the fault of a call that this program had no means to make."""
         return cls("busy", text, asked=False)
 
-    def again(self) -> ShellFault:
+    def again(self) -> GateError:
         """Return a copy: one exception raised in several threads would mix their tracebacks."""
-        return ShellFault(self.reason, str(self), asked=self.asked)
+        return GateError(self.reason, str(self), asked=self.asked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ class GateStatus:
 
 
 class Shell(Protocol):
-    """The gate of one host. Every call ends within its deadline, or raises `ShellFault`; threads may share it."""
+    """The gate of one host. Every call ends within its deadline, or raises `GateError`; threads may share it."""
 
     def status(self, *, deadline_seconds: float) -> GateStatus:
         """Ask what is held and what runs."""

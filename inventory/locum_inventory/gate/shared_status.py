@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 
 from locum_inventory.gate.deadline import Deadline, start_thread
-from locum_inventory.gate.protocol import GateStatus, ShellFault
+from locum_inventory.gate.protocol import GateError, GateStatus
 
 CALLS_AT_ONCE = 3  # the next call answers all who came meanwhile
 
@@ -23,7 +23,7 @@ class SharedStatus:
         self.last: GateStatus | None = None  # the newest answer
 
     def get(self, deadline: Deadline) -> GateStatus:
-        """Return a status that was begun after this call. Raises `ShellFault`, at the deadline at the latest."""
+        """Return a status that was begun after this call. Raises `GateError`, at the deadline at the latest."""
         with self._lock:
             begins = self._running < CALLS_AT_ONCE and self._next is None
             if begins:
@@ -54,7 +54,7 @@ class SharedStatus:
             start_thread(
                 threading.Thread(target=self._serve, args=(batch,), name="locum-status", daemon=True)
             )
-        except ShellFault as fault:
+        except GateError as fault:
             with self._lock:
                 self._running -= 1
             batch.fail(fault)
@@ -62,10 +62,10 @@ class SharedStatus:
     def _serve(self, batch: _Batch) -> None:
         try:
             batch.answer(self._ask_now(batch.deadline))
-        except ShellFault as fault:
+        except GateError as fault:
             batch.fail(fault)
         except Exception as error:
-            batch.fail(ShellFault.busy(f"{self._host}: could not be asked: {type(error).__name__}: {error}"))
+            batch.fail(GateError.busy(f"{self._host}: could not be asked: {type(error).__name__}: {error}"))
         finally:
             self._end_call()
 
@@ -78,7 +78,7 @@ class _Batch:
         self.waiting = 0
         self._done = threading.Event()
         self._answer: GateStatus | None = None
-        self._fault: ShellFault | None = None
+        self._fault: GateError | None = None
 
     def join(self, deadline: Deadline) -> None:
         """Count one more in, before the call begins."""
@@ -91,7 +91,7 @@ class _Batch:
         self._answer = status
         self._done.set()
 
-    def fail(self, fault: ShellFault) -> None:
+    def fail(self, fault: GateError) -> None:
         """Give everybody the fault."""
         self._fault = fault
         self._done.set()
@@ -100,7 +100,7 @@ class _Batch:
         """Return the answer, or raise the fault."""
         if not self._done.wait(deadline.left_seconds):
             # The calls before this one are the same question, and none of them was answered all the while.
-            raise ShellFault("timeout", f"{host}: the gate did not finish status in time")
+            raise GateError("timeout", f"{host}: the gate did not finish status in time")
         if self._answer is None:
-            raise self._fault.again() if self._fault else ShellFault("timeout", f"{host}: no answer")
+            raise self._fault.again() if self._fault else GateError("timeout", f"{host}: no answer")
         return self._answer

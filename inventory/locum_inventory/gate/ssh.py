@@ -12,7 +12,7 @@ from locum_inventory.gate.answers import ANSWER_LIMIT_BYTES, read_answer
 from locum_inventory.gate.change_connections import ChangeLanes
 from locum_inventory.gate.clock import Permit
 from locum_inventory.gate.deadline import Deadline, within
-from locum_inventory.gate.protocol import GateStatus, ServiceStatus, ShellFault, Verb
+from locum_inventory.gate.protocol import GateError, GateStatus, ServiceStatus, Verb
 from locum_inventory.gate.shared_status import SharedStatus
 from locum_inventory.gate.ssh_connection import Connection, Destination, connect
 from locum_inventory.gate.ssh_reconnect import KeptConnection
@@ -52,7 +52,7 @@ class SshShell:
         with self._lanes.lane(deadline) as kept:
             status = self._ask(kept, deadline, verb, service, str(epoch), *words)
         if service not in status.services:
-            raise ShellFault("gate", f"{self._host}: the gate's answer leaves {service} out")
+            raise GateError("gate", f"{self._host}: the gate's answer leaves {service} out")
         return status.services[service]
 
     def look(self, *, deadline_seconds: float) -> Mapping[str, int]:
@@ -98,7 +98,7 @@ class SshShell:
                     raise EOFError
             complaint = channel.recv_stderr(4096) if channel.recv_stderr_ready() else b""
             return answer.decode("utf-8", "replace"), complaint.decode("utf-8", "replace")
-        except ShellFault as fault:
+        except GateError as fault:
             # sshd keeps a connection on which it could start nothing, and may be able to on the next: what holds a
             # session back (a limit on processes, say) is often set at its login.
             if fault.reason == "closed" or (fault.reason == "timeout" and connection.is_silent()):
@@ -123,7 +123,7 @@ class SshShell:
         try:
             with _faults(self._host, f"{self._host}: the gate's watch did not begin in time"):
                 connection.begin(channel, "watch", deadline)
-        except ShellFault as fault:
+        except GateError as fault:
             if fault.reason == "closed":
                 connection.retire()
             connection.release(channel)
@@ -172,10 +172,10 @@ class _WatchSession:
 
 @contextmanager
 def _faults(host: str, late_text: str) -> Iterator[None]:
-    """Turn paramiko's exceptions into a `ShellFault`."""
+    """Turn paramiko's exceptions into a `GateError`."""
     try:
         yield
     except TimeoutError:
-        raise ShellFault("timeout", late_text) from None
+        raise GateError("timeout", late_text) from None
     except (paramiko.SSHException, EOFError, OSError):
-        raise ShellFault("closed", f"{host}: the connection was closed") from None
+        raise GateError("closed", f"{host}: the connection was closed") from None

@@ -17,7 +17,7 @@ from paramiko.ssh_exception import IncompatiblePeer
 from locum_inventory.gate.answers import clean
 from locum_inventory.gate.deadline import OWN_LIMITS, Deadline
 from locum_inventory.gate.host_keys import known_hosts_name
-from locum_inventory.gate.protocol import ShellFault
+from locum_inventory.gate.protocol import GateError
 from locum_inventory.site.model import Address, Ssh
 
 DIAL_SECONDS = 1.0  # a SYN that was lost is sent again after 1 s: a new attempt is as good
@@ -38,18 +38,18 @@ class Destination:
     ssh: Ssh
     key_file: Path
 
-    def fault(self, error: OSError) -> ShellFault:
+    def fault(self, error: OSError) -> GateError:
         """Return what the kernel's error means."""
         where = f"{self.host}: {self.address} port {self.ssh.port}"
         if error.errno in OWN_LIMITS:
-            return ShellFault.busy(f"{self.host}: could not be asked: {error.strerror}")
+            return GateError.busy(f"{self.host}: could not be asked: {error.strerror}")
         if isinstance(error, TimeoutError) or error.errno == errno.ETIMEDOUT:
-            return ShellFault("timeout", f"{where} did not answer in time")
+            return GateError("timeout", f"{where} did not answer in time")
         if error.errno == errno.ECONNREFUSED:
-            return ShellFault("refused", f"{where} refused the connection")
+            return GateError("refused", f"{where} refused the connection")
         if error.errno in {errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED}:
-            return ShellFault("closed", f"{where} closed the connection")
-        return ShellFault("unreachable", f"{where} cannot be reached: {error.strerror or error}")
+            return GateError("closed", f"{where} closed the connection")
+        return GateError("unreachable", f"{where} cannot be reached: {error.strerror or error}")
 
 
 class Connection:
@@ -140,7 +140,7 @@ class Connection:
 
 
 def connect(destination: Destination) -> Connection:
-    """Connect and log in. Raises `ShellFault`; ends within DIAL_SECONDS and LOGIN_SECONDS."""
+    """Connect and log in. Raises `GateError`; ends within DIAL_SECONDS and LOGIN_SECONDS."""
     # Dialled first: a host that takes no connection is silent, whatever is wrong with the key files here.
     sock = _dial(destination)
     transport: paramiko.Transport | None = None
@@ -192,10 +192,10 @@ def _user_key(destination: Destination) -> paramiko.PKey:
         return paramiko.Ed25519Key.from_private_key_file(str(path))
     except OSError as error:
         text = f"{destination.host}: the key {path} cannot be read: {error.strerror}"
-        raise ShellFault("auth", text, asked=False) from None
+        raise GateError("auth", text, asked=False) from None
     except (paramiko.SSHException, ValueError):
         text = f"{destination.host}: {path} is not an ed25519 key without passphrase"
-        raise ShellFault("auth", text, asked=False) from None
+        raise GateError("auth", text, asked=False) from None
 
 
 def _pinned_keys(destination: Destination) -> dict[str, paramiko.PKey]:
@@ -205,11 +205,11 @@ def _pinned_keys(destination: Destination) -> dict[str, paramiko.PKey]:
         pins.load(str(path))
     except OSError as error:
         text = f"{destination.host}: no host key is pinned: {path} cannot be read: {error.strerror}"
-        raise ShellFault("host_key_unknown", text, asked=False) from None
+        raise GateError("host_key_unknown", text, asked=False) from None
     found = pins.lookup(name)
     if not found:
         text = f"{destination.host}: no host key is pinned for {name} in {path}"
-        raise ShellFault("host_key_unknown", text, asked=False)
+        raise GateError("host_key_unknown", text, asked=False)
     return dict(found)
 
 
@@ -226,21 +226,21 @@ def _log_in(
     options = transport.get_security_options()
     kinds = {*pinned, *(("rsa-sha2-512", "rsa-sha2-256") if "ssh-rsa" in pinned else ())}
     options.key_types = [kind for kind in options.key_types if kind in kinds] or options.key_types
-    late = ShellFault("timeout", f"{host}: the login did not finish within {LOGIN_SECONDS:g} s")
+    late = GateError("timeout", f"{host}: the login did not finish within {LOGIN_SECONDS:g} s")
     try:
         transport.start_client(timeout=deadline.left_seconds)
     except IncompatiblePeer:
-        raise ShellFault("host_key_changed", f"{host}: sshd offers no host key of a pinned kind") from None
+        raise GateError("host_key_changed", f"{host}: sshd offers no host key of a pinned kind") from None
     except (paramiko.SSHException, EOFError) as error:
         if deadline.left_seconds < LOGIN_SECONDS * 0.05:
             raise late from None
-        raise ShellFault("closed", f"{host}: the login was broken off: {clean(str(error))}") from None
+        raise GateError("closed", f"{host}: the login was broken off: {clean(str(error))}") from None
     if deadline.passed or not transport.is_active():
         raise late
     shown = transport.get_remote_server_key()
     if pinned.get(shown.get_name()) != shown:
         text = f"{host}: the host shows another key ({shown.fingerprint}) than the pinned one"
-        raise ShellFault("host_key_changed", text)
+        raise GateError("host_key_changed", text)
     transport.auth_timeout = deadline.left_seconds
     try:
         transport.auth_publickey(destination.ssh.user, key)
@@ -248,7 +248,7 @@ def _log_in(
         if deadline.passed:
             raise late from None
     except (paramiko.SSHException, EOFError) as error:
-        raise ShellFault("closed", f"{host}: the login was broken off: {clean(str(error))}") from None
+        raise GateError("closed", f"{host}: the login was broken off: {clean(str(error))}") from None
     if not transport.is_authenticated():
         text = f"{host}: sshd does not accept {destination.key_file} for user {destination.ssh.user}"
-        raise ShellFault("auth", text)
+        raise GateError("auth", text)

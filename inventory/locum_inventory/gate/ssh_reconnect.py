@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 
 from locum_inventory.gate.deadline import Deadline, start_thread
-from locum_inventory.gate.protocol import ShellFault
+from locum_inventory.gate.protocol import GateError
 from locum_inventory.gate.ssh_connection import Connection
 
 BACK_OFF_FIRST_SECONDS = 0.1
@@ -30,7 +30,7 @@ class KeptConnection:
         self._attempts = 0  # finished ones
         self._closed = 0  # how often: what was dialled before the last time is not kept
         self._faults = 0  # in a row
-        self._fault: ShellFault | None = None
+        self._fault: GateError | None = None
         self._not_before = 0.0  # of the monotonic clock
 
     def get(self, deadline: Deadline) -> Connection:
@@ -50,11 +50,11 @@ class KeptConnection:
                     joined_at = self._attempts
                 self._changed.wait(min(pause_seconds, deadline.left_seconds))
                 if deadline.passed:
-                    raise ShellFault("timeout", f"{self._host}: no connection in time")
+                    raise GateError("timeout", f"{self._host}: no connection in time")
 
     def warm(self) -> None:
         """Begin to connect where there is no connection, so that the next `get` need not wait for a login."""
-        with self._changed, contextlib.suppress(ShellFault):
+        with self._changed, contextlib.suppress(GateError):
             if self._connection is None or not self._connection.is_usable:
                 self._begin_or_pause()
 
@@ -98,22 +98,22 @@ class KeptConnection:
         )
         try:
             start_thread(attempt)
-        except ShellFault:
+        except GateError:
             self._dialling = False
             raise
         return math.inf
 
     def _attempt(self, number: int) -> None:
         connection: Connection | None = None
-        fault: ShellFault | None = None
+        fault: GateError | None = None
         closed = self._closed
         try:
             connection = self._dial()
-        except ShellFault as error:
+        except GateError as error:
             fault = error
         except Exception as error:
             # Not a fault of the network or of the host: those are all known.
-            fault = ShellFault.busy(f"{self._host}: could not be asked: {type(error).__name__}: {error}")
+            fault = GateError.busy(f"{self._host}: could not be asked: {type(error).__name__}: {error}")
         with self._changed:
             if number != self._begun:
                 if connection is not None:
@@ -123,7 +123,7 @@ class KeptConnection:
             self._attempts += 1
             if connection is not None and closed != self._closed:
                 connection.close()
-                connection, fault = None, ShellFault("closed", f"{self._host}: the connection was given up")
+                connection, fault = None, GateError("closed", f"{self._host}: the connection was given up")
             self._connection, self._fault = connection, fault
             self._faults = 0 if fault is None else min(self._faults + 1, 10)
             self._changed.notify_all()

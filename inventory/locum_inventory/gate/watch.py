@@ -8,17 +8,17 @@ from typing import Protocol
 
 from locum_inventory.gate.answers import ANSWER_LIMIT_BYTES, clean, greeting, number, refusal
 from locum_inventory.gate.deadline import Deadline
-from locum_inventory.gate.protocol import ShellFault
+from locum_inventory.gate.protocol import GateError
 
 
 class WatchChannel(Protocol):
     """Bytes to and from a gate that watches."""
 
     def send(self, data: bytes, deadline: Deadline) -> None:
-        """Send all of it. Raises `ShellFault`."""
+        """Send all of it. Raises `GateError`."""
 
     def receive(self, deadline: Deadline) -> bytes:
-        """Return what came, b"" at the end. Raises `ShellFault`, `timeout` at the deadline."""
+        """Return what came, b"" at the end. Raises `GateError`, `timeout` at the deadline."""
 
     def complaint(self) -> str:
         """Return what has come on standard error."""
@@ -52,7 +52,7 @@ class Watch:
             needed = self._begun + 1
             while self._looking and self._answered < needed:
                 if not self._turn.wait(deadline.left_seconds):
-                    raise ShellFault("timeout", f"{self._host}: the gate was still busy with another look")
+                    raise GateError("timeout", f"{self._host}: the gate was still busy with another look")
             if self._answered >= needed:
                 return self._counts
             self._looking = True
@@ -79,7 +79,7 @@ class Watch:
         was_kept = self._channel is not None
         try:
             return self._ask_once(sequence, deadline)
-        except ShellFault as fault:
+        except GateError as fault:
             # The gate ends a watch that was long idle, or whose host file has changed: then a new one is begun.
             if fault.reason != "closed" or not was_kept:
                 raise
@@ -92,7 +92,7 @@ class Watch:
                 self._channel = self._open_channel(deadline)
             self._channel.send(b"look %d\n" % sequence, deadline)
             counts = self._read(self._channel, sequence, deadline)
-        except ShellFault as fault:
+        except GateError as fault:
             self._late += 1
             # One late answer costs no new channel: its number tells it from the next.
             if fault.reason != "timeout" or self._late > 1 or (self._channel and self._channel.is_suspect()):
@@ -109,7 +109,7 @@ class Watch:
             # A host that is no longer to be trusted may send lines without an end, and faster than they are read.
             left_bytes -= len(line) + 1
             if left_bytes < 0:
-                raise ShellFault("gate", f"{self._host}: the gate's answer has no end")
+                raise GateError("gate", f"{self._host}: the gate's answer has no end")
             if not self._greeted:
                 greeting(line, self._host)
                 self._greeted = True
@@ -125,7 +125,7 @@ class Watch:
                 try:
                     counts[word] = number(value)
                 except ValueError:
-                    raise ShellFault(
+                    raise GateError(
                         "gate", f"{self._host}: the gate's answer holds {clean(line)!r}"
                     ) from None
 
@@ -133,14 +133,14 @@ class Watch:
         while (line := self._lines.take()) is None:
             data = channel.receive(deadline)
             if not data and self._greeted:
-                raise ShellFault("closed", f"{self._host}: the gate's watch ended")
+                raise GateError("closed", f"{self._host}: the gate's watch ended")
             if not data:
                 complaint = clean(channel.complaint())
-                raise ShellFault(
+                raise GateError(
                     "gate", f"{self._host}: no gate answered{f': {complaint}' if complaint else ''}"
                 )
             if not self._lines.add(data):
-                raise ShellFault("gate", f"{self._host}: the gate's answer has no end")
+                raise GateError("gate", f"{self._host}: the gate's answer has no end")
         return line
 
 

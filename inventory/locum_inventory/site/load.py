@@ -7,11 +7,12 @@ from pathlib import Path
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from locum_inventory.errors import LocumError
 from locum_inventory.site import advice as site_advice
 from locum_inventory.site import messages, rules, yaml_positions
 from locum_inventory.site.model import Site
 from locum_inventory.site.renamed_keys import old_names
-from locum_inventory.site.yaml_errors import Unreadable
+from locum_inventory.site.yaml_errors import UnreadableFileError
 
 SITE_FILES = (Path("/etc/locum/locum.yml"), Path("locum.yml"))
 SIZE_LIMIT_BYTES = 1 << 20
@@ -23,7 +24,7 @@ FAULTS_SHOWN, LINE_LENGTH = (
 _Located = tuple[int, str, str]  # line, dotted key, what is wrong and what would be right
 
 
-class SiteFault(Exception):  # noqa: N818 - what is wrong with a site file
+class SiteError(LocumError):
     """The site file cannot be used; `lines` says why, one fault each: `locum.yml:12: services.www: ...`."""
 
     def __init__(self, *lines: str) -> None:
@@ -34,7 +35,7 @@ class SiteFault(Exception):  # noqa: N818 - what is wrong with a site file
 def find_site(option: str | None) -> Path:
     """Return the site file: the one asked for, else /etc/locum/locum.yml, else ./locum.yml.
 
-    The one asked for need not exist (`load_site` says so); with none asked for and none there, `SiteFault`.
+    The one asked for need not exist (`load_site` says so); with none asked for and none there, `SiteError`.
     """
     if option is not None:
         return Path(option)
@@ -42,13 +43,13 @@ def find_site(option: str | None) -> Path:
         if path.exists():
             return path
     looked_for = " nor ".join(str(path) for path in SITE_FILES)
-    raise SiteFault(
+    raise SiteError(
         f"no site file: there is neither {looked_for}; name one with --site, or write one with locum init"
     )
 
 
 def load_site(path: Path) -> Site:
-    """Read a site file; raise `SiteFault` with every fault in it, in the order of the lines."""
+    """Read a site file; raise `SiteError` with every fault in it, in the order of the lines."""
     return site_from(_read(path), path)
 
 
@@ -56,8 +57,8 @@ def site_from(text: str, path: Path) -> Site:
     """Return the site that a text describes; `path` is how its faults name it. Raises as `load_site` does."""
     try:
         tree = yaml_positions.read_tree(text)
-    except Unreadable as unreadable:
-        raise SiteFault(_printable(f"{path}:{unreadable.line}: {unreadable}")) from None
+    except UnreadableFileError as unreadable:
+        raise SiteError(_printable(f"{path}:{unreadable.line}: {unreadable}")) from None
     located: list[_Located] = [(line, messages.where(key), text) for key, line, text in tree.faults]
     if not isinstance(tree.data, dict):
         what = "holds nothing" if tree.data is None else f"is {messages.shown(tree.data)}"
@@ -134,19 +135,19 @@ def _read(path: Path) -> str:
         with path.open("rb") as file:
             content = file.read(SIZE_LIMIT_BYTES + 1)
     except OSError as error:
-        raise SiteFault(_printable(f"{path}: cannot be read: {error.strerror or error}")) from None
+        raise SiteError(_printable(f"{path}: cannot be read: {error.strerror or error}")) from None
     except ValueError as error:  # a NUL in the name
-        raise SiteFault(_printable(f"{path}: cannot be read: {error}")) from None
+        raise SiteError(_printable(f"{path}: cannot be read: {error}")) from None
     if len(content) > SIZE_LIMIT_BYTES:
-        raise SiteFault(_printable(f"{path}: is larger than {SIZE_LIMIT_BYTES} bytes: this is no site file"))
+        raise SiteError(_printable(f"{path}: is larger than {SIZE_LIMIT_BYTES} bytes: this is no site file"))
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise SiteFault(_printable(f"{path}:{line}: is not UTF-8 text")) from None
+        raise SiteError(_printable(f"{path}:{line}: is not UTF-8 text")) from None
 
 
-def _fault(path: Path, located: list[_Located]) -> SiteFault:
+def _fault(path: Path, located: list[_Located]) -> SiteError:
     in_order = list(dict.fromkeys(sorted(located, key=lambda one: one[0])))
     lines = [
         _printable(f"{path}:{line}: {key}: {text}" if key else f"{path}:{line}: {text}")
@@ -154,7 +155,7 @@ def _fault(path: Path, located: list[_Located]) -> SiteFault:
     ]
     if len(in_order) > FAULTS_SHOWN:
         lines.append(_printable(f"{path}: and {len(in_order) - FAULTS_SHOWN} more faults"))
-    return SiteFault(*lines)
+    return SiteError(*lines)
 
 
 def _printable(line: str) -> str:

@@ -7,8 +7,10 @@ from collections.abc import Mapping
 
 import yaml
 
+from locum_inventory.errors import LocumError
 
-class Unreadable(Exception):  # noqa: N818 - what is wrong with the text as a whole
+
+class UnreadableFileError(LocumError):
     """The text is not YAML, or not YAML of a kind that a site file may be; `line` counts from 1."""
 
     def __init__(self, line: int, text: str) -> None:
@@ -49,7 +51,7 @@ _PLAIN_WORDS: Mapping[str, str] = {
 }
 
 
-def in_plain_words(error: yaml.MarkedYAMLError) -> Unreadable:
+def in_plain_words(error: yaml.MarkedYAMLError) -> UnreadableFileError:
     """Put a syntax error into plain words, with the place where it must be mended."""
     problem = error.problem or error.context or "what is wrong is not known"
     # An unclosed quote is noticed at the end of the file, a missing colon on the next line; what must be mended
@@ -64,5 +66,5 @@ def in_plain_words(error: yaml.MarkedYAMLError) -> Unreadable:
             words = plain.format(**match.groupdict(), begin=begin.line + 1 if begin else 1)
             break
     if mark is None:
-        return Unreadable(1, words)
-    return Unreadable(mark.line + 1, f"column {mark.column + 1} {words}")
+        return UnreadableFileError(1, words)
+    return UnreadableFileError(mark.line + 1, f"column {mark.column + 1} {words}")

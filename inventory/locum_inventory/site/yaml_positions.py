@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from locum_inventory.site.payload import quoted
-from locum_inventory.site.yaml_errors import Unreadable, in_plain_words
+from locum_inventory.site.yaml_errors import UnreadableFileError, in_plain_words
 
 Path = tuple[str | int, ...]
 
@@ -55,7 +55,7 @@ class Tree:
 
 
 def read_tree(text: str) -> Tree:
-    """Read one YAML document; raise `Unreadable` when there is none to be had."""
+    """Read one YAML document; raise `UnreadableFileError` when there is none to be had."""
     loader: _BoundedLoader | None = None
     try:
         loader = _BoundedLoader(text)
@@ -64,11 +64,11 @@ def read_tree(text: str) -> Tree:
         raise in_plain_words(error) from None
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
-        raise Unreadable(
+        raise UnreadableFileError(
             line, f"holds a character that YAML does not allow (#x{error.character:02x})"
         ) from None
     except (ValueError, OverflowError, RecursionError):  # numbers that PyYAML itself cannot convert
-        raise Unreadable(
+        raise UnreadableFileError(
             loader.line + 1 if loader else 1, "cannot be read as YAML: a number is too large"
         ) from None
     tree = Tree(text)
@@ -107,9 +107,11 @@ class _BoundedLoader(yaml.SafeLoader):
         self.depth += 1
         self.nodes += 1
         if self.nodes > 2 * VALUES_LIMIT:  # a key is a node too
-            raise Unreadable(self.line + 1, f"holds more than {VALUES_LIMIT} values: this is no site file")
+            raise UnreadableFileError(
+                self.line + 1, f"holds more than {VALUES_LIMIT} values: this is no site file"
+            )
         if self.depth > DEPTH_LIMIT:
-            raise Unreadable(self.line + 1, f"nests deeper than {DEPTH_LIMIT} levels")
+            raise UnreadableFileError(self.line + 1, f"nests deeper than {DEPTH_LIMIT} levels")
         try:
             return super().compose_node(parent, index)
         finally:
@@ -127,7 +129,7 @@ class _Planter:
     def plant(self, node: yaml.Node, path: Path) -> Any:
         self.values += 1
         if self.values > VALUES_LIMIT or self.depth > DEPTH_LIMIT:
-            raise Unreadable(_line(node), "grows without end through its aliases (*name)")
+            raise UnreadableFileError(_line(node), "grows without end through its aliases (*name)")
         self.depth += 1
         try:
             return self._plant(node, path)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from locum_actuator.domain.alerts import Alert, PayloadFault, parse
+from locum_actuator.domain.alerts import Alert, PayloadError, parse
 
 GOOD = {
     "status": "firing",
@@ -45,7 +45,7 @@ def payload(*alerts: Any, **root: Any) -> dict[str, Any]:
     ],
 )
 def test_not_a_webhook(body: Any, words: str) -> None:
-    with pytest.raises(PayloadFault) as fault:
+    with pytest.raises(PayloadError) as fault:
         parse(body)
     assert str(fault.value) == words
 

@@ -13,7 +13,7 @@ from locum_actuator.app import MAX_BODY_BYTES, create_app
 from locum_actuator.chain.watch import Part
 from locum_actuator.engine.engine import Engine
 from locum_actuator.engine.site_reload import Reading
-from locum_actuator.journal.journal import JournalFault
+from locum_actuator.journal.journal import JournalError
 from locum_inventory.site.model import Site
 from tests.actuator.fakes import FakeWorld, site
 
@@ -168,7 +168,7 @@ def test_a_journal_that_cannot_be_written_asks_to_send_again(
     client: FlaskClient, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(alerts: object) -> list[int]:
-        raise JournalFault("disk full")
+        raise JournalError("disk full")
 
     monkeypatch.setattr(engine.journal, "accept", full)
     answer = client.post("/webhook", data=body(alert()), headers=AUTH)

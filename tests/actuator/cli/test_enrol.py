@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from locum_actuator.cli.common.admin_ssh import administrator
-from locum_inventory.enrolment.request import EnrolFault, read_report
+from locum_inventory.enrolment.request import EnrolmentError, read_report
 from locum_inventory.site.load import load_site
 from tests.actuator.cli.enrol_site import ENROL, LOCAL, SITE, on_a_machine
 from tests.marks import needs_root
@@ -337,6 +337,6 @@ REPORTS = {
 
 @pytest.mark.parametrize(("report", "text"), REPORTS.values(), ids=REPORTS.keys())
 def test_a_report_is_read_strictly(report: str, text: str) -> None:
-    with pytest.raises(EnrolFault) as raised:
+    with pytest.raises(EnrolmentError) as raised:
         read_report(report)
     assert str(raised.value) == text

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from locum_actuator.cli.common.admin_ssh import administrator
-from locum_inventory.enrolment.request import EnrolFault
+from locum_inventory.enrolment.request import EnrolmentError
 from locum_inventory.enrolment.user_keys import make_key
 from locum_inventory.site.load import load_site
 from tests.actuator.cli.enrol_site import ENROL, LOCAL, MAIN, SITE, on_a_machine
@@ -232,11 +232,11 @@ def test_f_a_key_is_made_past_no_link(tmp_path: Path, name: str) -> None:
     victim = tmp_path / "victim"
     (tmp_path / "keys" / name).symlink_to(victim)
     if name == "key":
-        with pytest.raises(EnrolFault, match="File exists"):
+        with pytest.raises(EnrolmentError, match="File exists"):
             make_key(tmp_path / "keys" / "key", "nobody")
     else:
         make_key(tmp_path / "keys" / "key", "nobody")
     assert not victim.exists()
     (tmp_path / "way").symlink_to(tmp_path / "keys")
-    with pytest.raises(EnrolFault, match="the way to it leads through a symbolic link"):
+    with pytest.raises(EnrolmentError, match="the way to it leads through a symbolic link"):
         make_key(tmp_path / "way" / "other", "nobody")

@@ -12,7 +12,7 @@ from locum_actuator.cli import reset_epoch as command
 from locum_actuator.decision.epochs import next_sound_epoch
 from locum_actuator.decision.fitness import why_unfit
 from locum_actuator.journal.journal import Journal
-from locum_inventory.gate.protocol import ServiceStatus, ShellFault, Verb
+from locum_inventory.gate.protocol import GateError, ServiceStatus, Verb
 from locum_inventory.site.model import Site
 from tests.actuator.fakes import FakeShell, site
 
@@ -49,7 +49,7 @@ class DamagedShell(FakeShell):
     def change(self, verb: Verb, service: str, epoch: int, **more: object) -> ServiceStatus:
         assert verb == "reset-epoch"
         if self.fault:
-            raise ShellFault(self.fault, f"gate {self.fault}")
+            raise GateError(self.fault, f"gate {self.fault}")
         self.epoch, self.damaged = epoch, False
         return self._service()
 

@@ -11,7 +11,7 @@ import pytest
 
 from locum_actuator.server import Actuator
 from locum_exporter import this_host
-from locum_exporter.this_host import WrongMachine, require_actuator_host, require_no_other_host
+from locum_exporter.this_host import WrongMachineError, require_actuator_host, require_no_other_host
 from locum_inventory.site.load import load_site
 from locum_inventory.site.model import Address
 from tests.exporter.servers import unused_port
@@ -80,7 +80,7 @@ def test_a5_what_cannot_be_determined_is_refused(site_file: Path, monkeypatch: p
         raise OSError(24, "Too many open files")
 
     monkeypatch.setattr(this_host, "configured_addresses", silent)
-    with pytest.raises(WrongMachine) as refused:
+    with pytest.raises(WrongMachineError) as refused:
         require_actuator_host(load_site(site_file))
     assert str(refused.value) == "it cannot be determined which host this machine is: Too many open files"
 
@@ -95,7 +95,7 @@ def test_a5_a_name_that_the_addresses_contradict_is_refused(
     on(monkeypatch, A, B)
     require_no_other_host(site, "b")
     on(monkeypatch, A)
-    with pytest.raises(WrongMachine) as refused:
+    with pytest.raises(WrongMachineError) as refused:
         require_no_other_host(site, "b")
     assert str(refused.value) == "--host: this machine is a by its addresses, not b"
 

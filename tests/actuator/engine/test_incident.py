@@ -21,7 +21,7 @@ from locum_actuator.engine.worker import Worker
 from locum_actuator.journal.journal import AlertRow, Journal
 from locum_actuator.metrics import Metrics
 from locum_exporter.result import Outcome
-from locum_inventory.gate.protocol import ServiceStatus, ShellFault
+from locum_inventory.gate.protocol import GateError, ServiceStatus
 from locum_inventory.site.model import Site
 from tests.actuator.fakes import FakeShell, FakeWorld, site
 from tests.actuator.shortcuts import in_no_time, kernel_of
@@ -242,7 +242,7 @@ def test_b7_a_gate_that_could_not_be_asked_spends_nothing(world: FakeWorld, jour
         nonlocal asked
         asked += 1
         if asked <= 2:
-            raise ShellFault.busy("a: could not be asked: Too many open files")
+            raise GateError.busy("a: could not be asked: Too many open files")
         return change(*words, **more)  # type: ignore[arg-type]
 
     world.shells["a"].change = busy_at_first  # type: ignore[method-assign]

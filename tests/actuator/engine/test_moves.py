@@ -39,7 +39,7 @@ from locum_actuator.engine.move_incident import Asked, PlannedIncident
 from locum_actuator.engine.move_requests import Mover
 from locum_actuator.engine.site_reload import Reading
 from locum_actuator.engine.worker import Worker
-from locum_actuator.journal.journal import Journal, JournalFault
+from locum_actuator.journal.journal import Journal, JournalError
 from locum_actuator.metrics import Metrics
 from locum_actuator.steps import claim, prove
 from locum_actuator.system import netlink
@@ -502,7 +502,7 @@ def test_b12_what_was_taken_up_is_waited_for_however_long_it_takes(answer: str) 
         begun.set()
         time.sleep(0.2)  # longer than the other waits for it to be taken up
         if answer == "failed":
-            asked.fail("JournalFault: disk full")
+            asked.fail("JournalError: disk full")
         else:
             asked.answer(7 if answer == "incident" else None)
 
@@ -514,7 +514,7 @@ def test_b12_what_was_taken_up_is_waited_for_however_long_it_takes(answer: str) 
     assert (asked.incident, asked.fault) == {
         "incident": (7, None),
         "fault first": (None, None),
-        "failed": (None, "JournalFault: disk full"),
+        "failed": (None, "JournalError: disk full"),
     }[answer]
 
 
@@ -834,7 +834,7 @@ def test_b12_a_move_that_was_undone_has_failed(mover: Mover, world: FakeWorld) -
 @pytest.mark.parametrize(
     "fault",
     [TimeoutError(), RuntimeError("can't start new thread"), OSError(24, "Too many open files"), SystemExit(1),
-     JournalFault("disk full")],
+     JournalError("disk full")],
     ids=lambda fault: type(fault).__name__,
 )  # fmt: skip
 def test_b12_a_look_that_raises_ends_the_move(
@@ -858,12 +858,12 @@ def test_b12_a_move_that_its_worker_could_not_begin_is_not_carried_out_later(
     monkeypatch.setattr(worker_module, "AFTER_FAULT_SECONDS", 0.01)
 
     def full(*_: object) -> None:
-        raise JournalFault("database or disk is full")
+        raise JournalError("database or disk is full")
 
     with monkeypatch.context() as patch:
         patch.setattr(journal, "begin_move", full)
         phase, text = phase_of(mover)
-    assert (phase, text) == ("failed", "it was not begun: JournalFault: database or disk is full")
+    assert (phase, text) == ("failed", "it was not begun: JournalError: database or disk is full")
     wait_for(lambda: not journal.open_incidents())
     assert journal.incidents()[0]["planned"] is None
     assert world.shells["a"].held

@@ -15,7 +15,7 @@ from locum_actuator.engine.patrol import CALM_SECONDS, WARY_SECONDS, Finding, Pa
 from locum_actuator.journal.journal import Journal
 from locum_actuator.metrics import Metrics
 from locum_exporter.result import Outcome
-from locum_inventory.gate.protocol import GateStatus, ShellFault
+from locum_inventory.gate.protocol import GateError, GateStatus
 from tests.actuator.fakes import FakeShell, FakeWorld, site
 
 
@@ -191,7 +191,7 @@ def test_an_alert_does_not_wait_for_the_gate_of_a_dead_host(
 
     def dead(*, deadline_seconds: float) -> GateStatus:
         given_up.wait(10)
-        raise ShellFault("timeout", "no answer")
+        raise GateError("timeout", "no answer")
 
     monkeypatch.setattr(world.shells["a"], "status", dead)
     before = dict(patrol.seen)
@@ -252,7 +252,7 @@ def test_b3_a_finding_does_not_wait_for_the_gate_of_a_dead_host(
 
     def dead(*, deadline_seconds: float) -> GateStatus:
         given_up.wait(60)
-        raise ShellFault("timeout", "no answer")
+        raise GateError("timeout", "no answer")
 
     world.dead.add("a")
     monkeypatch.setattr(world.shells["a"], "status", dead)

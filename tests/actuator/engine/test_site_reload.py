@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from locum_actuator.engine.engine import Engine
-from locum_actuator.engine.site_reload import CouldNotLook, Reading, Wire, judge
+from locum_actuator.engine.site_reload import CouldNotLookError, Reading, Wire, judge
 from locum_actuator.journal.journal import Journal
 from locum_actuator.metrics import Metrics
 from locum_inventory.site.model import Interface, Site
@@ -116,7 +116,7 @@ def test_what_is_said_of_a_new_reading(row: Row) -> None:
     def who_has(_: str, addresses: tuple[Interface, ...]) -> Mapping[str, frozenset[str]]:
         assert [str(address.ip) for address in addresses] == ["192.0.2.100"]
         if row.owners is None:
-            raise CouldNotLook("no socket")
+            raise CouldNotLookError("no socket")
         return {"192.0.2.100": row.owners}
 
     assert judge(site(), row.new, row.holders, who_has) == Reading(row.faults, row.notes)
@@ -154,7 +154,7 @@ def test_the_wire_and_the_gate_are_both_asked(hosts: dict[str, str]) -> None:
 @needs_root
 def test_a_wire_that_cannot_be_asked_is_not_a_wire_where_nobody_answers(hosts: dict[str, str]) -> None:
     ip("-n", hosts["b"], "link", "set", "eth0", "down")
-    with pytest.raises(CouldNotLook, match="could not look"):
+    with pytest.raises(CouldNotLookError, match="could not look"):
         asked(hosts, FakeShell())
 
 

@@ -17,7 +17,7 @@ from locum_actuator.domain.situation import Memory
 from locum_actuator.engine.incident import Context, Incident
 from locum_actuator.engine.without_journal import release_wrong_holder
 from locum_actuator.engine.worker import Worker
-from locum_actuator.journal.journal import Journal, JournalFault
+from locum_actuator.journal.journal import Journal, JournalError
 from locum_actuator.journal.schema import VERSIONS
 from locum_actuator.metrics import Metrics
 from tests.actuator.fakes import FakeShell, FakeWorld, host, site, situation
@@ -31,7 +31,7 @@ def is_full(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every write of a journal fail, as on a full disk; it can still be read."""
 
     def write() -> None:
-        raise JournalFault("the disk is full")
+        raise JournalError("the disk is full")
 
     monkeypatch.setattr(journal, "_write", write)
 
@@ -123,7 +123,7 @@ def test_a4_nothing_is_done_where_the_journal_cannot_be_read(
     world: FakeWorld, journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def read(*words: object) -> None:
-        raise JournalFault("it cannot be read")
+        raise JournalError("it cannot be read")
 
     monkeypatch.setattr(journal, "_read", read)
     context = Context(site(), "www", journal, Metrics(), world.shells, world)

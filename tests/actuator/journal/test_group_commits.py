@@ -18,7 +18,7 @@ from locum_actuator.engine.engine import Engine
 from locum_actuator.engine.site_reload import Reading
 from locum_actuator.journal import group_commits
 from locum_actuator.journal.group_commits import GroupCommits
-from locum_actuator.journal.journal import AlertRow, Journal, JournalFault
+from locum_actuator.journal.journal import AlertRow, Journal, JournalError
 from locum_actuator.metrics import Metrics
 from tests.actuator.fakes import FakeWorld, KeptFakes, site
 
@@ -152,7 +152,7 @@ def test_b13_a_commit_that_fails_fails_for_every_write_in_it(slow: Journal) -> N
 
     def fails() -> str:
         with pytest.raises(
-            JournalFault, match="the journal cannot be written: database or disk is full"
+            JournalError, match="the journal cannot be written: database or disk is full"
         ) as told:
             slow.note(incident, "done", "lost")
         return str(told.value)

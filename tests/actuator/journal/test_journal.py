@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from locum_actuator.journal.journal import AlertRow, Holder, Journal, JournalFault
+from locum_actuator.journal.journal import AlertRow, Holder, Journal, JournalError
 from locum_actuator.journal.schema import VERSIONS
 
 ALERT = AlertRow("LocumServiceDown", "www", "a", "firing", None, None, "woke the worker")
@@ -82,13 +82,13 @@ def test_what_was_accepted_survives_kill_9(tmp_path: Path) -> None:
 
 def test_a_directory_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(JournalFault, match="the journal cannot be opened"):
+    with pytest.raises(JournalError, match="the journal cannot be opened"):
         Journal(tmp_path / "file" / "journal.sqlite")
 
 
 def test_garbage_is_not_a_journal(tmp_path: Path) -> None:
     (tmp_path / "j").write_bytes(b"not a database" * 1000)
-    with pytest.raises(JournalFault, match="the journal cannot be opened: file is not a database"):
+    with pytest.raises(JournalError, match="the journal cannot be opened: file is not a database"):
         Journal(tmp_path / "j")
 
 
@@ -96,7 +96,7 @@ def test_a_journal_of_another_version_is_left_alone(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "j") as db:
         db.execute("PRAGMA user_version=99")
     db.close()
-    with pytest.raises(JournalFault, match="written by another version of locum"):
+    with pytest.raises(JournalError, match="written by another version of locum"):
         Journal(tmp_path / "j")
 
 

@@ -19,7 +19,7 @@ from locum_actuator.chain.health import Seen
 from locum_actuator.chain.watch import look_at_journal
 from locum_actuator.engine.engine import Engine
 from locum_actuator.engine.site_reload import Reading
-from locum_actuator.journal.journal import Journal, JournalFault
+from locum_actuator.journal.journal import Journal, JournalError
 from locum_actuator.journal.recovery import corruption, open_journal
 from locum_actuator.metrics import Metrics
 from tests.actuator.fakes import FakeShell, FakeWorld, KeptFakes, site
@@ -158,7 +158,7 @@ def test_what_is_not_corrupt_is_never_moved(make: Callable[[Path], object], tmp_
     path = tmp_path / "journal.sqlite"
     make(path)
     assert corruption(path) is None
-    with suppress(JournalFault):
+    with suppress(JournalError):
         open_journal(path, ["www"]).close()
     assert list(tmp_path.glob("*corrupt*")) == []
 
@@ -258,7 +258,7 @@ def test_b11_a_page_that_goes_bad_while_it_runs_is_a_fault_of_the_journal(tmp_pa
     path = tmp_path / "journal.sqlite"
     journal, place, kept = _with_a_bad_page(path)
     assert journal.look() is None, "nothing has been read yet"
-    with pytest.raises(JournalFault, match="the journal cannot be read: database disk image is malformed"):
+    with pytest.raises(JournalError, match="the journal cannot be read: database disk image is malformed"):
         journal.incidents("www")
     seen = look_at_journal(journal, ["www"])
     assert seen.up is False
@@ -284,7 +284,7 @@ def test_b11_with_a_bad_page_the_actuator_is_not_ready_and_a_restart_keeps_it_as
         _until(lambda: engine.health.failing() != [])
         (text,) = engine.health.failing()
         assert text.startswith("the thread worker-www has failed")
-        assert "JournalFault" in text
+        assert "JournalError" in text
         engine.heartbeat_at = time.monotonic()
         answer = create_app(engine, TOKEN, None, Reading).test_client().get("/-/ready")
         assert answer.status_code == 503

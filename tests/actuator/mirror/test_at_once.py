@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from bench.mirror_hosts import MirrorHosts, in_memory, make_hosts
-from locum_actuator.domain.mirror_run import MirrorFault
+from locum_actuator.domain.mirror_run import MirrorError
 from tests.marks import needs_root
 
 pytestmark = needs_root
@@ -95,7 +95,7 @@ def test_d5_a_divergence_that_cannot_be_told_says_so(base: Path) -> None:
     with subprocess.Popen(["sh", "-c", held, "sh", lock], stdout=subprocess.PIPE) as holder:
         assert holder.stdout is not None
         holder.stdout.readline()
-        with pytest.raises(MirrorFault, match="a run writes here now: ask again when it has ended"):
+        with pytest.raises(MirrorError, match="a run writes here now: ask again when it has ended"):
             hosts.mirrors.divergence("www", "a", "b")
         holder.kill()
     assert hosts.mirrors.divergence("www", "a", "b").other.count == 0

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from locum_actuator.domain.mirror_run import MirrorFault
+from locum_actuator.domain.mirror_run import MirrorError
 from locum_actuator.mirror.copy_state import Copies
 from locum_actuator.mirror.gate_commands import Lines, Words
 from locum_actuator.mirror.rsync_output import progress, statistics
@@ -74,5 +74,5 @@ def test_e7_a_count_that_is_no_number_is_a_fault_and_not_nothing(what: str) -> N
         update={"mirror": Mirror.model_validate({"source": "/srv/www"})}
     )
     copies = Copies(HostileLines(plain.model_copy(update={"services": {"www": service}}), "b"), "www", 3)
-    with pytest.raises(MirrorFault, match=r"^a: the gate's answer holds '.+' as a number$"):
+    with pytest.raises(MirrorError, match=r"^a: the gate's answer holds '.+' as a number$"):
         copies.changes("a", 1) if what == "changes" else copies.kept("a")

@@ -15,7 +15,7 @@ from locum_actuator.domain.situation import HostView
 from locum_actuator.observation import observer as evidence_module
 from locum_actuator.observation.observer import Evidence
 from locum_exporter.net.icmp import Burst
-from locum_inventory.gate.protocol import GateStatus, ServiceStatus, ShellFault
+from locum_inventory.gate.protocol import GateError, GateStatus, ServiceStatus
 from locum_inventory.site.model import Site
 from tests.marks import needs_root
 
@@ -38,11 +38,11 @@ def well() -> GateStatus:
 
 
 def silent() -> GateStatus:
-    raise ShellFault("timeout", "a: no answer")
+    raise GateError("timeout", "a: no answer")
 
 
 def busy() -> GateStatus:
-    raise ShellFault.busy("a: could not be asked: Too many open files")
+    raise GateError.busy("a: could not be asked: Too many open files")
 
 
 def unaware() -> GateStatus:

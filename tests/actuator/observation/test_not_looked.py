@@ -17,7 +17,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from locum_actuator.decision.failover import decide
 from locum_actuator.domain.situation import HostView, Look, Memory, Situation
 from locum_actuator.observation import observer
-from locum_actuator.observation.observer import Evidence, GateFault
+from locum_actuator.observation.observer import Evidence, NoGateAnswer
 from locum_actuator.observation.service_check import joined
 from locum_actuator.observation.vantage_points import Answer, ask, asking_session, hears
 from locum_actuator.page.check_health import judge
@@ -215,7 +215,7 @@ def test_a1_who_pings_a_host_that_this_one_does_not_hear(reason: Reason | None) 
             "a",
             time.monotonic(),
             burst=Burst(20, 0, ()),
-            gate=GateFault("no answer"),
+            gate=NoGateAnswer("no answer"),
             here=Look("b", Outcome.FAILED, "refused", "refused"),
             elsewhere=[Answer(Look("c", outcome_of(reason), "", reason), outcome_of(reason))],
         )
@@ -233,7 +233,7 @@ def test_a8_a_late_echo_is_one_for_every_reader() -> None:
 
     def look() -> HostView:
         return evidence._seen(
-            "www", "a", since, burst=Burst(20, 0, ()), gate=GateFault("no answer"), here=here, elsewhere=()
+            "www", "a", since, burst=Burst(20, 0, ()), gate=NoGateAnswer("no answer"), here=here, elsewhere=()
         )
 
     try:
@@ -305,7 +305,7 @@ def test_every_reason_that_a_check_gives_is_in_the_table() -> None:
         for call in ast.walk(ast.parse(path.read_text()))
         if isinstance(call, ast.Call)
         and isinstance(call.func, ast.Name)
-        and call.func.id in {"CheckResult", "_Failed", "NeighbourFault", "Echo"}
+        and call.func.id in {"CheckResult", "_CheckFailedError", "NeighbourError", "Echo"}
         for argument in call.args[:2]
         if isinstance(argument, ast.Constant)
         and isinstance(argument.value, str)

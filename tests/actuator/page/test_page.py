@@ -20,7 +20,7 @@ from locum_actuator.engine.engine import Engine
 from locum_actuator.engine.move_requests import Progress
 from locum_actuator.engine.site_reload import Reading
 from locum_actuator.journal.incidents import IncidentShelf
-from locum_actuator.journal.journal import Journal, JournalFault
+from locum_actuator.journal.journal import Journal, JournalError
 from locum_actuator.journal.reader import JournalReader
 from locum_actuator.page import polling, routes
 from locum_actuator.page.background_cache import Kept
@@ -301,7 +301,7 @@ def test_a_reader_waits_for_no_write_and_can_write_nothing(engine: Engine) -> No
         assert time.monotonic() - begun < 1
     assert row["reason"] == "why takeover: a is dead"
     assert reader.read("SELECT reason FROM incidents") == [{"reason": "half written"}]
-    with pytest.raises(JournalFault, match="readonly"):
+    with pytest.raises(JournalError, match="readonly"):
         reader.read("DELETE FROM incidents")
     reader.close()
 

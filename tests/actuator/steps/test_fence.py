@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from locum_actuator.steps import fence
-from locum_actuator.steps.base import Hands, StepFault
+from locum_actuator.steps.base import Hands, StepError
 from locum_actuator.steps.fence import Fence
 from locum_actuator.system import fence_agent
-from locum_actuator.system.fence_agent import AgentFault, FenceAgent
+from locum_actuator.system.fence_agent import FenceAgent, FenceAgentError
 from locum_inventory.site.model import FenceDevice, Site
 from tests.actuator.fakes import FakeShell, FakeWorld, site
 from tests.actuator.steps.fence_scripts import actions, make
@@ -188,7 +188,7 @@ def test_row(row: Row, tmp_path: Path) -> None:
     ]
     begun = time.monotonic()
     if row.fault is not None:
-        with pytest.raises(StepFault) as caught:
+        with pytest.raises(StepError) as caught:
             step(tmp_path, *devices).do()
         assert str(caught.value) == row.fault
     else:
@@ -199,7 +199,7 @@ def test_row(row: Row, tmp_path: Path) -> None:
 
 
 def test_garbage_is_neither_yes_nor_no_and_is_told_in_one_short_line(tmp_path: Path) -> None:
-    with pytest.raises(StepFault) as caught:
+    with pytest.raises(StepError) as caught:
         step(tmp_path, {"command": [str(make(tmp_path, "one", "prints garbage"))], "timeout": 0.5}).do()
     text = str(caught.value)
     assert "status is not clear: ended with 77: " in text
@@ -218,7 +218,7 @@ def test_a_host_whose_echo_comes_late_is_not_switched_off(tmp_path: Path) -> Non
     assert isinstance(fence_a.hands.eyes, World)
     fence_a.hands.eyes.late = {"a"}
     fence_a.hands.evidence.silent_since["a"] = 0.0
-    with pytest.raises(StepFault, match=r"^an echo of a came late: delay must not look like death$"):
+    with pytest.raises(StepError, match=r"^an echo of a came late: delay must not look like death$"):
         fence_a.do()
     assert actions(tmp_path) == []
 
@@ -229,7 +229,7 @@ def test_a_device_that_says_off_while_the_host_is_there_does_not_count(tmp_path:
     setattr(it.hands.eyes, fault, True)
     (tmp_path / "off").touch()
     assert not it.already()
-    with pytest.raises(StepFault) as caught:
+    with pytest.raises(StepError) as caught:
         it.do()
     assert str(caught.value) == no(
         {
@@ -252,7 +252,7 @@ def test_the_service_may_say_that_an_unconfirmed_fence_is_enough(tmp_path: Path)
 def test_what_cannot_be_fenced_is_not(tmp_path: Path, host: str) -> None:
     it = step(tmp_path, host=host)
     assert not it.already()
-    with pytest.raises(StepFault, match=f"^there is nothing to fence {host} with$"):
+    with pytest.raises(StepError, match=f"^there is nothing to fence {host} with$"):
         it.do()
 
 
@@ -301,7 +301,7 @@ def test_a_wrong_password_is_told_and_the_password_is_not(tmp_path: Path) -> Non
         "command": [str(make(tmp_path, "one", "knows its password"))],
         "secret_files": {"password": str(secret)},
     }
-    with pytest.raises(StepFault) as caught:
+    with pytest.raises(StepError) as caught:
         step(tmp_path, device).do()
     assert "off failed: ended with 1: Unable to connect/login to fencing device with ***;" in str(
         caught.value
@@ -325,7 +325,7 @@ def test_a_secret_that_cannot_be_had_is_a_fault(tmp_path: Path, content: bytes |
     device = FenceDevice.model_validate(
         {"command": [str(make(tmp_path, "one", "honest"))], "secret_files": {"password": str(secret)}}
     )
-    with pytest.raises(AgentFault) as caught:
+    with pytest.raises(FenceAgentError) as caught:
         FenceAgent("a", device).power(deadline_seconds=3)
     assert str(caught.value) == text.format(secret)
 
@@ -334,13 +334,13 @@ def test_an_agent_is_found_by_name_in_sbin(tmp_path: Path, monkeypatch: pytest.M
     make(tmp_path, "fence_here", "honest")
     monkeypatch.setattr(fence_agent, "AGENT_PATH", f"{tmp_path}:/usr/bin:/bin")
     assert FenceAgent("a", FenceDevice(agent="fence_here")).power(deadline_seconds=3) == "on"
-    with pytest.raises(AgentFault, match=r"^there is no program fence_gone on this host$"):
+    with pytest.raises(FenceAgentError, match=r"^there is no program fence_gone on this host$"):
         FenceAgent("a", FenceDevice(agent="fence_gone")).power(deadline_seconds=3)
 
 
 def test_nothing_is_left_of_an_agent_that_was_killed(tmp_path: Path) -> None:
     agent = FenceAgent("a", FenceDevice(command=(str(make(tmp_path, "one", "hangs at everything")),)))
-    with pytest.raises(AgentFault, match=r"^status: did not end within 0.2 s and was killed$"):
+    with pytest.raises(FenceAgentError, match=r"^status: did not end within 0.2 s and was killed$"):
         agent.power(deadline_seconds=0.2)
     mine = {
         pid

@@ -16,7 +16,7 @@ from locum_actuator.journal.journal import Journal
 from locum_actuator.metrics import Metrics
 from locum_actuator.steps.base import Hands
 from locum_actuator.steps.runner import Outcome, Sequence
-from locum_actuator.system.site_commands import CommandFault, holder_by_command
+from locum_actuator.system.site_commands import CommandError, holder_by_command
 from locum_inventory.site.model import Service, Site
 from tests.actuator.fakes import FakeShell, FakeWorld, host, site, situation
 from tests.actuator.shortcuts import in_no_time, kernel_of
@@ -242,7 +242,7 @@ def test_who_holds_it_by_command(command: str, holder: str | None) -> None:
 @pytest.mark.parametrize(("command", "why"), NO_CHECKS.values(), ids=NO_CHECKS)
 def test_could_not_look_is_neither(command: str, why: str) -> None:
     values = by_command(claim="true", check=command, timeout="0.2s")
-    with pytest.raises(CommandFault) as caught:
+    with pytest.raises(CommandError) as caught:
         holder_by_command("www", values.services["www"])
     assert str(caught.value) == why
 

@@ -9,7 +9,7 @@ import pytest
 
 from locum_actuator.steps import over_gate
 from locum_actuator.steps.base import Hands
-from locum_actuator.steps.plan_evidence import PlanEvidence, TooOld
+from locum_actuator.steps.plan_evidence import EvidenceTooOldError, PlanEvidence
 from locum_inventory import since_boot
 from locum_inventory.gate.clock import Permit
 from locum_inventory.gate.protocol import GateStatus, ServiceStatus, Verb
@@ -89,5 +89,5 @@ def test_what_the_gate_finds_too_old_is_asked_for_once() -> None:
     over_gate.change_in_time(hands, "b", "start", 1.0)
     assert shell.asked == 2
     late = PlanEvidence(asked_at=since_boot.seconds() - 60.0)
-    with pytest.raises(TooOld):
+    with pytest.raises(EvidenceTooOldError):
         over_gate.change_in_time(hands_of(shell, late), "b", "start", 1.0)

@@ -11,7 +11,7 @@ import pytest
 from locum_actuator.domain.situation import Look
 from locum_actuator.observation.service_check import joined
 from locum_actuator.steps import prove
-from locum_actuator.steps.base import Hands, StepFault
+from locum_actuator.steps.base import Hands, StepError
 from locum_exporter.result import Outcome
 from locum_inventory.site.model import Site
 from tests.actuator.fakes import FakeShell, FakeWorld, site
@@ -112,6 +112,6 @@ def test_what_the_witness_says(
 
 def test_an_address_that_the_witness_does_not_know_fails_the_proof(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(
-        StepFault, match=r"^no witness answers to 2001:db8::100: its ARP or neighbour entry is stale\?$"
+        StepError, match=r"^no witness answers to 2001:db8::100: its ARP or neighbour entry is stale\?$"
     ):
         proof(monkeypatch, [FOUR, SIX], ["192.0.2.254", "2001:db8::fe"], deaf_to="2001:db8::100")

@@ -13,16 +13,16 @@ import pytest
 
 from locum_actuator.domain.plan import Plan, Step
 from locum_actuator.domain.ports import Confirmed
-from locum_actuator.journal.journal import Journal, JournalFault
+from locum_actuator.journal.journal import Journal, JournalError
 from locum_actuator.metrics import Metrics
 from locum_actuator.steps import plan_evidence, release
-from locum_actuator.steps.base import Hands, StepFault
+from locum_actuator.steps.base import Hands, StepError
 from locum_actuator.steps.plan_evidence import PlanEvidence
 from locum_actuator.steps.runner import Outcome, Sequence
 from locum_actuator.system import netlink
 from locum_inventory import since_boot
 from locum_inventory.enrolment import boot_guard
-from locum_inventory.gate.protocol import ServiceStatus, ShellFault, Verb
+from locum_inventory.gate.protocol import GateError, ServiceStatus, Verb
 from locum_inventory.site.model import Interface, Site
 from tests.actuator.fakes import FakeShell, FakeWorld, site
 from tests.actuator.shortcuts import in_no_time, kernel_of
@@ -126,7 +126,7 @@ def test_a_release_that_this_host_could_not_send_is_not_undone(
     world: FakeWorld, journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def busy(*words: object, **more: object) -> ServiceStatus:
-        raise ShellFault.busy("a: could not be asked: too many open files")
+        raise GateError.busy("a: could not be asked: too many open files")
 
     monkeypatch.setattr(world.shells["a"], "change", busy)
     assert not run(world, journal, *TAKEOVER).moved
@@ -176,7 +176,7 @@ def test_an_address_that_cannot_be_added_is_undone(
     world: FakeWorld, journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def no(interface: str, address: Interface, *, right_before: object) -> None:
-        raise netlink.NetlinkFault("there is no interface eth0 on this host")
+        raise netlink.AddressChangeError("there is no interface eth0 on this host")
 
     monkeypatch.setattr(netlink, "add", no)
     outcome = run(world, journal, *TAKEOVER)
@@ -192,10 +192,10 @@ def test_where_an_undo_fails_nothing_more_is_undone(
 
     def add_and_fail(interface: str, address: Interface, *, right_before: object) -> None:
         world.shells["b"].held = True
-        raise netlink.NetlinkFault("added, then something broke")
+        raise netlink.AddressChangeError("added, then something broke")
 
     def stuck(address: Interface) -> None:
-        raise netlink.NetlinkFault("it will not go")
+        raise netlink.AddressChangeError("it will not go")
 
     monkeypatch.setattr(netlink, "add", add_and_fail)
     monkeypatch.setattr(netlink, "remove", stuck)
@@ -326,7 +326,7 @@ def test_a4_a_disk_that_gets_full_leaves_the_service_on_the_host_that_the_journa
     def note(*words: object, **data: object) -> None:
         left[0] -= 1
         if left[0] < 0:
-            raise JournalFault("the disk is full")
+            raise JournalError("the disk is full")
         real(*words, **data)  # type: ignore[arg-type]
 
     monkeypatch.setattr(journal, "note", note)
@@ -349,7 +349,7 @@ def test_a4_no_claim_without_its_rows_where_nothing_can_be_given_back(
     def write() -> Iterator[Connection]:
         left[0] -= 1
         if left[0] < 0:
-            raise JournalFault("the disk is full")
+            raise JournalError("the disk is full")
         with real() as db:
             yield db
 
@@ -404,7 +404,7 @@ def test_a8_what_has_released_or_was_seen_off_may_be_heard(world: FakeWorld, jou
     values = site()
     hands = Hands(values, "www", values.services["www"], "b", world.shells, world, 2, "a")
     hands.evidence.silent_since["a"] = 0.0
-    with pytest.raises(StepFault, match="an echo of a came late"):
+    with pytest.raises(StepError, match="an echo of a came late"):
         hands.require_silent_holder("b")
     hands.require_silent_holder("a")  # which it is itself that claims
     hands.evidence.let_go = True
@@ -428,10 +428,10 @@ def test_a_plan_the_journal_cannot_take_does_not_begin(
     world: FakeWorld, journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def note(*words: object, **data: object) -> None:
-        raise JournalFault("the disk is full")
+        raise JournalError("the disk is full")
 
     monkeypatch.setattr(journal, "note", note)
-    with pytest.raises(JournalFault, match="the disk is full"):
+    with pytest.raises(JournalError, match="the disk is full"):
         run(world, journal, *TAKEOVER)
     assert world.shells["a"].held
     assert world.shells["a"].calls == []

@@ -21,7 +21,7 @@ from locum_actuator.engine import worker
 from locum_actuator.engine.engine import Engine
 from locum_actuator.engine.periodic import Rounds
 from locum_actuator.engine.site_reload import Reading
-from locum_actuator.journal.journal import JournalFault
+from locum_actuator.journal.journal import JournalError
 from locum_actuator.metrics import Metrics
 from locum_actuator.observation.observer import Evidence
 from locum_actuator.observation.reconnect_probe import Lookout
@@ -165,7 +165,7 @@ class Broken(Rounds):
             raise self.fault
 
 
-@pytest.mark.parametrize("fault", [JournalFault("disk full"), KeyError("x"), SystemExit(1)])
+@pytest.mark.parametrize("fault", [JournalError("disk full"), KeyError("x"), SystemExit(1)])
 def test_b11_a_periodic_job_that_keeps_failing_is_known_and_recovers(
     health: Health, fault: BaseException
 ) -> None:
@@ -260,10 +260,10 @@ def test_b11_a_reload_that_fails_leaves_nothing_behind(
     monkeypatch.setattr(engine, "_make_shells", lambda _site: Kept("shells"))
     monkeypatch.setattr(engine, "_make_looker", lambda _site, _shells: Kept("looker"))
     monkeypatch.setattr(
-        engine.journal, "holder", lambda _service: (_ for _ in ()).throw(JournalFault("bad page"))
+        engine.journal, "holder", lambda _service: (_ for _ in ()).throw(JournalError("bad page"))
     )
     before = engine.workers
-    with pytest.raises(JournalFault):
+    with pytest.raises(JournalError):
         engine.reload(site())
     assert closed == ["looker", "shells"]
     assert engine.workers is before

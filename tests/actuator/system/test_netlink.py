@@ -82,7 +82,7 @@ def test_removing_the_first_of_a_subnet_leaves_the_others() -> None:
 
 def test_no_such_interface_is_one_line() -> None:
     assert (
-        inside("try: netlink.add('eth7', four)\nexcept netlink.NetlinkFault as fault: print(fault)")
+        inside("try: netlink.add('eth7', four)\nexcept netlink.AddressChangeError as fault: print(fault)")
         == "there is no interface eth7 on this host"
     )
 

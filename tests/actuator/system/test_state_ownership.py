@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from locum_actuator.stack.prometheus import write_files
-from locum_actuator.system.instance_lock import NotAlone, lock_alone
+from locum_actuator.system.instance_lock import AlreadyRunningError, acquire_instance_lock
 from locum_actuator.system.state_ownership import ownership_fault
 from tests.marks import needs_root
 
@@ -88,8 +88,8 @@ def test_e2_the_lock_and_the_configuration_are_written_past_no_link(tmp_path: Pa
     state = tmp_path / "state"
     state.mkdir()
     (state / "actuator.lock").symlink_to(other)
-    with pytest.raises(NotAlone, match="cannot be written: Too many levels of symbolic links"):
-        lock_alone(state)
+    with pytest.raises(AlreadyRunningError, match="cannot be written: Too many levels of symbolic links"):
+        acquire_instance_lock(state)
     (state / ".prometheus.yml.new").symlink_to(other)
     write_files(state, {"prometheus.yml": "new"})
     assert (state / "prometheus.yml").read_text() == "new"

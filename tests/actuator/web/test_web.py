@@ -19,14 +19,14 @@ from typing import Any
 import pytest
 from flask import Flask, request
 
-from locum_actuator.listeners import Front, NotBound
+from locum_actuator.listeners import Front, NotBoundError
 from locum_actuator.web import listener as listener_module
 from locum_actuator.web.certificate import Certificate
 from locum_actuator.web.connections import Connection, Connections
-from locum_actuator.web.framing import MOST_CHUNKS, MOST_LINES, Refused
+from locum_actuator.web.framing import MOST_CHUNKS, MOST_LINES, RequestRefusedError
 from locum_actuator.web.lanes import WAITING_AT_MOST, Lane
 from locum_actuator.web.listener import STRANGERS_BODY_BYTES, Bounds, Listener
-from locum_actuator.web.own_socket import NotTheActuator, OwnSocket
+from locum_actuator.web.own_socket import NotTheActuatorError, OwnSocket
 from locum_actuator.web.peer import Peer, peer_of
 from tests.actuator.fakes import serving
 from tests.marks import needs_root
@@ -409,7 +409,7 @@ def test_e4_a_stranger_sends_no_long_body(port: int) -> None:
     with serving(app(), bounds=Bounds(8, 1 << 20)) as listener:
         stranger = Connection(Peer("uid 1000"))
         head = type("Head", (), {"headers": [(b"content-length", str(len(long)).encode())]})
-        with pytest.raises(Refused) as caught:
+        with pytest.raises(RequestRefusedError) as caught:
             listener._judge(head, stranger)  # type: ignore[arg-type]
         assert caught.value.status == 413
 
@@ -553,7 +553,7 @@ def test_e3_a_directory_that_others_may_write_is_not_believed(
     front: tuple[Front, Slow, Certificate], tmp_path: Path
 ) -> None:
     tmp_path.chmod(0o777)
-    with pytest.raises(NotTheActuator, match="may be written by others: chmod 700"):
+    with pytest.raises(NotTheActuatorError, match="may be written by others: chmod 700"):
         OwnSocket(tmp_path, 30).connect()
 
 
@@ -579,7 +579,7 @@ def test_e3_the_token_is_not_sent_to_another_user(shared_directory: Path) -> Non
         assert process.stdout.readline() == "there\n"
         (trap / "own").rename(state / "actuator.sock")  # however it came there
         connection = OwnSocket(state, 30)
-        with pytest.raises(NotTheActuator, match="user 65534 listens there"):
+        with pytest.raises(NotTheActuatorError, match="user 65534 listens there"):
             connection.request("POST", "/", b"", {"Authorization": f"Bearer {TOKEN}"})
         assert process.stdout.readline() == "b''\n", "nothing was said to it"
 
@@ -589,7 +589,7 @@ def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
     certificate.make()
     with socket.create_server(HERE) as taken:
         where = taken.getsockname()
-        with pytest.raises(NotBound, match=f"127.0.0.1:{where[1]} is taken: Address already in use"):
+        with pytest.raises(NotBoundError, match=f"127.0.0.1:{where[1]} is taken: Address already in use"):
             Front(
                 app(), app(), lambda _: False,
                 api_at=HERE, webhook_at=where, state_directory=tmp_path, tls=certificate.server_context(),

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from locum_exporter.checks.process import process
-from locum_inventory.gate.protocol import FaultReason, Shell, ShellFault
+from locum_inventory.gate.protocol import FaultReason, GateError, Shell
 from tests.exporter.fake_shell import FakeShell
 
 pytestmark = pytest.mark.timed  # its deadlines are some tenths of a second
@@ -50,7 +50,7 @@ FAULTS: dict[FaultReason, str] = {
 
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_could_not_look_is_neither_present_nor_absent(fault: FaultReason) -> None:
-    result = await process(FakeShell(fault=ShellFault(fault, "what the gate said")), "www", 1.0)
+    result = await process(FakeShell(fault=GateError(fault, "what the gate said")), "www", 1.0)
     assert (result.reason, result.details) == (FAULTS[fault], {})
     assert result.text == "process of www: could not look: what the gate said"
 

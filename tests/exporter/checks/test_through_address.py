@@ -10,7 +10,7 @@ import pytest
 from locum_exporter.checks import through_address
 from locum_exporter.checks.through_address import through_addresses
 from locum_exporter.discovery import targets
-from locum_exporter.probe_request import Look, NotAsked, NotKnown, look_for
+from locum_exporter.probe_request import Look, NotInSiteError, ParameterMissingError, look_for
 from locum_exporter.result import CheckResult, Outcome, Reason
 from locum_inventory.site.model import Address
 from tests.exporter.sites import service, site
@@ -90,14 +90,14 @@ def test_b4_what_is_asked_through_the_address() -> None:
 
 
 REFUSED: dict[str, tuple[str, str | None, str | None, str, type[ValueError]]] = {
-    "no service": ("http", None, None, "address", NotAsked),
+    "no service": ("http", None, None, "address", ParameterMissingError),
     # An exporter of an older version ignores `through`: with a host it would answer for that host's own address.
-    "a host": ("http", "www", "a", "address", NotAsked),
-    "another way": ("http", "www", None, "tunnel", NotKnown),
-    "a check that needs the gate": ("process", "www", None, "address", NotKnown),
-    "a check that does not decide": ("ping", "www", None, "address", NotKnown),
-    "who has the address": ("address", "www", None, "address", NotKnown),
-    "no such service": ("http", "ftp", None, "address", NotKnown),
+    "a host": ("http", "www", "a", "address", ParameterMissingError),
+    "another way": ("http", "www", None, "tunnel", NotInSiteError),
+    "a check that needs the gate": ("process", "www", None, "address", NotInSiteError),
+    "a check that does not decide": ("ping", "www", None, "address", NotInSiteError),
+    "who has the address": ("address", "www", None, "address", NotInSiteError),
+    "no such service": ("http", "ftp", None, "address", NotInSiteError),
 }
 
 

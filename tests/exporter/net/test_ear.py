@@ -11,7 +11,7 @@ import pytest
 
 from locum_exporter.checks.address import address
 from locum_exporter.net.local_addresses import neighbours_towards
-from locum_exporter.net.neighbours import NeighbourFault, Neighbours
+from locum_exporter.net.neighbours import NeighbourError, Neighbours
 from locum_exporter.result import CheckResult, Outcome
 from locum_inventory.site.model import Address, Site
 from tests.exporter.checks.test_address import HOSTS, SERVICE4
@@ -52,7 +52,7 @@ def in_turns(
 async def who_has_a(neighbours: Neighbours) -> str:
     try:
         answers = await neighbours.who_has("eth0", [A, ip_address("fd09::1")], spacing_seconds=0.2)
-    except NeighbourFault as fault:
+    except NeighbourError as fault:
         return f"{fault.reason}: {fault}"
     return ", ".join(sorted({mac for macs in answers.values() for mac in macs}) or ["nobody"])
 

@@ -15,7 +15,7 @@ import pytest
 
 from locum_exporter.net.arp_nd_frames import gratuitous_arp, unsolicited_na
 from locum_exporter.net.local_addresses import local_addresses, local_host
-from locum_exporter.net.neighbours import NeighbourFault, Neighbours
+from locum_exporter.net.neighbours import NeighbourError, Neighbours
 from locum_inventory.site.model import Address
 from tests.marks import needs_root
 from tests.namespaces import add_address, ip, mac_of, namespace, network, run_in
@@ -144,7 +144,7 @@ def test_a_look_cut_short_is_no_look(wire: Wire, row: str) -> None:
         try:
             async with Neighbours() as neighbours:
                 await neighbours.who_has("eth0", [ip_address(CUT_SHORT[row])], deadline_seconds=0.08)
-        except NeighbourFault as fault:
+        except NeighbourError as fault:
             return f"{fault.reason}: {fault}"
         return "looked"
 
@@ -275,7 +275,7 @@ def test_could_not_look(interface: str) -> None:
         try:
             async with Neighbours() as neighbours:
                 await neighbours.who_has(interface, [ip_address("10.9.0.2")])
-        except NeighbourFault as fault:
+        except NeighbourError as fault:
             return fault.reason, str(fault)
         return "", "looked"
 
@@ -294,7 +294,7 @@ def test_an_interface_that_went_away_and_came_back(wire: Wire) -> None:
                 try:
                     answers = await neighbours.who_has("eth0", [ip_address("10.9.0.2")], until_answered=True)
                     said.append(",".join(answers[ip_address("10.9.0.2")]))
-                except NeighbourFault as fault:
+                except NeighbourError as fault:
                     said.append(fault.reason)
         return said
 
@@ -309,7 +309,7 @@ def test_without_the_capability() -> None:
     ask = (
         "import asyncio; from ipaddress import ip_address; from locum_exporter.net.neighbours import *\n"
         "try: asyncio.run(Neighbours().who_has('lo', [ip_address('10.9.0.2')]))\n"
-        "except NeighbourFault as fault: print(fault.reason, fault)"
+        "except NeighbourError as fault: print(fault.reason, fault)"
     )
     drop = ["setpriv", "--bounding-set", "-net_raw", sys.executable, "-c", ask]
     done = subprocess.run(drop, check=True, capture_output=True, text=True, timeout=20, cwd=Path.cwd())

@@ -8,7 +8,7 @@ import pytest
 
 from locum_inventory.gate.answers import read_answer
 from locum_inventory.gate.clock import GateClock
-from locum_inventory.gate.protocol import GateStatus, Link, ServiceStatus, ShellFault
+from locum_inventory.gate.protocol import GateError, GateStatus, Link, ServiceStatus
 
 GOOD = """\
 locum-gate 1 1
@@ -128,6 +128,6 @@ BAD = {
 @pytest.mark.parametrize(("answer", "reason", "text"), BAD.values(), ids=BAD.keys())
 def test_anything_else_is_a_fault(answer: str, reason: str, text: str) -> None:
     complaint = "sudo: a password is required\n" if "password" in text else ""
-    with pytest.raises(ShellFault) as raised:
+    with pytest.raises(GateError) as raised:
         read_answer(answer, complaint, "a")
     assert (raised.value.reason, str(raised.value)) == (reason, text)

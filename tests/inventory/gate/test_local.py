@@ -13,7 +13,7 @@ import pytest
 from locum_inventory.gate.deadline import Deadline
 from locum_inventory.gate.gates import Shells
 from locum_inventory.gate.local import CALLS_AT_ONCE, LocalShell
-from locum_inventory.gate.protocol import Shell, ShellFault
+from locum_inventory.gate.protocol import GateError, Shell
 from locum_inventory.gate.ssh import SshShell
 from locum_inventory.site.model import Site
 from tests.inventory.gate.gate_host import GateHost, give, install_gate, wait_for
@@ -35,7 +35,7 @@ def host(tmp_path: Path) -> GateHost:
 
 def reason(call: object) -> tuple[str, str]:
     assert callable(call)
-    with pytest.raises(ShellFault) as raised:
+    with pytest.raises(GateError) as raised:
         call()
     return raised.value.reason, str(raised.value)
 

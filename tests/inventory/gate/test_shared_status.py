@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from locum_inventory.gate.deadline import Deadline
-from locum_inventory.gate.protocol import GateStatus, ShellFault
+from locum_inventory.gate.protocol import GateError, GateStatus
 from locum_inventory.gate.shared_status import CALLS_AT_ONCE, SharedStatus
 
 LONG = 30.0
@@ -21,7 +21,7 @@ class Gate:
         self.begun: queue.SimpleQueue[int] = queue.SimpleQueue()
         self.calls = 0
         self._lock = threading.Lock()
-        self._outcomes: dict[int, queue.SimpleQueue[ShellFault | None]] = {}
+        self._outcomes: dict[int, queue.SimpleQueue[GateError | None]] = {}
 
     def ask(self, deadline: Deadline) -> GateStatus:
         with self._lock:
@@ -32,12 +32,12 @@ class Gate:
         try:
             fault = self._outcomes[number].get(timeout=LONG)
         except queue.Empty:  # the test that asked is over
-            fault = ShellFault("timeout", "nobody ended this call")
+            fault = GateError("timeout", "nobody ended this call")
         if fault is not None:
             raise fault
         return GateStatus(str(number), "", {})
 
-    def end(self, number: int, fault: ShellFault | None = None) -> None:
+    def end(self, number: int, fault: GateError | None = None) -> None:
         self._outcomes[number].put(fault)
 
 
@@ -52,7 +52,7 @@ class Asker:
     def _run(self) -> None:
         try:
             self.outcome.put(self._shared.get(Deadline(self._seconds)).version)
-        except ShellFault as fault:
+        except GateError as fault:
             self.outcome.put(f"{fault.reason} {fault.asked}")
 
     def got(self) -> str:
@@ -110,7 +110,7 @@ def test_a2_a_fault_reaches_all_who_share_the_call() -> None:
     late = waiting(shared, 3)
     gate.end(1)
     gate.begun.get(timeout=LONG)
-    gate.end(CALLS_AT_ONCE + 1, ShellFault.busy("no descriptor"))
+    gate.end(CALLS_AT_ONCE + 1, GateError.busy("no descriptor"))
     assert {asker.got() for asker in late} == {"busy False"}
 
 

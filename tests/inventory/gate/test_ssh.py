@@ -20,7 +20,7 @@ import pytest
 
 from locum_inventory.gate import ssh_connection
 from locum_inventory.gate.deadline import Deadline
-from locum_inventory.gate.protocol import ShellFault
+from locum_inventory.gate.protocol import GateError
 from locum_inventory.gate.ssh import SshShell
 from locum_inventory.gate.ssh_connection import Destination, connect
 from locum_inventory.site.model import Ssh
@@ -85,7 +85,7 @@ def closing(shell: SshShell) -> Iterator[SshShell]:
 
 
 def fault(call: Callable[[], object]) -> tuple[str, str]:
-    with pytest.raises(ShellFault) as raised:
+    with pytest.raises(GateError) as raised:
         call()
     return raised.value.reason, str(raised.value)
 
@@ -406,7 +406,7 @@ def test_an_sshd_that_returns_is_found_within_a_second(sshd: Sshd, host: GateHos
                 try:
                     assert shell.look(deadline_seconds=1.0)["www"] == 0
                     break
-                except ShellFault:
+                except GateError:
                     time.sleep(0.02)
             assert time.monotonic() - began < 1.5
 
@@ -450,7 +450,7 @@ def test_a2_no_descriptor_left_here_is_not_the_hosts_silence(
     monkeypatch.setattr(socket, "create_connection", no_descriptor)
     with (
         closing(SshShell("a", ADDRESS, sshd.ssh(), "actuator")) as shell,
-        pytest.raises(ShellFault) as raised,
+        pytest.raises(GateError) as raised,
     ):
         shell.status(deadline_seconds=5)
     assert (raised.value.reason, raised.value.asked) == ("busy", False)
@@ -470,7 +470,7 @@ def test_a2_no_thread_left_here_is_not_the_hosts_silence(
 
     with closing(SshShell("a", ADDRESS, sshd.ssh(), "actuator")) as shell:
         monkeypatch.setattr(threading.Thread, "start", none_left)
-        with pytest.raises(ShellFault) as raised:
+        with pytest.raises(GateError) as raised:
             shell.status(deadline_seconds=5)
         assert (raised.value.reason, raised.value.asked) == ("busy", False)
         monkeypatch.setattr(threading.Thread, "start", start)
@@ -555,7 +555,7 @@ def test_a_dead_host_is_noticed_and_found_again(host: GateHost, tmp_path: Path) 
                     try:
                         assert shell.look(deadline_seconds=1.0)["www"] == 0
                         break
-                    except ShellFault:
+                    except GateError:
                         assert time.monotonic() - began < 3.0
                         time.sleep(0.05)
                 assert time.monotonic() - began < 2.0
@@ -568,6 +568,6 @@ def test_a_dead_host_is_noticed_and_found_again(host: GateHost, tmp_path: Path) 
 def test_a2_keys_that_are_missing_here_hide_no_silence(sshd: Sshd, tmp_path: Path, *, listens: bool) -> None:
     ssh = sshd.ssh("missing") if listens else _ssh_to(free_port(), sshd, tmp_path)
     ssh = ssh.model_copy(update={"key_file": tmp_path / "missing"})
-    with closing(SshShell("a", ADDRESS, ssh, "actuator")) as shell, pytest.raises(ShellFault) as raised:
+    with closing(SshShell("a", ADDRESS, ssh, "actuator")) as shell, pytest.raises(GateError) as raised:
         shell.status(deadline_seconds=5)
     assert (raised.value.reason, raised.value.asked) == (("auth", False) if listens else ("refused", True))

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from locum_inventory.gate.deadline import Deadline
-from locum_inventory.gate.protocol import ShellFault
+from locum_inventory.gate.protocol import GateError
 from locum_inventory.gate.ssh_connection import Connection
 from locum_inventory.gate.ssh_reconnect import KeptConnection
 
@@ -46,7 +46,7 @@ def test_what_is_dialled_when_it_is_closed_is_not_kept() -> None:
         may_end.set()
 
     threading.Thread(target=give_up).start()
-    with pytest.raises(ShellFault, match="a: the connection was given up"):
+    with pytest.raises(GateError, match="a: the connection was given up"):
         kept.get(Deadline(3))
     assert late.closed.wait(1)
 
@@ -95,12 +95,12 @@ def test_no_pause_in_a_hurry() -> None:
 
     def dial() -> Connection:
         attempts.append(time.monotonic())
-        raise ShellFault("refused", "a: refused")
+        raise GateError("refused", "a: refused")
 
     kept = KeptConnection("a", dial)
     for _ in range(20):
         kept.hurry()
-        with pytest.raises(ShellFault, match="a: refused"):
+        with pytest.raises(GateError, match="a: refused"):
             kept.get(Deadline(2))
     assert len(attempts) == 20
 

@@ -10,7 +10,7 @@ import pytest
 
 from locum_inventory.gate.answers import ANSWER_LIMIT_BYTES
 from locum_inventory.gate.deadline import Deadline
-from locum_inventory.gate.protocol import ShellFault
+from locum_inventory.gate.protocol import GateError
 from locum_inventory.gate.watch import Watch
 
 pytestmark = pytest.mark.timed  # its deadlines are some tenths of a second
@@ -32,7 +32,7 @@ class FakeChannel:
     def receive(self, deadline: Deadline) -> bytes:
         if not self.waiting and not self.ended:
             time.sleep(deadline.left_seconds)
-            raise ShellFault("timeout", "late")
+            raise GateError("timeout", "late")
         data, self.waiting = self.waiting[:7], self.waiting[7:]  # in pieces, as a network may
         return data
 
@@ -100,7 +100,7 @@ def test_looks_at_the_same_time_share_the_next_one() -> None:
 def test_a_late_answer_is_passed_over() -> None:
     late = [b"", counts(1, 9) + counts(2, 1)]
     watch = Watch("a", Opened(FakeChannel(lambda number: late[number - 1])))
-    with pytest.raises(ShellFault, match="late"):
+    with pytest.raises(GateError, match="late"):
         watch.look(Deadline(0.02))
     assert watch.look(Deadline(1)) == {"www": 1}
 
@@ -110,7 +110,7 @@ def test_after_two_late_answers_a_new_channel_is_opened() -> None:
     watch = Watch("a", Opened(silent, FakeChannel(counts)))
     for _ in range(2):
         assert not silent.closed
-        with pytest.raises(ShellFault, match="late"):
+        with pytest.raises(GateError, match="late"):
             watch.look(Deadline(0.02))
     assert silent.closed
     assert watch.look(Deadline(1)) == {"www": 1}
@@ -120,7 +120,7 @@ def test_after_a_late_answer_of_a_silent_host_a_new_channel_is_opened_at_once() 
     silent = FakeChannel(lambda number: b"")
     silent.suspect = True
     watch = Watch("a", Opened(silent, FakeChannel(counts)))
-    with pytest.raises(ShellFault, match="late"):
+    with pytest.raises(GateError, match="late"):
         watch.look(Deadline(0.02))
     assert watch.look(Deadline(1)) == {"www": 1}
 
@@ -137,7 +137,7 @@ def test_a_channel_that_ends_at_once_is_not_tried_for_ever() -> None:
     opened = Opened(*(FakeChannel(lambda number: b"", b"locum-gate 1 1\n") for _ in range(9)))
     for channel in opened.channels:
         channel.ended = True
-    with pytest.raises(ShellFault) as raised:
+    with pytest.raises(GateError) as raised:
         Watch("a", opened).look(Deadline(1))
     assert (raised.value.reason, str(raised.value)) == ("closed", "a: the gate's watch ended")
     assert opened.count == 1
@@ -158,7 +158,7 @@ WRONG = {
 @pytest.mark.parametrize(("greeting", "answer", "text"), WRONG.values(), ids=WRONG.keys())
 def test_an_answer_that_is_none_is_a_fault(greeting: bytes, answer: bytes, text: str) -> None:
     channel = FakeChannel(lambda number: answer, greeting)
-    with pytest.raises(ShellFault) as raised:
+    with pytest.raises(GateError) as raised:
         Watch("a", Opened(channel)).look(Deadline(1))
     assert (raised.value.reason, str(raised.value)) == ("gate", text)
     assert channel.closed
@@ -167,7 +167,7 @@ def test_an_answer_that_is_none_is_a_fault(greeting: bytes, answer: bytes, text:
 def test_nothing_but_a_complaint() -> None:
     channel = FakeChannel(lambda number: b"", b"")
     channel.ended = True
-    with pytest.raises(ShellFault) as raised:
+    with pytest.raises(GateError) as raised:
         Watch("a", Opened(channel)).look(Deadline(1))
     assert (raised.value.reason, str(raised.value)) == ("gate", "a: no gate answered: sudo: no")
 
@@ -189,6 +189,6 @@ class Flood(FakeChannel):
 
 def test_e7_an_answer_of_ever_more_lines_is_read_to_its_bound_and_no_further() -> None:
     channel = Flood(lambda number: f"look {number}\n".encode())
-    with pytest.raises(ShellFault, match=r"^a: the gate's answer has no end$"):
+    with pytest.raises(GateError, match=r"^a: the gate's answer has no end$"):
         Watch("a", Opened(channel)).look(Deadline(30))
     assert channel.closed

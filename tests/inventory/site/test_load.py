@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from locum_inventory.site import load
-from locum_inventory.site.load import SiteFault, find_site, load_site
+from locum_inventory.site.load import SiteError, find_site, load_site
 from locum_inventory.site.model import Site, VantagePoint
 
 SOUND = """\
@@ -35,7 +35,7 @@ def read(tmp_path: Path, text: str | bytes) -> Site:
 
 
 def faults(tmp_path: Path, text: str | bytes) -> list[str]:
-    with pytest.raises(SiteFault) as caught:
+    with pytest.raises(SiteError) as caught:
         read(tmp_path, text)
     return [line.removeprefix(f"{tmp_path}/") for line in caught.value.lines]
 
@@ -223,7 +223,7 @@ def test_e7_a_file_with_faults_without_end_is_refused_in_a_page(tmp_path: Path) 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     def says(path: Path) -> tuple[str, ...]:
-        with pytest.raises(SiteFault) as caught:
+        with pytest.raises(SiteError) as caught:
             load_site(path)
         return caught.value.lines
 
@@ -239,7 +239,7 @@ def test_the_site_file_asked_for_counts_before_the_places_it_is_looked_for(
     etc, here = tmp_path / "etc.yml", tmp_path / "locum.yml"
     monkeypatch.setattr(load, "SITE_FILES", (etc, here))
 
-    with pytest.raises(SiteFault) as caught:
+    with pytest.raises(SiteError) as caught:
         find_site(None)
     assert caught.value.lines == (
         f"no site file: there is neither {etc} nor {here}; name one with --site, or write one with locum init",

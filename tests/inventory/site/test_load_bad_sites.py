@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from locum_inventory.site.load import SiteFault, load_site
+from locum_inventory.site.load import SiteError, load_site
 
 BAD_SITES = sorted((Path(__file__).parent / "bad_sites").glob("*.yml"))
 
@@ -24,7 +24,7 @@ def test_says_what_is_wrong_where_and_what_would_be_right(
     (tmp_path / "locum.yml").write_text(text, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
 
-    with pytest.raises(SiteFault) as caught:
+    with pytest.raises(SiteError) as caught:
         load_site(Path("locum.yml"))
 
     assert caught.value.lines == (expected,)

@@ -1,4 +1,4 @@
-"""Whatever a site file holds, the answer is a site or a `SiteFault` of printable lines, and soon."""
+"""Whatever a site file holds, the answer is a site or a `SiteError` of printable lines, and soon."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from locum_inventory.shared_files import EXAMPLE, shared
-from locum_inventory.site.load import SiteFault, advice, load_site
+from locum_inventory.site.load import SiteError, advice, load_site
 
 EXAMPLE_TEXT = shared(EXAMPLE).read_text(encoding="utf-8")
 # Short, so that a mutation hits something that matters, not a comment.
@@ -36,7 +36,7 @@ def answers(content: bytes) -> None:
         file.write_bytes(content)
         try:
             lines = advice(load_site(file))
-        except SiteFault as fault:
+        except SiteError as fault:
             lines = fault.lines or ("",)
         assert all(line.isprintable() and line for line in lines)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from locum_actuator.cli.common.exits import wrong_use
 from locum_actuator.system.printing import prompt_password
-from locum_inventory.enrolment.request import EnrolFault, Report, read_report
+from locum_inventory.enrolment.request import EnrolmentError, Report, read_report
 from locum_inventory.site.model import Site
 
 DEFAULT_PORT = 22
@@ -49,7 +49,7 @@ class Administrator:
                 self._passwords.append(_ask_password(self.host, how))
             said = self._said((*command[:-1], _WITH_PASSWORD[how]), f"{self._passwords[0]}\n{script}")
             if "locum-install " not in said:
-                raise EnrolFault(f"{how} did not make you root there; nothing was done")
+                raise EnrolmentError(f"{how} did not make you root there; nothing was done")
         return read_report(said)
 
     def _said(self, command: tuple[str, ...], text: str) -> str:
@@ -63,19 +63,19 @@ class Administrator:
                 check=False,
             )
         except OSError as error:
-            raise EnrolFault(f"{self.command[0]} cannot be run: {error.strerror}") from None
+            raise EnrolmentError(f"{self.command[0]} cannot be run: {error.strerror}") from None
         except subprocess.TimeoutExpired:
-            raise EnrolFault(f"not done within {ADMIN_SECONDS:g} s") from None
+            raise EnrolmentError(f"not done within {ADMIN_SECONDS:g} s") from None
         is_answer = done.stdout.startswith(_ASKS) or "locum-install " in done.stdout
         if not is_answer and command == self.command:
-            raise EnrolFault(f"{command[0]} ended with {done.returncode} before anything was done")
+            raise EnrolmentError(f"{command[0]} ended with {done.returncode} before anything was done")
         return done.stdout
 
 
 def _ask_password(host: str, how: str) -> str:
     whose = "root's password" if how == "su" else "your password for sudo"
     if not sys.stdin.isatty():
-        raise EnrolFault(f"{how} asks for a password there, and here is no terminal to ask you for it")
+        raise EnrolmentError(f"{how} asks for a password there, and here is no terminal to ask you for it")
     return prompt_password(f"{host}: {whose}")
 
 

@@ -20,8 +20,8 @@ from locum_actuator.api.bearer_auth import how_to_make
 from locum_actuator.cli.common.exits import did_not_work, wrong_use
 from locum_actuator.cli.common.site_option import load_or_exit
 from locum_actuator.stack.layout import ACTUATOR_PORT
-from locum_actuator.web.own_socket import NotTheActuator, OwnSocket
-from locum_inventory.site.load import SiteFault, find_site, load_site
+from locum_actuator.web.own_socket import NotTheActuatorError, OwnSocket
+from locum_inventory.site.load import SiteError, find_site, load_site
 
 DEFAULT_URL = f"http://127.0.0.1:{ACTUATOR_PORT}"
 UNIX = "unix:"  # then the state directory
@@ -34,7 +34,7 @@ def _default(context: click.Context, _option: click.Parameter, value: str | None
         return value
     try:
         return f"{UNIX}{load_site(find_site(context.obj)).actuator.state_directory}"
-    except SiteFault:
+    except SiteError:
         return DEFAULT_URL
 
 
@@ -68,7 +68,7 @@ def tell(url: str, path: str, token: str, body: Mapping[str, object]) -> Any:
     where = url.removeprefix(UNIX)
     try:
         return _judged(*_over_socket(url, "POST", path, json.dumps(body), headers))
-    except NotTheActuator as fault:
+    except NotTheActuatorError as fault:
         did_not_work(f"locum: the token was not sent: {fault}")
     except (FileNotFoundError, ConnectionRefusedError):
         did_not_work(f"locum: no actuator answers in {where}; is `locum up` or locum-actuator running?")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from locum_actuator.cli.common.exits import wrong_use
-from locum_inventory.site.load import SiteFault, find_site, load_site
+from locum_inventory.site.load import SiteError, find_site, load_site
 from locum_inventory.site.model import Site
 
 
@@ -14,5 +14,5 @@ def load_or_exit(site_file: str | None) -> tuple[Path, Site]:
     try:
         path = find_site(site_file)
         return path.absolute(), load_site(path)
-    except SiteFault as fault:
+    except SiteError as fault:
         wrong_use(*fault.lines)

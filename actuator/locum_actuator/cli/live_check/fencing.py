@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from locum_actuator.cli.live_check.finding import Finding
-from locum_actuator.system.fence_agent import AgentFault, FenceAgent
+from locum_actuator.system.fence_agent import FenceAgent, FenceAgentError
 from locum_exporter.net.icmp import Pinger
 from locum_inventory.shared_files import shared
 from locum_inventory.site.model import FenceDevice, Site
@@ -36,7 +36,7 @@ async def _device(site: Site, pinger: Pinger, host: str, device: FenceDevice, nu
     what = f"fence{number} of {host} ({device.name})"
     try:
         power = await asyncio.to_thread(FenceAgent(host, device).power, deadline_seconds=STATUS_SECONDS)
-    except AgentFault as fault:
+    except FenceAgentError as fault:
         mend = f"until it can be asked, it cannot fence {host}: see {shared('docs/fencing.md')}"
         return Finding(what, "wrong", f"could not be asked: {fault}", mend)
     if power == "on":

@@ -30,7 +30,7 @@ from locum_exporter.result import Outcome
 from locum_exporter.this_host import find_this_name
 from locum_inventory.gate.gates import Shells
 from locum_inventory.gate.host_file import GATE_PATH, gate_version, host_file_sha256
-from locum_inventory.gate.protocol import FaultReason, GateStatus, Shell, ShellFault
+from locum_inventory.gate.protocol import FaultReason, GateError, GateStatus, Shell
 from locum_inventory.site.model import Address, Site
 
 BURST_SECONDS = BURST_ECHOES * BURST_SPACING_SECONDS
@@ -152,7 +152,7 @@ async def _gate(site: Site, host: str, shell: Shell) -> Finding:
     what, enrol = f"gate of {host}", f"locum enrol {host}"
     try:
         status = await asyncio.to_thread(shell.status, deadline_seconds=GATE_DEADLINE_SECONDS)
-    except ShellFault as fault:
+    except GateError as fault:
         text = str(fault).removeprefix(f"{host}: ")
         said = next((mend for words, mend in _NO_LOGIN if words in text), _ENROL)
         return Finding(what, "wrong", text, _MEND.get(fault.reason, said).format(host=host))
