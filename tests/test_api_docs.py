@@ -22,7 +22,7 @@ from locum_exporter.app import Exporter
 from locum_exporter.net.icmp import Pinger
 from locum_exporter.net.neighbours import Neighbours
 from locum_exporter.runner import Runner
-from tests.actuator.fakes import FakeShell, FakeWorld, KeptFakes, site
+from tests.actuator.fakes import FakeGate, FakeWorld, KeptFakes, site
 from tests.exporter import sites
 
 DOCUMENT = (Path(__file__).parents[1] / "docs/api.md").read_text()
@@ -45,7 +45,7 @@ ROUTES = dict(re.findall(r"^\| `([A-Z]+ \S+)` \| (\w+) \|", section("The actuato
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlaskClient]:
     """An actuator that has once been woken by an alert and found nothing."""
-    world = FakeWorld({"a": FakeShell(held=True, processes=3, epoch=1), "b": FakeShell()})
+    world = FakeWorld({"a": FakeGate(held=True, processes=3, epoch=1), "b": FakeGate()})
     journal = Journal(tmp_path_factory.mktemp("state") / "journal.sqlite")
     journal.set_holder("www", "a", 1)
     engine = Engine(site(), journal, Metrics(), lambda _: KeptFakes(world), lambda _site, _shells: world)
@@ -87,7 +87,7 @@ def test_a_route_wants_the_token_that_it_is_said_to_want(client: FlaskClient, ro
 
 async def test_every_route_of_the_exporter_and_no_other() -> None:
     async with Pinger() as pinger, Neighbours() as neighbours:
-        runner = Runner(sites.site(), this_name="b", pinger=pinger, neighbours=neighbours, shells={})
+        runner = Runner(sites.site(), this_name="b", pinger=pinger, neighbours=neighbours, gates={})
         router = Exporter(runner).app().router
         there = {
             f"{route.method} {route.resource.canonical}"

@@ -47,7 +47,7 @@ from locum_actuator.web.own_socket import OwnSocket
 from locum_exporter.log_options import log_options
 from locum_exporter.this_host import WrongMachineError, require_actuator_host
 from locum_inventory.errors import LocumError
-from locum_inventory.gate.gates import Shells
+from locum_inventory.gate.gates import GateClients
 from locum_inventory.inherited_sockets import inherited_sockets
 from locum_inventory.listen import Listen
 from locum_inventory.logs.format import begin_log
@@ -119,8 +119,8 @@ class Actuator:
             site,
             self._journal,
             metrics,
-            _shells,
-            lambda values, shells: Evidence(values, shells, health),
+            _gates,
+            lambda values, gates: Evidence(values, gates, health),
             health=health,
         )
         count_uncaught(metrics)
@@ -181,7 +181,7 @@ class Actuator:
         except (JournalError, WrongMachineError) as fault:
             return Reading(faults=(str(fault),))
         old = self._engine.site
-        reading = judge(old, site, holders, Wire(old, self._engine.shells, holders).who_has)
+        reading = judge(old, site, holders, Wire(old, self._engine.gates, holders).who_has)
         if reading.faults:
             return Reading(faults=reading.faults)
         self._engine.reload(site)
@@ -268,8 +268,8 @@ def _parts(**given: str | tuple[str, ...] | None) -> ChainParts | None:
         raise StartError(f"--prometheus, --alertmanager, --chain-…: {first['msg']}") from fault
 
 
-def _shells(site: Site) -> Shells:
-    return Shells(site, site.actuator.host, "actuator")
+def _gates(site: Site) -> GateClients:
+    return GateClients(site, site.actuator.host, "actuator")
 
 
 @click.command()

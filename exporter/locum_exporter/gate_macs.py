@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from concurrent.futures import Executor
 
 from locum_inventory.gate.host_macs import HostMacs
-from locum_inventory.gate.protocol import Shell
+from locum_inventory.gate.protocol import GateClient
 
 log = logging.getLogger(__name__)
 
@@ -20,8 +20,8 @@ PAUSE_SECONDS = 30.0  # between two rounds of questions: a real stranger may ans
 class GateMacs:
     """The MAC addresses that gates report. They are asked in the background, so that no check waits for them."""
 
-    def __init__(self, shells: Mapping[str, Shell], executor: Executor | None) -> None:
-        self._shells = shells
+    def __init__(self, gates: Mapping[str, GateClient], executor: Executor | None) -> None:
+        self._gates = gates
         self._executor = executor
         self._macs = HostMacs()
         self._asked_at = float("-inf")
@@ -39,9 +39,9 @@ class GateMacs:
 
     def ask(self) -> None:
         """Ask every gate now; one that does not answer leaves what is known of its host as it was."""
-        for host in self._shells:
+        for host in self._gates:
             try:
-                self._macs.learn(host, self._shells[host].status(deadline_seconds=ASK_SECONDS).macs)
+                self._macs.learn(host, self._gates[host].status(deadline_seconds=ASK_SECONDS).macs)
             except Exception as fault:  # whatever hindered it: the address check goes on without
                 log.debug(
                     "the gate of %s was not asked for its MACs: %s",

@@ -1,21 +1,21 @@
-"""The gates an exporter may ask: a shell for each host that has one."""
+"""The gates an exporter may ask: a client for each host that has one."""
 
 from __future__ import annotations
 
-from locum_inventory.gate.gates import Shells
+from locum_inventory.gate.gates import GateClients
 from locum_inventory.site.model import Site
 
 
-def open_shells(site: Site, this_name: str | None) -> Shells:
-    """Return the shells by host name; nothing is connected before it is asked.
+def open_gates(site: Site, this_name: str | None) -> GateClients:
+    """Return the gates by host name; nothing is connected before it is asked.
 
     The host this runs on (`this_name`) is asked directly, others over SSH with the exporter's key.
     """
-    shells = Shells(site, this_name, role="exporter")
+    gates = GateClients(site, this_name, role="exporter")
     for name in hosts_with_gates(site, this_name):
         # Making one may load a library for a tenth of a second: better now than while others' looks wait.
-        shells[name]
-    return shells
+        gates[name]
+    return gates
 
 
 def hosts_with_gates(site: Site, this_name: str | None) -> list[str]:

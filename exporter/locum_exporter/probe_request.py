@@ -38,8 +38,8 @@ def look_for(
 ) -> Look:
     """Return the look that was asked for.
 
-    Raises `ParameterMissingError` where a parameter is missing, and `NotInSiteError` where the site file does not have
-    what is named: an exporter looks at what the site file says, and at nothing else.
+    Raises `ParameterMissingError`, or `NotInSiteError` where the site file does not have what is named: an exporter
+    looks at what the site file says, and at nothing else.
     """
     if not check:
         raise ParameterMissingError(f"parameter 'check' is missing: one of {', '.join(CHECKS)}")

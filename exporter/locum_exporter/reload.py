@@ -9,12 +9,12 @@ from pathlib import Path
 
 from locum_exporter.app import Exporter
 from locum_exporter.event_loop_lag import LoopLag
-from locum_exporter.gates import open_shells
+from locum_exporter.gates import open_gates
 from locum_exporter.net.icmp import Pinger
 from locum_exporter.net.neighbours import Neighbours
 from locum_exporter.runner import Runner
 from locum_exporter.this_host import find_this_name
-from locum_inventory.gate.gates import Shells
+from locum_inventory.gate.gates import GateClients
 from locum_inventory.site.load import SiteError, load_site
 from locum_inventory.site.model import Site
 
@@ -40,7 +40,7 @@ class Runners:
         self._pinger = pinger
         self._neighbours = neighbours
         self._executor = executor
-        self._shells: list[Shells] = []
+        self._gates: list[GateClients] = []
         self._reload: asyncio.Task[None] | None = None
 
     async def runner_for(self, site: Site) -> Runner:
@@ -51,16 +51,16 @@ class Runners:
                 "the site file has no host with an address of this machine: --host NAME says which it is",
                 extra={"event": "host_not_known"},
             )
-        shells = open_shells(site, this_name)
-        for old in self._shells:
+        gates = open_gates(site, this_name)
+        for old in self._gates:
             asyncio.get_running_loop().call_later(_OLD_SHELLS_SECONDS, self._close_old, old)
-        self._shells.append(shells)
+        self._gates.append(gates)
         return Runner(
             site,
             this_name=this_name,
             pinger=self._pinger,
             neighbours=self._neighbours,
-            shells=shells,
+            gates=gates,
             executor=self._executor,
             lag=self._lag,
         )
@@ -91,14 +91,14 @@ class Runners:
             raise SiteError(f"{site_file}: has no host '{self._host}', which --host says this is")
         return site
 
-    def _close_old(self, shells: Shells) -> None:
-        kept = [one for one in self._shells if one is not shells]
-        if len(kept) < len(self._shells):
-            self._shells = kept
-            self._executor.submit(shells.close)
+    def _close_old(self, gates: GateClients) -> None:
+        kept = [one for one in self._gates if one is not gates]
+        if len(kept) < len(self._gates):
+            self._gates = kept
+            self._executor.submit(gates.close)
 
     def close(self) -> None:
         """Close all gates' connections."""
-        for shells in self._shells:
-            shells.close()
-        self._shells.clear()
+        for gates in self._gates:
+            gates.close()
+        self._gates.clear()

@@ -19,7 +19,7 @@ from locum_exporter.net.icmp import Pinger
 from locum_exporter.net.neighbours import Neighbours
 from locum_exporter.probe_request import Look
 from locum_exporter.result import CheckResult
-from locum_inventory.gate.protocol import Shell
+from locum_inventory.gate.protocol import GateClient
 from locum_inventory.site.model import Address, Site
 
 _LATE_SHARE = 0.5  # of a check's deadline, gone while this program was held up
@@ -28,7 +28,7 @@ _LATE_SHARE = 0.5  # of a check's deadline, gone while this program was held up
 class Runner:
     """Runs checks for one site, from one host and one event loop.
 
-    `this_name` is the host this runs on, by its name in the site file, if it is there. `shells` has the gates
+    `this_name` is the host this runs on, by its name in the site file, if it is there. `gates` has the gates
     that can be asked, by host name.
     """
 
@@ -39,7 +39,7 @@ class Runner:
         this_name: str | None,
         pinger: Pinger,
         neighbours: Neighbours,
-        shells: Mapping[str, Shell],
+        gates: Mapping[str, GateClient],
         executor: Executor | None = None,
         lag: LoopLag | None = None,
     ) -> None:
@@ -47,10 +47,10 @@ class Runner:
         self.this_name = this_name
         self._pinger = pinger
         self._neighbours = neighbours
-        self._shells = shells
+        self._gates = gates
         self._executor = executor
         self._lag = lag
-        self._gate_macs = GateMacs(shells, executor)
+        self._gate_macs = GateMacs(gates, executor)
 
     async def run(self, looks: Iterable[Look], deadline_seconds: float) -> dict[Look, CheckResult]:
         """Run all looks at once. None of them takes longer than the deadline, and none raises for a failure."""
@@ -117,10 +117,10 @@ class Runner:
         )
 
     async def _process(self, service_name: str, host_name: str, deadline_seconds: float) -> CheckResult:
-        shell = self._shells.get(host_name)
-        if shell is None:
+        gate = self._gates.get(host_name)
+        if gate is None:
             text = (
                 f"process of {service_name}: could not look: host '{host_name}' has no ssh in the site file"
             )
             return CheckResult("shell", 0.0, text)
-        return await process(shell, service_name, deadline_seconds, executor=self._executor)
+        return await process(gate, service_name, deadline_seconds, executor=self._executor)

@@ -12,7 +12,7 @@ from locum_actuator.engine.engine import Engine
 from locum_actuator.journal import journal
 from locum_actuator.journal.journal import Journal
 from locum_actuator.metrics import Metrics
-from tests.actuator.fakes import FakeShell, FakeWorld, KeptFakes, site
+from tests.actuator.fakes import FakeGate, FakeWorld, KeptFakes, site
 from tests.actuator.over_http import API_TOKEN, served
 
 
@@ -30,7 +30,7 @@ def _no_power_is_lost() -> Iterator[None]:
 @pytest.fixture
 def world() -> FakeWorld:
     """a holds the address, and b could stand in."""
-    return FakeWorld({"a": FakeShell(held=True, processes=3, epoch=1), "b": FakeShell()})
+    return FakeWorld({"a": FakeGate(held=True, processes=3, epoch=1), "b": FakeGate()})
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def engine(world: FakeWorld, tmp_path: Path) -> Iterator[Engine]:
     """An engine that nobody has started, for what is asked over HTTP."""
     journal = Journal(tmp_path / "journal.sqlite")
     journal.set_holder("www", "a", 1)
-    engine = Engine(site(), journal, Metrics(), lambda _: KeptFakes(world), lambda _site, _shells: world)
+    engine = Engine(site(), journal, Metrics(), lambda _: KeptFakes(world), lambda _site, _gates: world)
     yield engine
     engine.stop()
     journal.close()

@@ -137,7 +137,7 @@ def situation(
 
 
 @dataclass
-class FakeShell:
+class FakeGate:
     """A gate whose host is these fields."""
 
     held: bool = False
@@ -187,7 +187,7 @@ class FakeShell:
         """Return what the last answer was."""
         return self.last
 
-    def change(
+    def run_verb(
         self, verb: Verb, service: str, epoch: int, *, deadline_seconds: float, permit: Permit | None = None
     ) -> ServiceStatus:
         """Do what the verb does to the fields, as a gate would."""
@@ -226,11 +226,11 @@ class FakeShell:
         if verb != "respawn" and set(permit.addresses) != set(self.addresses):
             raise GateError("gate", "this host's gate.conf has other addresses: run locum enrol")
 
-    def look(self, *, deadline_seconds: float) -> dict[str, int]:
+    def count_processes(self, *, deadline_seconds: float) -> dict[str, int]:
         """Count as the gate would."""
         return {"www": self.processes}
 
-    def hurry(self) -> None:
+    def retry_now(self) -> None:
         """Nothing was in the way."""
 
     def close(self) -> None:
@@ -241,7 +241,7 @@ class FakeShell:
 class FakeWorld:
     """Two fake hosts and the eyes that see them."""
 
-    shells: dict[str, FakeShell]
+    gates: dict[str, FakeGate]
     dead: set[str] = field(default_factory=set)
     witness: bool = True
     hung: set[str] = field(default_factory=set)
@@ -259,16 +259,16 @@ class FakeWorld:
 
     def __post_init__(self) -> None:
         """Enrol the hosts."""
-        for name, shell in self.shells.items():
+        for name, gate in self.gates.items():
             if name in site().hosts:
-                shell.config = host_file_sha256(site(), name)
+                gate.config = host_file_sha256(site(), name)
 
     def close(self) -> None:
         """Nothing to give up, and a test may ask whether it was."""
         self.closed = True
 
     def _serves(self, name: str) -> bool:
-        return self.shells[name].processes > 0 and name not in self.hung and name not in self.dead
+        return self.gates[name].processes > 0 and name not in self.hung and name not in self.dead
 
     def service_on(self, service: str, host: str) -> Look:
         """See whether the service answers on a host."""
@@ -277,7 +277,7 @@ class FakeWorld:
     def service_through_address(self, service: str) -> Look:
         """See whether whoever holds the address answers."""
         holder = next(
-            (name for name, shell in self.shells.items() if shell.held and name not in self.dead), None
+            (name for name, gate in self.gates.items() if gate.held and name not in self.dead), None
         )
         reached = self.through_address and holder not in self.closed_on
         well = reached and holder is not None and self._serves(holder)
@@ -285,7 +285,7 @@ class FakeWorld:
 
     def reach(self, service: str) -> Reach | None:
         """See whether whoever holds the address is reached: from b, and from c where a test says what c sees."""
-        here, held = self.service_through_address(service), self.shells["b"].held
+        here, held = self.service_through_address(service), self.gates["b"].held
         if not held:
             return Reach((here,))
         return Reach(
@@ -310,7 +310,7 @@ class FakeWorld:
 
     def confirm(self, service: str, silent: str | None = None) -> Confirmed:
         """See the witness, who answers for the address, and whether c hears a host that was silent."""
-        held = {name for name, shell in self.shells.items() if shell.held and name not in self.dead}
+        held = {name for name, gate in self.gates.items() if gate.held and name not in self.dead}
         heard_by = ("c",) if silent is not None and silent in self.heard_by_c else ()
         silent_to = ("c",) if silent is not None and silent in self.silent_to_c else ()
         return Confirmed(self.witness, (frozenset(held), frozenset()), heard_by, silent_to)
@@ -322,16 +322,16 @@ class FakeWorld:
             host(
                 name,
                 serves=self._serves(name),
-                holds=shell.held,
-                processes=shell.processes,
+                holds=gate.held,
+                processes=gate.processes,
                 echoes=(0, 20) if name in self.dead else (5, 5),
-                gate="no answer" if name in self.dead or shell.fault else None,
-                epoch=shell.epoch,
-                unused=shell.stuck,
-                age=shell.age if shell.processes else None,
+                gate="no answer" if name in self.dead or gate.fault else None,
+                epoch=gate.epoch,
+                unused=gate.stuck,
+                age=gate.age if gate.processes else None,
                 elsewhere=None if self.through_from_c is None else self._serves(name),
             )
-            for name, shell in self.shells.items()
+            for name, gate in self.gates.items()
         ]
         return replace(situation(*views, witness=self.witness), reach=self.reach(service))
 
@@ -342,9 +342,9 @@ class KeptFakes:
     def __init__(self, world: FakeWorld) -> None:
         self._world = world
 
-    def __getitem__(self, host: str) -> FakeShell:
+    def __getitem__(self, host: str) -> FakeGate:
         """Return the shell of a host."""
-        return self._world.shells[host]
+        return self._world.gates[host]
 
     def close(self) -> None:
         """Nothing to close."""

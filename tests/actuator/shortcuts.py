@@ -11,10 +11,10 @@ from locum_actuator.engine import incident
 from locum_actuator.steps import claim, prove
 from locum_actuator.system import netlink
 from locum_inventory.site.model import Interface
-from tests.actuator.fakes import FakeShell
+from tests.actuator.fakes import FakeGate
 
 
-def kernel_of(shell: FakeShell, monkeypatch: pytest.MonkeyPatch) -> None:
+def kernel_of(shell: FakeGate, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the actuator's own host hold what its fake shell holds, and announce nothing."""
 
     def add(interface: str, address: Interface, *, right_before: Callable[[], None]) -> None:

@@ -12,8 +12,8 @@ from locum_exporter.net.icmp import Pinger
 from locum_exporter.net.neighbours import Neighbours
 from locum_exporter.probe_request import Look, ParameterMissingError
 from locum_exporter.runner import Runner
-from locum_inventory.gate.protocol import GateError, Shell
-from tests.exporter.fake_shell import FakeShell
+from locum_inventory.gate.protocol import GateClient, GateError
+from tests.exporter.fake_gate import FakeGate
 from tests.exporter.servers import http_answer, server, silent
 from tests.exporter.sites import service, site
 
@@ -41,12 +41,12 @@ async def client() -> AsyncIterator[Client]:
             DEAF: {},
         }
         services = {name: service(checks=kinds, interface="nosuch0") for name, kinds in checks.items()}
-        shells: Mapping[str, Shell] = {
-            "a": FakeShell({GOOD: 3, BAD: 0}),
-            "b": FakeShell(fault=GateError("auth", "the key was not accepted")),
+        gates: Mapping[str, GateClient] = {
+            "a": FakeGate({GOOD: 3, BAD: 0}),
+            "b": FakeGate(fault=GateError("auth", "the key was not accepted")),
         }
         runner = Runner(
-            site(services=services), this_name="b", pinger=pinger, neighbours=neighbours, shells=shells
+            site(services=services), this_name="b", pinger=pinger, neighbours=neighbours, gates=gates
         )
         async with TestClient(TestServer(Exporter(runner).app())) as made:
             yield made
@@ -258,7 +258,7 @@ async def test_looks_run_at_once_under_one_deadline() -> None:
             f"s{number}": service(checks={"tcp": {"port": port, "expect": "x"}}) for number in range(20)
         }
         runner = Runner(
-            site(services=services), this_name="b", pinger=pinger, neighbours=neighbours, shells={}
+            site(services=services), this_name="b", pinger=pinger, neighbours=neighbours, gates={}
         )
         looks = [Look("tcp", name, "a") for name in services] + [Look("ping", None, "a")]
         results = await runner.run(looks, 0.2)

@@ -26,7 +26,7 @@ HOST = "127.0.0.11"  # of a in the site file
 async def asking(port: int, **check: object) -> AsyncIterator[Runner]:
     async with LoopLag() as lag, Pinger() as pinger, Neighbours() as neighbours:
         values = site(services={"www": service(checks={"tcp": {"port": port, **check}})})
-        yield Runner(values, this_name=None, pinger=pinger, neighbours=neighbours, shells={}, lag=lag)
+        yield Runner(values, this_name=None, pinger=pinger, neighbours=neighbours, gates={}, lag=lag)
 
 
 async def look(runner: Runner, held_up_seconds: float) -> tuple[str | None, Outcome, str]:

@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from locum_exporter import gate_macs
 from locum_exporter.gate_macs import GateMacs
 from locum_inventory.gate.protocol import GateError, GateStatus, Link
-from tests.exporter.fake_shell import FakeShell
+from tests.exporter.fake_gate import FakeGate
 
 
-class Reports(FakeShell):
+class Reports(FakeGate):
     """A gate that reports the MACs of its host, and counts how often it was asked."""
 
     def __init__(self, *macs: str, fault: GateError | None = None) -> None:

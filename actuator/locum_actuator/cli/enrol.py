@@ -20,7 +20,7 @@ from locum_inventory.enrolment import user_keys
 from locum_inventory.enrolment.boot_guard import GUARD_PATH, kept_off
 from locum_inventory.enrolment.request import EnrolmentError, GuardWish, Report, Wanted, wanted_on
 from locum_inventory.gate import host_keys
-from locum_inventory.gate.gates import Shells
+from locum_inventory.gate.gates import GateClients
 from locum_inventory.gate.host_file import GATE_PATH, HOST_FILE_PATH, gate_version, host_file_sha256
 from locum_inventory.gate.protocol import GateError, GateStatus
 from locum_inventory.site.model import Site, Ssh
@@ -231,13 +231,13 @@ def _say_what_starts(site: Site, host: str) -> None:
 
 def _try_gate(site: Site, host: str) -> None:
     """Go the way locum itself will go, and show what the gate says."""
-    shells = Shells(site, site.actuator.host, "actuator")
+    gates = GateClients(site, site.actuator.host, "actuator")
     try:
-        status: GateStatus = shells[host].status(deadline_seconds=TRY_SECONDS)
+        status: GateStatus = gates[host].status(deadline_seconds=TRY_SECONDS)
     except GateError as fault:
         raise EnrolmentError(f"installed, but the gate does not answer: {fault}") from None
     finally:
-        shells.close()
+        gates.close()
     if status.version != gate_version():
         raise EnrolmentError(f"its gate is of version {status.version}, not {gate_version()}")
     if status.config_sha256 != host_file_sha256(site, host):

@@ -10,7 +10,7 @@ from locum_actuator.cli.common.site_option import load_or_exit
 from locum_actuator.decision.epochs import next_sound_epoch
 from locum_actuator.journal.journal import Journal, JournalError
 from locum_actuator.system.printing import say
-from locum_inventory.gate.gates import Shells
+from locum_inventory.gate.gates import GateClients
 from locum_inventory.gate.protocol import GateError, ServiceStatus
 from locum_inventory.site.model import Site
 
@@ -29,24 +29,24 @@ def reset_epoch(site_file: str | None, /, *, service: str) -> None:
     if service not in site.services:
         wrong_use(f"locum: there is no service {service!r} in the site file")
     on_actuator_host_or_exit(site)
-    shells = Shells(site, site.actuator.host, "actuator")
+    gates = GateClients(site, site.actuator.host, "actuator")
     try:
-        faults = _reset(site, service, shells)
+        faults = _reset(site, service, gates)
     except JournalError as fault:
         did_not_work(f"locum: {fault}")
     finally:
-        shells.close()
+        gates.close()
     if faults:
         did_not_work(*(f"locum: {fault}" for fault in faults))
 
 
-def _reset(site: Site, service: str, shells: Shells) -> list[str]:
+def _reset(site: Site, service: str, gates: GateClients) -> list[str]:
     """Reset what is damaged, say so, and return what could not be asked or did not work."""
     known: dict[str, ServiceStatus] = {}
     faults: list[str] = []
     for host in site.services[service].hosts:
         try:
-            known[host] = shells[host].status(deadline_seconds=GATE_SECONDS).services[service]
+            known[host] = gates[host].status(deadline_seconds=GATE_SECONDS).services[service]
         except GateError as fault:
             faults.append(str(fault))
         except KeyError:
@@ -61,7 +61,7 @@ def _reset(site: Site, service: str, shells: Shells) -> list[str]:
                 say(f"{host}: its epoch of {service} is {status.epoch}, which is in order")
                 continue
             try:
-                shells[host].change("reset-epoch", service, epoch, deadline_seconds=GATE_SECONDS)
+                gates[host].run_verb("reset-epoch", service, epoch, deadline_seconds=GATE_SECONDS)
             except GateError as fault:
                 faults.append(str(fault))
             else:

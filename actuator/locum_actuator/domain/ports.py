@@ -7,14 +7,14 @@ from typing import Protocol
 
 from locum_actuator.domain.reach import Reach
 from locum_actuator.domain.situation import Look
-from locum_inventory.gate.protocol import Shell
+from locum_inventory.gate.protocol import GateClient
 
 
-class Shells(Protocol):
+class Gates(Protocol):
     """The gates, by host."""
 
-    def __getitem__(self, host: str) -> Shell:
-        """Return the shell of a host of the site."""
+    def __getitem__(self, host: str) -> GateClient:
+        """Return the gate of a host of the site."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from locum_actuator.domain.alerts import ACTING, HEARTBEAT, WOKE, Alert
 from locum_actuator.domain.patience import end_seconds
-from locum_actuator.domain.ports import Shells
+from locum_actuator.domain.ports import Gates
 from locum_actuator.engine.auto_failback import AutoFailback
 from locum_actuator.engine.incident import Context, Looker
 from locum_actuator.engine.mirror_schedule import Schedule
@@ -37,8 +37,8 @@ from locum_inventory.site.model import Service, Site
 log = logging.getLogger(__name__)
 
 
-class KeptShells(Shells, Protocol):
-    """Shells by host, which can be given up together."""
+class ClosableGates(Gates, Protocol):
+    """The gates by host, which can be closed together."""
 
     def close(self) -> None:
         """Give up every connection."""
@@ -56,7 +56,7 @@ class Crew:
     """All that works for one reading of the site file."""
 
     site: Site
-    shells: KeptShells
+    gates: ClosableGates
     looker: KeptLooker
     workers: Mapping[str, Worker]
 
@@ -71,7 +71,7 @@ class Crew:
         for worker in self.workers.values():
             if worker.is_alive():
                 worker.join(None if deadline is None else max(0.0, deadline - time.monotonic()))
-        self.shells.close()
+        self.gates.close()
         self.looker.close()
 
 
@@ -83,15 +83,15 @@ class Engine:
         site: Site,
         journal: Journal,
         metrics: Metrics,
-        make_shells: Callable[[Site], KeptShells],
-        make_looker: Callable[[Site, KeptShells], KeptLooker],
+        make_gates: Callable[[Site], ClosableGates],
+        make_looker: Callable[[Site, ClosableGates], KeptLooker],
         *,
         health: Health | None = None,
     ) -> None:
         self.journal = journal
         self.metrics = metrics
         self.heartbeat_at: float | None = None  # on the monotonic clock: a clock that is set must not age it
-        self._make_shells = make_shells
+        self._make_gates = make_gates
         self._make_looker = make_looker
         self._storm = Storm()
         self.mirrors = SiteMirrors(lambda: self.site, journal, lambda site: Lines(site, site.actuator.host))
@@ -125,9 +125,9 @@ class Engine:
         return self._stopped
 
     @property
-    def shells(self) -> Shells:
+    def gates(self) -> Gates:
         """The gates, by host."""
-        return self._crew.shells
+        return self._crew.gates
 
     @property
     def workers(self) -> Mapping[str, Worker]:
@@ -152,9 +152,9 @@ class Engine:
     def _gather(self, site: Site, before: Sequence[Worker]) -> Crew:
         succession = Succession(self.journal)
         with ExitStack() as on_failure:  # a reload that fails leaves no thread and no connection behind
-            shells = self._make_shells(site)
-            on_failure.callback(shells.close)
-            looker = self._make_looker(site, shells)
+            gates = self._make_gates(site)
+            on_failure.callback(gates.close)
+            looker = self._make_looker(site, gates)
             on_failure.callback(looker.close)
             workers = {
                 name: Worker(
@@ -163,7 +163,7 @@ class Engine:
                         name,
                         self.journal,
                         self.metrics,
-                        shells,
+                        gates,
                         looker,
                         self._storm,
                         _signs_after(before, name, service),
@@ -177,7 +177,7 @@ class Engine:
                 for name, service in site.services.items()
             }
             on_failure.pop_all()
-        return Crew(site, shells, looker, workers)
+        return Crew(site, gates, looker, workers)
 
     def _leave_alone(self, service: str) -> str | None:
         """Return why a service is not to be mirrored by the schedule just now, or None."""

@@ -33,7 +33,7 @@ def greet(context: Context) -> None:
 def _greet(context: Context, host: str) -> None:
     try:
         if context.looker.echoes(host):
-            context.shells[host].status(deadline_seconds=GREET_SECONDS)
+            context.gates[host].status(deadline_seconds=GREET_SECONDS)
     except GateError as fault:
         log.info(
             "the gate of %s is not there yet: %s",

@@ -24,7 +24,7 @@ from locum_actuator.domain import patience
 from locum_actuator.domain.life import NO_LIFE, Life
 from locum_actuator.domain.mirror_run import Mirrors, NoMirrors
 from locum_actuator.domain.plan import Plan, Step
-from locum_actuator.domain.ports import Eyes, Shells
+from locum_actuator.domain.ports import Eyes, Gates
 from locum_actuator.domain.reach import NOT_PROVEN
 from locum_actuator.domain.situation import WRONG_ANSWERS, HostView, Look, Memory, Situation
 from locum_actuator.journal.journal import Counted, Journal, JournalError, Pause
@@ -78,7 +78,7 @@ class Context:
     name: str
     journal: Journal
     metrics: Metrics
-    shells: Shells
+    gates: Gates
     looker: Looker
     storm: Storm = field(default_factory=Storm)  # one for all services
     signs: Signs = field(default_factory=Signs)
@@ -151,7 +151,7 @@ class Context:
             return frozenset()
         holders = {host for name, host in self.journal.holders().items() if name in self.site.services}
         nobody_to_ask = {memory.holder, self.site.actuator.host} | self.storm.known()
-        return silent_ones(holders - nobody_to_ask, self.looker, self.shells)
+        return silent_ones(holders - nobody_to_ask, self.looker, self.gates)
 
     def tell_starting(self) -> None:
         """Bring the metric of which hosts' services are starting up to date."""
@@ -451,7 +451,7 @@ class Incident:
             name=context.name,
             service=context.service,
             local_host=context.site.actuator.host,
-            shells=context.shells,
+            gates=context.gates,
             eyes=context.looker,
             epoch=epoch,
             old_holder=before.host,

@@ -130,7 +130,7 @@ class Mover:
             log.exception("%s not begun", progress.move.verb, extra={"event": "move_failed"})
 
     def _copy(self, progress: Progress) -> Progress:
-        """Mirror to the target while the holder still serves; raises `MoveRefusedError` where the move cannot work."""
+        """Mirror to the target while the holder still serves; raises `MoveRefusedError` where that is no use."""
         service, move = progress.service, progress.move
         context = self._workers()[service].context
         holder = context.journal.holder(service).host
@@ -183,7 +183,7 @@ def _end_of(outcome: str) -> Phase:
 
 
 def _refuse_divergence(mirrors: Mirrors, service: str, holder: str, target: str) -> None:
-    """Raise `MoveRefusedError` where each host has data that the other lacks: a person must say whose to give up."""
+    """Raise `MoveRefusedError` where each host has data that the other lacks: a person decides whose go."""
     try:
         found = mirrors.divergence(service, holder, target)
     except MirrorError:

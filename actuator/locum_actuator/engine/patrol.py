@@ -194,7 +194,7 @@ class Patrol:
     def _ask(self, host: str) -> ServiceStatus | str:
         name = self.context.name
         try:
-            gate = self.context.shells[host].status(deadline_seconds=STATUS_SECONDS)
+            gate = self.context.gates[host].status(deadline_seconds=STATUS_SECONDS)
         except GateError as fault:
             if fault.reason == "busy":
                 return _NotAsked(f"its gate could not be asked: {fault}")
@@ -252,7 +252,7 @@ class Patrol:
         if seen is None or seen.clock is None:
             return  # a gate of version 1 claims no more: `locum status` and the metrics say so
         good_until = seen.clock.answered_at + STATUS_SECONDS
-        context.shells[holder].change(
+        context.gates[holder].run_verb(
             "claim",
             context.name,
             context.journal.holder(context.name).epoch,

@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from locum_actuator.domain.ports import Shells
+from locum_actuator.domain.ports import Gates
 from locum_exporter.checks.address import address as look_for_address
 from locum_exporter.net.neighbours import Neighbours
 from locum_inventory.errors import LocumError
@@ -102,9 +102,9 @@ def _dropped(name: str, service: Service, new: Site, holder: str | None, who_has
 class Wire:
     """Asks the wire, and the gate of who holds a service, who has an address of the reading before."""
 
-    def __init__(self, site: Site, shells: Shells, holders: Mapping[str, str]) -> None:
+    def __init__(self, site: Site, gates: Gates, holders: Mapping[str, str]) -> None:
         self._site = site
-        self._shells = shells
+        self._gates = gates
         self._holders = holders
 
     def who_has(self, name: str, addresses: tuple[Interface, ...]) -> Mapping[str, frozenset[str]]:
@@ -135,7 +135,7 @@ class Wire:
 
     def _at_the_gate(self, name: str, holder: str) -> Mapping[str, bool]:
         try:
-            status = self._shells[holder].status(deadline_seconds=GATE_SECONDS).services.get(name)
+            status = self._gates[holder].status(deadline_seconds=GATE_SECONDS).services.get(name)
         except GateError:
             return {}  # the wire has been asked; a host that is off has nothing
         return {} if status is None else {str(address): held for address, held in status.held.items()}

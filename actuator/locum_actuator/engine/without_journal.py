@@ -36,7 +36,7 @@ def release_wrong_holder(context: Context) -> bool:
         name=context.name,
         service=context.service,
         local_host=context.site.actuator.host,
-        shells=context.shells,
+        gates=context.gates,
         eyes=context.looker,
         epoch=highest_epoch(situation, memory.epoch),
         old_holder=memory.holder,

@@ -232,7 +232,7 @@ class Worker:
     def _look_out(self) -> None:
         """See whether a missing host can be asked again: the sooner it is told what it is no more, the better."""
         for host in self._lookout.glimpse(self.patrol.missing):
-            self.context.shells[host].hurry()
+            self.context.gates[host].retry_now()
             self._seen = True
 
     def _handle(self, wake: Wake) -> None:

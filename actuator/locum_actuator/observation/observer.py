@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 from locum_actuator.decision.fitness import why_drifted, why_unfit
 from locum_actuator.domain.life import NO_LIFE, Life
-from locum_actuator.domain.ports import Confirmed, Shells
+from locum_actuator.domain.ports import Confirmed, Gates
 from locum_actuator.domain.reach import Reach
 from locum_actuator.domain.situation import HostView, Look, Situation
 from locum_actuator.observation.event_loop_lag import Lag, RecentLag
@@ -100,10 +100,10 @@ def _answers(fault: NoGateAnswer) -> str:
 class Evidence:
     """The eyes of the actuator, on the host it runs on."""
 
-    def __init__(self, site: Site, shells: Shells, health: Health | None = None) -> None:
+    def __init__(self, site: Site, gates: Gates, health: Health | None = None) -> None:
         self._site = site
         self._local = site.actuator.host
-        self._shells = shells
+        self._gates = gates
         self._loop = asyncio.new_event_loop()
         self._pinger = Pinger()
         self._neighbours = Neighbours()
@@ -330,7 +330,7 @@ class Evidence:
 
         def call(deadline_seconds: float) -> bool:
             try:
-                self._shells[host].status(deadline_seconds=deadline_seconds)
+                self._gates[host].status(deadline_seconds=deadline_seconds)
             except Exception:  # whatever hindered it: that is no proof
                 return False
             return True
@@ -451,7 +451,7 @@ class Evidence:
 
         def ask() -> GateStatus:
             begun.set()
-            return self._shells[host].status(deadline_seconds=seconds)
+            return self._gates[host].status(deadline_seconds=seconds)
 
         try:
             status = await asyncio.wait_for(loop.run_in_executor(self._pool, ask), seconds + 0.2)
@@ -485,7 +485,7 @@ class Evidence:
             vantage_point=self._local,
             pinger=self._pinger,
             service=service,
-            shell=self._shells[host] if host else None,
+            gate=self._gates[host] if host else None,
             executor=self._pool,
         )
 

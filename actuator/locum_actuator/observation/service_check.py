@@ -15,7 +15,7 @@ from locum_exporter.checks.process import process
 from locum_exporter.checks.tcp import tcp
 from locum_exporter.net.icmp import Pinger
 from locum_exporter.result import CheckResult, Outcome, gravest_reason, outcome_of, service_outcome
-from locum_inventory.gate.protocol import Shell
+from locum_inventory.gate.protocol import GateClient
 from locum_inventory.site.model import Address, Checks
 
 Ask = Callable[[float], Coroutine[Any, Any, CheckResult]]  # asks within so many seconds
@@ -31,19 +31,19 @@ async def look_at_service(
     vantage_point: str,
     pinger: Pinger,
     service: str,
-    shell: Shell | None,
+    gate: GateClient | None,
     executor: Executor,
 ) -> Look:
     """Run the deciding checks of a service; it is well when all succeed.
 
-    `shell` is that of the host being checked, for a service that is known by its process alone.
+    `gate` is that of the host being checked, for a service that is known by its process alone.
     """
     deciding = checks.deciding
     if "process" in deciding:
-        if shell is None:
+        if gate is None:
             text = "its process cannot be looked for through an address"
             return Look(vantage_point, Outcome.NOT_LOOKED, text, "shell")
-        result = await process(shell, service, deadline_seconds, executor=executor)
+        result = await process(gate, service, deadline_seconds, executor=executor)
         return Look(vantage_point, service_outcome("process", result.reason), result.text, result.reason)
     if "ping" in deciding:
         result = await ping(pinger, address, deadline_seconds)

@@ -22,7 +22,7 @@ class NotInstalledError(LocumError):
 
 
 def find_programs() -> Mapping[str, str]:
-    """Return the paths of Prometheus and Alertmanager. Raises `NotInstalledError`, which names the Debian packages."""
+    """Return the paths of Prometheus and Alertmanager. Raises `NotInstalledError`, which names Debian packages."""
     found = {
         "prometheus": shutil.which("prometheus"),
         # Debian calls it prometheus-alertmanager, everybody else alertmanager.

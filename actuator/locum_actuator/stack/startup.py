@@ -51,7 +51,7 @@ class Readiness:
         self._say = say
 
     async def start(self, programs: Sequence[Program]) -> None:
-        """Start the programs, wait until all of it works, and say so. Raises `StartupError` if a part does not start.
+        """Start the programs, wait until all of it works, and say so. Raises `StartupError` if one does not start.
 
         Once all parts answer, the rest is waited for without an end: a chain that runs without a heartbeat is
         better than none, and says what is missing.

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from locum_inventory.gate.protocol import Shell
+from locum_inventory.gate.protocol import GateClient
 from locum_inventory.site.model import Service
 
 ANNOUNCE_SECONDS = 2.0
 
 
-def announce_over_gate(shell: Shell, name: str, service: Service, epoch: int) -> bool:
+def announce_over_gate(gate: GateClient, name: str, service: Service, epoch: int) -> bool:
     """Announce the addresses on a host that says just now that it holds them; raises `GateError`.
 
     False where it does not hold them all, or its gate is of version 1, which claims no more.
     """
-    gate = shell.status(deadline_seconds=ANNOUNCE_SECONDS)
-    status = gate.services.get(name)
-    if gate.clock is None or status is None or not all(status.held.values()):
+    host = gate.status(deadline_seconds=ANNOUNCE_SECONDS)
+    status = host.services.get(name)
+    if host.clock is None or status is None or not all(status.held.values()):
         return False
-    permit = gate.clock.permit(gate.clock.answered_at + ANNOUNCE_SECONDS, service.addresses)
-    shell.change("claim", name, epoch, deadline_seconds=ANNOUNCE_SECONDS, permit=permit)
+    permit = host.clock.permit(host.clock.answered_at + ANNOUNCE_SECONDS, service.addresses)
+    gate.run_verb("claim", name, epoch, deadline_seconds=ANNOUNCE_SECONDS, permit=permit)
     return True

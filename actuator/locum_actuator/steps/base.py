@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from locum_actuator.domain.mirror_run import Mirrors, NoMirrors
-from locum_actuator.domain.ports import Eyes, Shells
+from locum_actuator.domain.ports import Eyes, Gates
 from locum_actuator.domain.situation import Look
 from locum_actuator.observation.starts import Starts
 from locum_actuator.steps.plan_evidence import PlanEvidence
@@ -40,7 +40,7 @@ class Hands:
     name: str
     service: Service
     local_host: str
-    shells: Shells
+    gates: Gates
     eyes: Eyes
     epoch: int
     old_holder: str | None

@@ -78,7 +78,7 @@ class Claim:
 
         def tell() -> None:
             try:
-                hands.shells[self.host].change(
+                hands.gates[self.host].run_verb(
                     "store-epoch", hands.name, hands.epoch, deadline_seconds=GATE_SECONDS
                 )
             except GateError as fault:
@@ -103,7 +103,7 @@ class Claim:
                 for address in hands.service.addresses:
                     netlink.remove(address)
             else:
-                hands.shells[self.host].change(
+                hands.gates[self.host].run_verb(
                     "release",
                     hands.name,
                     hands.epoch,

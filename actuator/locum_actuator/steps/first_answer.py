@@ -107,7 +107,7 @@ class FirstAnswer:
     def _ask(self) -> None:
         """Ask the gate how the service is; what it does not say is not known."""
         try:
-            gate = self.hands.shells[self.host].status(deadline_seconds=STATUS_SECONDS)
+            gate = self.hands.gates[self.host].status(deadline_seconds=STATUS_SECONDS)
         except GateError as fault:
             # A cause on this host says nothing of the other.
             self._status, self._silent = None, self._silent + fault.asked

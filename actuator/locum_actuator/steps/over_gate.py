@@ -50,14 +50,14 @@ def _in_time(
     permit: Callable[[GateStatus, float], Permit | None],
 ) -> ServiceStatus:
     """Send a verb, on the gate's last answer where that is new, and on another where the gate finds it too old."""
-    shell = hands.shells[host]
-    last = shell.last_status()
+    gate = hands.gates[host]
+    last = gate.last_status()
     if last is not None and last.clock is not None:
         age_seconds = since_boot.seconds() - last.clock.answered_at
         if age_seconds <= CLOCK_SECONDS:
             with suppress(EvidenceTooOldError):
                 return _change(hands, host, verb, deadline_seconds, permit(last, age_seconds))
-    asked = shell.status(deadline_seconds=STATUS_SECONDS)
+    asked = gate.status(deadline_seconds=STATUS_SECONDS)
     return _change(hands, host, verb, deadline_seconds, permit(asked, 0.0))
 
 
@@ -65,7 +65,7 @@ def _change(
     hands: Hands, host: str, verb: Verb, deadline_seconds: float, permit: Permit | None
 ) -> ServiceStatus:
     try:
-        return hands.shells[host].change(
+        return hands.gates[host].run_verb(
             verb, hands.name, hands.epoch, deadline_seconds=deadline_seconds, permit=permit
         )
     except GateError as fault:

@@ -88,7 +88,7 @@ class Prove:
             if self.host == hands.local_host:
                 announce(hands.service.interface[self.host], [one.ip for one in hands.service.addresses])
             else:
-                announce_over_gate(hands.shells[self.host], hands.name, hands.service, hands.epoch)
+                announce_over_gate(hands.gates[self.host], hands.name, hands.service, hands.epoch)
         except (OSError, GateError) as fault:
             log.warning(
                 "the address could not be announced again on %s: %s",

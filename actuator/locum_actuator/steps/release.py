@@ -26,7 +26,7 @@ class Release:
     def already(self) -> bool:
         """Tell whether the gate says that nothing is held and nothing runs; a service it cannot count may run."""
         try:
-            status = self.hands.shells[self.host].status(deadline_seconds=STATUS_SECONDS)
+            status = self.hands.gates[self.host].status(deadline_seconds=STATUS_SECONDS)
         except GateError:
             return False
         service = status.services.get(self.hands.name)
@@ -43,7 +43,7 @@ class Release:
             if self.host == hands.old_holder:
                 raise  # it may be well again; any other host has no claim to the address
         try:
-            after = hands.shells[self.host].change(
+            after = hands.gates[self.host].run_verb(
                 "release", hands.name, hands.epoch, deadline_seconds=release_call_seconds(hands.service)
             )
         except GateError as fault:

@@ -56,7 +56,7 @@ class Start:
         if self.host == hands.old_holder and self._answers_after_all():
             return None  # and no other host is to have it
         try:
-            hands.shells[self.host].change(
+            hands.gates[self.host].run_verb(
                 "release",
                 hands.name,
                 hands.epoch,

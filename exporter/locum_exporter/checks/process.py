@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from concurrent.futures import Executor
 
 from locum_exporter.result import CheckResult, Reason
-from locum_inventory.gate.protocol import FaultReason, GateError, Shell
+from locum_inventory.gate.protocol import FaultReason, GateClient, GateError
 
 _REASONS: Mapping[FaultReason, Reason] = {
     "unreachable": "unreachable",
@@ -26,20 +26,20 @@ _REASONS: Mapping[FaultReason, Reason] = {
 
 
 async def process(
-    shell: Shell, service_name: str, deadline_seconds: float, *, executor: Executor | None = None
+    gate: GateClient, service_name: str, deadline_seconds: float, *, executor: Executor | None = None
 ) -> CheckResult:
     """Ask a host's gate whether a service's process is there.
 
-    `Shell.look` blocks, so it runs in a thread of `executor` (the loop's own by default).
+    `GateClient.count_processes` blocks, so it runs in a thread of `executor` (the loop's own by default).
     """
     started_at = time.perf_counter()
     loop = asyncio.get_running_loop()
     where = f"process of {service_name}"
     try:
-        # The shell keeps the deadline itself; this one is for the wait for a free thread.
+        # The gate's client keeps the deadline itself; this one is for the wait for a free thread.
         async with asyncio.timeout(deadline_seconds):
             counts = await loop.run_in_executor(
-                executor, lambda: shell.look(deadline_seconds=deadline_seconds)
+                executor, lambda: gate.count_processes(deadline_seconds=deadline_seconds)
             )
     except GateError as fault:
         reason = _REASONS.get(fault.reason, "shell")

@@ -49,10 +49,10 @@ class ChangeLanes:
         """Connect in advance: a takeover must not wait for a login."""
         self._lanes[0].kept.warm()
 
-    def hurry(self) -> None:
+    def retry_now(self) -> None:
         """Let the next call connect at once."""
         for lane in self._lanes:
-            lane.kept.hurry()
+            lane.kept.retry_now()
 
     def close(self) -> None:
         """Close them all."""

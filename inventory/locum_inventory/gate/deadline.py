@@ -53,7 +53,7 @@ def within(deadline: Deadline, late_text: str, function: Callable[[], T]) -> T:
         except BaseException as error:
             outcomes.put((None, error))
 
-    start_thread(threading.Thread(target=run, name="locum-shell", daemon=True))
+    start_thread(threading.Thread(target=run, name="locum-gate", daemon=True))
     try:
         value, error = outcomes.get(timeout=deadline.left_seconds)
     except queue.Empty:

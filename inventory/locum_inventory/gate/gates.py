@@ -9,11 +9,11 @@ from typing import Literal
 
 from locum_inventory.gate.clock import Permit
 from locum_inventory.gate.host_file import GATE_PATH
-from locum_inventory.gate.protocol import GateError, GateStatus, ServiceStatus, Shell, Verb
+from locum_inventory.gate.protocol import GateClient, GateError, GateStatus, ServiceStatus, Verb
 from locum_inventory.site.model import Site
 
 
-class Shells(Mapping[str, Shell]):
+class GateClients(Mapping[str, GateClient]):
     """The gates of a site's hosts by host name, each opened when it is first asked for.
 
     `local_host` is the host this program runs on (None where it is none of the site's): its gate is run as a
@@ -33,9 +33,9 @@ class Shells(Mapping[str, Shell]):
         self._role: Literal["actuator", "exporter"] = role
         self._gate_path = gate_path
         self._lock = threading.Lock()
-        self._open: dict[str, Shell] = {}
+        self._open: dict[str, GateClient] = {}
 
-    def __getitem__(self, host: str) -> Shell:
+    def __getitem__(self, host: str) -> GateClient:
         if host not in self._site.hosts:
             raise KeyError(host)
         with self._lock:
@@ -50,24 +50,24 @@ class Shells(Mapping[str, Shell]):
         return len(self._site.hosts)
 
     def close(self) -> None:
-        """Give up every connection; a shell that is used afterwards opens a new one."""
+        """Give up every connection; a gate that is asked afterwards opens a new one."""
         with self._lock:
-            shells, self._open = list(self._open.values()), {}
-        for shell in shells:
-            shell.close()
+            gates, self._open = list(self._open.values()), {}
+        for gate in gates:
+            gate.close()
 
-    def _make(self, host: str) -> Shell:
+    def _make(self, host: str) -> GateClient:
         # Imported here: paramiko takes 0.1 s to load, and who asks this machine's gate alone needs none of it.
-        from locum_inventory.gate.local import LocalShell  # noqa: PLC0415
-        from locum_inventory.gate.ssh import SshShell  # noqa: PLC0415
+        from locum_inventory.gate.local import LocalGate  # noqa: PLC0415
+        from locum_inventory.gate.ssh import SshGate  # noqa: PLC0415
 
         if host == self._local_host:
-            return LocalShell(host, self._role, gate_path=self._gate_path)
+            return LocalGate(host, self._role, gate_path=self._gate_path)
         address, ssh = self._site.hosts[host].address, self._site.hosts[host].ssh
-        return NoShell(host) if ssh is None else SshShell(host, address, ssh, self._role)
+        return UnreachableGate(host) if ssh is None else SshGate(host, address, ssh, self._role)
 
 
-class NoShell:
+class UnreachableGate:
     """The gate of a host to which the site file names no way."""
 
     def __init__(self, host: str) -> None:
@@ -81,17 +81,17 @@ class NoShell:
         """Return None: it was never asked."""
         return None
 
-    def change(
+    def run_verb(
         self, verb: Verb, service: str, epoch: int, *, deadline_seconds: float, permit: Permit | None = None
     ) -> ServiceStatus:
         """Say that there is no way."""
         raise GateError("gate", self._text)
 
-    def look(self, *, deadline_seconds: float) -> Mapping[str, int]:
+    def count_processes(self, *, deadline_seconds: float) -> Mapping[str, int]:
         """Say that there is no way."""
         raise GateError("gate", self._text)
 
-    def hurry(self) -> None:
+    def retry_now(self) -> None:
         """There is nothing to try."""
 
     def close(self) -> None:

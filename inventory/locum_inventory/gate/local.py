@@ -24,8 +24,8 @@ CALLS_AT_ONCE = 16
 COMPLAINT_SECONDS = 0.1
 
 
-class LocalShell:
-    """A `Shell` on this machine."""
+class LocalGate:
+    """A `GateClient` on this machine."""
 
     def __init__(
         self, host: str, role: Literal["actuator", "exporter"], *, gate_path: Path = GATE_PATH
@@ -46,7 +46,7 @@ class LocalShell:
         """Return the last answer to `status`."""
         return self._status.last
 
-    def change(
+    def run_verb(
         self, verb: Verb, service: str, epoch: int, *, deadline_seconds: float, permit: Permit | None = None
     ) -> ServiceStatus:
         """Carry out one verb and return how things are afterwards."""
@@ -57,11 +57,11 @@ class LocalShell:
             raise GateError("gate", f"{self._host}: the gate's answer leaves {service} out")
         return status.services[service]
 
-    def look(self, *, deadline_seconds: float) -> Mapping[str, int]:
+    def count_processes(self, *, deadline_seconds: float) -> Mapping[str, int]:
         """Count the live processes of every service, over the kept `watch`."""
         return self._watch.look(Deadline(deadline_seconds))
 
-    def hurry(self) -> None:
+    def retry_now(self) -> None:
         """There is nothing in the way that could go."""
 
     def close(self) -> None:

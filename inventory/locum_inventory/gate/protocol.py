@@ -88,7 +88,7 @@ class GateStatus:
         return frozenset(mac for link in self.links.values() for mac in link.macs)
 
 
-class Shell(Protocol):
+class GateClient(Protocol):
     """The gate of one host. Every call ends within its deadline, or raises `GateError`; threads may share it."""
 
     def status(self, *, deadline_seconds: float) -> GateStatus:
@@ -97,7 +97,7 @@ class Shell(Protocol):
     def last_status(self) -> GateStatus | None:
         """Return the last answer to `status`, however old; None where there was none."""
 
-    def change(
+    def run_verb(
         self, verb: Verb, service: str, epoch: int, *, deadline_seconds: float, permit: Permit | None = None
     ) -> ServiceStatus:
         """Carry out one verb and return how things are afterwards.
@@ -105,10 +105,10 @@ class Shell(Protocol):
         A gate of version 2 wants a permit for `claim`, `start` and `respawn`.
         """
 
-    def look(self, *, deadline_seconds: float) -> Mapping[str, int]:
+    def count_processes(self, *, deadline_seconds: float) -> Mapping[str, int]:
         """Count the live processes of every service of that host that names one, over the kept `watch`."""
 
-    def hurry(self) -> None:
+    def retry_now(self) -> None:
         """Forget that the last attempts failed: what was in their way is gone, and the next call tries at once."""
 
     def close(self) -> None:

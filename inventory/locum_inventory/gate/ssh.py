@@ -20,8 +20,8 @@ from locum_inventory.gate.watch import Watch
 from locum_inventory.site.model import Address, Ssh
 
 
-class SshShell:
-    """A `Shell` over SSH. Threads may share it; nothing of one host waits for another."""
+class SshGate:
+    """A `GateClient` over SSH. Threads may share it; nothing of one host waits for another."""
 
     def __init__(self, host: str, address: Address, ssh: Ssh, role: Literal["actuator", "exporter"]) -> None:
         self._host = host
@@ -43,7 +43,7 @@ class SshShell:
         """Return the last answer to `status`."""
         return self._status.last
 
-    def change(
+    def run_verb(
         self, verb: Verb, service: str, epoch: int, *, deadline_seconds: float, permit: Permit | None = None
     ) -> ServiceStatus:
         """Carry out one verb and return how things are afterwards."""
@@ -55,16 +55,16 @@ class SshShell:
             raise GateError("gate", f"{self._host}: the gate's answer leaves {service} out")
         return status.services[service]
 
-    def look(self, *, deadline_seconds: float) -> Mapping[str, int]:
+    def count_processes(self, *, deadline_seconds: float) -> Mapping[str, int]:
         """Count the live processes of every service, over the kept `watch`."""
         deadline = Deadline(deadline_seconds)
         late_text = f"{self._host}: the gate did not answer a look within {deadline_seconds:g} s"
         return within(deadline, late_text, lambda: self._watch.look(deadline))
 
-    def hurry(self) -> None:
+    def retry_now(self) -> None:
         """Let the next call connect at once, also where an attempt is under way that may be waiting in vain."""
-        self._kept.hurry()
-        self._lanes.hurry()
+        self._kept.retry_now()
+        self._lanes.retry_now()
 
     def close(self) -> None:
         """Give up the connection."""

@@ -58,7 +58,7 @@ class KeptConnection:
             if self._connection is None or not self._connection.is_usable:
                 self._begin_or_pause()
 
-    def hurry(self) -> None:
+    def retry_now(self) -> None:
         """Let the next `get` dial at once; an attempt that is under way is no longer waited for, and not kept.
 
         For when the host is known to take connections again: a packet of that attempt may have been lost before.

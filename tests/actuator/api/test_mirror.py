@@ -23,7 +23,7 @@ from locum_actuator.engine.engine import Engine
 from locum_actuator.engine.site_reload import Reading
 from locum_actuator.metrics import Metrics
 from locum_actuator.mirror.requested_runs import AskedRuns
-from tests.actuator.fakes import FakeShell, FakeWorld, KeptFakes
+from tests.actuator.fakes import FakeGate, FakeWorld, KeptFakes
 from tests.actuator.over_http import API_TOKEN, AUTH, served
 
 MIRROR = "/api/v1/services/www/mirror"
@@ -40,9 +40,9 @@ def hosts() -> Iterator[MirrorHosts]:
 
 @pytest.fixture
 def engine(hosts: MirrorHosts) -> Iterator[Engine]:
-    world = FakeWorld({"a": FakeShell(held=True, epoch=3), "b": FakeShell()})
+    world = FakeWorld({"a": FakeGate(held=True, epoch=3), "b": FakeGate()})
     engine = Engine(
-        hosts.site, hosts.journal, Metrics(), lambda _: KeptFakes(world), lambda _site, _shells: world
+        hosts.site, hosts.journal, Metrics(), lambda _: KeptFakes(world), lambda _site, _gates: world
     )
     engine.mirrors = hosts.mirrors
     engine.asked_mirrors = AskedRuns(hosts.mirrors)

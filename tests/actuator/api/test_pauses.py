@@ -102,7 +102,7 @@ def test_while_paused_nothing_is_touched_and_a_resume_acts_at_once(
 ) -> None:
     monkeypatch.setattr(incident_module, "WAITING_SECONDS", 0.01)
     engine.journal.begin_pause("www", 600, "new kernel")
-    world.shells["a"].processes = 0
+    world.gates["a"].processes = 0
     engine.start()
     wait_for(lambda: engine.journal.incidents() and engine.journal.incidents()[0]["events"])
     time.sleep(0.1)
@@ -115,7 +115,7 @@ def test_while_paused_nothing_is_touched_and_a_resume_acts_at_once(
     assert explained is not None
     assert (explained["plan"]["code"], explained["plan"]["steps"]) == ("paused", [])
     assert explained["plan"]["would"] == [{"name": "respawn", "host": "a"}]
-    assert [shell.calls for shell in world.shells.values()] == [[], []]
+    assert [shell.calls for shell in world.gates.values()] == [[], []]
     assert client.post("/api/v1/services/www/resume", headers=AUTH).status_code == 200
     wait_for(lambda: engine.journal.incidents()[-1]["outcome"] == "respawn")
 

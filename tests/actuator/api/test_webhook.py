@@ -133,7 +133,7 @@ def test_without_the_token_nothing_is_read(
 def test_recorded_and_no_harm(
     client: FlaskClient, engine: Engine, world: FakeWorld, item: Any, verdict: str, words: str
 ) -> None:
-    world.shells["a"].processes = 0  # had it been taken for an order, something would be done
+    world.gates["a"].processes = 0  # had it been taken for an order, something would be done
     answer = client.post("/webhook", data=body(item), headers=AUTH)
     assert (answer.status_code, answer.json) == (202, {"verdicts": {verdict: 1}})
     assert engine.journal.alerts()[0]["verdict"] == words
@@ -228,11 +228,11 @@ def test_api_says_what_there_is(client: FlaskClient, path: str, status: int, err
 
 
 def test_explain_looks_and_does_nothing(client: FlaskClient, world: FakeWorld) -> None:
-    world.shells["a"].processes = 0
+    world.gates["a"].processes = 0
     answer = client.get("/api/v1/services/www/explain")
     assert answer.json is not None
     assert answer.json["plan"]["kind"] == "respawn"
-    assert world.shells["a"].calls == []
+    assert world.gates["a"].calls == []
 
 
 def test_the_page_shows_the_holder(client: FlaskClient) -> None:

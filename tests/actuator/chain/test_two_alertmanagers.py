@@ -29,7 +29,7 @@ from locum_actuator.web.listener import Bounds, Listener
 from locum_inventory.gate.clock import Permit
 from locum_inventory.gate.protocol import ServiceStatus, Verb
 from locum_inventory.listen import Listen
-from tests.actuator.fakes import FakeShell, FakeWorld, site
+from tests.actuator.fakes import FakeGate, FakeWorld, site
 from tests.exporter.servers import unused_port
 
 pytestmark = pytest.mark.e2e
@@ -39,21 +39,21 @@ ANSWER_SECONDS = 0.5
 RESPAWN_SECONDS = 2.0  # both deliveries come while the first is worked upon
 
 
-class SlowShell(FakeShell):
+class SlowGate(FakeGate):
     """A gate whose respawn takes its time."""
 
-    def change(
+    def run_verb(
         self, verb: Verb, service: str, epoch: int, *, deadline_seconds: float, permit: Permit | None = None
     ) -> ServiceStatus:
         """Wait where it is a respawn."""
         if verb == "respawn":
             time.sleep(RESPAWN_SECONDS)
-        return super().change(verb, service, epoch, deadline_seconds=deadline_seconds, permit=permit)
+        return super().run_verb(verb, service, epoch, deadline_seconds=deadline_seconds, permit=permit)
 
 
 @pytest.fixture
 def world() -> FakeWorld:
-    return FakeWorld({"a": SlowShell(held=True, processes=3, epoch=1), "b": FakeShell()})
+    return FakeWorld({"a": SlowGate(held=True, processes=3, epoch=1), "b": FakeGate()})
 
 
 @pytest.fixture(
@@ -170,7 +170,7 @@ def _tell(listen: Listen) -> None:
 def test_both_deliver_and_one_incident_comes_of_it(
     alertmanagers: list[Listen], engine: Engine, world: FakeWorld, trigger: str
 ) -> None:
-    world.shells["a"].processes = 0
+    world.gates["a"].processes = 0
     tellers = [threading.Thread(target=_tell, args=(one,)) for one in alertmanagers]
     for teller in tellers:
         teller.start()
@@ -182,4 +182,4 @@ def test_both_deliver_and_one_incident_comes_of_it(
     of_the_fault = [row for row in engine.journal.incidents() if row["trigger"] != START_UP]
     assert [(row["trigger"], row["outcome"]) for row in of_the_fault] == [(trigger, "respawn")]
     assert {row["incident"] for row in accepted} == {of_the_fault[0]["id"]}, "all count to the one"
-    assert world.shells["a"].calls.count("respawn") == 1
+    assert world.gates["a"].calls.count("respawn") == 1

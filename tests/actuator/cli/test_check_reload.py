@@ -16,16 +16,16 @@ from locum_actuator.engine.site_reload import Reading
 from locum_actuator.journal.journal import Journal
 from locum_actuator.metrics import Metrics
 from locum_inventory.site.model import Site
-from tests.actuator.fakes import FakeShell, FakeWorld, KeptFakes, site
+from tests.actuator.fakes import FakeGate, FakeWorld, KeptFakes, site
 
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """An actuator that has read the documentation's site; a holds www."""
-    world = FakeWorld({"a": FakeShell(), "b": FakeShell()})
+    world = FakeWorld({"a": FakeGate(), "b": FakeGate()})
     journal = Journal(tmp_path_factory.mktemp("state") / "journal.sqlite")
     journal.set_holder("www", "a", 1)
-    engine = Engine(site(), journal, Metrics(), lambda _: KeptFakes(world), lambda _site, _shells: world)
+    engine = Engine(site(), journal, Metrics(), lambda _: KeptFakes(world), lambda _site, _gates: world)
     server = make_server("127.0.0.1", 0, create_app(engine, "a-webhook-token", None, Reading))
     thread = threading.Thread(target=server.serve_forever)
     thread.start()

@@ -27,7 +27,7 @@ from locum_actuator.engine.site_reload import Reading
 from locum_actuator.journal.journal import AlertRow, Journal
 from locum_actuator.metrics import Metrics
 from locum_inventory.site.mirror import Mirror
-from tests.actuator.fakes import FakeShell, FakeWorld, KeptFakes, site
+from tests.actuator.fakes import FakeGate, FakeWorld, KeptFakes, site
 from tests.actuator.shortcuts import in_no_time, kernel_of
 
 FORGED = "a | b\n# forged <b>`"
@@ -54,9 +54,9 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
     with pytest.MonkeyPatch.context() as patch:
         journal = Journal(tmp_path_factory.mktemp("state") / "journal.sqlite")
         world = FakeWorld(
-            {"a": FakeShell(held=True, processes=0, start_works=False, epoch=1), "b": FakeShell()}
+            {"a": FakeGate(held=True, processes=0, start_works=False, epoch=1), "b": FakeGate()}
         )
-        kernel_of(world.shells["b"], patch)
+        kernel_of(world.gates["b"], patch)
         in_no_time(patch)
         journal.set_holder("www", "a", 1)
         number = _taken_over(journal, world)
@@ -83,7 +83,7 @@ def _taken_over(journal: Journal, world: FakeWorld) -> int:
     journal.attach(alerts, number)
     metrics = Metrics()
     metrics.know("www", ("a", "b"))
-    Incident(Context(site(), "www", journal, metrics, world.shells, world), number).handle(threading.Event())
+    Incident(Context(site(), "www", journal, metrics, world.gates, world), number).handle(threading.Event())
     journal.note(number, "hook", "after_prove worked: \x1b[2J\x9b[/b] no \\", step="prove", host="b")
     return number
 
@@ -192,8 +192,8 @@ def test_a_file_of_it_and_never_over_another(told: Told, tmp_path: Path) -> None
 
 def test_how_old_the_data_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     journal = Journal(tmp_path / "journal.sqlite")
-    world = FakeWorld({"a": FakeShell(held=True, processes=3, epoch=1), "b": FakeShell()}, dead={"a"})
-    kernel_of(world.shells["b"], monkeypatch)
+    world = FakeWorld({"a": FakeGate(held=True, processes=3, epoch=1), "b": FakeGate()}, dead={"a"})
+    kernel_of(world.gates["b"], monkeypatch)
     in_no_time(monkeypatch)
     journal.set_holder("www", "a", 1)
     begun = journal.clock.now() - 2.1 * 3600
@@ -204,7 +204,7 @@ def test_how_old_the_data_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     values = site().model_copy(update={"services": {"www": mirrored}})
     number, metrics = journal.open_incident("www", "LocumServiceDown"), Metrics()
     metrics.know("www", ("a", "b"))
-    Incident(Context(values, "www", journal, metrics, world.shells, world), number).handle(threading.Event())
+    Incident(Context(values, "www", journal, metrics, world.gates, world), number).handle(threading.Event())
     row = journal.incident(number)
     assert row is not None
     assert row["outcome"] == "takeover"

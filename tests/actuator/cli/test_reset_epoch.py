@@ -14,7 +14,7 @@ from locum_actuator.decision.fitness import why_unfit
 from locum_actuator.journal.journal import Journal
 from locum_inventory.gate.protocol import GateError, ServiceStatus, Verb
 from locum_inventory.site.model import Site
-from tests.actuator.fakes import FakeShell, site
+from tests.actuator.fakes import FakeGate, site
 
 HUGE = 999_999_999_999_999_999
 SOUND = {
@@ -34,7 +34,7 @@ def test_b8_which_epoch_to_go_on_with(epochs: list[int], expected: int) -> None:
     assert next_sound_epoch(epochs) == expected
 
 
-class DamagedShell(FakeShell):
+class DamagedGate(FakeGate):
     """A gate whose epoch may be damaged, and that replaces it as a gate does."""
 
     damaged = False
@@ -46,7 +46,7 @@ class DamagedShell(FakeShell):
             interface=status.interface, epoch_damaged=self.damaged,
         )  # fmt: skip
 
-    def change(self, verb: Verb, service: str, epoch: int, **more: object) -> ServiceStatus:
+    def run_verb(self, verb: Verb, service: str, epoch: int, **more: object) -> ServiceStatus:
         assert verb == "reset-epoch"
         if self.fault:
             raise GateError(self.fault, f"gate {self.fault}")
@@ -56,36 +56,36 @@ class DamagedShell(FakeShell):
 
 @pytest.mark.parametrize(
     "shell",
-    [DamagedShell(epoch=HUGE), DamagedShell(epoch=10**12)],
+    [DamagedGate(epoch=HUGE), DamagedGate(epoch=10**12)],
     ids=["the highest there is", "more than any service comes to"],
 )
-def test_b8_a_host_with_a_damaged_epoch_cannot_be_given_the_service(shell: DamagedShell) -> None:
-    why = why_unfit("www", site().services["www"], "a", shell.status(deadline_seconds=1))
+def test_b8_a_host_with_a_damaged_epoch_cannot_be_given_the_service(gate: DamagedGate) -> None:
+    why = why_unfit("www", site().services["www"], "a", gate.status(deadline_seconds=1))
     assert why == "its gate's epoch of www is damaged: run `locum reset-epoch www`"
 
 
-class FakeShells(dict[str, DamagedShell]):
+class FakeGates(dict[str, DamagedGate]):
     def close(self) -> None:
         """Nothing to close."""
 
 
 @pytest.fixture
-def hosts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeShells:
+def hosts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeGates:
     values = site()
     actuator = values.actuator.model_copy(update={"state_directory": tmp_path})
     values = values.model_copy(update={"actuator": actuator})
-    shells = FakeShells(a=DamagedShell(epoch=7), b=DamagedShell(epoch=7))
+    gates = FakeGates(a=DamagedGate(epoch=7), b=DamagedGate(epoch=7))
 
     def load(site_file: str | None) -> tuple[Path, Site]:
         return tmp_path / "locum.yml", values
 
     monkeypatch.setattr(command, "load_or_exit", load)
     monkeypatch.setattr(command, "on_actuator_host_or_exit", lambda site: None)
-    monkeypatch.setattr(command, "Shells", lambda *words: shells)
+    monkeypatch.setattr(command, "Shells", lambda *words: gates)
     journal = Journal(tmp_path / "journal.sqlite")
     journal.set_holder("www", "a", 7)
     journal.close()
-    return shells
+    return gates
 
 
 def epoch_of_journal(directory: Path) -> int:
@@ -95,7 +95,7 @@ def epoch_of_journal(directory: Path) -> int:
     return epoch
 
 
-def test_b8_a_poisoned_gate_is_reset_and_the_others_stay(hosts: FakeShells, tmp_path: Path) -> None:
+def test_b8_a_poisoned_gate_is_reset_and_the_others_stay(hosts: FakeGates, tmp_path: Path) -> None:
     hosts["b"].epoch = HUGE
     done = CliRunner().invoke(main, ["reset-epoch", "www"])
     assert done.exit_code == 0, done.output
@@ -106,7 +106,7 @@ def test_b8_a_poisoned_gate_is_reset_and_the_others_stay(hosts: FakeShells, tmp_
     assert (hosts["a"].epoch, hosts["b"].epoch, epoch_of_journal(tmp_path)) == (7, 8, 7)
 
 
-def test_b8_a_damaged_file_and_a_poisoned_journal_are_reset(hosts: FakeShells, tmp_path: Path) -> None:
+def test_b8_a_damaged_file_and_a_poisoned_journal_are_reset(hosts: FakeGates, tmp_path: Path) -> None:
     hosts["a"].epoch, hosts["b"].damaged = HUGE, True
     journal = Journal(tmp_path / "journal.sqlite")
     journal.set_epoch("www", HUGE + 1)
@@ -117,7 +117,7 @@ def test_b8_a_damaged_file_and_a_poisoned_journal_are_reset(hosts: FakeShells, t
     assert CliRunner().invoke(main, ["reset-epoch", "www"]).exit_code == 0, "it can be repeated"
 
 
-def test_b8_a_host_that_does_not_answer_is_named(hosts: FakeShells) -> None:
+def test_b8_a_host_that_does_not_answer_is_named(hosts: FakeGates) -> None:
     hosts["a"].fault, hosts["b"].epoch = "timeout", HUGE
     done = CliRunner().invoke(main, ["reset-epoch", "www"])
     assert done.exit_code == 1
@@ -125,7 +125,7 @@ def test_b8_a_host_that_does_not_answer_is_named(hosts: FakeShells) -> None:
     assert hosts["b"].epoch == 8, "the other one is reset all the same"
 
 
-def test_b8_an_unknown_service(hosts: FakeShells) -> None:
+def test_b8_an_unknown_service(hosts: FakeGates) -> None:
     done = CliRunner().invoke(main, ["reset-epoch", "mail"])
     assert done.exit_code == 2
     assert "there is no service 'mail' in the site file" in done.output

@@ -20,7 +20,7 @@ from locum_actuator.journal.journal import Journal
 from locum_actuator.metrics import Metrics
 from locum_actuator.observation.storm import NEAR_SECONDS, SETTLE_SECONDS, Storm
 from locum_inventory.site.model import Site
-from tests.actuator.fakes import FakeShell, FakeWorld, host, site, situation
+from tests.actuator.fakes import FakeGate, FakeWorld, host, site, situation
 from tests.actuator.shortcuts import kernel_of
 
 HELD_BY_A = Memory(holder="a", epoch=1)
@@ -203,16 +203,16 @@ def handle(context: Context, seconds: float = 0.2) -> list[str]:
 def test_a_fault_of_another_host_a_moment_ago_is_a_storm(tmp_path: Path) -> None:
     """What one service's incident sees is in time before the other decides: they share one memory of it."""
     values, journal, storm = three_hosts(), Journal(tmp_path / "j"), Storm()
-    world = FakeWorld({name: FakeShell(held=True, processes=3, epoch=1) for name in ("a", "c", "d")})
-    world.shells["b"] = FakeShell()
+    world = FakeWorld({name: FakeGate(held=True, processes=3, epoch=1) for name in ("a", "c", "d")})
+    world.gates["b"] = FakeGate()
     for name in ("a", "c", "d"):
         journal.set_holder(f"of_{name}", name, 1)
-    there = Context(values, "of_a", journal, Metrics(), world.shells, world, storm)
+    there = Context(values, "of_a", journal, Metrics(), world.gates, world, storm)
     world.dead.add("a")
-    world.shells = {name: world.shells[name] for name in ("a", "b")}
+    world.gates = {name: world.gates[name] for name in ("a", "b")}
     storm.looked("of_c", "c", failing=True)
     assert handle(there)[0].startswith("refuse: a and c began to fail within the same half minute")
-    assert not world.shells["b"].held
+    assert not world.gates["b"].held
     assert storm.known() == {"c"}, "an incident that ended is no fault any more"
 
 
@@ -221,11 +221,11 @@ def nobody_told(_: FakeWorld, __: Storm) -> None:
 
 
 def gate_answers(world: FakeWorld, _: Storm) -> None:
-    world.shells["c"].fault = None  # its echoes are filtered, say
+    world.gates["c"].fault = None  # its echoes are filtered, say
 
 
 def refuses_a_key(world: FakeWorld, _: Storm) -> None:
-    world.shells["c"].fault = "auth"
+    world.gates["c"].fault = "auth"
 
 
 def older(world: FakeWorld, storm: Storm) -> None:
@@ -258,34 +258,34 @@ def test_other_holders_are_asked_before_anything_moves(
 ) -> None:
     """A switch takes a and c away at one instant; through Prometheus they come up to a second apart."""
     values, journal, storm = three_hosts(), Journal(tmp_path / "j"), Storm()
-    world = FakeWorld({name: FakeShell(held=True, processes=3, epoch=1) for name in ("a", "c", "d")})
-    world.shells["b"] = FakeShell(names=("of_a",))
-    kernel_of(world.shells["b"], monkeypatch)
+    world = FakeWorld({name: FakeGate(held=True, processes=3, epoch=1) for name in ("a", "c", "d")})
+    world.gates["b"] = FakeGate(names=("of_a",))
+    kernel_of(world.gates["b"], monkeypatch)
     for name in ("a", "c", "d"):
         journal.set_holder(f"of_{name}", name, 1)
-    there = Context(values, "of_a", journal, Metrics(), world.shells, world, storm)
+    there = Context(values, "of_a", journal, Metrics(), world.gates, world, storm)
     world.dead |= {"a", "c"}
-    world.shells["a"].fault = world.shells["c"].fault = "timeout"
+    world.gates["a"].fault = world.gates["c"].fault = "timeout"
     c_is(world, storm)
-    world.shells = {name: world.shells[name] for name in ("a", "b")}  # what a look at of_a sees
+    world.gates = {name: world.gates[name] for name in ("a", "b")}  # what a look at of_a sees
     plan = decide_now(there, world.situation("of_a"))
     assert f"{plan.kind}: {plan.reason}".startswith(decided), "explain says before what would be done"
-    assert not world.shells["b"].held
+    assert not world.gates["b"].held
     assert handle(there)[0].startswith(decided)
-    assert world.shells["b"].held == (decided == TAKEN_OVER)
+    assert world.gates["b"].held == (decided == TAKEN_OVER)
 
 
 def test_a_host_whose_services_have_not_failed_in_half_a_minute_holds_nobody_back(tmp_path: Path) -> None:
     """It may be silent to us and serve its clients: then there is no storm."""
     values, journal = three_hosts(), Journal(tmp_path / "j")
-    world = FakeWorld({name: FakeShell(held=True, processes=3, epoch=1) for name in ("a", "c", "d")})
-    world.shells["b"] = FakeShell()
+    world = FakeWorld({name: FakeGate(held=True, processes=3, epoch=1) for name in ("a", "c", "d")})
+    world.gates["b"] = FakeGate()
     for name in ("a", "c", "d"):
         journal.set_holder(f"of_{name}", name, 1)
-    there = Context(values, "of_a", journal, Metrics(), world.shells, world)
+    there = Context(values, "of_a", journal, Metrics(), world.gates, world)
     world.dead |= {"a", "c"}
-    world.shells["a"].fault = world.shells["c"].fault = "timeout"
-    world.shells = {name: world.shells[name] for name in ("a", "b")}
+    world.gates["a"].fault = world.gates["c"].fault = "timeout"
+    world.gates = {name: world.gates[name] for name in ("a", "b")}
     incident = Incident(there, journal.open_incident("of_a", "LocumServiceDown"))
     situation = world.situation("of_a")
     assert incident._decide(situation).code == "storm"
@@ -296,8 +296,8 @@ def test_a_host_whose_services_have_not_failed_in_half_a_minute_holds_nobody_bac
 def test_respawns_and_takeovers_are_counted(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "j")
     journal.set_holder("www", "a", 1)
-    world = FakeWorld({"a": FakeShell(held=True, epoch=1), "b": FakeShell()})
-    there = Context(site(), "www", journal, Metrics(), world.shells, world)
+    world = FakeWorld({"a": FakeGate(held=True, epoch=1), "b": FakeGate()})
+    there = Context(site(), "www", journal, Metrics(), world.gates, world)
     handle(there)
     assert journal.respawns_since("www", 0) == {"a": 1}
     assert there.memory().respawns_last_hour == {"a": 1}

@@ -21,7 +21,7 @@ from locum_actuator.metrics import Metrics
 from locum_inventory.gate.host_file import host_file_sha256
 from locum_inventory.gate.host_macs import HostMacs
 from locum_inventory.gate.protocol import Link, ServiceStatus
-from tests.actuator.fakes import ADDRESS, FakeShell, FakeWorld, host, site, situation
+from tests.actuator.fakes import ADDRESS, FakeGate, FakeWorld, host, site, situation
 from tests.actuator.shortcuts import in_no_time, kernel_of
 
 SERVICE = site().services["www"]
@@ -55,7 +55,7 @@ UNFIT = {
 def test_a10_b9_what_a_gate_reports_says_whether_its_host_can_be_given_the_service(
     fields: dict[str, object], why: str | None
 ) -> None:
-    gate = FakeShell(**fields).status(deadline_seconds=1)  # type: ignore[arg-type]
+    gate = FakeGate(**fields).status(deadline_seconds=1)  # type: ignore[arg-type]
     assert why_unfit("www", SERVICE, "a", gate) == why
 
 
@@ -103,18 +103,18 @@ def test_a10_nothing_is_given_over_such_a_gate_whatever_was_decided(
     journal: Journal, monkeypatch: pytest.MonkeyPatch, fields: dict[str, object]
 ) -> None:
     """The fake world's look knows nothing of it: the step itself asks."""
-    world = FakeWorld({"a": FakeShell(epoch=1, **fields), "b": FakeShell()})  # type: ignore[arg-type]
-    world.shells["b"].fault = "timeout"
-    kernel_of(world.shells["b"], monkeypatch)
+    world = FakeWorld({"a": FakeGate(epoch=1, **fields), "b": FakeGate()})  # type: ignore[arg-type]
+    world.gates["b"].fault = "timeout"
+    kernel_of(world.gates["b"], monkeypatch)
     in_no_time(monkeypatch)
     import threading
 
     ended = threading.Event()
     threading.Timer(0.3, ended.set).start()
-    context = Context(site(), "www", journal, Metrics(), world.shells, world)
+    context = Context(site(), "www", journal, Metrics(), world.gates, world)
     Incident(context, journal.open_incident("www", "x")).handle(ended)
-    assert "start" not in world.shells["a"].calls
-    assert "claim" not in world.shells["a"].calls
+    assert "start" not in world.gates["a"].calls
+    assert "claim" not in world.gates["a"].calls
     told = [
         event["text"] for row in journal.incidents() for event in row["events"] if event["kind"] == "failed"
     ]
@@ -124,24 +124,24 @@ def test_a10_nothing_is_given_over_such_a_gate_whatever_was_decided(
 def test_a_gate_of_version_1_is_released_and_respawned_over_in_the_old_form(
     journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world = FakeWorld({"a": FakeShell(held=True, processes=0, epoch=1, version="1"), "b": FakeShell()})
-    kernel_of(world.shells["b"], monkeypatch)
+    world = FakeWorld({"a": FakeGate(held=True, processes=0, epoch=1, version="1"), "b": FakeGate()})
+    kernel_of(world.gates["b"], monkeypatch)
     in_no_time(monkeypatch)
     import threading
 
-    context = Context(site(), "www", journal, Metrics(), world.shells, world)
+    context = Context(site(), "www", journal, Metrics(), world.gates, world)
     Incident(context, journal.open_incident("www", "x")).handle(threading.Event())
-    assert world.shells["a"].calls == ["respawn"]
+    assert world.gates["a"].calls == ["respawn"]
     world.hung.add("a")
     Incident(context, journal.open_incident("www", "y")).handle(threading.Event())
-    assert world.shells["a"].calls[-1] == "release"
-    assert (world.shells["a"].held, world.shells["b"].held) == (False, True)
+    assert world.gates["a"].calls[-1] == "release"
+    assert (world.gates["a"].held, world.gates["b"].held) == (False, True)
 
 
 def test_a10_b9_status_metrics_and_planned_moves_know_of_it(journal: Journal) -> None:
-    world = FakeWorld({"a": FakeShell(held=True, processes=3, epoch=1), "b": FakeShell(links={})})
+    world = FakeWorld({"a": FakeGate(held=True, processes=3, epoch=1), "b": FakeGate(links={})})
     metrics = Metrics()
-    patrol = Patrol(Context(site(), "www", journal, metrics, world.shells, world))
+    patrol = Patrol(Context(site(), "www", journal, metrics, world.gates, world))
     patrol.round()
     why = "it has no interface eth0 (it has none)"
     assert patrol.seen["b"] == f"does not hold the address, 0 processes; cannot be given the service: {why}"
@@ -151,7 +151,7 @@ def test_a10_b9_status_metrics_and_planned_moves_know_of_it(journal: Journal) ->
     assert unfit("locum_actuator_host_unfit", {"service": "www", "host": "a"}) == 0
     items = checklist(site(), "www", "b", patrol.gates["b"], None)
     assert obstacles(items) == (why,)
-    gate = replace(world.shells["b"].status(deadline_seconds=1), config_sha256=host_file_sha256(site(), "b"))
+    gate = replace(world.gates["b"].status(deadline_seconds=1), config_sha256=host_file_sha256(site(), "b"))
     assert (
         obstacles(checklist(site(), "www", "b", Seen(replace(gate, links={"eth0": Link("up")})), None)) == ()
     )

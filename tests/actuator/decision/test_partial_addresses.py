@@ -16,7 +16,7 @@ from locum_actuator.metrics import Metrics
 from locum_actuator.steps.base import Hands
 from locum_actuator.steps.runner import Sequence
 from locum_inventory.site.model import Service, Site
-from tests.actuator.fakes import FakeShell, FakeWorld, host, site, situation
+from tests.actuator.fakes import FakeGate, FakeWorld, host, site, situation
 
 A_HOLDS = Memory(holder="a", epoch=1)
 STANDBY = host("b")
@@ -100,15 +100,15 @@ def test_one_of_two_stays_where_nobody_could_be_asked() -> None:
 @pytest.mark.parametrize("verb", ["release", "claim"])
 def test_a_step_ends_it(tmp_path: Path, verb: str) -> None:
     """A gate that says no more than that nothing is held has not yet confirmed a release."""
-    world = FakeWorld({"a": FakeShell(stuck="dadfailed", epoch=1), "b": FakeShell()})
+    world = FakeWorld({"a": FakeGate(stuck="dadfailed", epoch=1), "b": FakeGate()})
     steps = (Step("release", "a"),) if verb == "release" else (Step("claim", "a"),)
     hands = Hands(
         site=site(), name="www", service=site().services["www"], local_host="b",
-        shells=world.shells, eyes=world, epoch=2, old_holder="a",
+        gates=world.gates, eyes=world, epoch=2, old_holder="a",
     )  # fmt: skip
     journal = Journal(tmp_path / "journal.sqlite")
     number = journal.open_incident("www", "test")
     plan = Plan("release", "unused", "test", steps, "a" if verb == "claim" else None)
     assert Sequence(journal, Metrics(), number).run(plan, hands).done
-    assert world.shells["a"].calls == [verb]
-    assert (world.shells["a"].stuck, world.shells["a"].held) == (None, verb == "claim")
+    assert world.gates["a"].calls == [verb]
+    assert (world.gates["a"].stuck, world.gates["a"].held) == (None, verb == "claim")

@@ -33,7 +33,7 @@ from locum_actuator.metrics import Metrics
 from locum_inventory.gate.host_file import gate_version, host_file_sha256
 from locum_inventory.gate.protocol import GateStatus, ServiceStatus
 from locum_inventory.site.model import Failback, Mirror, Service, Site
-from tests.actuator.fakes import ADDRESS, FakeShell, FakeWorld, site
+from tests.actuator.fakes import ADDRESS, FakeGate, FakeWorld, site
 
 OFF = ServiceStatus(1, {ADDRESS: False}, 0)
 SHA = host_file_sha256(site(), "a")
@@ -195,8 +195,8 @@ def auto(values: Site) -> Site:
 
 
 def test_by_itself_after_ten_minutes_without_a_break(journal: Journal) -> None:
-    world = FakeWorld({"a": FakeShell(), "b": FakeShell(held=True, processes=3, epoch=1)})
-    worker = Worker(Context(auto(site()), "www", journal, Metrics(), world.shells, world))
+    world = FakeWorld({"a": FakeGate(), "b": FakeGate(held=True, processes=3, epoch=1)})
+    worker = Worker(Context(auto(site()), "www", journal, Metrics(), world.gates, world))
     clock, mover = [0.0], Begun()
     watch = AutoFailback(lambda: {"www": worker}, mover, lambda: clock[0], lambda: NOON)
 
@@ -207,9 +207,9 @@ def test_by_itself_after_ten_minutes_without_a_break(journal: Journal) -> None:
         return watch.words("www")
 
     assert look(0) == "a has to be sound for 600 s more"
-    world.shells["a"].fault = "unreachable"
+    world.gates["a"].fault = "unreachable"
     assert look(500) == "a is no standby yet: gate unreachable: locum goes on asking"
-    world.shells["a"].fault = None
+    world.gates["a"].fault = None
     assert look(510) == "a has to be sound for 590 s more"
     assert look(1099) == "a has to be sound for 1 s more"
     assert mover.moves == []
@@ -228,12 +228,12 @@ def test_by_itself_after_ten_minutes_without_a_break(journal: Journal) -> None:
 
 
 def test_the_patrol_makes_the_checklist(journal: Journal) -> None:
-    world = FakeWorld({"a": FakeShell(), "b": FakeShell(held=True, processes=3, epoch=1)})
-    patrol = Patrol(Context(site(), "www", journal, Metrics(), world.shells, world))
+    world = FakeWorld({"a": FakeGate(), "b": FakeGate(held=True, processes=3, epoch=1)})
+    patrol = Patrol(Context(site(), "www", journal, Metrics(), world.gates, world))
     assert patrol.checklists() == {"a": (Item("reachable", None, "not asked yet"),)}
     patrol.round()
     assert is_complete(patrol.checklists()["a"])
-    world.shells["a"].fault = "refused"
+    world.gates["a"].fault = "refused"
     world.dead.add("a")
     patrol.round()
     assert [(item.name, item.ok) for item in patrol.checklists()["a"]] == [
@@ -283,10 +283,10 @@ def test_mirrored_onto_once_for_each_time_it_lost_the_service(journal: Journal) 
     values = site()
     service = values.services["www"].model_copy(update={"mirror": Mirror(source=Path("/srv/www"))})
     values = values.model_copy(update={"services": {"www": service}})
-    world = FakeWorld({"a": FakeShell(), "b": FakeShell(held=True, processes=3, epoch=1)})
-    world.shells["a"].config = host_file_sha256(values, "a")
+    world = FakeWorld({"a": FakeGate(), "b": FakeGate(held=True, processes=3, epoch=1)})
+    world.gates["a"].config = host_file_sha256(values, "a")
     runs = Runs()
-    worker = Worker(Context(values, "www", journal, Metrics(), world.shells, world, mirrors=runs))
+    worker = Worker(Context(values, "www", journal, Metrics(), world.gates, world, mirrors=runs))
     homecoming = Homecoming(lambda: {"www": worker})
 
     def asked() -> int:

@@ -263,7 +263,7 @@ def handle(world: FencedWorld, journal: Journal, values: Site, seconds: float = 
     metrics.know("www", ("a", "b"))
     timer = threading.Timer(seconds, ended.set)
     timer.start()
-    context = Context(values, "www", journal, metrics, world.shells, world)
+    context = Context(values, "www", journal, metrics, world.gates, world)
     Incident(context, journal.open_incident("www", "LocumServiceDown")).handle(ended)
     timer.cancel()
     return [f"{e['kind']} {e['step'] or e['text']}" for e in journal.incidents()[0]["events"]]
@@ -273,12 +273,12 @@ def test_a2_a_host_is_asked_once_more_before_it_is_switched_off(
     world: FencedWorld, journal: Journal, tmp_path: Path
 ) -> None:
     """Its gate is silent to this service; mail, on the same host, answers."""
-    world.shells["a"].fault = "timeout"
+    world.gates["a"].fault = "timeout"
     world.lives["a"] = Life(services=("mail",))
     told = handle(world, journal, with_fence(tmp_path, "honest"))
     assert world.asked[:1] == ["a"]
     assert not actions(tmp_path)
-    assert not world.shells["b"].held
+    assert not world.gates["b"].held
     assert any(line.startswith("decided refuse: a is not switched off: mail answers on it") for line in told)
     assert journal.takeovers_since("www", 0.0) == 0
 
@@ -288,11 +288,11 @@ def test_a11_release_and_fence_failed_and_nobody_seems_to_hold(
 ) -> None:
     """The address is off, the service on a runs on and cannot be stopped, and no device works."""
     monkeypatch.setattr(incidents, "TRY_AGAIN_SECONDS", 60.0)
-    world.shells["a"].held = False
-    world.shells["a"].refuse = {"release": "failed", "claim": "failed", "start": "failed"}
+    world.gates["a"].held = False
+    world.gates["a"].refuse = {"release": "failed", "claim": "failed", "start": "failed"}
     told = handle(world, journal, with_fence(tmp_path, "claims success and never is"), seconds=4.0)
     assert {"failed release", "failed fence"} <= set(told)
-    assert not world.shells["b"].held
+    assert not world.gates["b"].held
     assert journal.unconfirmed("www") == {"a"}
 
 
@@ -305,7 +305,7 @@ def test_a11_it_is_remembered_after_a_restart_until_the_host_confirms(
     journal.close()
     again = Journal(tmp_path / "journal.sqlite")
     assert again.unconfirmed("www") == {"a"}
-    world.shells["a"].held, world.shells["a"].processes = False, 0
+    world.gates["a"].held, world.gates["a"].processes = False, 0
     world.dead.clear()
     told = handle(world, again, with_fence(tmp_path, "honest"))
     assert "confirmed a says that it neither holds the address nor runs the service" in told

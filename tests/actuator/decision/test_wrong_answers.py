@@ -20,7 +20,7 @@ from locum_actuator.metrics import Metrics
 from locum_actuator.steps import first_answer
 from locum_exporter.result import REASON_CLASSES, Outcome, Reason
 from locum_inventory.site.model import Service, Site
-from tests.actuator.fakes import FakeShell, FakeWorld, host, outcome, site, situation
+from tests.actuator.fakes import FakeGate, FakeWorld, host, outcome, site, situation
 from tests.actuator.shortcuts import in_no_time, kernel_of
 
 TEXTS = {
@@ -171,7 +171,7 @@ class WrongWorld(FakeWorld):
         return replace(seen, hosts=views)
 
     def _runs(self, name: str) -> bool:
-        return self.shells[name].processes > 0 and name not in self.dead
+        return self.gates[name].processes > 0 and name not in self.dead
 
     def _serves(self, name: str) -> bool:
         return super()._serves(name) and name not in self.wrong
@@ -179,8 +179,8 @@ class WrongWorld(FakeWorld):
 
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> WrongWorld:
-    world = WrongWorld({"a": FakeShell(held=True, processes=3, epoch=1), "b": FakeShell()})
-    kernel_of(world.shells["b"], monkeypatch)
+    world = WrongWorld({"a": FakeGate(held=True, processes=3, epoch=1), "b": FakeGate()})
+    kernel_of(world.gates["b"], monkeypatch)
     in_no_time(monkeypatch)
     monkeypatch.setattr(first_answer, "SAME_ANSWER_SECONDS", 0.01)
     return world
@@ -198,7 +198,7 @@ def begun(
 ) -> tuple[Context, threading.Thread, threading.Event]:
     metrics = Metrics()
     metrics.know("www", ("a", "b"))
-    about = Context(wrong_site(**takeover), "www", journal, metrics, world.shells, world)
+    about = Context(wrong_site(**takeover), "www", journal, metrics, world.gates, world)
     ended = threading.Event()
     incident = Incident(about, journal.open_incident("www", "LocumServiceDown"))
     thread = threading.Thread(target=incident.handle, args=(ended,))
@@ -230,7 +230,7 @@ def test_c2_an_expired_certificate_moves_nothing_and_is_told_once(
     wait_for_looks(world, 20)
     ended.set()
     thread.join(30)
-    assert (world.shells["a"].calls, world.shells["b"].calls) == ([], [])
+    assert (world.gates["a"].calls, world.gates["b"].calls) == ([], [])
     assert refusals(about, "malformed") == 1
     decided = [event["text"] for event in journal.incidents()[0]["events"] if event["kind"] == "decided"]
     assert decided == [
@@ -247,7 +247,7 @@ def test_c2_it_ends_by_itself_when_the_certificate_is_renewed(world: WrongWorld,
     world.wrong = {}
     thread.join(30)
     assert journal.incidents()[0]["outcome"] == "nothing"
-    assert (world.shells["a"].calls, world.shells["b"].calls) == ([], [])
+    assert (world.gates["a"].calls, world.gates["b"].calls) == ([], [])
 
 
 def test_c2_a_takeover_that_finds_the_same_answer_is_undone_told_once_and_not_repeated(
@@ -259,9 +259,9 @@ def test_c2_a_takeover_that_finds_the_same_answer_is_undone_told_once_and_not_re
     wait_for_looks(world, 40)
     ended.set()
     thread.join(30)
-    assert world.shells["b"].calls == ["start", "release"]
-    assert (world.shells["a"].held, world.shells["b"].held) == (True, False)
-    assert world.shells["a"].calls == ["release", "start", "claim"]
+    assert world.gates["b"].calls == ["start", "release"]
+    assert (world.gates["a"].held, world.gates["b"].held) == (True, False)
+    assert world.gates["a"].calls == ["release", "start", "claim"]
     assert refusals(about, "same_answer") == 1
     assert journal.holder("www").host == "a"
 
@@ -284,7 +284,7 @@ def test_c2_a_restart_that_does_not_help_is_followed_by_a_takeover(
     _, thread, _ = begun(world, journal, when_unexpected="restart")
     thread.join(30)
     assert (journal.incidents()[0]["outcome"], journal.holder("www").host) == ("takeover", "b")
-    assert world.shells["a"].calls == ["respawn", "release"]
+    assert world.gates["a"].calls == ["respawn", "release"]
 
 
 def test_c2_what_is_wrong_on_every_holder_host_is_no_storm(world: WrongWorld, journal: Journal) -> None:

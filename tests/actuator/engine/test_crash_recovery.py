@@ -37,7 +37,7 @@ from locum_exporter.result import Outcome
 from locum_inventory.gate.clock import Permit
 from locum_inventory.gate.protocol import ServiceStatus, Verb
 from locum_inventory.site.model import FenceDevice, Interface, Mirror, Site
-from tests.actuator.fakes import FakeShell, FakeWorld, site
+from tests.actuator.fakes import FakeGate, FakeWorld, site
 from tests.actuator.shortcuts import be_impatient
 
 
@@ -75,19 +75,19 @@ class MortalJournal(Journal):
         self.fate.instant()
 
 
-class MortalShell(FakeShell):
+class MortalGate(FakeGate):
     """A gate whose caller may be killed before the verb arrives and before its answer does."""
 
     fate = Fate(None)
     always: Callable[[], None] = staticmethod(lambda: None)
 
-    def change(
+    def run_verb(
         self, verb: Verb, service: str, epoch: int, *, deadline_seconds: float, permit: Permit | None = None
     ) -> ServiceStatus:
         if verb == "store-epoch":  # by a thread that nothing waits for
-            return super().change(verb, service, epoch, deadline_seconds=deadline_seconds, permit=permit)
+            return super().run_verb(verb, service, epoch, deadline_seconds=deadline_seconds, permit=permit)
         self.fate.instant()
-        after = super().change(verb, service, epoch, deadline_seconds=deadline_seconds, permit=permit)
+        after = super().run_verb(verb, service, epoch, deadline_seconds=deadline_seconds, permit=permit)
         self.always()
         self.fate.instant()
         return after
@@ -125,12 +125,12 @@ class World(FakeWorld):
     data: dict[str, str] = field(default_factory=lambda: {"a": "new", "b": "old"})
 
     def never_two(self) -> None:
-        held = [name for name, shell in self.shells.items() if shell.held and name not in self.dead]
+        held = [name for name, gate in self.gates.items() if gate.held and name not in self.dead]
         if len(held) > 1 and not self.two_at_first:
             raise HeldTwice(held)
         self.two_at_first = len(held) > 1
-        for name, shell in self.shells.items():
-            if shell.processes == 0:
+        for name, gate in self.gates.items():
+            if gate.processes == 0:
                 self.hung.discard(name)  # what was hung is gone; what starts next is well
 
     def situation(self, service: str) -> Situation:
@@ -147,16 +147,16 @@ def dead(world: World) -> None:
 
 
 def killed(world: World) -> None:
-    world.shells["a"].processes = 0
+    world.gates["a"].processes = 0
 
 
 def killed_for_good(world: World) -> None:
-    world.shells["a"].processes = 0
-    world.shells["a"].start_works = False
+    world.gates["a"].processes = 0
+    world.gates["a"].start_works = False
 
 
 def unheld(world: World) -> None:
-    world.shells["a"].held = False
+    world.gates["a"].held = False
 
 
 def unheld_and_a_does_not_start(world: World) -> None:
@@ -166,31 +166,31 @@ def unheld_and_a_does_not_start(world: World) -> None:
 
 def hung_and_b_does_not_start(world: World) -> None:
     world.hung.add("a")
-    world.shells["b"].start_works = False
+    world.gates["b"].start_works = False
 
 
 def silent_gate(world: World) -> None:
     world.hung.add("a")
-    world.shells["a"].fault = "timeout"
+    world.gates["a"].fault = "timeout"
 
 
 def a_does_not_release(world: World) -> None:
     world.hung.add("a")
-    world.shells["a"].refuse["release"] = "failed"
+    world.gates["a"].refuse["release"] = "failed"
 
 
 def held_twice(world: World) -> None:
-    world.two_at_first = world.shells["b"].held = True
+    world.two_at_first = world.gates["b"].held = True
 
 
 def moved_by_hand(world: World) -> None:
-    world.shells["a"].held, world.shells["a"].processes = False, 0
-    world.shells["b"].held, world.shells["b"].processes = True, 3
+    world.gates["a"].held, world.gates["a"].processes = False, 0
+    world.gates["b"].held, world.gates["b"].processes = True, 3
 
 
 def back_and_running(world: World) -> None:
-    world.shells["a"].held, world.shells["b"].held = False, True
-    world.shells["b"].processes = 3
+    world.gates["a"].held, world.gates["b"].held = False, True
+    world.gates["b"].processes = 3
 
 
 def well(world: World) -> None:
@@ -198,11 +198,11 @@ def well(world: World) -> None:
 
 
 def b_does_not_start(world: World) -> None:
-    world.shells["b"].start_works = False
+    world.gates["b"].start_works = False
 
 
 def a_loses_the_answer(world: World) -> None:
-    world.shells["a"].refuse["release"] = "timeout"
+    world.gates["a"].refuse["release"] = "timeout"
 
 
 def no_mirror(world: World) -> None:
@@ -210,8 +210,8 @@ def no_mirror(world: World) -> None:
 
 
 def b_holds(world: World) -> None:
-    world.shells["a"].held, world.shells["a"].processes = False, 0
-    world.shells["b"].held, world.shells["b"].processes = True, 3
+    world.gates["a"].held, world.gates["a"].processes = False, 0
+    world.gates["b"].held, world.gates["b"].processes = True, 3
 
 
 TO_B = Move("switchover", "b", asked_by="anna")
@@ -294,11 +294,11 @@ class Life:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, directory: Path, row: Row) -> None:
         self.directory, self.values, self.row = directory, _site(row), row
         self.world = World(
-            {"a": MortalShell(held=True, processes=3, epoch=1), "b": MortalShell()}, fenceable=row.fenceable
+            {"a": MortalGate(held=True, processes=3, epoch=1), "b": MortalGate()}, fenceable=row.fenceable
         )
         row.fault(self.world)
         self.fate = Fate(None)
-        b = self.world.shells["b"]
+        b = self.world.gates["b"]
 
         def add(interface: str, address: Interface, *, right_before: Callable[[], None]) -> None:
             self.fate.instant()
@@ -350,8 +350,8 @@ class Life:
     def live(self, trigger: str, fate: Fate, seconds: float = 2.0) -> None:
         """Handle one incident; raises `Killed` where fate has it so."""
         self.fate = fate
-        MortalJournal.fate = MortalShell.fate = fate
-        MortalShell.always = staticmethod(self.world.never_two)
+        MortalJournal.fate = MortalGate.fate = fate
+        MortalGate.always = staticmethod(self.world.never_two)
         ended = threading.Event()
         timer = threading.Timer(seconds, ended.set)
         timer.start()
@@ -361,7 +361,7 @@ class Life:
             metrics.know("www", ("a", "b"))
             mirrors = MortalMirrors(self.world, journal, fate)
             context = Context(
-                self.values, "www", journal, metrics, self.world.shells, self.world, mirrors=mirrors
+                self.values, "www", journal, metrics, self.world.gates, self.world, mirrors=mirrors
             )
             # As the patrol says that a host has come back, and as a worker begins.
             back = (
@@ -378,8 +378,8 @@ class Life:
 
     def lose_power(self) -> None:
         """b is switched off and on again."""
-        self.world.shells["b"].held = False
-        self.world.shells["b"].processes = 0
+        self.world.gates["b"].held = False
+        self.world.gates["b"].processes = 0
 
 
 def _site(row: Row) -> Site:
@@ -450,7 +450,7 @@ def ends_well(life: Life, at: int) -> None:
     assert held != [None], (at, "nobody holds it", story)
     assert world.service_through_address("www").outcome is Outcome.WELL, (at, story)
     beside = [
-        name for name, shell in world.shells.items() if shell.processes and name not in {*held, *world.dead}
+        name for name, gate in world.gates.items() if gate.processes and name not in {*held, *world.dead}
     ]
     assert beside == [], (at, "it runs on a host that does not hold it", story)
     assert journal.holder("www").host == held[0], (at, story)
@@ -462,7 +462,7 @@ def ends_well(life: Life, at: int) -> None:
 
 def holder(world: World) -> str | None:
     """Return the one host that holds the address."""
-    held = [name for name, shell in world.shells.items() if shell.held and name not in world.dead]
+    held = [name for name, gate in world.gates.items() if gate.held and name not in world.dead]
     assert len(held) < 2, held
     return held[0] if held else None
 
@@ -492,9 +492,9 @@ def test_a_release_that_is_owed_to_a_host_that_came_back_is_made_up_for_at_the_s
 ) -> None:
     """Killed between its return and its release: nobody sees a second time that it has come back."""
     life = Life(monkeypatch, in_memory / "life", ROWS["back, and running beside the holder"])
-    MortalShell.fate, MortalShell.always = Fate(None), staticmethod(life.world.never_two)
+    MortalGate.fate, MortalGate.always = Fate(None), staticmethod(life.world.never_two)
     journal, metrics = Journal(life.directory / "journal.sqlite"), Metrics()
-    worker = Worker(Context(life.values, "www", journal, metrics, life.world.shells, life.world))
+    worker = Worker(Context(life.values, "www", journal, metrics, life.world.gates, life.world))
     worker.start()
     try:
         end = time.monotonic() + 5
@@ -507,5 +507,5 @@ def test_a_release_that_is_owed_to_a_host_that_came_back_is_made_up_for_at_the_s
     (row,) = journal.incidents()
     assert row["outcome"] == "release"
     assert row["reason"] == "a runs the service, which b holds: left over from what was broken off"
-    assert life.world.shells["a"].processes == 0
+    assert life.world.gates["a"].processes == 0
     journal.close()

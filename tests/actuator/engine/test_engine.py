@@ -17,14 +17,14 @@ from locum_actuator.journal.journal import Journal
 from locum_actuator.metrics import Metrics
 from locum_exporter.result import Outcome
 from locum_inventory.gate.clock import Permit
-from locum_inventory.gate.protocol import ServiceStatus, Shell, Verb
+from locum_inventory.gate.protocol import GateClient, ServiceStatus, Verb
 from locum_inventory.site.model import Service, Site
-from tests.actuator.fakes import FakeShell, FakeWorld, host, site, situation
+from tests.actuator.fakes import FakeGate, FakeWorld, host, site, situation
 
 WAIT_SECONDS = 30.0
 
 
-class SlowShell(FakeShell):
+class SlowGate(FakeGate):
     """A gate whose `respawn` takes until the test lets it end."""
 
     def begin(self) -> None:
@@ -32,25 +32,25 @@ class SlowShell(FakeShell):
         self.processes = 0
         self.begun, self.may_end = threading.Event(), threading.Event()
 
-    def change(
+    def run_verb(
         self, verb: Verb, service: str, epoch: int, *, deadline_seconds: float, permit: Permit | None = None
     ) -> ServiceStatus:
         """Wait where it is a respawn."""
         if verb == "respawn":
             self.begun.set()
             assert self.may_end.wait(WAIT_SECONDS)
-        return super().change(verb, service, epoch, deadline_seconds=deadline_seconds, permit=permit)
+        return super().run_verb(verb, service, epoch, deadline_seconds=deadline_seconds, permit=permit)
 
 
-class ClosingShells:
+class ClosingGates:
     """Shells that remember that they were closed."""
 
     def __init__(self, world: FakeWorld) -> None:
         self._world = world
         self.closed = False
 
-    def __getitem__(self, host: str) -> Shell:
-        return self._world.shells[host]
+    def __getitem__(self, host: str) -> GateClient:
+        return self._world.gates[host]
 
     def close(self) -> None:
         """Remember."""
@@ -61,17 +61,17 @@ class Crews:
     """What an engine was given, one of each a reading of the site file."""
 
     def __init__(self) -> None:
-        self.slow = SlowShell(held=True, processes=3, epoch=1)
+        self.slow = SlowGate(held=True, processes=3, epoch=1)
         self.worlds: list[FakeWorld] = []
-        self.shells: list[ClosingShells] = []
+        self.gates: list[ClosingGates] = []
 
-    def make_shells(self, _site: Site) -> ClosingShells:
+    def make_gates(self, _site: Site) -> ClosingGates:
         """Return shells on the same hosts as ever."""
-        self.worlds.append(FakeWorld({"a": self.slow, "b": FakeShell()}))
-        self.shells.append(ClosingShells(self.worlds[-1]))
-        return self.shells[-1]
+        self.worlds.append(FakeWorld({"a": self.slow, "b": FakeGate()}))
+        self.gates.append(ClosingGates(self.worlds[-1]))
+        return self.gates[-1]
 
-    def make_looker(self, _site: Site, _shells: object) -> FakeWorld:
+    def make_looker(self, _site: Site, _gates: object) -> FakeWorld:
         """Return the eyes that go with the shells made last."""
         return self.worlds[-1]
 
@@ -91,7 +91,7 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 
 @pytest.fixture
 def engine(crews: Crews, journal: Journal) -> Iterator[Engine]:
-    engine = Engine(site(), journal, Metrics(), crews.make_shells, crews.make_looker)
+    engine = Engine(site(), journal, Metrics(), crews.make_gates, crews.make_looker)
     yield engine
     engine.stop()
 
@@ -123,10 +123,10 @@ def test_a_reload_in_the_middle_of_a_plan_lets_it_end_before_the_next_look(
     assert engine.site.services["www"].takeover.max_per_hour == 7
     time.sleep(0.1)
     assert crews.worlds[1].looks == 0, "two at work for one service"
-    assert not crews.shells[0].closed, "and its plan still needs them"
+    assert not crews.gates[0].closed, "and its plan still needs them"
     crews.slow.may_end.set()
     wait_for(lambda: crews.worlds[1].looks)
-    wait_for(lambda: crews.shells[0].closed and crews.worlds[0].closed)
+    wait_for(lambda: crews.gates[0].closed and crews.worlds[0].closed)
     assert crews.slow.calls == ["respawn"]
     assert [row["outcome"] for row in journal.incidents() if row["outcome"] == "respawn"] == ["respawn"]
 
@@ -138,7 +138,7 @@ def test_the_end_waits_for_the_plan_at_hand(engine: Engine, crews: Crews, journa
     threading.Timer(0.1, crews.slow.may_end.set).start()
     engine.stop()
     assert [row["outcome"] for row in journal.incidents()] == ["respawn"]
-    assert crews.shells[0].closed
+    assert crews.gates[0].closed
     assert crews.worlds[0].closed
 
 
@@ -149,7 +149,7 @@ def test_reloads_leave_nothing_behind(engine: Engine, crews: Crews) -> None:
     for _ in range(10):
         engine.reload(site())
     wait_for(lambda: threading.active_count() <= threads)
-    assert [shells.closed for shells in crews.shells] == [*[True] * 10, False]
+    assert [gates.closed for gates in crews.gates] == [*[True] * 10, False]
     assert [world.closed for world in crews.worlds] == [*[True] * 10, False]
 
 
@@ -157,7 +157,7 @@ def test_no_reload_begins_after_the_end(engine: Engine, crews: Crews) -> None:
     engine.start()
     engine.stop()
     engine.reload(site())
-    assert len(crews.shells) == 1
+    assert len(crews.gates) == 1
 
 
 def test_a_service_that_is_named_no_more_leaves_no_open_incident_and_no_gauges(

@@ -16,14 +16,14 @@ from locum_actuator.engine.worker import Worker
 from locum_actuator.journal.journal import Journal
 from locum_actuator.metrics import Metrics
 from locum_inventory.gate.protocol import GateStatus
-from tests.actuator.fakes import FakeShell, FakeWorld, site
+from tests.actuator.fakes import FakeGate, FakeWorld, site
 
 pytestmark = pytest.mark.timed  # its deadlines are some tenths of a second
 
 LOGIN_SECONDS = 0.6  # more than a look gives a gate
 
 
-class SlowToLogIn(FakeShell):
+class SlowToLogIn(FakeGate):
     """A gate whose first answer takes as long as a login on a busy machine."""
 
     logged_in = False
@@ -47,21 +47,21 @@ class Watchful(FakeWorld):
     def situation(self, service: str) -> Situation:
         """See all of it."""
         if self.logged_in_at_first is None:
-            self.logged_in_at_first = getattr(self.shells["a"], "logged_in", False)
+            self.logged_in_at_first = getattr(self.gates["a"], "logged_in", False)
         self.looked.set()
         return super().situation(service)
 
 
 @pytest.fixture
 def world() -> Watchful:
-    found = Watchful({"a": SlowToLogIn(held=True, processes=3, epoch=1), "b": FakeShell()})
+    found = Watchful({"a": SlowToLogIn(held=True, processes=3, epoch=1), "b": FakeGate()})
     found.looked = threading.Event()
     return found
 
 
 @pytest.fixture
 def context(world: Watchful, tmp_path: Path) -> Context:
-    return Context(site(), "www", Journal(tmp_path / "journal.sqlite"), Metrics(), world.shells, world)
+    return Context(site(), "www", Journal(tmp_path / "journal.sqlite"), Metrics(), world.gates, world)
 
 
 def test_the_first_look_comes_after_the_login(context: Context, world: Watchful) -> None:
@@ -79,7 +79,7 @@ def test_a_dead_host_is_not_waited_for(context: Context, world: Watchful) -> Non
     begun = time.monotonic()
     greet(context)
     assert time.monotonic() - begun < LOGIN_SECONDS / 2
-    assert world.shells["a"].asked == 0  # type: ignore[attr-defined]
+    assert world.gates["a"].asked == 0  # type: ignore[attr-defined]
 
 
 def test_a_gate_that_hangs_is_given_up(
@@ -92,7 +92,7 @@ def test_a_gate_that_hangs_is_given_up(
         raise AssertionError("nobody waits for this")
 
     monkeypatch.setattr(greet_module, "GREET_SECONDS", 0.1)
-    monkeypatch.setattr(world.shells["a"], "status", hangs)
+    monkeypatch.setattr(world.gates["a"], "status", hangs)
     begun = time.monotonic()
     greet(context)
     released.set()
@@ -107,5 +107,5 @@ def test_what_goes_wrong_keeps_nobody_from_looking(
 
     monkeypatch.setattr(world, "echoes", broken)
     greet(context)
-    world.shells["a"].fault = "refused"
+    world.gates["a"].fault = "refused"
     greet(context)

@@ -23,14 +23,14 @@ from locum_actuator.metrics import Metrics
 from locum_exporter.result import Outcome
 from locum_inventory.gate.protocol import GateError, ServiceStatus
 from locum_inventory.site.model import Site
-from tests.actuator.fakes import FakeShell, FakeWorld, site
+from tests.actuator.fakes import FakeGate, FakeWorld, site
 from tests.actuator.shortcuts import in_no_time, kernel_of
 
 
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> FakeWorld:
-    world = FakeWorld({"a": FakeShell(held=True, processes=3, epoch=1), "b": FakeShell()})
-    kernel_of(world.shells["b"], monkeypatch)
+    world = FakeWorld({"a": FakeGate(held=True, processes=3, epoch=1), "b": FakeGate()})
+    kernel_of(world.gates["b"], monkeypatch)
     in_no_time(monkeypatch)
     return world
 
@@ -45,7 +45,7 @@ def journal(tmp_path: Path) -> Journal:
 def context(world: FakeWorld, journal: Journal, values: Site | None = None) -> Context:
     metrics = Metrics()
     metrics.know("www", ("a", "b"))
-    return Context(values or site(), "www", journal, metrics, world.shells, world)
+    return Context(values or site(), "www", journal, metrics, world.gates, world)
 
 
 def handle(world: FakeWorld, journal: Journal, values: Site | None = None) -> tuple[str, str]:
@@ -58,8 +58,8 @@ def handle(world: FakeWorld, journal: Journal, values: Site | None = None) -> tu
 
 def test_an_alert_for_a_healthy_service_does_nothing_and_says_why(world: FakeWorld, journal: Journal) -> None:
     assert handle(world, journal) == ("nothing", "b got an answer from a: answered 200")
-    assert world.shells["a"].calls == []
-    assert world.shells["b"].calls == []
+    assert world.gates["a"].calls == []
+    assert world.gates["b"].calls == []
 
 
 def test_a1_a_holder_that_nobody_could_look_at_is_no_part_of_a_storm(
@@ -102,10 +102,10 @@ def test_a1_a_silent_host_is_given_up_only_after_a_while_where_nobody_else_could
 
 
 def test_a_respawn_that_worked_is_not_followed_by_a_takeover(world: FakeWorld, journal: Journal) -> None:
-    world.shells["a"].processes = 0
+    world.gates["a"].processes = 0
     assert handle(world, journal) == ("respawn", "apache2 is not running on a")
-    assert world.shells["a"].calls == ["respawn"]
-    assert not world.shells["b"].held
+    assert world.gates["a"].calls == ["respawn"]
+    assert not world.gates["b"].held
     assert journal.holder("www").host == "a"
 
 
@@ -127,18 +127,18 @@ def test_b12_an_address_is_not_taken_off_again_for_want_of_a_thread(
     over.start()
     Incident(context(world, journal), journal.open_incident("www", "LocumServiceDown")).handle(ended)
     over.cancel()
-    assert world.shells["b"].calls == ["start"]
-    assert world.shells["b"].held
+    assert world.gates["b"].calls == ["start"]
+    assert world.gates["b"].held
 
 
 def test_a_respawn_that_did_not_help_is_followed_by_a_takeover(world: FakeWorld, journal: Journal) -> None:
-    world.shells["a"].processes = 0
-    world.shells["a"].start_works = False
+    world.gates["a"].processes = 0
+    world.gates["a"].start_works = False
     outcome, reason = handle(world, journal)
     why = "apache2 is not running on a and a respawn did not help (not proven from outside)"
     assert (outcome, reason) == ("takeover", why)
-    assert world.shells["a"].calls == ["respawn", "release"] or world.shells["a"].calls == ["respawn"]
-    assert world.shells["b"].held
+    assert world.gates["a"].calls == ["respawn", "release"] or world.gates["a"].calls == ["respawn"]
+    assert world.gates["b"].held
 
 
 def test_a_dead_holder_is_taken_over_and_the_epoch_grows(world: FakeWorld, journal: Journal) -> None:
@@ -149,11 +149,11 @@ def test_a_dead_holder_is_taken_over_and_the_epoch_grows(world: FakeWorld, journ
 
 
 def test_a_new_epoch_is_above_those_of_the_gates(world: FakeWorld, journal: Journal) -> None:
-    world.shells["b"].epoch = 41
+    world.gates["b"].epoch = 41
     world.hung.add("a")
     handle(world, journal)
     assert journal.holder("www").epoch == 42
-    assert world.shells["a"].epoch == 42
+    assert world.gates["a"].epoch == 42
 
 
 def test_observe_touches_nothing_and_waits_for_the_end(world: FakeWorld, journal: Journal) -> None:
@@ -165,13 +165,13 @@ def test_observe_touches_nothing_and_waits_for_the_end(world: FakeWorld, journal
 
     threading.Thread(target=recover).start()
     assert handle(world, journal, site(mode="observe"))[0] == "nothing"
-    assert world.shells["a"].calls == []
+    assert world.gates["a"].calls == []
     decided = [event["text"] for event in journal.incidents()[0]["events"] if event["kind"] == "decided"]
     assert decided[0].startswith("record: mode is observe; would have: release on a, confirm on b")
 
 
 def test_a_refusal_that_lasts_is_told_once(world: FakeWorld, journal: Journal) -> None:
-    world.shells["a"].fault = "refused"
+    world.gates["a"].fault = "refused"
     world.hung.add("a")
     ended = threading.Event()
     threading.Timer(0.15, ended.set).start()
@@ -187,12 +187,12 @@ def test_a_refusal_that_lasts_is_told_once(world: FakeWorld, journal: Journal) -
 
 def test_a_takeover_that_fails_is_not_tried_again_at_once(world: FakeWorld, journal: Journal) -> None:
     world.hung.add("a")
-    world.shells["b"].start_works = False
+    world.gates["b"].start_works = False
     ended = threading.Event()
     threading.Timer(0.3, ended.set).start()
     Incident(context(world, journal), journal.open_incident("www", "x")).handle(ended)
-    assert world.shells["b"].calls.count("start") == 1
-    assert world.shells["a"].held, "and a has the address"
+    assert world.gates["b"].calls.count("start") == 1
+    assert world.gates["a"].held, "and a has the address"
 
 
 def events(journal: Journal, kind: str) -> list[str]:
@@ -229,14 +229,14 @@ def test_b7_what_moves_before_a_question_that_fails_is_counted_and_not_repeated_
     threading.Timer(1.0, ended.set).start()
     Incident(context(world, journal, site(max_per_hour=60)), journal.open_incident("www", "x")).handle(ended)
     assert events(journal, "failed") == ["confirm on b"] * MOST_IN_VAIN
-    assert world.shells["a"].held
+    assert world.gates["a"].held
     assert journal.takeovers_since("www", 0.0) == MOST_IN_VAIN
 
 
 def test_b7_a_gate_that_could_not_be_asked_spends_nothing(world: FakeWorld, journal: Journal) -> None:
     """The respawn finds no thread or descriptor here; that is no attempt, and is made up for soon."""
-    world.shells["a"].processes = 0
-    change, asked = world.shells["a"].change, 0
+    world.gates["a"].processes = 0
+    change, asked = world.gates["a"].run_verb, 0
 
     def busy_at_first(*words: object, **more: object) -> ServiceStatus:
         nonlocal asked
@@ -245,7 +245,7 @@ def test_b7_a_gate_that_could_not_be_asked_spends_nothing(world: FakeWorld, jour
             raise GateError.busy("a: could not be asked: Too many open files")
         return change(*words, **more)  # type: ignore[arg-type]
 
-    world.shells["a"].change = busy_at_first  # type: ignore[method-assign]
+    world.gates["a"].run_verb = busy_at_first  # type: ignore[method-assign]
     assert handle(world, journal)[0] == "respawn"
     assert journal.respawns_since("www", 0.0) == {"a": 1}
 
@@ -257,7 +257,7 @@ def test_budget_counts_attempts(world: FakeWorld, journal: Journal) -> None:
     ended = threading.Event()
     threading.Timer(0.05, ended.set).start()
     Incident(context(world, journal), journal.open_incident("www", "x")).handle(ended)
-    assert not world.shells["b"].held
+    assert not world.gates["b"].held
     assert "max_per_hour is 3" in journal.incidents()[0]["events"][0]["text"]
 
 
@@ -276,11 +276,11 @@ def test_a_worker_looks_at_the_start_and_on_patrol(
     there.start()
     try:
         wait_for(lambda: journal.incidents() and journal.incidents()[0]["outcome"] == "nothing")
-        world.shells["a"].held = False
-        wait_for(lambda: world.shells["a"].held)
+        world.gates["a"].held = False
+        wait_for(lambda: world.gates["a"].held)
         wait_for(lambda: journal.incidents()[0]["outcome"] == "claim")
         assert journal.incidents()[0]["trigger"] == "patrol: a does not hold the address"
-        world.shells["b"].fault = "refused"
+        world.gates["b"].fault = "refused"
         wait_for(lambda: there.patrol.alone)
     finally:
         there.end()
@@ -297,7 +297,7 @@ def test_a_host_that_was_back_before_the_next_round_is_released_all_the_same(
     def back_at_once(service: str, incident: int) -> None:
         real(service, incident)
         world.dead.discard("a")
-        world.shells["a"].fault, world.shells["a"].held = None, False
+        world.gates["a"].fault, world.gates["a"].held = None, False
         taken.set()
 
     monkeypatch.setattr(journal, "takeover_done", back_at_once)
@@ -305,11 +305,11 @@ def test_a_host_that_was_back_before_the_next_round_is_released_all_the_same(
     there.start()
     try:
         wait_for(lambda: journal.incidents() and journal.incidents()[0]["outcome"] == "nothing")
-        world.shells["a"].fault = "unreachable"
+        world.gates["a"].fault = "unreachable"
         world.dead.add("a")
         there.wake("LocumServiceDown")
         wait_for(taken.is_set)
-        wait_for(lambda: "release" in world.shells["a"].calls)
+        wait_for(lambda: "release" in world.gates["a"].calls)
     finally:
         there.end()
         there.join(2)
@@ -400,7 +400,7 @@ def test_a_look_that_broke_is_made_again_without_another_alert(
     there = Worker(context(world, journal))
     there.start()
     try:
-        wait_for(lambda: world.shells["b"].held)
+        wait_for(lambda: world.gates["b"].held)
         wait_for(lambda: journal.incidents()[0]["outcome"] == "takeover")
     finally:
         there.end()
@@ -488,9 +488,9 @@ def test_b5_a_respawn_does_not_end_a_takeover_that_is_not_proven(world: FakeWorl
     world.through_address = False
     with handled(context(world, journal)) as decided:
         decided("refuse: b serves on its own address and is not reached")
-        world.shells["b"].processes = 0
+        world.gates["b"].processes = 0
         decided("respawn: apache2 is not running on b")
-        wait_for(lambda: world.shells["b"].processes)
+        wait_for(lambda: world.gates["b"].processes)
         assert journal.incidents()[0]["outcome"] is None
         world.through_address = True
     row = journal.incidents()[0]
@@ -526,7 +526,7 @@ def test_b4_a_holder_that_is_not_reached_is_announced_again_and_then_taken_over(
         "a serves on its own address and is not reached through the service address (b: no answer),"
         " and announcing it again did not help"
     )
-    assert world.shells["a"].calls[0] == "claim"
+    assert world.gates["a"].calls[0] == "claim"
     assert journal.holder("www").host == "b"
 
 
@@ -559,10 +559,10 @@ def test_b4_what_was_never_reached_is_told_and_not_moved(world: FakeWorld, journ
 
 
 def test_an_address_nobody_held_that_moves_spends_the_budget(world: FakeWorld, journal: Journal) -> None:
-    a = world.shells["a"]
+    a = world.gates["a"]
     a.held, a.processes, a.start_works = False, 0, False
     assert handle(world, journal)[0] == "claim"
-    assert world.shells["b"].held
+    assert world.gates["b"].held
     assert journal.takeovers_since("www", 0.0) == 1
 
 
@@ -582,7 +582,7 @@ def test_a_silent_host_whose_echo_comes_late_is_not_taken_over(world: FakeWorld,
         "confirm",
         "an echo of a came late: delay must not look like death",
     )
-    assert world.shells["b"].calls == []
+    assert world.gates["b"].calls == []
     assert incident.doubtful, "nobody was seen to hold the address"
 
 
@@ -591,15 +591,15 @@ def test_a_dead_holder_that_a_third_host_hears_again_is_not_taken_over(
 ) -> None:
     """It has its power back while this host cannot hear it, not even on the wire (the campaign found it)."""
     world.dead.add("a")
-    world.shells["a"].fault = "timeout"
+    world.gates["a"].fault = "timeout"
     world.heard_by_c.add("a")
     incident, ended = Incident(context(world, journal), journal.open_incident("www", "x")), threading.Event()
     threading.Timer(0.3, ended.set).start()
     incident.handle(ended)
     failed = [event for event in journal.incidents()[0]["events"] if event["kind"] == "failed"]
     assert {event["text"] for event in failed} == {"a answers c: the line to it is cut, not its power"}
-    assert not world.shells["b"].held
-    assert world.shells["b"].calls == []
+    assert not world.gates["b"].held
+    assert world.gates["b"].calls == []
 
 
 LAST_QUESTION: dict[str, tuple[str, Outcome, bool]] = {
@@ -635,7 +635,7 @@ def test_a1_the_last_question_before_a_claim(
 
     monkeypatch.setattr(world, "situation", with_c)
     world.dead.add("a")
-    world.shells["a"].fault = "timeout"
+    world.gates["a"].fault = "timeout"
     for outcome, hosts in ((Outcome.WELL, world.heard_by_c), (Outcome.FAILED, world.silent_to_c)):
         if echo is outcome:
             hosts.add("a")
@@ -644,8 +644,8 @@ def test_a1_the_last_question_before_a_claim(
     ended = threading.Event()
     threading.Timer(0.3, ended.set).start()
     incident.handle(ended)
-    assert world.shells["b"].held == moves
-    assert moves or world.shells["b"].calls == []
+    assert world.gates["b"].held == moves
+    assert moves or world.gates["b"].calls == []
 
 
 def test_a_hung_holder_that_let_go_may_be_heard_by_anybody(world: FakeWorld, journal: Journal) -> None:

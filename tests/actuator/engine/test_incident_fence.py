@@ -34,7 +34,7 @@ def handle(world: FencedWorld, journal: Journal, values: Site, seconds: float = 
     metrics.know("www", ("a", "b"))
     timer = threading.Timer(seconds, ended.set)
     timer.start()
-    context = Context(values, "www", journal, metrics, world.shells, world)
+    context = Context(values, "www", journal, metrics, world.gates, world)
     Incident(context, journal.open_incident("www", "LocumServiceDown")).handle(ended)
     timer.cancel()
     row: dict[str, object] = journal.incidents()[0]
@@ -50,7 +50,7 @@ def told(row: dict[str, object]) -> list[str]:
 def test_a_release_that_is_not_confirmed_leads_to_fencing(
     world: FencedWorld, journal: Journal, tmp_path: Path
 ) -> None:
-    world.shells["a"].refuse["release"] = "timeout"
+    world.gates["a"].refuse["release"] = "timeout"
     row = handle(world, journal, with_fence(tmp_path, "honest"))
     assert row["outcome"] == "takeover"
     assert told(row)[:5] == [
@@ -61,12 +61,12 @@ def test_a_release_that_is_not_confirmed_leads_to_fencing(
         "started fence",
     ]
     assert actions(tmp_path) == ["status", "off", "status"]
-    assert world.shells["b"].held
+    assert world.gates["b"].held
     assert journal.holder("www").host == "b"
 
 
 def test_a_gate_that_is_silent_leads_to_fencing(world: FencedWorld, journal: Journal, tmp_path: Path) -> None:
-    world.shells["a"].fault = "refused"
+    world.gates["a"].fault = "refused"
     row = handle(world, journal, with_fence(tmp_path, "honest"))
     assert row["outcome"] == "takeover"
     why = "a answers ping, but neither its gate (no answer) nor its service does (not proven from outside)"
@@ -79,11 +79,11 @@ def test_a_gate_that_is_silent_leads_to_fencing(world: FencedWorld, journal: Jou
 def test_a_fence_that_is_not_confirmed_is_no_fence_and_is_told(
     world: FencedWorld, journal: Journal, tmp_path: Path
 ) -> None:
-    world.shells["a"].fault = "refused"
+    world.gates["a"].fault = "refused"
     row = handle(world, journal, with_fence(tmp_path, "dies"), seconds=1.5)
     assert row["outcome"] is None
     assert told(row) == ["takeover", "started fence", "failed fence", "refuse"]
-    assert not world.shells["b"].held
+    assert not world.gates["b"].held
     assert actions(tmp_path) == ["status", "off", "status"], "once, and not again for a while"
     assert journal.fenced("a") is None
 
@@ -92,11 +92,11 @@ def test_a_fenced_host_that_a_third_host_hears_again_is_not_taken_over(
     world: FencedWorld, journal: Journal, tmp_path: Path
 ) -> None:
     """It was off, and somebody gave it its power back while the service started here (the campaign found it)."""
-    world.shells["a"].fault = "timeout"
+    world.gates["a"].fault = "timeout"
     world.heard_by_c.add("a")
     row = handle(world, journal, with_fence(tmp_path, "honest"), seconds=1.5)
     assert "failed confirm" in told(row)
-    assert not world.shells["b"].held
+    assert not world.gates["b"].held
     assert journal.holder("www").host == "a"
 
 
@@ -104,9 +104,9 @@ def test_a13_a_service_that_answers_when_its_host_is_asked_once_more_keeps_its_h
     world: FencedWorld, journal: Journal, tmp_path: Path
 ) -> None:
     """Its sshd hangs, and the service was silent in the look for no more than a moment."""
-    world.shells["a"].fault = "timeout"
+    world.gates["a"].fault = "timeout"
     world.lives["a"] = Life(None, ("www",))
     handle(world, journal, with_fence(tmp_path, "honest"), seconds=0.5)
     assert actions(tmp_path) == []
-    assert world.shells["a"].held
-    assert not world.shells["b"].held
+    assert world.gates["a"].held
+    assert not world.gates["b"].held

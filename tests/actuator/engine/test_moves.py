@@ -46,7 +46,7 @@ from locum_actuator.system import netlink
 from locum_exporter.result import Outcome as Found
 from locum_inventory.gate.host_file import host_file_sha256
 from locum_inventory.site.model import Interface, Mirror, Site
-from tests.actuator.fakes import FakeShell, FakeWorld, KeptFakes, host, site, situation
+from tests.actuator.fakes import FakeGate, FakeWorld, KeptFakes, host, site, situation
 from tests.actuator.over_http import API_TOKEN, AUTH
 from tests.actuator.shortcuts import be_impatient
 
@@ -256,8 +256,8 @@ def test_the_data_go_along_while_nobody_writes(start: str, steps: str) -> None:
 
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> FakeWorld:
-    world = FakeWorld({"a": FakeShell(held=True, processes=3, epoch=1), "b": FakeShell()})
-    b = world.shells["b"]
+    world = FakeWorld({"a": FakeGate(held=True, processes=3, epoch=1), "b": FakeGate()})
+    b = world.gates["b"]
 
     def add(interface: str, address: Interface, **right_before: object) -> None:
         b.held = True
@@ -288,7 +288,7 @@ def carry_out(
     """Handle a move as the worker does and return its incident."""
     metrics = metrics or Metrics()
     metrics.know("www", ("a", "b"))
-    context = Context(site(**takeover), "www", journal, metrics, world.shells, world)
+    context = Context(site(**takeover), "www", journal, metrics, world.gates, world)
     number = journal.open_incident("www", move.verb)
     journal.begin_move(number, "www", move)
     PlannedIncident(context, number, move=move).handle(threading.Event())
@@ -305,7 +305,7 @@ def test_a_switchover_moves_the_service_and_says_who_asked(world: FakeWorld, jou
     assert incident["planned"] == {
         "verb": "switchover", "target": "b", "asked_by": "anna", "reason": "new disks", "done": True,
     }  # fmt: skip
-    assert [shell.held for shell in world.shells.values()] == [False, True]
+    assert [gate.held for gate in world.gates.values()] == [False, True]
     assert (journal.holder("www").host, journal.holder("www").epoch) == ("b", 2)
     assert journal.takeovers_since("www", 0) == 0, "a person's move spends no budget"
     last = journal.last_move("www")
@@ -318,17 +318,17 @@ def test_there_and_back(world: FakeWorld, journal: Journal) -> None:
     incident = carry_out(world, journal, Move("failback", None, "anna"))
     assert incident["outcome"] == "failback"
     assert incident["planned"]["target"] == "a"
-    assert [shell.held for shell in world.shells.values()] == [True, False]
-    assert [shell.processes for shell in world.shells.values()] == [3, 0]
-    assert world.shells["a"].epoch == 3
+    assert [gate.held for gate in world.gates.values()] == [True, False]
+    assert [gate.processes for gate in world.gates.values()] == [3, 0]
+    assert world.gates["a"].epoch == 3
 
 
 def refuse_start(world: FakeWorld) -> None:
-    world.shells["b"].start_works = False
+    world.gates["b"].start_works = False
 
 
 def refuse_release(world: FakeWorld) -> None:
-    world.shells["a"].refuse["release"] = "timeout"
+    world.gates["a"].refuse["release"] = "timeout"
 
 
 def lose_witness_later(world: FakeWorld) -> None:
@@ -372,9 +372,9 @@ def test_a_move_that_fails_is_undone(
     fault(world)
     incident = carry_out(world, journal, **takeover)
     assert (incident["outcome"], incident["reason"]) == ("failed", reason)
-    assert [shell.held for shell in world.shells.values()] == [True, False]
-    assert world.shells["a"].processes > 0
-    assert world.shells["b"].processes == 0
+    assert [gate.held for gate in world.gates.values()] == [True, False]
+    assert world.gates["a"].processes > 0
+    assert world.gates["b"].processes == 0
     assert journal.holder("www").host == "a"
     assert journal.last_move("www") is None
 
@@ -384,13 +384,13 @@ def test_what_a_move_leaves_half_done_is_cared_for_as_a_fault(
 ) -> None:
     """b does not start, and a does not come back at once: the address must not stay with nobody."""
     refuse_start(world)
-    world.shells["a"].refuse["claim"] = "failed"
+    world.gates["a"].refuse["claim"] = "failed"
     monkeypatch.setattr(incident_module, "TRY_AGAIN_SECONDS", 0.0)
     looks = world.situation
 
     def situation(service: str) -> Situation:
         if world.looks > 1:
-            world.shells["a"].refuse.clear()
+            world.gates["a"].refuse.clear()
         return looks(service)
 
     monkeypatch.setattr(world, "situation", situation)
@@ -399,16 +399,16 @@ def test_what_a_move_leaves_half_done_is_cared_for_as_a_fault(
     assert incident["reason"].startswith(
         "switchover: started on b, and its process has gone again: no answer; then nobody holds"
     )
-    assert world.shells["a"].held
+    assert world.gates["a"].held
 
 
 def test_refused_is_written_down_too(world: FakeWorld, journal: Journal) -> None:
-    world.shells["b"].fault = "unreachable"
+    world.gates["b"].fault = "unreachable"
     incident = carry_out(world, journal)
     assert (incident["outcome"], incident["reason"]) == (
         "refused", "b cannot take over: its gate is silent (no answer)",
     )  # fmt: skip
-    assert world.shells["a"].calls == []
+    assert world.gates["a"].calls == []
 
 
 def test_what_may_be_over_at_the_next_look_is_looked_at_again(
@@ -433,7 +433,7 @@ def test_b14_a_gate_that_is_late_on_a_busy_machine_is_asked_again(
     looks = world.situation
 
     def late_at_first(service: str) -> Situation:
-        world.shells[host].fault = "timeout" if world.looks < 8 else None
+        world.gates[host].fault = "timeout" if world.looks < 8 else None
         return looks(service)
 
     monkeypatch.setattr(world, "situation", late_at_first)
@@ -523,7 +523,7 @@ def test_b12_what_was_taken_up_is_waited_for_however_long_it_takes(answer: str) 
 
 @pytest.fixture
 def engine(world: FakeWorld, journal: Journal) -> Iterator[Engine]:
-    engine = Engine(site(), journal, Metrics(), lambda _: KeptFakes(world), lambda _site, _shells: world)
+    engine = Engine(site(), journal, Metrics(), lambda _: KeptFakes(world), lambda _site, _gates: world)
     engine.start()
     wait_for(lambda: journal.incidents() and journal.incidents()[0]["outcome"])
     yield engine
@@ -573,13 +573,13 @@ def test_asked_for_over_http(client: FlaskClient, world: FakeWorld) -> None:
     assert [step["name"] for step in dry.json["plan"]["steps"]] == [
         "release", "confirm", "start", "claim", "prove",
     ]  # fmt: skip
-    assert world.shells["a"].held
+    assert world.gates["a"].held
     begun = client.post(SWITCHOVER, json={"to": "b", "by": "anna"}, headers=AUTH)
     assert begun.status_code == 202
     incident = outcome(client)
     assert (incident["outcome"], incident["trigger"]) == ("switchover", "switchover")
     assert incident["planned"]["asked_by"] == "anna"
-    assert world.shells["b"].held
+    assert world.gates["b"].held
     metrics = client.get("/metrics").text
     assert 'locum_actuator_planned_moves_total{service="www",verb="switchover"} 1.0' in metrics
     assert 'locum_actuator_takeovers_total{service="www"} 0.0' in metrics
@@ -635,12 +635,12 @@ def test_what_is_no_move_is_refused_in_words(
 ) -> None:
     answer = client.post(path, data=data, headers=headers, content_type="application/json")
     assert (answer.status_code, answer.json) == (status, {"error": words})
-    assert world.shells["a"].held
+    assert world.gates["a"].held
 
 
 def test_an_open_incident_comes_first(client: FlaskClient, engine: Engine, world: FakeWorld) -> None:
     world.witness = False
-    world.shells["a"].fault = "unreachable"
+    world.gates["a"].fault = "unreachable"
     world.dead.add("a")
     engine.workers["www"].wake("LocumServiceDown")
     number = wait_for(lambda: engine.workers["www"].incident)
@@ -668,7 +668,7 @@ def test_from_the_command_line(url: str, site_file: Path, world: FakeWorld, engi
     assert (code, said.splitlines()[-2:]) == (
         1, ["Go ahead? [y/N]: n", "locum switchover: nothing was done"],
     )  # fmt: skip
-    assert world.shells["a"].held
+    assert world.gates["a"].held
     code, said = locum("switchover", "www", "b", answer="y\n")
     assert code == 0
     assert "done     claim on b" in said
@@ -677,19 +677,19 @@ def test_from_the_command_line(url: str, site_file: Path, world: FakeWorld, engi
         lambda: "brings it back" in (shown := locum("status", "www")[1]) and shown
     )
     assert locum("switchover", "www", "b", "--yes") == (0, "www: nothing to do: b holds it already\n")
-    world.shells["a"].fault = "unreachable"
+    world.gates["a"].fault = "unreachable"
     assert locum("failback", "www", "--yes") == (
         1, "locum failback: refused: a cannot take over: its gate is silent (no answer)\n",
     )  # fmt: skip
-    world.shells["a"].fault = None
-    world.shells["a"].start_works = False
+    world.gates["a"].fault = None
+    world.gates["a"].start_works = False
     code, said = locum("failback", "www", "--yes")
     assert code == 1
     assert (
         "locum failback: failed: failback: started on a, and its process has gone again: no answer; then"
         in said
     )
-    world.shells["a"].start_works = True
+    world.gates["a"].start_works = True
     code, said = locum("failback", "www", "--yes", "--json")
     assert (code, json.loads(said)["outcome"]) == (0, "failback")
     assert locum("failback", "www", "--json") == (
@@ -716,7 +716,7 @@ class Mirrors(NoMirrors):
         return True
 
     def run(self, service: str, source: str, destination: str, wish: Wish = NO_WISH) -> MirrorResult:
-        self.asked.append((source, destination, self.world.shells[source].held, wish.discard_changes))
+        self.asked.append((source, destination, self.world.gates[source].held, wish.discard_changes))
         return MirrorResult(service, source, destination, 1, self.outcome, "disk full", 0.0, 0.0)
 
     def divergence(self, service: str, one: str, other: str) -> Divergence:
@@ -730,14 +730,14 @@ class Mirrors(NoMirrors):
 
 @pytest.fixture
 def mirrors(world: FakeWorld) -> Mirrors:
-    world.shells["a"].config = host_file_sha256(mirrored(site()), "a")
-    world.shells["b"].config = host_file_sha256(mirrored(site()), "b")
+    world.gates["a"].config = host_file_sha256(mirrored(site()), "a")
+    world.gates["b"].config = host_file_sha256(mirrored(site()), "b")
     return Mirrors(world)
 
 
 @pytest.fixture
 def mover(world: FakeWorld, journal: Journal, mirrors: Mirrors) -> Iterator[Mover]:
-    context = Context(mirrored(site()), "www", journal, Metrics(), world.shells, world, mirrors=mirrors)
+    context = Context(mirrored(site()), "www", journal, Metrics(), world.gates, world, mirrors=mirrors)
     worker = Worker(context)
     worker.start()
     wait_for(lambda: journal.incidents() and journal.incidents()[0]["outcome"])
@@ -769,7 +769,7 @@ def test_where_the_data_do_not_arrive_nothing_is_touched(
 ) -> None:
     mirrors.outcome = "failed"
     assert ended(mover, journal) == ("refused", "the data could not be mirrored to b: disk full")
-    assert [shell.calls for shell in world.shells.values()] == [[], []]
+    assert [gate.calls for gate in world.gates.values()] == [[], []]
 
 
 def test_where_both_sides_have_changed_a_person_is_asked(
@@ -793,7 +793,7 @@ def test_where_both_sides_have_changed_a_person_is_asked(
 def test_what_has_no_chance_copies_nothing(
     mover: Mover, journal: Journal, mirrors: Mirrors, world: FakeWorld
 ) -> None:
-    world.shells["b"].fault = "unreachable"
+    world.gates["b"].fault = "unreachable"
     assert ended(mover, journal) == ("refused", "a")
     assert mirrors.asked == []
 
@@ -819,12 +819,12 @@ def test_b12_a_move_that_was_made_is_done(mover: Mover) -> None:
 
 
 def test_b12_a_move_that_cannot_be_is_refused(mover: Mover, world: FakeWorld) -> None:
-    world.shells["b"].fault = "unreachable"
+    world.gates["b"].fault = "unreachable"
     assert phase_of(mover) == ("refused", "b cannot take over: its gate is silent (no answer)")
 
 
 def test_b12_a_move_that_was_undone_has_failed(mover: Mover, world: FakeWorld) -> None:
-    world.shells["b"].start_works = False
+    world.gates["b"].start_works = False
     phase, text = phase_of(mover)
     assert (phase, text.partition(";")[0]) == (
         "failed", "switchover: started on b, and its process has gone again: no answer",
@@ -866,7 +866,7 @@ def test_b12_a_move_that_its_worker_could_not_begin_is_not_carried_out_later(
     assert (phase, text) == ("failed", "it was not begun: JournalError: database or disk is full")
     wait_for(lambda: not journal.open_incidents())
     assert journal.incidents()[0]["planned"] is None
-    assert world.shells["a"].held
+    assert world.gates["a"].held
     assert journal.holder("www").host == "a"
 
 
@@ -886,7 +886,7 @@ def test_b12_a_look_of_the_worker_that_raises_ends_the_move_and_service_is_cared
     phase, text = phase_of(mover)
     assert raised.is_set()
     assert (phase, text.startswith("switchover: broken off before its first step; then")) == ("failed", True)
-    assert world.shells["a"].held
+    assert world.gates["a"].held
 
 
 def test_b12_without_a_thread_for_it_a_move_has_failed(mover: Mover, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -905,9 +905,7 @@ def test_b12_a_worker_that_is_busy_refuses_and_does_nothing_later(
 ) -> None:
     """Its worker is not even running yet: what it finds later was given up."""
     monkeypatch.setattr(mover_module, "TAKEN_UP_SECONDS", 0.05)
-    worker = Worker(
-        Context(mirrored(site()), "www", journal, Metrics(), world.shells, world, mirrors=mirrors)
-    )
+    worker = Worker(Context(mirrored(site()), "www", journal, Metrics(), world.gates, world, mirrors=mirrors))
     mover = Mover(lambda: {"www": worker})
     assert phase_of(mover) == ("refused", "its worker is busy and did not take it up: see `locum status`")
     worker.start()
@@ -915,7 +913,7 @@ def test_b12_a_worker_that_is_busy_refuses_and_does_nothing_later(
         wait_for(lambda: journal.incidents() and journal.incidents()[0]["outcome"])
         wait_for(worker._wakes.empty)
         assert [row["trigger"] for row in journal.incidents()] == ["start-up"]
-        assert world.shells["a"].held
+        assert world.gates["a"].held
     finally:
         worker.end()
         worker.join(30)

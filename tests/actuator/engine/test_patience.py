@@ -21,7 +21,7 @@ from locum_actuator.metrics import Metrics
 from locum_actuator.observation.starts import Starts
 from locum_actuator.steps import first_answer
 from locum_inventory.site.model import Site
-from tests.actuator.fakes import FakeShell, FakeWorld, host, site, situation
+from tests.actuator.fakes import FakeGate, FakeWorld, host, site, situation
 from tests.actuator.shortcuts import kernel_of
 
 NEVER = 10**9
@@ -47,15 +47,15 @@ class SlowWorld(FakeWorld):
         return seen
 
     def _serves(self, name: str) -> bool:
-        shell = self.shells[name]
-        if not shell.processes:
+        gate = self.gates[name]
+        if not gate.processes:
             self.asked[name] = 0
             return False
         self.asked[name] += 1
         if self.asked[name] > self.dies_after.get(name, NEVER):
-            shell.processes = 0
+            gate.processes = 0
         if self.asked[name] > self.dies_with_host_after.get(name, NEVER):
-            shell.fault = "unreachable"
+            gate.fault = "unreachable"
             self.dead.add(name)
         return super()._serves(name) and self.asked[name] > self.answers_after.get(name, 0)
 
@@ -68,8 +68,8 @@ def slow_site(takeover: dict[str, object] | None = None, **commands: object) -> 
 
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> SlowWorld:
-    world = SlowWorld({"a": FakeShell(held=True, processes=3, epoch=1), "b": FakeShell()})
-    kernel_of(world.shells["b"], monkeypatch)
+    world = SlowWorld({"a": FakeGate(held=True, processes=3, epoch=1), "b": FakeGate()})
+    kernel_of(world.gates["b"], monkeypatch)
     monkeypatch.setattr(first_answer, "STATUS_EVERY_SECONDS", 0.0)
     monkeypatch.setattr(patience, "LEAST_ANSWER_SECONDS", 0.0)
     for name in ("KEEP_LOOKING_SECONDS", "WAITING_SECONDS"):
@@ -87,7 +87,7 @@ def journal(tmp_path: Path) -> Journal:
 def context(world: SlowWorld, journal: Journal, values: Site) -> Context:
     metrics = Metrics()
     metrics.know("www", ("a", "b"))
-    return Context(values, "www", journal, metrics, world.shells, world)
+    return Context(values, "www", journal, metrics, world.gates, world)
 
 
 def handled(about: Context) -> tuple[str, str]:
@@ -108,8 +108,8 @@ def test_b2_a_takeover_waits_for_a_slow_start_as_long_as_the_site_file_says(
     world.answers_after["b"] = 8
     outcome, _ = handled(context(world, journal, slow_site(**PATIENT)))
     assert outcome == "takeover"
-    assert world.shells["b"].calls == ["start"]
-    assert world.shells["b"].held
+    assert world.gates["b"].calls == ["start"]
+    assert world.gates["b"].held
 
 
 def test_b2_the_only_host_that_could_serve_is_not_stopped_for_being_slow(
@@ -120,10 +120,10 @@ def test_b2_the_only_host_that_could_serve_is_not_stopped_for_being_slow(
     about = context(world, journal, slow_site(**IMPATIENT))
     outcome, reason = handled(about)
     assert (outcome, about.journal.holder("www").host) == ("takeover", "b")
-    assert "release" not in world.shells["b"].calls
+    assert "release" not in world.gates["b"].calls
     decided = [event["text"] for event in journal.incidents()[0]["events"] if event["kind"] == "decided"]
     assert any(text.startswith("keep_looking: the service on b is starting") for text in decided), decided
-    assert world.shells["b"].held, reason
+    assert world.gates["b"].held, reason
 
 
 def test_b2_a_host_that_cannot_be_given_the_service_is_no_other_that_could_serve(
@@ -140,8 +140,8 @@ def test_b2_a_host_that_cannot_be_given_the_service_is_no_other_that_could_serve
     Incident(about, journal.open_incident("www", "LocumServiceDown")).handle(ended)
     over.cancel()
     assert about.journal.holder("www").host == "b"
-    assert world.shells["b"].calls == ["start"]
-    assert "claim" not in world.shells["a"].calls
+    assert world.gates["b"].calls == ["start"]
+    assert "claim" not in world.gates["a"].calls
 
 
 def test_b2_nor_where_it_is_started_after_the_claim(world: SlowWorld, journal: Journal) -> None:
@@ -150,8 +150,8 @@ def test_b2_nor_where_it_is_started_after_the_claim(world: SlowWorld, journal: J
     about = context(world, journal, slow_site({"start": "after_claim"}, **IMPATIENT))
     outcome, _ = handled(about)
     assert (outcome, about.journal.holder("www").host) == ("takeover", "b")
-    assert world.shells["b"].calls == ["start"]
-    assert world.shells["b"].held
+    assert world.gates["b"].calls == ["start"]
+    assert world.gates["b"].held
 
 
 def test_b2_where_another_host_could_serve_a_start_that_takes_too_long_is_undone(
@@ -169,12 +169,12 @@ def test_b2_where_another_host_could_serve_a_start_that_takes_too_long_is_undone
             given_back.set()
         return status
 
-    change, world.shells["a"].change = world.shells["a"].change, restart  # type: ignore[method-assign]
+    change, world.gates["a"].run_verb = world.gates["a"].run_verb, restart  # type: ignore[method-assign]
     outcome, _ = handled(about)
     assert given_back.is_set()
     assert (outcome, about.journal.holder("www").host) == ("nothing", "a")
-    assert "release" in world.shells["b"].calls
-    assert world.shells["a"].held
+    assert "release" in world.gates["b"].calls
+    assert world.gates["a"].held
 
 
 def test_b2_where_the_old_holder_got_it_back_and_failed_again_the_slow_one_is_kept(
@@ -186,7 +186,7 @@ def test_b2_where_the_old_holder_got_it_back_and_failed_again_the_slow_one_is_ke
     about = context(world, journal, slow_site({"cooldown": 0, "max_per_hour": 60}, **IMPATIENT))
     outcome, _ = handled(about)
     assert (outcome, about.journal.holder("www").host) == ("claim", "b")
-    assert world.shells["b"].calls.count("release") == 1
+    assert world.gates["b"].calls.count("release") == 1
 
 
 def test_b2_a_process_that_goes_again_is_not_waited_for(world: SlowWorld, journal: Journal) -> None:
@@ -204,7 +204,7 @@ def test_b2_a_host_that_dies_while_its_service_starts_is_not_waited_for(
     world: SlowWorld, journal: Journal
 ) -> None:
     """The respawn on a may take an hour, and a loses its power meanwhile."""
-    world.shells["a"].processes = 0
+    world.gates["a"].processes = 0
     world.answers_after["a"], world.dies_with_host_after["a"] = NEVER, 4
     outcome, _ = handled(context(world, journal, slow_site(respawn="apachectl restart", **PATIENT)))
     assert (outcome, journal.holder("www").host) == ("takeover", "b")
@@ -214,16 +214,16 @@ def test_b2_a_holder_that_was_started_a_moment_ago_is_not_taken_over(
     world: SlowWorld, journal: Journal
 ) -> None:
     """An administrator restarted it, or its host has just booted."""
-    world.shells["a"].age = 3.0
+    world.gates["a"].age = 3.0
     world.answers_after["a"] = 8
     outcome, reason = handled(context(world, journal, slow_site(**PATIENT)))
     assert (outcome, reason) == ("nothing", "b got an answer from a: answered 200")
-    assert (world.shells["a"].calls, world.shells["b"].calls) == ([], [])
+    assert (world.gates["a"].calls, world.gates["b"].calls) == ([], [])
 
 
 def test_b2_a_young_service_that_has_answered_and_hangs_is_hung(world: SlowWorld, journal: Journal) -> None:
     about = context(world, journal, slow_site(**PATIENT))
-    world.shells["a"].age = 3.0
+    world.gates["a"].age = 3.0
     assert handled(about)[0] == "nothing"  # a look that it answers
     world.hung.add("a")
     assert handled(about)[0] == "takeover"
@@ -232,7 +232,7 @@ def test_b2_a_young_service_that_has_answered_and_hangs_is_hung(world: SlowWorld
 def test_b2_a_service_that_is_restarted_again_and_again_is_waited_for_once(
     world: SlowWorld, journal: Journal
 ) -> None:
-    world.shells["a"].age = 0.0  # of whichever of its processes is asked about
+    world.gates["a"].age = 0.0  # of whichever of its processes is asked about
     world.hung.add("a")
     assert handled(context(world, journal, slow_site(**IMPATIENT)))[0] == "takeover"
 
@@ -240,7 +240,7 @@ def test_b2_a_service_that_is_restarted_again_and_again_is_waited_for_once(
 def test_b2_a_respawn_that_takes_too_long_is_not_repeated(world: SlowWorld, journal: Journal) -> None:
     """A second restart would only make a slow starter begin again."""
     world.hung.add("a")
-    world.shells["b"].fault = "unreachable"
+    world.gates["b"].fault = "unreachable"
     world.answers_after["a"] = 60
     values = slow_site({"when_hung": "restart"}, respawn="apachectl restart", **IMPATIENT)
     about = context(world, journal, values)
@@ -249,7 +249,7 @@ def test_b2_a_respawn_that_takes_too_long_is_not_repeated(world: SlowWorld, jour
     outcome, _ = handled(about)
     hung.join()
     assert outcome == "nothing"
-    assert world.shells["a"].calls == ["respawn"]
+    assert world.gates["a"].calls == ["respawn"]
 
 
 ROWS: dict[str, tuple[Situation, Memory, tuple[str, str]]] = {

@@ -16,19 +16,19 @@ from locum_actuator.journal.journal import Journal
 from locum_actuator.metrics import Metrics
 from locum_exporter.result import Outcome
 from locum_inventory.gate.protocol import GateError, GateStatus
-from tests.actuator.fakes import FakeShell, FakeWorld, site
+from tests.actuator.fakes import FakeGate, FakeWorld, site
 
 
 @pytest.fixture
 def world() -> FakeWorld:
-    return FakeWorld({"a": FakeShell(held=True, processes=3, epoch=1), "b": FakeShell()})
+    return FakeWorld({"a": FakeGate(held=True, processes=3, epoch=1), "b": FakeGate()})
 
 
 @pytest.fixture
 def patrol(world: FakeWorld, tmp_path: Path) -> Patrol:
     journal = Journal(tmp_path / "journal.sqlite")
     journal.set_holder("www", "a", 1)
-    return Patrol(Context(site(), "www", journal, Metrics(), world.shells, world))
+    return Patrol(Context(site(), "www", journal, Metrics(), world.gates, world))
 
 
 def test_all_well(patrol: Patrol) -> None:
@@ -42,18 +42,18 @@ def test_all_well(patrol: Patrol) -> None:
 
 
 def test_stripped(patrol: Patrol, world: FakeWorld) -> None:
-    world.shells["a"].held = False
+    world.gates["a"].held = False
     assert patrol.round() == Finding("patrol: a does not hold the address")
 
 
 def test_held_by_another(patrol: Patrol, world: FakeWorld) -> None:
-    world.shells["b"].held = True
+    world.gates["b"].held = True
     assert patrol.round() == Finding("patrol: b holds the address and is not the holder")
 
 
 def test_there_unused(patrol: Patrol, world: FakeWorld) -> None:
     """It may come to be used as soon as the cable is pulled and plugged."""
-    world.shells["b"].stuck = "dadfailed"
+    world.gates["b"].stuck = "dadfailed"
     found = "patrol: b is not the holder and has the address, unused (192.0.2.100 dadfailed)"
     assert patrol.round() == Finding(found)
     words = "does not hold the address (there, unused: 192.0.2.100 dadfailed), 0 processes"
@@ -61,11 +61,11 @@ def test_there_unused(patrol: Patrol, world: FakeWorld) -> None:
 
 
 def test_the_last_standby_is_gone_and_comes_back(patrol: Patrol, world: FakeWorld) -> None:
-    world.shells["b"].fault = "unreachable"
+    world.gates["b"].fault = "unreachable"
     assert patrol.round() is None
     assert patrol.alone
     assert patrol.pause_seconds == WARY_SECONDS
-    world.shells["b"].fault = None
+    world.gates["b"].fault = None
     assert patrol.round() == Finding("patrol: b answers again", frozenset({"b"}))
     assert not patrol.alone
     assert patrol.round() is None, "it comes back once"
@@ -74,26 +74,26 @@ def test_the_last_standby_is_gone_and_comes_back(patrol: Patrol, world: FakeWorl
 
 def test_a1_a_gate_that_could_not_be_asked_is_neither_gone_nor_back(patrol: Patrol, world: FakeWorld) -> None:
     assert patrol.round() is None
-    world.shells["b"].fault = "busy"
+    world.gates["b"].fault = "busy"
     assert patrol.round() is None
     assert not patrol.alone
     assert patrol.missing == frozenset()
     assert patrol.pause_seconds == CALM_SECONDS
     assert patrol.seen["b"] == "its gate could not be asked: gate busy"
-    world.shells["b"].fault = None
+    world.gates["b"].fault = None
     assert patrol.round() is None, "it does not come back, for it was not away"
 
 
 def test_a1_a_silent_gate_that_then_could_not_be_asked_is_still_missing(
     patrol: Patrol, world: FakeWorld
 ) -> None:
-    world.shells["b"].fault = "unreachable"
+    world.gates["b"].fault = "unreachable"
     assert patrol.round() is None
-    world.shells["b"].fault = "busy"
+    world.gates["b"].fault = "busy"
     assert patrol.round() is None
     assert patrol.alone
     assert patrol.missing == {"b"}
-    world.shells["b"].fault = None
+    world.gates["b"].fault = None
     assert patrol.round() == Finding("patrol: b answers again", frozenset({"b"}))
 
 
@@ -106,8 +106,8 @@ def test_b11_a_ping_that_breaks_keeps_no_round_from_what_else_it_finds(
         raise TimeoutError
 
     monkeypatch.setattr(world, "echoes", late)
-    world.shells["b"].fault = "timeout"
-    world.shells["a"].held = False
+    world.gates["b"].fault = "timeout"
+    world.gates["a"].held = False
     assert patrol.round() == Finding("patrol: a does not hold the address")
 
 
@@ -121,9 +121,9 @@ def test_whoever_was_silent_to_an_incident_comes_back_even_between_two_rounds(pa
 
 
 def test_a_holder_that_comes_back_is_no_stranger(patrol: Patrol, world: FakeWorld) -> None:
-    world.shells["a"].fault = "unreachable"
+    world.gates["a"].fault = "unreachable"
     patrol.round()
-    world.shells["a"].fault = None
+    world.gates["a"].fault = None
     assert patrol.round() is None
 
 
@@ -135,18 +135,18 @@ def test_announced_at_first_and_every_minute(
     for _ in range(4):
         patrol.round()
         now[0] += 25
-    assert world.shells["a"].calls == ["claim", "claim"], "by the holder's own gate, at 0 s and at 75 s"
+    assert world.gates["a"].calls == ["claim", "claim"], "by the holder's own gate, at 0 s and at 75 s"
 
 
 def test_announced_at_once_after_doubt(patrol: Patrol, world: FakeWorld) -> None:
     patrol.round()
     patrol.be_wary()
     patrol.round()
-    assert world.shells["a"].calls == ["claim"], "an incident without doubt about the holder is none"
+    assert world.gates["a"].calls == ["claim"], "an incident without doubt about the holder is none"
     patrol.be_wary(announce=True)
     for _ in range(3):
         patrol.round()
-    assert world.shells["a"].calls == ["claim", "claim"], "once, and not in a storm"
+    assert world.gates["a"].calls == ["claim", "claim"], "once, and not in a storm"
 
 
 def test_announced_here_where_this_host_holds(
@@ -155,24 +155,24 @@ def test_announced_here_where_this_host_holds(
     said: list[str] = []
     monkeypatch.setattr(patrol_module, "announce", lambda interface, addresses: said.append(interface))
     patrol.context.journal.set_holder("www", "b", 2)
-    world.shells["a"].held, world.shells["b"].held = False, True
-    world.shells["b"].processes = 3
+    world.gates["a"].held, world.gates["b"].held = False, True
+    world.gates["b"].processes = 3
     patrol.round()
     assert said == ["eth0"]
-    assert world.shells["b"].calls == []
+    assert world.gates["b"].calls == []
 
 
 def test_nothing_is_announced_while_something_is_wrong(patrol: Patrol, world: FakeWorld) -> None:
-    world.shells["b"].held = True
+    world.gates["b"].held = True
     patrol.round()
-    assert world.shells["a"].calls == []
+    assert world.gates["a"].calls == []
 
 
 def test_a_fenced_host_is_named_until_it_answers_again(patrol: Patrol, world: FakeWorld) -> None:
     journal = patrol.context.journal
     incident = journal.open_incident("www", "test")
     journal.note(incident, "done", "it is off; it stays off", step="fence", host="b")
-    world.shells["b"].fault = "unreachable"
+    world.gates["b"].fault = "unreachable"
     patrol.round()
     assert patrol.seen["b"].startswith("fenced 20")
     assert patrol.seen["b"].endswith(": it is off; it stays off (gate silent: gate unreachable)")
@@ -193,7 +193,7 @@ def test_an_alert_does_not_wait_for_the_gate_of_a_dead_host(
         given_up.wait(10)
         raise GateError("timeout", "no answer")
 
-    monkeypatch.setattr(world.shells["a"], "status", dead)
+    monkeypatch.setattr(world.gates["a"], "status", dead)
     before = dict(patrol.seen)
     asked_at = time.monotonic()
     assert patrol.round(lambda: time.monotonic() - asked_at > 0.05) is None
@@ -218,7 +218,7 @@ def test_b3_a_round_notices_a_dead_service_without_any_alert(
     patrol: Patrol, world: FakeWorld, fault: dict[str, object], reason: str
 ) -> None:
     for name, value in fault.items():
-        setattr(world.shells["a"] if name == "processes" else world, name, value)
+        setattr(world.gates["a"] if name == "processes" else world, name, value)
     assert patrol.round() == Finding(reason)
 
 
@@ -255,7 +255,7 @@ def test_b3_a_finding_does_not_wait_for_the_gate_of_a_dead_host(
         raise GateError("timeout", "no answer")
 
     world.dead.add("a")
-    monkeypatch.setattr(world.shells["a"], "status", dead)
+    monkeypatch.setattr(world.gates["a"], "status", dead)
     begun = time.monotonic()
     assert patrol.round() == Finding("patrol: the service does not answer on a")
     assert time.monotonic() - begun < 30

@@ -15,7 +15,7 @@ from locum_actuator.engine.site_reload import CouldNotLookError, Reading, Wire, 
 from locum_actuator.journal.journal import Journal
 from locum_actuator.metrics import Metrics
 from locum_inventory.site.model import Interface, Site
-from tests.actuator.fakes import FakeShell, FakeWorld, KeptFakes, site
+from tests.actuator.fakes import FakeGate, FakeWorld, KeptFakes, site
 from tests.marks import needs_root
 from tests.namespaces import add_address, ip, network, run_in
 
@@ -131,9 +131,9 @@ def hosts() -> Iterator[dict[str, str]]:
         yield made
 
 
-def asked(hosts: dict[str, str], shell: FakeShell) -> Mapping[str, frozenset[str]]:
+def asked(hosts: dict[str, str], gate: FakeGate) -> Mapping[str, frozenset[str]]:
     """Ask from b who has the service address."""
-    wire = Wire(site(), {"a": shell, "b": FakeShell()}, {"www": "a"})
+    wire = Wire(site(), {"a": gate, "b": FakeGate()}, {"www": "a"})
 
     async def work() -> Mapping[str, frozenset[str]]:
         return wire.with_the_gate("www", await wire.on_the_wire("www", site().services["www"].addresses))
@@ -143,30 +143,30 @@ def asked(hosts: dict[str, str], shell: FakeShell) -> Mapping[str, frozenset[str
 
 @needs_root
 def test_the_wire_and_the_gate_are_both_asked(hosts: dict[str, str]) -> None:
-    assert asked(hosts, FakeShell()) == {"192.0.2.100": frozenset()}
-    assert asked(hosts, FakeShell(held=True)) == {"192.0.2.100": {"a"}}, "it says so itself"
+    assert asked(hosts, FakeGate()) == {"192.0.2.100": frozenset()}
+    assert asked(hosts, FakeGate(held=True)) == {"192.0.2.100": {"a"}}, "it says so itself"
     add_address(hosts["a"], "192.0.2.100/32")
-    assert asked(hosts, FakeShell(fault="timeout")) == {"192.0.2.100": {"a"}}, "its gate is silent"
+    assert asked(hosts, FakeGate(fault="timeout")) == {"192.0.2.100": {"a"}}, "its gate is silent"
     add_address(hosts["b"], "192.0.2.100/32")
-    assert asked(hosts, FakeShell()) == {"192.0.2.100": {"a", "b"}}
+    assert asked(hosts, FakeGate()) == {"192.0.2.100": {"a", "b"}}
 
 
 @needs_root
 def test_a_wire_that_cannot_be_asked_is_not_a_wire_where_nobody_answers(hosts: dict[str, str]) -> None:
     ip("-n", hosts["b"], "link", "set", "eth0", "down")
     with pytest.raises(CouldNotLookError, match="could not look"):
-        asked(hosts, FakeShell())
+        asked(hosts, FakeGate())
 
 
 def test_a_start_tells_of_a_service_that_is_held_and_not_in_the_file(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    world = FakeWorld({"a": FakeShell(), "b": FakeShell()})
+    world = FakeWorld({"a": FakeGate(), "b": FakeGate()})
     journal = Journal(tmp_path / "journal.sqlite")
     journal.set_holder("www", "a", 1)
     journal.set_holder("mail", "b", 7)
     with caplog.at_level(logging.WARNING):
-        Engine(site(), journal, Metrics(), lambda _: KeptFakes(world), lambda _site, _shells: world)
+        Engine(site(), journal, Metrics(), lambda _: KeptFakes(world), lambda _site, _gates: world)
     assert caplog.messages == [
         "mail is no longer in the site file: it stays on b, and nobody watches it any more"
     ]

@@ -20,7 +20,7 @@ from locum_actuator.engine.worker import Worker
 from locum_actuator.journal.journal import Journal, JournalError
 from locum_actuator.journal.schema import VERSIONS
 from locum_actuator.metrics import Metrics
-from tests.actuator.fakes import FakeShell, FakeWorld, host, site, situation
+from tests.actuator.fakes import FakeGate, FakeWorld, host, site, situation
 from tests.actuator.shortcuts import in_no_time, kernel_of
 
 SERVICE = site().services["www"]
@@ -47,9 +47,9 @@ def journal(tmp_path: Path) -> Journal:
 def world(monkeypatch: pytest.MonkeyPatch) -> FakeWorld:
     """b took over and serves; a has booted, with the address in its boot configuration."""
     world = FakeWorld(
-        {"a": FakeShell(held=True, processes=0, epoch=4), "b": FakeShell(held=True, processes=3, epoch=5)}
+        {"a": FakeGate(held=True, processes=0, epoch=4), "b": FakeGate(held=True, processes=3, epoch=5)}
     )
-    kernel_of(world.shells["b"], monkeypatch)
+    kernel_of(world.gates["b"], monkeypatch)
     in_no_time(monkeypatch)
     return world
 
@@ -58,9 +58,9 @@ def test_a4_the_wrong_host_of_two_is_released_though_the_journal_is_full(
     world: FakeWorld, journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     is_full(journal, monkeypatch)
-    assert release_wrong_holder(Context(site(), "www", journal, Metrics(), world.shells, world))
-    assert (world.shells["a"].held, world.shells["b"].held) == (False, True)
-    assert world.shells["b"].calls == []
+    assert release_wrong_holder(Context(site(), "www", journal, Metrics(), world.gates, world))
+    assert (world.gates["a"].held, world.gates["b"].held) == (False, True)
+    assert world.gates["b"].calls == []
 
 
 def test_a4_by_the_epochs_of_the_gates_where_the_journal_is_full_and_old(
@@ -70,33 +70,33 @@ def test_a4_by_the_epochs_of_the_gates_where_the_journal_is_full_and_old(
     with journal._write() as db:
         db.execute("UPDATE holders SET host='a', epoch=4")
     is_full(journal, monkeypatch)
-    assert release_wrong_holder(Context(site(), "www", journal, Metrics(), world.shells, world))
-    assert (world.shells["a"].held, world.shells["b"].held) == (False, True)
+    assert release_wrong_holder(Context(site(), "www", journal, Metrics(), world.gates, world))
+    assert (world.gates["a"].held, world.gates["b"].held) == (False, True)
 
 
 def test_a4_a_worker_does_so_by_itself(
     world: FakeWorld, journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     is_full(journal, monkeypatch)
-    worker = Worker(Context(site(), "www", journal, Metrics(), world.shells, world))
+    worker = Worker(Context(site(), "www", journal, Metrics(), world.gates, world))
     worker.start()
     try:
         end = time.monotonic() + 30
-        while world.shells["a"].held:
+        while world.gates["a"].held:
             assert time.monotonic() < end
             time.sleep(0.01)
     finally:
         worker.end()
         worker.join(10)
-    assert world.shells["b"].held
+    assert world.gates["b"].held
 
 
 def _one_holder(world: FakeWorld) -> None:
-    world.shells["a"].held = False
+    world.gates["a"].held = False
 
 
 def _no_holder(world: FakeWorld) -> None:
-    world.shells["a"].held = world.shells["b"].held = False
+    world.gates["a"].held = world.gates["b"].held = False
 
 
 def _other_dead(world: FakeWorld) -> None:
@@ -115,8 +115,8 @@ def test_a4_nothing_else_is_done_without_a_journal(
 ) -> None:
     change(world)
     is_full(journal, monkeypatch)
-    assert not release_wrong_holder(Context(site(), "www", journal, Metrics(), world.shells, world))
-    assert world.shells["a"].calls == world.shells["b"].calls == []
+    assert not release_wrong_holder(Context(site(), "www", journal, Metrics(), world.gates, world))
+    assert world.gates["a"].calls == world.gates["b"].calls == []
 
 
 def test_a4_nothing_is_done_where_the_journal_cannot_be_read(
@@ -126,7 +126,7 @@ def test_a4_nothing_is_done_where_the_journal_cannot_be_read(
         raise JournalError("it cannot be read")
 
     monkeypatch.setattr(journal, "_read", read)
-    context = Context(site(), "www", journal, Metrics(), world.shells, world)
+    context = Context(site(), "www", journal, Metrics(), world.gates, world)
     monkeypatch.setattr(journal, "holder", read)
     assert not release_wrong_holder(context)
 
@@ -136,8 +136,8 @@ def test_a4_nothing_is_released_without_a_journal_where_a_person_paused_it(
 ) -> None:
     journal.begin_pause("www", 3600.0, "work on the switch")
     is_full(journal, monkeypatch)
-    assert not release_wrong_holder(Context(site(), "www", journal, Metrics(), world.shells, world))
-    assert world.shells["a"].held
+    assert not release_wrong_holder(Context(site(), "www", journal, Metrics(), world.gates, world))
+    assert world.gates["a"].held
 
 
 EPOCHS = {
@@ -169,23 +169,23 @@ def test_a4_a_restored_journal_is_brought_up_to_date_and_the_other_host_released
 ) -> None:
     with journal._write() as db:
         db.execute("UPDATE holders SET host='a', epoch=1")
-    context = Context(site(), "www", journal, Metrics(), world.shells, world)
+    context = Context(site(), "www", journal, Metrics(), world.gates, world)
     Incident(context, journal.open_incident("www", "patrol")).handle(threading.Event())
-    assert (world.shells["a"].held, world.shells["b"].held) == (False, True)
+    assert (world.gates["a"].held, world.gates["b"].held) == (False, True)
     assert (journal.holder("www").host, journal.holder("www").epoch >= 5) == ("b", True)
 
 
 def test_a4_the_gate_of_the_actuators_host_learns_the_epoch_of_a_claim_over_netlink(
     world: FakeWorld, journal: Journal
 ) -> None:
-    for shell in world.shells.values():
-        shell.held = False
+    for gate in world.gates.values():
+        gate.held = False
     world.dead.add("a")
-    context = Context(site(), "www", journal, Metrics(), world.shells, world)
+    context = Context(site(), "www", journal, Metrics(), world.gates, world)
     Incident(context, journal.open_incident("www", "patrol")).handle(threading.Event())
-    assert world.shells["b"].held
+    assert world.gates["b"].held
     end = time.monotonic() + 30
-    while world.shells["b"].epoch != journal.holder("www").epoch:
+    while world.gates["b"].epoch != journal.holder("www").epoch:
         assert time.monotonic() < end
         time.sleep(0.01)
 
@@ -225,13 +225,13 @@ def test_a_journal_of_0_1_0_with_an_open_incident_is_taken_up(world: FakeWorld, 
             )
         db.execute("INSERT INTO takeovers (service, at, incident) VALUES ('www', 1.0, 1)")
     db.close()
-    world.shells["a"].held, world.shells["a"].processes = False, 0
-    world.shells["b"].held = False
+    world.gates["a"].held, world.gates["a"].processes = False, 0
+    world.gates["b"].held = False
     journal = Journal(path)
     assert journal.open_incidents() == {"www": 1}
-    context = Context(site(), "www", journal, Metrics(), world.shells, world)
+    context = Context(site(), "www", journal, Metrics(), world.gates, world)
     Incident(context, journal.open_incident("www", "start-up")).handle(threading.Event())
     (row,) = journal.incidents()
     assert "broken off in the middle of start on b" in row["reason"]
-    assert sum(shell.held for shell in world.shells.values()) == 1
+    assert sum(gate.held for gate in world.gates.values()) == 1
     journal.close()

@@ -20,7 +20,7 @@ from locum_actuator.journal.journal import Journal
 from locum_actuator.metrics import Metrics
 from locum_actuator.steps import claim, prove
 from locum_actuator.system import netlink
-from tests.actuator.fakes import FakeShell, FakeWorld, site
+from tests.actuator.fakes import FakeGate, FakeWorld, site
 
 HOUR = 3600.0
 NOON = 1_800_000_000.0
@@ -131,8 +131,8 @@ def test_at_a_start_what_is_past_stays_where_it_is(tmp_path: Path) -> None:
 def test_a_takeover_goes_its_way_while_the_clock_jumps_at_every_look(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world = FakeWorld({"a": FakeShell(held=True, processes=3), "b": FakeShell()}, hung={"a"})
-    b = world.shells["b"]
+    world = FakeWorld({"a": FakeGate(held=True, processes=3), "b": FakeGate()}, hung={"a"})
+    b = world.gates["b"]
     monkeypatch.setattr(netlink, "add", lambda interface, address, **right_before: setattr(b, "held", True))
     monkeypatch.setattr(netlink, "held", lambda addresses: {a.ip for a in addresses} if b.held else set())
     monkeypatch.setattr(claim, "announce", lambda interface, addresses: None)
@@ -141,7 +141,7 @@ def test_a_takeover_goes_its_way_while_the_clock_jumps_at_every_look(
     journal.set_holder("www", "a", 1)
     metrics = Metrics()
     metrics.know("www", ("a", "b"))
-    context = Context(site(cooldown=600), "www", journal, metrics, world.shells, world)
+    context = Context(site(cooldown=600), "www", journal, metrics, world.gates, world)
     hours = itertools.cycle([0.0, HOUR, -HOUR, 20 * HOUR, -NOON])
     monkeypatch.setattr(time, "time", lambda: NOON + next(hours))
     number = journal.open_incident("www", "LocumServiceDown")

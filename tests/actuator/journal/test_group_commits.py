@@ -122,7 +122,7 @@ def test_b13_the_api_tells_incidents_while_a_commit_waits_for_the_disk(
     slow: Journal, world: FakeWorld
 ) -> None:
     """Somebody asks over HTTP what happens: the answer comes before the disk's does, however late that is."""
-    engine = Engine(site(), slow, Metrics(), lambda _: KeptFakes(world), lambda _site, _shells: world)
+    engine = Engine(site(), slow, Metrics(), lambda _: KeptFakes(world), lambda _site, _gates: world)
     client = create_app(engine, "webhook-token-of-some-length", None, Reading).test_client()
     incident = slow.open_incident("www", "x")
     before = SlowDisk.commits

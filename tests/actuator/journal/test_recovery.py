@@ -22,7 +22,7 @@ from locum_actuator.engine.site_reload import Reading
 from locum_actuator.journal.journal import Journal, JournalError
 from locum_actuator.journal.recovery import corruption, open_journal
 from locum_actuator.metrics import Metrics
-from tests.actuator.fakes import FakeShell, FakeWorld, KeptFakes, site
+from tests.actuator.fakes import FakeGate, FakeWorld, KeptFakes, site
 from tests.marks import needs_root
 
 TOKEN = "a-token-of-twenty-four-c"
@@ -35,7 +35,7 @@ DOWN = {
 
 
 def _engine(world: FakeWorld, journal: Journal) -> Engine:
-    return Engine(site(), journal, Metrics(), lambda _: KeptFakes(world), lambda _site, _shells: world)
+    return Engine(site(), journal, Metrics(), lambda _: KeptFakes(world), lambda _site, _gates: world)
 
 
 def _written(path: Path, rows: int = 300) -> None:
@@ -110,17 +110,17 @@ def test_a_corrupt_journal_is_kept_aside_and_everything_paused(
 def test_after_a_lost_journal_the_holder_is_seen_and_nothing_is_done(tmp_path: Path) -> None:
     path = tmp_path / "journal.sqlite"
     _garbage(path)
-    world = FakeWorld({"a": FakeShell(held=True, processes=0, epoch=7), "b": FakeShell()})
+    world = FakeWorld({"a": FakeGate(held=True, processes=0, epoch=7), "b": FakeGate()})
     journal = open_journal(path, ["www"])
     engine = _engine(world, journal)
     engine.start()
     try:
         _until(lambda: any("record" in text for text in _events(journal)))
         assert journal.holder("www").host == "a"
-        assert world.shells["a"].calls == world.shells["b"].calls == []
+        assert world.gates["a"].calls == world.gates["b"].calls == []
         journal.end_pause("www")
         engine.workers["www"].wake("resumed after a pause")
-        _until(lambda: world.shells["a"].calls == ["respawn"])
+        _until(lambda: world.gates["a"].calls == ["respawn"])
     finally:
         engine.stop()
         journal.close()
@@ -203,7 +203,7 @@ def _fill(disk: Path) -> Path:
 
 @needs_root
 def test_a_full_disk_stops_everything_and_room_lets_it_go_on(small_disk: Path) -> None:
-    world = FakeWorld({"a": FakeShell(held=True, processes=3, epoch=1), "b": FakeShell()})
+    world = FakeWorld({"a": FakeGate(held=True, processes=3, epoch=1), "b": FakeGate()})
     journal = Journal(small_disk / "journal.sqlite")
     journal.set_holder("www", "a", 1)
     engine = _engine(world, journal)
@@ -213,7 +213,7 @@ def test_a_full_disk_stops_everything_and_room_lets_it_go_on(small_disk: Path) -
     try:
         _until(lambda: journal.incidents() != [] and journal.open_incidents() == {})
         ballast = _fill(small_disk)
-        world.shells["a"].processes = 0
+        world.gates["a"].processes = 0
         answers = [client.post("/webhook", data=json.dumps(DOWN), headers=auth) for _ in range(40)]
         assert answers[-1].status_code == 503
         assert answers[-1].json == {"error": "the journal cannot take it; send it again"}
@@ -222,16 +222,16 @@ def test_a_full_disk_stops_everything_and_room_lets_it_go_on(small_disk: Path) -
         assert look_at_journal(journal, ["www"]) == Seen(
             False, "cannot be written (database or disk is full): nothing is done meanwhile"
         )
-        world.shells["a"].processes = 0
-        world.shells["a"].calls.clear()
+        world.gates["a"].processes = 0
+        world.gates["a"].calls.clear()
         time.sleep(1.5)
         # To announce an address that is held already changes nothing, and needs no journal.
-        assert set(world.shells["a"].calls) <= {"claim"}
+        assert set(world.gates["a"].calls) <= {"claim"}
 
         ballast.unlink()
         assert client.post("/webhook", data=json.dumps(DOWN), headers=auth).status_code == 202
         assert look_at_journal(journal, ["www"]).up is True
-        _until(lambda: world.shells["a"].processes > 0)
+        _until(lambda: world.gates["a"].processes > 0)
     finally:
         engine.stop()
         journal.close()
@@ -277,7 +277,7 @@ def test_b11_a_page_that_goes_bad_while_it_runs_is_a_fault_of_the_journal(tmp_pa
 def test_b11_with_a_bad_page_the_actuator_is_not_ready_and_a_restart_keeps_it_aside(tmp_path: Path) -> None:
     path = tmp_path / "journal.sqlite"
     journal, _, _ = _with_a_bad_page(path)
-    world = FakeWorld({"a": FakeShell(held=True, processes=3, epoch=1), "b": FakeShell()})
+    world = FakeWorld({"a": FakeGate(held=True, processes=3, epoch=1), "b": FakeGate()})
     engine = _engine(world, journal)
     engine.start()
     try:

@@ -46,7 +46,7 @@ async def look(checks: Checks, seconds: float = 0.3) -> Look:
             vantage_point="b",
             pinger=Pinger(),
             service="www",
-            shell=None,
+            gate=None,
             executor=pool,
         )
 

@@ -148,7 +148,7 @@ def test_what_locum_would_refuse_is_not_called_well(
 ) -> None:
     monkeypatch.setattr(polling, "ask_prometheus", lambda url: Votes({}, None, at=time.time()))
     monkeypatch.setattr(polling, "ask_alertmanagers", lambda urls, of: Silences())
-    world.shells["a"].fault = "timeout"
+    world.gates["a"].fault = "timeout"
     world.hung.add("a")
     shown(client, "services", "Refuse to act")
     html = shown(client, "services", "not as it should be")

@@ -11,7 +11,7 @@ from locum_actuator.domain.life import Life
 from locum_actuator.domain.situation import Situation
 from locum_actuator.steps import fence
 from locum_inventory.site.model import Site
-from tests.actuator.fakes import FakeShell, FakeWorld, site
+from tests.actuator.fakes import FakeGate, FakeWorld, site
 from tests.actuator.shortcuts import in_no_time, kernel_of
 from tests.actuator.steps.fence_scripts import make
 
@@ -40,9 +40,9 @@ class FencedWorld(FakeWorld):
 def fenced_world(monkeypatch: pytest.MonkeyPatch, power: Path) -> FencedWorld:
     """Return hosts: a holds the address and hangs, b stands by; a is off once `power` has a file `off`."""
     world = FencedWorld(
-        {"a": FakeShell(held=True, processes=3, epoch=1), "b": FakeShell()}, hung={"a"}, power=power
+        {"a": FakeGate(held=True, processes=3, epoch=1), "b": FakeGate()}, hung={"a"}, power=power
     )
-    kernel_of(world.shells["b"], monkeypatch)
+    kernel_of(world.gates["b"], monkeypatch)
     monkeypatch.setattr(fence, "_seen_off_at", {})
     in_no_time(monkeypatch)
     return world

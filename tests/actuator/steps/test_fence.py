@@ -17,7 +17,7 @@ from locum_actuator.steps.fence import Fence
 from locum_actuator.system import fence_agent
 from locum_actuator.system.fence_agent import FenceAgent, FenceAgentError
 from locum_inventory.site.model import FenceDevice, Site
-from tests.actuator.fakes import FakeShell, FakeWorld, site
+from tests.actuator.fakes import FakeGate, FakeWorld, site
 from tests.actuator.steps.fence_scripts import actions, make
 
 
@@ -60,8 +60,8 @@ def with_fence(*devices: Mapping[str, object], **takeover: object) -> Site:
 
 def step(directory: Path, *devices: Mapping[str, object], host: str = "a", **takeover: object) -> Fence:
     values = with_fence(*devices, **takeover)
-    world = World({"a": FakeShell(held=True), "b": FakeShell()}, directory=directory)
-    return Fence(Hands(values, "www", values.services["www"], "b", world.shells, world, 2, "a"), host)
+    world = World({"a": FakeGate(held=True), "b": FakeGate()}, directory=directory)
+    return Fence(Hands(values, "www", values.services["www"], "b", world.gates, world, 2, "a"), host)
 
 
 OFF = "{0} says that a is off, and it answers no ping; it stays off until a person switches it on"

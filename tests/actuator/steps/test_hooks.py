@@ -18,7 +18,7 @@ from locum_actuator.steps.base import Hands
 from locum_actuator.steps.runner import Outcome, Sequence
 from locum_actuator.system.site_commands import CommandError, holder_by_command
 from locum_inventory.site.model import Service, Site
-from tests.actuator.fakes import FakeShell, FakeWorld, host, site, situation
+from tests.actuator.fakes import FakeGate, FakeWorld, host, site, situation
 from tests.actuator.shortcuts import in_no_time, kernel_of
 
 TAKEOVER = (
@@ -33,8 +33,8 @@ TAKEOVER = (
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> FakeWorld:
     """a holds the address and hangs; b stands by. The kernel of b is b's fake shell."""
-    world = FakeWorld({"a": FakeShell(held=True, processes=3, epoch=1), "b": FakeShell()}, hung={"a"})
-    kernel_of(world.shells["b"], monkeypatch)
+    world = FakeWorld({"a": FakeGate(held=True, processes=3, epoch=1), "b": FakeGate()}, hung={"a"})
+    kernel_of(world.gates["b"], monkeypatch)
     in_no_time(monkeypatch)
     return world
 
@@ -73,11 +73,11 @@ def by_command(**commands: object) -> Site:
 
 def run(world: FakeWorld, journal: Journal, values: Site, metrics: Metrics | None = None) -> Outcome:
     hands = Hands(
-        values, "www", values.services["www"], "b", world.shells, world, 2, "a", "b",
+        values, "www", values.services["www"], "b", world.gates, world, 2, "a", "b",
         incident=1, reason="it's $(hung)",
     )  # fmt: skip
-    for shell in world.shells.values():
-        shell.addresses = values.services["www"].addresses  # as enrol writes the host file
+    for gate in world.gates.values():
+        gate.addresses = values.services["www"].addresses  # as enrol writes the host file
     incident = journal.open_incident("www", "test")
     plan = Plan("takeover", "t", "it hung", TAKEOVER, "b")
     return Sequence(journal, metrics or Metrics(), incident).run(plan, hands)
@@ -140,8 +140,8 @@ def test_a_hook_that_aborts_has_what_was_done_undone(
     outcome = run(world, journal, with_service(hooks=hooks))
     assert outcome == Outcome(False, f"hook {name}: false ended with 1", True)
     assert events(journal, "undone") == undone
-    assert (world.shells["a"].held, world.shells["b"].held) == (True, False)
-    assert world.shells["b"].calls == verbs
+    assert (world.gates["a"].held, world.gates["b"].held) == (True, False)
+    assert world.gates["b"].calls == verbs
 
 
 HELD_UP: dict[str, tuple[str, str]] = {
@@ -189,7 +189,7 @@ def test_a_takeover_moves_the_record(
     world: FakeWorld, journal: Journal, tmp_path: Path, script: Callable[[str, str], str]
 ) -> None:
     values = by_command(**record(tmp_path, script))
-    world.shells["a"].held = False
+    world.gates["a"].held = False
     assert run(world, journal, values).done
     assert (tmp_path / "record").read_text() == "b"
     assert journal.holder("www").host == "b"
@@ -200,13 +200,13 @@ def test_a_claim_that_did_not_take_is_undone(
     world: FakeWorld, journal: Journal, tmp_path: Path, script: Callable[[str, str], str]
 ) -> None:
     commands = record(tmp_path, script) | {"claim": "true"}
-    world.shells["a"].held = False
+    world.gates["a"].held = False
     outcome = run(world, journal, by_command(**commands))
     assert outcome.text == "claimed for b, but the check says that a holds it"
     assert outcome.undone
     assert journal.holder("www").host == "a"
-    assert world.shells["a"].processes > 0, "a serves again"
-    assert world.shells["b"].processes == 0
+    assert world.gates["a"].processes > 0, "a serves again"
+    assert world.gates["b"].processes == 0
 
 
 def test_a_release_command_takes_it_from_the_old_holder_first(
@@ -215,7 +215,7 @@ def test_a_release_command_takes_it_from_the_old_holder_first(
     commands = record(tmp_path, script)
     told = f'echo "$LOCUM_STEP $LOCUM_HOST" >> {tmp_path}/said; : > {tmp_path}/record'
     commands["release"] = script("release", told)
-    world.shells["a"].held = False
+    world.gates["a"].held = False
     assert run(world, journal, by_command(**commands)).done
     assert (tmp_path / "said").read_text() == "release a\n"
     assert (tmp_path / "record").read_text() == "b"

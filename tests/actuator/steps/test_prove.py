@@ -14,7 +14,7 @@ from locum_actuator.steps import prove
 from locum_actuator.steps.base import Hands, StepError
 from locum_exporter.result import Outcome
 from locum_inventory.site.model import Site
-from tests.actuator.fakes import FakeShell, FakeWorld, site
+from tests.actuator.fakes import FakeGate, FakeWorld, site
 from tests.marks import needs_root
 
 WELL, ILL, BLIND = (
@@ -72,12 +72,12 @@ def proof(
     values["services"]["www"]["addresses"] = addresses
     values["witnesses"] = witnesses
     made = Site.model_validate(values)
-    world = Witnesses({"b": FakeShell(held=True, processes=3)}, deaf_to={deaf_to})
+    world = Witnesses({"b": FakeGate(held=True, processes=3)}, deaf_to={deaf_to})
     monkeypatch.setattr(prove, "announce", lambda interface, addresses: None)
     monkeypatch.setattr(prove, "ANSWER_SECONDS", 0.05)
     hands = Hands(
         site=made, name="www", service=made.services["www"], local_host="b",
-        shells=world.shells, eyes=world, epoch=2, old_holder="a",
+        gates=world.gates, eyes=world, epoch=2, old_holder="a",
     )  # fmt: skip
     return prove.Prove(hands, "b").do()
 

@@ -24,7 +24,7 @@ from locum_inventory import since_boot
 from locum_inventory.enrolment import boot_guard
 from locum_inventory.gate.protocol import GateError, ServiceStatus, Verb
 from locum_inventory.site.model import Interface, Site
-from tests.actuator.fakes import FakeShell, FakeWorld, site
+from tests.actuator.fakes import FakeGate, FakeWorld, site
 from tests.actuator.shortcuts import in_no_time, kernel_of
 
 
@@ -36,8 +36,8 @@ def journal(tmp_path: Path) -> Journal:
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> FakeWorld:
     """a holds the address and hangs; b stands by. The kernel of b is b's fake shell."""
-    world = FakeWorld({"a": FakeShell(held=True, processes=3, epoch=1), "b": FakeShell()}, hung={"a"})
-    kernel_of(world.shells["b"], monkeypatch)
+    world = FakeWorld({"a": FakeGate(held=True, processes=3, epoch=1), "b": FakeGate()}, hung={"a"})
+    kernel_of(world.gates["b"], monkeypatch)
     in_no_time(monkeypatch)
     return world
 
@@ -56,7 +56,7 @@ def run(
         "www",
         values.services["www"],
         "b",
-        world.shells,
+        world.gates,
         world,
         epoch,
         "a",
@@ -81,8 +81,8 @@ TAKEOVER = (
 
 def test_a_takeover_runs_through(world: FakeWorld, journal: Journal) -> None:
     assert run(world, journal, *TAKEOVER).done
-    assert (world.shells["a"].held, world.shells["b"].held) == (False, True)
-    assert world.shells["b"].processes > 0
+    assert (world.gates["a"].held, world.gates["b"].held) == (False, True)
+    assert world.gates["b"].processes > 0
     assert journal.holder("www").host == "b"
     assert events(journal) == [
         f"{kind} {step.name}:{step.host}" for step in TAKEOVER for kind in ("started", "done")
@@ -96,20 +96,20 @@ def test_here_too_the_gate_claims_where_the_boot_guard_is_on(
     monkeypatch.setattr(boot_guard, "MUTE_DIRECTORY", tmp_path)
     (tmp_path / "www").touch()
     assert run(world, journal, *TAKEOVER).done
-    assert "claim" in world.shells["b"].calls
+    assert "claim" in world.gates["b"].calls
     (tmp_path / "www").unlink()
-    world.shells["b"].calls.clear()
+    world.gates["b"].calls.clear()
     assert run(world, journal, Step("claim", "b")).done
-    assert world.shells["b"].calls == []
+    assert world.gates["b"].calls == []
 
 
 def test_nothing_is_claimed_while_the_release_is_not_confirmed(world: FakeWorld, journal: Journal) -> None:
-    world.shells["a"].refuse["release"] = "timeout"
+    world.gates["a"].refuse["release"] = "timeout"
     outcome = run(world, journal, *TAKEOVER)
     assert not outcome.done
-    assert world.shells["a"].held
-    assert not world.shells["b"].held
-    assert world.shells["b"].calls == []
+    assert world.gates["a"].held
+    assert not world.gates["b"].held
+    assert world.gates["b"].calls == []
 
 
 def test_a_release_that_was_never_sent_is_not_undone(world: FakeWorld, journal: Journal) -> None:
@@ -118,7 +118,7 @@ def test_a_release_that_was_never_sent_is_not_undone(world: FakeWorld, journal: 
     outcome = run(world, journal, *TAKEOVER, evidence=old)
     assert outcome.text == "release on a is due no more: keep_looking: loss"
     assert (outcome.moved, outcome.undone) == (False, True)
-    assert world.shells["a"].calls == []
+    assert world.gates["a"].calls == []
     assert events(journal) == ["started release:a", "failed release:a"]
 
 
@@ -128,7 +128,7 @@ def test_a_release_that_this_host_could_not_send_is_not_undone(
     def busy(*words: object, **more: object) -> ServiceStatus:
         raise GateError.busy("a: could not be asked: too many open files")
 
-    monkeypatch.setattr(world.shells["a"], "change", busy)
+    monkeypatch.setattr(world.gates["a"], "run_verb", busy)
     assert not run(world, journal, *TAKEOVER).moved
     assert events(journal) == ["started release:a", "failed release:a"]
 
@@ -137,9 +137,9 @@ def test_nothing_is_claimed_when_the_witness_has_gone(world: FakeWorld, journal:
     world.witness = False
     outcome = run(world, journal, *TAKEOVER)
     assert outcome == Outcome(False, "no witness answers any more: it may be this host that is cut off", True)
-    assert not world.shells["b"].held
-    assert world.shells["a"].held, "a was released for nothing and has it back"
-    assert world.shells["a"].calls == ["release", "start", "claim"]
+    assert not world.gates["b"].held
+    assert world.gates["a"].held, "a was released for nothing and has it back"
+    assert world.gates["a"].calls == ["release", "start", "claim"]
 
 
 @pytest.mark.parametrize(
@@ -161,14 +161,14 @@ def test_a_wire_that_nobody_could_be_asked_at_first_is_asked_again(
 
 
 def test_a_standby_that_does_not_start_gives_everything_back(world: FakeWorld, journal: Journal) -> None:
-    world.shells["b"].start_works = False
+    world.gates["b"].start_works = False
     world.hung.clear()
     outcome = run(world, journal, *TAKEOVER)
     assert not outcome.done
     assert outcome.undone
-    assert world.shells["b"].calls == ["start", "release"]
-    assert world.shells["a"].held
-    assert not world.shells["b"].held
+    assert world.gates["b"].calls == ["start", "release"]
+    assert world.gates["a"].held
+    assert not world.gates["b"].held
     assert events(journal)[-3:] == ["failed start:b", "undone start:b", "undone release:a"]
 
 
@@ -182,7 +182,7 @@ def test_an_address_that_cannot_be_added_is_undone(
     outcome = run(world, journal, *TAKEOVER)
     assert outcome.text == "there is no interface eth0 on this host"
     assert journal.holder("www").host == "a"
-    assert world.shells["a"].held
+    assert world.gates["a"].held
 
 
 def test_where_an_undo_fails_nothing_more_is_undone(
@@ -191,7 +191,7 @@ def test_where_an_undo_fails_nothing_more_is_undone(
     """If b cannot be rid of the address, a must not have it back: two holders are worse than none."""
 
     def add_and_fail(interface: str, address: Interface, *, right_before: object) -> None:
-        world.shells["b"].held = True
+        world.gates["b"].held = True
         raise netlink.AddressChangeError("added, then something broke")
 
     def stuck(address: Interface) -> None:
@@ -201,7 +201,7 @@ def test_where_an_undo_fails_nothing_more_is_undone(
     monkeypatch.setattr(netlink, "remove", stuck)
     outcome = run(world, journal, *TAKEOVER)
     assert not outcome.undone
-    assert not world.shells["a"].held
+    assert not world.gates["a"].held
     assert events(journal)[-1] == "undo_failed claim:b"
 
 
@@ -209,15 +209,15 @@ def test_a_proof_that_fails_leaves_the_address_where_it_is(world: FakeWorld, jou
     world.through_address = False
     outcome = run(world, journal, *TAKEOVER)
     assert not outcome.done
-    assert world.shells["b"].held
+    assert world.gates["b"].held
     assert journal.holder("www").host == "b"
 
 
 def test_an_old_epoch_is_refused_by_the_gate(world: FakeWorld, journal: Journal) -> None:
-    world.shells["a"].epoch = 9
+    world.gates["a"].epoch = 9
     outcome = run(world, journal, *TAKEOVER, epoch=2)
     assert outcome.text == "release on a: epoch 2 is older than 9"
-    assert not world.shells["b"].held
+    assert not world.gates["b"].held
 
 
 def test_a_step_that_breaks_is_a_step_that_failed(
@@ -229,12 +229,12 @@ def test_a_step_that_breaks_is_a_step_that_failed(
     monkeypatch.setattr(release.Release, "do", broken)
     outcome = run(world, journal, *TAKEOVER)
     assert outcome.text == "release on a broke: surprise"
-    assert not world.shells["b"].held
+    assert not world.gates["b"].held
 
 
 def test_a_respawn_that_helps(world: FakeWorld, journal: Journal) -> None:
     world.hung.clear()
-    world.shells["a"].processes = 0
+    world.gates["a"].processes = 0
     assert run(world, journal, Step("respawn", "a"), epoch=1).done
 
 
@@ -244,15 +244,15 @@ def test_a_respawn_that_does_not_help(world: FakeWorld, journal: Journal) -> Non
 
 
 def test_a_release_that_is_so_already_is_not_repeated(world: FakeWorld, journal: Journal) -> None:
-    world.shells["a"].held, world.shells["a"].processes = False, 0
+    world.gates["a"].held, world.gates["a"].processes = False, 0
     run(world, journal, Step("release", "a"))
     assert events(journal) == ["started release:a", "already release:a"]
-    assert world.shells["a"].calls == []
+    assert world.gates["a"].calls == []
 
 
 def test_who_was_no_holder_gets_nothing_back(world: FakeWorld, journal: Journal) -> None:
     """b held the address beside a, and its release did not end well: it must not be given the address again."""
-    b = world.shells["b"]
+    b = world.gates["b"]
     b.held, b.processes, b.refuse["release"] = True, 3, "failed"
     outcome = run(world, journal, Step("release", "b"), Step("claim", "a"))
     assert not outcome.done
@@ -262,10 +262,10 @@ def test_who_was_no_holder_gets_nothing_back(world: FakeWorld, journal: Journal)
 def test_what_was_released_for_the_rightful_holder_is_not_given_back(
     world: FakeWorld, journal: Journal
 ) -> None:
-    b = world.shells["b"]
-    b.held, b.processes, world.shells["a"].refuse["claim"] = True, 3, "failed"
+    b = world.gates["b"]
+    b.held, b.processes, world.gates["a"].refuse["claim"] = True, 3, "failed"
     assert not run(world, journal, Step("release", "b"), Step("claim", "a")).done
-    assert world.shells["a"].held, "a claim that failed takes nothing from the holder"
+    assert world.gates["a"].held, "a claim that failed takes nothing from the holder"
     assert not b.held
     assert b.calls == ["release"]
 
@@ -276,7 +276,7 @@ def test_nothing_is_given_back_while_somebody_else_answers(
     found = Confirmed(True, (frozenset({"c"}), frozenset()))
     monkeypatch.setattr(world, "confirm", lambda service, silent=None: found)
     assert run(world, journal, *TAKEOVER).text == "c still answers for the address"
-    assert not world.shells["a"].held
+    assert not world.gates["a"].held
     assert events(journal)[-1] == "undo_failed release:a"
 
 
@@ -293,22 +293,22 @@ def test_the_wire_is_asked_once_more_where_the_start_took_long(
     before: tuple[Step, ...],
 ) -> None:
     """a was away, and came back with its address while b's service started."""
-    real = FakeShell.change
+    real = FakeGate.run_verb
 
-    def slow(self: FakeShell, verb: Verb, *words: object, **deadline: float) -> ServiceStatus:
-        if verb == "start" and self is world.shells["b"]:
-            world.shells["a"].held = True
+    def slow(self: FakeGate, verb: Verb, *words: object, **deadline: float) -> ServiceStatus:
+        if verb == "start" and self is world.gates["b"]:
+            world.gates["a"].held = True
         return real(self, verb, *words, **deadline)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(FakeShell, "change", slow)
+    monkeypatch.setattr(FakeGate, "run_verb", slow)
     for name in ("SILENT_AGAIN_SECONDS", "LET_GO_AGAIN_SECONDS", "SILENT_SECONDS", "LET_GO_SECONDS"):
         monkeypatch.setattr(plan_evidence, name, 60.0)
     monkeypatch.setattr(plan_evidence, holds_good, 0.0)
-    world.shells["a"].held, world.shells["a"].processes = False, 0
+    world.gates["a"].held, world.gates["a"].processes = False, 0
     outcome = run(world, journal, *before, *TAKEOVER[1:])
     assert outcome.text == "a still answers for the address"
-    assert not world.shells["b"].held
-    assert world.shells["b"].processes == 0
+    assert not world.gates["b"].held
+    assert world.gates["b"].processes == 0
     assert journal.holder("www").host == "a"
 
 
@@ -331,8 +331,8 @@ def test_a4_a_disk_that_gets_full_leaves_the_service_on_the_host_that_the_journa
 
     monkeypatch.setattr(journal, "note", note)
     outcome = run(world, journal, *TAKEOVER)
-    assert (world.shells["a"].held, world.shells["b"].held) == (holds == "a", holds == "b")
-    assert (world.shells["a"].processes > 0, world.shells["b"].processes > 0) == (holds == "a", holds == "b")
+    assert (world.gates["a"].held, world.gates["b"].held) == (holds == "a", holds == "b")
+    assert (world.gates["a"].processes > 0, world.gates["b"].processes > 0) == (holds == "a", holds == "b")
     assert journal.holder("www").host in {holds, None}
     assert outcome.done or outcome.text.endswith("was not begun: the disk is full")
 
@@ -356,13 +356,11 @@ def test_a4_no_claim_without_its_rows_where_nothing_can_be_given_back(
     incident = journal.open_incident("www", "test")
     monkeypatch.setattr(journal, "_write", write)
     values = site()
-    hands = Hands(
-        values, "www", values.services["www"], "b", world.shells, world, 2, "a", silent_hosts=("a",)
-    )
+    hands = Hands(values, "www", values.services["www"], "b", world.gates, world, 2, "a", silent_hosts=("a",))
     plan = Plan("takeover", "t", "it is silent", TAKEOVER[1:], "b")
     outcome = Sequence(journal, Metrics(), incident).run(plan, hands)
-    assert world.shells["b"].held == (journal.holder("www").host == "b" and outcome.done)
-    assert world.shells["b"].held or world.shells["b"].processes == 0
+    assert world.gates["b"].held == (journal.holder("www").host == "b" and outcome.done)
+    assert world.gates["b"].held or world.gates["b"].processes == 0
 
 
 A8 = {"while the standby starts": "start", "between the last question and the packet": "packet", "never": ""}
@@ -374,7 +372,7 @@ def test_a8_an_echo_that_comes_late_counts_until_the_claim(
 ) -> None:
     """The question after the look had judged the silence already, and must not be the last that hears of it."""
     world.dead.add("a")
-    change, add = world.shells["b"].change, netlink.add
+    change, add = world.gates["b"].run_verb, netlink.add
 
     def started(verb: Verb, service: str, epoch: int, **given: Any) -> ServiceStatus:
         if verb == comes:
@@ -386,23 +384,21 @@ def test_a8_an_echo_that_comes_late_counts_until_the_claim(
             world.late.add("a")
         add(interface, address, right_before=right_before)
 
-    monkeypatch.setattr(world.shells["b"], "change", started)
+    monkeypatch.setattr(world.gates["b"], "run_verb", started)
     monkeypatch.setattr(netlink, "add", added)
     values, incident = site(), journal.open_incident("www", "test")
-    hands = Hands(
-        values, "www", values.services["www"], "b", world.shells, world, 2, "a", silent_hosts=("a",)
-    )
+    hands = Hands(values, "www", values.services["www"], "b", world.gates, world, 2, "a", silent_hosts=("a",))
     hands.evidence.silent_since["a"] = 0.0
     plan = Plan("takeover", "t", "it is silent", TAKEOVER[1:], "b")
     outcome = Sequence(journal, Metrics(), incident).run(plan, hands)
-    assert (outcome.done, world.shells["b"].held) == ((False, False) if comes else (True, True))
+    assert (outcome.done, world.gates["b"].held) == ((False, False) if comes else (True, True))
     assert not comes or outcome.text == "an echo of a came late: delay must not look like death"
 
 
 def test_a8_what_has_released_or_was_seen_off_may_be_heard(world: FakeWorld, journal: Journal) -> None:
     world.late = {"a"}
     values = site()
-    hands = Hands(values, "www", values.services["www"], "b", world.shells, world, 2, "a")
+    hands = Hands(values, "www", values.services["www"], "b", world.gates, world, 2, "a")
     hands.evidence.silent_since["a"] = 0.0
     with pytest.raises(StepError, match="an echo of a came late"):
         hands.require_silent_holder("b")
@@ -420,8 +416,8 @@ def test_a9_a_plan_of_an_older_epoch_stops_where_it_is(world: FakeWorld, journal
     outcome = run(world, journal, *TAKEOVER)
     assert (outcome.done, outcome.undone) == (False, False)
     assert outcome.text == "epoch 2 is older than 99: another plan has begun since"
-    assert world.shells["a"].calls == []
-    assert world.shells["b"].calls == []
+    assert world.gates["a"].calls == []
+    assert world.gates["b"].calls == []
 
 
 def test_a_plan_the_journal_cannot_take_does_not_begin(
@@ -433,15 +429,15 @@ def test_a_plan_the_journal_cannot_take_does_not_begin(
     monkeypatch.setattr(journal, "note", note)
     with pytest.raises(JournalError, match="the disk is full"):
         run(world, journal, *TAKEOVER)
-    assert world.shells["a"].held
-    assert world.shells["a"].calls == []
+    assert world.gates["a"].held
+    assert world.gates["a"].calls == []
 
 
 def test_a_service_that_nobody_can_count_is_stopped_though_the_address_is_gone(
     world: FakeWorld, journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = FakeShell._service
-    monkeypatch.setattr(FakeShell, "_service", lambda self: replace(real(self), processes=None))
-    world.shells["a"].held = False
+    real = FakeGate._service
+    monkeypatch.setattr(FakeGate, "_service", lambda self: replace(real(self), processes=None))
+    world.gates["a"].held = False
     run(world, journal, Step("release", "a"))
-    assert world.shells["a"].calls == ["release"]
+    assert world.gates["a"].calls == ["release"]

@@ -27,8 +27,8 @@ from tests.actuator.engine.test_crash_recovery import (
     ROWS,
     Fate,
     Life,
+    MortalGate,
     MortalJournal,
-    MortalShell,
     Row,
     ends_well,
     in_memory,
@@ -44,20 +44,20 @@ class HealthyTaken(BaseException):
     """A holder that was well again was released or switched off."""
 
 
-class StopShell(MortalShell):
+class StopGate(MortalGate):
     """A gate whose caller may be stopped before a verb arrives, which then comes late, and after it."""
 
-    healthy: Callable[[StopShell], bool] = staticmethod(lambda shell: False)
+    healthy: Callable[[StopGate], bool] = staticmethod(lambda gate: False)
 
-    def change(
+    def run_verb(
         self, verb: Verb, service: str, epoch: int, *, deadline_seconds: float, permit: Permit | None = None
     ) -> ServiceStatus:
         if verb != "release":
-            return super().change(verb, service, epoch, deadline_seconds=deadline_seconds, permit=permit)
+            return super().run_verb(verb, service, epoch, deadline_seconds=deadline_seconds, permit=permit)
         # A release never comes too late: what it is sent for was compared by its sender, right before.
-        if StopShell.healthy(self):
+        if StopGate.healthy(self):
             raise HealthyTaken("released")
-        after = super(MortalShell, self).change(verb, service, epoch, deadline_seconds=deadline_seconds)
+        after = super(MortalGate, self).run_verb(verb, service, epoch, deadline_seconds=deadline_seconds)
         self.always()
         self.fate.instant()
         return after
@@ -92,12 +92,12 @@ class StoppedLife(Life):
     def __init__(self, monkeypatch: pytest.MonkeyPatch, directory: Path, row: Row, clock: Clock) -> None:
         super().__init__(monkeypatch, directory, row)
         self.clock, self.healed_at = clock, float("inf")
-        for shell in self.world.shells.values():
-            shell.__class__ = StopShell
-        StopShell.healthy = staticmethod(self.is_healthy)
+        for gate in self.world.gates.values():
+            gate.__class__ = StopGate
+        StopGate.healthy = staticmethod(self.is_healthy)
 
         def turn(agent: FenceAgent, action: Literal["off", "on"], *, deadline_seconds: float) -> None:
-            if self.is_healthy(self.world.shells[agent.host]):
+            if self.is_healthy(self.world.gates[agent.host]):
                 raise HealthyTaken("switched off")
             self.world.dead.add(agent.host)
             off.add(agent.host)
@@ -122,12 +122,12 @@ class StoppedLife(Life):
 
         return asked
 
-    def is_healthy(self, shell: Any) -> bool:
+    def is_healthy(self, gate: Any) -> bool:
         """Whether a shell is that of the old holder, which is well again and serves."""
-        old = self.world.shells[self.row.holder]
-        serves = shell.held and shell.processes and self.row.holder not in self.world.hung | self.world.dead
+        old = self.world.gates[self.row.holder]
+        serves = gate.held and gate.processes and self.row.holder not in self.world.hung | self.world.dead
         long = self.clock.seconds() - self.healed_at > HEALTHY_SECONDS
-        return long and shell is old and bool(serves) and self.row.move is None
+        return long and gate is old and bool(serves) and self.row.move is None
 
     def stop(self) -> None:
         """Let 20 s go by, and the old holder come back."""
@@ -137,15 +137,15 @@ class StoppedLife(Life):
     def heal(self) -> None:
         """Bring the old holder back, with service and address where no other host has the address by now."""
         name, world = self.row.holder, self.world
-        shell = world.shells[name]
+        gate = world.gates[name]
         world.dead.discard(name)
         world.hung.discard(name)
-        shell.fault = None
-        shell.refuse.clear()
-        shell.boot_id = "b0070000-0000-4000-8000-000000000000"
+        gate.fault = None
+        gate.refuse.clear()
+        gate.boot_id = "b0070000-0000-4000-8000-000000000000"
         self.healed_at = self.clock.seconds()
-        taken = any(other.held for other in world.shells.values() if other is not shell)
-        shell.held, shell.processes = not taken, 0 if taken else 3
+        taken = any(other.held for other in world.gates.values() if other is not gate)
+        gate.held, gate.processes = not taken, 0 if taken else 3
 
 
 @pytest.fixture

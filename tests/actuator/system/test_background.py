@@ -217,15 +217,15 @@ def test_b11_a_fault_while_a_worker_waits_does_not_end_it(
         return frozenset()
 
     monkeypatch.setattr(Lookout, "glimpse", glimpse)
-    world.shells["b"].fault = "timeout"
+    world.gates["b"].fault = "timeout"
     engine.start()
     wait_for(engine.health.failing)
     assert engine.workers["www"].is_alive()
     broken.clear()
     wait_for(lambda: not engine.health.failing())
-    world.shells["a"].processes = 0
+    world.gates["a"].processes = 0
     engine.workers["www"].wake("LocumServiceDown")
-    wait_for(lambda: "respawn" in world.shells["a"].calls)
+    wait_for(lambda: "respawn" in world.gates["a"].calls)
 
 
 def test_b11_looks_go_on_after_something_stopped_their_event_loop(health: Health, tmp_path: Path) -> None:
@@ -258,7 +258,7 @@ def test_b11_a_reload_that_fails_leaves_nothing_behind(
             self.close = lambda: closed.append(name)
 
     monkeypatch.setattr(engine, "_make_shells", lambda _site: Kept("shells"))
-    monkeypatch.setattr(engine, "_make_looker", lambda _site, _shells: Kept("looker"))
+    monkeypatch.setattr(engine, "_make_looker", lambda _site, _gates: Kept("looker"))
     monkeypatch.setattr(
         engine.journal, "holder", lambda _service: (_ for _ in ()).throw(JournalError("bad page"))
     )

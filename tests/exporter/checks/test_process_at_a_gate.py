@@ -9,9 +9,9 @@ import pytest
 
 from locum_exporter.checks.process import process
 from locum_exporter.result import CheckResult
-from locum_inventory.gate.local import LocalShell
-from locum_inventory.gate.protocol import Shell
-from locum_inventory.gate.ssh import SshShell
+from locum_inventory.gate.local import LocalGate
+from locum_inventory.gate.protocol import GateClient
+from locum_inventory.gate.ssh import SshGate
 from tests.inventory.gate.gate_host import (
     ADDRESS,
     GateHost,
@@ -26,41 +26,41 @@ from tests.marks import needs_root
 pytestmark = needs_root
 
 NAME = f"x{os.getpid()}-daemon"[:15]
-MakeShell = Callable[[GateHost, Path], Iterator[Shell]]
+MakeGate = Callable[[GateHost, Path], Iterator[GateClient]]
 
 
-def at_a_local_gate(host: GateHost, _directory: Path) -> Iterator[Shell]:
-    shell = LocalShell("a", "exporter", gate_path=host.gate)
-    yield shell
-    shell.close()
+def at_a_local_gate(host: GateHost, _directory: Path) -> Iterator[GateClient]:
+    gate = LocalGate("a", "exporter", gate_path=host.gate)
+    yield gate
+    gate.close()
 
 
-def at_a_gate_over_ssh(host: GateHost, directory: Path) -> Iterator[Shell]:
+def at_a_gate_over_ssh(host: GateHost, directory: Path) -> Iterator[GateClient]:
     port = free_port()
     prepare_sshd(directory, str(host.gate), port)
     with running_sshd(directory, port) as sshd:
-        shell = SshShell("a", ADDRESS, sshd.ssh("exporter"), "exporter")
-        yield shell
-        shell.close()
+        gate = SshGate("a", ADDRESS, sshd.ssh("exporter"), "exporter")
+        yield gate
+        gate.close()
 
 
 @pytest.fixture(params=[at_a_local_gate, at_a_gate_over_ssh], ids=["local", "ssh"])
-def shell(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Shell]:
-    make: MakeShell = request.param
+def gate(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[GateClient]:
+    make: MakeGate = request.param
     yield from make(install_gate(tmp_path / "gate", f"service www\nprocess {NAME}\n"), tmp_path)
 
 
-async def test_absent_present_and_absent_again(shell: Shell, tmp_path: Path) -> None:
-    said: list[CheckResult] = [await process(shell, "www", 5.0)]
+async def test_absent_present_and_absent_again(gate: GateClient, tmp_path: Path) -> None:
+    said: list[CheckResult] = [await process(gate, "www", 5.0)]
     program = copy_of_sleep(tmp_path, NAME)
     daemon = subprocess.Popen([program, "60"])  # noqa: ASYNC220 - it is started, not waited for
     try:
-        said.append(await process(shell, "www", 5.0))
+        said.append(await process(gate, "www", 5.0))
     finally:
         daemon.kill()
     # Killed and not yet waited for: a zombie keeps its name, and is no presence.
     os.waitid(os.P_PID, daemon.pid, os.WEXITED | os.WNOWAIT)  # noqa: ASYNC222 - it was killed
-    said.append(await process(shell, "www", 5.0))
+    said.append(await process(gate, "www", 5.0))
     daemon.wait()
     assert [(one.reason, one.details.get("count")) for one in said] == [
         ("absent", 0),
@@ -69,13 +69,13 @@ async def test_absent_present_and_absent_again(shell: Shell, tmp_path: Path) -> 
     ]
 
 
-async def test_a_service_the_gate_does_not_know(shell: Shell) -> None:
-    result = await process(shell, "ftp", 5.0)
+async def test_a_service_the_gate_does_not_know(gate: GateClient) -> None:
+    result = await process(gate, "ftp", 5.0)
     assert (result.reason, result.details) == ("shell", {})
 
 
 async def test_no_gate_at_all(tmp_path: Path) -> None:
-    shell = LocalShell("a", "exporter", gate_path=tmp_path / "nothing")
-    result = await process(shell, "www", 5.0)
-    shell.close()
+    gate = LocalGate("a", "exporter", gate_path=tmp_path / "nothing")
+    result = await process(gate, "www", 5.0)
+    gate.close()
     assert (result.reason, result.details) == ("shell", {})

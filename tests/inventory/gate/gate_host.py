@@ -14,7 +14,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from locum_inventory.gate.host_file import gate_script
-from locum_inventory.gate.protocol import ServiceStatus, Shell, Verb
+from locum_inventory.gate.protocol import GateClient, ServiceStatus, Verb
 from locum_inventory.site.model import Ssh
 
 HEAD = "locum-gate 1\n"
@@ -96,13 +96,15 @@ class GateHost:
         new.rename(self.host_file)
 
 
-def give(shell: Shell, verb: Verb, service: str, epoch: int, *, deadline_seconds: float) -> ServiceStatus:
+def give(
+    shell: GateClient, verb: Verb, service: str, epoch: int, *, deadline_seconds: float
+) -> ServiceStatus:
     """Have a gate carry out a verb that takes a permit, with one that lasts for an hour."""
     gate = shell.status(deadline_seconds=5.0)
     assert gate.clock is not None
     known = gate.services[service].addresses or () if service in gate.services else ()
     permit = gate.clock.permit(gate.clock.answered_at + 3600.0, known)
-    return shell.change(verb, service, epoch, deadline_seconds=deadline_seconds, permit=permit)
+    return shell.run_verb(verb, service, epoch, deadline_seconds=deadline_seconds, permit=permit)
 
 
 def install_gate(prefix: Path, host_file: str, shell: tuple[str, ...] = ("dash",)) -> GateHost:

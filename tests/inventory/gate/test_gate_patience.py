@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from locum_inventory.gate.host_file import host_file
-from locum_inventory.gate.local import LocalShell
+from locum_inventory.gate.local import LocalGate
 from locum_inventory.gate.protocol import ServiceStatus
 from tests.inventory.gate.gate_host import GateHost, copy_of_sleep, install_gate, wait_for
 from tests.inventory.site.test_load import SOUND, read
@@ -70,7 +70,7 @@ def test_b2_the_gate_says_that_a_start_is_under_way_and_how_young_a_process_is(
     tmp_path: Path, shell: tuple[str, ...]
 ) -> None:
     host = gate_with(tmp_path, shell, start_timeout=60_000)
-    gate = LocalShell("a", "actuator", gate_path=host.gate)
+    gate = LocalGate("a", "actuator", gate_path=host.gate)
     try:
         before = gate.status(deadline_seconds=20.0).services["www"]
         assert (before.processes, before.age_seconds, before.underway) == (0, None, None)
@@ -100,7 +100,7 @@ def test_b2_the_oldest_process_tells_the_age(tmp_path: Path) -> None:
     """Workers come and go; the service is as old as its first process."""
     host = gate_with(tmp_path, ("dash",), start_timeout=60_000)
     program = tmp_path / NAME
-    gate = LocalShell("a", "actuator", gate_path=host.gate)
+    gate = LocalGate("a", "actuator", gate_path=host.gate)
 
     def status() -> ServiceStatus:
         return gate.status(deadline_seconds=20.0).services["www"]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from locum_inventory.gate.host_file import host_file
-from locum_inventory.gate.local import LocalShell
+from locum_inventory.gate.local import LocalGate
 from locum_inventory.site.model import ProcessCheck
 from tests.inventory.gate.gate_host import GateHost, install_gate
 from tests.inventory.site.test_load import SOUND, faults, read
@@ -93,18 +93,18 @@ def test_c5_a_process_of_any_name_is_counted_and_killed(
     name: str, tmp_path: Path, shell: tuple[str, ...]
 ) -> None:
     host = gate_for(name, tmp_path, shell)
-    gate = LocalShell("a", "actuator", gate_path=host.gate)
+    gate = LocalGate("a", "actuator", gate_path=host.gate)
     other = 1 if name.split(" ", maxsplit=1)[0] == name else 0
     try:
-        assert gate.look(deadline_seconds=20.0) == {"dns": 0, "www": 0}
+        assert gate.count_processes(deadline_seconds=20.0) == {"dns": 0, "www": 0}
         with process_called(name) as process:
-            assert gate.look(deadline_seconds=20.0) == {"dns": other, "www": 1}
+            assert gate.count_processes(deadline_seconds=20.0) == {"dns": other, "www": 1}
             status = gate.status(deadline_seconds=20.0).services
             assert {service: values.processes for service, values in status.items()} == {
                 "dns": other,
                 "www": 1,
             }
-            after = gate.change("release", "www", 1, deadline_seconds=20.0)
+            after = gate.run_verb("release", "www", 1, deadline_seconds=20.0)
             assert after.processes == 0
             assert process.wait(10) == -9
     finally:

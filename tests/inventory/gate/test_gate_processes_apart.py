@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from locum_inventory.gate.host_file import host_file
-from locum_inventory.gate.local import LocalShell
+from locum_inventory.gate.local import LocalGate
 from locum_inventory.site.model import ProcessCheck
 from tests.inventory.gate.gate_host import GateHost, install_gate
 from tests.inventory.site.test_load import SOUND, faults, read
@@ -67,8 +67,8 @@ def host(request: pytest.FixtureRequest, tmp_path: Path) -> GateHost:
 
 
 @pytest.fixture
-def gate(host: GateHost) -> Iterator[LocalShell]:
-    shell = LocalShell("a", "actuator", gate_path=host.gate)
+def gate(host: GateHost) -> Iterator[LocalGate]:
+    shell = LocalGate("a", "actuator", gate_path=host.gate)
     shell._command = host.command("actuator")
     yield shell
     shell.close()
@@ -125,9 +125,9 @@ def groups() -> Iterator[Callable[[str], Path]]:
         path.rmdir()
 
 
-def counts(gate: LocalShell) -> dict[str, int | None]:
+def counts(gate: LocalGate) -> dict[str, int | None]:
     """Count over the kept watch, and make sure that a status counts the same."""
-    watched = dict(gate.look(deadline_seconds=20.0))
+    watched = dict(gate.count_processes(deadline_seconds=20.0))
     status = gate.status(deadline_seconds=20.0).services
     assert {name: service.processes for name, service in status.items()} == watched
     return dict(watched)
@@ -138,26 +138,26 @@ def expected(**counted: int) -> dict[str, int]:
     return {**dict.fromkeys(names, 0), **counted}
 
 
-def test_a12_a_process_in_a_container_is_no_process_of_the_host(gate: LocalShell, run: Run) -> None:
+def test_a12_a_process_in_a_container_is_no_process_of_the_host(gate: LocalGate, run: Run) -> None:
     inside = run(container=True)
     assert counts(gate) == expected()
     here = run()
     assert counts(gate) == expected(by_name=1)
-    assert gate.change("release", "by_name", 1, deadline_seconds=20.0).processes == 0
+    assert gate.run_verb("release", "by_name", 1, deadline_seconds=20.0).processes == 0
     assert here.wait(10) == -9
     assert inside.poll() is None
 
 
-def test_a12_the_processes_of_a_user(gate: LocalShell, run: Run) -> None:
+def test_a12_the_processes_of_a_user(gate: LocalGate, run: Run) -> None:
     theirs, others = run(user=NOBODY), run()
     assert counts(gate) == expected(by_user=1, by_name=2)
-    assert gate.change("release", "by_user", 1, deadline_seconds=20.0).processes == 0
+    assert gate.run_verb("release", "by_user", 1, deadline_seconds=20.0).processes == 0
     assert theirs.wait(10) == -9
     assert others.poll() is None
     assert counts(gate) == expected(by_name=1)
 
 
-def test_a12_the_processes_of_a_unit(gate: LocalShell, run: Run, groups: Callable[[str], Path]) -> None:
+def test_a12_the_processes_of_a_unit(gate: LocalGate, run: Run, groups: Callable[[str], Path]) -> None:
     top = f"lq{os.getpid()}.slice"
     www = run(group=groups(f"{top}/lq-www.service"))
     dns = run(group=groups(f"{top}/lq-dns.service"), user=NOBODY)
@@ -166,7 +166,7 @@ def test_a12_the_processes_of_a_unit(gate: LocalShell, run: Run, groups: Callabl
     nested = run(group=groups(f"{top}/docker-1.scope/lq-www.service"))
     alike = run(group=groups(f"{top}/my-lq-www.service"))
     assert counts(gate) == expected(by_unit=2, other_unit=1, by_user=1, by_unit_and_user=1, by_name=4)
-    assert gate.change("release", "by_unit", 1, deadline_seconds=20.0).processes == 0
+    assert gate.run_verb("release", "by_unit", 1, deadline_seconds=20.0).processes == 0
     assert www.wait(10) == -9
     below.wait(10)
     assert [process.poll() for process in (dns, nested, alike)] == [None] * 3

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from locum_inventory.gate.deadline import Deadline
-from locum_inventory.gate.gates import Shells
-from locum_inventory.gate.local import CALLS_AT_ONCE, LocalShell
-from locum_inventory.gate.protocol import GateError, Shell
-from locum_inventory.gate.ssh import SshShell
+from locum_inventory.gate.gates import GateClients
+from locum_inventory.gate.local import CALLS_AT_ONCE, LocalGate
+from locum_inventory.gate.protocol import GateClient, GateError
+from locum_inventory.gate.ssh import SshGate
 from locum_inventory.site.model import Site
 from tests.inventory.gate.gate_host import GateHost, give, install_gate, wait_for
 from tests.marks import needs_root
@@ -42,12 +42,12 @@ def reason(call: object) -> tuple[str, str]:
 
 @needs_root
 def test_every_call(host: GateHost) -> None:
-    shell: Shell = LocalShell("b", "actuator", gate_path=host.gate)
+    shell: GateClient = LocalGate("b", "actuator", gate_path=host.gate)
     try:
         assert shell.status(deadline_seconds=5).services["www"].processes == 0
-        assert shell.look(deadline_seconds=5) == {"www": 0}
-        assert shell.look(deadline_seconds=5) == {"www": 0}
-        assert shell.change("release", "www", 3, deadline_seconds=5).epoch == 3
+        assert shell.count_processes(deadline_seconds=5) == {"www": 0}
+        assert shell.count_processes(deadline_seconds=5) == {"www": 0}
+        assert shell.run_verb("release", "www", 3, deadline_seconds=5).epoch == 3
         assert reason(lambda: give(shell, "claim", "www", 2, deadline_seconds=5)) == (
             "old_epoch", "b: www: epoch 2 is older than 3",
         )  # fmt: skip
@@ -76,7 +76,7 @@ def test_a_slow_gate_meets_the_deadline_and_is_left_to_finish(host: GateHost) ->
     host.write_host_file(
         f"service www\naddress 203.0.113.7/24\ninterface lo\nstart sleep 0.5; touch {done}\n"
     )
-    shell = LocalShell("b", "actuator", gate_path=host.gate)
+    shell = LocalGate("b", "actuator", gate_path=host.gate)
     began = time.monotonic()
     assert reason(lambda: give(shell, "start", "www", 1, deadline_seconds=0.1)) == (
         "timeout", "b: the gate did not finish start within 0.1 s",
@@ -87,18 +87,18 @@ def test_a_slow_gate_meets_the_deadline_and_is_left_to_finish(host: GateHost) ->
 
 @needs_root
 def test_a_watch_survives_a_new_host_file(host: GateHost) -> None:
-    shell = LocalShell("b", "exporter", gate_path=host.gate)
-    assert shell.look(deadline_seconds=5) == {"www": 0}
+    shell = LocalGate("b", "exporter", gate_path=host.gate)
+    assert shell.count_processes(deadline_seconds=5) == {"www": 0}
     host.write_host_file("service dns\nprocess init-of-nobody\n")
-    assert shell.look(deadline_seconds=5) == {"dns": 0}
+    assert shell.count_processes(deadline_seconds=5) == {"dns": 0}
     shell.close()
 
 
 def test_a_gate_that_is_missing(tmp_path: Path) -> None:
-    shell = LocalShell("b", "actuator", gate_path=tmp_path / "gate")
+    shell = LocalGate("b", "actuator", gate_path=tmp_path / "gate")
     text = f"b: {tmp_path}/gate is missing: run `locum enrol b`"
     assert reason(lambda: shell.status(deadline_seconds=5)) == ("gate", text)
-    assert reason(lambda: shell.look(deadline_seconds=5)) == ("gate", text)
+    assert reason(lambda: shell.count_processes(deadline_seconds=5)) == ("gate", text)
 
 
 DEAD = {
@@ -119,7 +119,7 @@ def test_a_gate_that_dies(tmp_path: Path, script: str, kind: str, text: str) -> 
     gate = tmp_path / "gate"
     gate.write_text(f"#!/bin/sh\n{script}\n")
     gate.chmod(0o755)
-    assert reason(lambda: LocalShell("b", "actuator", gate_path=gate).status(deadline_seconds=5)) == (
+    assert reason(lambda: LocalGate("b", "actuator", gate_path=gate).status(deadline_seconds=5)) == (
         kind,
         text,
     )
@@ -148,30 +148,30 @@ SITE = Site.model_validate(
 
 
 def test_each_host_has_its_shell() -> None:
-    shells = Shells(SITE, "b", "actuator")
-    assert (len(shells), list(shells)) == (3, ["a", "b", "c"])
-    assert isinstance(shells["a"], SshShell)
-    assert isinstance(shells["b"], LocalShell)
-    assert shells["a"] is shells["a"]
+    gates = GateClients(SITE, "b", "actuator")
+    assert (len(gates), list(gates)) == (3, ["a", "b", "c"])
+    assert isinstance(gates["a"], SshGate)
+    assert isinstance(gates["b"], LocalGate)
+    assert gates["a"] is gates["a"]
     with pytest.raises(KeyError):
-        shells["nowhere"]
+        gates["nowhere"]
     text = "c: the site file gives no ssh for this host, and it is not this machine"
     for call in (
-        lambda: shells["c"].status(deadline_seconds=1),
-        lambda: shells["c"].look(deadline_seconds=1),
-        lambda: shells["c"].change("claim", "www", 1, deadline_seconds=1),
+        lambda: gates["c"].status(deadline_seconds=1),
+        lambda: gates["c"].count_processes(deadline_seconds=1),
+        lambda: gates["c"].run_verb("claim", "www", 1, deadline_seconds=1),
     ):
         assert reason(call) == ("gate", text)
-    shells.close()
+    gates.close()
 
 
 @pytest.fixture
-def hanging(tmp_path: Path) -> Iterator[LocalShell]:
+def hanging(tmp_path: Path) -> Iterator[LocalGate]:
     """A gate that never answers, whose processes end with the test; as a sudo that waits for its directory."""
     gate, pids = tmp_path / "gate", tmp_path / "pids"
     gate.write_text(f"#!/bin/sh\necho $$ >>{pids}\nexec sleep 60\n")
     gate.chmod(0o755)
-    shell = LocalShell("b", "actuator", gate_path=gate)
+    shell = LocalGate("b", "actuator", gate_path=gate)
     shell._command = [str(gate), "actuator"]  # whoever runs the test
     yield shell
     shell.close()
@@ -181,7 +181,7 @@ def hanging(tmp_path: Path) -> Iterator[LocalShell]:
 
 @pytest.mark.parametrize("kind", ["status", "look"])
 def test_a_gate_that_hangs_does_not_take_every_descriptor(
-    hanging: LocalShell, tmp_path: Path, kind: str
+    hanging: LocalGate, tmp_path: Path, kind: str
 ) -> None:
     texts = [
         reason(lambda: getattr(hanging, kind)(deadline_seconds=0.02))[1] for _ in range(3 * CALLS_AT_ONCE)
@@ -190,5 +190,5 @@ def test_a_gate_that_hangs_does_not_take_every_descriptor(
     assert len((tmp_path / "pids").read_text().split()) <= CALLS_AT_ONCE
 
 
-def _last(shell: LocalShell) -> str:
+def _last(shell: LocalGate) -> str:
     return reason(lambda: shell._enter(shell._room_for_looks, Deadline(0.01)))[1]

@@ -21,7 +21,7 @@ import pytest
 from locum_inventory.gate import ssh_connection
 from locum_inventory.gate.deadline import Deadline
 from locum_inventory.gate.protocol import GateError
-from locum_inventory.gate.ssh import SshShell
+from locum_inventory.gate.ssh import SshGate
 from locum_inventory.gate.ssh_connection import Destination, connect
 from locum_inventory.site.model import Ssh
 from tests.inventory.gate.gate_host import (
@@ -71,13 +71,13 @@ def sshd(host: GateHost, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
 
 
 @pytest.fixture
-def shell(sshd: Sshd) -> Iterator[SshShell]:
-    with closing(SshShell("a", ADDRESS, sshd.ssh(), "actuator")) as open_shell:
-        yield open_shell
+def shell(sshd: Sshd) -> Iterator[SshGate]:
+    with closing(SshGate("a", ADDRESS, sshd.ssh(), "actuator")) as open_gate:
+        yield open_gate
 
 
 @contextmanager
-def closing(shell: SshShell) -> Iterator[SshShell]:
+def closing(shell: SshGate) -> Iterator[SshGate]:
     try:
         yield shell
     finally:
@@ -90,10 +90,10 @@ def fault(call: Callable[[], object]) -> tuple[str, str]:
     return raised.value.reason, str(raised.value)
 
 
-def test_every_call(shell: SshShell) -> None:
+def test_every_call(shell: SshGate) -> None:
     assert shell.status(deadline_seconds=5).services["www"].processes == 0
-    assert shell.look(deadline_seconds=5) == {"www": 0}
-    assert shell.change("release", "www", 3, deadline_seconds=5).epoch == 3
+    assert shell.count_processes(deadline_seconds=5) == {"www": 0}
+    assert shell.run_verb("release", "www", 3, deadline_seconds=5).epoch == 3
     old = fault(lambda: give(shell, "claim", "www", 2, deadline_seconds=5))
     assert old == ("old_epoch", "a: www: epoch 2 is older than 3")
     failed = fault(lambda: give(shell, "start", "www", 3, deadline_seconds=5))
@@ -104,17 +104,17 @@ def logins(sshd: Sshd) -> int:
     return sshd.log().count("Accepted publickey")
 
 
-def test_one_connection_serves_every_look_and_one_every_change(sshd: Sshd, shell: SshShell) -> None:
+def test_one_connection_serves_every_look_and_one_every_change(sshd: Sshd, shell: SshGate) -> None:
     before = logins(sshd)
     threads = [threading.Thread(target=shell.status, kwargs={"deadline_seconds": 10}) for _ in range(10)]
     for thread in threads:
         thread.start()
     for _ in range(20):
-        assert shell.look(deadline_seconds=5)["www"] == 0
+        assert shell.count_processes(deadline_seconds=5)["www"] == 0
     for thread in threads:
         thread.join()
     for epoch in (1, 2, 3):
-        shell.change("release", "idle", epoch, deadline_seconds=10)
+        shell.run_verb("release", "idle", epoch, deadline_seconds=10)
     assert logins(sshd) == before + 2
 
 
@@ -125,27 +125,27 @@ def test_a_full_sshd_is_waited_for(host: GateHost, tmp_path: Path) -> None:
         config.write("MaxSessions 1\n")
     with (
         running_sshd(tmp_path, port) as sshd,
-        closing(SshShell("a", ADDRESS, sshd.ssh(), "actuator")) as shell,
+        closing(SshGate("a", ADDRESS, sshd.ssh(), "actuator")) as shell,
     ):
         shell.status(deadline_seconds=5)
         half_a_second = partial(give, shell, "start", "slow", 1, deadline_seconds=10)
         busy = threading.Thread(target=half_a_second)
         busy.start()
         wait_for(lambda: sshd.log().count("Starting session") == 2, "the only channel is taken")
-        shell.change("release", "idle", 9, deadline_seconds=10)
+        shell.run_verb("release", "idle", 9, deadline_seconds=10)
         busy.join()
         assert "no more sessions" in sshd.log()
         assert logins(sshd) == 2
 
 
 def test_an_exporters_key_changes_nothing(sshd: Sshd) -> None:
-    with closing(SshShell("a", ADDRESS, sshd.ssh("exporter"), "exporter")) as shell:
-        assert shell.look(deadline_seconds=5)["www"] == 0
-        refused = fault(lambda: shell.change("release", "www", 9, deadline_seconds=5))
+    with closing(SshGate("a", ADDRESS, sshd.ssh("exporter"), "exporter")) as shell:
+        assert shell.count_processes(deadline_seconds=5)["www"] == 0
+        refused = fault(lambda: shell.run_verb("release", "www", 9, deadline_seconds=5))
         assert refused == ("gate", "a: this key may only watch and status")
 
 
-def test_a_call_past_its_deadline_ends_alone(sshd: Sshd, shell: SshShell) -> None:
+def test_a_call_past_its_deadline_ends_alone(sshd: Sshd, shell: SshGate) -> None:
     before = logins(sshd)
     shell.status(deadline_seconds=5)
     wait_for(lambda: logins(sshd) == before + 2, "the connection for changes is made in advance")
@@ -153,7 +153,7 @@ def test_a_call_past_its_deadline_ends_alone(sshd: Sshd, shell: SshShell) -> Non
     late = fault(lambda: give(shell, "start", "slow", 1, deadline_seconds=0.2))
     assert late == ("timeout", "a: the gate did not finish start within 0.2 s")
     assert time.monotonic() - began < 0.5
-    assert shell.look(deadline_seconds=5)["www"] == 0
+    assert shell.count_processes(deadline_seconds=5)["www"] == 0
     assert logins(sshd) == before + 2
 
 
@@ -163,7 +163,7 @@ def test_a2_a_look_never_waits_behind_changes(sshd: Sshd, host: GateHost, tmp_pa
     wait = f"until [ -e {tmp_path}/go ]; do sleep 0.05; done"
     host.write_host_file("".join(f"service {name}\ninterface lo\nstart {wait}\n" for name in names))
     try:
-        with closing(SshShell("a", ADDRESS, sshd.ssh(), "actuator")) as shell:
+        with closing(SshGate("a", ADDRESS, sshd.ssh(), "actuator")) as shell:
             outcomes: list[int] = []
 
             def start(name: str) -> None:
@@ -175,7 +175,7 @@ def test_a2_a_look_never_waits_behind_changes(sshd: Sshd, host: GateHost, tmp_pa
             locks = host.prefix / "run/locum-gate"
             wait_for(lambda: len(list(locks.glob("s?.owner"))) == len(names), "every start is under way")
             assert set(shell.status(deadline_seconds=10).services) == set(names)
-            shell.look(deadline_seconds=10)
+            shell.count_processes(deadline_seconds=10)
             assert not outcomes
             (tmp_path / "go").touch()
             for thread in threads:
@@ -190,7 +190,7 @@ def test_commands_see_nothing_of_the_wire(sshd: Sshd, host: GateHost, tmp_path: 
     before = host.host_file.read_text()
     host.write_host_file(f"service www\naddress 203.0.113.7/24\ninterface lo\nstart env >{tmp_path}/env\n")
     try:
-        with closing(SshShell("a", ADDRESS, sshd.ssh(), "actuator")) as shell:
+        with closing(SshGate("a", ADDRESS, sshd.ssh(), "actuator")) as shell:
             give(shell, "start", "www", 9, deadline_seconds=5)
     finally:
         host.host_file.write_text(before)
@@ -267,11 +267,11 @@ def _rsa_key(directory: Path) -> str:
 def test_a_key_that_is_not_as_it_must_be(
     sshd: Sshd, tmp_path: Path, broken: Break, kind: str, text: str
 ) -> None:
-    with closing(SshShell("a", ADDRESS, broken(sshd, tmp_path), "actuator")) as shell:
+    with closing(SshGate("a", ADDRESS, broken(sshd, tmp_path), "actuator")) as shell:
         reason, said = fault(lambda: shell.status(deadline_seconds=5))
         expected = text.format(tmp=tmp_path, port=sshd.port, directory=sshd.directory)
         assert (reason, said[: len(expected)]) == (kind, expected)
-        assert fault(lambda: shell.look(deadline_seconds=5))[0] == kind
+        assert fault(lambda: shell.count_processes(deadline_seconds=5))[0] == kind
 
 
 @contextmanager
@@ -347,19 +347,19 @@ def test_a_login_that_leads_nowhere(
     monkeypatch.setattr(ssh_connection, "LOGIN_SECONDS", 0.5)
     with (
         tcp_server(serve) as port,
-        closing(SshShell("a", ADDRESS, _ssh_to(port, sshd, tmp_path), "actuator")) as shell,
+        closing(SshGate("a", ADDRESS, _ssh_to(port, sshd, tmp_path), "actuator")) as shell,
     ):
         began = time.monotonic()
         assert fault(lambda: shell.status(deadline_seconds=2))[0] in kinds
         assert time.monotonic() - began < 1.0
         began = time.monotonic()
-        assert fault(lambda: shell.look(deadline_seconds=0.2))[0] in kinds
+        assert fault(lambda: shell.count_processes(deadline_seconds=0.2))[0] in kinds
         assert time.monotonic() - began < 0.4
 
 
 def test_nobody_listens(sshd: Sshd, tmp_path: Path) -> None:
     port = free_port()
-    with closing(SshShell("a", ADDRESS, _ssh_to(port, sshd, tmp_path), "actuator")) as shell:
+    with closing(SshGate("a", ADDRESS, _ssh_to(port, sshd, tmp_path), "actuator")) as shell:
         refused = ("refused", f"a: 127.0.0.1 port {port} refused the connection")
         assert fault(lambda: shell.status(deadline_seconds=2)) == refused
         began = time.monotonic()
@@ -375,13 +375,13 @@ def test_attempts_keep_their_distance(sshd: Sshd, tmp_path: Path) -> None:
 
     with (
         tcp_server(count) as port,
-        closing(SshShell("a", ADDRESS, _ssh_to(port, sshd, tmp_path), "actuator")) as shell,
+        closing(SshGate("a", ADDRESS, _ssh_to(port, sshd, tmp_path), "actuator")) as shell,
     ):
         until = time.monotonic() + 1.2
 
         def hammer() -> None:
             while time.monotonic() < until:
-                fault(lambda: shell.look(deadline_seconds=0.1))
+                fault(lambda: shell.count_processes(deadline_seconds=0.1))
                 time.sleep(0.01)
 
         threads = [threading.Thread(target=hammer) for _ in range(4)]
@@ -395,16 +395,16 @@ def test_attempts_keep_their_distance(sshd: Sshd, tmp_path: Path) -> None:
 def test_an_sshd_that_returns_is_found_within_a_second(sshd: Sshd, host: GateHost, tmp_path: Path) -> None:
     port = free_port()
     prepare_sshd(tmp_path, str(host.gate), port)
-    with closing(SshShell("a", ADDRESS, Sshd(port, tmp_path, sshd.process).ssh(), "actuator")) as shell:
+    with closing(SshGate("a", ADDRESS, Sshd(port, tmp_path, sshd.process).ssh(), "actuator")) as shell:
         until = time.monotonic() + 1.5
         while time.monotonic() < until:  # long enough for the back-off to have grown
-            assert fault(lambda: shell.look(deadline_seconds=0.2))[0] == "refused"
+            assert fault(lambda: shell.count_processes(deadline_seconds=0.2))[0] == "refused"
             time.sleep(0.05)
         with running_sshd(tmp_path, port):
             began = time.monotonic()
             while True:
                 try:
-                    assert shell.look(deadline_seconds=1.0)["www"] == 0
+                    assert shell.count_processes(deadline_seconds=1.0)["www"] == 0
                     break
                 except GateError:
                     time.sleep(0.02)
@@ -421,17 +421,17 @@ def _session_processes(sshd: Sshd) -> list[int]:
     return [newest, *map(int, below.stdout.split())]
 
 
-def test_a_connection_that_was_cut_is_made_anew_within_the_call(sshd: Sshd, shell: SshShell) -> None:
-    assert shell.look(deadline_seconds=5)["www"] == 0
+def test_a_connection_that_was_cut_is_made_anew_within_the_call(sshd: Sshd, shell: SshGate) -> None:
+    assert shell.count_processes(deadline_seconds=5)["www"] == 0
     for pid in _session_processes(sshd)[:1]:
         os.kill(pid, signal.SIGKILL)
-    assert shell.look(deadline_seconds=5)["www"] == 0
+    assert shell.count_processes(deadline_seconds=5)["www"] == 0
     assert shell.status(deadline_seconds=5).version == "2"
 
 
 def test_a_session_that_can_start_nothing_is_not_kept(sshd: Sshd) -> None:
     """sshd keeps such a connection open: used again and again, a host that was mended would stay silent."""
-    with closing(SshShell("a", ADDRESS, sshd.ssh("exporter"), "exporter")) as shell:
+    with closing(SshGate("a", ADDRESS, sshd.ssh("exporter"), "exporter")) as shell:
         shell.status(deadline_seconds=5)
         for pid in _session_processes(sshd):
             resource.prlimit(
@@ -449,7 +449,7 @@ def test_a2_no_descriptor_left_here_is_not_the_hosts_silence(
 
     monkeypatch.setattr(socket, "create_connection", no_descriptor)
     with (
-        closing(SshShell("a", ADDRESS, sshd.ssh(), "actuator")) as shell,
+        closing(SshGate("a", ADDRESS, sshd.ssh(), "actuator")) as shell,
         pytest.raises(GateError) as raised,
     ):
         shell.status(deadline_seconds=5)
@@ -468,7 +468,7 @@ def test_a2_no_thread_left_here_is_not_the_hosts_silence(
             raise RuntimeError("can't start new thread")
         start(self)
 
-    with closing(SshShell("a", ADDRESS, sshd.ssh(), "actuator")) as shell:
+    with closing(SshGate("a", ADDRESS, sshd.ssh(), "actuator")) as shell:
         monkeypatch.setattr(threading.Thread, "start", none_left)
         with pytest.raises(GateError) as raised:
             shell.status(deadline_seconds=5)
@@ -478,7 +478,7 @@ def test_a2_no_thread_left_here_is_not_the_hosts_silence(
 
 
 def test_an_sshd_that_hangs_costs_a_call_its_deadline_and_no_more(sshd: Sshd) -> None:
-    with closing(SshShell("a", ADDRESS, sshd.ssh("exporter"), "exporter")) as shell:
+    with closing(SshGate("a", ADDRESS, sshd.ssh("exporter"), "exporter")) as shell:
         shell.status(deadline_seconds=5)
         session = _session_processes(sshd)
         for pid in session:
@@ -486,7 +486,7 @@ def test_an_sshd_that_hangs_costs_a_call_its_deadline_and_no_more(sshd: Sshd) ->
         try:
             # Half of the deadline goes to the connection that hangs, the rest to a new one.
             assert shell.status(deadline_seconds=2).version == "2"
-            assert shell.look(deadline_seconds=1)["www"] == 0
+            assert shell.count_processes(deadline_seconds=1)["www"] == 0
         finally:
             for pid in session:
                 os.kill(pid, signal.SIGCONT)
@@ -540,10 +540,10 @@ def test_a_dead_host_is_noticed_and_found_again(host: GateHost, tmp_path: Path) 
         sshd = Sshd(port, tmp_path, process)
         try:
             wait_for(lambda: b"Server listening" in (tmp_path / "log").read_bytes(), "sshd listens")
-            with closing(SshShell("a", address, sshd.ssh(), "actuator")) as shell:
-                assert shell.look(deadline_seconds=5)["www"] == 0
+            with closing(SshGate("a", address, sshd.ssh(), "actuator")) as shell:
+                assert shell.count_processes(deadline_seconds=5)["www"] == 0
                 set_link("down")
-                for call in (shell.look, shell.status):
+                for call in (shell.count_processes, shell.status):
                     began = time.monotonic()
                     assert fault(partial(call, deadline_seconds=0.4))[0] in {"timeout", "unreachable"}
                     assert time.monotonic() - began < 0.6
@@ -553,7 +553,7 @@ def test_a_dead_host_is_noticed_and_found_again(host: GateHost, tmp_path: Path) 
                 began = time.monotonic()
                 while True:
                     try:
-                        assert shell.look(deadline_seconds=1.0)["www"] == 0
+                        assert shell.count_processes(deadline_seconds=1.0)["www"] == 0
                         break
                     except GateError:
                         assert time.monotonic() - began < 3.0
@@ -568,6 +568,6 @@ def test_a_dead_host_is_noticed_and_found_again(host: GateHost, tmp_path: Path) 
 def test_a2_keys_that_are_missing_here_hide_no_silence(sshd: Sshd, tmp_path: Path, *, listens: bool) -> None:
     ssh = sshd.ssh("missing") if listens else _ssh_to(free_port(), sshd, tmp_path)
     ssh = ssh.model_copy(update={"key_file": tmp_path / "missing"})
-    with closing(SshShell("a", ADDRESS, ssh, "actuator")) as shell, pytest.raises(GateError) as raised:
+    with closing(SshGate("a", ADDRESS, ssh, "actuator")) as shell, pytest.raises(GateError) as raised:
         shell.status(deadline_seconds=5)
     assert (raised.value.reason, raised.value.asked) == (("auth", False) if listens else ("refused", True))

@@ -82,7 +82,7 @@ def test_an_attempt_that_may_wait_in_vain_is_not_waited_for_in_a_hurry() -> None
     waiting = threading.Thread(target=lambda: first.append(kept.get(Deadline(4))))
     waiting.start()
     assert begun.wait(3)
-    kept.hurry()
+    kept.retry_now()
     waiting.join(3)
     assert first == [good]
     may_end.set()
@@ -99,7 +99,7 @@ def test_no_pause_in_a_hurry() -> None:
 
     kept = KeptConnection("a", dial)
     for _ in range(20):
-        kept.hurry()
+        kept.retry_now()
         with pytest.raises(GateError, match="a: refused"):
             kept.get(Deadline(2))
     assert len(attempts) == 20
@@ -108,5 +108,5 @@ def test_no_pause_in_a_hurry() -> None:
 def test_a_connection_that_works_is_not_given_up_in_a_hurry() -> None:
     kept = KeptConnection("a", Fake)
     first = kept.get(Deadline(1))
-    kept.hurry()
+    kept.retry_now()
     assert kept.get(Deadline(1)) is first

@@ -28,9 +28,9 @@ from locum_exporter.net.os_errors import text_of_os_error
 from locum_exporter.probe_request import through_checks
 from locum_exporter.result import Outcome
 from locum_exporter.this_host import find_this_name
-from locum_inventory.gate.gates import Shells
+from locum_inventory.gate.gates import GateClients
 from locum_inventory.gate.host_file import GATE_PATH, gate_version, host_file_sha256
-from locum_inventory.gate.protocol import FaultReason, GateError, GateStatus, Shell
+from locum_inventory.gate.protocol import FaultReason, GateClient, GateError, GateStatus
 from locum_inventory.site.model import Address, Site
 
 BURST_SECONDS = BURST_ECHOES * BURST_SPACING_SECONDS
@@ -65,12 +65,12 @@ _NO_LOGIN = (
 async def look(site: Site, *, gate_path: Path = GATE_PATH) -> list[Finding]:
     """Look at everything at once; each look has a deadline of its own."""
     this_name = await find_this_name(site)
-    shells = Shells(site, this_name, "actuator", gate_path=gate_path)
+    gates = GateClients(site, this_name, "actuator", gate_path=gate_path)
     try:
         async with Pinger() as pinger, Neighbours() as neighbours:
             looks = [_ping_host(pinger, f"host {name}", host.address) for name, host in site.hosts.items()]
             looks += [_ping(pinger, "witness", witness) for witness in site.witnesses]
-            looks += [_gate(site, name, shells[name]) for name in _hosts_of_services(site)]
+            looks += [_gate(site, name, gates[name]) for name in _hosts_of_services(site)]
             looks += [
                 _holder(neighbours, site, name, this_name)
                 for name, service in site.services.items()
@@ -81,7 +81,7 @@ async def look(site: Site, *, gate_path: Path = GATE_PATH) -> list[Finding]:
                 asyncio.gather(*looks), fencing.devices(site, pinger), reload.differences(site)
             )
     finally:
-        await asyncio.to_thread(shells.close)
+        await asyncio.to_thread(gates.close)
     here = [_this_machine(site, this_name), *check_files.files(site), *fencing.secrets(site)]
     here += _proofs(site)
     here += check_files.interfaces(site, this_name) if this_name is not None else []
@@ -148,10 +148,10 @@ async def _ping_host(pinger: Pinger, what: str, address: Address) -> Finding:
     return Finding(found.what, "note", text, mend)
 
 
-async def _gate(site: Site, host: str, shell: Shell) -> Finding:
+async def _gate(site: Site, host: str, gate: GateClient) -> Finding:
     what, enrol = f"gate of {host}", f"locum enrol {host}"
     try:
-        status = await asyncio.to_thread(shell.status, deadline_seconds=GATE_DEADLINE_SECONDS)
+        status = await asyncio.to_thread(gate.status, deadline_seconds=GATE_DEADLINE_SECONDS)
     except GateError as fault:
         text = str(fault).removeprefix(f"{host}: ")
         said = next((mend for words, mend in _NO_LOGIN if words in text), _ENROL)

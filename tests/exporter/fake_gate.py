@@ -7,7 +7,7 @@ from locum_inventory.gate.clock import Permit
 from locum_inventory.gate.protocol import GateError, GateStatus, ServiceStatus, Verb
 
 
-class FakeShell:
+class FakeGate:
     """Answers `look` with counts, or raises a fault, or blocks until its deadline."""
 
     def __init__(
@@ -16,7 +16,7 @@ class FakeShell:
         self._counts, self._fault, self._hangs = counts or {}, fault, hangs
         self.closed = threading.Event()
 
-    def look(self, *, deadline_seconds: float) -> Mapping[str, int]:
+    def count_processes(self, *, deadline_seconds: float) -> Mapping[str, int]:
         if self._hangs:
             self.closed.wait(deadline_seconds)
             raise GateError("timeout", f"no answer within {deadline_seconds:g} s")
@@ -30,12 +30,12 @@ class FakeShell:
     def last_status(self) -> GateStatus | None:
         raise AssertionError("an exporter only looks")
 
-    def change(
+    def run_verb(
         self, verb: Verb, service: str, epoch: int, *, deadline_seconds: float, permit: Permit | None = None
     ) -> ServiceStatus:
         raise AssertionError("an exporter only looks")
 
-    def hurry(self) -> None:
+    def retry_now(self) -> None:
         raise AssertionError("an exporter only looks")
 
     def close(self) -> None:
