@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from locum_actuator.domain.mirror_run import MirrorResult, Wish
+from locum_actuator.domain.mirror_run import MirrorResult, RunOptions
 from locum_actuator.journal.journal import Journal
-from locum_actuator.mirror.gate_commands import Lines, Words
-from locum_actuator.mirror.manager import SiteMirrors
+from locum_actuator.mirror.gate_commands import GateCommands, MirrorArguments
+from locum_actuator.mirror.manager import MirrorManager
 from locum_inventory.site.mirror import gate_lines
 from locum_inventory.site.model import Site
 from tests.inventory.gate.gate_host import GateHost, install_gate
@@ -31,12 +31,12 @@ READABLE_BY_1235 = struct.pack("<I", 2) + b"".join(
 NOBODYS = "203.0.113.9"  # TEST-NET-3: on no card of this machine
 
 
-class PairLines(Lines):
+class PairLines(GateCommands):
     """Lines to gates that are all on this machine, each in a directory of its own."""
 
     gates: Mapping[str, GateHost]
 
-    def command(self, host: str, verb: str, service: str, words: Words) -> list[str]:
+    def command(self, host: str, verb: str, service: str, words: MirrorArguments) -> list[str]:
         """Run the host's gate here."""
         return self.gates[host].command("actuator", verb, service, *str(words).split())
 
@@ -48,7 +48,7 @@ class MirrorHosts:
     base: Path
     site: Site
     journal: Journal
-    mirrors: SiteMirrors
+    mirrors: MirrorManager
     gates: dict[str, GateHost]
     results: list[MirrorResult]
 
@@ -58,7 +58,7 @@ class MirrorHosts:
 
     def run(self, source: str = "a", destination: str = "b", **wish: Any) -> MirrorResult:
         """Mirror from one host to the other."""
-        return self.mirrors.run("www", source, destination, Wish(**wish))
+        return self.mirrors.run("www", source, destination, RunOptions(**wish))
 
     def mark(self, host: str = "a", number: int = 1) -> None:
         """Mark a directory as the right one."""
@@ -109,7 +109,7 @@ def make_hosts(
         base,
         site,
         journal,
-        SiteMirrors(lambda: site, journal, lambda site: _lines(site, gates), results.append),
+        MirrorManager(lambda: site, journal, lambda site: _lines(site, gates), results.append),
         gates,
         results,
     )
@@ -120,7 +120,7 @@ def make_hosts(
     return hosts
 
 
-def _lines(site: Site, gates: Mapping[str, GateHost]) -> Lines:
+def _lines(site: Site, gates: Mapping[str, GateHost]) -> GateCommands:
     lines = PairLines(site, "b")
     object.__setattr__(lines, "gates", gates)
     return lines

@@ -15,7 +15,7 @@ from locum_actuator.app import create_app
 from locum_actuator.domain.alerts import WOKE
 from locum_actuator.engine.engine import Engine
 from locum_actuator.engine.incident import Incident
-from locum_actuator.engine.site_reload import Reading
+from locum_actuator.engine.site_reload import ReloadResult
 from locum_actuator.journal.journal import AlertRow, Journal
 from locum_actuator.metrics import Metrics
 from locum_exporter.app import Exporter
@@ -53,7 +53,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlaskClient]:
     number = journal.open_incident("www", "LocumServiceDown")
     journal.attach(alerts, number)
     Incident(engine.context("www"), number).handle(threading.Event())
-    yield create_app(engine, WEBHOOK, API, Reading).test_client()
+    yield create_app(engine, WEBHOOK, API, ReloadResult).test_client()
     engine.stop()
     journal.close()
 

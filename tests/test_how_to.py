@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from locum_actuator.stack.alertmanager import alertmanager_text
-from locum_actuator.stack.layout import Chain
+from locum_actuator.stack.layout import StackLayout
 from locum_actuator.stack.prometheus import prometheus_text, rules_text
 from locum_exporter.checks.tcp import tcp
 from locum_exporter.result import CheckResult, Outcome
@@ -132,7 +132,7 @@ def test_the_question_for_another_zone(tmp_path: Path) -> None:
 
 
 def test_an_existing_prometheus_is_told_all_of_it(tmp_path: Path) -> None:
-    chain = Chain.of(site := site_of("existing-prometheus", tmp_path), elsewhere=site.chain)
+    chain = StackLayout.of(site := site_of("existing-prometheus", tmp_path), elsewhere=site.chain)
     (tmp_path / "locum.rules.yml").write_text(rules_text())
     (tmp_path / "prometheus.yml").write_text(prometheus_text(chain))
     (tmp_path / "alertmanager.yml").write_text(alertmanager_text(chain))

@@ -13,8 +13,8 @@ from prometheus_client import CollectorRegistry
 from locum_actuator.journal.journal import Journal
 from locum_actuator.journal.metrics import BrakeCollector
 from locum_actuator.metrics import Metrics
-from locum_actuator.mirror.gate_commands import Lines
-from locum_actuator.mirror.manager import SiteMirrors
+from locum_actuator.mirror.gate_commands import GateCommands
+from locum_actuator.mirror.manager import MirrorManager
 from locum_actuator.mirror.metrics import MirrorCollector
 from locum_exporter.discovery import targets
 from locum_exporter.metrics import ResultCollector
@@ -80,7 +80,7 @@ def of_the_actuator(state: Path) -> Known:
 
 
 def of_the_mirrors(state: Path) -> Known:
-    mirrors = SiteMirrors(site, Journal(state / "journal.sqlite"), lambda values: Lines(values, "b"))
+    mirrors = MirrorManager(site, Journal(state / "journal.sqlite"), lambda values: GateCommands(values, "b"))
     return _families(MirrorCollector(mirrors))
 
 

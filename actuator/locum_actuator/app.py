@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from flask import Flask, Response, jsonify
 from werkzeug.exceptions import HTTPException
 
-from locum_actuator.api.bearer_auth import shows
-from locum_actuator.api.csrf import keep_others_out
+from locum_actuator.api.bearer_auth import bearer_auth
+from locum_actuator.api.csrf import install_csrf_protection
 from locum_actuator.api.incidents import incident_routes
 from locum_actuator.api.management import own_routes
 from locum_actuator.api.mirror import mirror_routes
@@ -16,12 +16,12 @@ from locum_actuator.api.moves import move_routes
 from locum_actuator.api.pauses import pause_routes
 from locum_actuator.api.services import service_routes
 from locum_actuator.api.webhook import MAX_BODY_BYTES, intake_routes
-from locum_actuator.chain.watch import Part
+from locum_actuator.chain.watch import ChainPart
 from locum_actuator.domain.numbers import Number
 from locum_actuator.engine.engine import Engine
 from locum_actuator.engine.explain import Explainer
-from locum_actuator.engine.site_reload import Reading
-from locum_actuator.journal.incidents import IncidentShelf
+from locum_actuator.engine.site_reload import ReloadResult
+from locum_actuator.journal.incidents import IncidentQueries
 from locum_actuator.journal.journal import JournalError
 from locum_actuator.journal.reader import JournalReader
 from locum_actuator.page.routes import page_routes
@@ -34,8 +34,8 @@ def create_app(
     engine: Engine,
     webhook_token: str,
     api_token: str | None,
-    reload: Callable[[], Reading],
-    chain: Callable[[], Sequence[Part]] = tuple,
+    reload: Callable[[], ReloadResult],
+    chain: Callable[[], Sequence[ChainPart]] = tuple,
     *,
     where: Callable[[], ChainParts] | None = None,
 ) -> Flask:
@@ -47,12 +47,12 @@ def create_app(
     app = Flask(__name__, static_folder=None)
     app.url_map.converters["number"] = Number
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
-    keep_others_out(app)
-    authorised, explainer = shows(api_token), Explainer(engine)
+    install_csrf_protection(app)
+    authorised, explainer = bearer_auth(api_token), Explainer(engine)
     # A connection of its own: whoever reads old incidents holds up no write of the one that is open.
-    shelf = IncidentShelf(JournalReader(engine.journal.path).read)
+    shelf = IncidentQueries(JournalReader(engine.journal.path).read)
     for routes in (
-        intake_routes(engine, shows(webhook_token)),
+        intake_routes(engine, bearer_auth(webhook_token)),
         service_routes(engine, explainer),
         incident_routes(engine, shelf),
         move_routes(engine, authorised),
@@ -78,7 +78,7 @@ def create_webhook_app(engine: Engine, webhook_token: str) -> Flask:
     """Return the application that takes alerts and does nothing else."""
     app = Flask("locum_webhook", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
-    app.register_blueprint(intake_routes(engine, shows(webhook_token)))
+    app.register_blueprint(intake_routes(engine, bearer_auth(webhook_token)))
     _faults_in_json(app)
     return app
 

@@ -162,7 +162,7 @@ class Metrics:
         """Drop a part that the chain no longer has."""
         _drop(self.chain_up, part)
 
-    def know(self, service: str, hosts: Iterable[str]) -> None:
+    def init_service(self, service: str, hosts: Iterable[str]) -> None:
         """Start every series of a service at 0."""
         for host in hosts:
             self.holder.labels(service, host).set(0)
@@ -177,7 +177,7 @@ class Metrics:
         for step in _STEPS:
             self.step_failures.labels(service, step)
 
-    def forget(self, service: str, hosts: Iterable[str], *, gone: bool) -> None:
+    def remove_service(self, service: str, hosts: Iterable[str], *, gone: bool) -> None:
         """Drop the gauges of hosts that a service no longer has, and, where it is gone, of the service.
 
         What is gone already is no fault: two reloads in a row may both drop it.
@@ -206,7 +206,7 @@ class Metrics:
             self.holder.labels(service, host).set(1 if host == holder else 0)
         self.epoch.labels(service).set(epoch)
 
-    def age_heartbeat(self, seconds: Callable[[], float | None]) -> None:
+    def set_heartbeat_age_function(self, seconds: Callable[[], float | None]) -> None:
         """Say where to ask, at each scrape, how long ago the last heartbeat came; None where none ever did."""
 
         def age() -> float:
@@ -214,7 +214,7 @@ class Metrics:
 
         self.heartbeat_age.set_function(age)
 
-    def beat(self) -> None:
+    def record_heartbeat(self) -> None:
         """Note that a heartbeat came."""
         self.heartbeat.set(time.time())
 

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from locum_actuator.api.bearer_auth import how_to_make, is_shown
 from locum_actuator.app import create_app, create_webhook_app
-from locum_actuator.chain.health import LOOK_SECONDS, Chain
+from locum_actuator.chain.health import LOOK_SECONDS, ChainEndpoints
 from locum_actuator.chain.silenced import SILENCES, judge_silences
 from locum_actuator.chain.silences import ask_alertmanagers
 from locum_actuator.chain.watch import (
@@ -29,13 +29,13 @@ from locum_actuator.chain.watch import (
     look_at_journal,
 )
 from locum_actuator.engine.engine import Engine
-from locum_actuator.engine.site_reload import Reading, Wire, judge
+from locum_actuator.engine.site_reload import AddressLookup, ReloadResult, check_reload
 from locum_actuator.journal.journal import JournalError
 from locum_actuator.journal.recovery import open_journal
 from locum_actuator.journal.retention import Pruning
 from locum_actuator.listeners import Front, NotBoundError
 from locum_actuator.metrics import Metrics
-from locum_actuator.observation.observer import Evidence
+from locum_actuator.observation.observer import HostObserver
 from locum_actuator.stack.layout import ACTUATOR_PORT, WEBHOOK_PORT
 from locum_actuator.system.background import Health, count_uncaught
 from locum_actuator.system.instance_lock import AlreadyRunningError, acquire_instance_lock
@@ -120,12 +120,12 @@ class Actuator:
             self._journal,
             metrics,
             _gates,
-            lambda values, gates: Evidence(values, gates, health),
+            lambda values, gates: HostObserver(values, gates, health),
             health=health,
         )
         count_uncaught(metrics)
         self._watch = ChainWatch(
-            lambda: Chain.of(self._engine.site, parts),
+            lambda: ChainEndpoints.of(self._engine.site, parts),
             {
                 HEARTBEAT: lambda: judge_heartbeat(self._engine.heartbeat_age_seconds),
                 ROUNDS: lambda: judge_rounds(
@@ -163,7 +163,7 @@ class Actuator:
                 f"{directory}: the certificate of the chain: {fault.strerror or fault}"
             ) from fault
 
-    def reload(self) -> Reading:
+    def reload(self) -> ReloadResult:
         """Load the site file anew; one that is faulty, or would leave an address behind, keeps the old site."""
         reading = self._read_anew()
         for line in reading.faults:
@@ -172,18 +172,18 @@ class Actuator:
             log.warning("%s", line, extra={"event": "reload_note"})
         return reading
 
-    def _read_anew(self) -> Reading:
+    def _read_anew(self) -> ReloadResult:
         try:
             site, holders = load_site(self._site_path), self._journal.holders()
             require_actuator_host(site)
         except SiteError as fault:
-            return Reading(faults=fault.lines)
+            return ReloadResult(faults=fault.lines)
         except (JournalError, WrongMachineError) as fault:
-            return Reading(faults=(str(fault),))
+            return ReloadResult(faults=(str(fault),))
         old = self._engine.site
-        reading = judge(old, site, holders, Wire(old, self._engine.gates, holders).who_has)
+        reading = check_reload(old, site, holders, AddressLookup(old, self._engine.gates, holders).who_has)
         if reading.faults:
-            return Reading(faults=reading.faults)
+            return ReloadResult(faults=reading.faults)
         self._engine.reload(site)
         return reading
 
@@ -233,7 +233,7 @@ class Actuator:
             extra={"event": "listening"},
         )
         watchdog = Watchdog(
-            self._engine.stuck,
+            self._engine.hung_workers,
             lambda: OwnSocket(self._state_directory, ANSWER_SECONDS),
             self._engine.health,
         )

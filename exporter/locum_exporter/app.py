@@ -10,7 +10,7 @@ from prometheus_client.exposition import choose_encoder
 
 from locum_exporter import discovery, index_page
 from locum_exporter.metrics import ResultCollector
-from locum_exporter.probe_request import NotInSiteError, ParameterMissingError, look_for
+from locum_exporter.probe_request import NotInSiteError, ParameterMissingError, parse_probe_request
 from locum_exporter.runner import Runner
 from locum_exporter.self_metrics import OwnMetrics
 
@@ -40,7 +40,7 @@ class Exporter:
     async def _probe(self, request: web.Request) -> web.Response:
         runner, query = self.runner, request.query
         try:
-            look = look_for(runner.site, *map(query.get, ("check", "service", "host", "through")))
+            look = parse_probe_request(runner.site, *map(query.get, ("check", "service", "host", "through")))
             deadline_seconds = deadline_from(request.headers.get(TIMEOUT_HEADER))
         except NotInSiteError as unknown:
             return web.Response(status=404, text=f"{_one_line(str(unknown))}\n")

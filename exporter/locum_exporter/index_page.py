@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from urllib.parse import urlencode
 
-from locum_exporter.probe_request import Look, look_for, through_checks
+from locum_exporter.probe_request import ProbeRequest, parse_probe_request, through_checks
 from locum_inventory.site.model import Site
 
 _STYLE = (
@@ -14,19 +14,21 @@ _STYLE = (
 )
 
 
-def looks_of(site: Site) -> list[Look]:
+def looks_of(site: Site) -> list[ProbeRequest]:
     """Return every look the site file allows, in its order."""
-    looks = [Look("ping", None, host) for host in site.hosts]
+    looks = [ProbeRequest("ping", None, host) for host in site.hosts]
     for name, service in site.services.items():
-        looks.append(Look("address", name, None))
-        looks += [look_for(site, check, name, None, "address") for check in through_checks(service)]
+        looks.append(ProbeRequest("address", name, None))
+        looks += [
+            parse_probe_request(site, check, name, None, "address") for check in through_checks(service)
+        ]
         for host in service.hosts:
             if service.checks.http is not None:
-                looks.append(Look("http", name, host))
+                looks.append(ProbeRequest("http", name, host))
             if service.checks.tcp is not None:
-                looks.append(Look("tcp", name, host))
+                looks.append(ProbeRequest("tcp", name, host))
             if service.checks.process is not None:
-                looks.append(Look("process", name, host))
+                looks.append(ProbeRequest("process", name, host))
     return looks
 
 
@@ -46,7 +48,7 @@ def render(site: Site, this_name: str | None) -> str:
     )
 
 
-def _row(look: Look) -> str:
+def _row(look: ProbeRequest) -> str:
     named = {"check": look.check, "service": look.service, "host": look.host, "through": look.through}
     query = escape(urlencode({key: value for key, value in named.items() if value}))
     where = "through its address" if look.through else look.host

@@ -21,7 +21,7 @@ class NotInSiteError(LocumError, ValueError):
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Look:
+class ProbeRequest:
     """A check of a service on a host; `ping` needs only the host, `address` only the service.
 
     With `through` it is a deciding check of a service through the service addresses, whoever holds them.
@@ -33,9 +33,9 @@ class Look:
     through: Literal["address"] | None = None
 
 
-def look_for(
+def parse_probe_request(
     site: Site, check: str | None, service: str | None, host: str | None, through: str | None = None
-) -> Look:
+) -> ProbeRequest:
     """Return the look that was asked for.
 
     Raises `ParameterMissingError`, or `NotInSiteError` where the site file does not have what is named: an exporter
@@ -67,10 +67,12 @@ def look_for(
     if service and check == "address" and not site.services[service].addresses:
         raise NotInSiteError(f"service '{service}' has no address: commands stand in its place")
     name: CheckName = check  # type: ignore[assignment]  # it is one of CHECKS
-    return Look(name, service or None, (host or None) if needs_host else None)
+    return ProbeRequest(name, service or None, (host or None) if needs_host else None)
 
 
-def _look_through(site: Site, check: str, service: str | None, host: str | None, through: str) -> Look:
+def _look_through(
+    site: Site, check: str, service: str | None, host: str | None, through: str
+) -> ProbeRequest:
     if through != "address":
         raise NotInSiteError(f"nothing can be checked through '{through}': use through=address")
     if not service:
@@ -86,7 +88,7 @@ def _look_through(site: Site, check: str, service: str | None, host: str | None,
     if check not in through_checks(site.services[service]):
         raise NotInSiteError(f"check '{check}' of service '{service}' is not made through its address")
     name: CheckName = check  # type: ignore[assignment]  # it is one of CHECKS
-    return Look(name, service, None, "address")
+    return ProbeRequest(name, service, None, "address")
 
 
 def through_checks(service: Service) -> tuple[str, ...]:

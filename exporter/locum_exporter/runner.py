@@ -17,7 +17,7 @@ from locum_exporter.event_loop_lag import LoopLag
 from locum_exporter.gate_macs import GateMacs
 from locum_exporter.net.icmp import Pinger
 from locum_exporter.net.neighbours import Neighbours
-from locum_exporter.probe_request import Look
+from locum_exporter.probe_request import ProbeRequest
 from locum_exporter.result import CheckResult
 from locum_inventory.gate.protocol import GateClient
 from locum_inventory.site.model import Address, Site
@@ -52,13 +52,15 @@ class Runner:
         self._lag = lag
         self._gate_macs = GateMacs(gates, executor)
 
-    async def run(self, looks: Iterable[Look], deadline_seconds: float) -> dict[Look, CheckResult]:
+    async def run(
+        self, looks: Iterable[ProbeRequest], deadline_seconds: float
+    ) -> dict[ProbeRequest, CheckResult]:
         """Run all looks at once. None of them takes longer than the deadline, and none raises for a failure."""
         asked = list(dict.fromkeys(looks))
         results = await asyncio.gather(*(self.run_one(look, deadline_seconds) for look in asked))
         return dict(zip(asked, results, strict=True))
 
-    async def run_one(self, look: Look, deadline_seconds: float) -> CheckResult:
+    async def run_one(self, look: ProbeRequest, deadline_seconds: float) -> CheckResult:
         """Run one look, which `look_for` found to be in the site file.
 
         Where nothing came in time while this program was held up, the answer may have come and not been read.
@@ -73,7 +75,7 @@ class Runner:
         text = f"could not look: this host was {late_seconds * 1000:.0f} ms too busy: {result.text}"
         return replace(result, reason="busy", text=text)
 
-    async def _run(self, look: Look, deadline_seconds: float) -> CheckResult:
+    async def _run(self, look: ProbeRequest, deadline_seconds: float) -> CheckResult:
         if look.check == "address":
             return await self._address(look.service or "", deadline_seconds)
         if look.through is not None:
@@ -101,7 +103,7 @@ class Runner:
             self._gate_macs.ask_soon()
         return result
 
-    async def _of_service(self, look: Look, address: Address, deadline_seconds: float) -> CheckResult:
+    async def _of_service(self, look: ProbeRequest, address: Address, deadline_seconds: float) -> CheckResult:
         checks = self.site.services[look.service or ""].checks
         if look.check == "http" and checks.http is not None:
             return await http(checks.http, address, deadline_seconds)
@@ -109,7 +111,7 @@ class Runner:
             return await tcp(checks.tcp, address, deadline_seconds)
         return await ping(self._pinger, address, deadline_seconds)
 
-    async def _through(self, look: Look, deadline_seconds: float) -> CheckResult:
+    async def _through(self, look: ProbeRequest, deadline_seconds: float) -> CheckResult:
         service = look.service or ""
         addresses = [address.ip for address in self.site.services[service].addresses]
         return await through_addresses(

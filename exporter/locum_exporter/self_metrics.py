@@ -10,7 +10,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
-from locum_exporter.probe_request import Look
+from locum_exporter.probe_request import ProbeRequest
 from locum_exporter.result import CheckResult
 from locum_inventory.site.model import Site
 
@@ -44,7 +44,7 @@ class OwnMetrics:
         )
         self._reload_success.set(1)
 
-    def count(self, look: Look, result: CheckResult) -> None:
+    def count(self, look: ProbeRequest, result: CheckResult) -> None:
         """Note one probe."""
         self._probe_seconds.labels(look.check).observe(result.seconds)
         if result.reason is not None:

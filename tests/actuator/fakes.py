@@ -16,7 +16,7 @@ from locum_actuator.api.webhook import MAX_BODY_BYTES
 from locum_actuator.domain.life import NO_LIFE, Life
 from locum_actuator.domain.ports import Confirmed
 from locum_actuator.domain.reach import Reach
-from locum_actuator.domain.situation import HostView, Look, Situation
+from locum_actuator.domain.situation import CheckOutcome, HostView, Situation
 from locum_actuator.listeners import tcp_socket
 from locum_actuator.web.lanes import Lane
 from locum_actuator.web.listener import Bounds, Listener
@@ -91,9 +91,9 @@ def host(
     reason: str | None = None,
 ) -> HostView:
     """Return how a host looks; `gate` is why its gate is silent."""
-    looks = [Look("b", outcome(serves), "answered 200" if serves else "no answer", reason)]
+    looks = [CheckOutcome("b", outcome(serves), "answered 200" if serves else "no answer", reason)]
     if elsewhere is not None:
-        looks.append(Look("c", outcome(elsewhere), "answers" if elsewhere else "http failed"))
+        looks.append(CheckOutcome("c", outcome(elsewhere), "answers" if elsewhere else "http failed"))
     silent = gate is not None
     return HostView(
         name=name,
@@ -108,7 +108,7 @@ def host(
         silent_to=silent_to,
         fenceable=fenceable,
         slow=slow,
-        unused={} if unused is None else {ADDRESS: unused},
+        unusable_addresses={} if unused is None else {ADDRESS: unused},
         gate_prompt=prompt,
         silent_since=None if echoes[0] or slow else time.monotonic(),
         age_seconds=age,
@@ -270,18 +270,20 @@ class FakeWorld:
     def _serves(self, name: str) -> bool:
         return self.gates[name].processes > 0 and name not in self.hung and name not in self.dead
 
-    def service_on(self, service: str, host: str) -> Look:
+    def service_on(self, service: str, host: str) -> CheckOutcome:
         """See whether the service answers on a host."""
-        return Look("b", outcome(self._serves(host)), "answered 200" if self._serves(host) else "no answer")
+        return CheckOutcome(
+            "b", outcome(self._serves(host)), "answered 200" if self._serves(host) else "no answer"
+        )
 
-    def service_through_address(self, service: str) -> Look:
+    def service_through_address(self, service: str) -> CheckOutcome:
         """See whether whoever holds the address answers."""
         holder = next(
             (name for name, gate in self.gates.items() if gate.held and name not in self.dead), None
         )
         reached = self.through_address and holder not in self.closed_on
         well = reached and holder is not None and self._serves(holder)
-        return Look("b", outcome(well), "answered 200" if well else "no answer")
+        return CheckOutcome("b", outcome(well), "answered 200" if well else "no answer")
 
     def reach(self, service: str) -> Reach | None:
         """See whether whoever holds the address is reached: from b, and from c where a test says what c sees."""
@@ -289,7 +291,8 @@ class FakeWorld:
         if not held:
             return Reach((here,))
         return Reach(
-            () if self.through_from_c is None else (Look("c", self.through_from_c, "its words"),), here
+            () if self.through_from_c is None else (CheckOutcome("c", self.through_from_c, "its words"),),
+            here,
         )
 
     def echoes(self, host: str) -> int | None:

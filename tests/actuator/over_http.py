@@ -10,7 +10,7 @@ from werkzeug.serving import make_server
 
 from locum_actuator.app import create_app
 from locum_actuator.engine.engine import Engine
-from locum_actuator.engine.site_reload import Reading
+from locum_actuator.engine.site_reload import ReloadResult
 
 API_TOKEN = "an-api-token-of-some-length"
 AUTH = {"Authorization": f"Bearer {API_TOKEN}"}
@@ -20,7 +20,7 @@ AUTH = {"Authorization": f"Bearer {API_TOKEN}"}
 def served(engine: Engine) -> Iterator[str]:
     """Serve an engine's API, and yield its address."""
     server = make_server(
-        "127.0.0.1", 0, create_app(engine, "a-webhook-token", API_TOKEN, Reading), threaded=True
+        "127.0.0.1", 0, create_app(engine, "a-webhook-token", API_TOKEN, ReloadResult), threaded=True
     )
     thread = threading.Thread(target=server.serve_forever)
     thread.start()

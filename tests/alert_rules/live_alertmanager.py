@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from locum_actuator.stack.layout import Chain
+from locum_actuator.stack.layout import StackLayout
 from locum_actuator.stack.prometheus import write_alertmanager
 from locum_inventory.listen import Listen
 from locum_inventory.site.model import Site
@@ -27,7 +27,7 @@ class LiveAlertmanager:
     def __init__(self, directory: Path, site: Site, sooner: Mapping[str, str] = SOONER) -> None:
         listen = Listen("127.0.0.1", free_port())
         self._url, self._directory = listen.url, directory
-        write_alertmanager(Chain.of(site, alertmanagers=[listen]), directory)
+        write_alertmanager(StackLayout.of(site, alertmanagers=[listen]), directory)
         config = directory / "alertmanager.yml"
         text = config.read_text()
         for shipped, here in sooner.items():

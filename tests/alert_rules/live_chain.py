@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from locum_actuator.chain.access import Access
-from locum_actuator.stack.layout import Chain
+from locum_actuator.stack.layout import StackLayout
 from locum_actuator.stack.programs import find_programs, programs
 from locum_actuator.stack.prometheus import RULES_FILE, write_configuration
 from locum_inventory.listen import Listen
@@ -175,7 +175,7 @@ class LiveChain:
         exporter, webhook = Listen("127.0.0.1", free_port()), Listen("127.0.0.1", free_port())
         token = directory / "token"
         token.write_text(TOKEN)
-        self.chain = Chain.of(
+        self.chain = StackLayout.of(
             _site(exporter, directory, token, site or {}),
             actuator=exporter,
             webhook=webhook,

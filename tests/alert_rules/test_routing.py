@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from locum_actuator.stack.alertmanager import alertmanager_text
-from locum_actuator.stack.layout import Chain
+from locum_actuator.stack.layout import StackLayout
 from locum_actuator.stack.prometheus import prometheus_text, write_alertmanager
 from locum_inventory.site.load import load_site
 from locum_inventory.site.model import Deadman, Mail
@@ -21,7 +21,7 @@ from locum_inventory.site.model import Deadman, Mail
 ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "alert_rules" / "alertmanager.yml"
 EXAMPLE = load_site(ROOT / "locum.example.yml")
-CHAIN = Chain.of(EXAMPLE, elsewhere=EXAMPLE.chain)
+CHAIN = StackLayout.of(EXAMPLE, elsewhere=EXAMPLE.chain)
 
 ROUTES = {
     "a service is down": (
@@ -65,7 +65,9 @@ def test_what_acts_is_told_at_once() -> None:
 @pytest.mark.parametrize(
     ("name", "text"), [("alertmanager", alertmanager_text), ("prometheus", prometheus_text)]
 )
-def test_the_shipped_samples_are_what_the_example_generates(name: str, text: Callable[[Chain], str]) -> None:
+def test_the_shipped_samples_are_what_the_example_generates(
+    name: str, text: Callable[[StackLayout], str]
+) -> None:
     assert (ROOT / "alert_rules" / f"{name}.yml").read_text() == text(CHAIN)
 
 
@@ -107,7 +109,7 @@ def written(directory: Path, **site: Any) -> Any:
     """Write the configuration of the example with changes; return it once amtool found no fault in it."""
     (directory / "state").mkdir(parents=True)
     actuator = CHAIN.site.actuator.model_copy(update={"state_directory": directory / "state"})
-    chain = Chain.of(CHAIN.site.model_copy(update={"actuator": actuator, **site}))
+    chain = StackLayout.of(CHAIN.site.model_copy(update={"actuator": actuator, **site}))
     write_alertmanager(chain, directory / "made")
     file = directory / "made/alertmanager.yml"
     done = subprocess.run(
@@ -140,7 +142,7 @@ def test_a_secret_url_is_printed_nowhere_and_written_for_its_owner_alone(tmp_pat
     file = tmp_path / "deadman.url"
     file.write_text("https://hc.example.org/ping/a-secret\n")
     site = {"deadman": Deadman(url_file=file)}
-    assert "a-secret" not in alertmanager_text(Chain.of(CHAIN.site.model_copy(update=site)))
+    assert "a-secret" not in alertmanager_text(StackLayout.of(CHAIN.site.model_copy(update=site)))
     (webhook,) = written(tmp_path, **site)["receivers"][-1]["webhook_configs"]
     assert webhook["url"] == "https://hc.example.org/ping/a-secret"
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "made").rglob("*")}

@@ -34,9 +34,9 @@ SYNC_SECONDS = 0.7  # each fsync of the actuator takes so long
 READER = """
 import json, sys
 from pathlib import Path
-from locum_actuator.journal.incidents import IncidentShelf
+from locum_actuator.journal.incidents import IncidentQueries
 from locum_actuator.journal.reader import JournalReader
-shelf = IncidentShelf(JournalReader(Path(sys.argv[1])).read)
+shelf = IncidentQueries(JournalReader(Path(sys.argv[1])).read)
 for _ in sys.stdin:
     print(json.dumps(shelf.whole()), flush=True)
 """

@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from locum_exporter.app import TIMEOUT_HEADER, Exporter, deadline_from
 from locum_exporter.net.icmp import Pinger
 from locum_exporter.net.neighbours import Neighbours
-from locum_exporter.probe_request import Look, ParameterMissingError
+from locum_exporter.probe_request import ParameterMissingError, ProbeRequest
 from locum_exporter.runner import Runner
 from locum_inventory.gate.protocol import GateClient, GateError
 from tests.exporter.fake_gate import FakeGate
@@ -260,7 +260,7 @@ async def test_looks_run_at_once_under_one_deadline() -> None:
         runner = Runner(
             site(services=services), this_name="b", pinger=pinger, neighbours=neighbours, gates={}
         )
-        looks = [Look("tcp", name, "a") for name in services] + [Look("ping", None, "a")]
+        looks = [ProbeRequest("tcp", name, "a") for name in services] + [ProbeRequest("ping", None, "a")]
         results = await runner.run(looks, 0.2)
     assert list(results) == looks
     assert [result.reason for result in results.values()] == ["timeout"] * 20 + [None]

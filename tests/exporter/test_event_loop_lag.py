@@ -12,7 +12,7 @@ import pytest
 from locum_exporter.event_loop_lag import LoopLag
 from locum_exporter.net.icmp import Pinger
 from locum_exporter.net.neighbours import Neighbours
-from locum_exporter.probe_request import Look
+from locum_exporter.probe_request import ProbeRequest
 from locum_exporter.result import Outcome
 from locum_exporter.runner import Runner
 from tests.exporter.servers import server, silent, unused_port
@@ -30,7 +30,7 @@ async def asking(port: int, **check: object) -> AsyncIterator[Runner]:
 
 
 async def look(runner: Runner, held_up_seconds: float) -> tuple[str | None, Outcome, str]:
-    checking = asyncio.create_task(runner.run_one(Look("tcp", "www", "a"), SECONDS))
+    checking = asyncio.create_task(runner.run_one(ProbeRequest("tcp", "www", "a"), SECONDS))
     await asyncio.sleep(0.05)
     time.sleep(held_up_seconds)  # noqa: ASYNC251 - that is the point
     result = await checking

@@ -18,8 +18,8 @@ from grafana.shipped import DASHBOARDS, QUERIES, ShippedQuery
 from locum_actuator.journal.journal import Journal
 from locum_actuator.journal.metrics import BrakeCollector
 from locum_actuator.metrics import Metrics
-from locum_actuator.mirror.gate_commands import Lines
-from locum_actuator.mirror.manager import SiteMirrors
+from locum_actuator.mirror.gate_commands import GateCommands
+from locum_actuator.mirror.manager import MirrorManager
 from locum_actuator.mirror.metrics import MirrorCollector
 from locum_exporter.metrics import ResultCollector
 from locum_exporter.result import CheckResult
@@ -58,7 +58,7 @@ def _of_the_journal(site: Site) -> set[str]:
     """What the actuator reads from its journal at each scrape; both collectors name all they have."""
     with tempfile.TemporaryDirectory() as directory:
         journal = Journal(Path(directory) / "journal.sqlite")
-        mirrors = SiteMirrors(lambda: site, journal, lambda site: Lines(site, site.actuator.host))
+        mirrors = MirrorManager(lambda: site, journal, lambda site: GateCommands(site, site.actuator.host))
         names = _names(BrakeCollector(journal, lambda: site).collect())
         names |= _names(MirrorCollector(mirrors).collect())
         journal.close()

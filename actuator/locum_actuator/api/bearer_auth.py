@@ -17,7 +17,7 @@ def how_to_make(path: Path) -> str:
     return f"(umask 077; head -c 32 /dev/urandom | base64 > {path})"
 
 
-def shows(token: str | None) -> Callable[[], bool]:
+def bearer_auth(token: str | None) -> Callable[[], bool]:
     """Return what judges the request at hand: does it show this token? Where there is none, nothing does."""
 
     def authorised() -> bool:

@@ -32,7 +32,7 @@ HEADERS = {
 }
 
 
-def keep_others_out(app: Flask) -> None:
+def install_csrf_protection(app: Flask) -> None:
     """Have every request of an application judged before anything else, and every answer carry the headers."""
 
     @app.before_request

@@ -6,12 +6,12 @@ from flask import Blueprint, Response, jsonify, request
 
 from locum_actuator.domain.numbers import number as one_number
 from locum_actuator.engine.engine import Engine
-from locum_actuator.journal.incidents import IncidentShelf
+from locum_actuator.journal.incidents import IncidentQueries
 
 MOST = 1000
 
 
-def incident_routes(engine: Engine, shelf: IncidentShelf) -> Blueprint:
+def incident_routes(engine: Engine, shelf: IncidentQueries) -> Blueprint:
     """Return the routes under /api/v1/incidents."""
     routes = Blueprint("incidents", __name__, url_prefix="/api/v1/incidents")
 

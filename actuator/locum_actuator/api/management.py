@@ -7,16 +7,16 @@ from collections.abc import Callable, Sequence
 from flask import Blueprint, Response, jsonify
 
 from locum_actuator.api.readiness import unready
-from locum_actuator.chain.watch import Part
+from locum_actuator.chain.watch import ChainPart
 from locum_actuator.engine.engine import Engine
-from locum_actuator.engine.site_reload import Reading
+from locum_actuator.engine.site_reload import ReloadResult
 
 
 def own_routes(
     engine: Engine,
     authorised: Callable[[], bool],
-    reload: Callable[[], Reading],
-    chain: Callable[[], Sequence[Part]],
+    reload: Callable[[], ReloadResult],
+    chain: Callable[[], Sequence[ChainPart]],
 ) -> Blueprint:
     """Return the routes; `authorised` judges the request at hand, `chain` returns what is known of its parts."""
     routes = Blueprint("own", __name__)

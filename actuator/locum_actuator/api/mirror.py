@@ -9,10 +9,10 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
 
-from locum_actuator.domain.mirror_run import Changes, MirrorError, MirrorResult, Wish
+from locum_actuator.domain.mirror_run import Changes, MirrorError, MirrorResult, RunOptions
 from locum_actuator.engine.engine import Engine
 from locum_actuator.mirror.freshness import copies
-from locum_actuator.mirror.requested_runs import Asked
+from locum_actuator.mirror.requested_runs import RequestedRun
 from locum_inventory.errors import LocumError
 
 MOST_DELETIONS = 10**12
@@ -47,7 +47,7 @@ def mirror_routes(engine: Engine, authorised: Callable[[], bool]) -> Blueprint:
 
     @routes.get("")
     def look(name: str) -> tuple[Response, int]:
-        return refused(name, may_look=True) or (jsonify(in_plain_values(engine, name)), 200)
+        return refused(name, may_look=True) or (jsonify(to_json(engine, name)), 200)
 
     @routes.post("")
     def begin(name: str) -> tuple[Response, int]:
@@ -61,7 +61,7 @@ def mirror_routes(engine: Engine, authorised: Callable[[], bool]) -> Blueprint:
         if to is not None and to not in hosts:
             raise MirrorRequestError(f"'{to}' is not a host of the service: its hosts are {', '.join(hosts)}")
         destinations = [to] if to is not None else [host for host in hosts if host != holder]
-        wish = Wish(_number(body, "allow_deletions"), _flag(body, "discard_changes"))
+        wish = RunOptions(_number(body, "allow_deletions"), _flag(body, "discard_changes"))
         return jsonify(asked=_asked(engine.asked_mirrors.begin(name, holder, destinations, wish))), 202
 
     @routes.post("/mark")
@@ -93,7 +93,7 @@ def mirror_routes(engine: Engine, authorised: Callable[[], bool]) -> Blueprint:
     return routes
 
 
-def in_plain_values(engine: Engine, name: str) -> dict[str, Any]:
+def to_json(engine: Engine, name: str) -> dict[str, Any]:
     """Return what is known of a service's copies, for JSON."""
     mirrors, ledger, clock = engine.mirrors, engine.journal.mirrors, engine.journal.clock
     holder = engine.journal.holder(name).host
@@ -117,7 +117,7 @@ def in_plain_values(engine: Engine, name: str) -> dict[str, Any]:
     }
 
 
-def _asked(asked: Asked) -> dict[str, Any]:
+def _asked(asked: RequestedRun) -> dict[str, Any]:
     return {
         "number": asked.number,
         "source": asked.source,

@@ -12,7 +12,7 @@ from flask import Blueprint, Response, jsonify, request
 
 from locum_actuator.domain.plan import Move, Verb
 from locum_actuator.engine.engine import Engine
-from locum_actuator.engine.incident import seen
+from locum_actuator.engine.incident import situation_to_json
 from locum_actuator.engine.move_requests import MoveRefusedError, Progress
 from locum_actuator.system.background import in_words
 from locum_inventory.errors import LocumError
@@ -55,16 +55,16 @@ def move_routes(engine: Engine, authorised: Callable[[], bool]) -> Blueprint:
             return jsonify(error="the body is not JSON"), 400
         move, dry_run = read(verb, body, engine.site.services[name].hosts)
         if not dry_run:
-            return jsonify(move=in_plain_values(engine.mover.begin(name, move))), 202
+            return jsonify(move=to_json(engine.move_requests.begin(name, move))), 202
         try:
-            plan, situation = engine.mover.look(name, move)
+            plan, situation = engine.move_requests.look(name, move)
         except MoveRefusedError:
             raise
         except Exception as fault:
             log.exception("could not look", extra={"event": "stumbled", "service": name})
             return jsonify(error=f"could not look: {in_words(fault)}"), 503
         holder = engine.journal.holder(name).host
-        return jsonify(service=name, holder=holder, plan=asdict(plan), seen=seen(situation)), 200
+        return jsonify(service=name, holder=holder, plan=asdict(plan), seen=situation_to_json(situation)), 200
 
     @routes.post("/services/<name>/switchover")
     def switchover(name: str) -> tuple[Response, int]:
@@ -78,10 +78,10 @@ def move_routes(engine: Engine, authorised: Callable[[], bool]) -> Blueprint:
     def move(name: str) -> tuple[Response, int]:
         if name not in engine.workers:
             return unknown(name)
-        progress = engine.mover.progress(name)
+        progress = engine.move_requests.progress(name)
         if progress is None:
             return jsonify(error=f"no move of {name} was asked for since the actuator started"), 404
-        return jsonify(move=in_plain_values(progress)), 200
+        return jsonify(move=to_json(progress)), 200
 
     return routes
 
@@ -126,7 +126,7 @@ def _text(body: dict[str, Any], key: str) -> str:
     return " ".join("".join(c if c.isprintable() else " " for c in value).split())
 
 
-def in_plain_values(progress: Progress) -> dict[str, Any]:
+def to_json(progress: Progress) -> dict[str, Any]:
     """Return how far a move is, for JSON."""
     return {
         "number": progress.number,

@@ -58,7 +58,7 @@ def pause_routes(engine: Engine, authorised: Callable[[], bool]) -> Blueprint:
         begun = engine.journal.begin_pause(name, seconds, reason)
         log.warning("paused for %.0f s: %s", seconds, reason, extra={"event": "paused", "service": name})
         open_incident = engine.workers[name].incident
-        return jsonify(service=name, pause=in_plain_values(begun), open_incident=open_incident), 200
+        return jsonify(service=name, pause=to_json(begun), open_incident=open_incident), 200
 
     @routes.post("/resume")
     def resume(name: str) -> tuple[Response, int]:
@@ -94,6 +94,6 @@ def read(body: Any) -> tuple[float, str]:
     return float(seconds), words or "no reason given"
 
 
-def in_plain_values(pause: Pause | None) -> dict[str, object] | None:
+def to_json(pause: Pause | None) -> dict[str, object] | None:
     """Return a pause for JSON and for the page."""
     return None if pause is None else {"since": pause.begun_at, "until": pause.until, "reason": pause.reason}

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from locum_actuator.chain.watch import HEARTBEAT, Part, judge_heartbeat
+from locum_actuator.chain.watch import HEARTBEAT, ChainPart, judge_heartbeat
 from locum_actuator.engine.engine import Engine
 
 
-def unready(engine: Engine, chain: Sequence[Part] = ()) -> str | None:
+def unready(engine: Engine, chain: Sequence[ChainPart] = ()) -> str | None:
     """Return why the actuator is not ready, or None."""
-    stuck = engine.stuck()
+    stuck = engine.hung_workers()
     missing = {part.name: part.text for part in chain if part.up is not True}
     # The heartbeat is judged now, and not when the chain was looked at last.
     heartbeat = judge_heartbeat(engine.heartbeat_age_seconds)

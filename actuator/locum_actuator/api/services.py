@@ -8,12 +8,12 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify
 
-from locum_actuator.api.pauses import in_plain_values
+from locum_actuator.api.pauses import to_json
 from locum_actuator.decision.standby_checklist import is_complete
 from locum_actuator.domain.reach import Reach
 from locum_actuator.engine.engine import Engine
 from locum_actuator.engine.explain import Explainer
-from locum_actuator.engine.incident import seen
+from locum_actuator.engine.incident import situation_to_json
 
 EXPLAIN_WAIT_SECONDS = 5.0
 
@@ -42,7 +42,10 @@ def service_routes(engine: Engine, explainer: Explainer) -> Blueprint:
             return jsonify(error="another look is under way; ask again"), 503
         moves = {host: asdict(plan) for host, plan in found.moves.items()}
         return jsonify(
-            plan=asdict(found.plan), moves=moves, seen=seen(found.situation), **service_values(engine, name)
+            plan=asdict(found.plan),
+            moves=moves,
+            seen=situation_to_json(found.situation),
+            **service_values(engine, name),
         ), 200
 
     return routes
@@ -66,7 +69,7 @@ def service_values(engine: Engine, name: str) -> dict[str, Any]:
         "since": holder.since,
         "mode": service.takeover.mode,
         "when_unreachable": service.takeover.when_unreachable,
-        "pause": in_plain_values(engine.journal.pause(name)),
+        "pause": to_json(engine.journal.pause(name)),
         "open_incident": worker.incident,
         "witnesses": dict(worker.witnesses),
         "alone": worker.patrol.alone,

@@ -30,7 +30,7 @@ _TO_DO = {
 }
 
 
-class Part(Protocol):
+class AlertPart(Protocol):
     """What is known of one part."""
 
     @property
@@ -54,7 +54,7 @@ class Alarm:
         self._told_at = float("-inf")
 
     async def sound(
-        self, session: aiohttp.ClientSession, access: Access, parts: Iterable[Part], runbook: str
+        self, session: aiohttp.ClientSession, access: Access, parts: Iterable[AlertPart], runbook: str
     ) -> None:
         """Send what is wrong, when it changed or some seconds have passed; and the end of what is mended."""
         now = {

@@ -25,7 +25,7 @@ _NAMED_AT_MOST = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class PartHealth:
     """What one look found of one part. `up` is None where it could not look."""
 
     up: bool | None
@@ -33,7 +33,7 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
-class Chain:
+class ChainEndpoints:
     """Where the parts of the chain are."""
 
     exporters: Mapping[str, str]  # vantage point -> URL
@@ -41,7 +41,7 @@ class Chain:
     runbook: str = OF_THE_ACTUATOR  # its URL
 
     @classmethod
-    def of(cls, site: Site, parts: ChainParts | None = None) -> Chain:
+    def of(cls, site: Site, parts: ChainParts | None = None) -> ChainEndpoints:
         """Return the chain of a site; `parts` stand for what the site file says."""
         exporters = {name: point.url for name, point in site.vantage_points.items()}
         return cls(exporters, parts or site.chain, runbook_link(site))
@@ -56,7 +56,7 @@ def looking_session() -> aiohttp.ClientSession:
     )
 
 
-async def look(session: aiohttp.ClientSession, chain: Chain) -> dict[str, Seen]:
+async def look(session: aiohttp.ClientSession, chain: ChainEndpoints) -> dict[str, PartHealth]:
     """Look at every part at once, and return what was seen by the part's name; raises nothing."""
     access = Access(chain.parts)
     questions = {
@@ -82,15 +82,15 @@ def _alertmanager(url: str) -> str:
     return f"alertmanager {url.partition('://')[2]}"
 
 
-async def _answers(session: aiohttp.ClientSession, url: str, access: Access | None) -> Seen:
+async def _answers(session: aiohttp.ClientSession, url: str, access: Access | None) -> PartHealth:
     try:
         shown = {} if access is None else access.options(url)
         async with session.get(url, allow_redirects=False, **shown) as answer:
             if answer.status != 200:
-                return Seen(False, f"answers {answer.status} at {url}")
+                return PartHealth(False, f"answers {answer.status} at {url}")
     except (aiohttp.ClientError, OSError, ValueError, TimeoutError) as fault:
-        return Seen(False, f"does not answer at {url} ({_why(fault)})")
-    return Seen(True, f"answers at {url}")
+        return PartHealth(False, f"does not answer at {url} ({_why(fault)})")
+    return PartHealth(True, f"answers at {url}")
 
 
 def _why(fault: Exception) -> str:
@@ -101,7 +101,7 @@ def _why(fault: Exception) -> str:
     return type(fault).__name__
 
 
-async def _samples(session: aiohttp.ClientSession, prometheus: str, access: Access) -> Seen | None:
+async def _samples(session: aiohttp.ClientSession, prometheus: str, access: Access) -> PartHealth | None:
     """Check whether Prometheus stores what it scrapes; None where it does not say so."""
     try:
         url = f"{prometheus}/metrics"
@@ -110,7 +110,7 @@ async def _samples(session: aiohttp.ClientSession, prometheus: str, access: Acce
             found = judge_samples(body.decode("utf-8", "replace"), answer.headers.get("Date"))
     except (aiohttp.ClientError, OSError, ValueError, TimeoutError):
         return None
-    return None if found is None else Seen(*found)
+    return None if found is None else PartHealth(*found)
 
 
 async def _body(answer: aiohttp.ClientResponse) -> bytes:
@@ -121,20 +121,20 @@ async def _body(answer: aiohttp.ClientResponse) -> bytes:
     return body
 
 
-async def _rules(session: aiohttp.ClientSession, prometheus: str, access: Access) -> Seen:
+async def _rules(session: aiohttp.ClientSession, prometheus: str, access: Access) -> PartHealth:
     """See whether Prometheus has every rule of ours, and can evaluate it."""
     url = f"{prometheus}/api/v1/rules"
     try:
         async with session.get(url, allow_redirects=False, **access.options(url)) as answer:
             body = await _body(answer) if answer.status == 200 else b""
         if answer.status != 200:
-            return Seen(None, f"could not look: {url} answers {answer.status}")
+            return PartHealth(None, f"could not look: {url} answers {answer.status}")
         return judge_rules(json.loads(body))
     except (aiohttp.ClientError, OSError, ValueError, TimeoutError) as fault:
-        return Seen(None, f"could not look: {url} does not answer ({_why(fault)})")
+        return PartHealth(None, f"could not look: {url} does not answer ({_why(fault)})")
 
 
-def judge_rules(answer: Any) -> Seen:
+def judge_rules(answer: Any) -> PartHealth:
     """Judge what `/api/v1/rules` answered; ValueError where that is no list of rules."""
     try:
         loaded = {
@@ -148,13 +148,13 @@ def judge_rules(answer: Any) -> Seen:
     except (KeyError, TypeError) as fault:
         raise ValueError("not an answer of Prometheus") from fault
     if len(missing) == len(wanted):
-        return Seen(False, "Prometheus has none of locum's rules: `locum generate rules` prints them")
+        return PartHealth(False, "Prometheus has none of locum's rules: `locum generate rules` prints them")
     if missing:
-        return Seen(False, f"Prometheus lacks {_named(missing)}: `locum generate rules` prints all")
+        return PartHealth(False, f"Prometheus lacks {_named(missing)}: `locum generate rules` prints all")
     if faulty:
         last = loaded[faulty[0]].get("lastError") or "no reason given"
-        return Seen(False, f"Prometheus cannot evaluate {_named(faulty)}: {last}")
-    return Seen(True, f"Prometheus has all {len(wanted)} of them")
+        return PartHealth(False, f"Prometheus cannot evaluate {_named(faulty)}: {last}")
+    return PartHealth(True, f"Prometheus has all {len(wanted)} of them")
 
 
 def _named(rules: list[tuple[str, str]]) -> str:

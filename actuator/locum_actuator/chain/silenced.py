@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from locum_actuator.chain.health import Seen
+from locum_actuator.chain.health import PartHealth
 from locum_actuator.chain.silences import Silences
 
 SILENCES = "silences"
@@ -12,10 +12,10 @@ NAMED_AT_MOST = 3
 LONGEST_WORDS = 80  # of what the author of a silence wrote
 
 
-def judge_silences(silences: Silences) -> Seen:
+def judge_silences(silences: Silences) -> PartHealth:
     """Judge what Alertmanager said of its silences."""
     if silences.fault is not None:
-        return Seen(None, f"could not look: {silences.fault}")
+        return PartHealth(None, f"could not look: {silences.fault}")
     found = []
     for service, rows in silences.services.items():
         for row in rows:
@@ -27,9 +27,9 @@ def judge_silences(silences: Silences) -> Seen:
                 f"a silence{by}{why} {may} {', '.join(row.alerts)} of {service} from locum until {until}"
             )
     if not found:
-        return Seen(True, "no silence keeps an alert from locum")
+        return PartHealth(True, "no silence keeps an alert from locum")
     more = f"; and {len(found) - NAMED_AT_MOST} more" if len(found) > NAMED_AT_MOST else ""
-    return Seen(False, "; ".join(found[:NAMED_AT_MOST]) + more)
+    return PartHealth(False, "; ".join(found[:NAMED_AT_MOST]) + more)
 
 
 def _short(text: str) -> str:

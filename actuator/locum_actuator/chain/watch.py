@@ -17,7 +17,7 @@ import aiohttp
 
 from locum_actuator.chain.access import Access
 from locum_actuator.chain.alarm import Alarm
-from locum_actuator.chain.health import Chain, Seen, look, looking_session
+from locum_actuator.chain.health import ChainEndpoints, PartHealth, look, looking_session
 from locum_actuator.journal.journal import Journal, JournalError
 from locum_actuator.journal.recovery import BEGUN_ANEW
 from locum_actuator.metrics import Metrics
@@ -34,7 +34,7 @@ HEARTBEAT_LATE_SECONDS = 8.0  # it comes every two or three: Alertmanager's repe
 
 
 @dataclass(slots=True)
-class Part:
+class ChainPart:
     """What is known of one part. `up` is None until it was seen, and while nobody can look."""
 
     name: str
@@ -43,7 +43,7 @@ class Part:
     since: float = field(default_factory=time.time)  # seconds since the epoch
     _missed_at: float | None = None  # monotonic: when the looks that failed began
 
-    def take(self, seen: Seen, now: float, *, at_once: bool = False) -> bool:
+    def take(self, seen: PartHealth, now: float, *, at_once: bool = False) -> bool:
         """Take what a look at monotonic time `now` found; return whether that changed what is believed.
 
         That a part is missing takes two looks, unless `at_once`.
@@ -75,8 +75,8 @@ class ChainWatch:
 
     def __init__(
         self,
-        chain: Callable[[], Chain],
-        own: Mapping[str, Callable[[], Seen]],
+        chain: Callable[[], ChainEndpoints],
+        own: Mapping[str, Callable[[], PartHealth]],
         metrics: Metrics,
         health: Health | None = None,
     ) -> None:
@@ -86,9 +86,9 @@ class ChainWatch:
         self._own = own
         self._metrics = metrics
         self._alarm = Alarm()
-        self._parts: dict[str, Part] = {}
+        self._parts: dict[str, ChainPart] = {}
 
-    def parts(self) -> list[Part]:
+    def parts(self) -> list[ChainPart]:
         """Return the parts as they were seen last."""
         return list(self._parts.values())
 
@@ -139,9 +139,9 @@ class ChainWatch:
     def _doubted(self) -> bool:
         return any(part.doubted for part in self._parts.values())
 
-    def learn(self, seen: Mapping[str, Seen], own: Mapping[str, Seen], now: float) -> None:
+    def learn(self, seen: Mapping[str, PartHealth], own: Mapping[str, PartHealth], now: float) -> None:
         """Take in what a look at monotonic time `now` found, and say what changed."""
-        parts = {name: self._parts.get(name) or Part(name) for name in (*seen, *own)}
+        parts = {name: self._parts.get(name) or ChainPart(name) for name in (*seen, *own)}
         for name, part in parts.items():
             if part.take(own.get(name) or seen[name], now, at_once=name in own):
                 _say(part)
@@ -151,27 +151,27 @@ class ChainWatch:
         self._parts = parts
 
 
-def judge_heartbeat(age_seconds: float | None) -> Seen:
+def judge_heartbeat(age_seconds: float | None) -> PartHealth:
     """Judge the last heartbeat by its age; None where none ever came."""
     if age_seconds is None:
-        return Seen(False, "none has come through Prometheus and Alertmanager yet")
+        return PartHealth(False, "none has come through Prometheus and Alertmanager yet")
     if age_seconds > HEARTBEAT_LATE_SECONDS:
-        return Seen(
+        return PartHealth(
             False,
             f"the last one came {age_seconds:.0f} s ago: Prometheus, Alertmanager or the rules are missing",
         )
-    return Seen(True, "comes through Prometheus and Alertmanager")
+    return PartHealth(True, "comes through Prometheus and Alertmanager")
 
 
-def judge_rounds(blind: Mapping[str, str | None]) -> Seen:
+def judge_rounds(blind: Mapping[str, str | None]) -> PartHealth:
     """Judge the actuator's own checks: which services they cannot make, and why."""
     faults = [f"{name}: {why}" for name, why in blind.items() if why is not None]
     if faults:
-        return Seen(False, f"the actuator cannot check {'; '.join(faults)}")
-    return Seen(True, "the actuator itself checks every service")
+        return PartHealth(False, f"the actuator cannot check {'; '.join(faults)}")
+    return PartHealth(True, "the actuator itself checks every service")
 
 
-def _say(part: Part) -> None:
+def _say(part: ChainPart) -> None:
     if part.up is False:
         log.error(
             "chain: %s is missing: %s", part.name, part.text, extra={"event": "chain_part", "part": part.name}
@@ -184,20 +184,20 @@ def _say(part: Part) -> None:
         )
 
 
-def look_at_journal(journal: Journal, services: Iterable[str]) -> Seen:
+def look_at_journal(journal: Journal, services: Iterable[str]) -> PartHealth:
     """Check whether the journal can be written and read, and whether it waits for a person."""
     fault = journal.look()
     if fault is not None:
-        return Seen(False, f"{fault}: nothing is done meanwhile")
+        return PartHealth(False, f"{fault}: nothing is done meanwhile")
     try:
         pauses = {service: journal.pause(service) for service in services}
     except JournalError as unreadable:
-        return Seen(False, f"{unreadable}: nothing is done meanwhile")
+        return PartHealth(False, f"{unreadable}: nothing is done meanwhile")
     waiting = [name for name, pause in pauses.items() if pause and pause.reason.startswith(BEGUN_ANEW)]
     if waiting:
-        return Seen(
+        return PartHealth(
             False,
             f"was corrupt and is begun anew: nothing is done for {', '.join(waiting)} until a person has seen who"
             " holds what, and says locum resume SERVICE, or --all",
         )
-    return Seen(True, "can be written")
+    return PartHealth(True, "can be written")

@@ -18,7 +18,7 @@ from locum_actuator.decision.fitness import why_unfit
 from locum_actuator.system.printing import confirm, say
 from locum_inventory.enrolment import user_keys
 from locum_inventory.enrolment.boot_guard import GUARD_PATH, kept_off
-from locum_inventory.enrolment.request import EnrolmentError, GuardWish, Report, Wanted, wanted_on
+from locum_inventory.enrolment.request import EnrolmentError, GuardWish, HostReport, HostSetup, wanted_on
 from locum_inventory.gate import host_keys
 from locum_inventory.gate.gates import GateClients
 from locum_inventory.gate.host_file import GATE_PATH, HOST_FILE_PATH, gate_version, host_file_sha256
@@ -156,7 +156,7 @@ def _enrol(site: Site, way: Administrator, owner: str, wishes: _Wishes) -> None:
 
 def _wanted(
     site: Site, host: str, public: Callable[[Path], str | None], owner: str, guard: GuardWish
-) -> Wanted:
+) -> HostSetup:
     ssh = site.hosts[host].ssh
     if ssh is None:
         return wanted_on(site, host, None, None, owner, guard_wish=guard)
@@ -174,7 +174,7 @@ def _public_or_none(path: Path) -> str | None:
     return user_keys.public_key(path) if path.exists() else None
 
 
-def _check_host_key(site: Site, host: str, report: Report, wishes: _Wishes) -> None:
+def _check_host_key(site: Site, host: str, report: HostReport, wishes: _Wishes) -> None:
     """Refuse to go on where the pinned key is another than the host's, unless that is what is wished."""
     ssh = site.hosts[host].ssh
     if ssh is None:
@@ -191,7 +191,7 @@ def _check_host_key(site: Site, host: str, report: Report, wishes: _Wishes) -> N
     )
 
 
-def _show_plan(site: Site, host: str, report: Report, new_keys: list[Path], guard: GuardWish) -> bool:
+def _show_plan(site: Site, host: str, report: HostReport, new_keys: list[Path], guard: GuardWish) -> bool:
     """Say what will be done; return whether that is anything."""
     lines = [f"make the key {path}" for path in new_keys]
     words = {"absent": "install", "differs": "update"}

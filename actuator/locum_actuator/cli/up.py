@@ -17,10 +17,10 @@ from locum_actuator.cli.common.listen_options import chain_of, chain_options
 from locum_actuator.cli.common.right_machine import on_actuator_host_or_exit
 from locum_actuator.cli.common.site_option import load_or_exit
 from locum_actuator.listeners import tcp_socket
-from locum_actuator.stack.layout import Chain
+from locum_actuator.stack.layout import StackLayout
 from locum_actuator.stack.ports import port_faults
 from locum_actuator.stack.programs import NotInstalledError, find_programs, programs
-from locum_actuator.stack.progress_output import Voice
+from locum_actuator.stack.progress_output import ProgressOutput
 from locum_actuator.stack.prometheus import write_configuration
 from locum_actuator.stack.startup import Readiness, StartupError
 from locum_actuator.stack.supervisor import Program, Supervisor
@@ -63,7 +63,9 @@ def up(site_option: str | None, /, log_format: str | None, **listens: Any) -> No
             ports = (chain.actuator, chain.webhook)
             held = tuple(stack.enter_context(tcp_socket(where.host, where.port)) for where in ports)
             running = programs(chain, site_file, found, log_format or "logfmt", held)
-            asyncio.run(_run(chain, running, lambda: _reloaded(site_file, listens), Voice.of(log_format)))
+            asyncio.run(
+                _run(chain, running, lambda: _reloaded(site_file, listens), ProgressOutput.of(log_format))
+            )
     except (NotInstalledError, StartupError) as failed:
         did_not_work(str(failed))
     except OSError as fault:
@@ -71,7 +73,10 @@ def up(site_option: str | None, /, log_format: str | None, **listens: Any) -> No
 
 
 async def _run(
-    chain: Chain, running: Sequence[Program], reloaded: Callable[[], Sequence[str]], voice: Voice
+    chain: StackLayout,
+    running: Sequence[Program],
+    reloaded: Callable[[], Sequence[str]],
+    voice: ProgressOutput,
 ) -> None:
     told_to_end = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -96,7 +101,7 @@ async def _run(
         voice.say("ended; addresses stay where they are")
 
 
-def _reload(reloaded: Callable[[], Sequence[str]], supervisor: Supervisor, voice: Voice) -> None:
+def _reload(reloaded: Callable[[], Sequence[str]], supervisor: Supervisor, voice: ProgressOutput) -> None:
     # In a thread of its own: what it asks of this machine runs an event loop, and here is one already.
     with ThreadPoolExecutor(1) as own_thread:
         faults = own_thread.submit(reloaded).result()

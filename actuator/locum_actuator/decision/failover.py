@@ -19,7 +19,7 @@ from locum_actuator.decision import brakes, unfit, vetoes, wrong_answers
 from locum_actuator.decision.epochs import holder_by_epoch
 from locum_actuator.decision.partial_addresses import incomplete, left_about, sure, why_unused
 from locum_actuator.decision.unreached import unreached
-from locum_actuator.domain.plan import Plan, Step
+from locum_actuator.domain.plan import Plan, PlannedStep
 from locum_actuator.domain.situation import HostView, Memory, Situation
 from locum_exporter.result import Outcome
 from locum_inventory.site.model import Service
@@ -107,7 +107,7 @@ def _astray(situation: Situation, memory: Memory, service: Service) -> Plan | No
     if not astray:
         return None
     names = " and ".join(astray)
-    steps = tuple(Step("release", name) for name in astray)
+    steps = tuple(PlannedStep("release", name) for name in astray)
     runs = f"runs the service, which {memory.holder} holds"
     if memory.returned.isdisjoint(astray):
         return Plan("release", "left_over", f"{names} {runs}: left over from what was broken off", steps)
@@ -151,7 +151,7 @@ def _held_twice(situation: Situation, memory: Memory) -> Plan:
     others_release = situation.holders - {memory.holder} <= set(told)
     alone = others_release and situation.address_looked and situation.witnessed
     reachable = holder is not None and holder.gate_answers
-    again = (Step("claim", memory.holder),) if alone and reachable else ()
+    again = (PlannedStep("claim", memory.holder),) if alone and reachable else ()
     return Plan(
         "release",
         "held_twice",
@@ -243,7 +243,7 @@ def _unheld(situation: Situation, memory: Memory, service: Service) -> Plan:
     if not best.serves and (slow := [view for view in order if _is_slow(view, memory)]):
         return _starting(slow[0], memory)
     why = f"nobody holds the address{why_unused(best)} and {best.name} {'serves' if best.serves else 'can serve'}"
-    if best.unused and not situation.address_looked:
+    if best.unusable_addresses and not situation.address_looked:
         return Plan(
             "refuse", "could_not_look", f"{why}, but nobody could be asked whether another host has it"
         )
@@ -258,7 +258,7 @@ def _unheld(situation: Situation, memory: Memory, service: Service) -> Plan:
             "unfenced",
             f"{why}, but the service may still run on {last.name}: neither a release nor fencing worked just now",
         )
-    steps = (*gone, Step("confirm", best.name), *_take(best, service))
+    steps = (*gone, PlannedStep("confirm", best.name), *_take(best, service))
     return Plan("claim", "unheld", _with_data(why, best, memory), steps, best.name)
 
 
@@ -440,30 +440,34 @@ def _takeover(
         "takeover",
         code,
         _with_data(why, target, memory),
-        (*gone, Step("confirm", target.name), *_take(target, service)),
+        (*gone, PlannedStep("confirm", target.name), *_take(target, service)),
         target.name,
     )
 
 
-def _expel(view: HostView, memory: Memory) -> tuple[Step, ...]:
+def _expel(view: HostView, memory: Memory) -> tuple[PlannedStep, ...]:
     """Return the step that makes sure a host has neither address nor service any more.
 
     Its own word where its gate answers; fencing where it does not, or where its word could not be had just now.
     None where it is silent and cannot be fenced, or where fencing it failed just now.
     """
     if view.gate_answers and not (view.fenceable and f"release:{view.name}" in memory.tried):
-        return (Step("release", view.name),)
+        return (PlannedStep("release", view.name),)
     if view.fenceable and f"fence:{view.name}" not in memory.tried:
-        return (Step("fence", view.name),)
+        return (PlannedStep("fence", view.name),)
     return ()
 
 
-def _take(target: HostView, service: Service) -> tuple[Step, ...]:
+def _take(target: HostView, service: Service) -> tuple[PlannedStep, ...]:
     """Return the steps that make `target` the holder of an address that nobody holds."""
-    claim = Step("claim", target.name)
-    start = () if service.standby == "running" or service.commands is None else (Step("start", target.name),)
+    claim = PlannedStep("claim", target.name)
+    start = (
+        ()
+        if service.standby == "running" or service.commands is None
+        else (PlannedStep("start", target.name),)
+    )
     order = (claim, *start) if service.takeover.start == "after_claim" else (*start, claim)
-    return (*order, Step("prove", target.name))
+    return (*order, PlannedStep("prove", target.name))
 
 
 def _candidates(situation: Situation, memory: Memory, service: Service) -> list[HostView]:
@@ -522,7 +526,7 @@ def _starting(view: HostView, memory: Memory) -> Plan:
 
 
 def _respawn(holder: HostView, code: str, why: str) -> Plan:
-    return Plan("respawn", code, why, (Step("respawn", holder.name),), holder.name)
+    return Plan("respawn", code, why, (PlannedStep("respawn", holder.name),), holder.name)
 
 
 def _partition(holder: HostView) -> Plan:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from locum_actuator.decision import brakes, vetoes
-from locum_actuator.domain.plan import Move, Plan, Step
+from locum_actuator.domain.plan import Move, Plan, PlannedStep
 from locum_actuator.domain.situation import HostView, Memory, Situation
 from locum_inventory.site.model import Service
 
@@ -144,17 +144,17 @@ def _echoes(view: HostView) -> str:
     return f"{view.echoes_received} of {view.echoes_sent} echoes came back{late}"
 
 
-def _steps(holder: str, target: HostView, service: Service) -> tuple[Step, ...]:
+def _steps(holder: str, target: HostView, service: Service) -> tuple[PlannedStep, ...]:
     """Return the steps of a move: what takes long stands before the release wherever it may."""
-    release, confirm = Step("release", holder), Step("confirm", target.name)
-    claim, prove = Step("claim", target.name), Step("prove", target.name)
+    release, confirm = PlannedStep("release", holder), PlannedStep("confirm", target.name)
+    claim, prove = PlannedStep("claim", target.name), PlannedStep("prove", target.name)
     # After the release nobody writes: the last short pass takes along what the pass before could not.
-    gone = (release,) if service.mirror is None else (release, Step("mirror", target.name))
+    gone = (release,) if service.mirror is None else (release, PlannedStep("mirror", target.name))
     if service.standby == "running" or service.commands is None:
         return (*gone, confirm, claim, prove)
-    start = Step("start", target.name)
+    start = PlannedStep("start", target.name)
     # What runs there already was started by somebody else, from whatever data lay there then.
-    tidy = (Step("release", target.name),) if target.processes else ()
+    tidy = (PlannedStep("release", target.name),) if target.processes else ()
     if (
         service.takeover.start == "during_release" and service.mirror is None
     ):  # else its data would come under it

@@ -28,7 +28,7 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class LastPatrol:
     """What the last round of the patrol saw of a host."""
 
     gate: GateStatus | None  # None: silent
@@ -39,7 +39,7 @@ class Seen:
 
 
 def checklist(
-    site: Site, service: str, host: str, seen: Seen | None, copy: Copy | None, *, unseen: bool = False
+    site: Site, service: str, host: str, seen: LastPatrol | None, copy: Copy | None, *, unseen: bool = False
 ) -> tuple[Item, ...]:
     """Return the checklist of a host that does not hold a service.
 
@@ -73,7 +73,7 @@ def obstacles(items: tuple[Item, ...]) -> tuple[str, ...]:
     return tuple(item.text for item in items if item.name == "current" and not item.ok)
 
 
-def _reachable(seen: Seen) -> Item:
+def _reachable(seen: LastPatrol) -> Item:
     if seen.gate is not None or seen.echoes:
         return Item("reachable", True, "it answers")
     if seen.echoes is None:

@@ -7,7 +7,7 @@ before, it is as good as not served.
 
 from __future__ import annotations
 
-from locum_actuator.domain.plan import Plan, Step
+from locum_actuator.domain.plan import Plan, PlannedStep
 from locum_actuator.domain.situation import HostView, Memory, Situation
 from locum_inventory.site.model import Service
 
@@ -33,7 +33,11 @@ def unreached(holder: HostView, situation: Situation, memory: Memory, service: S
         )
     if memory.tried.isdisjoint({f"take:{holder.name}", ANNOUNCED}):
         return Plan(
-            "claim", "unreached", why, (Step("claim", holder.name), Step("prove", holder.name)), holder.name
+            "claim",
+            "unreached",
+            why,
+            (PlannedStep("claim", holder.name), PlannedStep("prove", holder.name)),
+            holder.name,
         )
     why = f"{why}, and announcing it again did not help"
     if MOVED in memory.tried:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from locum_actuator.domain.plan import Plan, Step
+from locum_actuator.domain.plan import Plan, PlannedStep
 from locum_actuator.domain.situation import HostView, Memory, Situation
 from locum_exporter.result import Outcome
 from locum_inventory.site.model import Service
@@ -47,7 +47,7 @@ def _taken_unasked(plan: Plan, situation: Situation, memory: Memory) -> tuple[st
         holder is not None
         and holder in situation.hosts
         and is_left
-        and Step("release", holder) not in plan.steps
+        and PlannedStep("release", holder) not in plan.steps
     ):
         taken.add(holder)
     return tuple(sorted(taken))
@@ -77,7 +77,7 @@ def _await_others(view: HostView, memory: Memory) -> Plan | None:
 
 def has_let_go(view: HostView, service: Service) -> bool:
     """Return whether a host's gate says that it neither holds the address nor runs the service."""
-    if not view.gate_answers or view.holds or view.unused:
+    if not view.gate_answers or view.holds or view.unusable_addresses:
         return False
     return service.standby == "running" or service.commands is None or view.processes == 0
 
@@ -131,7 +131,7 @@ def _confirmed_first(plan: Plan, situation: Situation, memory: Memory, service: 
     if plan.target in situation.holders or not any(step.name == "claim" for step in plan.steps):
         return plan  # the address goes to no host that does not have it already
     expelled = {step.host for step in plan.steps if step.name in _EXPELLING}
-    first: list[Step] = []
+    first: list[PlannedStep] = []
     for host in sorted(memory.unconfirmed & situation.hosts.keys() - expelled - {plan.target}):
         view = situation.hosts[host]
         if has_let_go(view, service) or _site_accepts(view, situation, memory, service):
@@ -148,13 +148,13 @@ def _confirmed_first(plan: Plan, situation: Situation, memory: Memory, service: 
     return replace(plan, steps=(*first, *plan.steps)) if first else plan
 
 
-def _expel(view: HostView, situation: Situation, memory: Memory) -> Step | None:
+def _expel(view: HostView, situation: Situation, memory: Memory) -> PlannedStep | None:
     """Return the step that settles whether a host still holds; None where it has just failed or cannot be done."""
     if view.gate_answers and f"release:{view.name}" not in memory.tried:
-        return Step("release", view.name)
+        return PlannedStep("release", view.name)
     may_fence = view.fenceable and situation.witnessed and f"fence:{view.name}" not in memory.tried
     if may_fence and (view.gate_answers or view.liveness == "dead"):
-        return Step("fence", view.name)
+        return PlannedStep("fence", view.name)
     return None
 
 

@@ -92,7 +92,7 @@ class MirrorError(LocumError):
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class RunOptions:
     """What a person may ask of one run beyond the schedule's."""
 
     allowed_deletions: int = 0  # more than max_delete allows; 0: what the site file says
@@ -100,7 +100,7 @@ class Wish:
     on_progress: Callable[[Progress], None] | None = None
 
 
-NO_WISH = Wish()
+NO_WISH = RunOptions()
 
 
 class NoMirrors:
@@ -110,7 +110,7 @@ class NoMirrors:
         """Tell that there is none."""
         return False
 
-    def run(self, service: str, source: str, destination: str, wish: Wish = NO_WISH) -> MirrorResult:
+    def run(self, service: str, source: str, destination: str, wish: RunOptions = NO_WISH) -> MirrorResult:
         """Refuse: there is nothing to copy."""
         text = f"the site file has no mirror for {service}"
         return MirrorResult(service, source, destination, 0, "refused", text, 0.0, 0.0)
@@ -134,7 +134,7 @@ class Mirrors(Protocol):
     def is_configured(self, service: str) -> bool:
         """Tell whether the site file has a mirror for the service."""
 
-    def run(self, service: str, source: str, destination: str, wish: Wish = NO_WISH) -> MirrorResult:
+    def run(self, service: str, source: str, destination: str, wish: RunOptions = NO_WISH) -> MirrorResult:
         """Copy a service's directories from one host to another, all of them; returns when it ended.
 
         One run a service at a time: another one is refused. Never raises for what goes wrong on the way: that is

@@ -13,7 +13,7 @@ StepName = Literal["respawn", "release", "fence", "confirm", "start", "claim", "
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class PlannedStep:
     """One step of a plan, on one host."""
 
     name: StepName
@@ -30,9 +30,11 @@ class Plan:
     kind: Kind
     code: str
     reason: str
-    steps: tuple[Step, ...] = ()
+    steps: tuple[PlannedStep, ...] = ()
     target: str | None = None
-    would: tuple[Step, ...] = ()  # what would be done, were it not for observe mode, a pause or a brake
+    would: tuple[
+        PlannedStep, ...
+    ] = ()  # what would be done, were it not for observe mode, a pause or a brake
 
     @property
     def acts(self) -> bool:

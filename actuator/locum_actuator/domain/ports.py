@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from locum_actuator.domain.reach import Reach
-from locum_actuator.domain.situation import Look
+from locum_actuator.domain.situation import CheckOutcome
 from locum_inventory.gate.protocol import GateClient
 
 
@@ -29,10 +29,10 @@ class Confirmed:
     silent_to: tuple[str, ...] = ()  # … that asked it and got none; one that could not ask is in neither
 
 
-class Eyes(Protocol):
+class Observer(Protocol):
     """What steps need to see: the service on a host, through its addresses, the witnesses, the wire."""
 
-    def service_on(self, service: str, host: str) -> Look:
+    def service_on(self, service: str, host: str) -> CheckOutcome:
         """Run the deciding checks against a host's own address, from here."""
 
     def reach(self, service: str) -> Reach | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from locum_actuator.domain.situation import HostView, Look
+from locum_actuator.domain.situation import CheckOutcome, HostView
 from locum_exporter.result import Outcome
 
 NOT_PROVEN = "not proven from outside"
@@ -22,8 +22,8 @@ class Reach:
     the actuator's own host found where it holds one, else None.
     """
 
-    outside: tuple[Look, ...] = ()
-    here: Look | None = None
+    outside: tuple[CheckOutcome, ...] = ()
+    here: CheckOutcome | None = None
 
     @property
     def outcome(self) -> Outcome:
@@ -44,11 +44,11 @@ class Reach:
         return f"{NOT_PROVEN}: {_words(self.outside)}"
 
     @property
-    def _failed(self) -> tuple[Look, ...]:
+    def _failed(self) -> tuple[CheckOutcome, ...]:
         looks = self.outside if self.here is None else (self.here, *self.outside)
         return tuple(look for look in looks if look.outcome is Outcome.FAILED)
 
-    def failing(self, holder: HostView) -> tuple[Look, ...]:
+    def failing(self, holder: HostView) -> tuple[CheckOutcome, ...]:
         """Return the failures that are not a matter of the vantage point; none where the service is reached.
 
         Whoever gets an answer from the holder's own address and none through the service address is not cut off.
@@ -59,5 +59,5 @@ class Reach:
         return tuple(look for look in self._failed if look is self.here or look.vantage_point in sound)
 
 
-def _words(looks: tuple[Look, ...]) -> str:
+def _words(looks: tuple[CheckOutcome, ...]) -> str:
     return "; ".join(f"{look.vantage_point}: {look.text}" for look in looks)

@@ -21,7 +21,7 @@ Liveness = Literal["alive", "lossy", "slow", "dead", "partitioned", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class CheckOutcome:
     """What one vantage point found just now when it checked the service on a host."""
 
     vantage_point: str
@@ -30,7 +30,7 @@ class Look:
     reason: str | None = None  # why it is not well, as the exporter names it
 
 
-def is_wrong(look: Look) -> bool:
+def is_wrong(look: CheckOutcome) -> bool:
     """Return whether a service answered, and not as it should."""
     return look.outcome is Outcome.FAILED and class_of(look.reason or "") in WRONG_ANSWERS
 
@@ -53,14 +53,14 @@ class HostView:
     life: Life = NO_LIFE  # what else of this host was heard a moment ago, by whichever service
     holds: frozenset[IPv4Address | IPv6Address] | None = None  # of the service's addresses; None: gate silent
     # Those that are on a card and not in use, with the kernel's word: tentative or dadfailed.
-    unused: Mapping[IPv4Address | IPv6Address, str] = field(default_factory=dict)
+    unusable_addresses: Mapping[IPv4Address | IPv6Address, str] = field(default_factory=dict)
     processes: int | None = None  # None: gate silent, or the service names no process
     age_seconds: float | None = None  # since the oldest of them was started; None: not known
     underway: str | None = (
         None  # the verb that its gate is carrying out for the service: start, respawn or claim
     )
     epoch: int = 0  # the highest epoch its gate has seen; 0 where it did not answer
-    looks: tuple[Look, ...] = ()
+    looks: tuple[CheckOutcome, ...] = ()
     fenceable: bool = False  # the site file names a fence device, and it is not this host
     pinged_by: tuple[str, ...] = ()  # other vantage points that get its echo
     silent_to: tuple[str, ...] = ()  # … that looked and got none

@@ -14,8 +14,8 @@ from datetime import datetime
 
 from locum_actuator.decision.standby_checklist import Item, is_complete
 from locum_actuator.domain.plan import Move
-from locum_actuator.engine.move_requests import Mover, MoveRefusedError
-from locum_actuator.engine.periodic import Rounds
+from locum_actuator.engine.move_requests import MoveRefusedError, MoveRequests
+from locum_actuator.engine.periodic import PeriodicThread
 from locum_actuator.engine.worker import Worker
 from locum_actuator.journal.journal import MoveDone
 from locum_actuator.system.background import Health
@@ -54,7 +54,7 @@ def held_back(service: Service, seen: Moment, sound_seconds: float, now: datetim
     return None
 
 
-class AutoFailback(Rounds):
+class AutoFailback(PeriodicThread):
     """The thread that looks once a second which service may come back."""
 
     every_seconds = TICK_SECONDS
@@ -65,14 +65,14 @@ class AutoFailback(Rounds):
     def __init__(
         self,
         workers: Callable[[], Mapping[str, Worker]],
-        mover: Mover,
+        move_requests: MoveRequests,
         monotonic: Callable[[], float] = time.monotonic,
         local_time: Callable[[], datetime] = datetime.now,
         health: Health | None = None,
     ) -> None:
         super().__init__("failback", health)
         self._workers = workers
-        self._mover = mover
+        self._move_requests = move_requests
         self._monotonic = monotonic
         self._local_time = local_time
         self._sound_since: dict[str, float] = {}
@@ -107,7 +107,7 @@ class AutoFailback(Rounds):
 
     def _begin(self, name: str) -> None:
         try:
-            self._mover.begin(name, Move("failback", reason="failback: auto"))
+            self._move_requests.begin(name, Move("failback", reason="failback: auto"))
         except MoveRefusedError as fault:
             log.warning("not brought back: %s", fault, extra={"event": "not_brought_back", "service": name})
 

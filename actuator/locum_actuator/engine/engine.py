@@ -14,23 +14,23 @@ from locum_actuator.domain.alerts import ACTING, HEARTBEAT, WOKE, Alert
 from locum_actuator.domain.patience import end_seconds
 from locum_actuator.domain.ports import Gates
 from locum_actuator.engine.auto_failback import AutoFailback
-from locum_actuator.engine.incident import Context, Looker
+from locum_actuator.engine.incident import Context, SituationObserver
 from locum_actuator.engine.mirror_schedule import Schedule
-from locum_actuator.engine.move_requests import Mover
+from locum_actuator.engine.move_requests import MoveRequests
 from locum_actuator.engine.site_reload import unwatched
-from locum_actuator.engine.standby_resync import Homecoming
+from locum_actuator.engine.standby_resync import StandbyResync
 from locum_actuator.engine.succession import Succession, shared
 from locum_actuator.engine.worker import Worker
 from locum_actuator.journal.journal import AlertRow, Journal, JournalError
 from locum_actuator.journal.metrics import BrakeCollector
 from locum_actuator.metrics import Metrics
-from locum_actuator.mirror.gate_commands import Lines
-from locum_actuator.mirror.manager import SiteMirrors
+from locum_actuator.mirror.gate_commands import GateCommands
+from locum_actuator.mirror.manager import MirrorManager
 from locum_actuator.mirror.metrics import MirrorCollector
 from locum_actuator.mirror.requested_runs import AskedRuns
-from locum_actuator.observation.loss_history import Signs
+from locum_actuator.observation.loss_history import LossHistory
 from locum_actuator.observation.starts import Starts
-from locum_actuator.observation.storm import Storm
+from locum_actuator.observation.storm import StormDetector
 from locum_actuator.system.background import Health
 from locum_inventory.site.model import Service, Site
 
@@ -44,7 +44,7 @@ class ClosableGates(Gates, Protocol):
         """Give up every connection."""
 
 
-class KeptLooker(Looker, Protocol):
+class ClosableObserver(SituationObserver, Protocol):
     """A looker that keeps threads and sockets."""
 
     def close(self) -> None:
@@ -52,12 +52,12 @@ class KeptLooker(Looker, Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Crew:
+class SiteRuntime:
     """All that works for one reading of the site file."""
 
     site: Site
     gates: ClosableGates
-    looker: KeptLooker
+    observer: ClosableObserver
     workers: Mapping[str, Worker]
 
     def end(self) -> None:
@@ -72,7 +72,7 @@ class Crew:
             if worker.is_alive():
                 worker.join(None if deadline is None else max(0.0, deadline - time.monotonic()))
         self.gates.close()
-        self.looker.close()
+        self.observer.close()
 
 
 class Engine:
@@ -84,7 +84,7 @@ class Engine:
         journal: Journal,
         metrics: Metrics,
         make_gates: Callable[[Site], ClosableGates],
-        make_looker: Callable[[Site, ClosableGates], KeptLooker],
+        make_observer: Callable[[Site, ClosableGates], ClosableObserver],
         *,
         health: Health | None = None,
     ) -> None:
@@ -92,9 +92,11 @@ class Engine:
         self.metrics = metrics
         self.heartbeat_at: float | None = None  # on the monotonic clock: a clock that is set must not age it
         self._make_gates = make_gates
-        self._make_looker = make_looker
-        self._storm = Storm()
-        self.mirrors = SiteMirrors(lambda: self.site, journal, lambda site: Lines(site, site.actuator.host))
+        self._make_observer = make_observer
+        self._storm = StormDetector()
+        self.mirrors = MirrorManager(
+            lambda: self.site, journal, lambda site: GateCommands(site, site.actuator.host)
+        )
         self.asked_mirrors = AskedRuns(self.mirrors)
         self.health = health or Health(metrics)
         self._schedule = Schedule(self.mirrors, self._leave_alone, health=self.health)
@@ -102,11 +104,11 @@ class Engine:
         self._stopped = False
         self._retiring: list[threading.Thread] = []
         self._leaving: list[Worker] = []  # of earlier readings, and perhaps in the middle of a plan
-        self._crew = self._gather(site, [])
-        self.mover = Mover(lambda: self.workers)
-        self.failback = AutoFailback(lambda: self.workers, self.mover, health=self.health)
-        self._homecoming = Homecoming(lambda: self.workers, self.health)
-        metrics.age_heartbeat(lambda: self.heartbeat_age_seconds)
+        self._runtime = self._gather(site, [])
+        self.move_requests = MoveRequests(lambda: self.workers)
+        self.failback = AutoFailback(lambda: self.workers, self.move_requests, health=self.health)
+        self._homecoming = StandbyResync(lambda: self.workers, self.health)
+        metrics.set_heartbeat_age_function(lambda: self.heartbeat_age_seconds)
         metrics.registry.register(BrakeCollector(journal, lambda: self.site))
         metrics.registry.register(MirrorCollector(self.mirrors))
         self._forget_unnamed()
@@ -117,7 +119,7 @@ class Engine:
     @property
     def site(self) -> Site:
         """The site as it was read last."""
-        return self._crew.site
+        return self._runtime.site
 
     @property
     def stopped(self) -> bool:
@@ -127,19 +129,19 @@ class Engine:
     @property
     def gates(self) -> Gates:
         """The gates, by host."""
-        return self._crew.gates
+        return self._runtime.gates
 
     @property
     def workers(self) -> Mapping[str, Worker]:
         """The workers, by service."""
-        return self._crew.workers
+        return self._runtime.workers
 
     @property
     def heartbeat_age_seconds(self) -> float | None:
         """How long ago the last heartbeat came; None where none ever did."""
         return None if self.heartbeat_at is None else time.monotonic() - self.heartbeat_at
 
-    def stuck(self) -> str | None:
+    def hung_workers(self) -> str | None:
         """Say which workers are gone or have not moved for longer than a plan may take; None where all move."""
         found = []
         for name, worker in self.workers.items():
@@ -149,13 +151,13 @@ class Engine:
                 found.append(f"the worker for {name} has not moved for {seconds:.0f} s")
         return "; ".join(found) or None
 
-    def _gather(self, site: Site, before: Sequence[Worker]) -> Crew:
+    def _gather(self, site: Site, before: Sequence[Worker]) -> SiteRuntime:
         succession = Succession(self.journal)
         with ExitStack() as on_failure:  # a reload that fails leaves no thread and no connection behind
             gates = self._make_gates(site)
             on_failure.callback(gates.close)
-            looker = self._make_looker(site, gates)
-            on_failure.callback(looker.close)
+            observer = self._make_observer(site, gates)
+            on_failure.callback(observer.close)
             workers = {
                 name: Worker(
                     Context(
@@ -164,7 +166,7 @@ class Engine:
                         self.journal,
                         self.metrics,
                         gates,
-                        looker,
+                        observer,
                         self._storm,
                         _signs_after(before, name, service),
                         _starts_after(before, name, service),
@@ -177,7 +179,7 @@ class Engine:
                 for name, service in site.services.items()
             }
             on_failure.pop_all()
-        return Crew(site, gates, looker, workers)
+        return SiteRuntime(site, gates, observer, workers)
 
     def _leave_alone(self, service: str) -> str | None:
         """Return why a service is not to be mirrored by the schedule just now, or None."""
@@ -203,12 +205,12 @@ class Engine:
         """End the workers, each between two looks or after the plan at hand; held addresses stay where they are."""
         with self._lock:
             self._stopped = True
-            self._crew.end()
+            self._runtime.end()
             self._schedule.end()
             self.failback.end()
             self._homecoming.end()
         deadline = time.monotonic() + end_seconds(self.site)
-        self._crew.join(end_seconds(self.site))
+        self._runtime.join(end_seconds(self.site))
         for thread in self._retiring:
             thread.join(max(0.0, deadline - time.monotonic()))
 
@@ -221,25 +223,27 @@ class Engine:
         with self._lock:
             if self._stopped:
                 return
-            old = self._crew
+            old = self._runtime
             leaving = [worker for worker in self._leaving if worker.is_alive()]
             leaving += old.workers.values()
             new = self._gather(site, leaving)
             self._leaving = leaving
             old.end()
-            self._crew = new
+            self._runtime = new
             self._start_workers()
             retiring = threading.Thread(target=self._retire, args=(old,), name="retire", daemon=True)
             self._retiring = [*(thread for thread in self._retiring if thread.is_alive()), retiring]
             retiring.start()
         log.info("reloaded: services %s", ", ".join(site.services), extra={"event": "reloaded"})
 
-    def _retire(self, old: Crew) -> None:
+    def _retire(self, old: SiteRuntime) -> None:
         """Tidy up after an old crew once its last plan has ended."""
         old.join()
         for name, service in old.site.services.items():
             now = self.site.services.get(name)
-            self.metrics.forget(name, set(service.hosts) - set(now.hosts if now else ()), gone=now is None)
+            self.metrics.remove_service(
+                name, set(service.hosts) - set(now.hosts if now else ()), gone=now is None
+            )
         try:
             self._forget_unnamed()
         except JournalError as fault:
@@ -282,7 +286,7 @@ class Engine:
             if alert.name == HEARTBEAT and alert.fault is None:
                 if alert.status == "firing":
                     self.heartbeat_at = time.monotonic()
-                    self.metrics.beat()
+                    self.metrics.record_heartbeat()
                 continue
             verdict, words = self._judge(alert, workers)
             judged.append((alert, verdict, words))
@@ -321,13 +325,13 @@ def _last_of(before: Sequence[Worker], name: str) -> Context | None:
     return next((worker.context for worker in reversed(before) if worker.context.name == name), None)
 
 
-def _signs_after(before: Sequence[Worker], name: str, service: Service) -> Signs:
+def _signs_after(before: Sequence[Worker], name: str, service: Service) -> LossHistory:
     """Return the signs of life that a service's worker goes on with: a reload makes no host look dead."""
     last = _last_of(before, name)
     if last is None:
-        return Signs()
+        return LossHistory()
     was = last.service
-    return last.signs.heir(same_way=(was.addresses, was.checks) == (service.addresses, service.checks))
+    return last.loss_history.heir(same_way=(was.addresses, was.checks) == (service.addresses, service.checks))
 
 
 def _starts_after(before: Sequence[Worker], name: str, service: Service) -> Starts:

@@ -60,13 +60,13 @@ class Explainer:
         if not self._lock.acquire(timeout=wait_seconds):
             return None
         try:
-            situation = context.looker.situation(name)
+            situation = context.observer.situation(name)
             plan = decide_now(context, situation)
         finally:
             self._lock.release()
         holder = context.journal.holder(name).host
         asked_for = {
-            host: self._engine.mover.judge(name, Move("switchover", host, "somebody"), situation)
+            host: self._engine.move_requests.judge(name, Move("switchover", host, "somebody"), situation)
             for host in context.service.hosts
             if host != holder
         }

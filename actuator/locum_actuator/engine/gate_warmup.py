@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 GREET_SECONDS = 2.0  # for all hosts at once; one that returns no echo is not waited for
 
 
-def greet(context: Context) -> None:
+def warm_up(context: Context) -> None:
     """Ask the gate of each other host that returns an echo; return when all have answered, or after 2 s."""
     hosts = [host for host in context.service.hosts if host != context.site.actuator.host]
     if not hosts:
@@ -32,7 +32,7 @@ def greet(context: Context) -> None:
 
 def _greet(context: Context, host: str) -> None:
     try:
-        if context.looker.echoes(host):
+        if context.observer.echoes(host):
             context.gates[host].status(deadline_seconds=GREET_SECONDS)
     except GateError as fault:
         log.info(

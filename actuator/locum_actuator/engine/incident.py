@@ -23,19 +23,19 @@ from locum_actuator.decision.vetoes import fenced, has_let_go, unable_to_judge
 from locum_actuator.domain import patience
 from locum_actuator.domain.life import NO_LIFE, Life
 from locum_actuator.domain.mirror_run import Mirrors, NoMirrors
-from locum_actuator.domain.plan import Plan, Step
-from locum_actuator.domain.ports import Eyes, Gates
+from locum_actuator.domain.plan import Plan, PlannedStep
+from locum_actuator.domain.ports import Gates, Observer
 from locum_actuator.domain.reach import NOT_PROVEN
-from locum_actuator.domain.situation import WRONG_ANSWERS, HostView, Look, Memory, Situation
+from locum_actuator.domain.situation import WRONG_ANSWERS, CheckOutcome, HostView, Memory, Situation
 from locum_actuator.journal.journal import Counted, Journal, JournalError, Pause
 from locum_actuator.metrics import Metrics
 from locum_actuator.mirror.freshness import copies
-from locum_actuator.observation.loss_history import Signs
+from locum_actuator.observation.loss_history import LossHistory
 from locum_actuator.observation.observer import look_seconds
 from locum_actuator.observation.other_holders import silent_ones
 from locum_actuator.observation.starts import Starts
-from locum_actuator.observation.storm import NEAR_SECONDS, Storm
-from locum_actuator.steps.base import Hands
+from locum_actuator.observation.storm import NEAR_SECONDS, StormDetector
+from locum_actuator.steps.base import StepContext
 from locum_actuator.steps.plan_evidence import PlanEvidence
 from locum_actuator.steps.runner import Outcome, Sequence
 from locum_exporter.result import Outcome as Found
@@ -60,7 +60,7 @@ HOUR_SECONDS = 3600.0
 _QUIET = frozenset({"nothing", "adopt", "keep_looking", "switchover", "failback", "already"})
 
 
-class Looker(Eyes, Protocol):
+class SituationObserver(Observer, Protocol):
     """What an incident needs to see."""
 
     def situation(self, service: str) -> Situation:
@@ -79,9 +79,9 @@ class Context:
     journal: Journal
     metrics: Metrics
     gates: Gates
-    looker: Looker
-    storm: Storm = field(default_factory=Storm)  # one for all services
-    signs: Signs = field(default_factory=Signs)
+    observer: SituationObserver
+    storm: StormDetector = field(default_factory=StormDetector)  # one for all services
+    loss_history: LossHistory = field(default_factory=LossHistory)
     starts: Starts = field(default_factory=Starts)
     mirrors: Mirrors = field(default_factory=NoMirrors)
 
@@ -114,9 +114,9 @@ class Context:
             left_over=left_over,
             respawns_last_hour=self.journal.respawns_since(self.name, now - HOUR_SECONDS),
             seconds_since_takeover=None if last is None else max(0.0, now - last),
-            doubted=self.signs.doubted(),
+            doubted=self.loss_history.doubted(),
             starting=self.starts.starting(patience.start_seconds(self.service)),
-            reached=self.signs.reached(),
+            reached=self.loss_history.reached(),
             paused=None if pause is None else _until(pause),
             copies=copies(self.journal.mirrors, self.name, self.service, known.host, now),
             holding_hosts=len({host for name, host in holders.items() if name in self.site.services}),
@@ -139,7 +139,7 @@ class Context:
         """Return a situation with the last word of each host that would be switched off."""
         for host in fenced(decide(situation, memory, self.service)):
             view = situation.hosts[host]
-            life = self.looker.life(self.name, host, pinged=view.echoes_received > 0)
+            life = self.observer.life(self.name, host, pinged=view.echoes_received > 0)
             if life != NO_LIFE:
                 heard = {**situation.hosts, host: _with_life(view, life, self.name, self.site.actuator.host)}
                 situation = replace(situation, hosts=heard)
@@ -151,15 +151,15 @@ class Context:
             return frozenset()
         holders = {host for name, host in self.journal.holders().items() if name in self.site.services}
         nobody_to_ask = {memory.holder, self.site.actuator.host} | self.storm.known()
-        return silent_ones(holders - nobody_to_ask, self.looker, self.gates)
+        return silent_ones(holders - nobody_to_ask, self.observer, self.gates)
 
-    def tell_starting(self) -> None:
+    def update_starting_metric(self) -> None:
         """Bring the metric of which hosts' services are starting up to date."""
         starting = self.starts.starting(math.inf)
         for host in self.service.hosts:
             self.metrics.starting.labels(self.name, host).set(host in starting)
 
-    def tell_holder(self) -> None:
+    def update_holder_metric(self) -> None:
         """Bring the metric of who holds the service up to the journal."""
         known = self.journal.holder(self.name)
         self.metrics.set_holder(self.name, self.service.hosts, known.host, known.epoch)
@@ -177,7 +177,7 @@ class Incident:
     last_look: Situation | None = None
     doubtful: bool = False  # once at least it was not clear that the holder, and nobody else, has the address
     opened: float = field(default_factory=time.monotonic)
-    turned_at: float = field(default_factory=time.monotonic)  # when it last began to look
+    last_progress_at: float = field(default_factory=time.monotonic)  # when it last began to look
     _tried: dict[str, float] = field(default_factory=dict)
     _told: str = ""
     _told_mixed: bool = False
@@ -196,7 +196,7 @@ class Incident:
 
     def handle(self, ended: threading.Event) -> None:
         """Look, decide and act until the incident is closed, or `ended` is set: then it stays open."""
-        interrupted = self.context.journal.interrupted(self.number)
+        interrupted = self.context.journal.interrupted_step(self.number)
         if interrupted is not None:
             self.left_over = True
             self.context.journal.note(self.number, "resumed", f"stopped in the middle of: {interrupted}")
@@ -208,7 +208,7 @@ class Incident:
 
     def _work(self, ended: threading.Event, interrupted: str | None) -> None:
         while not ended.is_set():
-            self.turned_at = time.monotonic()
+            self.last_progress_at = time.monotonic()
             situation = self._look()
             plan = self._decide(situation)
             self._tell(plan, situation)
@@ -287,16 +287,16 @@ class Incident:
 
     def _look(self) -> Situation:
         begun = time.monotonic()
-        situation = self.context.looker.situation(self.context.name)
+        situation = self.context.observer.situation(self.context.name)
         self.context.metrics.look_seconds.labels(self.context.name).observe(time.monotonic() - begun)
-        self.context.signs.looked(situation)
+        self.context.loss_history.looked(situation)
         self.last_look = situation
         if not any(unable_to_judge(view) for view in situation.hosts.values()):
             self._alone_since = None
         elif self._alone_since is None:
             self._alone_since = begun
         self.context.starts.looked(situation)
-        self.context.tell_starting()
+        self.context.update_starting_metric()
         if situation.reach is not None:
             self.context.metrics.set_reached(self.context.name, situation.reach.outcome)
         self._confirm(situation)
@@ -361,7 +361,7 @@ class Incident:
                 "code": plan.code,
                 "target": plan.target,
                 "plan": steps,
-                "seen": seen(situation),
+                "seen": situation_to_json(situation),
                 **self._data_ages(),
             },
         )
@@ -395,12 +395,12 @@ class Incident:
         if plan.kind == "adopt" and plan.target is not None:
             epoch = highest_epoch(situation, context.journal.holder(context.name).epoch)
             context.journal.set_holder(context.name, plan.target, epoch)
-            context.tell_holder()
+            context.update_holder_metric()
             return None
         if not plan.acts:
             return None
         outcome = self._act(plan, situation)
-        context.tell_holder()
+        context.update_holder_metric()
         self._tell_proof(outcome)
         if plan.kind == "claim" and plan.code == "unreached" and outcome.failed is not None:
             self._announced_at = time.monotonic()
@@ -446,13 +446,13 @@ class Incident:
             context.name, str(plan.target)
         ):
             return Outcome(False, f"a mirror run may still write on {plan.target}")
-        hands = Hands(
+        step_context = StepContext(
             site=context.site,
             name=context.name,
             service=context.service,
             local_host=context.site.actuator.host,
             gates=context.gates,
-            eyes=context.looker,
+            observer=context.observer,
             epoch=epoch,
             old_holder=before.host,
             silent_hosts=(silent := silent_hosts(plan, situation, self._memory())),
@@ -470,7 +470,9 @@ class Incident:
         sequence = Sequence(context.journal, context.metrics, self.number)
         self._unconfirmed = None
         counted: list[Counted] = []
-        outcome = sequence.run(plan, hands, lambda: counted.extend(self._count_beginning(plan, before.host)))
+        outcome = sequence.run(
+            plan, step_context, lambda: counted.extend(self._count_beginning(plan, before.host))
+        )
         if counted and not outcome.moved:
             with suppress(JournalError):  # counted though nothing moved: no more than too careful
                 context.journal.uncount(counted[0], self.number)
@@ -491,9 +493,9 @@ class Incident:
     def _plan_evidence(self, plan: Plan, memory: Memory, situation: Situation) -> PlanEvidence:
         """Return what a plan rests on; where that grows old, the look and the decision are made once more."""
 
-        def look_again(step: Step) -> str | None:
+        def look_again(step: PlannedStep) -> str | None:
             fresh = self._look()
-            known = replace(memory, doubted=self.context.signs.doubted())
+            known = replace(memory, doubted=self.context.loss_history.doubted())
             now = self._decide_again(plan, fresh, known)
             return None if step in now.steps else f"{now.kind}: {now.reason}"
 
@@ -558,7 +560,7 @@ class Incident:
         for host in hosts:
             self._tried[f"{mark}:{host}"] = time.monotonic()
 
-    def _go_on_starting(self, plan: Plan, failed: Step) -> None:
+    def _go_on_starting(self, plan: Plan, failed: PlannedStep) -> None:
         """Remember a start or respawn that took too long and that nothing was undone for."""
         self._slow[failed.host] = time.monotonic()
         if failed.name == "respawn":
@@ -604,7 +606,7 @@ def _with_life(view: HostView, life: Life, service: str, vantage_point: str) -> 
     if service not in life.services:
         return replace(view, life=life)
     # The service itself is back: that is a look like any other, and a newer one.
-    answered = Look(vantage_point, Found.WELL, "it answered when it was asked once more")
+    answered = CheckOutcome(vantage_point, Found.WELL, "it answered when it was asked once more")
     others = tuple(name for name in life.services if name != service)
     return replace(view, life=replace(life, services=others), looks=(*view.looks, answered))
 
@@ -619,7 +621,7 @@ def _until(pause: Pause) -> str:
     return f"until {time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(pause.until))} ({pause.reason})"
 
 
-def seen(situation: Situation) -> dict[str, object]:
+def situation_to_json(situation: Situation) -> dict[str, object]:
     """Return a situation in plain values, for the journal and for people."""
     return {
         "holders": sorted(situation.holders),
@@ -633,8 +635,8 @@ def seen(situation: Situation) -> dict[str, object]:
                 "gate": view.gate_fault or "answers",
                 "processes": view.processes,
                 **(
-                    {"unused": {str(address): why for address, why in view.unused.items()}}
-                    if view.unused
+                    {"unused": {str(address): why for address, why in view.unusable_addresses.items()}}
+                    if view.unusable_addresses
                     else {}
                 ),
                 "looks": {look.vantage_point: look.text for look in view.looks},

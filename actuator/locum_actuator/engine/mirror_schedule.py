@@ -13,8 +13,8 @@ from datetime import datetime
 from cronsim import CronSim
 
 from locum_actuator.domain.mirror_run import MirrorResult
-from locum_actuator.engine.periodic import Rounds
-from locum_actuator.mirror.manager import SiteMirrors
+from locum_actuator.engine.periodic import PeriodicThread
+from locum_actuator.mirror.manager import MirrorManager
 from locum_actuator.system.background import Health
 from locum_inventory.site.mirror import Mirror, age_seconds
 from locum_inventory.site.model import Service
@@ -44,7 +44,7 @@ class _Due:
     retries: int = 0
 
 
-class Schedule(Rounds):
+class Schedule(PeriodicThread):
     """The thread that begins runs. `held_back` says why a service is to be left alone now, or None."""
 
     every_seconds = TICK_SECONDS
@@ -54,7 +54,7 @@ class Schedule(Rounds):
 
     def __init__(
         self,
-        mirrors: SiteMirrors,
+        mirrors: MirrorManager,
         held_back: Callable[[str], str | None],
         wall: Callable[[], float] = time.time,
         health: Health | None = None,
@@ -131,7 +131,7 @@ class Schedule(Rounds):
             due.retries = 0
 
 
-def mirror_all(mirrors: SiteMirrors, name: str, service: Service) -> list[MirrorResult]:
+def mirror_all(mirrors: MirrorManager, name: str, service: Service) -> list[MirrorResult]:
     """Mirror a service from its holder to every other host, one after the other."""
     holder = mirrors.journal.holder(name).host
     if holder is None:

@@ -21,7 +21,7 @@ _NO_OBSTACLES: Obstacles = {}
 
 
 @dataclass(slots=True)
-class Asked:
+class MoveRequest:
     """A move that somebody waits for until a worker takes it up.
 
     The first of two decides: the worker that takes it up, once, or the one who waits and gives it up. A worker that

@@ -14,12 +14,12 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from locum_actuator.decision.planned_move import decide_move, may_pass
-from locum_actuator.domain.mirror_run import Changes, MirrorError, Mirrors, Wish
+from locum_actuator.domain.mirror_run import Changes, MirrorError, Mirrors, RunOptions
 from locum_actuator.domain.mirror_run import Progress as MirrorProgress
 from locum_actuator.domain.plan import Move, Plan
 from locum_actuator.domain.situation import Situation
 from locum_actuator.engine.incident import KEEP_LOOKING_SECONDS
-from locum_actuator.engine.move_incident import MOVES, Asked
+from locum_actuator.engine.move_incident import MOVES, MoveRequest
 from locum_actuator.engine.worker import Worker
 from locum_actuator.system.background import in_words
 from locum_inventory.errors import LocumError
@@ -52,7 +52,7 @@ class Progress:
     incident: int | None = None
 
 
-class Mover:
+class MoveRequests:
     """Begins planned moves. `workers` returns those of the site as it was read last. Threads may share it."""
 
     def __init__(self, workers: Callable[[], Mapping[str, Worker]]) -> None:
@@ -83,7 +83,7 @@ class Mover:
             begun, looks = time.monotonic(), 0
             while True:
                 looks += 1
-                situation = context.looker.situation(service)
+                situation = context.observer.situation(service)
                 plan = self.judge(service, move, situation)
                 if not may_pass(plan, situation, context.memory(), looks, time.monotonic() - begun):
                     break
@@ -152,7 +152,7 @@ class Mover:
         def tell(done: MirrorProgress) -> None:
             progress.text = f"mirrors to {target}: directory {done.tree} of {done.trees}, {done.percent} %"
 
-        wish = Wish(discard_changes=discard is not None, on_progress=tell)
+        wish = RunOptions(discard_changes=discard is not None, on_progress=tell)
         result = context.mirrors.run(service, holder, target, wish)
         if not result.done:
             raise MoveRefusedError(f"the data could not be mirrored to {target}: {result.text}")
@@ -163,7 +163,7 @@ class Mover:
     def _hand_over(self, progress: Progress) -> None:
         """Have the worker do it, and wait until it has begun."""
         worker = self._workers()[progress.service]
-        asked, progress.phase = Asked(progress.move), "waiting"
+        asked, progress.phase = MoveRequest(progress.move), "waiting"
         worker.ask(asked)
         if not asked.wait(TAKEN_UP_SECONDS):
             raise MoveRefusedError("its worker is busy and did not take it up: see `locum status`")

@@ -11,9 +11,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from locum_actuator.domain.ports import Eyes
+from locum_actuator.domain.ports import Observer
 from locum_actuator.domain.reach import Reach
-from locum_actuator.domain.situation import Look, is_wrong
+from locum_actuator.domain.situation import CheckOutcome, is_wrong
 from locum_exporter.result import Outcome
 
 log = logging.getLogger(__name__)
@@ -37,11 +37,11 @@ class OwnChecks:
     """The deciding checks of one service: on its holder's own address, and through the service address."""
 
     service: str
-    eyes: Eyes
+    observer: Observer
     served: Callable[[str], None] = lambda host: None  # called where the service on a host answers
     reached: Callable[[Reach], None] = lambda reach: None  # called with what is found through the addresses
     reach: Reach | None = None  # what the last round found through the addresses
-    _seen: Look | None = None  # what the holder's own address answered last
+    _seen: CheckOutcome | None = None  # what the holder's own address answered last
     _blind_rounds: int = 0  # in a row in which the holder could not be checked
     _due_at: float = float("-inf")
     _told_at: float = float("-inf")  # when it was said last that the service is not reached
@@ -82,15 +82,15 @@ class OwnChecks:
         return "the check broke: see the log" if self._seen is None else self._seen.text
 
     def _own_address(self, holder: str) -> Outcome:
-        def look() -> Look:
-            self._seen = self.eyes.service_on(self.service, holder)
+        def look() -> CheckOutcome:
+            self._seen = self.observer.service_on(self.service, holder)
             return self._seen
 
         return _asked_again(look)
 
     def _is_unreached(self) -> bool:
         def look() -> Reach | None:
-            self.reach = self.eyes.reach(self.service)
+            self.reach = self.observer.reach(self.service)
             if self.reach is not None:
                 self.reached(self.reach)
             return self.reach
@@ -98,7 +98,7 @@ class OwnChecks:
         return _asked_again(look) is Outcome.FAILED
 
 
-def _asked_again(look: Callable[[], Look | Reach | None]) -> Outcome:
+def _asked_again(look: Callable[[], CheckOutcome | Reach | None]) -> Outcome:
     """Return what a check finds that is made once more where it fails; one that breaks could not be made."""
     outcome = Outcome.NOT_LOOKED
     for _ in range(2):

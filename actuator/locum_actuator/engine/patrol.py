@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from locum_actuator.decision.fitness import why_unfit
-from locum_actuator.decision.standby_checklist import Item, Seen, checklist
+from locum_actuator.decision.standby_checklist import Item, LastPatrol, checklist
 from locum_actuator.domain.reach import Reach
 from locum_actuator.engine.incident import Context
 from locum_actuator.engine.own_checks import Failing, OwnChecks
@@ -55,7 +55,7 @@ class Patrol:
 
     context: Context
     seen: dict[str, str] = field(default_factory=dict)  # what each host's gate said last, in words
-    gates: dict[str, Seen] = field(default_factory=dict)  # … and all of it
+    gates: dict[str, LastPatrol] = field(default_factory=dict)  # … and all of it
     alone: bool = False  # nobody is left to stand in for the holder
     checks: OwnChecks = field(init=False)
     _told_unfit: dict[str, str | None] = field(default_factory=dict)
@@ -65,10 +65,10 @@ class Patrol:
 
     def __post_init__(self) -> None:
         context = self.context
-        self.checks = OwnChecks(context.name, context.looker, context.starts.served, self._note_reach)
+        self.checks = OwnChecks(context.name, context.observer, context.starts.served, self._note_reach)
 
     def _note_reach(self, reach: Reach) -> None:
-        self.context.signs.reached_by(reach)
+        self.context.loss_history.reached_by(reach)
         self.context.metrics.set_reached(self.context.name, reach.outcome)
 
     @property
@@ -99,7 +99,7 @@ class Patrol:
             if host != memory.holder
         }
 
-    def be_wary(self, *, announce: bool = False, missing: frozenset[str] = frozenset()) -> None:
+    def poll_faster(self, *, announce: bool = False, missing: frozenset[str] = frozenset()) -> None:
         """Walk round more often for a while; with `announce`, have the holder say at once whose the address is.
 
         That is for when it was in doubt: whoever believed another host must not do so for as long as an ARP cache.
@@ -129,7 +129,7 @@ class Patrol:
         heard = {host: answer for host, answer in answers.items() if isinstance(answer, ServiceStatus)}
         returned = self._silent & (heard.keys() - {holder})
         if self._silent & heard.keys():
-            self.be_wary()
+            self.poll_faster()
         # One that could not be asked just now is as it was: neither gone nor back.
         unasked = {host for host, answer in answers.items() if isinstance(answer, _NotAsked)}
         self._silent = (answers.keys() - heard.keys() - unasked) | (self._silent & unasked)
@@ -198,16 +198,16 @@ class Patrol:
         except GateError as fault:
             if fault.reason == "busy":
                 return _NotAsked(f"its gate could not be asked: {fault}")
-            self.gates[host] = Seen(None, str(fault), self._echoes(host))
+            self.gates[host] = LastPatrol(None, str(fault), self._echoes(host))
             return f"gate silent: {fault}"
-        self.gates[host] = Seen(gate)
+        self.gates[host] = LastPatrol(gate)
         status = gate.services.get(name)
         return status if status is not None else f"its gate does not know {name}: run locum enrol {host}"
 
     def _echoes(self, host: str) -> int | None:
         """Return how many echoes of a host came back, None where none could be sent; no round ends for that."""
         try:
-            return self.context.looker.echoes(host)
+            return self.context.observer.echoes(host)
         except Exception:
             log.warning("the round could not ping %s", host, exc_info=True, extra={"event": "not_looked"})
             return None
@@ -267,7 +267,7 @@ def _finding(holder: str | None, heard: dict[str, ServiceStatus], returned: set[
             return Finding(f"patrol: {host} does not hold the address", frozenset(returned))
         if host != holder and any(status.held.values()):
             return Finding(f"patrol: {host} holds the address and is not the holder", frozenset(returned))
-        if host != holder and status.stuck:
+        if host != holder and status.unusable_addresses:
             found = f"patrol: {host} is not the holder and has the address, unused ({_why(status)})"
             return Finding(found, frozenset(returned))
     if returned:
@@ -279,10 +279,10 @@ def _words(answer: ServiceStatus | str) -> str:
     if isinstance(answer, str):
         return answer
     held = "holds the address" if any(answer.held.values()) else "does not hold the address"
-    if answer.stuck:
+    if answer.unusable_addresses:
         held += f" (there, unused: {_why(answer)})"
     return held if answer.processes is None else f"{held}, {answer.processes} processes"
 
 
 def _why(status: ServiceStatus) -> str:
-    return ", ".join(f"{address} {why}" for address, why in status.stuck.items())
+    return ", ".join(f"{address} {why}" for address, why in status.unusable_addresses.items())

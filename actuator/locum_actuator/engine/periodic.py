@@ -9,7 +9,7 @@ from locum_actuator.journal.journal import JournalError
 from locum_actuator.system.background import BackgroundThread, Health
 
 
-class Rounds(ABC):
+class PeriodicThread(ABC):
     """Calls `tick` every so many seconds until it is asked to end; each failure is logged and counted."""
 
     every_seconds: float

@@ -30,20 +30,20 @@ class CouldNotLookError(LocumError):
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ReloadResult:
     """What became of another reading of the site file: it was taken, unless there are faults."""
 
     faults: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
 
-def judge(old: Site, new: Site, holders: Mapping[str, str], who_has: WhoHas) -> Reading:
+def check_reload(old: Site, new: Site, holders: Mapping[str, str], who_has: WhoHas) -> ReloadResult:
     """Say what keeps a new reading from being taken, and what people should know where it is."""
     faults: list[str] = []
     for name, service in old.services.items():
         if name in new.services:
             faults += _dropped(name, service, new, holders.get(name), who_has)
-    return Reading(tuple(faults), tuple(_notes(old, new, holders)))
+    return ReloadResult(tuple(faults), tuple(_notes(old, new, holders)))
 
 
 def unwatched(name: str, holder: str) -> str:
@@ -99,7 +99,7 @@ def _dropped(name: str, service: Service, new: Site, holder: str | None, who_has
             )
 
 
-class Wire:
+class AddressLookup:
     """Asks the wire, and the gate of who holds a service, who has an address of the reading before."""
 
     def __init__(self, site: Site, gates: Gates, holders: Mapping[str, str]) -> None:

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Mapping
 
 from locum_actuator.decision.standby_checklist import Item
-from locum_actuator.engine.periodic import Rounds
+from locum_actuator.engine.periodic import PeriodicThread
 from locum_actuator.engine.worker import Worker
 from locum_actuator.system.background import Health
 
@@ -21,7 +21,7 @@ TICK_SECONDS = 2.0
 _SEEN_TO_BY_A_RUN = {"data", "newer"}
 
 
-class Homecoming(Rounds):
+class StandbyResync(PeriodicThread):
     """The thread that looks who has come home."""
 
     every_seconds = TICK_SECONDS

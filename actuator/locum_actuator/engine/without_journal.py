@@ -11,7 +11,7 @@ from locum_actuator.domain.plan import Plan
 from locum_actuator.domain.situation import Memory, Situation
 from locum_actuator.engine.incident import Context
 from locum_actuator.journal.journal import JournalError
-from locum_actuator.steps.base import Hands, StepError
+from locum_actuator.steps.base import StepContext, StepError
 from locum_actuator.steps.release import Release
 
 log = logging.getLogger(__name__)
@@ -27,17 +27,17 @@ def release_wrong_holder(context: Context) -> bool:
         memory = context.memory()
     except JournalError:
         return False
-    situation = context.looker.situation(context.name)
+    situation = context.observer.situation(context.name)
     plan, memory = _plan(situation, memory, context)
     if plan.kind != "release" or plan.code != "held_twice":
         return False
-    hands = Hands(
+    step_context = StepContext(
         site=context.site,
         name=context.name,
         service=context.service,
         local_host=context.site.actuator.host,
         gates=context.gates,
-        eyes=context.looker,
+        observer=context.observer,
         epoch=highest_epoch(situation, memory.epoch),
         old_holder=memory.holder,
         reason=plan.reason,
@@ -45,7 +45,7 @@ def release_wrong_holder(context: Context) -> bool:
     wrong = [step.host for step in plan.steps if step.name == "release" and step.host != memory.holder]
     for host in wrong:
         try:
-            text = Release(hands, host).do()
+            text = Release(step_context, host).do()
         except StepError as fault:
             text = str(fault)
         log.warning(

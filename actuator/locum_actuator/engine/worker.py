@@ -19,15 +19,15 @@ from locum_actuator.domain.alerts import WOKE
 from locum_actuator.domain.patience import longest_plan_seconds
 from locum_actuator.domain.reach import Reach
 from locum_actuator.domain.situation import Situation
-from locum_actuator.engine.gate_warmup import greet
+from locum_actuator.engine.gate_warmup import warm_up
 from locum_actuator.engine.incident import Context, Incident
-from locum_actuator.engine.move_incident import Asked, begin_incident
+from locum_actuator.engine.move_incident import MoveRequest, begin_incident
 from locum_actuator.engine.patrol import Patrol
 from locum_actuator.engine.succession import Succession, predecessor
 from locum_actuator.engine.without_journal import release_wrong_holder
 from locum_actuator.journal.journal import JournalError
 from locum_actuator.metrics import worker_thread
-from locum_actuator.observation.reconnect_probe import LISTEN_SECONDS, Lookout
+from locum_actuator.observation.reconnect_probe import LISTEN_SECONDS, ReconnectProbe
 from locum_actuator.system.background import BackgroundThread, Health, in_words
 from locum_inventory.logs.fields import about
 
@@ -44,7 +44,7 @@ class Wake:
     trigger: str
     alert: int | None = None
     returned: frozenset[str] = frozenset()  # hosts that were silent and answer again
-    asked: Asked | None = None
+    asked: MoveRequest | None = None
 
 
 class Worker:
@@ -65,14 +65,14 @@ class Worker:
         self._succession = succession or Succession(context.journal)
         self.incident: int | None = None  # the open one, for those who look
         self.patrol = Patrol(context)
-        self._lookout = Lookout.of(context.site, context.service)
+        self._reconnect_probe = ReconnectProbe.of(context.site, context.service)
         self._seen = False  # a missing host, that is: it is to be asked at once
         self._could_wait = True  # the last wait between two looks did not fail
         self._turned_at = time.monotonic()
         self._at_work: Incident | None = None
         self._wakes: queue.SimpleQueue[Wake | None] = queue.SimpleQueue()
-        context.metrics.know(context.name, context.service.hosts)
-        context.tell_holder()
+        context.metrics.init_service(context.name, context.service.hosts)
+        context.update_holder_metric()
 
     def start(self) -> None:
         """Start the thread."""
@@ -90,7 +90,9 @@ class Worker:
     def stuck_seconds(self) -> float | None:
         """How long it has not moved, where that is longer than the longest plan may take; else None."""
         at_work = self._at_work
-        seconds = time.monotonic() - max(self._turned_at, at_work.turned_at if at_work else self._turned_at)
+        seconds = time.monotonic() - max(
+            self._turned_at, at_work.last_progress_at if at_work else self._turned_at
+        )
         return seconds if seconds > longest_plan_seconds(self.context.site, self.context.service) else None
 
     @property
@@ -122,7 +124,7 @@ class Worker:
         """Make the worker look; returns at once."""
         self._wakes.put(Wake(trigger, alert))
 
-    def ask(self, asked: Asked) -> None:
+    def ask(self, asked: MoveRequest) -> None:
         """Have the worker carry out a planned move as soon as it can; returns at once."""
         self._wakes.put(Wake(asked.move.verb, asked=asked))
 
@@ -139,7 +141,7 @@ class Worker:
     def _run(self) -> None:
         self._succeed()
         if not self._ended.is_set():
-            greet(self.context)
+            warm_up(self.context)
         wake: Wake | None = Wake(START_UP)
         while not self._ended.is_set():
             self._turned_at = time.monotonic()
@@ -148,7 +150,7 @@ class Worker:
                 wake = self._wait()
             else:
                 self._ended.wait(AFTER_FAULT_SECONDS)
-        self._lookout.close()
+        self._reconnect_probe.close()
 
     def _work(self, wake: Wake | None) -> Wake | None:
         """Follow a reason to look, or go on patrol without one; return the reason where that is not over.
@@ -208,7 +210,7 @@ class Worker:
         known = predecessor(context.name, context.service, before)
         if known is not None and not self._ended.is_set():
             self._succession.inherit(context.name, known, context.site.services)
-            context.tell_holder()
+            context.update_holder_metric()
         self._after = ()
 
     def _is_wanted(self) -> bool:
@@ -231,7 +233,7 @@ class Worker:
 
     def _look_out(self) -> None:
         """See whether a missing host can be asked again: the sooner it is told what it is no more, the better."""
-        for host in self._lookout.glimpse(self.patrol.missing):
+        for host in self._reconnect_probe.glimpse(self.patrol.missing):
             self.context.gates[host].retry_now()
             self._seen = True
 
@@ -268,9 +270,9 @@ class Worker:
         finally:
             self.incident = None
             if (done := self._at_work) is not None:
-                self.patrol.be_wary(announce=done.doubtful, missing=frozenset(done.silent))
+                self.patrol.poll_faster(announce=done.doubtful, missing=frozenset(done.silent))
             context.metrics.incident_open.labels(context.name).set(0)
-            context.tell_holder()
+            context.update_holder_metric()
 
     def obstacles(self) -> Obstacles:
         """Say of each host what keeps it from taking over by plan, beside what a look shows."""

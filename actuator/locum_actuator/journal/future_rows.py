@@ -16,7 +16,7 @@ _MOMENTS = {
 _HAPPENED = {**_MOMENTS, "pauses": ("begun_at", "ended_at")}  # a pause may well end in the future
 
 
-def count_as_now(db: sqlite3.Connection, now: float) -> float:
+def clamp_to_now(db: sqlite3.Connection, now: float) -> float:
     """Move what holds back so that none of it has begun after `now`; return by how many seconds.
 
     All moments are in seconds since the epoch. Raises `sqlite3.Error`.

@@ -14,7 +14,7 @@ AT_ONCE = 500  # incidents in one question: SQLite takes 999 values at least
 Read = Callable[..., list[dict[str, Any]]]
 
 
-class IncidentShelf:
+class IncidentQueries:
     """Reads incidents; `read` runs one SELECT and returns its rows."""
 
     def __init__(self, read: Read) -> None:

@@ -20,11 +20,11 @@ from typing import Any, Literal, TypeVar
 
 from locum_actuator.domain.plan import Move
 from locum_actuator.journal.clock import BrakeClock
-from locum_actuator.journal.future_rows import count_as_now
+from locum_actuator.journal.future_rows import clamp_to_now
 from locum_actuator.journal.group_commits import GroupCommits
-from locum_actuator.journal.incidents import IncidentShelf
+from locum_actuator.journal.incidents import IncidentQueries
 from locum_actuator.journal.mirror_runs import MirrorLedger
-from locum_actuator.journal.repeated_looks import count_look, repeated
+from locum_actuator.journal.repeated_looks import merge_into_previous, repeated
 from locum_actuator.journal.schema import VERSIONS
 from locum_inventory.errors import LocumError
 
@@ -94,7 +94,7 @@ class Journal:
         self._read_fault: str | None = None  # why a read did not work, until the file was found to be sound
         self._written_at = float("-inf")  # monotonic
         self.mirrors = MirrorLedger(self._read, self._write)
-        self._shelf = IncidentShelf(self._read)
+        self._shelf = IncidentQueries(self._read)
         self._connections: list[sqlite3.Connection] = []
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -104,7 +104,7 @@ class Journal:
             self._db.execute(f"PRAGMA synchronous={SYNCHRONOUS}")
             self._db.execute("PRAGMA foreign_keys=ON")
             self._migrate()
-            self._leave_the_future()
+            self._clamp_future_rows()
             self._reader = self._connect()
             self._reader.execute("PRAGMA query_only=ON")
         except (sqlite3.Error, OSError) as fault:
@@ -131,10 +131,10 @@ class Journal:
         for number, script in enumerate(VERSIONS[version:], version + 1):
             self._db.executescript(f"BEGIN IMMEDIATE; {script} PRAGMA user_version={number}; COMMIT;")
 
-    def _leave_the_future(self) -> None:
+    def _clamp_future_rows(self) -> None:
         """Where the wall clock was set back the newest brake counts as now; unwritten it holds back longer."""
         with suppress(sqlite3.OperationalError):
-            ahead = count_as_now(self._db, self.clock.now())
+            ahead = clamp_to_now(self._db, self.clock.now())
             if ahead:
                 log.warning(
                     "the wall clock is %.0f s behind the journal: the newest brake counts as now",
@@ -262,7 +262,7 @@ class Journal:
         with self._write() as db:
             before = repeated(db, incident) if outcome == "nothing" else None
             if before is not None:
-                count_look(db, incident, before, reason)
+                merge_into_previous(db, incident, before, reason)
                 return before
             db.execute(
                 "UPDATE incidents SET closed_at=?, outcome=?, reason=? WHERE id=? AND closed_at IS NULL",
@@ -277,7 +277,7 @@ class Journal:
         )
         return (rows[0]["outcome"], rows[0]["reason"]) if rows else None
 
-    def interrupted(self, incident: int) -> str | None:
+    def interrupted_step(self, incident: int) -> str | None:
         """Return the step that an incident was in the middle of when its worker stopped; None where in none."""
         rows = self._read("SELECT step, host FROM events WHERE incident=? ORDER BY id DESC LIMIT 1", incident)
         if not rows or rows[0]["step"] is None:

@@ -34,7 +34,7 @@ def repeated(db: sqlite3.Connection, incident: int) -> int | None:
     return None if found is None else int(found[0])
 
 
-def count_look(db: sqlite3.Connection, incident: int, before: int, reason: str) -> None:
+def merge_into_previous(db: sqlite3.Connection, incident: int, before: int, reason: str) -> None:
     """Count an incident as one more look of the one before, which takes its alerts; the latest reason stands."""
     db.execute("UPDATE alerts SET incident=? WHERE incident=?", (before, incident))
     db.execute("DELETE FROM events WHERE incident=?", (incident,))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from locum_actuator.domain.mirror_run import Changes, MirrorError
-from locum_actuator.mirror.gate_commands import Lines, Words
+from locum_actuator.mirror.gate_commands import GateCommands, MirrorArguments
 from locum_inventory.gate import answers
 from locum_inventory.site.mirror import Mirror, MirrorTree, age_seconds
 from locum_inventory.site.model import Service
@@ -19,7 +19,7 @@ HALT_SECONDS = 6.0
 class Copies:
     """The copies of one service, under one epoch. Every call raises `MirrorError` where a host cannot be asked."""
 
-    lines: Lines
+    lines: GateCommands
     name: str
     epoch: int
 
@@ -102,7 +102,7 @@ class Copies:
     def _ask(
         self, host: str, verb: str, deadline_seconds: float, number: int = 0, run: int = 0
     ) -> list[tuple[str, str]]:
-        words = Words(self.epoch, number, run)
+        words = MirrorArguments(self.epoch, number, run)
         return self.lines.ask(host, verb, self.name, words, deadline_seconds=deadline_seconds)
 
 

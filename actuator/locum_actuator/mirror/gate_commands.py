@@ -30,7 +30,7 @@ _SSH = (
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class MirrorArguments:
     """What a verb of the mirror is told beside the service; 0 where there is nothing to say."""
 
     epoch: int
@@ -47,28 +47,28 @@ class Words:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class GateVerdict:
     """The last line of what a gate said: ok, refused, failed or old_epoch; "" where there was none."""
 
     word: str
     text: str
 
     @staticmethod
-    def of(said: str) -> Verdict:
+    def of(said: str) -> GateVerdict:
         """Return the verdict in what a gate said."""
         found = _VERDICT.findall(said)
-        return Verdict(found[-1][0], clean(found[-1][1], 600)) if found else Verdict("", "")
+        return GateVerdict(found[-1][0], clean(found[-1][1], 600)) if found else GateVerdict("", "")
 
 
 @dataclass(frozen=True, slots=True)
-class Lines:
+class GateCommands:
     """The ways to the gates of a site's hosts."""
 
     site: Site
     local_host: str
     gate_path: Path = GATE_PATH
 
-    def command(self, host: str, verb: str, service: str, words: Words) -> list[str]:
+    def command(self, host: str, verb: str, service: str, words: MirrorArguments) -> list[str]:
         """Return what to run; raises `MirrorError` where there is no way to that host."""
         if host == self.local_host:
             sudo = [] if os.geteuid() == 0 else ["sudo", "-n", "--"]
@@ -82,7 +82,7 @@ class Lines:
         ]  # fmt: skip
 
     def ask(
-        self, host: str, verb: str, service: str, words: Words, *, deadline_seconds: float
+        self, host: str, verb: str, service: str, words: MirrorArguments, *, deadline_seconds: float
     ) -> list[tuple[str, str]]:
         """Run a short verb and return its lines as keys and values; raises `MirrorError`."""
         try:
@@ -92,7 +92,7 @@ class Lines:
             )  # fmt: skip
         except ProcessError as fault:
             raise MirrorError(f"{host}: {verb} {fault}") from None
-        verdict = Verdict.of(ran.output)
+        verdict = GateVerdict.of(ran.output)
         if verdict.word != "ok":
             why = verdict.text or clean(ran.errors) or clean(ran.output) or f"exit status {ran.status}"
             raise MirrorError(f"{host}: {why}")

@@ -15,13 +15,13 @@ from locum_actuator.domain.mirror_run import (
     MirrorError,
     MirrorResult,
     Outcome,
-    Wish,
+    RunOptions,
 )
 from locum_actuator.journal.journal import Journal, JournalError
 from locum_actuator.journal.mirror_runs import Run
 from locum_actuator.mirror.copy_state import Copies
 from locum_actuator.mirror.freshness import copy_on
-from locum_actuator.mirror.gate_commands import Lines
+from locum_actuator.mirror.gate_commands import GateCommands
 from locum_actuator.mirror.run import MirrorRun
 from locum_actuator.system.site_commands import CommandError, holder_by_command
 from locum_inventory.site.model import Site
@@ -30,12 +30,12 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
-class SiteMirrors:
+class MirrorManager:
     """Runs mirrors, and tells what is known of the copies."""
 
     site: Callable[[], Site]
     journal: Journal
-    lines: Callable[[Site], Lines]
+    lines: Callable[[Site], GateCommands]
     on_end: Callable[[MirrorResult], None] = lambda _: None
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _under_way: dict[str, MirrorRun] = field(default_factory=dict)
@@ -48,7 +48,7 @@ class SiteMirrors:
         """Return the run of a service that goes on now."""
         return self._under_way.get(service)
 
-    def run(self, service: str, source: str, destination: str, wish: Wish = NO_WISH) -> MirrorResult:
+    def run(self, service: str, source: str, destination: str, wish: RunOptions = NO_WISH) -> MirrorResult:
         """Copy a service's directories from one host to another; the result says what came of it."""
         begun, now = time.monotonic(), self.journal.clock.now()
         nothing = MirrorResult(service, source, destination, 0, "refused", "", now, 0.0)

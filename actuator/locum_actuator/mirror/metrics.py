@@ -9,7 +9,7 @@ from prometheus_client.registry import Collector
 
 from locum_actuator.journal.journal import JournalError
 from locum_actuator.mirror.freshness import copies
-from locum_actuator.mirror.manager import SiteMirrors
+from locum_actuator.mirror.manager import MirrorManager
 from locum_inventory.site.mirror import Mirror, age_seconds
 
 _OUTCOMES = ("done", "refused", "failed")
@@ -35,7 +35,7 @@ _GAUGES = {
 class MirrorCollector(Collector):
     """Age and last run of every copy; the holder has none."""
 
-    def __init__(self, mirrors: SiteMirrors) -> None:
+    def __init__(self, mirrors: MirrorManager) -> None:
         self._mirrors = mirrors
 
     def describe(self) -> list[GaugeMetricFamily]:

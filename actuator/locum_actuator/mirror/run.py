@@ -10,11 +10,11 @@ from locum_actuator.domain.mirror_run import (
     MirrorResult,
     Outcome,
     Progress,
+    RunOptions,
     TreeCount,
-    Wish,
 )
 from locum_actuator.mirror.copy_state import Copies
-from locum_actuator.mirror.gate_commands import Words
+from locum_actuator.mirror.gate_commands import MirrorArguments
 from locum_actuator.mirror.transfer import Ended, OnProgress, Transfer
 from locum_inventory.site.mirror import age_seconds
 
@@ -26,7 +26,7 @@ class MirrorRun:
     """A run that goes on. Another thread may look at it, and cancel it."""
 
     nothing: MirrorResult  # what there is to say of it before anything was done
-    wish: Wish
+    wish: RunOptions
     progress: Progress | None = None
     _transfer: Transfer | None = None
     _why_ended: str | None = field(default=None)
@@ -69,7 +69,7 @@ class MirrorRun:
 
     def _one(self, copies: Copies, number: int, since: int, end_by: float) -> Ended:
         service, source, destination = self.nothing.service, self.nothing.source, self.nothing.destination
-        words = Words(
+        words = MirrorArguments(
             copies.epoch,
             number,
             self.nothing.run,

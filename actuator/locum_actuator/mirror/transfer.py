@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from locum_actuator.domain.mirror_run import TreeCount
-from locum_actuator.mirror.gate_commands import ENVIRONMENT, Verdict
+from locum_actuator.mirror.gate_commands import ENVIRONMENT, GateVerdict
 from locum_actuator.mirror.rsync_output import complaints, progress, statistics, vanished
 
 POLL_SECONDS = 0.05
@@ -89,7 +89,7 @@ class Transfer:
 
     def _judged(self) -> Ended:
         source, destination = self._ends["source"], self._ends["destination"]
-        of_source, of_destination = Verdict.of(source.said()), Verdict.of(destination.said())
+        of_source, of_destination = GateVerdict.of(source.said()), GateVerdict.of(destination.said())
         if of_destination.word == "ok":
             return Ended("ok", "", statistics(destination.said()))
         began = "locum-gate " in destination.said()  # a gate greets before it does anything

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from locum_actuator.domain.reach import Reach
-from locum_actuator.domain.situation import HostView, Look
+from locum_actuator.domain.situation import CheckOutcome, HostView
 from locum_exporter.result import Outcome
 
 TICK_SECONDS = 0.02
@@ -22,7 +22,7 @@ MOST_ALLOWANCE_SECONDS = 0.8  # a host that is gone must not be waited for much 
 TOO_LATE_FOR_A_GATE_SECONDS = 0.2  # half of what a gate has for its answer
 
 
-class Lag:
+class EventLoopLag:
     """Measures by how much the event loop was late at most, from entering to the last `discount`."""
 
     def __init__(self) -> None:
@@ -71,10 +71,10 @@ class Lag:
     def _text(self) -> str:
         return f"this host was {self.seconds * 1000:.0f} ms too busy to look"
 
-    def _discounted(self, look: Look, vantage_point: str) -> Look:
+    def _discounted(self, look: CheckOutcome, vantage_point: str) -> CheckOutcome:
         if look.vantage_point != vantage_point or look.outcome is not Outcome.FAILED:
             return look
-        return Look(look.vantage_point, Outcome.NOT_LOOKED, f"{self._text}: {look.text}", "busy")
+        return CheckOutcome(look.vantage_point, Outcome.NOT_LOOKED, f"{self._text}: {look.text}", "busy")
 
     def _note(self) -> None:
         self.seconds = max(self.seconds, asyncio.get_running_loop().time() - self._due)

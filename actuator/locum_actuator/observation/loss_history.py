@@ -21,7 +21,7 @@ ECHOES_AFTER_LOSS = (
 )
 
 
-class Signs:
+class LossHistory:
     """What the looks at one service's hosts had in common. Threads may share it."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -31,13 +31,13 @@ class Signs:
         self._unanswered: dict[str, int] = {}
         self._reached: set[str] = set()
 
-    def heir(self, *, same_way: bool) -> Signs:
+    def heir(self, *, same_way: bool) -> LossHistory:
         """Return signs that begin with these, for the worker after a reload.
 
         `same_way` says whether the addresses and the checks are those of before: else nothing is known of what
         reached the service through them.
         """
-        heir = Signs(self._clock)
+        heir = LossHistory(self._clock)
         with self._lock:
             heir._lossy_at, heir._unanswered = dict(self._lossy_at), dict(self._unanswered)
             heir._reached = set(self._reached) if same_way else set()

@@ -21,8 +21,8 @@ from locum_actuator.decision.fitness import why_drifted, why_unfit
 from locum_actuator.domain.life import NO_LIFE, Life
 from locum_actuator.domain.ports import Confirmed, Gates
 from locum_actuator.domain.reach import Reach
-from locum_actuator.domain.situation import HostView, Look, Situation
-from locum_actuator.observation.event_loop_lag import Lag, RecentLag
+from locum_actuator.domain.situation import CheckOutcome, HostView, Situation
+from locum_actuator.observation.event_loop_lag import EventLoopLag, RecentLag
 from locum_actuator.observation.life_signs import LifeSigns
 from locum_actuator.observation.prompt_gate import PROMPT_CALLS, is_prompt
 from locum_actuator.observation.reach_check import look_through
@@ -97,7 +97,7 @@ def _answers(fault: NoGateAnswer) -> str:
     return f"its gate answers ({fault.text})"
 
 
-class Evidence:
+class HostObserver:
     """The eyes of the actuator, on the host it runs on."""
 
     def __init__(self, site: Site, gates: Gates, health: Health | None = None) -> None:
@@ -142,7 +142,7 @@ class Evidence:
 
     # -- what steps ask ----------------------------------------------------------------------------------------
 
-    def service_on(self, service: str, host: str) -> Look:
+    def service_on(self, service: str, host: str) -> CheckOutcome:
         """Run the deciding checks against a host's own address, from here."""
         values = self._site.services[service]
         return self._run(
@@ -153,7 +153,7 @@ class Evidence:
         """Run the deciding checks through the service addresses, from here and from every other vantage point."""
 
         async def look() -> Reach | None:
-            async with asking_session() as session, Lag() as lag:
+            async with asking_session() as session, EventLoopLag() as lag:
                 return lag.discount_reach(await self._reach(service, session), self._local)
 
         return self._run(look(), look_seconds(self._site.services[service]) + 2 * GRACE_SECONDS)
@@ -240,7 +240,7 @@ class Evidence:
 
     def _not_looked(self, service: str, asked_at: float, text: str) -> Situation:
         """Return what is known after a look that did not end: nothing."""
-        busy = Look(self._local, Outcome.NOT_LOOKED, text, "busy")
+        busy = CheckOutcome(self._local, Outcome.NOT_LOOKED, text, "busy")
         return Situation(
             service=service,
             hosts={
@@ -259,7 +259,7 @@ class Evidence:
 
     async def _situation(self, service: str) -> Situation:
         values, asked_at = self._site.services[service], since_boot.seconds()
-        async with asking_session() as session, Lag() as lag:
+        async with asking_session() as session, EventLoopLag() as lag:
             views, found, witnesses, reach = await asyncio.gather(
                 asyncio.gather(*(self._view(service, host, session) for host in values.hosts)),
                 self._owners(service),
@@ -321,7 +321,9 @@ class Evidence:
         finally:
             burst.cancel()
 
-    async def _asked_beside_its_gate(self, service: str, host: str, here: Look) -> tuple[bool, Look]:
+    async def _asked_beside_its_gate(
+        self, service: str, host: str, here: CheckOutcome
+    ) -> tuple[bool, CheckOutcome]:
         """Ask the gate many times where echoes are missing; return whether it was prompt, and the look to judge.
 
         A service that did not answer is asked once more meanwhile: only what is silent while its line is shown to
@@ -337,7 +339,7 @@ class Evidence:
 
         values = self._site.services[service]
         if here.outcome is Outcome.WELL:
-            again: asyncio.Future[Look] = asyncio.get_running_loop().create_future()
+            again: asyncio.Future[CheckOutcome] = asyncio.get_running_loop().create_future()
             again.set_result(here)
         else:
             again = asyncio.ensure_future(self._look(service, self._site.hosts[host].address, host))
@@ -350,7 +352,7 @@ class Evidence:
 
     def _seen(
         self, service: str, host: str, begun: float, *, burst: Burst, gate: ServiceStatus | NoGateAnswer,
-        here: Look, elsewhere: Sequence[Answer],
+        here: CheckOutcome, elsewhere: Sequence[Answer],
     ) -> HostView:  # fmt: skip
         """Put together what came of one look at a host that begun at that time of the loop's."""
         values, address = self._site.services[service], self._site.hosts[host].address
@@ -366,7 +368,7 @@ class Evidence:
             gate_asked=not isinstance(gate, NoGateAnswer) or gate.asked,
             life=self._life_of(host, burst, gate) if isinstance(gate, NoGateAnswer) else NO_LIFE,
             holds=frozenset(a for a, held in status.held.items() if held) if status else None,
-            unused=status.stuck if status else {},
+            unusable_addresses=status.unusable_addresses if status else {},
             processes=status.processes if status else None,
             age_seconds=status.age_seconds if status else None,
             underway=status.underway if status else None,
@@ -424,7 +426,7 @@ class Evidence:
         async def everything() -> Life:
             seconds = LAST_QUESTION_SECONDS if pinged else LAST_QUESTION_TO_THE_SILENT_SECONDS
             address = self._site.hosts[host].address
-            async with Lag() as lag:
+            async with EventLoopLag() as lag:
                 gate, looks = await asyncio.gather(
                     self._gate(service, host, seconds),
                     asyncio.gather(*(self._look(name, address, host, seconds) for name in others)),
@@ -476,7 +478,7 @@ class Evidence:
 
     async def _look(
         self, service: str, address: Address, host: str | None, seconds: float | None = None
-    ) -> Look:
+    ) -> CheckOutcome:
         values = self._site.services[service]
         return await look_at_service(
             values.checks,
@@ -582,7 +584,7 @@ def _is_slow(burst: Burst, deadline_seconds: float, *, heard: bool) -> bool:
     return ROUND_TRIPS * min(burst.rtts_seconds) > deadline_seconds
 
 
-def _counted(here: Look, service: Service, status: ServiceStatus | None) -> Look:
+def _counted(here: CheckOutcome, service: Service, status: ServiceStatus | None) -> CheckOutcome:
     """Take the gate's own count for the look at a service that is known by its process alone.
 
     The look goes over the kept `watch`, and where that could not be asked the status still tells.
@@ -593,4 +595,4 @@ def _counted(here: Look, service: Service, status: ServiceStatus | None) -> Look
         return here
     reason = None if status.processes else "absent"
     text = f"its gate counts {status.processes} processes"
-    return Look(here.vantage_point, outcome_of(reason), text, reason)
+    return CheckOutcome(here.vantage_point, outcome_of(reason), text, reason)

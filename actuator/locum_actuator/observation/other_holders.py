@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
-from locum_actuator.domain.ports import Eyes, Gates
+from locum_actuator.domain.ports import Gates, Observer
 from locum_inventory.gate.protocol import GateError
 
 GATE_SECONDS = 0.4
 _SILENT = {"unreachable", "timeout", "closed"}  # any other fault of a gate is an answer of its host
 
 
-def silent_ones(hosts: Iterable[str], eyes: Eyes, gates: Gates) -> frozenset[str]:
+def silent_ones(hosts: Iterable[str], observer: Observer, gates: Gates) -> frozenset[str]:
     """Return those of some hosts that return no echo and whose gate is silent too."""
     asked = sorted(hosts)
     if not asked:
@@ -25,14 +25,14 @@ def silent_ones(hosts: Iterable[str], eyes: Eyes, gates: Gates) -> frozenset[str
         return frozenset(
             host
             for host, silent in zip(
-                asked, pool.map(lambda host: _is_silent(host, eyes, gates), asked), strict=True
+                asked, pool.map(lambda host: _is_silent(host, observer, gates), asked), strict=True
             )
             if silent
         )
 
 
-def _is_silent(host: str, eyes: Eyes, gates: Gates) -> bool:
-    if eyes.echoes(host) != 0:  # None: nobody could ask
+def _is_silent(host: str, observer: Observer, gates: Gates) -> bool:
+    if observer.echoes(host) != 0:  # None: nobody could ask
         return False
     try:
         gates[host].status(deadline_seconds=GATE_SECONDS)

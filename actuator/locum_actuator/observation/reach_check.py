@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 
 from locum_actuator.domain.reach import Reach
-from locum_actuator.domain.situation import Look
+from locum_actuator.domain.situation import CheckOutcome
 from locum_actuator.observation.service_check import joined
 from locum_actuator.observation.vantage_points import ask_through
 from locum_exporter.checks.through_address import has_route_to
@@ -18,7 +18,9 @@ from locum_exporter.probe_request import through_checks
 from locum_exporter.result import Outcome
 from locum_inventory.site.model import Address, Site
 
-LookAt = Callable[[Address], Coroutine[Any, Any, Look]]  # runs the deciding checks on an address, from here
+LookAt = Callable[
+    [Address], Coroutine[Any, Any, CheckOutcome]
+]  # runs the deciding checks on an address, from here
 
 
 async def look_through(
@@ -56,16 +58,16 @@ async def look_through(
         await asyncio.gather(here, *asked, return_exceptions=True)
 
 
-def _is_well(task: asyncio.Task[Any], here: asyncio.Task[tuple[Look, bool]]) -> bool:
+def _is_well(task: asyncio.Task[Any], here: asyncio.Task[tuple[CheckOutcome, bool]]) -> bool:
     """Tell whether a finished task shows that the service is reached."""
     if task is here:
         look, holds = here.result()
         return look.outcome is Outcome.WELL and not holds
-    found: Look = task.result()
+    found: CheckOutcome = task.result()
     return found.outcome is Outcome.WELL
 
 
-async def _from_here(site: Site, name: str, look_at: LookAt) -> tuple[Look, bool]:
+async def _from_here(site: Site, name: str, look_at: LookAt) -> tuple[CheckOutcome, bool]:
     """Return what this host finds, and whether it holds one of the addresses itself."""
     local = site.actuator.host
     addresses = [address.ip for address in site.services[name].addresses]
@@ -73,9 +75,9 @@ async def _from_here(site: Site, name: str, look_at: LookAt) -> tuple[Look, bool
         held = await local_addresses()
     except OSError as error:
         text = f"this host's own addresses are not known: {error}"
-        return Look(local, Outcome.NOT_LOOKED, text, "permission"), False
+        return CheckOutcome(local, Outcome.NOT_LOOKED, text, "permission"), False
     asked = [address for address in addresses if has_route_to(address)]
     if not asked:
-        return Look(local, Outcome.NOT_LOOKED, "this host has no route to it", "interface"), False
+        return CheckOutcome(local, Outcome.NOT_LOOKED, "this host has no route to it", "interface"), False
     looks = await asyncio.gather(*(look_at(address) for address in asked))
     return joined(looks), not held.isdisjoint(addresses)

@@ -26,7 +26,7 @@ SEEN_SECONDS = 5.0  # a host that was seen and whose gate stays silent is no new
 
 
 @dataclass(slots=True)
-class Lookout:
+class ReconnectProbe:
     """Glimpses at the hosts of one service, from the host of the actuator."""
 
     site: Site
@@ -36,7 +36,7 @@ class Lookout:
     _not_before: dict[str, float] = field(default_factory=dict)  # when the next one may begin
 
     @classmethod
-    def of(cls, site: Site, service: Service) -> Lookout:
+    def of(cls, site: Site, service: Service) -> ReconnectProbe:
         """Return the lookout for a service's hosts."""
         return cls(site, service.interface.get(site.actuator.host))
 

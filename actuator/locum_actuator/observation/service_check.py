@@ -8,7 +8,7 @@ from concurrent.futures import Executor
 from functools import partial
 from typing import Any
 
-from locum_actuator.domain.situation import Look
+from locum_actuator.domain.situation import CheckOutcome
 from locum_exporter.checks.http import http
 from locum_exporter.checks.ping import ping
 from locum_exporter.checks.process import process
@@ -33,7 +33,7 @@ async def look_at_service(
     service: str,
     gate: GateClient | None,
     executor: Executor,
-) -> Look:
+) -> CheckOutcome:
     """Run the deciding checks of a service; it is well when all succeed.
 
     `gate` is that of the host being checked, for a service that is known by its process alone.
@@ -42,12 +42,14 @@ async def look_at_service(
     if "process" in deciding:
         if gate is None:
             text = "its process cannot be looked for through an address"
-            return Look(vantage_point, Outcome.NOT_LOOKED, text, "shell")
+            return CheckOutcome(vantage_point, Outcome.NOT_LOOKED, text, "shell")
         result = await process(gate, service, deadline_seconds, executor=executor)
-        return Look(vantage_point, service_outcome("process", result.reason), result.text, result.reason)
+        return CheckOutcome(
+            vantage_point, service_outcome("process", result.reason), result.text, result.reason
+        )
     if "ping" in deciding:
         result = await ping(pinger, address, deadline_seconds)
-        return Look(vantage_point, result.outcome, result.text, result.reason)
+        return CheckOutcome(vantage_point, result.outcome, result.text, result.reason)
     asks: list[Ask] = []
     if checks.http is not None:
         asks.append(partial(http, checks.http, address))
@@ -57,7 +59,7 @@ async def look_at_service(
     faults = [result for result in results if result.outcome is not Outcome.WELL]
     text = "; ".join(result.text for result in faults or results)
     reason = gravest_reason(result.reason for result in results)
-    return Look(vantage_point, outcome_of(reason), text, reason)
+    return CheckOutcome(vantage_point, outcome_of(reason), text, reason)
 
 
 async def asked_twice(ask: Ask, deadline_seconds: float) -> CheckResult:
@@ -83,10 +85,10 @@ async def asked_twice(ask: Ask, deadline_seconds: float) -> CheckResult:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def joined(looks: Sequence[Look]) -> Look:
+def joined(looks: Sequence[CheckOutcome]) -> CheckOutcome:
     """Return the looks of one vantage point as one: well if all are, failed if one failed, else not looked."""
     outcomes = [look.outcome for look in looks]
     outcome = next((one for one in (Outcome.FAILED, Outcome.NOT_LOOKED) if one in outcomes), Outcome.WELL)
     faults = [look for look in looks if look.outcome is not Outcome.WELL]
     text = "; ".join(look.text for look in faults or looks)
-    return Look(looks[0].vantage_point, outcome, text, gravest_reason(look.reason for look in faults))
+    return CheckOutcome(looks[0].vantage_point, outcome, text, gravest_reason(look.reason for look in faults))

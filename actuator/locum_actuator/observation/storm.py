@@ -20,7 +20,7 @@ class _Fault:
     stormy: bool = False  # another one was there that began about when it did
 
 
-class Storm:
+class StormDetector:
     """The open faults of a site by service. Threads may share it."""
 
     def __init__(self) -> None:

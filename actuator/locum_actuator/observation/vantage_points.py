@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
-from locum_actuator.domain.situation import Look
+from locum_actuator.domain.situation import CheckOutcome
 from locum_exporter.probe_request import through_checks
 from locum_exporter.result import Outcome, gravest_reason, outcome_of, service_outcome
 from locum_inventory.site.model import Service
@@ -23,7 +23,7 @@ _MAX_BYTES = 1_000_000
 class Answer:
     """What one vantage point found: the service, and whether the host returned its echo."""
 
-    look: Look
+    look: CheckOutcome
     echo: Outcome
 
 
@@ -62,7 +62,7 @@ async def ask_through(
     name: str,
     service: Service,
     deadline_seconds: float,
-) -> Look:
+) -> CheckOutcome:
     """Ask one exporter for the deciding checks of a service through its addresses.
 
     No host is named: an exporter that does not know `through` refuses, rather than answer for that host.
@@ -82,7 +82,7 @@ async def hears(session: aiohttp.ClientSession, url: str, host: str, deadline_se
     return outcome_of(await _probe(session, url, {"check": "ping", "host": host}, deadline_seconds))
 
 
-def _look(vantage_point: str, checks: Sequence[str], reasons: Sequence[str | None]) -> Look:
+def _look(vantage_point: str, checks: Sequence[str], reasons: Sequence[str | None]) -> CheckOutcome:
     """Join what one exporter said of all the deciding checks of a service on a host."""
     outcomes = [service_outcome(check, reason) for check, reason in zip(checks, reasons, strict=True)]
     for outcome, verb in ((Outcome.FAILED, "failed"), (Outcome.NOT_LOOKED, "could not look")):
@@ -90,8 +90,8 @@ def _look(vantage_point: str, checks: Sequence[str], reasons: Sequence[str | Non
         if found:
             text = ", ".join(f"{checks[index]} {verb} ({reasons[index]})" for index in found)
             reason = gravest_reason(reasons[index] for index in found)
-            return Look(vantage_point, outcome, text, reason)
-    return Look(vantage_point, Outcome.WELL, "answers")
+            return CheckOutcome(vantage_point, outcome, text, reason)
+    return CheckOutcome(vantage_point, Outcome.WELL, "answers")
 
 
 async def _probe(

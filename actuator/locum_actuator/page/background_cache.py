@@ -19,7 +19,7 @@ LINGER_SECONDS = 10.0  # after the last who asked; a page in the background asks
 SHARE = 0.1  # of a core, at most, goes into making it
 
 
-class Kept(Generic[T]):
+class BackgroundCache(Generic[T]):
     """A value that `make` makes. Threads may share it."""
 
     def __init__(

@@ -10,7 +10,7 @@ from locum_actuator.engine.explain import Explainer, Explanation
 EVERY_SECONDS = 15.0
 
 
-class Outlook:
+class Explanations:
     """The last explanation of each service."""
 
     def __init__(self, engine: Engine, explainer: Explainer) -> None:

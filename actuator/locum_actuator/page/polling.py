@@ -11,11 +11,11 @@ from typing import Any
 from locum_actuator.chain.silences import Silences, ask_alertmanagers
 from locum_actuator.engine.engine import Engine
 from locum_actuator.engine.explain import Explainer, Explanation
-from locum_actuator.page.background_cache import Kept
+from locum_actuator.page.background_cache import BackgroundCache
 from locum_actuator.page.check_results import Votes, ask_prometheus
-from locum_actuator.page.explanations import EVERY_SECONDS, Outlook
+from locum_actuator.page.explanations import EVERY_SECONDS, Explanations
 from locum_actuator.page.render import PARTS, render
-from locum_actuator.page.view import Scenes
+from locum_actuator.page.view import PageView
 from locum_inventory.site.model import ChainParts
 
 VOTES_SECONDS = 2.0
@@ -27,7 +27,7 @@ OLD_SECONDS = 3.0  # a page that is opened shows nothing older than this
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class PageSnapshot:
     """One state of a page: its parts as HTML, and the same as the body that is polled, with its ETag."""
 
     scene: Mapping[str, Any]
@@ -42,7 +42,7 @@ class Frame:
         parts: Mapping[str, str],
         facts: Mapping[str, str],
         pace_seconds: float = LIVELY_SECONDS,
-    ) -> Frame:
+    ) -> PageSnapshot:
         """Return a state as it is sent.
 
         `facts` are the sentences that are read aloud when they change; `pace_seconds` is how soon to ask again.
@@ -51,14 +51,14 @@ class Frame:
         return cls(scene, parts, body, hashlib.sha256(body).hexdigest()[:32])
 
 
-NO_FRAME = Frame.of({}, {}, {})
+NO_FRAME = PageSnapshot.of({}, {}, {})
 
 
-class Live:
+class PagePolling:
     """The first page, live."""
 
     def __init__(
-        self, engine: Engine, explainer: Explainer, scenes: Scenes, where: Callable[[], ChainParts]
+        self, engine: Engine, explainer: Explainer, scenes: PageView, where: Callable[[], ChainParts]
     ) -> None:
         self._scenes = scenes
 
@@ -71,22 +71,24 @@ class Live:
         def silences() -> Silences:
             return ask_alertmanagers(where(), engine.site)
 
-        outlook = Outlook(engine, explainer)
-        self._outlook: Kept[Mapping[str, Explanation]] = Kept(
+        outlook = Explanations(engine, explainer)
+        self._outlook: BackgroundCache[Mapping[str, Explanation]] = BackgroundCache(
             "outlook", EVERY_SECONDS, outlook.look_round, {}, is_over
         )
-        self._votes = Kept("checks", VOTES_SECONDS, votes, Votes(), is_over)
-        self._silences = Kept("silences", SILENCES_SECONDS, silences, Silences(), is_over)
-        self._frames = Kept("frame", SCENE_SECONDS, self._frame, NO_FRAME, is_over)
+        self._votes = BackgroundCache("checks", VOTES_SECONDS, votes, Votes(), is_over)
+        self._silences = BackgroundCache("silences", SILENCES_SECONDS, silences, Silences(), is_over)
+        self._frames = BackgroundCache("frame", SCENE_SECONDS, self._frame, NO_FRAME, is_over)
 
-    def frame(self) -> Frame:
+    def frame(self) -> PageSnapshot:
         """Return the page as it is now; made in the background for as long as somebody asks."""
         return self._frames.fresh(OLD_SECONDS)
 
-    def _frame(self) -> Frame:
+    def _frame(self) -> PageSnapshot:
         scene = self._scenes.scene(self._votes.get(), self._silences.get(), self._outlook.get())
         parts = {part: render(f"{part}.html", **scene) for part in PARTS}
-        return Frame.of(scene, parts, facts_of(scene), LIVELY_SECONDS if scene["lively"] else CALM_SECONDS)
+        return PageSnapshot.of(
+            scene, parts, facts_of(scene), LIVELY_SECONDS if scene["lively"] else CALM_SECONDS
+        )
 
 
 def facts_of(scene: Mapping[str, Any]) -> dict[str, str]:

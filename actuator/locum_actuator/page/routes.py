@@ -8,15 +8,15 @@ from collections.abc import Callable, Sequence
 from flask import Blueprint, Response, abort, jsonify, make_response, request
 from werkzeug.wrappers import Response as BaseResponse
 
-from locum_actuator.chain.watch import Part
+from locum_actuator.chain.watch import ChainPart
 from locum_actuator.domain.numbers import number as one_number
 from locum_actuator.engine.engine import Engine
 from locum_actuator.engine.explain import Explainer
-from locum_actuator.journal.incidents import IncidentShelf
-from locum_actuator.page.polling import Frame, Live
+from locum_actuator.journal.incidents import IncidentQueries
+from locum_actuator.page.polling import PagePolling, PageSnapshot
 from locum_actuator.page.render import compile_all, render
 from locum_actuator.page.runbook import runbook_html
-from locum_actuator.page.view import Scenes
+from locum_actuator.page.view import PageView
 from locum_inventory.site.model import ChainParts
 
 A_PAGE_OF_INCIDENTS = 30
@@ -25,16 +25,16 @@ A_PAGE_OF_INCIDENTS = 30
 def page_routes(
     engine: Engine,
     explainer: Explainer,
-    shelf: IncidentShelf,
+    shelf: IncidentQueries,
     authorised: Callable[[], bool],
     *,
-    chain: Callable[[], Sequence[Part]],
+    chain: Callable[[], Sequence[ChainPart]],
     where: Callable[[], ChainParts],
 ) -> Blueprint:
     """Return the routes; `authorised` judges the request at hand, `chain` and `where` are those of `create_app`."""
     routes = Blueprint("page", __name__, static_folder="static", static_url_path="/page/static")
-    scenes = Scenes(engine, shelf, chain)
-    live = Live(engine, explainer, scenes, where)
+    scenes = PageView(engine, shelf, chain)
+    live = PagePolling(engine, explainer, scenes, where)
     compile_all()
 
     @routes.get("/")
@@ -74,13 +74,13 @@ def page_routes(
             return jsonify(right=True), 200
         return jsonify(error="this is not the API token, or the site names no api_token_file"), 401
 
-    def one(number: int) -> Frame:
+    def one(number: int) -> PageSnapshot:
         row = shelf.row(number)
         if row is None:
             abort(404, f"no incident {number}")
         made = scenes.pictured(row, time.time())
         told = f"incident {number} is {made['outcome'] or 'open'}"
-        return Frame.of({"i": made}, {"incident": render("incident.html", i=made)}, {"incident": told})
+        return PageSnapshot.of({"i": made}, {"incident": render("incident.html", i=made)}, {"incident": told})
 
     return routes
 
@@ -91,7 +91,7 @@ def _page(text: str) -> Response:
     return answer
 
 
-def _if_changed(frame: Frame) -> BaseResponse:
+def _if_changed(frame: PageSnapshot) -> BaseResponse:
     """Answer 304 to who has it already."""
     answer = make_response(frame.body)
     answer.mimetype = "application/json"

@@ -10,11 +10,11 @@ from typing import Any
 
 from locum_actuator.api.readiness import unready
 from locum_actuator.chain.silences import Silences
-from locum_actuator.chain.watch import Part
+from locum_actuator.chain.watch import ChainPart
 from locum_actuator.engine.engine import Engine
 from locum_actuator.engine.explain import Explanation
 from locum_actuator.engine.move_requests import Progress
-from locum_actuator.journal.incidents import IncidentShelf
+from locum_actuator.journal.incidents import IncidentQueries
 from locum_actuator.page.check_results import Votes
 from locum_actuator.page.incident_timeline import draw
 from locum_actuator.page.service_card import service_view
@@ -25,10 +25,12 @@ LIVELY_SECONDS = 10.0  # so long after an incident more may happen
 REFUSED_SECONDS = 600.0  # so long a move that was refused is told
 
 
-class Scenes:
+class PageView:
     """Makes scenes; keeps the pictures of incidents that are over, for they change no more."""
 
-    def __init__(self, engine: Engine, shelf: IncidentShelf, chain: Callable[[], Sequence[Part]]) -> None:
+    def __init__(
+        self, engine: Engine, shelf: IncidentQueries, chain: Callable[[], Sequence[ChainPart]]
+    ) -> None:
         self._engine = engine
         self._shelf = shelf
         self._chain = chain
@@ -52,7 +54,7 @@ class Scenes:
                     engine, name, votes=votes, silences=silences, outlook=outlook,
                     last_words=last.get(engine.workers[name].incident), ended_at=ended.get(name, 0.0),
                 ),
-                "move": self._told(name, engine.mover.progress(name), now),
+                "move": self._told(name, engine.move_requests.progress(name), now),
             }
             for name in list(engine.workers)
         ]  # fmt: skip

@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from locum_actuator.stack.layout import Chain
+from locum_actuator.stack.layout import StackLayout
 from locum_inventory.shared_files import shared
 from locum_inventory.site.model import Mail
 from locum_inventory.site.notifications import read_url
@@ -81,7 +81,7 @@ def _receiver(name: str, mail: Mail | None, runbook: str, *, send_resolved: bool
     )
 
 
-def _webhook(chain: Chain, ca_file: Path) -> str:
+def _webhook(chain: StackLayout, ca_file: Path) -> str:
     return (
         "    webhook_configs:\n"
         f"      - url: {quoted(chain.webhook_url)}\n"
@@ -97,7 +97,7 @@ def _webhook(chain: Chain, ca_file: Path) -> str:
     )
 
 
-def _deadman_route(chain: Chain) -> str:
+def _deadman_route(chain: StackLayout) -> str:
     """Return the route of the heartbeat to somebody outside."""
     deadman = chain.site.deadman
     if deadman is None:
@@ -116,7 +116,7 @@ def _deadman_route(chain: Chain) -> str:
     )
 
 
-def _deadman_receiver(chain: Chain, directory: Path | None) -> str:
+def _deadman_receiver(chain: StackLayout, directory: Path | None) -> str:
     deadman = chain.site.deadman
     if deadman is None:
         return ""
@@ -141,7 +141,7 @@ def _secret_url(file: Path) -> str:
         raise OSError(errno.EINVAL, str(fault), str(file)) from fault
 
 
-def alertmanager_text(chain: Chain, directory: Path | None = None) -> str:
+def alertmanager_text(chain: StackLayout, directory: Path | None = None) -> str:
     """Return alertmanager.yml for a chain. Tokens and passwords are named by their files.
 
     `directory` is where it is to lie, with what belongs beside it: mails then say where the runbook is, and the URL

@@ -22,7 +22,7 @@ EXPORTER_PORT, ACTUATOR_PORT, WEBHOOK_PORT, PROMETHEUS_PORT, ALERTMANAGER_PORT =
 
 
 @dataclass(frozen=True, slots=True)
-class Chain:
+class StackLayout:
     """Where each part of the chain listens and keeps its files. The whole chain is on the actuator's host."""
 
     site: Site
@@ -47,7 +47,7 @@ class Chain:
         prometheus: Listen | None = None,
         alertmanagers: Iterable[Listen] = (),
         elsewhere: ChainParts | None = None,
-    ) -> Chain:
+    ) -> StackLayout:
         """Return the chain of a site; what is not given is on loopback at its usual port.
 
         The exporter is the exception: where the actuator's host is a vantage point, the exporter listens where

@@ -7,12 +7,12 @@ import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from locum_actuator.stack.layout import Chain
+from locum_actuator.stack.layout import StackLayout
 from locum_inventory.listen import Listen
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class ListenPart:
     """A part of the chain on this machine: who it is to people, and where it listens."""
 
     title: str
@@ -21,17 +21,17 @@ class Part:
     unit: str | None = None  # the systemd unit that Debian's package may have started on the same port
 
 
-def _parts(chain: Chain) -> tuple[Part, ...]:
+def _parts(chain: StackLayout) -> tuple[ListenPart, ...]:
     return (
-        Part("the exporter", chain.exporter, "--exporter-listen"),
-        Part("the actuator", chain.actuator, "--actuator-listen"),
-        Part("the actuator (its webhook)", chain.webhook, "--webhook-listen"),
-        Part("Alertmanager", chain.alertmanager, "--alertmanager-listen", "prometheus-alertmanager"),
-        Part("Prometheus", chain.prometheus, "--prometheus-listen", "prometheus"),
+        ListenPart("the exporter", chain.exporter, "--exporter-listen"),
+        ListenPart("the actuator", chain.actuator, "--actuator-listen"),
+        ListenPart("the actuator (its webhook)", chain.webhook, "--webhook-listen"),
+        ListenPart("Alertmanager", chain.alertmanager, "--alertmanager-listen", "prometheus-alertmanager"),
+        ListenPart("Prometheus", chain.prometheus, "--prometheus-listen", "prometheus"),
     )
 
 
-def port_faults(chain: Chain) -> Iterator[str]:
+def port_faults(chain: StackLayout) -> Iterator[str]:
     """Yield one line for each part that could not listen where it should."""
     for part in _parts(chain):
         family = socket.AF_INET6 if ":" in part.listen.host else socket.AF_INET
@@ -44,7 +44,7 @@ def port_faults(chain: Chain) -> Iterator[str]:
             yield _port_fault(part, fault)
 
 
-def _port_fault(part: Part, fault: OSError) -> str:
+def _port_fault(part: ListenPart, fault: OSError) -> str:
     other = f"choose another with {part.option}"
     if fault.errno == errno.EADDRINUSE:
         who = (

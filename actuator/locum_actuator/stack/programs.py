@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from locum_actuator.domain.patience import end_seconds
-from locum_actuator.stack.layout import Chain
+from locum_actuator.stack.layout import StackLayout
 from locum_actuator.stack.supervisor import CAP_NET_RAW, Program
 from locum_actuator.stack.web_config import ALERTMANAGER_FILE, CONFIG_FILE, PASSWORD_FILE
 from locum_inventory.errors import LocumError
@@ -37,7 +37,7 @@ def find_programs() -> Mapping[str, str]:
 
 
 def programs(
-    chain: Chain,
+    chain: StackLayout,
     site_file: Path,
     found: Mapping[str, str],
     log_format: str = "logfmt",

@@ -13,14 +13,14 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Voice:
+class ProgressOutput:
     """Says what goes its way, and warns of what does not."""
 
     say: Say
     warn: Say
 
     @classmethod
-    def of(cls, log_format: str | None) -> Voice:
+    def of(cls, log_format: str | None) -> ProgressOutput:
         """Return a voice that writes log lines, or plain words to standard output where no format is given."""
         if log_format is None:
             return cls(say, say)

@@ -18,7 +18,7 @@ from locum_actuator.stack.alertmanager import (
     beside_alertmanager,
     quoted,
 )
-from locum_actuator.stack.layout import Chain
+from locum_actuator.stack.layout import StackLayout
 from locum_actuator.stack.web_config import (
     ALERTMANAGER_FILE,
     CLIENT_FILE,
@@ -107,7 +107,7 @@ def _own_job(name: str, parts: ChainParts, urls: Iterable[str]) -> str:
     return "".join(jobs)
 
 
-def prometheus_text(chain: Chain) -> str:
+def prometheus_text(chain: StackLayout) -> str:
     """Return prometheus.yml for a chain."""
     discovery = dict.fromkeys([*chain.exporter_urls.values(), chain.exporter.url])
     sd = "".join(f"      - url: {quoted(url + '/sd')}\n        refresh_interval: 5s\n" for url in discovery)
@@ -143,7 +143,7 @@ scrape_configs:
 {_own_job("locum-alertmanager", chain.parts, chain.alertmanager_urls)}"""
 
 
-def write_configuration(chain: Chain) -> None:
+def write_configuration(chain: StackLayout) -> None:
     """Write the configuration of Prometheus and Alertmanager, for their owner's eyes only."""
     state = chain.site.actuator.state_directory
     for directory in (state, chain.directory, state / "log", state / "prometheus", state / "alertmanager"):
@@ -163,7 +163,7 @@ def write_configuration(chain: Chain) -> None:
     write_alertmanager(chain, chain.directory)
 
 
-def write_alertmanager(chain: Chain, directory: Path) -> list[Path]:
+def write_alertmanager(chain: StackLayout, directory: Path) -> list[Path]:
     """Write alertmanager.yml and what belongs beside it; return what was written.
 
     It holds the secret URL of a dead-man's switch, for Alertmanager before 0.26 reads none from a file: so all of

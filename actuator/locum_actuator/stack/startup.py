@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 
 from locum_actuator.chain.access import Access
-from locum_actuator.stack.layout import Chain
+from locum_actuator.stack.layout import StackLayout
 from locum_actuator.stack.supervisor import Child, Program, Say, Supervisor
 from locum_inventory.errors import LocumError
 
@@ -44,7 +44,7 @@ class Scraped:
 class Readiness:
     """The way from nothing to a chain that is up."""
 
-    def __init__(self, chain: Chain, supervisor: Supervisor, say: Say) -> None:
+    def __init__(self, chain: StackLayout, supervisor: Supervisor, say: Say) -> None:
         self._chain = chain
         self._access = Access(chain.parts)
         self._supervisor = supervisor

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from locum_actuator.domain.patience import end_seconds
-from locum_actuator.stack.layout import Chain
+from locum_actuator.stack.layout import StackLayout
 
 EXPORTER, ACTUATOR, UP = "locum-exporter.service", "locum-actuator.service", "locum-up.service"
 SOCKET = "locum-actuator.socket"
@@ -29,7 +29,7 @@ _SUDO = """\
 """
 
 
-def units(chain: Chain, site_file: Path) -> Mapping[str, str]:
+def units(chain: StackLayout, site_file: Path) -> Mapping[str, str]:
     """Return the text of each unit file by its name: three that go together, and one that stands in for them."""
     return {
         EXPORTER: _exporter(chain, site_file),
@@ -93,7 +93,7 @@ KillMode=process
 """
 
 
-def _exporter(chain: Chain, site_file: Path) -> str:
+def _exporter(chain: StackLayout, site_file: Path) -> str:
     return f"""\
 # /etc/systemd/system/{EXPORTER}, made by `locum generate systemd`.
 {_head("locum exporter: looks at hosts and services when asked")}\
@@ -117,7 +117,7 @@ TimeoutStopSec=10
 {_TAIL}"""
 
 
-def _hidden(chain: Chain) -> str:
+def _hidden(chain: StackLayout) -> str:
     """Return the paths that the exporter has no use for, each where it is there."""
     actuator = chain.site.actuator
     paths = [actuator.state_directory, actuator.webhook_token_file]
@@ -125,7 +125,7 @@ def _hidden(chain: Chain) -> str:
     return " ".join(_word(f"-{path}") for path in paths)
 
 
-def _socket(chain: Chain) -> str:
+def _socket(chain: StackLayout) -> str:
     return f"""\
 # /etc/systemd/system/{SOCKET}, made by `locum generate systemd`.
 # systemd holds the ports of the actuator also while it is not running: no other user can listen there meanwhile.
@@ -142,7 +142,7 @@ WantedBy=sockets.target
 """
 
 
-def _actuator(chain: Chain, site_file: Path) -> str:
+def _actuator(chain: StackLayout, site_file: Path) -> str:
     words = ["--site", site_file.resolve(), "--listen", chain.actuator, "--webhook-listen", chain.webhook]
     return f"""\
 # /etc/systemd/system/{ACTUATOR}, made by `locum generate systemd`.
@@ -156,7 +156,7 @@ TimeoutStopSec={end_seconds(chain.site) + 15:.0f}
 {_TAIL}"""
 
 
-def _up(chain: Chain, site_file: Path) -> str:
+def _up(chain: StackLayout, site_file: Path) -> str:
     listens = {
         "exporter": chain.exporter,
         "actuator": chain.actuator,

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from locum_actuator.domain.mirror_run import Mirrors, NoMirrors
-from locum_actuator.domain.ports import Eyes, Gates
-from locum_actuator.domain.situation import Look
+from locum_actuator.domain.ports import Gates, Observer
+from locum_actuator.domain.situation import CheckOutcome
 from locum_actuator.observation.starts import Starts
 from locum_actuator.steps.plan_evidence import PlanEvidence
 from locum_actuator.system.site_commands import command_environment
@@ -33,7 +33,7 @@ class StepError(LocumError):
 
 
 @dataclass(frozen=True, slots=True)
-class Hands:
+class StepContext:
     """What steps work with, for one service under one epoch."""
 
     site: Site
@@ -41,7 +41,7 @@ class Hands:
     service: Service
     local_host: str
     gates: Gates
-    eyes: Eyes
+    observer: Observer
     epoch: int
     old_holder: str | None
     new_holder: str | None = None
@@ -62,7 +62,7 @@ class Hands:
     def require_silence(self, host: str, wait_seconds: float = 0.0) -> None:
         """Make sure that no echo of a silent host came late, waiting so long for one; raises `StepError`."""
         since = self.evidence.silent_since.get(host)
-        if since is not None and self.eyes.late_echo(host, since, wait_seconds):
+        if since is not None and self.observer.late_echo(host, since, wait_seconds):
             raise StepError(f"an echo of {host} came late: delay must not look like death")
 
     def require_silent_holder(self, claimer: str) -> None:
@@ -77,18 +77,18 @@ class Hands:
                 self.require_silence(host)
 
 
-def environment(hands: Hands, step: str, host: str) -> dict[str, str]:
+def environment(context: StepContext, step: str, host: str) -> dict[str, str]:
     """Return what a command is told of a step on a host: this and nothing else."""
     return command_environment(
-        hands.name,
+        context.name,
         step,
-        incident=str(hands.incident),
+        incident=str(context.incident),
         host=host,
-        host_address=str(hands.site.hosts[host].address),
-        epoch=str(hands.epoch),
-        reason=hands.reason,
-        old_holder=hands.old_holder or "",
-        new_holder=hands.new_holder or "",
+        host_address=str(context.site.hosts[host].address),
+        epoch=str(context.epoch),
+        reason=context.reason,
+        old_holder=context.old_holder or "",
+        new_holder=context.new_holder or "",
     )
 
 
@@ -105,7 +105,9 @@ class Step(Protocol):
         """Take it back and return what was done, None where there is nothing to take back; raises `StepError`."""
 
 
-def until(look: Callable[[], Look], deadline_seconds: float, pause_seconds: float = 0.02) -> Look:
+def until(
+    look: Callable[[], CheckOutcome], deadline_seconds: float, pause_seconds: float = 0.02
+) -> CheckOutcome:
     """Look again and again until it is well or the deadline has passed; return the last look.
 
     The pause grows, so that a service that needs long to start is not asked fifty times a second meanwhile.

@@ -10,7 +10,7 @@ import threading
 from dataclasses import dataclass
 
 from locum_actuator.domain.patience import release_call_seconds
-from locum_actuator.steps.base import Hands, StepError
+from locum_actuator.steps.base import StepContext, StepError
 from locum_actuator.steps.over_gate import change_in_time
 from locum_actuator.system import netlink
 from locum_actuator.system.announce import announce
@@ -26,7 +26,7 @@ GATE_SECONDS = 5.0
 class Claim:
     """Put the addresses on the host and announce them."""
 
-    hands: Hands
+    context: StepContext
     host: str
 
     def already(self) -> bool:
@@ -35,22 +35,22 @@ class Claim:
 
     def do(self) -> str:
         """Add every address, announce, and look that all are held."""
-        hands = self.hands
-        if self.host == hands.local_host and not is_muted(hands.name):
+        context = self.context
+        if self.host == context.local_host and not is_muted(context.name):
             return self._here()
-        hands.require_silent_holder(self.host)
+        context.require_silent_holder(self.host)
         # Elsewhere, or where the boot guard is on here: its gate alone may lift that.
         try:
-            after = change_in_time(hands, self.host, "claim", GATE_SECONDS)
+            after = change_in_time(context, self.host, "claim", GATE_SECONDS)
         except GateError as fault:
             raise StepError(f"claim on {self.host}: {fault}", tried=fault.asked) from fault
         missing = [str(address) for address, here in after.held.items() if not here]
         if missing:
             raise StepError(f"{self.host} says it does not hold {', '.join(missing)}")
-        return f"{self.host} confirms that it holds {_words(hands)}"
+        return f"{self.host} confirms that it holds {_words(context)}"
 
     def _here(self) -> str:
-        service = self.hands.service
+        service = self.context.service
         interface = service.interface[self.host]
         try:
             for address in service.addresses:
@@ -62,24 +62,24 @@ class Claim:
             raise StepError(f"added, but the kernel does not show {', '.join(map(str, missing))}")
         announce(interface, [address.ip for address in service.addresses])
         self._tell_own_gate()
-        return f"{interface} holds {_words(self.hands)}, announced"
+        return f"{interface} holds {_words(self.context)}, announced"
 
     def _still_free(self) -> None:
         """Make sure that nothing was heard of the old holder since, and that the last question is fresh enough."""
-        self.hands.require_silent_holder(self.host)
-        self.hands.evidence.require_free()
+        self.context.require_silent_holder(self.host)
+        self.context.evidence.require_free()
 
     def _tell_own_gate(self) -> None:
         """Have this host's gate store the epoch, which the kernel does not know; nothing waits for it.
 
         A journal that is older than the gates is recognised by that.
         """
-        hands = self.hands
+        context = self.context
 
         def tell() -> None:
             try:
-                hands.gates[self.host].run_verb(
-                    "store-epoch", hands.name, hands.epoch, deadline_seconds=GATE_SECONDS
+                context.gates[self.host].run_verb(
+                    "store-epoch", context.name, context.epoch, deadline_seconds=GATE_SECONDS
                 )
             except GateError as fault:
                 log.info(
@@ -89,7 +89,7 @@ class Claim:
                 )
 
         try:
-            threading.Thread(target=tell, name=f"epoch-{hands.name}", daemon=True).start()
+            threading.Thread(target=tell, name=f"epoch-{context.name}", daemon=True).start()
         except RuntimeError as fault:  # no more threads: that is no reason to take the address off again
             log.warning(
                 "the gate of this host was not told the epoch: %s", fault, extra={"event": "epoch_not_told"}
@@ -97,22 +97,22 @@ class Claim:
 
     def undo(self) -> str:
         """Take the addresses off again."""
-        hands = self.hands
+        context = self.context
         try:
-            if self.host == hands.local_host:
-                for address in hands.service.addresses:
+            if self.host == context.local_host:
+                for address in context.service.addresses:
                     netlink.remove(address)
             else:
-                hands.gates[self.host].run_verb(
+                context.gates[self.host].run_verb(
                     "release",
-                    hands.name,
-                    hands.epoch,
-                    deadline_seconds=release_call_seconds(hands.service),
+                    context.name,
+                    context.epoch,
+                    deadline_seconds=release_call_seconds(context.service),
                 )
         except (netlink.AddressChangeError, GateError) as fault:
             raise StepError(f"taking the address off {self.host} again: {fault}") from fault
         return f"address off {self.host} again"
 
 
-def _words(hands: Hands) -> str:
-    return ", ".join(str(address.ip) for address in hands.service.addresses)
+def _words(context: StepContext) -> str:
+    return ", ".join(str(address.ip) for address in context.service.addresses)

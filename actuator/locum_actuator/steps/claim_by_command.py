@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from locum_actuator.steps.base import Hands, StepError, environment
+from locum_actuator.steps.base import StepContext, StepError, environment
 from locum_actuator.system.site_commands import CommandError, holder_by_command, run
 from locum_inventory.site.model import AddressCommands
 
@@ -13,7 +13,7 @@ from locum_inventory.site.model import AddressCommands
 class ClaimByCommand:
     """Make a host the holder of what stands in place of an address."""
 
-    hands: Hands
+    context: StepContext
     host: str
 
     def already(self) -> bool:
@@ -22,11 +22,11 @@ class ClaimByCommand:
 
     def do(self) -> str:
         """Release where the site file says how, claim, and take only the check's word for it."""
-        self.hands.require_silent_holder(self.host)
-        self.hands.evidence.require_free()
+        self.context.require_silent_holder(self.host)
+        self.context.evidence.require_free()
         try:
-            self._move(self.host, self.hands.old_holder)
-            holder = holder_by_command(self.hands.name, self.hands.service)
+            self._move(self.host, self.context.old_holder)
+            holder = holder_by_command(self.context.name, self.context.service)
         except CommandError as fault:
             raise StepError(f"claim for {self.host}: {fault}") from fault
         if holder != self.host:
@@ -35,7 +35,7 @@ class ClaimByCommand:
 
     def undo(self) -> str | None:
         """Give it back to the holder before."""
-        old = self.hands.old_holder
+        old = self.context.old_holder
         if old is None or old == self.host:
             return None
         try:
@@ -47,12 +47,12 @@ class ClaimByCommand:
     def _move(self, host: str, before: str | None) -> None:
         commands = self._commands()
         if commands.release is not None and before is not None and before != host:
-            told = environment(self.hands, "release", before)
+            told = environment(self.context, "release", before)
             run(commands.release, told, commands.timeout)
-        run(commands.claim, environment(self.hands, "claim", host), commands.timeout)
+        run(commands.claim, environment(self.context, "claim", host), commands.timeout)
 
     def _commands(self) -> AddressCommands:
-        commands = self.hands.service.address_commands
+        commands = self.context.service.address_commands
         if commands is None:
             raise CommandError("the site file gives no address_commands")
         return commands

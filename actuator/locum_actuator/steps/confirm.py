@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from locum_actuator.domain.ports import Confirmed
-from locum_actuator.steps.base import Hands, StepError
+from locum_actuator.steps.base import StepContext, StepError
 from locum_inventory import since_boot
 
 ASKS = 3  # a busy machine may be too late to ask: what was done is not undone for that alone
@@ -16,7 +16,7 @@ ASKS = 3  # a busy machine may be too late to ask: what was done is not undone f
 class Confirm:
     """Make sure that this host is not the one cut off, and that nobody has the address or hears its old holder."""
 
-    hands: Hands
+    context: StepContext
     host: str
 
     def already(self) -> bool:
@@ -25,28 +25,28 @@ class Confirm:
 
     def do(self) -> str:
         """Ask; anything but a clear answer is a fault."""
-        silent = self.hands.silent_hosts or (None,)
+        silent = self.context.silent_hosts or (None,)
         with ThreadPoolExecutor(len(silent)) as pool:  # at once, for an answer is soon too old
             asked_at = list(pool.map(self._ask, silent))
-        self.hands.evidence.found_free(min(asked_at))
+        self.context.evidence.found_free(min(asked_at))
         return "nobody answers for the address, and a witness answers"
 
     def _ask(self, silent: str | None) -> float:
         """Ask, also of one host that was silent, and return when it was asked; raises `StepError`."""
         for _ in range(ASKS):
             asked_at = since_boot.seconds()
-            seen = self.hands.eyes.confirm(self.hands.name, silent)
+            seen = self.context.observer.confirm(self.context.name, silent)
             if seen.owners is not None and (seen.heard_by or not self._lacks_silence(silent, seen)):
                 break
         if seen.owners is None:
             raise StepError("nobody could be asked who has the address")
         hosts, strangers = seen.owners
-        if self.hands.service.address_commands is not None and self.hands.old_holder is not None:
-            hosts -= {self.hands.old_holder}  # the record names it until the claim
+        if self.context.service.address_commands is not None and self.context.old_holder is not None:
+            hosts -= {self.context.old_holder}  # the record names it until the claim
         others = sorted((hosts - {self.host}) | strangers)
         if others:
             raise StepError(f"{', '.join(others)} still answers for the address")
-        self.hands.require_silent_holder(self.host)
+        self.context.require_silent_holder(self.host)
         if seen.heard_by:
             by = ", ".join(seen.heard_by)
             raise StepError(f"{silent} answers {by}: the line to it is cut, not its power")
@@ -63,7 +63,7 @@ class Confirm:
 
         A vantage point that could not ask is not one that got no echo.
         """
-        return silent in self.hands.needs_silence_elsewhere and not seen.silent_to
+        return silent in self.context.needs_silence_elsewhere and not seen.silent_to
 
     def undo(self) -> None:
         """Nothing was done."""

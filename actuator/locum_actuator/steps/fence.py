@@ -9,8 +9,8 @@ import threading
 import time
 from dataclasses import dataclass
 
-from locum_actuator.domain.plan import Step
-from locum_actuator.steps.base import Hands, StepError
+from locum_actuator.domain.plan import PlannedStep
+from locum_actuator.steps.base import StepContext, StepError
 from locum_actuator.system.fence_agent import FenceAgent, FenceAgentError
 from locum_inventory.errors import LocumError
 from locum_inventory.site.model import FenceDevice
@@ -35,22 +35,22 @@ class _NotConfirmedError(LocumError):
 class Fence:
     """Make sure from outside that a host can neither serve nor hold an address."""
 
-    hands: Hands
+    context: StepContext
     host: str
 
     def already(self) -> bool:
         """Tell whether a device says off and the host is silent, so that nothing is left to do."""
         if any(self._is_off(FenceAgent(self.host, device)) for device in self._devices()):
-            self.hands.evidence.seen_off(self.host)
+            self.context.evidence.seen_off(self.host)
             return True
         return False
 
     def do(self) -> str:
         """Try the devices in order until one shows the host off, and tell what was seen."""
         devices = self._devices()
-        if self.host == self.hands.local_host or not devices:
+        if self.host == self.context.local_host or not devices:
             raise StepError(f"there is nothing to fence {self.host} with")
-        self.hands.require_silence(self.host, LATE_SECONDS)
+        self.context.require_silence(self.host, LATE_SECONDS)
         asked = time.monotonic()
         lock = _locks.setdefault(self.host, threading.Lock())
         if not lock.acquire(timeout=sum(device.timeout for device in devices) + ON_SECONDS):
@@ -58,7 +58,7 @@ class Fence:
         faults = []
         try:
             if _seen_off_at.get(self.host, float("-inf")) > asked:
-                self.hands.evidence.seen_off(self.host)
+                self.context.evidence.seen_off(self.host)
                 return f"{self.host} was seen off while we waited: another of its services fenced it"
             for device in devices:
                 try:
@@ -68,7 +68,7 @@ class Fence:
         finally:
             lock.release()
         why = f"nobody could confirm that {self.host} is off ({'; '.join(faults)})"
-        if self.hands.service.takeover.when_fence_unconfirmed == "takeover":
+        if self.context.service.takeover.when_fence_unconfirmed == "takeover":
             return f"{why}; going on all the same, for takeover.when_fence_unconfirmed is takeover"
         raise StepError(f"{why}: make sure that it is, then move the service by hand")
 
@@ -77,14 +77,14 @@ class Fence:
         return
 
     def _devices(self) -> tuple[FenceDevice, ...]:
-        return self.hands.site.hosts[self.host].fence
+        return self.context.site.hosts[self.host].fence
 
     def _with(self, device: FenceDevice) -> str:
         """Switch the host off by one device and watch until it is seen off."""
         agent, end = FenceAgent(self.host, device), time.monotonic() + device.timeout
         fault: FenceAgentError | None = None
         # Right before it is told: a host that was silent when it was looked at may be well again by now.
-        self.hands.evidence.require_due(Step("fence", self.host))
+        self.context.evidence.require_due(PlannedStep("fence", self.host))
         try:
             agent.turn("off", deadline_seconds=device.timeout * SHARE_OF_OFF)
         except FenceAgentError as failed:
@@ -96,7 +96,7 @@ class Fence:
         if seen is not None:
             raise _NotConfirmedError(f"{fault}; {seen}" if fault else seen)
         _seen_off_at[self.host] = time.monotonic()
-        self.hands.evidence.seen_off(self.host)
+        self.context.evidence.seen_off(self.host)
         off = f"{device.name} says that {self.host} is off, and it answers no ping"
         return f"{off}{self._on_again(agent)}"
 
@@ -116,7 +116,7 @@ class Fence:
 
     def _still_answers(self) -> str | None:
         """Return why a host whose device says off may be on all the same; None where it is silent."""
-        echoes = self.hands.eyes.echoes(self.host)
+        echoes = self.context.observer.echoes(self.host)
         if echoes is None:
             return f"status says off, and {self.host} could not be pinged"
         if echoes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 
-from locum_actuator.steps.base import Hands, StepError
+from locum_actuator.steps.base import StepContext, StepError
 
 LAST_PASS_SECONDS = 60.0  # the service is stopped meanwhile: what takes longer is broken off and undone
 
@@ -14,7 +14,7 @@ LAST_PASS_SECONDS = 60.0  # the service is stopped meanwhile: what takes longer 
 class LastPass:
     """Copy from the old holder, which has released, to the host that is to hold next."""
 
-    hands: Hands
+    context: StepContext
     host: str
 
     def already(self) -> bool:
@@ -23,19 +23,19 @@ class LastPass:
 
     def do(self) -> str:
         """Copy, and take nothing for done but a whole copy within the deadline."""
-        hands = self.hands
-        if hands.old_holder is None:
+        context = self.context
+        if context.old_holder is None:
             raise StepError("nobody is known to have the data")
-        deadline = threading.Timer(LAST_PASS_SECONDS, hands.mirrors.halt, (hands.name, self.host))
+        deadline = threading.Timer(LAST_PASS_SECONDS, context.mirrors.halt, (context.name, self.host))
         deadline.daemon = True
         deadline.start()
         try:
-            result = hands.mirrors.run(hands.name, hands.old_holder, self.host)
+            result = context.mirrors.run(context.name, context.old_holder, self.host)
         finally:
             deadline.cancel()
         if not result.done:
             raise StepError(f"the data could not be mirrored to {self.host}: {result.text}")
-        return f"{self.host} has the data of {hands.old_holder}: {result.text}"
+        return f"{self.host} has the data of {context.old_holder}: {result.text}"
 
     def undo(self) -> None:
         """Nothing: a copy that is newer than before is no harm to the old holder."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from locum_actuator.domain.situation import Look, is_wrong
-from locum_actuator.steps.base import Hands, StepError
+from locum_actuator.domain.situation import CheckOutcome, is_wrong
+from locum_actuator.steps.base import StepContext, StepError
 from locum_exporter.result import Outcome
 from locum_inventory.gate.protocol import GateError, ServiceStatus
 
@@ -29,7 +29,7 @@ class StillStartingError(StepError):
 class FirstAnswer:
     """The wait for one service on one host; it begins when this is made."""
 
-    hands: Hands
+    context: StepContext
     host: str
     verb: str  # what is under way, such as "started"
     timeout_seconds: float
@@ -39,21 +39,21 @@ class FirstAnswer:
 
     def __post_init__(self) -> None:
         self._began_at = time.monotonic()
-        self.hands.starts.began(self.host)
+        self.context.starts.began(self.host)
 
-    def wait(self, least_seconds: float) -> Look:
+    def wait(self, least_seconds: float) -> CheckOutcome:
         """Look until the service answers; raises `StepError`, at once where its process has gone.
 
         It may take what is left of its time, and `least_seconds` in any case.
         """
-        hands, now = self.hands, time.monotonic()
+        context, now = self.context, time.monotonic()
         end = max(self._began_at + self.timeout_seconds, now + least_seconds)
         wrong_since: float | None = None
         say_at, status_at, pause_seconds = now + SAY_EVERY_SECONDS, now + STATUS_EVERY_SECONDS, 0.02
-        while (seen := hands.eyes.service_on(hands.name, self.host)).outcome is not Outcome.WELL:
+        while (seen := context.observer.service_on(context.name, self.host)).outcome is not Outcome.WELL:
             now = time.monotonic()
             wrong_since = (wrong_since or now) if is_wrong(seen) else None
-            if hands.wrong_answer and wrong_since is not None and now - wrong_since >= SAME_ANSWER_SECONDS:
+            if context.wrong_answer and wrong_since is not None and now - wrong_since >= SAME_ANSWER_SECONDS:
                 raise SameAnswerError(
                     f"{self.verb} on {self.host}, where it answers wrongly too: {seen.text}"
                 )
@@ -66,7 +66,7 @@ class FirstAnswer:
                         f"{self.verb} on {self.host}, and its gate has fallen silent: {seen.text}"
                     )
                 if self.has_gone():
-                    hands.starts.ended(self.host)
+                    context.starts.ended(self.host)
                     raise StepError(
                         f"{self.verb} on {self.host}, and its process has gone again: {seen.text}"
                     )
@@ -76,22 +76,22 @@ class FirstAnswer:
                 )
             if now >= say_at:
                 say_at = now + SAY_EVERY_SECONDS
-                hands.say(
-                    f"{hands.name} is starting on {self.host}: no answer after {now - self._began_at:.0f} s of"
+                context.say(
+                    f"{context.name} is starting on {self.host}: no answer after {now - self._began_at:.0f} s of"
                     f" {self.timeout_seconds:g} s ({seen.text})"
                 )
             time.sleep(min(pause_seconds, max(end - now, 0.0)))
             # It grows, so that a service that needs long to start is not asked fifty times a second meanwhile.
             pause_seconds = min(pause_seconds * 1.3, 0.5)
-        hands.starts.served(self.host)
+        context.starts.served(self.host)
         return seen
 
     def failed(self, fault: GateError) -> StepError:
         """Return what a gate's refusal or silence comes to: a process that is there may answer yet."""
-        text = f"{self.hands.name} could not be {self.verb} on {self.host}: {fault}"
+        text = f"{self.context.name} could not be {self.verb} on {self.host}: {fault}"
         if fault.reason in {"failed", "timeout", "closed"} and self._is_there():
             return StillStartingError(text)
-        self.hands.starts.ended(self.host)
+        self.context.starts.ended(self.host)
         return StepError(text, tried=fault.asked)
 
     def has_gone(self) -> bool:
@@ -107,9 +107,9 @@ class FirstAnswer:
     def _ask(self) -> None:
         """Ask the gate how the service is; what it does not say is not known."""
         try:
-            gate = self.hands.gates[self.host].status(deadline_seconds=STATUS_SECONDS)
+            gate = self.context.gates[self.host].status(deadline_seconds=STATUS_SECONDS)
         except GateError as fault:
             # A cause on this host says nothing of the other.
             self._status, self._silent = None, self._silent + fault.asked
             return
-        self._status, self._silent = gate.services.get(self.hands.name), 0
+        self._status, self._silent = gate.services.get(self.context.name), 0

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from locum_actuator.metrics import Metrics
-from locum_actuator.steps.base import Hands, StepError, environment
+from locum_actuator.steps.base import StepContext, StepError, environment
 from locum_actuator.system.site_commands import CommandError, run
 
 log = logging.getLogger(__name__)
@@ -22,29 +22,29 @@ class HookAbortError(StepError):
 class Hooks:
     """The hooks of one plan. `note` writes what came of one into the journal: (text, step, host, seconds)."""
 
-    hands: Hands
+    context: StepContext
     metrics: Metrics
     note: Callable[[str, str, str, float], None]
 
     @property
     def moves(self) -> bool:
         """Tell whether the plan changes the holder, so that the hooks of a takeover are meant too."""
-        return self.hands.new_holder is not None and self.hands.new_holder != self.hands.old_holder
+        return self.context.new_holder is not None and self.context.new_holder != self.context.old_holder
 
     def before_plan(self) -> None:
         """Run the hook before a change of holder; raises `HookAbortError`."""
-        if self.moves and self.hands.new_holder is not None:
-            self.before("takeover", self.hands.new_holder)
+        if self.moves and self.context.new_holder is not None:
+            self.before("takeover", self.context.new_holder)
 
     def after_plan(self) -> None:
         """Run the hook after a change of holder."""
-        if self.moves and self.hands.new_holder is not None:
-            self.after("takeover", self.hands.new_holder)
+        if self.moves and self.context.new_holder is not None:
+            self.after("takeover", self.context.new_holder)
 
     def before(self, step: str, host: str) -> None:
         """Run the hook before a step; raises `HookAbortError` where it failed and may stop the step."""
         fault = self._run("before", step, host)
-        if fault is not None and self.hands.service.hooks[f"before_{step}"].on_failure == "abort":
+        if fault is not None and self.context.service.hooks[f"before_{step}"].on_failure == "abort":
             raise HookAbortError(f"hook before_{step}: {fault}")
 
     def after(self, step: str, host: str) -> None:
@@ -54,17 +54,17 @@ class Hooks:
     def _run(self, when: str, step: str, host: str) -> str | None:
         """Run a hook, if there is one; return why it failed."""
         name = f"{when}_{step}"
-        hook = self.hands.service.hooks.get(name)
+        hook = self.context.service.hooks.get(name)
         if hook is None:
             return None
         begun, failed = time.monotonic(), None
         try:
-            printed = run(hook.command, environment(self.hands, step, host), hook.timeout)
+            printed = run(hook.command, environment(self.context, step, host), hook.timeout)
             text = f"{name} worked{f': {printed}' if printed else ''}"
         except CommandError as fault:
             failed = str(fault)
             text = f"{name} failed: {fault}"
-            self.metrics.hook_failures.labels(self.hands.name, name).inc()
+            self.metrics.hook_failures.labels(self.context.name, name).inc()
         seconds = time.monotonic() - begun
         log.log(
             logging.INFO if failed is None else logging.WARNING,

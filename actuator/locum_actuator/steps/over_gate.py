@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from locum_actuator.decision.fitness import why_unfit
-from locum_actuator.steps.base import Hands, StepError
+from locum_actuator.steps.base import StepContext, StepError
 from locum_actuator.steps.plan_evidence import OVER_GATE_SECONDS, EvidenceTooOldError
 from locum_inventory import since_boot
 from locum_inventory.gate.clock import Permit
@@ -20,53 +20,53 @@ STATUS_SECONDS = 1.0
 CLOCK_SECONDS = 1.0  # an answer may be so old that a permit counts from; else the gate is asked first
 
 
-def change_in_time(hands: Hands, host: str, verb: Verb, deadline_seconds: float) -> ServiceStatus:
+def change_in_time(context: StepContext, host: str, verb: Verb, deadline_seconds: float) -> ServiceStatus:
     """Have a host start or claim. Raises `EvidenceTooOldError`, `StepError` or `GateError`."""
 
     def permit(gate: GateStatus, age_seconds: float) -> Permit:
-        if (why := why_unfit(hands.name, hands.service, host, gate)) is not None or gate.clock is None:
+        if (why := why_unfit(context.name, context.service, host, gate)) is not None or gate.clock is None:
             raise StepError(f"{verb} on {host}: {why}")
-        good_until = hands.evidence.given_until(over_gate=True)
-        return gate.clock.permit(good_until - age_seconds, hands.service.addresses)
+        good_until = context.evidence.given_until(over_gate=True)
+        return gate.clock.permit(good_until - age_seconds, context.service.addresses)
 
-    return _in_time(hands, host, verb, deadline_seconds, permit)
+    return _in_time(context, host, verb, deadline_seconds, permit)
 
 
-def respawn_in_time(hands: Hands, host: str, deadline_seconds: float) -> ServiceStatus:
+def respawn_in_time(context: StepContext, host: str, deadline_seconds: float) -> ServiceStatus:
     """Have a host restart what it runs; a gate of version 1 does so without a permit."""
 
     def permit(gate: GateStatus, age_seconds: float) -> Permit | None:
-        good_until = hands.evidence.due_until + OVER_GATE_SECONDS
+        good_until = context.evidence.due_until + OVER_GATE_SECONDS
         return None if gate.clock is None else gate.clock.permit(good_until - age_seconds)
 
-    return _in_time(hands, host, "respawn", deadline_seconds, permit)
+    return _in_time(context, host, "respawn", deadline_seconds, permit)
 
 
 def _in_time(
-    hands: Hands,
+    context: StepContext,
     host: str,
     verb: Verb,
     deadline_seconds: float,
     permit: Callable[[GateStatus, float], Permit | None],
 ) -> ServiceStatus:
     """Send a verb, on the gate's last answer where that is new, and on another where the gate finds it too old."""
-    gate = hands.gates[host]
+    gate = context.gates[host]
     last = gate.last_status()
     if last is not None and last.clock is not None:
         age_seconds = since_boot.seconds() - last.clock.answered_at
         if age_seconds <= CLOCK_SECONDS:
             with suppress(EvidenceTooOldError):
-                return _change(hands, host, verb, deadline_seconds, permit(last, age_seconds))
+                return _change(context, host, verb, deadline_seconds, permit(last, age_seconds))
     asked = gate.status(deadline_seconds=STATUS_SECONDS)
-    return _change(hands, host, verb, deadline_seconds, permit(asked, 0.0))
+    return _change(context, host, verb, deadline_seconds, permit(asked, 0.0))
 
 
 def _change(
-    hands: Hands, host: str, verb: Verb, deadline_seconds: float, permit: Permit | None
+    context: StepContext, host: str, verb: Verb, deadline_seconds: float, permit: Permit | None
 ) -> ServiceStatus:
     try:
-        return hands.gates[host].run_verb(
-            verb, hands.name, hands.epoch, deadline_seconds=deadline_seconds, permit=permit
+        return context.gates[host].run_verb(
+            verb, context.name, context.epoch, deadline_seconds=deadline_seconds, permit=permit
         )
     except GateError as fault:
         if fault.reason == "too_late":

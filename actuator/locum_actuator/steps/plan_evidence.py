@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from locum_actuator.domain.plan import Step
+from locum_actuator.domain.plan import PlannedStep
 from locum_inventory import since_boot
 from locum_inventory.errors import LocumError
 
@@ -47,7 +47,7 @@ class PlanEvidence:
     asked_at: float = field(default_factory=since_boot.seconds)  # when the look behind the plan began
     look_seconds: float = 0.0  # how long such a look takes at most
     # Looks and decides again, and returns why a step is due no more; None where it is due still.
-    look_again: Callable[[Step], str | None] | None = None
+    look_again: Callable[[PlannedStep], str | None] | None = None
     let_go: bool = False  # the old holder has said by itself that it released
     beside_holder: bool = (
         False  # what is given now is given while the old holder still serves, and not the address
@@ -68,7 +68,7 @@ class PlanEvidence:
         """Return until when the last look shows what must be taken from a host."""
         return self.asked_at + self.look_seconds + LOOK_SECONDS
 
-    def require_due(self, step: Step) -> None:
+    def require_due(self, step: PlannedStep) -> None:
         """Make sure that a step is due by a look that is new. Raises `NotDueError` or `EvidenceTooOldError`."""
         for _ in range(LOOKS):
             if since_boot.seconds() <= self.due_until:

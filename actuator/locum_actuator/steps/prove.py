@@ -7,9 +7,9 @@ import time
 from dataclasses import dataclass
 
 from locum_actuator.domain.reach import Reach
-from locum_actuator.domain.situation import Look
+from locum_actuator.domain.situation import CheckOutcome
 from locum_actuator.steps.announce_there import announce_over_gate
-from locum_actuator.steps.base import Hands, StepError, until
+from locum_actuator.steps.base import StepContext, StepError, until
 from locum_actuator.system.announce import announce
 from locum_exporter.result import Outcome
 from locum_inventory.gate.protocol import GateError
@@ -31,7 +31,7 @@ class Prove:
     that can look get none it is not proven; and where none can look, that is said.
     """
 
-    hands: Hands
+    context: StepContext
     host: str
 
     def already(self) -> bool:
@@ -40,12 +40,12 @@ class Prove:
 
     def do(self) -> str:
         """Look through the address and, on this host, from it; announce again while the wire is deaf."""
-        hands = self.hands
-        if hands.service.address_commands is not None:
+        context = self.context
+        if context.service.address_commands is not None:
             return self._on_the_host()
         reach = self._answered()
         here = NOT_ASKED if reach is None or reach.here is None else reach.here.text
-        if self.host != hands.local_host:
+        if self.host != context.local_host:
             return f"answers through its address: {here if reach is None else reach.text}"
         reached = until(self._reached, ANSWER_SECONDS)
         if reached.outcome is not Outcome.WELL:
@@ -58,10 +58,10 @@ class Prove:
 
         None where there is nothing to ask through an address. `StepError` where those who could look get no answer.
         """
-        hands, pause_seconds, announced_at = self.hands, 0.02, float("-inf")
+        context, pause_seconds, announced_at = self.context, 0.02, float("-inf")
         end = time.monotonic() + ANSWER_SECONDS
         while True:
-            reach = hands.eyes.reach(hands.name)
+            reach = context.observer.reach(context.name)
             if reach is None or self._is_answered(reach):
                 return reach
             now = time.monotonic()
@@ -77,18 +77,18 @@ class Prove:
         """Tell whether that is all that can be had: an answer from outside, or here where nobody else can look."""
         if reach.outcome is not Outcome.NOT_LOOKED:
             return reach.outcome is Outcome.WELL
-        if self.host == self.hands.local_host:
+        if self.host == self.context.local_host:
             return reach.here is not None and reach.here.outcome is Outcome.WELL
         return not any(look.reason == "busy" for look in reach.outside)
 
     def _announce_again(self) -> None:
         """Have the new holder say once more whose the address is: what was lost must not last as an ARP entry."""
-        hands = self.hands
+        context = self.context
         try:
-            if self.host == hands.local_host:
-                announce(hands.service.interface[self.host], [one.ip for one in hands.service.addresses])
+            if self.host == context.local_host:
+                announce(context.service.interface[self.host], [one.ip for one in context.service.addresses])
             else:
-                announce_over_gate(hands.gates[self.host], hands.name, hands.service, hands.epoch)
+                announce_over_gate(context.gates[self.host], context.name, context.service, context.epoch)
         except (OSError, GateError) as fault:
             log.warning(
                 "the address could not be announced again on %s: %s",
@@ -99,23 +99,23 @@ class Prove:
 
     def _on_the_host(self) -> str:
         """Where commands stand in for an address, there is none to look through: the claim has looked itself."""
-        hands = self.hands
-        seen = until(lambda: hands.eyes.service_on(hands.name, self.host), ANSWER_SECONDS)
+        context = self.context
+        seen = until(lambda: context.observer.service_on(context.name, self.host), ANSWER_SECONDS)
         if seen.outcome is not Outcome.WELL:
             raise StepError(f"the service does not answer on {self.host}: {seen.text}")
         return f"answers on {self.host}: {seen.text}"
 
-    def _reached(self) -> Look:
-        hands = self.hands
-        addresses = [address.ip for address in hands.service.addresses]
-        versions = {witness.version for witness in hands.site.witnesses}
+    def _reached(self) -> CheckOutcome:
+        context = self.context
+        addresses = [address.ip for address in context.service.addresses]
+        versions = {witness.version for witness in context.site.witnesses}
         asked = [str(address) for address in addresses if address.version in versions]
         unasked = [str(address) for address in addresses if address.version not in versions]
-        if silent := [address for address in asked if not hands.eyes.witness_answers(source=address)]:
-            announce(hands.service.interface[self.host], addresses)
+        if silent := [address for address in asked if not context.observer.witness_answers(source=address)]:
+            announce(context.service.interface[self.host], addresses)
             of_which = ", ".join(silent) if len(addresses) > 1 else "the service address"
-            return Look(
-                hands.local_host,
+            return CheckOutcome(
+                context.local_host,
                 Outcome.FAILED,
                 f"no witness answers to {of_which}: its ARP or neighbour entry is stale?",
             )
@@ -123,7 +123,7 @@ class Prove:
         left_out = (
             [f"no witness of its IP version could be asked about {', '.join(unasked)}"] if unasked else []
         )
-        return Look(hands.local_host, Outcome.WELL, "; ".join(answered + left_out))
+        return CheckOutcome(context.local_host, Outcome.WELL, "; ".join(answered + left_out))
 
     def undo(self) -> None:
         """Nothing was done."""

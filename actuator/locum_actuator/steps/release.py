@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from locum_actuator.domain.patience import release_call_seconds, start_call_seconds
-from locum_actuator.domain.plan import Step
-from locum_actuator.steps.base import Hands, StepError
+from locum_actuator.domain.plan import PlannedStep
+from locum_actuator.steps.base import StepContext, StepError
 from locum_actuator.steps.over_gate import change_in_time
 from locum_actuator.steps.plan_evidence import EvidenceTooOldError
 from locum_inventory import since_boot
@@ -20,37 +20,37 @@ GIVE_BACK_TRIES = 3  # each asks who has the address; the answer may have become
 class Release:
     """Make sure, with the host's own word, that it neither holds the address nor runs the service."""
 
-    hands: Hands
+    context: StepContext
     host: str
 
     def already(self) -> bool:
         """Tell whether the gate says that nothing is held and nothing runs; a service it cannot count may run."""
         try:
-            status = self.hands.gates[self.host].status(deadline_seconds=STATUS_SECONDS)
+            status = self.context.gates[self.host].status(deadline_seconds=STATUS_SECONDS)
         except GateError:
             return False
-        service = status.services.get(self.hands.name)
-        if service is None or (service.processes is None and self.hands.service.standby == "stopped"):
+        service = status.services.get(self.context.name)
+        if service is None or (service.processes is None and self.context.service.standby == "stopped"):
             return False
         return self._released(service)
 
     def do(self) -> str:
         """Send `release` and take only the gate's confirmation for done."""
-        hands = self.hands
+        context = self.context
         try:
-            hands.evidence.require_due(Step("release", self.host))
+            context.evidence.require_due(PlannedStep("release", self.host))
         except EvidenceTooOldError:
-            if self.host == hands.old_holder:
+            if self.host == context.old_holder:
                 raise  # it may be well again; any other host has no claim to the address
         try:
-            after = hands.gates[self.host].run_verb(
-                "release", hands.name, hands.epoch, deadline_seconds=release_call_seconds(hands.service)
+            after = context.gates[self.host].run_verb(
+                "release", context.name, context.epoch, deadline_seconds=release_call_seconds(context.service)
             )
         except GateError as fault:
             raise StepError(f"release on {self.host}: {fault}", tried=fault.asked) from fault
-        if after.epoch > hands.epoch:
+        if after.epoch > context.epoch:
             # A gate releases whatever the epoch, and who changed the holder since goes on from here.
-            raise StepError(f"release on {self.host}: epoch {hands.epoch} is older than {after.epoch}")
+            raise StepError(f"release on {self.host}: epoch {context.epoch} is older than {after.epoch}")
         if not self._released(after):
             raise StepError(f"{self.host} says it still holds {_words(after)}")
         return f"{self.host} confirms: address off, {_words(after)}"
@@ -60,25 +60,25 @@ class Release:
 
         A host that was no holder gets nothing back, and nobody does while somebody else answers for the address.
         """
-        hands = self.hands
-        if self.host != hands.old_holder:
+        context = self.context
+        if self.host != context.old_holder:
             return None
         verbs: tuple[tuple[Verb, float], ...] = (("claim", 5.0),)
-        if hands.service.standby == "stopped" and hands.service.commands is not None:
-            verbs = (("start", start_call_seconds(hands.service)), *verbs)
-            hands.starts.began(self.host)
+        if context.service.standby == "stopped" and context.service.commands is not None:
+            verbs = (("start", start_call_seconds(context.service)), *verbs)
+            context.starts.began(self.host)
         self._look_for_others()
         for verb, seconds in verbs:
             self._give(verb, seconds)
         return f"{self.host} has service and address back"
 
     def _give(self, verb: Verb, seconds: float) -> None:
-        hands = self.hands
+        context = self.context
         for left in reversed(range(GIVE_BACK_TRIES)):
-            if hands.evidence.should_ask():
+            if context.evidence.should_ask():
                 self._look_for_others()
             try:
-                change_in_time(hands, self.host, verb, seconds)
+                change_in_time(context, self.host, verb, seconds)
             except EvidenceTooOldError as fault:
                 if not left:
                     raise StepError(f"giving the service back to {self.host}: {fault}") from fault
@@ -89,21 +89,23 @@ class Release:
 
     def _look_for_others(self) -> None:
         asked_at = since_boot.seconds()
-        found = self.hands.eyes.confirm(self.hands.name).owners
+        found = self.context.observer.confirm(self.context.name).owners
         if found is None:
             raise StepError(f"not given back to {self.host}: nobody could be asked who has the address")
         hosts, strangers = found
         if others := sorted((hosts - {self.host}) | strangers):
             raise StepError(f"not given back to {self.host}: {', '.join(others)} answers for the address")
-        self.hands.evidence.found_free(asked_at)
+        self.context.evidence.found_free(asked_at)
 
     def _released(self, status: ServiceStatus) -> bool:
-        if any(status.held.values()) or status.stuck:
+        if any(status.held.values()) or status.unusable_addresses:
             return False
-        return self.hands.service.standby == "running" or not status.processes
+        return self.context.service.standby == "running" or not status.processes
 
 
 def _words(status: ServiceStatus) -> str:
-    held = [str(address) for address, here in status.held.items() if here or address in status.stuck]
+    held = [
+        str(address) for address, here in status.held.items() if here or address in status.unusable_addresses
+    ]
     running = "process not counted" if status.processes is None else f"{status.processes} processes"
     return f"{', '.join(held)}; {running}" if held else running

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from locum_actuator.domain import patience
-from locum_actuator.domain.plan import Step
-from locum_actuator.steps.base import Hands
+from locum_actuator.domain.plan import PlannedStep
+from locum_actuator.steps.base import StepContext
 from locum_actuator.steps.first_answer import FirstAnswer
 from locum_actuator.steps.over_gate import respawn_in_time
 from locum_inventory.gate.protocol import GateError
@@ -16,7 +16,7 @@ from locum_inventory.gate.protocol import GateError
 class Respawn:
     """Restart the service where it is."""
 
-    hands: Hands
+    context: StepContext
     host: str
 
     def already(self) -> bool:
@@ -25,11 +25,11 @@ class Respawn:
 
     def do(self) -> str:
         """Run the host's respawn command and wait for the service's own answer."""
-        hands = self.hands
-        hands.evidence.require_due(Step("respawn", self.host))
-        answer = FirstAnswer(hands, self.host, "respawned", patience.respawn_seconds(hands.service))
+        context = self.context
+        context.evidence.require_due(PlannedStep("respawn", self.host))
+        answer = FirstAnswer(context, self.host, "respawned", patience.respawn_seconds(context.service))
         try:
-            respawn_in_time(hands, self.host, patience.respawn_call_seconds(hands.service))
+            respawn_in_time(context, self.host, patience.respawn_call_seconds(context.service))
         except GateError as fault:
             raise answer.failed(fault) from fault
         return f"answers again: {answer.wait(patience.LEAST_ANSWER_SECONDS).text}"

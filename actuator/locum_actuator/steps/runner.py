@@ -17,11 +17,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from locum_actuator.domain.plan import Plan
-from locum_actuator.domain.plan import Step as StepOfPlan
+from locum_actuator.domain.plan import Plan, PlannedStep
 from locum_actuator.journal.journal import Journal, JournalError
 from locum_actuator.metrics import Metrics
-from locum_actuator.steps.base import Hands, Step, StepError
+from locum_actuator.steps.base import Step, StepContext, StepError
 from locum_actuator.steps.claim import Claim
 from locum_actuator.steps.claim_by_command import ClaimByCommand
 from locum_actuator.steps.confirm import Confirm
@@ -60,12 +59,12 @@ _STEPS: Mapping[str, type[Respawn | Release | Fence | LastPass | Confirm | Start
 _LEVELS = {"failed": logging.ERROR, "undo_failed": logging.ERROR, "undone": logging.WARNING}
 
 
-def _of(spec: StepOfPlan) -> dict[str, str]:
+def _of(spec: PlannedStep) -> dict[str, str]:
     """Return the fields of a line about a step."""
     return {"step": spec.name, "host": spec.host}
 
 
-def _gives(spec: StepOfPlan, plan: Plan) -> bool:
+def _gives(spec: PlannedStep, plan: Plan) -> bool:
     """Tell whether a step gives the address or the service to a host that nobody else may have it then.
 
     A start that goes on while the old holder still serves (`takeover.start: during_release`) does not.
@@ -76,10 +75,10 @@ def _gives(spec: StepOfPlan, plan: Plan) -> bool:
     return not any(step.name in {"release", "fence"} for step in later)
 
 
-def _made(spec: StepOfPlan, hands: Hands) -> Step:
-    if spec.name == "claim" and hands.service.address_commands is not None:
-        return ClaimByCommand(hands, spec.host)
-    return _STEPS[spec.name](hands, spec.host)
+def _made(spec: PlannedStep, context: StepContext) -> Step:
+    if spec.name == "claim" and context.service.address_commands is not None:
+        return ClaimByCommand(context, spec.host)
+    return _STEPS[spec.name](context, spec.host)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +88,7 @@ class Outcome:
     done: bool
     text: str
     undone: bool = True
-    failed: StepOfPlan | None = field(default=None, compare=False)  # the step that did not work
+    failed: PlannedStep | None = field(default=None, compare=False)  # the step that did not work
     tried: bool = field(
         default=True, compare=False
     )  # False: that step could not be asked for, from this host
@@ -112,20 +111,20 @@ class Sequence:
         self._held_back: list[Callable[[], None]] | None = None  # rows to write once a step is over
         self._proof: str | None = None
 
-    def run(self, plan: Plan, hands: Hands, begins: Callable[[], None] = lambda: None) -> Outcome:
+    def run(self, plan: Plan, context: StepContext, begins: Callable[[], None] = lambda: None) -> Outcome:
         """Run every step of a plan, or undo what was done; `begins` is called before anything moves."""
-        outcome = self._run(plan, hands, begins)
+        outcome = self._run(plan, context, begins)
         return replace(outcome, moved=self._moved)
 
-    def _run(self, plan: Plan, hands: Hands, begins: Callable[[], None]) -> Outcome:
-        finished: list[tuple[StepOfPlan, Step]] = []
-        hooks = Hooks(hands, self._metrics, self._note_hook)
+    def _run(self, plan: Plan, context: StepContext, begins: Callable[[], None]) -> Outcome:
+        finished: list[tuple[PlannedStep, Step]] = []
+        hooks = Hooks(context, self._metrics, self._note_hook)
         for spec in plan.steps:
-            step = _made(spec, hands)
-            newest = self._journal.holder(hands.name).epoch
-            if newest > hands.epoch:
+            step = _made(spec, context)
+            newest = self._journal.holder(context.name).epoch
+            if newest > context.epoch:
                 # Nothing is undone either: what is there now may be the newer plan's work.
-                text = f"epoch {hands.epoch} is older than {newest}: another plan has begun since"
+                text = f"epoch {context.epoch} is older than {newest}: another plan has begun since"
                 return Outcome(False, text, undone=False, failed=spec)
             try:
                 if spec is plan.steps[0]:
@@ -134,40 +133,42 @@ class Sequence:
                 if spec.name not in _QUESTIONS and not self._counted:
                     begins()  # nothing has moved by now, so a journal that cannot take it ends the plan
                     self._counted = True
-                self._one(spec, step, hands, gives=_gives(spec, plan))
+                self._one(spec, step, context, gives=_gives(spec, plan))
             except HookAbortError as fault:
-                self._metrics.step_failures.labels(hands.name, spec.name).inc()
-                return Outcome(False, str(fault), self._undo(finished, hands), spec)
+                self._metrics.step_failures.labels(context.name, spec.name).inc()
+                return Outcome(False, str(fault), self._undo(finished, context), spec)
             except StepError as fault:
-                self._metrics.step_failures.labels(hands.name, spec.name).inc()
-                if spec.name == "prove" or (spec.name == "claim" and spec.host == hands.old_holder):
+                self._metrics.step_failures.labels(context.name, spec.name).inc()
+                if spec.name == "prove" or (spec.name == "claim" and spec.host == context.old_holder):
                     # The address is where it should be, or should be nowhere else: to go back would help nobody,
                     # and to give back what another host was made to release would put it on two. The next look
                     # decides.
                     return Outcome(False, str(fault), undone=False, failed=spec, tried=fault.tried)
-                if isinstance(fault, StillStartingError) and (spec.name == "respawn" or hands.only_candidate):
+                if isinstance(fault, StillStartingError) and (
+                    spec.name == "respawn" or context.only_candidate
+                ):
                     # No other host could serve: what is slow may still answer, and what is stopped cannot.
                     return Outcome(False, str(fault), undone=False, failed=spec, slow=True)
                 # A release that was not even sent took nothing: its undo would start again what runs.
                 begun = [] if spec.name == "release" and not fault.tried else [(spec, step)]
-                undone = self._undo([*finished, *begun], hands)
+                undone = self._undo([*finished, *begun], context)
                 same = isinstance(fault, SameAnswerError)
                 return Outcome(False, str(fault), undone, spec, tried=fault.tried, same_answer=same)
-            hands.evidence.let_go |= spec.name == "release" and spec.host == hands.old_holder
+            context.evidence.let_go |= spec.name == "release" and spec.host == context.old_holder
             hooks.after(spec.name, spec.host)
             finished.append((spec, step))
         hooks.after_plan()
         return Outcome(True, plan.reason, proof=self._proof)
 
-    def _one(self, spec: StepOfPlan, step: Step, hands: Hands, *, gives: bool) -> None:
-        self._start(spec, hands)
+    def _one(self, spec: PlannedStep, step: Step, context: StepContext, *, gives: bool) -> None:
+        self._start(spec, context)
         begun = time.monotonic()
         self._held_back = [] if gives else None
         try:
             if not gives and step.already():
                 self._note("already", spec, "it is so already", time.monotonic() - begun)
                 return
-            text = self._in_time(spec, step, hands, gives=gives)
+            text = self._in_time(spec, step, context, gives=gives)
             self._moved |= spec.name not in _QUESTIONS
         except StepError as fault:
             self._moved |= fault.tried and spec.name not in _QUESTIONS
@@ -190,43 +191,43 @@ class Sequence:
         self._metrics.step_seconds.labels(spec.name).observe(seconds)
         self._note("done", spec, text, seconds)
 
-    def _start(self, spec: StepOfPlan, hands: Hands) -> None:
+    def _start(self, spec: PlannedStep, context: StepContext) -> None:
         """Write down that a step begins, and of a claim whose the address is to be; raises `StepError`."""
         try:
-            self._note("started", spec, f"epoch {hands.epoch}", must=spec.name not in _WITHOUT_A_ROW)
+            self._note("started", spec, f"epoch {context.epoch}", must=spec.name not in _WITHOUT_A_ROW)
             if spec.name == "claim":
                 # Before the address is added: should we die in between, the journal must not call the new holder
                 # an intruder.
-                holds = partial(self._journal.set_holder, hands.name, spec.host, hands.epoch)
+                holds = partial(self._journal.set_holder, context.name, spec.host, context.epoch)
                 self._write(holds, must=True)
         except JournalError as fault:
             if not self._begun:
                 raise
             raise StepError(f"{spec} was not begun: {fault}", tried=False) from fault
 
-    def _in_time(self, spec: StepOfPlan, step: Step, hands: Hands, *, gives: bool) -> str:
+    def _in_time(self, spec: PlannedStep, step: Step, context: StepContext, *, gives: bool) -> str:
         """Carry a step out on new evidence. Raises `EvidenceTooOldError` where there is none to be had."""
-        hands.evidence.beside_holder = spec.name == "start" and not gives
+        context.evidence.beside_holder = spec.name == "start" and not gives
         for left in reversed(range(ASKS)):
-            if gives and hands.evidence.should_ask():
-                self._ask(spec, hands)
-            if hands.evidence.beside_holder:
-                hands.evidence.require_due(spec)
+            if gives and context.evidence.should_ask():
+                self._ask(spec, context)
+            if context.evidence.beside_holder:
+                context.evidence.require_due(spec)
             try:
                 if gives and step.already():
                     return "it is so already"
                 return step.do()
             except EvidenceTooOldError:
-                if not left or not (gives or hands.evidence.beside_holder):
+                if not left or not (gives or context.evidence.beside_holder):
                     raise
         raise AssertionError("the last try returns or raises")
 
-    def _ask(self, spec: StepOfPlan, hands: Hands) -> None:
+    def _ask(self, spec: PlannedStep, context: StepContext) -> None:
         """Ask the wire again before something is given to a host: the old holder may be back."""
-        asked, begun = StepOfPlan("confirm", spec.host), time.monotonic()
-        self._note("started", asked, f"epoch {hands.epoch}")
+        asked, begun = PlannedStep("confirm", spec.host), time.monotonic()
+        self._note("started", asked, f"epoch {context.epoch}")
         try:
-            text = Confirm(hands, spec.host).do()
+            text = Confirm(context, spec.host).do()
         except StepError as fault:
             self._note("failed", asked, str(fault), time.monotonic() - begun)
             raise
@@ -237,7 +238,7 @@ class Sequence:
         for row in rows:
             self._write(row)
 
-    def _undo(self, steps: list[tuple[StepOfPlan, Step]], hands: Hands) -> bool:
+    def _undo(self, steps: list[tuple[PlannedStep, Step]], context: StepContext) -> bool:
         for spec, step in reversed(steps):
             try:
                 text = step.undo()
@@ -250,13 +251,15 @@ class Sequence:
                 return False
             if text is None:
                 continue
-            if spec.name == "claim" and hands.old_holder is not None:
-                self._write(partial(self._journal.set_holder, hands.name, hands.old_holder, hands.epoch))
+            if spec.name == "claim" and context.old_holder is not None:
+                self._write(
+                    partial(self._journal.set_holder, context.name, context.old_holder, context.epoch)
+                )
             self._note("undone", spec, text)
         return True
 
     def _note(
-        self, kind: str, spec: StepOfPlan, text: str, seconds: float | None = None, *, must: bool = False
+        self, kind: str, spec: PlannedStep, text: str, seconds: float | None = None, *, must: bool = False
     ) -> None:
         log.log(
             _LEVELS.get(kind, logging.INFO),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from locum_actuator.domain import patience
-from locum_actuator.steps.base import Hands, StepError
+from locum_actuator.steps.base import StepContext, StepError
 from locum_actuator.steps.first_answer import FirstAnswer
 from locum_actuator.steps.over_gate import change_in_time
 from locum_actuator.steps.plan_evidence import LOOK_SECONDS, LOOKS
@@ -18,19 +18,19 @@ from locum_inventory.gate.protocol import GateError
 class Start:
     """Start the service and wait for its answer."""
 
-    hands: Hands
+    context: StepContext
     host: str
 
     def already(self) -> bool:
         """Tell whether it answers."""
-        return self.hands.eyes.service_on(self.hands.name, self.host).outcome is Outcome.WELL
+        return self.context.observer.service_on(self.context.name, self.host).outcome is Outcome.WELL
 
     def do(self) -> str:
         """Run the host's start command and look until the service answers."""
-        hands = self.hands
-        answer = FirstAnswer(hands, self.host, "started", patience.start_seconds(hands.service))
+        context = self.context
+        answer = FirstAnswer(context, self.host, "started", patience.start_seconds(context.service))
         try:
-            change_in_time(hands, self.host, "start", patience.start_call_seconds(hands.service))
+            change_in_time(context, self.host, "start", patience.start_call_seconds(context.service))
         except GateError as fault:
             raise answer.failed(fault) from fault
         return f"answers on {self.host}: {answer.wait(patience.LEAST_ANSWER_SECONDS).text}"
@@ -39,9 +39,9 @@ class Start:
         """Ask once more, and again where this program was stopped between the question and its use."""
         for _ in range(LOOKS):
             asked_at = since_boot.seconds()
-            if self.hands.eyes.service_on(self.hands.name, self.host).outcome is Outcome.WELL:
+            if self.context.observer.service_on(self.context.name, self.host).outcome is Outcome.WELL:
                 return True
-            if since_boot.seconds() - asked_at <= self.hands.evidence.look_seconds + LOOK_SECONDS:
+            if since_boot.seconds() - asked_at <= self.context.evidence.look_seconds + LOOK_SECONDS:
                 return False
         return True  # nothing is known of it that is not too old
 
@@ -50,17 +50,17 @@ class Start:
 
         By a release: unlike a stop it ends a start that is still under way, and SIGKILLs what is left.
         """
-        hands = self.hands
-        if hands.service.standby == "running":
+        context = self.context
+        if context.service.standby == "running":
             return None
-        if self.host == hands.old_holder and self._answers_after_all():
+        if self.host == context.old_holder and self._answers_after_all():
             return None  # and no other host is to have it
         try:
-            hands.gates[self.host].run_verb(
+            context.gates[self.host].run_verb(
                 "release",
-                hands.name,
-                hands.epoch,
-                deadline_seconds=patience.release_call_seconds(hands.service),
+                context.name,
+                context.epoch,
+                deadline_seconds=patience.release_call_seconds(context.service),
             )
         except GateError as fault:
             raise StepError(f"stopping it on {self.host} again: {fault}") from fault

@@ -26,7 +26,7 @@ class EnrolmentError(LocumError):
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class HostSetup:
     """What is to be on a host."""
 
     host: str
@@ -66,7 +66,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class HostReport:
     """What a host has."""
 
     parts: Mapping[str, State]
@@ -82,7 +82,7 @@ def wanted_on(
     runner: str = "locum",
     *,
     guard_wish: GuardWish = "keep",
-) -> Wanted:
+) -> HostSetup:
     """Return what is to be on a host; the keys are the public halves, None where that role logs in nowhere.
 
     `runner` is who runs locum on the actuator's host; he is given what locum writes and its secrets there.
@@ -94,7 +94,7 @@ def wanted_on(
         if key is not None
     ]
     user = ssh.user if ssh is not None else ""
-    wanted = Wanted(
+    wanted = HostSetup(
         host,
         str(site.hosts[host].address),
         user,
@@ -128,7 +128,7 @@ def _secrets(site: Site) -> list[Path]:
     return sorted({path for path in every if path is not None})
 
 
-def read_report(text: str) -> Report:
+def read_report(text: str) -> HostReport:
     """Return what a host reported; raise `EnrolmentError` where it failed or the report is cut short."""
     parts: dict[str, State] = {}
     missing: list[str] = []
@@ -153,7 +153,7 @@ def read_report(text: str) -> Report:
                 raise EnrolmentError(f"the host's report holds {line!r}")
     if not done:
         raise EnrolmentError("the host's report was cut short")
-    return Report(parts, tuple(missing), host_key)
+    return HostReport(parts, tuple(missing), host_key)
 
 
 def _base64(text: str) -> str:

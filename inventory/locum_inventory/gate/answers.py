@@ -42,7 +42,7 @@ class _Section:
     epoch: int = 0
     held: dict[IPv4Address | IPv6Address, bool] = field(default_factory=dict)
     processes: int | None = None
-    stuck: dict[IPv4Address | IPv6Address, str] = field(default_factory=dict)
+    unusable_addresses: dict[IPv4Address | IPv6Address, str] = field(default_factory=dict)
     guarded: bool | None = None
     addresses: tuple[Interface, ...] | None = None
     interface: str | None = None
@@ -76,15 +76,15 @@ class _Section:
                 address = ip_address(text)
                 self.held[address] = _STATES[state]
                 if state in _STUCK:
-                    self.stuck[address] = state
+                    self.unusable_addresses[address] = state
             case _:
                 raise ValueError(key)
 
     def done(self) -> ServiceStatus:
         """Return what was read."""
         return ServiceStatus(
-            self.epoch, self.held, self.processes, self.stuck, self.guarded, self.addresses, self.interface,
-            self.age_seconds, self.underway, self.epoch_damaged,
+            self.epoch, self.held, self.processes, self.unusable_addresses, self.guarded, self.addresses,
+            self.interface, self.age_seconds, self.underway, self.epoch_damaged,
         )  # fmt: skip
 
 
@@ -131,7 +131,7 @@ def number(text: str) -> int:
     return int(text)
 
 
-def greeting(line: str, host: str) -> str:
+def parse_banner(line: str, host: str) -> str:
     """Return the version of the gate that greets with this line."""
     match line.split(" "):
         case ["locum-gate", protocol, version]:
@@ -162,7 +162,7 @@ def read_answer(answer: str, complaint: str, host: str) -> GateStatus:
         raise GateError(
             "gate", f"{host}: no gate answered{f': {clean(complaint)}' if complaint.strip() else ''}"
         )
-    version = greeting(lines[0], host)
+    version = parse_banner(lines[0], host)
     if lines[-1] != "" or not lines[-2].startswith("end "):
         raise GateError("closed", f"{host}: the gate's answer was cut short")
     verdict = lines[-2].removeprefix("end ")

@@ -53,7 +53,7 @@ class ServiceStatus:
     processes: int | None  # how many live (not zombie) processes; None where the service names none
     # Those of the absent ones that are there and not in use, with the kernel's word: tentative or dadfailed. Or
     # muted, where the host's boot guard is on.
-    stuck: Mapping[IPv4Address | IPv6Address, str] = field(default_factory=dict)
+    unusable_addresses: Mapping[IPv4Address | IPv6Address, str] = field(default_factory=dict)
     guarded: bool | None = None  # whether its boot guard is on; None where the host has none
     # The addresses of the host file with their prefix lengths, and the interface they go on; a gate of version 1
     # does not say them.

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from locum_inventory.gate.answers import ANSWER_LIMIT_BYTES, clean, greeting, number, refusal
+from locum_inventory.gate.answers import ANSWER_LIMIT_BYTES, clean, number, parse_banner, refusal
 from locum_inventory.gate.deadline import Deadline
 from locum_inventory.gate.protocol import GateError
 
@@ -111,7 +111,7 @@ class Watch:
             if left_bytes < 0:
                 raise GateError("gate", f"{self._host}: the gate's answer has no end")
             if not self._greeted:
-                greeting(line, self._host)
+                parse_banner(line, self._host)
                 self._greeted = True
                 continue
             word, _, value = line.partition(" ")

@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from locum_actuator.app import create_app
 from locum_actuator.cli import main
 from locum_actuator.engine.engine import Engine
-from locum_actuator.engine.site_reload import Reading
+from locum_actuator.engine.site_reload import ReloadResult
 
 WEBHOOK, API = "a-webhook-token-of-some-length", "an-api-token-of-some-length"
 HUGE = (2**63 - 1, 2**63, 10**23, 10**400, "9" * 5000, "٣", "１２", "-1", "1e9", "0x10")  # noqa: RUF001
@@ -20,7 +20,7 @@ HUGE = (2**63 - 1, 2**63, 10**23, 10**400, "9" * 5000, "٣", "１２", "-1", "1e
 
 @pytest.fixture
 def client(engine: Engine) -> FlaskClient:
-    app = create_app(engine, WEBHOOK, API, Reading)
+    app = create_app(engine, WEBHOOK, API, ReloadResult)
     app.config["PROPAGATE_EXCEPTIONS"] = False  # as a client sees it
     return app.test_client()
 

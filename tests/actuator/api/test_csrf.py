@@ -6,7 +6,7 @@ import pytest
 from flask import Flask, Response
 from flask.testing import FlaskClient
 
-from locum_actuator.api.csrf import is_this_machine, keep_others_out
+from locum_actuator.api.csrf import install_csrf_protection, is_this_machine
 
 HERE = "127.0.0.1:10752"
 JSON = {"Content-Type": "application/json"}
@@ -16,7 +16,7 @@ FOREIGN = "the request comes from another web site"
 @pytest.fixture
 def client() -> FlaskClient:
     app = Flask(__name__)
-    keep_others_out(app)
+    install_csrf_protection(app)
     for path in ("/act", "/webhook", "/-/ready"):
         app.add_url_rule(path, path, lambda: Response("done"), methods=["GET", "POST"])
     return app.test_client()

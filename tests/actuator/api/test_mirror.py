@@ -20,7 +20,7 @@ from bench.mirror_hosts import MirrorHosts, in_memory, make_hosts
 from locum_actuator.app import create_app
 from locum_actuator.cli import main
 from locum_actuator.engine.engine import Engine
-from locum_actuator.engine.site_reload import Reading
+from locum_actuator.engine.site_reload import ReloadResult
 from locum_actuator.metrics import Metrics
 from locum_actuator.mirror.requested_runs import AskedRuns
 from tests.actuator.fakes import FakeGate, FakeWorld, KeptFakes
@@ -52,7 +52,7 @@ def engine(hosts: MirrorHosts) -> Iterator[Engine]:
 
 @pytest.fixture
 def client(engine: Engine) -> FlaskClient:
-    return create_app(engine, "a-webhook-token", API_TOKEN, Reading).test_client()
+    return create_app(engine, "a-webhook-token", API_TOKEN, ReloadResult).test_client()
 
 
 REFUSED: dict[str, tuple[str, bytes, dict[str, str], int, str]] = {

@@ -15,7 +15,7 @@ from locum_actuator.app import create_app
 from locum_actuator.cli import main
 from locum_actuator.engine import incident as incident_module
 from locum_actuator.engine.engine import Engine
-from locum_actuator.engine.site_reload import Reading
+from locum_actuator.engine.site_reload import ReloadResult
 from tests.actuator.fakes import FakeWorld
 from tests.actuator.over_http import API_TOKEN, AUTH
 
@@ -25,7 +25,7 @@ OBJECT = 'give a JSON object such as {"seconds": 3600, "reason": "new kernel"}'
 
 @pytest.fixture
 def client(engine: Engine) -> FlaskClient:
-    return create_app(engine, "a-webhook-token", API_TOKEN, Reading).test_client()
+    return create_app(engine, "a-webhook-token", API_TOKEN, ReloadResult).test_client()
 
 
 def test_a_pause_is_durable_and_shown(client: FlaskClient, engine: Engine) -> None:

@@ -10,9 +10,9 @@ import pytest
 from flask.testing import FlaskClient
 
 from locum_actuator.app import MAX_BODY_BYTES, create_app
-from locum_actuator.chain.watch import Part
+from locum_actuator.chain.watch import ChainPart
 from locum_actuator.engine.engine import Engine
-from locum_actuator.engine.site_reload import Reading
+from locum_actuator.engine.site_reload import ReloadResult
 from locum_actuator.journal.journal import JournalError
 from locum_inventory.site.model import Site
 from tests.actuator.fakes import FakeWorld, site
@@ -23,7 +23,7 @@ AUTH = {"Authorization": f"Bearer {TOKEN}"}
 
 @pytest.fixture
 def client(engine: Engine) -> FlaskClient:
-    return create_app(engine, TOKEN, "api-token-of-some-length", Reading).test_client()
+    return create_app(engine, TOKEN, "api-token-of-some-length", ReloadResult).test_client()
 
 
 def alert(name: str = "LocumServiceDown", status: str = "firing", **labels: Any) -> dict[str, Any]:
@@ -189,11 +189,11 @@ def test_a_heartbeat_makes_ready_and_is_not_journaled(client: FlaskClient, engin
 
 def test_ready_page_and_api_name_what_is_missing(engine: Engine) -> None:
     there, away = (
-        Part("prometheus", up=True, text="answers"),
-        Part("rules", up=False, text="Prometheus lacks <x>"),
+        ChainPart("prometheus", up=True, text="answers"),
+        ChainPart("rules", up=False, text="Prometheus lacks <x>"),
     )
-    unknown = Part("exporter b")
-    client = create_app(engine, TOKEN, None, Reading, lambda: [there, away, unknown]).test_client()
+    unknown = ChainPart("exporter b")
+    client = create_app(engine, TOKEN, None, ReloadResult, lambda: [there, away, unknown]).test_client()
     engine.start()
     client.post("/webhook", data=body(alert(name="LocumHeartbeat")), headers=AUTH)
     answer = client.get("/-/ready")

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from locum_actuator.chain.health import Seen
+from locum_actuator.chain.health import PartHealth
 from locum_actuator.chain.silenced import judge_silences
 from locum_actuator.chain.silences import Silence, Silences
 
@@ -51,6 +51,6 @@ def test_e5_a_silence_that_keeps_locum_from_acting_is_reported(
     silences: Silences, up: bool | None, text: str
 ) -> None:
     seen = judge_silences(silences)
-    assert Seen(seen.up, re.sub(r"until \d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "until TIME", seen.text)) == Seen(
-        up, text
-    )
+    assert PartHealth(
+        seen.up, re.sub(r"until \d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "until TIME", seen.text)
+    ) == PartHealth(up, text)

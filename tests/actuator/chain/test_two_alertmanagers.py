@@ -18,11 +18,11 @@ import pytest
 from locum_actuator.app import create_app
 from locum_actuator.engine import own_checks, patrol
 from locum_actuator.engine.engine import Engine
-from locum_actuator.engine.site_reload import Reading
+from locum_actuator.engine.site_reload import ReloadResult
 from locum_actuator.engine.worker import START_UP
 from locum_actuator.listeners import tcp_socket
 from locum_actuator.stack.alertmanager import alertmanager_text
-from locum_actuator.stack.layout import Chain
+from locum_actuator.stack.layout import StackLayout
 from locum_actuator.web.certificate import Certificate
 from locum_actuator.web.lanes import Lane
 from locum_actuator.web.listener import Bounds, Listener
@@ -84,7 +84,7 @@ def engine(engine: Engine, trigger: str) -> Engine:
 @pytest.fixture
 def webhook(engine: Engine, tmp_path: Path) -> Iterator[Listen]:
     listen = Listen("127.0.0.1", unused_port())
-    app = create_app(engine, TOKEN, None, Reading)
+    app = create_app(engine, TOKEN, None, ReloadResult)
 
     def slowly(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         # An Alertmanager tells its peer only of what was answered: until then both are at it.
@@ -133,7 +133,7 @@ def alertmanagers(webhook: Listen, tmp_path: Path) -> Iterator[list[Listen]]:
     token.write_text(TOKEN)
     values = site()
     actuator = values.actuator.model_copy(update={"webhook_token_file": token, "state_directory": tmp_path})
-    chain = Chain.of(values.model_copy(update={"actuator": actuator}), webhook=webhook)
+    chain = StackLayout.of(values.model_copy(update={"actuator": actuator}), webhook=webhook)
     config = tmp_path / "alertmanager.yml"
     config.write_text(alertmanager_text(chain))
     with ExitStack() as stack:

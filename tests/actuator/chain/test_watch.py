@@ -13,9 +13,16 @@ from typing import Any
 
 import pytest
 
-from locum_actuator.chain.health import Chain, Seen, judge_rules, look, looking_session, shipped_rules
+from locum_actuator.chain.health import (
+    ChainEndpoints,
+    PartHealth,
+    judge_rules,
+    look,
+    looking_session,
+    shipped_rules,
+)
 from locum_actuator.chain.samples import judge_samples
-from locum_actuator.chain.watch import ChainWatch, Part, judge_heartbeat, judge_rounds
+from locum_actuator.chain.watch import ChainPart, ChainWatch, judge_heartbeat, judge_rounds
 from locum_actuator.metrics import Metrics
 from locum_inventory.site.model import ChainParts
 
@@ -41,8 +48,8 @@ class Played:
     alerts: list[dict[str, Any]] = field(default_factory=list)
     url: str = ""
 
-    def chain(self) -> Chain:
-        return Chain({"b": self.url}, ChainParts(prometheus=self.url, alertmanagers=(self.url,)))
+    def chain(self) -> ChainEndpoints:
+        return ChainEndpoints({"b": self.url}, ChainParts(prometheus=self.url, alertmanagers=(self.url,)))
 
 
 def _handler(played: Played) -> type[BaseHTTPRequestHandler]:
@@ -86,7 +93,7 @@ def played() -> Iterator[Played]:
         server.shutdown()
 
 
-async def _look(chain: Chain) -> dict[str, Seen]:
+async def _look(chain: ChainEndpoints) -> dict[str, PartHealth]:
     async with looking_session() as session:
         return await look(session, chain)
 
@@ -94,10 +101,10 @@ async def _look(chain: Chain) -> dict[str, Seen]:
 async def test_all_there(played: Played) -> None:
     at = played.url.removeprefix("http://")
     assert await _look(played.chain()) == {
-        "exporter b": Seen(True, f"answers at {played.url}/-/healthy"),
-        "prometheus": Seen(True, f"answers at {played.url}/-/ready"),
-        f"alertmanager {at}": Seen(True, f"answers at {played.url}/-/ready"),
-        "rules": Seen(True, f"Prometheus has all {len(shipped_rules())} of them"),
+        "exporter b": PartHealth(True, f"answers at {played.url}/-/healthy"),
+        "prometheus": PartHealth(True, f"answers at {played.url}/-/ready"),
+        f"alertmanager {at}": PartHealth(True, f"answers at {played.url}/-/ready"),
+        "rules": PartHealth(True, f"Prometheus has all {len(shipped_rules())} of them"),
     }
 
 
@@ -134,8 +141,8 @@ async def test_what_is_wrong_is_said(
 
 async def test_a_port_where_nobody_listens() -> None:
     parts = ChainParts(prometheus="http://127.0.0.1:1", alertmanagers=("http://127.0.0.1:1",))
-    seen = await _look(Chain({}, parts))
-    assert seen["prometheus"] == Seen(
+    seen = await _look(ChainEndpoints({}, parts))
+    assert seen["prometheus"] == PartHealth(
         False, "does not answer at http://127.0.0.1:1/-/ready (connection refused)"
     )
     assert seen["rules"].up is None, "nobody could look"
@@ -159,27 +166,27 @@ RULES = {
 
 @pytest.mark.parametrize(("answer", "text"), RULES.values(), ids=RULES)
 def test_rules(answer: dict[str, Any], text: str) -> None:
-    assert judge_rules(answer) == Seen(False, text)
+    assert judge_rules(answer) == PartHealth(False, text)
 
 
 HEARTBEATS = {
-    "none ever": (None, Seen(False, "none has come through Prometheus and Alertmanager yet")),
-    "just now": (0.1, Seen(True, "comes through Prometheus and Alertmanager")),
-    "two were lost": (7.9, Seen(True, "comes through Prometheus and Alertmanager")),
+    "none ever": (None, PartHealth(False, "none has come through Prometheus and Alertmanager yet")),
+    "just now": (0.1, PartHealth(True, "comes through Prometheus and Alertmanager")),
+    "two were lost": (7.9, PartHealth(True, "comes through Prometheus and Alertmanager")),
     "late": (
         8.6,
-        Seen(False, "the last one came 9 s ago: Prometheus, Alertmanager or the rules are missing"),
+        PartHealth(False, "the last one came 9 s ago: Prometheus, Alertmanager or the rules are missing"),
     ),
 }
 
 
 @pytest.mark.parametrize(("age", "seen"), HEARTBEATS.values(), ids=HEARTBEATS)
-def test_heartbeat(age: float | None, seen: Seen) -> None:
+def test_heartbeat(age: float | None, seen: PartHealth) -> None:
     assert judge_heartbeat(age) == seen
 
 
-UP, DOWN, BLIND = Seen(True, "there"), Seen(False, "away"), Seen(None, "could not look")
-LIVES: dict[str, tuple[list[tuple[float, Seen]], list[bool | None]]] = {
+UP, DOWN, BLIND = PartHealth(True, "there"), PartHealth(False, "away"), PartHealth(None, "could not look")
+LIVES: dict[str, tuple[list[tuple[float, PartHealth]], list[bool | None]]] = {
     "a restart is not told": ([(0, UP), (2, DOWN), (2.5, DOWN), (3, UP)], [True, True, True, True]),
     "away": ([(0, UP), (2, DOWN), (4.5, DOWN), (5, DOWN)], [True, True, False, False]),
     "and back at once": ([(0, DOWN), (2.5, DOWN), (3, UP)], [None, False, True]),
@@ -190,8 +197,8 @@ LIVES: dict[str, tuple[list[tuple[float, Seen]], list[bool | None]]] = {
 
 
 @pytest.mark.parametrize(("looks", "believed"), LIVES.values(), ids=LIVES)
-def test_what_is_believed(looks: list[tuple[float, Seen]], believed: list[bool | None]) -> None:
-    part, found = Part("x"), []
+def test_what_is_believed(looks: list[tuple[float, PartHealth]], believed: list[bool | None]) -> None:
+    part, found = ChainPart("x"), []
     for now, seen in looks:
         part.take(seen, now)
         found.append(part.up)
@@ -200,7 +207,7 @@ def test_what_is_believed(looks: list[tuple[float, Seen]], believed: list[bool |
 
 @pytest.fixture
 def watch(played: Played) -> Iterator[ChainWatch]:
-    watch = ChainWatch(played.chain, {"journal": lambda: Seen(True, "can be written")}, Metrics())
+    watch = ChainWatch(played.chain, {"journal": lambda: PartHealth(True, "can be written")}, Metrics())
     watch.start()
     yield watch
     watch.end()
@@ -274,7 +281,9 @@ def test_b3_what_is_no_prometheus_tells_nothing_of_its_samples() -> None:
 
 
 def test_b3_services_that_the_actuator_cannot_check_are_named() -> None:
-    assert judge_rounds({"www": None, "db": None}) == Seen(True, "the actuator itself checks every service")
-    assert judge_rounds({"www": None, "db": "no CA file"}) == Seen(
+    assert judge_rounds({"www": None, "db": None}) == PartHealth(
+        True, "the actuator itself checks every service"
+    )
+    assert judge_rounds({"www": None, "db": "no CA file"}) == PartHealth(
         False, "the actuator cannot check db: no CA file"
     )

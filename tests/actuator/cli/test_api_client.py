@@ -15,7 +15,7 @@ from locum_actuator.app import create_app
 from locum_actuator.cli import main
 from locum_actuator.cli.common import api_client
 from locum_actuator.engine.engine import Engine
-from locum_actuator.engine.site_reload import Reading
+from locum_actuator.engine.site_reload import ReloadResult
 from locum_actuator.listeners import unix_socket
 from tests.actuator.fakes import serving
 from tests.exporter.servers import unused_port
@@ -48,7 +48,7 @@ def state(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def actuator(state: Path, engine: Engine) -> Iterator[Engine]:
-    app = create_app(engine, "a-webhook-token", TOKEN, Reading)
+    app = create_app(engine, "a-webhook-token", TOKEN, ReloadResult)
     with serving(app, sock=unix_socket(state)):
         yield engine
 
@@ -132,6 +132,6 @@ def test_a_directory_of_any_depth(tmp_path: Path, engine: Engine) -> None:
     deep = tmp_path / ("x" * 100) / ("y" * 100)
     deep.mkdir(parents=True)
     assert len(os.fsencode(deep)) > 200
-    with serving(create_app(engine, "a-webhook-token", TOKEN, Reading), sock=unix_socket(deep)):
+    with serving(create_app(engine, "a-webhook-token", TOKEN, ReloadResult), sock=unix_socket(deep)):
         answer = api_client.ask(f"unix:{deep}", "/api/v1/services")
     assert [row["service"] for row in answer["services"]] == ["www"]

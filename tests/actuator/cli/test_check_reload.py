@@ -12,7 +12,7 @@ from werkzeug.serving import make_server
 from locum_actuator.app import create_app
 from locum_actuator.cli.live_check.reload import differences
 from locum_actuator.engine.engine import Engine
-from locum_actuator.engine.site_reload import Reading
+from locum_actuator.engine.site_reload import ReloadResult
 from locum_actuator.journal.journal import Journal
 from locum_actuator.metrics import Metrics
 from locum_inventory.site.model import Site
@@ -26,7 +26,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     journal = Journal(tmp_path_factory.mktemp("state") / "journal.sqlite")
     journal.set_holder("www", "a", 1)
     engine = Engine(site(), journal, Metrics(), lambda _: KeptFakes(world), lambda _site, _gates: world)
-    server = make_server("127.0.0.1", 0, create_app(engine, "a-webhook-token", None, Reading))
+    server = make_server("127.0.0.1", 0, create_app(engine, "a-webhook-token", None, ReloadResult))
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     yield f"http://127.0.0.1:{server.port}"

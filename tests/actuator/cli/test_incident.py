@@ -23,7 +23,7 @@ from locum_actuator.domain.alerts import WOKE
 from locum_actuator.domain.mirror_run import MirrorResult
 from locum_actuator.engine.engine import Engine
 from locum_actuator.engine.incident import Context, Incident
-from locum_actuator.engine.site_reload import Reading
+from locum_actuator.engine.site_reload import ReloadResult
 from locum_actuator.journal.journal import AlertRow, Journal
 from locum_actuator.metrics import Metrics
 from locum_inventory.site.mirror import Mirror
@@ -61,7 +61,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
         journal.set_holder("www", "a", 1)
         number = _taken_over(journal, world)
         engine = Engine(site(), journal, Metrics(), lambda _: KeptFakes(world), lambda _s, _h: world)
-        server = make_server("127.0.0.1", 0, create_app(engine, "t" * 20, None, Reading), threaded=True)
+        server = make_server("127.0.0.1", 0, create_app(engine, "t" * 20, None, ReloadResult), threaded=True)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         row = journal.incident(number)
         assert row is not None
@@ -82,7 +82,7 @@ def _taken_over(journal: Journal, world: FakeWorld) -> int:
     number = journal.open_incident("www", "LocumServiceDown")
     journal.attach(alerts, number)
     metrics = Metrics()
-    metrics.know("www", ("a", "b"))
+    metrics.init_service("www", ("a", "b"))
     Incident(Context(site(), "www", journal, metrics, world.gates, world), number).handle(threading.Event())
     journal.note(number, "hook", "after_prove worked: \x1b[2J\x9b[/b] no \\", step="prove", host="b")
     return number
@@ -203,7 +203,7 @@ def test_how_old_the_data_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     mirrored = site().services["www"].model_copy(update={"mirror": Mirror(source="/srv/www")})
     values = site().model_copy(update={"services": {"www": mirrored}})
     number, metrics = journal.open_incident("www", "LocumServiceDown"), Metrics()
-    metrics.know("www", ("a", "b"))
+    metrics.init_service("www", ("a", "b"))
     Incident(Context(values, "www", journal, metrics, world.gates, world), number).handle(threading.Event())
     row = journal.incident(number)
     assert row is not None

@@ -18,7 +18,7 @@ from locum_actuator.engine.explain import decide_now
 from locum_actuator.engine.incident import Context, Incident
 from locum_actuator.journal.journal import Journal
 from locum_actuator.metrics import Metrics
-from locum_actuator.observation.storm import NEAR_SECONDS, SETTLE_SECONDS, Storm
+from locum_actuator.observation.storm import NEAR_SECONDS, SETTLE_SECONDS, StormDetector
 from locum_inventory.site.model import Site
 from tests.actuator.fakes import FakeGate, FakeWorld, host, site, situation
 from tests.actuator.shortcuts import kernel_of
@@ -148,7 +148,7 @@ def test_flapping_says_how_often() -> None:
 def test_a_storm_is_of_hosts_and_of_about_one_time(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [1000.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
-    storm = Storm()
+    storm = StormDetector()
     storm.looked("www", "a", failing=True)
     storm.looked("mail", "a", failing=True)
     assert storm.near("www") == (frozenset(), frozenset()), "one host's many services are one fault"
@@ -202,7 +202,7 @@ def handle(context: Context, seconds: float = 0.2) -> list[str]:
 
 def test_a_fault_of_another_host_a_moment_ago_is_a_storm(tmp_path: Path) -> None:
     """What one service's incident sees is in time before the other decides: they share one memory of it."""
-    values, journal, storm = three_hosts(), Journal(tmp_path / "j"), Storm()
+    values, journal, storm = three_hosts(), Journal(tmp_path / "j"), StormDetector()
     world = FakeWorld({name: FakeGate(held=True, processes=3, epoch=1) for name in ("a", "c", "d")})
     world.gates["b"] = FakeGate()
     for name in ("a", "c", "d"):
@@ -216,25 +216,25 @@ def test_a_fault_of_another_host_a_moment_ago_is_a_storm(tmp_path: Path) -> None
     assert storm.known() == {"c"}, "an incident that ended is no fault any more"
 
 
-def nobody_told(_: FakeWorld, __: Storm) -> None:
+def nobody_told(_: FakeWorld, __: StormDetector) -> None:
     """c is as dead as a, and its own alert is still on its way."""
 
 
-def gate_answers(world: FakeWorld, _: Storm) -> None:
+def gate_answers(world: FakeWorld, _: StormDetector) -> None:
     world.gates["c"].fault = None  # its echoes are filtered, say
 
 
-def refuses_a_key(world: FakeWorld, _: Storm) -> None:
+def refuses_a_key(world: FakeWorld, _: StormDetector) -> None:
     world.gates["c"].fault = "auth"
 
 
-def older(world: FakeWorld, storm: Storm) -> None:
+def older(world: FakeWorld, storm: StormDetector) -> None:
     storm.looked("of_c", "c", failing=True)
     fault = storm._faults["of_c"]
     storm._faults["of_c"] = replace(fault, began=fault.began - NEAR_SECONDS - 1)
 
 
-def seen_to_fail(_: FakeWorld, storm: Storm) -> None:
+def seen_to_fail(_: FakeWorld, storm: StormDetector) -> None:
     storm.looked("of_c", "c", failing=True)
 
 
@@ -254,10 +254,13 @@ TAKEN_OVER = "takeover: a does not answer at all"
     ids=lambda value: value.__name__.replace("_", " ") if callable(value) else "",
 )
 def test_other_holders_are_asked_before_anything_moves(
-    c_is: Callable[[FakeWorld, Storm], None], decided: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    c_is: Callable[[FakeWorld, StormDetector], None],
+    decided: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A switch takes a and c away at one instant; through Prometheus they come up to a second apart."""
-    values, journal, storm = three_hosts(), Journal(tmp_path / "j"), Storm()
+    values, journal, storm = three_hosts(), Journal(tmp_path / "j"), StormDetector()
     world = FakeWorld({name: FakeGate(held=True, processes=3, epoch=1) for name in ("a", "c", "d")})
     world.gates["b"] = FakeGate(names=("of_a",))
     kernel_of(world.gates["b"], monkeypatch)

@@ -16,18 +16,18 @@ import pytest
 
 from locum_actuator.decision.failover import decide
 from locum_actuator.domain.life import NO_LIFE, Life
-from locum_actuator.domain.plan import Plan, Step
+from locum_actuator.domain.plan import Plan, PlannedStep
 from locum_actuator.domain.reach import Reach
-from locum_actuator.domain.situation import HostView, Look, Memory, Situation
+from locum_actuator.domain.situation import CheckOutcome, HostView, Memory, Situation
 from locum_exporter.result import Outcome
 from locum_inventory.site.model import Service
 from tests.actuator.fakes import ADDRESS, site
 
 # -- all situations ------------------------------------------------------------------------------------------
 
-WELL = Look("b", Outcome.WELL, "200")
-FAILED = Look("b", Outcome.FAILED, "no answer", "timeout")
-BLIND = Look("b", Outcome.NOT_LOOKED, "this host was too busy to look", "busy")
+WELL = CheckOutcome("b", Outcome.WELL, "200")
+FAILED = CheckOutcome("b", Outcome.FAILED, "no answer", "timeout")
+BLIND = CheckOutcome("b", Outcome.NOT_LOOKED, "this host was too busy to look", "busy")
 ANSWERS = HostView("", 20, 20, holds=frozenset(), processes=0, looks=(FAILED,))
 HOLDS = replace(ANSWERS, holds=frozenset({ADDRESS}))
 SILENT = HostView("", 20, 0, gate_fault="no answer", looks=(FAILED,))
@@ -46,7 +46,7 @@ STATES: Mapping[str, HostView] = {
     "holds, its process is gone": HOLDS,
     "holds, not looked at": replace(HOLDS, processes=3, looks=(BLIND,)),
     "idle": ANSWERS,
-    "idle, has it unused": replace(ANSWERS, unused={ADDRESS: "dadfailed"}),
+    "idle, has it unused": replace(ANSWERS, unusable_addresses={ADDRESS: "dadfailed"}),
     "idle, not looked at": replace(ANSWERS, looks=(BLIND,)),
     "runs, holds nothing": replace(ANSWERS, processes=3),
     "dead": SILENT,
@@ -491,7 +491,7 @@ WRONG: Mapping[str, tuple[str, ...]] = {
 @pytest.mark.parametrize("rule", WRONG)
 def test_a_plan_that_breaks_a_rule_is_found(rule: str) -> None:
     """The rules can fail: each finds a plan made by hand that breaks it."""
-    steps = tuple(Step(name, host) for name, host in map(str.split, WRONG[rule]))  # type: ignore[arg-type]
+    steps = tuple(PlannedStep(name, host) for name, host in map(str.split, WRONG[rule]))  # type: ignore[arg-type]
     hosts = {"a": replace(STATES["serves and holds"], name="a"), "b": replace(STATES["idle"], name="b")}
     if rule == "no_step_against_a_host_that_could_not_be_asked":
         hosts["a"] = replace(STATES["not asked"], name="a")

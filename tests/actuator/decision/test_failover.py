@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from locum_actuator.decision.failover import decide
-from locum_actuator.domain.situation import HostView, Look, Memory, Situation
+from locum_actuator.domain.situation import CheckOutcome, HostView, Memory, Situation
 from locum_exporter.result import Outcome
 from locum_inventory.site.model import Service, Site
 from tests.actuator.fakes import host, site, situation
@@ -28,7 +28,7 @@ def dead(*, pinged_by: tuple[str, ...] = (), fenceable: bool = False) -> HostVie
 
 
 def blind(view: HostView) -> HostView:
-    return replace(view, looks=(Look("b", Outcome.NOT_LOOKED, "could not look"),))
+    return replace(view, looks=(CheckOutcome("b", Outcome.NOT_LOOKED, "could not look"),))
 
 
 @dataclass(frozen=True)

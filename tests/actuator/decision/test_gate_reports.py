@@ -11,7 +11,7 @@ import pytest
 from locum_actuator.decision.failover import decide
 from locum_actuator.decision.fitness import why_drifted, why_unfit
 from locum_actuator.decision.planned_move import decide_move
-from locum_actuator.decision.standby_checklist import Seen, checklist, obstacles
+from locum_actuator.decision.standby_checklist import LastPatrol, checklist, obstacles
 from locum_actuator.domain.plan import Move
 from locum_actuator.domain.situation import Memory
 from locum_actuator.engine.incident import Context, Incident
@@ -153,7 +153,8 @@ def test_a10_b9_status_metrics_and_planned_moves_know_of_it(journal: Journal) ->
     assert obstacles(items) == (why,)
     gate = replace(world.gates["b"].status(deadline_seconds=1), config_sha256=host_file_sha256(site(), "b"))
     assert (
-        obstacles(checklist(site(), "www", "b", Seen(replace(gate, links={"eth0": Link("up")})), None)) == ()
+        obstacles(checklist(site(), "www", "b", LastPatrol(replace(gate, links={"eth0": Link("up")})), None))
+        == ()
     )
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from locum_actuator.decision.failover import decide
-from locum_actuator.domain.plan import Plan, Step
+from locum_actuator.domain.plan import Plan, PlannedStep
 from locum_actuator.domain.situation import HostView, Memory, Situation
 from locum_actuator.journal.journal import Journal
 from locum_actuator.metrics import Metrics
-from locum_actuator.steps.base import Hands
+from locum_actuator.steps.base import StepContext
 from locum_actuator.steps.runner import Sequence
 from locum_inventory.site.model import Service, Site
 from tests.actuator.fakes import FakeGate, FakeWorld, host, site, situation
@@ -31,7 +31,7 @@ def two_addresses() -> Service:
 
 def lacking_one(why: str) -> HostView:
     """a serves, holds the IPv4 address, and has that of IPv6 unused."""
-    return replace(host("a", serves=True, holds=True, processes=3), unused={SIX: why})
+    return replace(host("a", serves=True, holds=True, processes=3), unusable_addresses={SIX: why})
 
 
 ROWS = {
@@ -101,14 +101,14 @@ def test_one_of_two_stays_where_nobody_could_be_asked() -> None:
 def test_a_step_ends_it(tmp_path: Path, verb: str) -> None:
     """A gate that says no more than that nothing is held has not yet confirmed a release."""
     world = FakeWorld({"a": FakeGate(stuck="dadfailed", epoch=1), "b": FakeGate()})
-    steps = (Step("release", "a"),) if verb == "release" else (Step("claim", "a"),)
-    hands = Hands(
+    steps = (PlannedStep("release", "a"),) if verb == "release" else (PlannedStep("claim", "a"),)
+    context = StepContext(
         site=site(), name="www", service=site().services["www"], local_host="b",
-        gates=world.gates, eyes=world, epoch=2, old_holder="a",
+        gates=world.gates, observer=world, epoch=2, old_holder="a",
     )  # fmt: skip
     journal = Journal(tmp_path / "journal.sqlite")
     number = journal.open_incident("www", "test")
     plan = Plan("release", "unused", "test", steps, "a" if verb == "claim" else None)
-    assert Sequence(journal, Metrics(), number).run(plan, hands).done
+    assert Sequence(journal, Metrics(), number).run(plan, context).done
     assert world.gates["a"].calls == [verb]
     assert (world.gates["a"].stuck, world.gates["a"].held) == (None, verb == "claim")

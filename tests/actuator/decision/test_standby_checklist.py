@@ -13,20 +13,20 @@ import pytest
 
 from locum_actuator.decision.standby_checklist import (
     Item,
+    LastPatrol,
     Name,
-    Seen,
     checklist,
     is_complete,
     obstacles,
 )
-from locum_actuator.domain.mirror_run import NO_WISH, MirrorResult, NoMirrors, Wish
+from locum_actuator.domain.mirror_run import NO_WISH, MirrorResult, NoMirrors, RunOptions
 from locum_actuator.domain.plan import Move
 from locum_actuator.domain.situation import Copy
 from locum_actuator.engine.auto_failback import AutoFailback, Moment, held_back
 from locum_actuator.engine.incident import Context
-from locum_actuator.engine.move_requests import Mover, Progress
+from locum_actuator.engine.move_requests import MoveRequests, Progress
 from locum_actuator.engine.patrol import Patrol
-from locum_actuator.engine.standby_resync import Homecoming, is_home
+from locum_actuator.engine.standby_resync import StandbyResync, is_home
 from locum_actuator.engine.worker import Worker
 from locum_actuator.journal.journal import Journal, MoveDone
 from locum_actuator.metrics import Metrics
@@ -37,32 +37,32 @@ from tests.actuator.fakes import ADDRESS, FakeGate, FakeWorld, site
 
 OFF = ServiceStatus(1, {ADDRESS: False}, 0)
 SHA = host_file_sha256(site(), "a")
-SOUND = Seen(GateStatus(gate_version(), SHA, {"www": OFF}))
+SOUND = LastPatrol(GateStatus(gate_version(), SHA, {"www": OFF}))
 FRESH = Copy(60.0, stale=False, text="a copy of 60 s ago (run 20260101040000)")
 OLD = Copy(200000.0, stale=True, text="a copy of 55 h ago (run 20260101040000)")
 
 
-def seen(status: ServiceStatus) -> Seen:
-    return Seen(GateStatus(gate_version(), SHA, {"www": status}))
+def seen(status: ServiceStatus) -> LastPatrol:
+    return LastPatrol(GateStatus(gate_version(), SHA, {"www": status}))
 
 
-OPEN: dict[str, tuple[Seen | None, Copy | None, bool, str, bool | None, str]] = {
+OPEN: dict[str, tuple[LastPatrol | None, Copy | None, bool, str, bool | None, str]] = {
     "not asked": (None, None, False, "reachable", None, "not asked yet"),
     "off": (
-        Seen(None, "no answer", 0), None, False, "reachable", False,
+        LastPatrol(None, "no answer", 0), None, False, "reachable", False,
         "it does not answer a ping: switch it on, or mend the line",
     ),
-    "nobody could ping": (Seen(None, "no answer"), None, False, "reachable", None, "it could not be pinged"),
+    "nobody could ping": (LastPatrol(None, "no answer"), None, False, "reachable", None, "it could not be pinged"),
     "gate silent": (
-        Seen(None, "a: connection refused", 5), None, False, "gate", False,
+        LastPatrol(None, "a: connection refused", 5), None, False, "gate", False,
         "a: connection refused: locum goes on asking",
     ),
     "an older gate": (
-        Seen(GateStatus("0", SHA, {"www": OFF})), None, False, "current", False,
+        LastPatrol(GateStatus("0", SHA, {"www": OFF})), None, False, "current", False,
         f"its gate is of version 0, and this locum's is {gate_version()}: run `locum enrol a`",
     ),
     "another site file": (
-        Seen(GateStatus(gate_version(), "0" * 64, {"www": OFF})), None, False, "current", False,
+        LastPatrol(GateStatus(gate_version(), "0" * 64, {"www": OFF})), None, False, "current", False,
         "its gate's configuration is not this site file's: run `locum enrol a`",
     ),
     "the address": (
@@ -87,7 +87,7 @@ OPEN: dict[str, tuple[Seen | None, Copy | None, bool, str, bool | None, str]] = 
 
 @pytest.mark.parametrize(("looked", "copy", "unseen", "name", "ok", "text"), OPEN.values(), ids=OPEN)
 def test_what_is_open_is_said(
-    looked: Seen | None, copy: Copy | None, unseen: bool, name: str, ok: bool | None, text: str
+    looked: LastPatrol | None, copy: Copy | None, unseen: bool, name: str, ok: bool | None, text: str
 ) -> None:
     items = checklist(site(), "www", "a", looked, copy, unseen=unseen)
     assert not is_complete(items)
@@ -108,13 +108,13 @@ def test_what_runs_everywhere_must_run() -> None:
     service = values.services["www"].model_copy(update={"standby": "running"})
     running = values.model_copy(update={"services": {"www": service}})
     gate = GateStatus(gate_version(), host_file_sha256(running, "a"), {"www": OFF})
-    items = checklist(running, "www", "a", Seen(gate), None)
+    items = checklist(running, "www", "a", LastPatrol(gate), None)
     assert items[-1] == Item("service", False, "nothing runs, and it should: start it there")
 
 
 def test_only_a_gate_that_is_not_current_stands_in_the_way_of_a_move() -> None:
     """Address, service and data the move itself sees to; and a silent gate its own look finds."""
-    drifted = checklist(site(), "www", "a", Seen(GateStatus("0", SHA, {"www": OFF})), OLD)
+    drifted = checklist(site(), "www", "a", LastPatrol(GateStatus("0", SHA, {"www": OFF})), OLD)
     assert len(obstacles(drifted)) == 1
     assert obstacles(checklist(site(), "www", "a", seen(replace(OFF, processes=4)), OLD)) == ()
 
@@ -170,7 +170,7 @@ def test_what_holds_a_failback_back(
     assert held_back(values, moment, sound, now) == why
 
 
-class Begun(Mover):
+class Begun(MoveRequests):
     """A mover that only says what it was asked for."""
 
     def __init__(self) -> None:
@@ -197,8 +197,8 @@ def auto(values: Site) -> Site:
 def test_by_itself_after_ten_minutes_without_a_break(journal: Journal) -> None:
     world = FakeWorld({"a": FakeGate(), "b": FakeGate(held=True, processes=3, epoch=1)})
     worker = Worker(Context(auto(site()), "www", journal, Metrics(), world.gates, world))
-    clock, mover = [0.0], Begun()
-    watch = AutoFailback(lambda: {"www": worker}, mover, lambda: clock[0], lambda: NOON)
+    clock, move_requests = [0.0], Begun()
+    watch = AutoFailback(lambda: {"www": worker}, move_requests, lambda: clock[0], lambda: NOON)
 
     def look(at: float) -> str | None:
         clock[0] = at
@@ -212,19 +212,19 @@ def test_by_itself_after_ten_minutes_without_a_break(journal: Journal) -> None:
     world.gates["a"].fault = None
     assert look(510) == "a has to be sound for 590 s more"
     assert look(1099) == "a has to be sound for 1 s more"
-    assert mover.moves == []
+    assert move_requests.moves == []
     assert look(1100) == "it is being brought back"
-    assert mover.moves == [Move("failback", reason="failback: auto")]
+    assert move_requests.moves == [Move("failback", reason="failback: auto")]
     assert look(1101) == "a has to be sound for 599 s more", "where it does not work it waits as long again"
     number = journal.open_incident("www", "failback")
-    journal.begin_move(number, "www", mover.moves[0])
+    journal.begin_move(number, "www", move_requests.moves[0])
     journal.move_done(number, "a")
     journal.close_incident(number, "failback", "it worked")
     journal.set_holder("www", "a", 2)
     assert look(1102) is None
     journal.set_holder("www", "b", 3)
     assert str(look(9999)).endswith("a person must do it now")
-    assert len(mover.moves) == 1
+    assert len(move_requests.moves) == 1
 
 
 def test_the_patrol_makes_the_checklist(journal: Journal) -> None:
@@ -274,7 +274,7 @@ class Runs(NoMirrors):
     def __init__(self) -> None:
         self.asked: list[tuple[str, str]] = []
 
-    def run(self, service: str, source: str, destination: str, wish: Wish = NO_WISH) -> MirrorResult:
+    def run(self, service: str, source: str, destination: str, wish: RunOptions = NO_WISH) -> MirrorResult:
         self.asked.append((source, destination))
         return MirrorResult(service, source, destination, 1, "refused", "it has changed", 0.0, 0.0)
 
@@ -287,7 +287,7 @@ def test_mirrored_onto_once_for_each_time_it_lost_the_service(journal: Journal) 
     world.gates["a"].config = host_file_sha256(values, "a")
     runs = Runs()
     worker = Worker(Context(values, "www", journal, Metrics(), world.gates, world, mirrors=runs))
-    homecoming = Homecoming(lambda: {"www": worker})
+    homecoming = StandbyResync(lambda: {"www": worker})
 
     def asked() -> int:
         worker.patrol.round()

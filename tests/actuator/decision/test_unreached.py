@@ -12,7 +12,7 @@ from locum_actuator.decision import unreached
 from locum_actuator.decision.failover import decide
 from locum_actuator.decision.unreached import MOVED
 from locum_actuator.domain.reach import Reach
-from locum_actuator.domain.situation import HostView, Look, Memory, Situation
+from locum_actuator.domain.situation import CheckOutcome, HostView, Memory, Situation
 from locum_actuator.observation import reach_check
 from locum_actuator.observation.reach_check import look_through
 from locum_actuator.observation.vantage_points import ask_through, asking_session
@@ -26,8 +26,8 @@ HELD_BY_A = host("a", serves=True, holds=True, processes=3)
 STANDBY = host("b")
 
 
-def look(vantage_point: str, outcome: Outcome) -> Look:
-    return Look(vantage_point, outcome, outcome.value)
+def look(vantage_point: str, outcome: Outcome) -> CheckOutcome:
+    return CheckOutcome(vantage_point, outcome, outcome.value)
 
 
 def seen(reach: Reach | None, holder: HostView = HELD_BY_A, standby: HostView = STANDBY) -> Situation:
@@ -157,7 +157,7 @@ async def test_b5_the_holders_own_look_is_told_apart(monkeypatch: pytest.MonkeyP
     async def addresses() -> frozenset[Address]:
         return frozenset({ADDRESS} if holds else ())
 
-    async def well(_: Address) -> Look:
+    async def well(_: Address) -> CheckOutcome:
         return look("b", WELL)
 
     monkeypatch.setattr(reach_check, "local_addresses", addresses)

@@ -11,12 +11,12 @@ import pytest
 from locum_actuator.decision.failover import decide
 from locum_actuator.domain.life import NO_LIFE, Life
 from locum_actuator.domain.plan import Plan
-from locum_actuator.domain.situation import HostView, Look, Memory, Situation
+from locum_actuator.domain.situation import CheckOutcome, HostView, Memory, Situation
 from locum_actuator.engine import incident as incidents
 from locum_actuator.engine.incident import Context, Incident
 from locum_actuator.journal.journal import Journal
 from locum_actuator.metrics import Metrics
-from locum_actuator.observation.event_loop_lag import TOO_LATE_FOR_A_GATE_SECONDS, Lag
+from locum_actuator.observation.event_loop_lag import TOO_LATE_FOR_A_GATE_SECONDS, EventLoopLag
 from locum_actuator.observation.life_signs import GATE_SECONDS, LifeSigns
 from locum_exporter.result import Outcome
 from locum_inventory.site.model import Site
@@ -52,7 +52,7 @@ class Row:
 
 def unseen_from_c(view: HostView, outcome: Outcome) -> Situation:
     """A host that b finds silent, and what c found."""
-    look = Look("c", outcome, "http could not look (exporter)", "exporter")
+    look = CheckOutcome("c", outcome, "http could not look (exporter)", "exporter")
     return situation(replace(view, looks=(*view.looks, look)), STANDBY)
 
 
@@ -175,7 +175,7 @@ def test_a2_a_release_that_failed_fences_no_host_on_which_others_answer() -> Non
 
 
 async def test_a2_a_gate_is_not_silent_where_this_host_was_too_busy() -> None:
-    async with Lag() as lag:
+    async with EventLoopLag() as lag:
         lag.seconds = TOO_LATE_FOR_A_GATE_SECONDS + 0.1
         seen = lag.discount(silent(), "b")
     assert not seen.gate_asked
@@ -184,13 +184,13 @@ async def test_a2_a_gate_is_not_silent_where_this_host_was_too_busy() -> None:
 
 def test_a2_an_answer_of_a_gate_is_a_sign_of_life_for_a_second() -> None:
     now = 100.0
-    signs = LifeSigns(lambda: now)
-    assert signs.gate_seconds("a") is None
-    signs.gate_answered("a")
+    loss_history = LifeSigns(lambda: now)
+    assert loss_history.gate_seconds("a") is None
+    loss_history.gate_answered("a")
     now += GATE_SECONDS / 2
-    assert signs.gate_seconds("a") == GATE_SECONDS / 2
+    assert loss_history.gate_seconds("a") == GATE_SECONDS / 2
     now += GATE_SECONDS
-    assert signs.gate_seconds("a") is None
+    assert loss_history.gate_seconds("a") is None
 
 
 # -- a host that may still hold -----------------------------------------------------------------------------------
@@ -260,7 +260,7 @@ def journal(tmp_path: Path) -> Journal:
 def handle(world: FencedWorld, journal: Journal, values: Site, seconds: float = 2.0) -> list[str]:
     """Handle an incident for so long at most; return what it refused and did."""
     metrics, ended = Metrics(), threading.Event()
-    metrics.know("www", ("a", "b"))
+    metrics.init_service("www", ("a", "b"))
     timer = threading.Timer(seconds, ended.set)
     timer.start()
     context = Context(values, "www", journal, metrics, world.gates, world)

@@ -13,7 +13,7 @@ import pytest
 from locum_actuator.decision.failover import decide
 from locum_actuator.decision.planned_move import decide_move
 from locum_actuator.domain.plan import Move
-from locum_actuator.domain.situation import HostView, Look, Memory, Situation
+from locum_actuator.domain.situation import CheckOutcome, HostView, Memory, Situation
 from locum_actuator.engine.incident import Context, Incident
 from locum_actuator.journal.journal import Journal
 from locum_actuator.metrics import Metrics
@@ -54,7 +54,7 @@ ROWS: dict[str, Row] = {
     "a bad certificate": (situation(a("tls"), host("b")), MEMORY, {}, ("refuse", "malformed")),
     "not in its protocol": (situation(a("protocol"), host("b")), MEMORY, {}, ("refuse", "malformed")),
     "beyond what locum reads": (situation(
-        replace(a(), looks=(Look("b", Outcome.NOT_LOOKED, "too long", "limit"),)), host("b")),
+        replace(a(), looks=(CheckOutcome("b", Outcome.NOT_LOOKED, "too long", "limit"),)), host("b")),
         MEMORY, {}, ("keep_looking", "could_not_look")),
     "tell holds for a status": (situation(a("status"), host("b")), MEMORY, TELLS, ("refuse", "unexpected")),
     "takeover holds for a certificate": (situation(a("tls"), host("b")), MEMORY, TAKES, ("takeover", "malformed")),
@@ -70,7 +70,9 @@ ROWS: dict[str, Row] = {
         situation(a("status"), host("b")), replace(MEMORY, starting={"a": 3.0}), {}, ("keep_looking", "starting"),
     ),
     "one vantage point gets the answer": (
-        situation(replace(a("tls"), looks=(*a("tls").looks, Look("c", outcome(True), "answers"))), host("b")),
+        situation(
+            replace(a("tls"), looks=(*a("tls").looks, CheckOutcome("c", outcome(True), "answers"))), host("b")
+        ),
         MEMORY, {}, ("nothing", "well"),
     ),
     "the process has gone: that is no answer": (
@@ -129,7 +131,7 @@ def test_c2_every_reason_leads_to_the_policy_of_its_class(reason: Reason) -> Non
     kind = REASON_CLASSES[reason]
     view = a(reason)
     if kind == "not_looked":
-        view = replace(view, looks=(Look("b", Outcome.NOT_LOOKED, "could not look", reason),))
+        view = replace(view, looks=(CheckOutcome("b", Outcome.NOT_LOOKED, "could not look", reason),))
     plan = decide(situation(view, host("b")), MEMORY, service)
     wanted = {
         "silent": ("takeover", "takeover"),
@@ -157,11 +159,11 @@ class WrongWorld(FakeWorld):
 
     wrong: dict[str, str] = field(default_factory=dict)  # host -> reason
 
-    def service_on(self, service: str, host: str) -> Look:
+    def service_on(self, service: str, host: str) -> CheckOutcome:
         reason = self.wrong.get(host)
         if reason is None or not self._runs(host):
             return super().service_on(service, host)
-        return Look("b", outcome(False), TEXTS[reason], reason)
+        return CheckOutcome("b", outcome(False), TEXTS[reason], reason)
 
     def situation(self, service: str) -> Situation:
         seen = super().situation(service)
@@ -197,7 +199,7 @@ def begun(
     world: WrongWorld, journal: Journal, **takeover: Any
 ) -> tuple[Context, threading.Thread, threading.Event]:
     metrics = Metrics()
-    metrics.know("www", ("a", "b"))
+    metrics.init_service("www", ("a", "b"))
     about = Context(wrong_site(**takeover), "www", journal, metrics, world.gates, world)
     ended = threading.Event()
     incident = Incident(about, journal.open_incident("www", "LocumServiceDown"))

@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 import pytest
 
-from locum_actuator.domain.mirror_run import NO_WISH, MirrorResult, NoMirrors, Wish
+from locum_actuator.domain.mirror_run import NO_WISH, MirrorResult, NoMirrors, RunOptions
 from locum_actuator.domain.plan import Move
 from locum_actuator.domain.situation import Situation
 from locum_actuator.engine import incident as incident_module
@@ -101,7 +101,7 @@ class MortalMirrors(NoMirrors):
     journal: Journal
     fate: Fate
 
-    def run(self, service: str, source: str, destination: str, wish: Wish = NO_WISH) -> MirrorResult:
+    def run(self, service: str, source: str, destination: str, wish: RunOptions = NO_WISH) -> MirrorResult:
         ledger, now = self.journal.mirrors, self.journal.clock.now()
         number = ledger.highest_run(service) + 1
         result = MirrorResult(service, source, destination, number, "failed", "disk full", now, 0.0)
@@ -358,7 +358,7 @@ class Life:
         journal = MortalJournal(self.directory / "journal.sqlite")
         try:
             metrics = Metrics()
-            metrics.know("www", ("a", "b"))
+            metrics.init_service("www", ("a", "b"))
             mirrors = MortalMirrors(self.world, journal, fate)
             context = Context(
                 self.values, "www", journal, metrics, self.world.gates, self.world, mirrors=mirrors

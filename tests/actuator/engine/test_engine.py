@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from locum_actuator.domain.reach import Reach
-from locum_actuator.domain.situation import Look
+from locum_actuator.domain.situation import CheckOutcome
 from locum_actuator.engine.engine import Engine
 from locum_actuator.engine.succession import Succession, predecessor
 from locum_actuator.journal.journal import Journal
@@ -57,7 +57,7 @@ class ClosingGates:
         self.closed = True
 
 
-class Crews:
+class Runtimes:
     """What an engine was given, one of each a reading of the site file."""
 
     def __init__(self) -> None:
@@ -71,14 +71,14 @@ class Crews:
         self.gates.append(ClosingGates(self.worlds[-1]))
         return self.gates[-1]
 
-    def make_looker(self, _site: Site, _gates: object) -> FakeWorld:
+    def make_observer(self, _site: Site, _gates: object) -> FakeWorld:
         """Return the eyes that go with the shells made last."""
         return self.worlds[-1]
 
 
 @pytest.fixture
-def crews() -> Crews:
-    return Crews()
+def runtimes() -> Runtimes:
+    return Runtimes()
 
 
 @pytest.fixture
@@ -90,8 +90,8 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 
 
 @pytest.fixture
-def engine(crews: Crews, journal: Journal) -> Iterator[Engine]:
-    engine = Engine(site(), journal, Metrics(), crews.make_gates, crews.make_looker)
+def engine(runtimes: Runtimes, journal: Journal) -> Iterator[Engine]:
+    engine = Engine(site(), journal, Metrics(), runtimes.make_gates, runtimes.make_observer)
     yield engine
     engine.stop()
 
@@ -112,59 +112,59 @@ def other(name: str) -> Site:
 
 @pytest.mark.timed
 def test_a_reload_in_the_middle_of_a_plan_lets_it_end_before_the_next_look(
-    engine: Engine, crews: Crews, journal: Journal
+    engine: Engine, runtimes: Runtimes, journal: Journal
 ) -> None:
-    crews.slow.begin()
+    runtimes.slow.begin()
     engine.start()
-    assert crews.slow.begun.wait(WAIT_SECONDS)
+    assert runtimes.slow.begun.wait(WAIT_SECONDS)
     begun = time.monotonic()
     engine.reload(site(max_per_hour=7))
     assert time.monotonic() - begun < 1, "a reload waits for nobody"
     assert engine.site.services["www"].takeover.max_per_hour == 7
     time.sleep(0.1)
-    assert crews.worlds[1].looks == 0, "two at work for one service"
-    assert not crews.gates[0].closed, "and its plan still needs them"
-    crews.slow.may_end.set()
-    wait_for(lambda: crews.worlds[1].looks)
-    wait_for(lambda: crews.gates[0].closed and crews.worlds[0].closed)
-    assert crews.slow.calls == ["respawn"]
+    assert runtimes.worlds[1].looks == 0, "two at work for one service"
+    assert not runtimes.gates[0].closed, "and its plan still needs them"
+    runtimes.slow.may_end.set()
+    wait_for(lambda: runtimes.worlds[1].looks)
+    wait_for(lambda: runtimes.gates[0].closed and runtimes.worlds[0].closed)
+    assert runtimes.slow.calls == ["respawn"]
     assert [row["outcome"] for row in journal.incidents() if row["outcome"] == "respawn"] == ["respawn"]
 
 
-def test_the_end_waits_for_the_plan_at_hand(engine: Engine, crews: Crews, journal: Journal) -> None:
-    crews.slow.begin()
+def test_the_end_waits_for_the_plan_at_hand(engine: Engine, runtimes: Runtimes, journal: Journal) -> None:
+    runtimes.slow.begin()
     engine.start()
-    assert crews.slow.begun.wait(WAIT_SECONDS)
-    threading.Timer(0.1, crews.slow.may_end.set).start()
+    assert runtimes.slow.begun.wait(WAIT_SECONDS)
+    threading.Timer(0.1, runtimes.slow.may_end.set).start()
     engine.stop()
     assert [row["outcome"] for row in journal.incidents()] == ["respawn"]
-    assert crews.gates[0].closed
-    assert crews.worlds[0].closed
+    assert runtimes.gates[0].closed
+    assert runtimes.worlds[0].closed
 
 
-def test_reloads_leave_nothing_behind(engine: Engine, crews: Crews) -> None:
+def test_reloads_leave_nothing_behind(engine: Engine, runtimes: Runtimes) -> None:
     engine.start()
-    wait_for(lambda: crews.worlds[0].looks)
+    wait_for(lambda: runtimes.worlds[0].looks)
     threads = threading.active_count()
     for _ in range(10):
         engine.reload(site())
     wait_for(lambda: threading.active_count() <= threads)
-    assert [gates.closed for gates in crews.gates] == [*[True] * 10, False]
-    assert [world.closed for world in crews.worlds] == [*[True] * 10, False]
+    assert [gates.closed for gates in runtimes.gates] == [*[True] * 10, False]
+    assert [world.closed for world in runtimes.worlds] == [*[True] * 10, False]
 
 
-def test_no_reload_begins_after_the_end(engine: Engine, crews: Crews) -> None:
+def test_no_reload_begins_after_the_end(engine: Engine, runtimes: Runtimes) -> None:
     engine.start()
     engine.stop()
     engine.reload(site())
-    assert len(crews.gates) == 1
+    assert len(runtimes.gates) == 1
 
 
 def test_a_service_that_is_named_no_more_leaves_no_open_incident_and_no_gauges(
-    engine: Engine, crews: Crews, journal: Journal
+    engine: Engine, runtimes: Runtimes, journal: Journal
 ) -> None:
-    crews.worlds[0].hung.add("a")
-    crews.slow.fault = "refused"  # hung and its gate silent: refused, and the incident stays open
+    runtimes.worlds[0].hung.add("a")
+    runtimes.slow.fault = "refused"  # hung and its gate silent: refused, and the incident stays open
     engine.start()
     wait_for(lambda: engine.workers["www"].incident)
     engine.reload(other("mail"))
@@ -193,44 +193,46 @@ def elsewhere() -> Site:
     ],
 )
 def test_a9_one_at_work_for_an_address_whatever_its_service_is_called(
-    engine: Engine, crews: Crews, journal: Journal, readings: list[Site]
+    engine: Engine, runtimes: Runtimes, journal: Journal, readings: list[Site]
 ) -> None:
     """The site file is read again, twice and thrice, in the middle of a plan for the address."""
-    crews.slow.begin()
+    runtimes.slow.begin()
     engine.start()
-    assert crews.slow.begun.wait(WAIT_SECONDS)
+    assert runtimes.slow.begun.wait(WAIT_SECONDS)
     for reading in readings:
         engine.reload(reading)
     time.sleep(0.2)
-    last = crews.worlds[-1]
+    last = runtimes.worlds[-1]
     assert last.looks == 0, "two at work for one address"
     assert "www" in journal.open_incidents(), "its plan is under way"
-    crews.slow.may_end.set()
+    runtimes.slow.may_end.set()
     wait_for(lambda: last.looks)
-    assert crews.slow.calls == ["respawn"]
+    assert runtimes.slow.calls == ["respawn"]
     (name,) = engine.site.services
     wait_for(lambda: journal.holder(name).host == "a")
     wait_for(lambda: not journal.open_incidents())
     assert [row["outcome"] for row in journal.incidents("www")][-1] == "respawn"
 
 
-def test_a9_a_service_on_another_address_waits_for_nobody(engine: Engine, crews: Crews) -> None:
-    crews.slow.begin()
+def test_a9_a_service_on_another_address_waits_for_nobody(engine: Engine, runtimes: Runtimes) -> None:
+    runtimes.slow.begin()
     engine.start()
-    assert crews.slow.begun.wait(WAIT_SECONDS)
+    assert runtimes.slow.begun.wait(WAIT_SECONDS)
     engine.reload(elsewhere())
-    wait_for(lambda: crews.worlds[1].looks)
-    crews.slow.may_end.set()
+    wait_for(lambda: runtimes.worlds[1].looks)
+    runtimes.slow.may_end.set()
 
 
-def test_a9_what_is_known_of_an_address_goes_with_it(engine: Engine, crews: Crews, journal: Journal) -> None:
+def test_a9_what_is_known_of_an_address_goes_with_it(
+    engine: Engine, runtimes: Runtimes, journal: Journal
+) -> None:
     """Who holds it, the epoch, and a person's pause."""
     journal.set_holder("www", "a", 41)
     journal.begin_pause("www", 60.0, "new disk")
     engine.start()
-    wait_for(lambda: crews.worlds[0].looks)
+    wait_for(lambda: runtimes.worlds[0].looks)
     engine.reload(other("web"))
-    wait_for(lambda: crews.worlds[1].looks)
+    wait_for(lambda: runtimes.worlds[1].looks)
     assert (journal.holder("web").host, journal.holder("web").epoch) == ("a", 41)
     pause = journal.pause("web")
     assert pause is not None
@@ -240,20 +242,20 @@ def test_a9_what_is_known_of_an_address_goes_with_it(engine: Engine, crews: Crew
 def test_a_reload_forgets_no_loss_and_no_start(engine: Engine) -> None:
     """One burst that loss has swallowed would else make a living host look dead right after a reload."""
     was = engine.context("www")
-    was.signs.looked(situation(host("a", echoes=(3, 20), gate="no answer"), host("b")))
-    was.signs.reached_by(Reach((Look("c", Outcome.WELL, "answers"),)))
+    was.loss_history.looked(situation(host("a", echoes=(3, 20), gate="no answer"), host("b")))
+    was.loss_history.reached_by(Reach((CheckOutcome("c", Outcome.WELL, "answers"),)))
     was.starts.began("a")
     engine.reload(site())
     now = engine.context("www")
-    assert "a" in now.signs.doubted()
-    assert "c" in now.signs.reached()
+    assert "a" in now.loss_history.doubted()
+    assert "c" in now.loss_history.reached()
     assert now.starts is was.starts
     values = site().model_dump()
     values["services"]["www"]["addresses"] = ["192.0.2.200/24"]  # nobody has tried that one yet
     engine.reload(Site.model_validate(values))
     moved = engine.context("www")
-    assert "a" in moved.signs.doubted()
-    assert "c" not in moved.signs.reached()
+    assert "a" in moved.loss_history.doubted()
+    assert "c" not in moved.loss_history.reached()
 
 
 def test_a9_two_services_that_swap_their_addresses(journal: Journal) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from locum_actuator.domain.situation import Situation
 from locum_actuator.engine import gate_warmup as greet_module
-from locum_actuator.engine.gate_warmup import greet
+from locum_actuator.engine.gate_warmup import warm_up
 from locum_actuator.engine.incident import Context
 from locum_actuator.engine.worker import Worker
 from locum_actuator.journal.journal import Journal
@@ -77,7 +77,7 @@ def test_the_first_look_comes_after_the_login(context: Context, world: Watchful)
 def test_a_dead_host_is_not_waited_for(context: Context, world: Watchful) -> None:
     world.dead.add("a")
     begun = time.monotonic()
-    greet(context)
+    warm_up(context)
     assert time.monotonic() - begun < LOGIN_SECONDS / 2
     assert world.gates["a"].asked == 0  # type: ignore[attr-defined]
 
@@ -94,7 +94,7 @@ def test_a_gate_that_hangs_is_given_up(
     monkeypatch.setattr(greet_module, "GREET_SECONDS", 0.1)
     monkeypatch.setattr(world.gates["a"], "status", hangs)
     begun = time.monotonic()
-    greet(context)
+    warm_up(context)
     released.set()
     assert time.monotonic() - begun < 2
 
@@ -106,6 +106,6 @@ def test_what_goes_wrong_keeps_nobody_from_looking(
         raise OSError(24, "Too many open files")
 
     monkeypatch.setattr(world, "echoes", broken)
-    greet(context)
+    warm_up(context)
     world.gates["a"].fault = "refused"
-    greet(context)
+    warm_up(context)

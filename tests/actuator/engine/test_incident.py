@@ -13,7 +13,7 @@ import pytest
 
 from locum_actuator.domain.alerts import WOKE
 from locum_actuator.domain.ports import Confirmed
-from locum_actuator.domain.situation import Look, Situation
+from locum_actuator.domain.situation import CheckOutcome, Situation
 from locum_actuator.engine import incident as incidents
 from locum_actuator.engine import patrol, worker
 from locum_actuator.engine.incident import MOST_IN_VAIN, Context, Incident
@@ -44,7 +44,7 @@ def journal(tmp_path: Path) -> Journal:
 
 def context(world: FakeWorld, journal: Journal, values: Site | None = None) -> Context:
     metrics = Metrics()
-    metrics.know("www", ("a", "b"))
+    metrics.init_service("www", ("a", "b"))
     return Context(values or site(), "www", journal, metrics, world.gates, world)
 
 
@@ -70,7 +70,7 @@ def test_a1_a_holder_that_nobody_could_look_at_is_no_part_of_a_storm(
 
     def busy(service: str) -> Situation:
         seen = look(service)
-        blind = replace(seen.hosts["a"], looks=(Look("b", Outcome.NOT_LOOKED, "too busy", "busy"),))
+        blind = replace(seen.hosts["a"], looks=(CheckOutcome("b", Outcome.NOT_LOOKED, "too busy", "busy"),))
         return replace(seen, hosts={**seen.hosts, "a": blind})
 
     monkeypatch.setattr(world, "situation", busy)
@@ -88,7 +88,7 @@ def test_a1_a_silent_host_is_given_up_only_after_a_while_where_nobody_else_could
 
     def with_c(service: str) -> Situation:
         seen = look(service)
-        unable = Look("c", Outcome.NOT_LOOKED, "http could not look (exporter)", "exporter")
+        unable = CheckOutcome("c", Outcome.NOT_LOOKED, "http could not look (exporter)", "exporter")
         looks = (*seen.hosts["a"].looks, unable)
         return replace(seen, hosts={**seen.hosts, "a": replace(seen.hosts["a"], looks=looks)})
 
@@ -517,7 +517,7 @@ def test_b4_a_holder_that_is_not_reached_is_announced_again_and_then_taken_over(
 ) -> None:
     """Its firewall, say: a answers on its own address, and what comes for the service address is dropped."""
     there = context(world, journal)
-    there.signs.reached_by(world.reach("www"))
+    there.loss_history.reached_by(world.reach("www"))
     world.closed_on = {"a"}
     Incident(there, journal.open_incident("www", "x")).handle(threading.Event())
     row = journal.incidents()[0]

@@ -31,7 +31,7 @@ def journal(tmp_path: Path) -> Journal:
 def handle(world: FencedWorld, journal: Journal, values: Site, seconds: float = 10.0) -> dict[str, object]:
     """Handle an incident to its end, or for so many seconds."""
     metrics, ended = Metrics(), threading.Event()
-    metrics.know("www", ("a", "b"))
+    metrics.init_service("www", ("a", "b"))
     timer = threading.Timer(seconds, ended.set)
     timer.start()
     context = Context(values, "www", journal, metrics, world.gates, world)

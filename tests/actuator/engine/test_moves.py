@@ -25,19 +25,19 @@ from locum_actuator.domain.mirror_run import (
     MirrorResult,
     NoMirrors,
     Outcome,
-    Wish,
+    RunOptions,
 )
 from locum_actuator.domain.plan import Move
 from locum_actuator.domain.ports import Confirmed
-from locum_actuator.domain.situation import Look, Memory, Situation
+from locum_actuator.domain.situation import CheckOutcome, Memory, Situation
 from locum_actuator.engine import incident as incident_module
 from locum_actuator.engine import move_requests as mover_module
 from locum_actuator.engine import worker as worker_module
 from locum_actuator.engine.engine import Engine
 from locum_actuator.engine.incident import Context
-from locum_actuator.engine.move_incident import Asked, PlannedIncident
-from locum_actuator.engine.move_requests import Mover
-from locum_actuator.engine.site_reload import Reading
+from locum_actuator.engine.move_incident import MoveRequest, PlannedIncident
+from locum_actuator.engine.move_requests import MoveRequests
+from locum_actuator.engine.site_reload import ReloadResult
 from locum_actuator.engine.worker import Worker
 from locum_actuator.journal.journal import Journal, JournalError
 from locum_actuator.metrics import Metrics
@@ -287,7 +287,7 @@ def carry_out(
 ) -> dict[str, Any]:
     """Handle a move as the worker does and return its incident."""
     metrics = metrics or Metrics()
-    metrics.know("www", ("a", "b"))
+    metrics.init_service("www", ("a", "b"))
     context = Context(site(**takeover), "www", journal, metrics, world.gates, world)
     number = journal.open_incident("www", move.verb)
     journal.begin_move(number, "www", move)
@@ -452,7 +452,9 @@ def test_b14_a_move_whose_holder_does_not_serve_is_given_up_at_once(monkeypatch:
     serving = situation(replace(WELL, gate_fault="timed out"), READY, holders=("a",))
     assert planned_move.may_pass(refused, serving, KNOWN, looks=3, seconds=0.1)
     assert not planned_move.may_pass(refused, serving, KNOWN, looks=3, seconds=60.0)
-    unseen = replace(host("a", gate="timed out"), looks=(Look("b", Found.NOT_LOOKED, "too busy", "busy"),))
+    unseen = replace(
+        host("a", gate="timed out"), looks=(CheckOutcome("b", Found.NOT_LOOKED, "too busy", "busy"),)
+    )
     busy = situation(unseen, READY, holders=("a",))
     assert planned_move.may_pass(refused, busy, KNOWN, looks=3, seconds=0.1), (
         "nobody saw that it does not serve"
@@ -483,19 +485,19 @@ def test_asked_twice_is_already_so_and_stays_an_incident_of_its_own(
 
 
 def test_nobody_takes_up_what_was_given_up() -> None:
-    asked = Asked(TO_B)
+    asked = MoveRequest(TO_B)
     assert not asked.wait(0.01)
     assert not asked.take()
 
 
 def test_b12_a_move_is_taken_up_once() -> None:
-    asked = Asked(TO_B)
+    asked = MoveRequest(TO_B)
     assert (asked.take(), asked.take()) == (True, False)
 
 
 @pytest.mark.parametrize("answer", ["incident", "fault first", "failed"])
 def test_b12_what_was_taken_up_is_waited_for_however_long_it_takes(answer: str) -> None:
-    asked, begun = Asked(TO_B), threading.Event()
+    asked, begun = MoveRequest(TO_B), threading.Event()
 
     def work() -> None:
         assert asked.take()
@@ -544,7 +546,7 @@ def wait_for(what: Callable[[], Any], seconds: float = 30.0) -> Any:
 
 @pytest.fixture
 def client(engine: Engine) -> FlaskClient:
-    return create_app(engine, "a-webhook-token", API_TOKEN, Reading).test_client()
+    return create_app(engine, "a-webhook-token", API_TOKEN, ReloadResult).test_client()
 
 
 def outcome(client: FlaskClient) -> dict[str, Any]:
@@ -715,7 +717,7 @@ class Mirrors(NoMirrors):
     def halt(self, service: str, host: str) -> bool:
         return True
 
-    def run(self, service: str, source: str, destination: str, wish: Wish = NO_WISH) -> MirrorResult:
+    def run(self, service: str, source: str, destination: str, wish: RunOptions = NO_WISH) -> MirrorResult:
         self.asked.append((source, destination, self.world.gates[source].held, wish.discard_changes))
         return MirrorResult(service, source, destination, 1, self.outcome, "disk full", 0.0, 0.0)
 
@@ -736,19 +738,19 @@ def mirrors(world: FakeWorld) -> Mirrors:
 
 
 @pytest.fixture
-def mover(world: FakeWorld, journal: Journal, mirrors: Mirrors) -> Iterator[Mover]:
+def move_requests(world: FakeWorld, journal: Journal, mirrors: Mirrors) -> Iterator[MoveRequests]:
     context = Context(mirrored(site()), "www", journal, Metrics(), world.gates, world, mirrors=mirrors)
     worker = Worker(context)
     worker.start()
     wait_for(lambda: journal.incidents() and journal.incidents()[0]["outcome"])
-    yield Mover(lambda: {"www": worker})
+    yield MoveRequests(lambda: {"www": worker})
     worker.end()
     worker.join(5)
 
 
-def ended(mover: Mover, journal: Journal, move: Move = TO_B) -> tuple[str, str]:
+def ended(move_requests: MoveRequests, journal: Journal, move: Move = TO_B) -> tuple[str, str]:
     """Begin a move and return how it ended: refused and why, or its incident's outcome and who holds."""
-    progress = mover.begin("www", move)
+    progress = move_requests.begin("www", move)
     wait_for(lambda: progress.phase in {"refused", "moving"})
     if progress.incident is None:
         return progress.phase, progress.text
@@ -758,43 +760,43 @@ def ended(mover: Mover, journal: Journal, move: Move = TO_B) -> tuple[str, str]:
 
 
 def test_one_pass_while_the_holder_serves_and_one_after_its_release(
-    mover: Mover, journal: Journal, mirrors: Mirrors
+    move_requests: MoveRequests, journal: Journal, mirrors: Mirrors
 ) -> None:
-    assert ended(mover, journal) == ("switchover", "b")
+    assert ended(move_requests, journal) == ("switchover", "b")
     assert mirrors.asked == [("a", "b", True, False), ("a", "b", False, False)]
 
 
 def test_where_the_data_do_not_arrive_nothing_is_touched(
-    mover: Mover, journal: Journal, mirrors: Mirrors, world: FakeWorld
+    move_requests: MoveRequests, journal: Journal, mirrors: Mirrors, world: FakeWorld
 ) -> None:
     mirrors.outcome = "failed"
-    assert ended(mover, journal) == ("refused", "the data could not be mirrored to b: disk full")
+    assert ended(move_requests, journal) == ("refused", "the data could not be mirrored to b: disk full")
     assert [gate.calls for gate in world.gates.values()] == [[], []]
 
 
 def test_where_both_sides_have_changed_a_person_is_asked(
-    mover: Mover, journal: Journal, mirrors: Mirrors
+    move_requests: MoveRequests, journal: Journal, mirrors: Mirrors
 ) -> None:
     mirrors.both = True
-    assert ended(mover, journal) == (
+    assert ended(move_requests, journal) == (
         "refused",
         "both sides have changed since the mirror run of 2026-01-01 04:00:00 UTC: 7 changes on a (/srv/www/x); "
         "2 changes on b (/srv/www/y, /srv/www/z). To give up what changed on b, which is kept aside there: "
         "--discard-changes-on b",
     )
     assert mirrors.asked == []
-    assert ended(mover, journal, replace(TO_B, discard_changes_on="a")) == (
+    assert ended(move_requests, journal, replace(TO_B, discard_changes_on="a")) == (
         "refused", "a holds www: only what changed on b can be given up",
     )  # fmt: skip
-    assert ended(mover, journal, replace(TO_B, discard_changes_on="b")) == ("switchover", "b")
+    assert ended(move_requests, journal, replace(TO_B, discard_changes_on="b")) == ("switchover", "b")
     assert mirrors.asked == [("a", "b", True, True), ("a", "b", False, False)]
 
 
 def test_what_has_no_chance_copies_nothing(
-    mover: Mover, journal: Journal, mirrors: Mirrors, world: FakeWorld
+    move_requests: MoveRequests, journal: Journal, mirrors: Mirrors, world: FakeWorld
 ) -> None:
     world.gates["b"].fault = "unreachable"
-    assert ended(mover, journal) == ("refused", "a")
+    assert ended(move_requests, journal) == ("refused", "a")
     assert mirrors.asked == []
 
 
@@ -803,29 +805,29 @@ def test_what_has_no_chance_copies_nothing(
 ENDS = ("done", "refused", "failed")
 
 
-def phase_of(mover: Mover, move: Move = TO_B) -> tuple[str, str]:
+def phase_of(move_requests: MoveRequests, move: Move = TO_B) -> tuple[str, str]:
     """Begin a move and return the end it comes to, and its words."""
-    number = mover.begin("www", move).number
+    number = move_requests.begin("www", move).number
     seen = wait_for(
-        lambda: (p := mover.progress("www")) and p.number == number and p.phase in ENDS and p, 30.0
+        lambda: (p := move_requests.progress("www")) and p.number == number and p.phase in ENDS and p, 30.0
     )
     return seen.phase, seen.text
 
 
-def test_b12_a_move_that_was_made_is_done(mover: Mover) -> None:
+def test_b12_a_move_that_was_made_is_done(move_requests: MoveRequests) -> None:
     why = "switchover to b, asked for by anna; a serves and b can (not proven from outside)"
-    assert phase_of(mover) == ("done", why)
-    assert phase_of(mover) == ("done", "b holds it already")
+    assert phase_of(move_requests) == ("done", why)
+    assert phase_of(move_requests) == ("done", "b holds it already")
 
 
-def test_b12_a_move_that_cannot_be_is_refused(mover: Mover, world: FakeWorld) -> None:
+def test_b12_a_move_that_cannot_be_is_refused(move_requests: MoveRequests, world: FakeWorld) -> None:
     world.gates["b"].fault = "unreachable"
-    assert phase_of(mover) == ("refused", "b cannot take over: its gate is silent (no answer)")
+    assert phase_of(move_requests) == ("refused", "b cannot take over: its gate is silent (no answer)")
 
 
-def test_b12_a_move_that_was_undone_has_failed(mover: Mover, world: FakeWorld) -> None:
+def test_b12_a_move_that_was_undone_has_failed(move_requests: MoveRequests, world: FakeWorld) -> None:
     world.gates["b"].start_works = False
-    phase, text = phase_of(mover)
+    phase, text = phase_of(move_requests)
     assert (phase, text.partition(";")[0]) == (
         "failed", "switchover: started on b, and its process has gone again: no answer",
     )  # fmt: skip
@@ -838,7 +840,7 @@ def test_b12_a_move_that_was_undone_has_failed(mover: Mover, world: FakeWorld) -
     ids=lambda fault: type(fault).__name__,
 )  # fmt: skip
 def test_b12_a_look_that_raises_ends_the_move(
-    mover: Mover, world: FakeWorld, monkeypatch: pytest.MonkeyPatch, fault: BaseException
+    move_requests: MoveRequests, world: FakeWorld, monkeypatch: pytest.MonkeyPatch, fault: BaseException
 ) -> None:
     looks = world.situation
 
@@ -846,14 +848,14 @@ def test_b12_a_look_that_raises_ends_the_move(
         raise fault
 
     monkeypatch.setattr(world, "situation", raises)
-    phase, text = phase_of(mover)
+    phase, text = phase_of(move_requests)
     assert (phase, text.startswith(f"it was not begun: {type(fault).__name__}")) == ("failed", True)
     monkeypatch.setattr(world, "situation", looks)
-    assert phase_of(mover)[0] == "done", "and the next one is free to be begun"
+    assert phase_of(move_requests)[0] == "done", "and the next one is free to be begun"
 
 
 def test_b12_a_move_that_its_worker_could_not_begin_is_not_carried_out_later(
-    mover: Mover, journal: Journal, world: FakeWorld, monkeypatch: pytest.MonkeyPatch
+    move_requests: MoveRequests, journal: Journal, world: FakeWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(worker_module, "AFTER_FAULT_SECONDS", 0.01)
 
@@ -862,7 +864,7 @@ def test_b12_a_move_that_its_worker_could_not_begin_is_not_carried_out_later(
 
     with monkeypatch.context() as patch:
         patch.setattr(journal, "begin_move", full)
-        phase, text = phase_of(mover)
+        phase, text = phase_of(move_requests)
     assert (phase, text) == ("failed", "it was not begun: JournalError: database or disk is full")
     wait_for(lambda: not journal.open_incidents())
     assert journal.incidents()[0]["planned"] is None
@@ -871,7 +873,7 @@ def test_b12_a_move_that_its_worker_could_not_begin_is_not_carried_out_later(
 
 
 def test_b12_a_look_of_the_worker_that_raises_ends_the_move_and_service_is_cared_for(
-    mover: Mover, journal: Journal, world: FakeWorld, monkeypatch: pytest.MonkeyPatch
+    move_requests: MoveRequests, journal: Journal, world: FakeWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(worker_module, "AFTER_FAULT_SECONDS", 0.01)
     looks, raised = world.situation, threading.Event()
@@ -883,21 +885,23 @@ def test_b12_a_look_of_the_worker_that_raises_ends_the_move_and_service_is_cared
         return looks(service)
 
     monkeypatch.setattr(world, "situation", raises_in_the_worker)
-    phase, text = phase_of(mover)
+    phase, text = phase_of(move_requests)
     assert raised.is_set()
     assert (phase, text.startswith("switchover: broken off before its first step; then")) == ("failed", True)
     assert world.gates["a"].held
 
 
-def test_b12_without_a_thread_for_it_a_move_has_failed(mover: Mover, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_b12_without_a_thread_for_it_a_move_has_failed(
+    move_requests: MoveRequests, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def none_left(_thread: object) -> None:
         raise RuntimeError("can't start new thread")
 
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", none_left)
-        progress = mover.begin("www", TO_B)
+        progress = move_requests.begin("www", TO_B)
     assert (progress.phase, progress.text) == ("failed", "it was not begun: can't start new thread")
-    assert phase_of(mover)[0] == "done"
+    assert phase_of(move_requests)[0] == "done"
 
 
 def test_b12_a_worker_that_is_busy_refuses_and_does_nothing_later(
@@ -906,8 +910,11 @@ def test_b12_a_worker_that_is_busy_refuses_and_does_nothing_later(
     """Its worker is not even running yet: what it finds later was given up."""
     monkeypatch.setattr(mover_module, "TAKEN_UP_SECONDS", 0.05)
     worker = Worker(Context(mirrored(site()), "www", journal, Metrics(), world.gates, world, mirrors=mirrors))
-    mover = Mover(lambda: {"www": worker})
-    assert phase_of(mover) == ("refused", "its worker is busy and did not take it up: see `locum status`")
+    move_requests = MoveRequests(lambda: {"www": worker})
+    assert phase_of(move_requests) == (
+        "refused",
+        "its worker is busy and did not take it up: see `locum status`",
+    )
     worker.start()
     try:
         wait_for(lambda: journal.incidents() and journal.incidents()[0]["outcome"])

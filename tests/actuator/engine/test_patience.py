@@ -86,7 +86,7 @@ def journal(tmp_path: Path) -> Journal:
 
 def context(world: SlowWorld, journal: Journal, values: Site) -> Context:
     metrics = Metrics()
-    metrics.know("www", ("a", "b"))
+    metrics.init_service("www", ("a", "b"))
     return Context(values, "www", journal, metrics, world.gates, world)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from locum_actuator.domain.situation import Look
+from locum_actuator.domain.situation import CheckOutcome
 from locum_actuator.engine import patrol as patrol_module
 from locum_actuator.engine.incident import Context
 from locum_actuator.engine.patrol import CALM_SECONDS, WARY_SECONDS, Finding, Patrol
@@ -114,7 +114,7 @@ def test_b11_a_ping_that_breaks_keeps_no_round_from_what_else_it_finds(
 def test_whoever_was_silent_to_an_incident_comes_back_even_between_two_rounds(patrol: Patrol) -> None:
     """It crashed, was taken over and had booted before the next round: it must be released all the same."""
     assert patrol.round() is None
-    patrol.be_wary(missing=frozenset({"b"}))
+    patrol.poll_faster(missing=frozenset({"b"}))
     assert patrol.missing == {"b"}
     assert patrol.round() == Finding("patrol: b answers again", frozenset({"b"}))
     assert patrol.round() is None
@@ -140,10 +140,10 @@ def test_announced_at_first_and_every_minute(
 
 def test_announced_at_once_after_doubt(patrol: Patrol, world: FakeWorld) -> None:
     patrol.round()
-    patrol.be_wary()
+    patrol.poll_faster()
     patrol.round()
     assert world.gates["a"].calls == ["claim"], "an incident without doubt about the holder is none"
-    patrol.be_wary(announce=True)
+    patrol.poll_faster(announce=True)
     for _ in range(3):
         patrol.round()
     assert world.gates["a"].calls == ["claim", "claim"], "once, and not in a storm"
@@ -226,7 +226,7 @@ def test_b3_one_failed_look_is_asked_again_at_once(
     patrol: Patrol, world: FakeWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answers = [Outcome.FAILED, Outcome.WELL]
-    monkeypatch.setattr(world, "service_on", lambda service, host: Look("b", answers.pop(0), "words"))
+    monkeypatch.setattr(world, "service_on", lambda service, host: CheckOutcome("b", answers.pop(0), "words"))
     assert patrol.round() is None
     assert answers == []
 
@@ -234,11 +234,13 @@ def test_b3_one_failed_look_is_asked_again_at_once(
 def test_b3_a_look_that_could_not_be_made_finds_nothing(
     patrol: Patrol, world: FakeWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(service: str) -> Look:
+    def broken(service: str) -> CheckOutcome:
         raise TimeoutError
 
     monkeypatch.setattr(
-        world, "service_on", lambda service, host: Look("b", Outcome.NOT_LOOKED, "no CA file", "permission")
+        world,
+        "service_on",
+        lambda service, host: CheckOutcome("b", Outcome.NOT_LOOKED, "no CA file", "permission"),
     )
     monkeypatch.setattr(world, "service_through_address", broken)
     assert patrol.round() is None
@@ -268,9 +270,9 @@ def test_b3_rounds_of_every_second_do_not_ask_the_service_every_second(
     now = [1000.0]
     looks: list[float] = []
 
-    def look(service: str, host: str) -> Look:
+    def look(service: str, host: str) -> CheckOutcome:
         looks.append(now[0])
-        return Look("b", Outcome.WELL, "answered 200")
+        return CheckOutcome("b", Outcome.WELL, "answered 200")
 
     monkeypatch.setattr("time.monotonic", lambda: now[0])
     monkeypatch.setattr(world, "service_on", look)
@@ -285,7 +287,9 @@ def test_b3_rounds_that_cannot_check_the_service_are_told_after_some(
 ) -> None:
     now, outcome = [1000.0], [Outcome.NOT_LOOKED]
     monkeypatch.setattr("time.monotonic", lambda: now[0])
-    monkeypatch.setattr(world, "service_on", lambda service, host: Look("b", outcome[0], "no CA file"))
+    monkeypatch.setattr(
+        world, "service_on", lambda service, host: CheckOutcome("b", outcome[0], "no CA file")
+    )
     told = []
     for seen in (Outcome.NOT_LOOKED, Outcome.NOT_LOOKED, Outcome.NOT_LOOKED, Outcome.WELL):
         outcome[0] = seen
@@ -306,6 +310,6 @@ def test_b5_a_round_brings_no_old_finding_back(patrol: Patrol, world: FakeWorld)
     patrol.context.metrics.set_reached("www", Outcome.NOT_LOOKED)
     patrol.round()
     assert reached() is None, "it was not due"
-    patrol.be_wary()
+    patrol.poll_faster()
     patrol.round()
     assert reached() == 1, "after an incident it is"

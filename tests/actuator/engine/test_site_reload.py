@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from locum_actuator.engine.engine import Engine
-from locum_actuator.engine.site_reload import CouldNotLookError, Reading, Wire, judge
+from locum_actuator.engine.site_reload import AddressLookup, CouldNotLookError, ReloadResult, check_reload
 from locum_actuator.journal.journal import Journal
 from locum_actuator.metrics import Metrics
 from locum_inventory.site.model import Interface, Site
@@ -119,7 +119,7 @@ def test_what_is_said_of_a_new_reading(row: Row) -> None:
             raise CouldNotLookError("no socket")
         return {"192.0.2.100": row.owners}
 
-    assert judge(site(), row.new, row.holders, who_has) == Reading(row.faults, row.notes)
+    assert check_reload(site(), row.new, row.holders, who_has) == ReloadResult(row.faults, row.notes)
 
 
 @pytest.fixture
@@ -133,7 +133,7 @@ def hosts() -> Iterator[dict[str, str]]:
 
 def asked(hosts: dict[str, str], gate: FakeGate) -> Mapping[str, frozenset[str]]:
     """Ask from b who has the service address."""
-    wire = Wire(site(), {"a": gate, "b": FakeGate()}, {"www": "a"})
+    wire = AddressLookup(site(), {"a": gate, "b": FakeGate()}, {"www": "a"})
 
     async def work() -> Mapping[str, frozenset[str]]:
         return wire.with_the_gate("www", await wire.on_the_wire("www", site().services["www"].addresses))

@@ -140,7 +140,7 @@ def test_a_takeover_goes_its_way_while_the_clock_jumps_at_every_look(
     journal = Journal(tmp_path / "journal.sqlite")
     journal.set_holder("www", "a", 1)
     metrics = Metrics()
-    metrics.know("www", ("a", "b"))
+    metrics.init_service("www", ("a", "b"))
     context = Context(site(cooldown=600), "www", journal, metrics, world.gates, world)
     hours = itertools.cycle([0.0, HOUR, -HOUR, 20 * HOUR, -NOON])
     monkeypatch.setattr(time, "time", lambda: NOON + next(hours))

@@ -15,7 +15,7 @@ import pytest
 
 from locum_actuator.app import create_app
 from locum_actuator.engine.engine import Engine
-from locum_actuator.engine.site_reload import Reading
+from locum_actuator.engine.site_reload import ReloadResult
 from locum_actuator.journal import group_commits
 from locum_actuator.journal.group_commits import GroupCommits
 from locum_actuator.journal.journal import AlertRow, Journal, JournalError
@@ -123,7 +123,7 @@ def test_b13_the_api_tells_incidents_while_a_commit_waits_for_the_disk(
 ) -> None:
     """Somebody asks over HTTP what happens: the answer comes before the disk's does, however late that is."""
     engine = Engine(site(), slow, Metrics(), lambda _: KeptFakes(world), lambda _site, _gates: world)
-    client = create_app(engine, "webhook-token-of-some-length", None, Reading).test_client()
+    client = create_app(engine, "webhook-token-of-some-length", None, ReloadResult).test_client()
     incident = slow.open_incident("www", "x")
     before = SlowDisk.commits
     SlowDisk.may_commit = threading.Event()

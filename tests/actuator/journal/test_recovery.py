@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 
 from locum_actuator.app import create_app
-from locum_actuator.chain.health import Seen
+from locum_actuator.chain.health import PartHealth
 from locum_actuator.chain.watch import look_at_journal
 from locum_actuator.engine.engine import Engine
-from locum_actuator.engine.site_reload import Reading
+from locum_actuator.engine.site_reload import ReloadResult
 from locum_actuator.journal.journal import Journal, JournalError
 from locum_actuator.journal.recovery import corruption, open_journal
 from locum_actuator.metrics import Metrics
@@ -90,7 +90,7 @@ def test_a_corrupt_journal_is_kept_aside_and_everything_paused(
         pause.reason
         == f"the journal was corrupt and is kept as {kept}: see who holds mail; then locum resume mail"
     )
-    assert look_at_journal(journal, ["www", "mail"]) == Seen(
+    assert look_at_journal(journal, ["www", "mail"]) == PartHealth(
         False,
         "was corrupt and is begun anew: nothing is done for www, mail until a person has seen who holds what, and"
         " says locum resume SERVICE, or --all",
@@ -103,7 +103,7 @@ def test_a_corrupt_journal_is_kept_aside_and_everything_paused(
     assert again.pause("www") is not None, "it waits for a person, however often it is started"
     again.end_pause("www")
     again.end_pause("mail")
-    assert look_at_journal(again, ["www", "mail"]) == Seen(True, "can be written")
+    assert look_at_journal(again, ["www", "mail"]) == PartHealth(True, "can be written")
     again.close()
 
 
@@ -207,7 +207,7 @@ def test_a_full_disk_stops_everything_and_room_lets_it_go_on(small_disk: Path) -
     journal = Journal(small_disk / "journal.sqlite")
     journal.set_holder("www", "a", 1)
     engine = _engine(world, journal)
-    client = create_app(engine, TOKEN, None, Reading).test_client()
+    client = create_app(engine, TOKEN, None, ReloadResult).test_client()
     auth = {"Authorization": f"Bearer {TOKEN}"}
     engine.start()
     try:
@@ -219,7 +219,7 @@ def test_a_full_disk_stops_everything_and_room_lets_it_go_on(small_disk: Path) -
         assert answers[-1].json == {"error": "the journal cannot take it; send it again"}
         accepted = sum(answer.status_code == 202 for answer in answers)
         assert len(journal.alerts(limit=100)) == accepted, "every 202 is in the journal, and nothing else is"
-        assert look_at_journal(journal, ["www"]) == Seen(
+        assert look_at_journal(journal, ["www"]) == PartHealth(
             False, "cannot be written (database or disk is full): nothing is done meanwhile"
         )
         world.gates["a"].processes = 0
@@ -269,7 +269,7 @@ def test_b11_a_page_that_goes_bad_while_it_runs_is_a_fault_of_the_journal(tmp_pa
     with path.open("r+b") as file:
         file.seek(place)
         file.write(kept)
-    assert look_at_journal(journal, ["www"]) == Seen(True, "can be written")
+    assert look_at_journal(journal, ["www"]) == PartHealth(True, "can be written")
     assert len(journal.incidents("www")[0]["events"]) == 1
     journal.close()
 
@@ -286,7 +286,7 @@ def test_b11_with_a_bad_page_the_actuator_is_not_ready_and_a_restart_keeps_it_as
         assert text.startswith("the thread worker-www has failed")
         assert "JournalError" in text
         engine.heartbeat_at = time.monotonic()
-        answer = create_app(engine, TOKEN, None, Reading).test_client().get("/-/ready")
+        answer = create_app(engine, TOKEN, None, ReloadResult).test_client().get("/-/ready")
         assert answer.status_code == 503
     finally:
         engine.stop()

@@ -8,7 +8,7 @@ import pytest
 
 from locum_actuator.domain.mirror_run import MirrorError
 from locum_actuator.mirror.copy_state import Copies
-from locum_actuator.mirror.gate_commands import Lines, Words
+from locum_actuator.mirror.gate_commands import GateCommands, MirrorArguments
 from locum_actuator.mirror.rsync_output import progress, statistics
 from locum_actuator.mirror.transfer import Transfer
 from locum_inventory.site.mirror import Mirror
@@ -58,11 +58,11 @@ def test_e7_no_figure_of_rsyncs_is_too_large_for_the_journal(figure: str) -> Non
     assert (count.files, count.bytes_sent) == (0, 0)
 
 
-class HostileLines(Lines):
+class HostileLines(GateCommands):
     """Gates that answer one line."""
 
     def ask(
-        self, host: str, verb: str, service: str, words: Words, *, deadline_seconds: float
+        self, host: str, verb: str, service: str, words: MirrorArguments, *, deadline_seconds: float
     ) -> list[tuple[str, str]]:
         return [{"mirror-changes": ("changed", LONG), "mirror-look": ("kept", "²")}[verb]]
 

@@ -16,8 +16,8 @@ from locum_actuator.domain.mirror_run import MirrorResult, Outcome, TreeCount
 from locum_actuator.engine.mirror_schedule import Schedule, next_time
 from locum_actuator.journal.journal import Journal
 from locum_actuator.mirror.freshness import copies, words
-from locum_actuator.mirror.gate_commands import Lines, Verdict, Words
-from locum_actuator.mirror.manager import SiteMirrors
+from locum_actuator.mirror.gate_commands import GateCommands, GateVerdict, MirrorArguments
+from locum_actuator.mirror.manager import MirrorManager
 from locum_actuator.mirror.metrics import MirrorCollector
 from locum_actuator.mirror.rsync_output import complaints, progress, statistics
 from locum_inventory.site.mirror import Mirror
@@ -187,7 +187,7 @@ def test_metrics_of_every_copy(journal: Journal) -> None:
     values = site()
     record(journal, "done", 5)
     record(journal, "refused", 1)
-    mirrors = SiteMirrors(lambda: values, journal, lambda site: Lines(site, "c"))
+    mirrors = MirrorManager(lambda: values, journal, lambda site: GateCommands(site, "c"))
     samples = {
         (sample.name.removeprefix("locum_mirror_"), *list(sample.labels.values())[1:]): sample.value
         for family in MirrorCollector(mirrors).collect()
@@ -373,26 +373,28 @@ def test_d6_the_first_ten_are_named_and_nothing_is_long_or_unprintable() -> None
 
 
 VERDICTS = {
-    "ok": ("locum-gate 1 1\nstats\nend ok\n", Verdict("ok", "")),
+    "ok": ("locum-gate 1 1\nstats\nend ok\n", GateVerdict("ok", "")),
     "refused, with its reason": (
         "locum-gate 1 1\nend refused it is empty\n",
-        Verdict("refused", "it is empty"),
+        GateVerdict("refused", "it is empty"),
     ),
-    "none": ("locum-gate 1 1\nrsync: lost\n", Verdict("", "")),
-    "a file's name is none": ("rsync: cannot delete end ok\n", Verdict("", "")),
-    "the last one counts": ("end refused a\nend failed b\n", Verdict("failed", "b")),
-    "in printable words": ("end failed \x1b[31mred\n", Verdict("failed", "[31mred")),
+    "none": ("locum-gate 1 1\nrsync: lost\n", GateVerdict("", "")),
+    "a file's name is none": ("rsync: cannot delete end ok\n", GateVerdict("", "")),
+    "the last one counts": ("end refused a\nend failed b\n", GateVerdict("failed", "b")),
+    "in printable words": ("end failed \x1b[31mred\n", GateVerdict("failed", "[31mred")),
 }
 
 
 @pytest.mark.parametrize(("said", "verdict"), VERDICTS.values(), ids=VERDICTS)
-def test_verdicts(said: str, verdict: Verdict) -> None:
-    assert Verdict.of(said) == verdict
+def test_verdicts(said: str, verdict: GateVerdict) -> None:
+    assert GateVerdict.of(said) == verdict
 
 
 def test_the_line_to_another_host_takes_no_other_key_and_no_other_host_key() -> None:
     values = site()
-    line = " ".join(Lines(values, "c").command("a", "mirror-send", "www", replace(Words(7, 1), run=2)))
+    line = " ".join(
+        GateCommands(values, "c").command("a", "mirror-send", "www", replace(MirrorArguments(7, 1), run=2))
+    )
     for option in (
         "BatchMode=yes", "StrictHostKeyChecking=yes", "IdentitiesOnly=yes", "IdentityAgent=none",
         'UserKnownHostsFile="/etc/locum/known_hosts"', "-i /etc/locum/id_ed25519", "-F none",

@@ -13,7 +13,7 @@ import pytest
 from locum_actuator.domain.life import Life
 from locum_actuator.domain.situation import HostView
 from locum_actuator.observation import observer as evidence_module
-from locum_actuator.observation.observer import Evidence
+from locum_actuator.observation.observer import HostObserver
 from locum_exporter.net.icmp import Burst
 from locum_inventory.gate.protocol import GateError, GateStatus, ServiceStatus
 from locum_inventory.site.model import Site
@@ -105,11 +105,11 @@ def gate() -> Gate:
 
 
 @pytest.fixture
-def evidence(gate: Gate, mail: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Evidence]:
+def evidence(gate: Gate, mail: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[HostObserver]:
     monkeypatch.setattr(Handler, "status", ANSWERS)
-    eyes = Evidence(site(mail.server_port), {"a": gate, "b": gate})  # type: ignore[dict-item]
-    yield eyes
-    eyes.close()
+    observer = HostObserver(site(mail.server_port), {"a": gate, "b": gate})  # type: ignore[dict-item]
+    yield observer
+    observer.close()
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def evidence(gate: Gate, mail: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> I
     ],
 )
 def test_a2_gate_and_other_services_are_asked_once_more(
-    evidence: Evidence,
+    evidence: HostObserver,
     gate: Gate,
     monkeypatch: pytest.MonkeyPatch,
     answer: Callable[[], GateStatus],
@@ -138,7 +138,7 @@ def test_a2_gate_and_other_services_are_asked_once_more(
 
 
 def test_a2_a_gate_is_not_silent_at_the_last_question_where_this_host_was_too_busy(
-    evidence: Evidence, gate: Gate, monkeypatch: pytest.MonkeyPatch
+    evidence: HostObserver, gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def held_up() -> GateStatus:
         evidence._loop.call_soon_threadsafe(time.sleep, 0.35)
@@ -152,7 +152,7 @@ def test_a2_a_gate_is_not_silent_at_the_last_question_where_this_host_was_too_bu
 
 
 def test_a2_a_last_question_that_does_not_end_is_no_silence(
-    evidence: Evidence, monkeypatch: pytest.MonkeyPatch
+    evidence: HostObserver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("LAST_QUESTION_SECONDS", "GRACE_SECONDS"):
         monkeypatch.setattr(evidence_module, name, 0.0)
@@ -164,14 +164,14 @@ def test_a2_a_last_question_that_does_not_end_is_no_silence(
 
 
 def test_a10_a_gate_that_does_not_know_the_service_is_not_silent(
-    evidence: Evidence, gate: Gate, monkeypatch: pytest.MonkeyPatch
+    evidence: HostObserver, gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its host filters pings, and a host that answers none is dead where its gate is silent too."""
 
     async def no_echo(*_: object) -> Burst:
         return Burst(20, 0, ())
 
-    monkeypatch.setattr(Evidence, "_burst", no_echo)
+    monkeypatch.setattr(HostObserver, "_burst", no_echo)
     gate.answer = unaware
     seen = view(evidence)
     assert seen.life.gate == "its gate answers (the gate does not know www: run `locum enrol a`)"
@@ -180,7 +180,7 @@ def test_a10_a_gate_that_does_not_know_the_service_is_not_silent(
 
 
 def test_a13_the_service_itself_is_asked_once_more_too(
-    evidence: Evidence, gate: Gate, monkeypatch: pytest.MonkeyPatch
+    evidence: HostObserver, gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its host may be well again since the look, with nothing wrong but its sshd."""
     gate.answer = silent
@@ -189,20 +189,20 @@ def test_a13_the_service_itself_is_asked_once_more_too(
     assert evidence.life("mail", "a", pinged=True) == Life()
 
 
-def view(evidence: Evidence) -> HostView:
+def view(evidence: HostObserver) -> HostView:
     return evidence.situation("www").hosts["a"]
 
 
 @pytest.mark.parametrize(("answer", "asked"), [(silent, True), (busy, False), (breaks, False)])
 def test_a2_silence_and_what_could_not_be_asked_are_two_things(
-    evidence: Evidence, gate: Gate, answer: Callable[[], GateStatus], *, asked: bool
+    evidence: HostObserver, gate: Gate, answer: Callable[[], GateStatus], *, asked: bool
 ) -> None:
     gate.answer = answer
     seen = view(evidence)
     assert (seen.gate_answers, seen.gate_asked) == (False, asked)
 
 
-def test_a2_no_free_thread_is_not_the_gates_silence(evidence: Evidence) -> None:
+def test_a2_no_free_thread_is_not_the_gates_silence(evidence: HostObserver) -> None:
     """Other calls have every thread of the pool."""
     over = threading.Event()
     evidence._pool = ThreadPoolExecutor(1)
@@ -215,7 +215,7 @@ def test_a2_no_free_thread_is_not_the_gates_silence(evidence: Evidence) -> None:
     assert seen.gate_fault == "could not be asked: no thread was free within 0.4 s"
 
 
-def test_a2_an_answer_for_another_service_is_a_sign_of_life(evidence: Evidence, gate: Gate) -> None:
+def test_a2_an_answer_for_another_service_is_a_sign_of_life(evidence: HostObserver, gate: Gate) -> None:
     gate.answer = well
     evidence.situation("mail")
     gate.answer = silent

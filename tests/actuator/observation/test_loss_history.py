@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from locum_actuator.domain.situation import HostView
-from locum_actuator.observation.loss_history import ECHOES_AFTER_LOSS, LOSSY_SECONDS, Signs
+from locum_actuator.observation.loss_history import ECHOES_AFTER_LOSS, LOSSY_SECONDS, LossHistory
 from tests.actuator.fakes import host, situation
 
 SILENT = "no answer within 0.4 s"
@@ -33,15 +33,15 @@ COURSES: dict[str, tuple[list[HostView], dict[str, int]]] = {
 @pytest.mark.parametrize("course", COURSES)
 def test_doubted(course: str) -> None:
     looks, expected = COURSES[course]
-    signs = Signs(clock=lambda: 0.0)
+    loss_history = LossHistory(clock=lambda: 0.0)
     for look in looks:
-        signs.looked(situation(look, host("b")))
-    assert signs.doubted() == expected
+        loss_history.looked(situation(look, host("b")))
+    assert loss_history.doubted() == expected
 
 
 def test_loss_is_forgotten() -> None:
     now = 0.0
-    signs = Signs(clock=lambda: now)
-    signs.looked(situation(LOSSY, host("b")))
+    loss_history = LossHistory(clock=lambda: now)
+    loss_history.looked(situation(LOSSY, host("b")))
     now = LOSSY_SECONDS
-    assert signs.doubted() == {}
+    assert loss_history.doubted() == {}

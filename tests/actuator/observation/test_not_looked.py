@@ -15,9 +15,9 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from locum_actuator.decision.failover import decide
-from locum_actuator.domain.situation import HostView, Look, Memory, Situation
+from locum_actuator.domain.situation import CheckOutcome, HostView, Memory, Situation
 from locum_actuator.observation import observer
-from locum_actuator.observation.observer import Evidence, NoGateAnswer
+from locum_actuator.observation.observer import HostObserver, NoGateAnswer
 from locum_actuator.observation.service_check import joined
 from locum_actuator.observation.vantage_points import Answer, ask, asking_session, hears
 from locum_actuator.page.check_health import judge
@@ -144,7 +144,7 @@ async def test_a1_an_exporter_that_refuses_or_is_not_there_says_nothing() -> Non
 
 def test_b10_a_second_card_of_the_holder_is_the_holder_and_no_stranger() -> None:
     """The wire was asked before the gates had told whose the MAC is."""
-    evidence = Evidence(site(), KeptFakes(FakeWorld({})))
+    evidence = HostObserver(site(), KeptFakes(FakeWorld({})))
     second, stranger = "unknown MAC 02:00:00:00:00:02", "unknown MAC 02:00:00:00:00:09"
     try:
         heard = (frozenset({"b"}), frozenset({second, stranger}))
@@ -161,7 +161,7 @@ def test_b14_a_look_that_does_not_end_is_no_look_and_not_a_fault_of_the_worker(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """On a machine that was all but standing still the worker stumbled over it, with a traceback in the log."""
-    evidence = Evidence(site(), KeptFakes(FakeWorld({})))
+    evidence = HostObserver(site(), KeptFakes(FakeWorld({})))
 
     def late(work: Any, _: float) -> Situation:
         work.close()
@@ -195,7 +195,7 @@ def test_b14_a_busy_host_waits_longer_for_who_has_the_address_but_not_until_that
         return CheckResult("timeout", deadline)
 
     monkeypatch.setattr(observer, "address_check", address_check)
-    evidence = Evidence(site(), KeptFakes(FakeWorld({})))
+    evidence = HostObserver(site(), KeptFakes(FakeWorld({})))
     evidence._recent_lag.saw(lag)
     try:
         assert evidence._run(evidence._owners("www"), 1.0) is None
@@ -208,7 +208,7 @@ def test_b14_a_busy_host_waits_longer_for_who_has_the_address_but_not_until_that
 @pytest.mark.parametrize("reason", REASONS)
 def test_a1_who_pings_a_host_that_this_one_does_not_hear(reason: Reason | None) -> None:
     """An exporter without CAP_NET_RAW is no second witness of a silent host."""
-    evidence = Evidence(site(), KeptFakes(FakeWorld({})))
+    evidence = HostObserver(site(), KeptFakes(FakeWorld({})))
     try:
         view = evidence._seen(
             "www",
@@ -216,8 +216,8 @@ def test_a1_who_pings_a_host_that_this_one_does_not_hear(reason: Reason | None) 
             time.monotonic(),
             burst=Burst(20, 0, ()),
             gate=NoGateAnswer("no answer"),
-            here=Look("b", Outcome.FAILED, "refused", "refused"),
-            elsewhere=[Answer(Look("c", outcome_of(reason), "", reason), outcome_of(reason))],
+            here=CheckOutcome("b", Outcome.FAILED, "refused", "refused"),
+            elsewhere=[Answer(CheckOutcome("c", outcome_of(reason), "", reason), outcome_of(reason))],
         )
     finally:
         evidence.close()
@@ -228,8 +228,8 @@ def test_a1_who_pings_a_host_that_this_one_does_not_hear(reason: Reason | None) 
 
 def test_a8_a_late_echo_is_one_for_every_reader() -> None:
     """Whoever asks what locum would do looks too, and must not use up what a plan under way has to judge."""
-    evidence = Evidence(site(), KeptFakes(FakeWorld({})))
-    here, since = Look("b", Outcome.FAILED, "refused", "refused"), time.monotonic()
+    evidence = HostObserver(site(), KeptFakes(FakeWorld({})))
+    here, since = CheckOutcome("b", Outcome.FAILED, "refused", "refused"), time.monotonic()
 
     def look() -> HostView:
         return evidence._seen(
@@ -271,9 +271,12 @@ def test_a1_the_page(check: str, reason: Reason | None) -> None:
 
 @pytest.mark.parametrize("reason", REASONS)
 def test_a1_several_addresses_of_one_service(reason: Reason | None) -> None:
-    well, this = Look("b", Outcome.WELL, "200"), Look("b", outcome_of(reason), "words", reason)
+    well, this = (
+        CheckOutcome("b", Outcome.WELL, "200"),
+        CheckOutcome("b", outcome_of(reason), "words", reason),
+    )
     assert joined([well, this]).outcome is outcome_of(reason)
-    assert joined([this, Look("b", Outcome.FAILED, "no", "timeout")]).outcome is Outcome.FAILED
+    assert joined([this, CheckOutcome("b", Outcome.FAILED, "no", "timeout")]).outcome is Outcome.FAILED
 
 
 @pytest.mark.parametrize("reason", REASONS)

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from locum_actuator.domain.situation import Look
-from locum_actuator.observation.event_loop_lag import Lag
+from locum_actuator.domain.situation import CheckOutcome
+from locum_actuator.observation.event_loop_lag import EventLoopLag
 from locum_actuator.observation.observer import _counted, _is_slow
 from locum_actuator.observation.service_check import look_at_service
 from locum_exporter.net.icmp import Burst, Pinger
@@ -37,7 +37,7 @@ def closed_port() -> Iterator[int]:
         yield sock.getsockname()[1]
 
 
-async def look(checks: Checks, seconds: float = 0.3) -> Look:
+async def look(checks: Checks, seconds: float = 0.3) -> CheckOutcome:
     with ThreadPoolExecutor(1) as pool:
         return await look_at_service(
             checks,
@@ -92,7 +92,7 @@ async def test_a_ca_file_that_cannot_be_read_is_no_look(tmp_path: Path, closed_p
     ids=["idle", "a little", "busy"],
 )
 async def test_a_failure_while_this_host_was_busy_is_no_look(busy_seconds: float, outcome: Outcome) -> None:
-    async with Lag() as lag:
+    async with EventLoopLag() as lag:
         await asyncio.sleep(0.03)
         time.sleep(busy_seconds)  # noqa: ASYNC251 - that is the point
         seen = lag.discount(host("a", elsewhere=False), "b")
@@ -100,7 +100,7 @@ async def test_a_failure_while_this_host_was_busy_is_no_look(busy_seconds: float
 
 
 async def test_a_success_counts_however_busy() -> None:
-    async with Lag() as lag:
+    async with EventLoopLag() as lag:
         await asyncio.sleep(0)
         time.sleep(0.3)  # noqa: ASYNC251 - that is the point
         assert lag.discount(host("a", serves=True), "b").serves
@@ -184,7 +184,7 @@ def test_a_process_is_counted_by_the_gate_where_the_watch_cannot(
     here: Outcome, counted: int | None, outcome: Outcome
 ) -> None:
     status = ServiceStatus(1, {ADDRESS: True}, counted)
-    assert _counted(Look("b", here, "words"), process_only(), status).outcome is outcome
+    assert _counted(CheckOutcome("b", here, "words"), process_only(), status).outcome is outcome
 
 
 BURSTS: dict[str, tuple[Burst, bool, bool]] = {

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from locum_actuator.observation import reconnect_probe as module
-from locum_actuator.observation.reconnect_probe import Lookout
+from locum_actuator.observation.reconnect_probe import ReconnectProbe
 from locum_inventory.site.load import load_site
 from locum_inventory.site.model import Site
 from tests import namespaces
@@ -58,27 +58,27 @@ def site_of(directory: Path, address: str, port: int = 22) -> Site:
     return load_site(path)
 
 
-def sees(lookout: Lookout, missing: set[str], seconds: float) -> set[str]:
+def sees(reconnect_probe: ReconnectProbe, missing: set[str], seconds: float) -> set[str]:
     """Glimpse for so long, or until somebody is seen."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        if seen := lookout.glimpse(missing):
+        if seen := reconnect_probe.glimpse(missing):
             return set(seen)
         time.sleep(module.LISTEN_SECONDS)
     return set()
 
 
 def test_a_host_is_seen_when_it_takes_connections_and_then_is_no_news(tmp_path: Path, port: int) -> None:
-    with closing(Lookout(site_of(tmp_path, "127.0.0.1", port), None)) as lookout:
-        assert sees(lookout, {"a"}, 0.5) == set()
+    with closing(ReconnectProbe(site_of(tmp_path, "127.0.0.1", port), None)) as reconnect_probe:
+        assert sees(reconnect_probe, {"a"}, 0.5) == set()
         with socket.socket() as server:
             server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             server.bind(("127.0.0.1", 0))
             moved = site_of(tmp_path, "127.0.0.1", server.getsockname()[1])
             server.listen()
-            lookout.site = moved
-            assert sees(lookout, {"a"}, 5.0) == {"a"}
-            assert sees(lookout, {"a"}, 0.5) == set()
+            reconnect_probe.site = moved
+            assert sees(reconnect_probe, {"a"}, 5.0) == {"a"}
+            assert sees(reconnect_probe, {"a"}, 0.5) == set()
 
 
 def test_a_host_that_stays_silent_behind_its_sshd_is_seen_again_later(
@@ -87,23 +87,23 @@ def test_a_host_that_stays_silent_behind_its_sshd_is_seen_again_later(
     monkeypatch.setattr(module, "SEEN_SECONDS", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as server:
         site = site_of(tmp_path, "127.0.0.1", server.getsockname()[1])
-        with closing(Lookout(site, None)) as lookout:
+        with closing(ReconnectProbe(site, None)) as reconnect_probe:
             begun = time.monotonic()
-            assert [sees(lookout, {"a"}, 5.0) for _ in range(2)] == [{"a"}, {"a"}]
+            assert [sees(reconnect_probe, {"a"}, 5.0) for _ in range(2)] == [{"a"}, {"a"}]
             assert time.monotonic() - begun >= 0.3
 
 
 def test_who_is_not_missing_or_has_no_ssh_is_not_asked(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         site = site_of(tmp_path, "127.0.0.1", server.getsockname()[1])
-        with closing(Lookout(site, None)) as lookout:
-            assert sees(lookout, set(), 0.3) == set()
-            assert sees(lookout, {"b"}, 0.3) == set()
+        with closing(ReconnectProbe(site, None)) as reconnect_probe:
+            assert sees(reconnect_probe, set(), 0.3) == set()
+            assert sees(reconnect_probe, {"b"}, 0.3) == set()
 
 
 def test_an_interface_that_is_not_there_hides_nothing_else(tmp_path: Path) -> None:
-    with closing(Lookout(site_of(tmp_path, "192.0.2.1"), "nowhere0")) as lookout:
-        assert sees(lookout, {"a"}, 0.3) == set()
+    with closing(ReconnectProbe(site_of(tmp_path, "192.0.2.1"), "nowhere0")) as reconnect_probe:
+        assert sees(reconnect_probe, {"a"}, 0.3) == set()
 
 
 @needs_root
@@ -125,8 +125,8 @@ def test_the_wire_is_asked_at_each_glimpse(tmp_path: Path, address: str) -> None
                             heard.append(time.monotonic())
 
     async def look() -> None:
-        with closing(Lookout(site_of(tmp_path, address), "eth0")) as lookout:
-            sees(lookout, {"a"}, WATCHED_SECONDS)
+        with closing(ReconnectProbe(site_of(tmp_path, address), "eth0")) as reconnect_probe:
+            sees(reconnect_probe, {"a"}, WATCHED_SECONDS)
 
     async def both() -> None:
         await asyncio.gather(

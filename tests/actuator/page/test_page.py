@@ -15,17 +15,17 @@ from locum_actuator.app import create_app
 from locum_actuator.chain.silences import Silence, Silences
 from locum_actuator.domain.plan import Move
 from locum_actuator.domain.reach import Reach
-from locum_actuator.domain.situation import Look
+from locum_actuator.domain.situation import CheckOutcome
 from locum_actuator.engine.engine import Engine
 from locum_actuator.engine.move_requests import Progress
-from locum_actuator.engine.site_reload import Reading
-from locum_actuator.journal.incidents import IncidentShelf
+from locum_actuator.engine.site_reload import ReloadResult
+from locum_actuator.journal.incidents import IncidentQueries
 from locum_actuator.journal.journal import Journal, JournalError
 from locum_actuator.journal.reader import JournalReader
 from locum_actuator.page import polling, routes
-from locum_actuator.page.background_cache import Kept
+from locum_actuator.page.background_cache import BackgroundCache
 from locum_actuator.page.check_results import Vote, Votes
-from locum_actuator.page.view import LISTED, Scenes, last_words
+from locum_actuator.page.view import LISTED, PageView, last_words
 from locum_exporter.result import Outcome
 from locum_inventory.shared_files import shared
 from locum_inventory.site.model import ChainParts
@@ -53,7 +53,7 @@ def client(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> FlaskClient:
     monkeypatch.setattr(polling, "ask_alertmanagers", lambda urls, of: SILENCES)
     monkeypatch.setattr(polling, "SCENE_SECONDS", 0.02)
     parts = ChainParts()
-    return create_app(engine, "a-webhook-token", API, Reading, where=lambda: parts).test_client()
+    return create_app(engine, "a-webhook-token", API, ReloadResult, where=lambda: parts).test_client()
 
 
 def shown(client: FlaskClient, part: str, what: str, seconds: float = 5.0) -> str:
@@ -100,11 +100,11 @@ def test_f_the_runbook_is_a_page_and_every_alert_has_its_chapter(client: FlaskCl
 
 def test_b5_what_is_not_proven_from_outside_is_said(client: FlaskClient, engine: Engine) -> None:
     checks = engine.workers["www"].patrol.checks
-    checks.reach = Reach((Look("c", Outcome.WELL, "200"),))
+    checks.reach = Reach((CheckOutcome("c", Outcome.WELL, "200"),))
     assert "not proven" not in shown(client, "services", "got an answer from a")
     checks.reach = Reach()
     shown(client, "services", '<p class="notice">not proven from outside: ')
-    checks.reach = Reach((Look("c", Outcome.FAILED, "refused"),))
+    checks.reach = Reach((CheckOutcome("c", Outcome.FAILED, "refused"),))
     shown(client, "services", '<p class="notice bad">no answer through the service address (c: refused)')
 
 
@@ -158,7 +158,7 @@ def test_what_locum_would_refuse_is_not_called_well(
 def test_a_pause_and_a_move_that_was_refused_are_told(client: FlaskClient, engine: Engine) -> None:
     engine.journal.begin_pause("www", 60, "new disks")
     progress = Progress(1, "www", Move("switchover", "b", "anna"), "refused", "b's gate is silent")
-    engine.mover._begun["www"] = progress
+    engine.move_requests._begun["www"] = progress
     html = shown(client, "services", "new disks")
     assert "switchover to b was refused: b&#39;s gate is silent" in html
     assert 'data-act="resume"' in html
@@ -258,7 +258,7 @@ def test_a_list_reads_what_it_shows_and_that_once(engine: Engine) -> None:
         asked.append(sql)
         return reader.read(sql, *values)
 
-    shelf = IncidentShelf(read)
+    shelf = IncidentQueries(read)
     assert [row["id"] for row in shelf.rows(limit=3)] == [40, 39, 38]
     assert [row["id"] for row in shelf.rows("www", before=3)] == [2, 1]
     assert not any("events" in sql for sql in asked)
@@ -266,7 +266,7 @@ def test_a_list_reads_what_it_shows_and_that_once(engine: Engine) -> None:
     for table in ("events", "alerts", "moves"):
         assert sum(f"FROM {table}" in sql for sql in asked) == 1, "one question for all incidents"
     asked.clear()
-    scenes = Scenes(engine, shelf, tuple)
+    scenes = PageView(engine, shelf, tuple)
     for _ in range(3):
         scenes.scene(VOTES, SILENCES, {})
     assert sum("FROM events" in sql for sql in asked) == LISTED + 1
@@ -347,7 +347,7 @@ def test_what_is_kept_is_made_once_for_all_and_stops_when_nobody_asks(
         made.append(time.monotonic())
         return len(made)
 
-    kept = Kept("test", 0.02, make, 0, never)
+    kept = BackgroundCache("test", 0.02, make, 0, never)
     assert made == [], "nobody has asked"
     for _ in range(50):
         assert kept.fresh(10.0) >= 1
@@ -375,7 +375,7 @@ def test_what_is_kept_outlives_a_fault_and_ends_with_the_program(caplog: pytest.
             raise OSError("no disk")
         return 7
 
-    kept = Kept("test", 0.01, make, 0, lambda: over[0])
+    kept = BackgroundCache("test", 0.01, make, 0, lambda: over[0])
     kept.get()
     end = time.monotonic() + 5
     while turns[0] < 3:

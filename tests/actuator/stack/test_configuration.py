@@ -11,7 +11,7 @@ import yaml
 
 from locum_actuator.chain.runbook_link import runbook_link
 from locum_actuator.stack.alertmanager import alertmanager_text
-from locum_actuator.stack.layout import Chain
+from locum_actuator.stack.layout import StackLayout
 from locum_actuator.stack.prometheus import rules_text, write_configuration
 from locum_inventory.listen import Listen
 from locum_inventory.site.model import Site
@@ -90,7 +90,7 @@ EXPORTERS = {
 
 @pytest.mark.parametrize(("points", "listen"), EXPORTERS.values(), ids=EXPORTERS)
 def test_the_exporter_listens(points: dict[str, Any], listen: str) -> None:
-    assert str(Chain.of(a_site(vantage_points=points)).exporter) == listen
+    assert str(StackLayout.of(a_site(vantage_points=points)).exporter) == listen
 
 
 def test_prometheus_is_told_of_every_exporter_and_every_alertmanager(tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def test_prometheus_is_told_of_every_exporter_and_every_alertmanager(tmp_path: P
         "c": {"url": "https://192.0.2.3:10751"},
         "d": {"url": "http://[2001:db8::4]:10751"},
     }
-    chain = Chain.of(
+    chain = StackLayout.of(
         a_site(vantage_points=points, actuator={"host": "b", "state_directory": str(tmp_path)}),
         alertmanagers=[Listen("127.0.0.1", 9093), Listen("192.0.2.3", 9093)],
         prometheus=Listen("127.0.0.1", 9999),
@@ -157,7 +157,7 @@ def test_the_token_is_named_by_its_file_and_quoted(tmp_path: Path) -> None:
     token = tmp_path / 'a "token": #1'
     token.write_text("a secret that must not be seen")
     site = a_site(actuator={"host": "b", "webhook_token_file": str(token)})
-    text = alertmanager_text(Chain.of(site, webhook=Listen("::1", 10753)))
+    text = alertmanager_text(StackLayout.of(site, webhook=Listen("::1", 10753)))
     assert "a secret" not in text
     receivers = [one for one in yaml.safe_load(text)["receivers"] if "webhook_configs" in one]
     assert [one["name"] for one in receivers] == ["actuator"]
@@ -183,7 +183,7 @@ def test_f_alerts_link_to_a_chapter_that_opens(tmp_path: Path) -> None:
         "to": ["ops@example.org"], "sender": "locum@example.org", "smarthost": "127.0.0.1:25",
         "links": {"runbook": "https://wiki.example.org/locum"},
     }  # fmt: skip
-    own = Chain.of(a_site(actuator=actuator, mail=mail))
+    own = StackLayout.of(a_site(actuator=actuator, mail=mail))
     write_configuration(own)
     written = (own.directory / "locum.rules.yml").read_text(encoding="utf-8")
     assert "runbook_url: https://wiki.example.org/locum#locumtakeover\n" in written

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from locum_actuator.steps import fence
-from locum_actuator.steps.base import Hands, StepError
+from locum_actuator.steps.base import StepContext, StepError
 from locum_actuator.steps.fence import Fence
 from locum_actuator.system import fence_agent
 from locum_actuator.system.fence_agent import FenceAgent, FenceAgentError
@@ -61,7 +61,7 @@ def with_fence(*devices: Mapping[str, object], **takeover: object) -> Site:
 def step(directory: Path, *devices: Mapping[str, object], host: str = "a", **takeover: object) -> Fence:
     values = with_fence(*devices, **takeover)
     world = World({"a": FakeGate(held=True), "b": FakeGate()}, directory=directory)
-    return Fence(Hands(values, "www", values.services["www"], "b", world.gates, world, 2, "a"), host)
+    return Fence(StepContext(values, "www", values.services["www"], "b", world.gates, world, 2, "a"), host)
 
 
 OFF = "{0} says that a is off, and it answers no ping; it stays off until a person switches it on"
@@ -215,9 +215,9 @@ def test_off_already_is_seen_by_the_status_alone(tmp_path: Path) -> None:
 
 def test_a_host_whose_echo_comes_late_is_not_switched_off(tmp_path: Path) -> None:
     fence_a = step(tmp_path, {"command": [str(make(tmp_path, "one", "honest"))]})
-    assert isinstance(fence_a.hands.eyes, World)
-    fence_a.hands.eyes.late = {"a"}
-    fence_a.hands.evidence.silent_since["a"] = 0.0
+    assert isinstance(fence_a.context.observer, World)
+    fence_a.context.observer.late = {"a"}
+    fence_a.context.evidence.silent_since["a"] = 0.0
     with pytest.raises(StepError, match=r"^an echo of a came late: delay must not look like death$"):
         fence_a.do()
     assert actions(tmp_path) == []
@@ -226,7 +226,7 @@ def test_a_host_whose_echo_comes_late_is_not_switched_off(tmp_path: Path) -> Non
 @pytest.mark.parametrize("fault", ["wrong_plug", "cannot_ping"])
 def test_a_device_that_says_off_while_the_host_is_there_does_not_count(tmp_path: Path, fault: str) -> None:
     it = step(tmp_path, {"command": [str(make(tmp_path, "one", "honest"))], "timeout": 0.5})
-    setattr(it.hands.eyes, fault, True)
+    setattr(it.context.observer, fault, True)
     (tmp_path / "off").touch()
     assert not it.already()
     with pytest.raises(StepError) as caught:

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from locum_actuator.decision.failover import decide
-from locum_actuator.domain.plan import Plan, Step
+from locum_actuator.domain.plan import Plan, PlannedStep
 from locum_actuator.domain.situation import Memory, Situation
 from locum_actuator.journal.journal import Journal
 from locum_actuator.metrics import Metrics
-from locum_actuator.steps.base import Hands
+from locum_actuator.steps.base import StepContext
 from locum_actuator.steps.runner import Outcome, Sequence
 from locum_actuator.system.site_commands import CommandError, holder_by_command
 from locum_inventory.site.model import Service, Site
@@ -22,11 +22,11 @@ from tests.actuator.fakes import FakeGate, FakeWorld, host, site, situation
 from tests.actuator.shortcuts import in_no_time, kernel_of
 
 TAKEOVER = (
-    Step("release", "a"),
-    Step("confirm", "b"),
-    Step("start", "b"),
-    Step("claim", "b"),
-    Step("prove", "b"),
+    PlannedStep("release", "a"),
+    PlannedStep("confirm", "b"),
+    PlannedStep("start", "b"),
+    PlannedStep("claim", "b"),
+    PlannedStep("prove", "b"),
 )
 
 
@@ -72,7 +72,7 @@ def by_command(**commands: object) -> Site:
 
 
 def run(world: FakeWorld, journal: Journal, values: Site, metrics: Metrics | None = None) -> Outcome:
-    hands = Hands(
+    context = StepContext(
         values, "www", values.services["www"], "b", world.gates, world, 2, "a", "b",
         incident=1, reason="it's $(hung)",
     )  # fmt: skip
@@ -80,7 +80,7 @@ def run(world: FakeWorld, journal: Journal, values: Site, metrics: Metrics | Non
         gate.addresses = values.services["www"].addresses  # as enrol writes the host file
     incident = journal.open_incident("www", "test")
     plan = Plan("takeover", "t", "it hung", TAKEOVER, "b")
-    return Sequence(journal, metrics or Metrics(), incident).run(plan, hands)
+    return Sequence(journal, metrics or Metrics(), incident).run(plan, context)
 
 
 def events(journal: Journal, kind: str) -> list[str]:

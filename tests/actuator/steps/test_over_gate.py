@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from locum_actuator.steps import over_gate
-from locum_actuator.steps.base import Hands
+from locum_actuator.steps.base import StepContext
 from locum_actuator.steps.plan_evidence import EvidenceTooOldError, PlanEvidence
 from locum_inventory import since_boot
 from locum_inventory.gate.clock import Permit
@@ -43,26 +43,28 @@ class CountingGate(FakeGate):
         self.last = replace(self.last, clock=clock)
 
 
-def hands_of(gate: FakeGate, evidence: PlanEvidence) -> Hands:
+def context_of(gate: FakeGate, evidence: PlanEvidence) -> StepContext:
     world, values = FakeWorld({"a": FakeGate(), "b": gate}), site()
-    return Hands(values, "www", values.services["www"], "b", world.gates, world, 2, "a", evidence=evidence)
+    return StepContext(
+        values, "www", values.services["www"], "b", world.gates, world, 2, "a", evidence=evidence
+    )
 
 
-Give = Callable[[Hands], ServiceStatus]
+Give = Callable[[StepContext], ServiceStatus]
 GIVERS = {
-    "start": lambda hands: over_gate.change_in_time(hands, "b", "start", 1.0),
-    "respawn": lambda hands: over_gate.respawn_in_time(hands, "b", 1.0),
+    "start": lambda context: over_gate.change_in_time(context, "b", "start", 1.0),
+    "respawn": lambda context: over_gate.respawn_in_time(context, "b", 1.0),
 }
 
 
 @pytest.mark.parametrize("give", GIVERS.values(), ids=GIVERS)
 def test_a_new_answer_is_counted_from_and_what_it_is_old_is_taken_off(give: Give) -> None:
     gate, evidence = CountingGate(), PlanEvidence()
-    hands = hands_of(gate, evidence)
+    context = context_of(gate, evidence)
     gate.status(deadline_seconds=1.0)
-    give(hands)
+    give(context)
     gate.grow_old(0.5)
-    give(hands)
+    give(context)
     assert gate.asked == 1
     # By a clock that stood still for as long as its answer is old, the permit ends when the evidence does.
     now, old = (permit.good_until_hundredths for permit in gate.permits)
@@ -72,22 +74,22 @@ def test_a_new_answer_is_counted_from_and_what_it_is_old_is_taken_off(give: Give
 @pytest.mark.parametrize("give", GIVERS.values(), ids=GIVERS)
 def test_an_old_answer_and_none_are_asked_for(give: Give) -> None:
     gate = CountingGate()
-    hands = hands_of(gate, PlanEvidence())
-    give(hands)
+    context = context_of(gate, PlanEvidence())
+    give(context)
     assert gate.asked == 1
     gate.grow_old(over_gate.CLOCK_SECONDS + 0.1)
-    give(hands)
+    give(context)
     assert gate.asked == 2
 
 
 def test_what_the_gate_finds_too_old_is_asked_for_once() -> None:
     """A host that has booted since the last answer has another boot id."""
     gate = CountingGate()
-    hands = hands_of(gate, PlanEvidence())
+    context = context_of(gate, PlanEvidence())
     gate.status(deadline_seconds=1.0)
     gate.boot_id = gate.boot_id[::-1]
-    over_gate.change_in_time(hands, "b", "start", 1.0)
+    over_gate.change_in_time(context, "b", "start", 1.0)
     assert gate.asked == 2
     late = PlanEvidence(asked_at=since_boot.seconds() - 60.0)
     with pytest.raises(EvidenceTooOldError):
-        over_gate.change_in_time(hands_of(gate, late), "b", "start", 1.0)
+        over_gate.change_in_time(context_of(gate, late), "b", "start", 1.0)

@@ -8,17 +8,17 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from locum_actuator.domain.situation import Look
+from locum_actuator.domain.situation import CheckOutcome
 from locum_actuator.observation.service_check import joined
 from locum_actuator.steps import prove
-from locum_actuator.steps.base import Hands, StepError
+from locum_actuator.steps.base import StepContext, StepError
 from locum_exporter.result import Outcome
 from locum_inventory.site.model import Site
 from tests.actuator.fakes import FakeGate, FakeWorld, site
 from tests.marks import needs_root
 
 WELL, ILL, BLIND = (
-    Look("b", well, text)
+    CheckOutcome("b", well, text)
     for well, text in (
         (Outcome.WELL, "200"),
         (Outcome.FAILED, "refused"),
@@ -36,8 +36,8 @@ WELL, ILL, BLIND = (
         pytest.param([WELL, BLIND], Outcome.NOT_LOOKED, "busy", id="one of two could not be asked"),
     ],
 )
-def test_joined(looks: list[Look], well: Outcome, text: str) -> None:
-    assert joined(looks) == Look("b", well, text)
+def test_joined(looks: list[CheckOutcome], well: Outcome, text: str) -> None:
+    assert joined(looks) == CheckOutcome("b", well, text)
 
 
 @needs_root
@@ -75,11 +75,11 @@ def proof(
     world = Witnesses({"b": FakeGate(held=True, processes=3)}, deaf_to={deaf_to})
     monkeypatch.setattr(prove, "announce", lambda interface, addresses: None)
     monkeypatch.setattr(prove, "ANSWER_SECONDS", 0.05)
-    hands = Hands(
+    context = StepContext(
         site=made, name="www", service=made.services["www"], local_host="b",
-        gates=world.gates, eyes=world, epoch=2, old_holder="a",
+        gates=world.gates, observer=world, epoch=2, old_holder="a",
     )  # fmt: skip
-    return prove.Prove(hands, "b").do()
+    return prove.Prove(context, "b").do()
 
 
 FOUR, SIX = "192.0.2.100/24", "2001:db8::100/64"

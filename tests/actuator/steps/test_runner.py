@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from locum_actuator.domain.plan import Plan, Step
+from locum_actuator.domain.plan import Plan, PlannedStep
 from locum_actuator.domain.ports import Confirmed
 from locum_actuator.journal.journal import Journal, JournalError
 from locum_actuator.metrics import Metrics
 from locum_actuator.steps import plan_evidence, release
-from locum_actuator.steps.base import Hands, StepError
+from locum_actuator.steps.base import StepContext, StepError
 from locum_actuator.steps.plan_evidence import PlanEvidence
 from locum_actuator.steps.runner import Outcome, Sequence
 from locum_actuator.system import netlink
@@ -45,13 +45,13 @@ def world(monkeypatch: pytest.MonkeyPatch) -> FakeWorld:
 def run(
     world: FakeWorld,
     journal: Journal,
-    *steps: Step,
+    *steps: PlannedStep,
     epoch: int = 2,
     values: Site | None = None,
     evidence: PlanEvidence | None = None,
 ) -> Outcome:
     values = values or site()
-    hands = Hands(
+    context = StepContext(
         values,
         "www",
         values.services["www"],
@@ -63,7 +63,7 @@ def run(
         evidence=evidence or PlanEvidence(),
     )
     incident = journal.open_incident("www", "test")
-    return Sequence(journal, Metrics(), incident).run(Plan("takeover", "t", "it hung", steps, "b"), hands)
+    return Sequence(journal, Metrics(), incident).run(Plan("takeover", "t", "it hung", steps, "b"), context)
 
 
 def events(journal: Journal) -> list[str]:
@@ -71,11 +71,11 @@ def events(journal: Journal) -> list[str]:
 
 
 TAKEOVER = (
-    Step("release", "a"),
-    Step("confirm", "b"),
-    Step("start", "b"),
-    Step("claim", "b"),
-    Step("prove", "b"),
+    PlannedStep("release", "a"),
+    PlannedStep("confirm", "b"),
+    PlannedStep("start", "b"),
+    PlannedStep("claim", "b"),
+    PlannedStep("prove", "b"),
 )
 
 
@@ -99,7 +99,7 @@ def test_here_too_the_gate_claims_where_the_boot_guard_is_on(
     assert "claim" in world.gates["b"].calls
     (tmp_path / "www").unlink()
     world.gates["b"].calls.clear()
-    assert run(world, journal, Step("claim", "b")).done
+    assert run(world, journal, PlannedStep("claim", "b")).done
     assert world.gates["b"].calls == []
 
 
@@ -235,17 +235,17 @@ def test_a_step_that_breaks_is_a_step_that_failed(
 def test_a_respawn_that_helps(world: FakeWorld, journal: Journal) -> None:
     world.hung.clear()
     world.gates["a"].processes = 0
-    assert run(world, journal, Step("respawn", "a"), epoch=1).done
+    assert run(world, journal, PlannedStep("respawn", "a"), epoch=1).done
 
 
 def test_a_respawn_that_does_not_help(world: FakeWorld, journal: Journal) -> None:
-    outcome = run(world, journal, Step("respawn", "a"), epoch=1)
+    outcome = run(world, journal, PlannedStep("respawn", "a"), epoch=1)
     assert outcome.text == "respawned on a, but within 0.05 s: no answer"
 
 
 def test_a_release_that_is_so_already_is_not_repeated(world: FakeWorld, journal: Journal) -> None:
     world.gates["a"].held, world.gates["a"].processes = False, 0
-    run(world, journal, Step("release", "a"))
+    run(world, journal, PlannedStep("release", "a"))
     assert events(journal) == ["started release:a", "already release:a"]
     assert world.gates["a"].calls == []
 
@@ -254,7 +254,7 @@ def test_who_was_no_holder_gets_nothing_back(world: FakeWorld, journal: Journal)
     """b held the address beside a, and its release did not end well: it must not be given the address again."""
     b = world.gates["b"]
     b.held, b.processes, b.refuse["release"] = True, 3, "failed"
-    outcome = run(world, journal, Step("release", "b"), Step("claim", "a"))
+    outcome = run(world, journal, PlannedStep("release", "b"), PlannedStep("claim", "a"))
     assert not outcome.done
     assert b.calls == ["release"]
 
@@ -264,7 +264,7 @@ def test_what_was_released_for_the_rightful_holder_is_not_given_back(
 ) -> None:
     b = world.gates["b"]
     b.held, b.processes, world.gates["a"].refuse["claim"] = True, 3, "failed"
-    assert not run(world, journal, Step("release", "b"), Step("claim", "a")).done
+    assert not run(world, journal, PlannedStep("release", "b"), PlannedStep("claim", "a")).done
     assert world.gates["a"].held, "a claim that failed takes nothing from the holder"
     assert not b.held
     assert b.calls == ["release"]
@@ -290,7 +290,7 @@ def test_the_wire_is_asked_once_more_where_the_start_took_long(
     journal: Journal,
     monkeypatch: pytest.MonkeyPatch,
     holds_good: str,
-    before: tuple[Step, ...],
+    before: tuple[PlannedStep, ...],
 ) -> None:
     """a was away, and came back with its address while b's service started."""
     real = FakeGate.run_verb
@@ -356,9 +356,11 @@ def test_a4_no_claim_without_its_rows_where_nothing_can_be_given_back(
     incident = journal.open_incident("www", "test")
     monkeypatch.setattr(journal, "_write", write)
     values = site()
-    hands = Hands(values, "www", values.services["www"], "b", world.gates, world, 2, "a", silent_hosts=("a",))
+    context = StepContext(
+        values, "www", values.services["www"], "b", world.gates, world, 2, "a", silent_hosts=("a",)
+    )
     plan = Plan("takeover", "t", "it is silent", TAKEOVER[1:], "b")
-    outcome = Sequence(journal, Metrics(), incident).run(plan, hands)
+    outcome = Sequence(journal, Metrics(), incident).run(plan, context)
     assert world.gates["b"].held == (journal.holder("www").host == "b" and outcome.done)
     assert world.gates["b"].held or world.gates["b"].processes == 0
 
@@ -387,10 +389,12 @@ def test_a8_an_echo_that_comes_late_counts_until_the_claim(
     monkeypatch.setattr(world.gates["b"], "run_verb", started)
     monkeypatch.setattr(netlink, "add", added)
     values, incident = site(), journal.open_incident("www", "test")
-    hands = Hands(values, "www", values.services["www"], "b", world.gates, world, 2, "a", silent_hosts=("a",))
-    hands.evidence.silent_since["a"] = 0.0
+    context = StepContext(
+        values, "www", values.services["www"], "b", world.gates, world, 2, "a", silent_hosts=("a",)
+    )
+    context.evidence.silent_since["a"] = 0.0
     plan = Plan("takeover", "t", "it is silent", TAKEOVER[1:], "b")
-    outcome = Sequence(journal, Metrics(), incident).run(plan, hands)
+    outcome = Sequence(journal, Metrics(), incident).run(plan, context)
     assert (outcome.done, world.gates["b"].held) == ((False, False) if comes else (True, True))
     assert not comes or outcome.text == "an echo of a came late: delay must not look like death"
 
@@ -398,16 +402,16 @@ def test_a8_an_echo_that_comes_late_counts_until_the_claim(
 def test_a8_what_has_released_or_was_seen_off_may_be_heard(world: FakeWorld, journal: Journal) -> None:
     world.late = {"a"}
     values = site()
-    hands = Hands(values, "www", values.services["www"], "b", world.gates, world, 2, "a")
-    hands.evidence.silent_since["a"] = 0.0
+    context = StepContext(values, "www", values.services["www"], "b", world.gates, world, 2, "a")
+    context.evidence.silent_since["a"] = 0.0
     with pytest.raises(StepError, match="an echo of a came late"):
-        hands.require_silent_holder("b")
-    hands.require_silent_holder("a")  # which it is itself that claims
-    hands.evidence.let_go = True
-    hands.require_silent_holder("b")
-    hands.evidence.let_go = False
-    hands.evidence.seen_off("a")
-    hands.require_silent_holder("b")
+        context.require_silent_holder("b")
+    context.require_silent_holder("a")  # which it is itself that claims
+    context.evidence.let_go = True
+    context.require_silent_holder("b")
+    context.evidence.let_go = False
+    context.evidence.seen_off("a")
+    context.require_silent_holder("b")
 
 
 def test_a9_a_plan_of_an_older_epoch_stops_where_it_is(world: FakeWorld, journal: Journal) -> None:
@@ -439,5 +443,5 @@ def test_a_service_that_nobody_can_count_is_stopped_though_the_address_is_gone(
     real = FakeGate._service
     monkeypatch.setattr(FakeGate, "_service", lambda self: replace(real(self), processes=None))
     world.gates["a"].held = False
-    run(world, journal, Step("release", "a"))
+    run(world, journal, PlannedStep("release", "a"))
     assert world.gates["a"].calls == ["release"]

@@ -15,16 +15,16 @@ from flask.testing import FlaskClient
 
 from locum_actuator.app import create_app
 from locum_actuator.chain import watch as chain_watch
-from locum_actuator.chain.health import Chain, looking_session
+from locum_actuator.chain.health import ChainEndpoints, looking_session
 from locum_actuator.chain.watch import ChainWatch
 from locum_actuator.engine import worker
 from locum_actuator.engine.engine import Engine
-from locum_actuator.engine.periodic import Rounds
-from locum_actuator.engine.site_reload import Reading
+from locum_actuator.engine.periodic import PeriodicThread
+from locum_actuator.engine.site_reload import ReloadResult
 from locum_actuator.journal.journal import JournalError
 from locum_actuator.metrics import Metrics
-from locum_actuator.observation.observer import Evidence
-from locum_actuator.observation.reconnect_probe import Lookout
+from locum_actuator.observation.observer import HostObserver
+from locum_actuator.observation.reconnect_probe import ReconnectProbe
 from locum_actuator.system import background
 from locum_actuator.system.background import BackgroundThread, Health, count_uncaught
 from locum_inventory.site.model import ChainParts
@@ -65,7 +65,7 @@ def test_b1_no_class_inherits_from_a_thread_of_python() -> None:
 
 
 def _ready(engine: Engine) -> tuple[int, str]:
-    client: FlaskClient = create_app(engine, "t" * 16, None, Reading).test_client()
+    client: FlaskClient = create_app(engine, "t" * 16, None, ReloadResult).test_client()
     engine.heartbeat_at = time.monotonic()
     answer = client.get("/-/ready")
     return answer.status_code, answer.text.strip()
@@ -147,7 +147,7 @@ def test_b11_a_thread_that_is_to_end_is_not_run_again(health: Health) -> None:
     assert (calls, thread.is_alive()) == ([1], False)
 
 
-class Broken(Rounds):
+class Broken(PeriodicThread):
     """A periodic job that fails each time, as the test says."""
 
     every_seconds = 0.01
@@ -192,7 +192,7 @@ def test_b11_the_watch_over_the_chain_starts_again_where_it_could_not_begin(
         return looking_session()
 
     monkeypatch.setattr(chain_watch, "looking_session", no_descriptors_at_first)
-    watch = ChainWatch(lambda: Chain({}, ChainParts()), {}, Metrics(), health)
+    watch = ChainWatch(lambda: ChainEndpoints({}, ChainParts()), {}, Metrics(), health)
     watch.start()
     wait_for(lambda: len(tries) >= 3)
     assert watch.is_alive()
@@ -210,13 +210,13 @@ def test_b11_a_fault_while_a_worker_waits_does_not_end_it(
     broken.set()
     asked: list[int] = []
 
-    def glimpse(_lookout: object, missing: frozenset[str]) -> frozenset[str]:
+    def glimpse(_reconnect_probe: object, missing: frozenset[str]) -> frozenset[str]:
         asked.append(len(missing))
         if broken.is_set() and missing:
             raise ValueError("'' is not a MAC address")
         return frozenset()
 
-    monkeypatch.setattr(Lookout, "glimpse", glimpse)
+    monkeypatch.setattr(ReconnectProbe, "glimpse", glimpse)
     world.gates["b"].fault = "timeout"
     engine.start()
     wait_for(engine.health.failing)
@@ -229,7 +229,7 @@ def test_b11_a_fault_while_a_worker_waits_does_not_end_it(
 
 
 def test_b11_looks_go_on_after_something_stopped_their_event_loop(health: Health, tmp_path: Path) -> None:
-    evidence = Evidence(site(), {}, health)
+    evidence = HostObserver(site(), {}, health)
     try:
         evidence._loop.call_soon_threadsafe(evidence._loop.stop)
 
@@ -257,8 +257,8 @@ def test_b11_a_reload_that_fails_leaves_nothing_behind(
         def __init__(self, name: str) -> None:
             self.close = lambda: closed.append(name)
 
-    monkeypatch.setattr(engine, "_make_shells", lambda _site: Kept("shells"))
-    monkeypatch.setattr(engine, "_make_looker", lambda _site, _gates: Kept("looker"))
+    monkeypatch.setattr(engine, "_make_gates", lambda _site: Kept("shells"))
+    monkeypatch.setattr(engine, "_make_observer", lambda _site, _gates: Kept("looker"))
     monkeypatch.setattr(
         engine.journal, "holder", lambda _service: (_ for _ in ()).throw(JournalError("bad page"))
     )
@@ -288,8 +288,8 @@ def test_b11_what_no_thread_catches_is_logged_and_counted(monkeypatch: pytest.Mo
 
 def test_b11_two_reloads_in_a_row_may_both_drop_a_service() -> None:
     metrics = Metrics()
-    metrics.know("www", ["a", "b"])
+    metrics.init_service("www", ["a", "b"])
     for _ in range(2):
-        metrics.forget("www", {"a", "b"}, gone=True)
+        metrics.remove_service("www", {"a", "b"}, gone=True)
         metrics.forget_part("prometheus")
     assert 'service="www",host="a"' not in metrics.render().decode()

@@ -33,11 +33,11 @@ from ipaddress import ip_address
 from tests.actuator.fakes import site
 from locum_actuator.system.announce import announce
 from locum_actuator.system.interface_mac import mac_of
-from locum_actuator.observation.reconnect_probe import Lookout
+from locum_actuator.observation.reconnect_probe import ReconnectProbe
 
 logging.basicConfig(level=logging.INFO, format="%(message)s")
 announce("tun0", [ip_address("192.0.2.100"), ip_address("2001:db8::1")])
-with closing(Lookout(site(), "tun0")) as lookout:
+with closing(ReconnectProbe(site(), "tun0")) as lookout:
     print(mac_of("tun0"), sorted(lookout.glimpse({"a"})))
 """
 

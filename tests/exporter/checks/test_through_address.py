@@ -10,7 +10,12 @@ import pytest
 from locum_exporter.checks import through_address
 from locum_exporter.checks.through_address import through_addresses
 from locum_exporter.discovery import targets
-from locum_exporter.probe_request import Look, NotInSiteError, ParameterMissingError, look_for
+from locum_exporter.probe_request import (
+    NotInSiteError,
+    ParameterMissingError,
+    ProbeRequest,
+    parse_probe_request,
+)
 from locum_exporter.result import CheckResult, Outcome, Reason
 from locum_inventory.site.model import Address
 from tests.exporter.sites import service, site
@@ -86,7 +91,9 @@ def test_b4_a_service_without_checks_is_pinged_and_a_process_is_not_asked(
 
 
 def test_b4_what_is_asked_through_the_address() -> None:
-    assert look_for(site(), "http", "www", None, "address") == Look("http", "www", None, "address")
+    assert parse_probe_request(site(), "http", "www", None, "address") == ProbeRequest(
+        "http", "www", None, "address"
+    )
 
 
 REFUSED: dict[str, tuple[str, str | None, str | None, str, type[ValueError]]] = {
@@ -106,4 +113,4 @@ def test_b4_what_is_refused(
     check: str, name: str | None, host: str | None, through: str, fault: type[ValueError]
 ) -> None:
     with pytest.raises(fault):
-        look_for(site(), check, name, host, through)
+        parse_probe_request(site(), check, name, host, through)

@@ -457,7 +457,7 @@ def test_a2_no_descriptor_left_here_is_not_the_hosts_silence(
     assert str(raised.value) == "a: could not be asked: Too many open files"
 
 
-@pytest.mark.parametrize("thread", ["locum-dial-a", "locum-shell"])
+@pytest.mark.parametrize("thread", ["locum-dial-a", "locum-gate"])
 def test_a2_no_thread_left_here_is_not_the_hosts_silence(
     sshd: Sshd, monkeypatch: pytest.MonkeyPatch, thread: str
 ) -> None:

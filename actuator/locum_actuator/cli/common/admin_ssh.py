@@ -11,7 +11,7 @@ from pathlib import Path
 
 from locum_actuator.cli.common.exits import wrong_use
 from locum_actuator.system.printing import prompt_password
-from locum_inventory.enrolment.request import EnrolmentError, Report, read_report
+from locum_inventory.enrolment.request import EnrolmentError, HostReport, read_report
 from locum_inventory.site.model import Site
 
 DEFAULT_PORT = 22
@@ -39,7 +39,7 @@ class Administrator:
     use_su: bool = False
     _passwords: list[str] = field(default_factory=list, repr=False)  # asked for once
 
-    def run(self, script: str) -> Report:
+    def run(self, script: str) -> HostReport:
         """Run install.sh there and return its report; ask for a password where it takes one to become root."""
         command = self.command
         said = f"{_ASKS} su" if self.use_su else self._said(command, script)

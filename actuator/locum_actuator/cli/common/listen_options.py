@@ -12,7 +12,7 @@ from locum_actuator.stack.layout import (
     ALERTMANAGER_PORT,
     PROMETHEUS_PORT,
     WEBHOOK_PORT,
-    Chain,
+    StackLayout,
 )
 from locum_inventory.listen import Listen
 from locum_inventory.site.model import Site
@@ -66,7 +66,7 @@ def chain_of(
     prometheus_listen: Listen | None,
     alertmanager_listen: tuple[Listen, ...],
     of_the_site: bool = False,
-) -> Chain:
+) -> StackLayout:
     """Return the chain that the options describe.
 
     `of_the_site`: what no option names of Prometheus and Alertmanager is where the site file says that it is.
@@ -76,7 +76,7 @@ def chain_of(
         urls["prometheus"] = prometheus_listen.url
     if alertmanager_listen:
         urls["alertmanagers"] = tuple(listen.url for listen in alertmanager_listen)
-    return Chain.of(
+    return StackLayout.of(
         site,
         exporter=exporter_listen,
         actuator=actuator_listen,
