@@ -7,7 +7,7 @@ from grafana.palette import REST, WELL, WRONG
 HOLDS = {"1": ("holds", WELL), "0": ("stands by", REST)}
 CHECK = {"1": ("well", WELL), "0": ("FAILS", WRONG), "2": ("stopped, as meant", REST)}
 INCIDENT = {"0": ("none", REST), "1": ("OPEN", WRONG)}
-STAND_IN = {"0": ("yes", WELL), "1": ("NOBODY", WRONG)}
+STAND_IN = {"1": ("yes", WELL), "0": ("NO STANDBY", WRONG)}
 OWNERS = {"0": ("NOBODY", WRONG), "1": ("one host", WELL)}
 OWNERS_MANY = "HELD TWICE"
 ANSWERS = {"1": ("answers", WELL)}

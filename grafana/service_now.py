@@ -49,7 +49,7 @@ def now() -> list[dashboard.Panel]:
                 4,
                 ("LocumAlone",),
             ),
-            Query(f"max(locum_actuator_alone{{{ONE}}})"),
+            Query(f"min(locum_actuator_standby_available{{{ONE}}})"),
             states=q.STAND_IN,
         ),
         stat_panel(

@@ -57,9 +57,9 @@ def _now() -> list[dashboard.Panel]:
             "LocumIncidentOpen",
         ),
         count(
-            "Nobody to stand in",
+            "No standby",
             "Services for which no other host could take over now: the next fault is an outage.",
-            f"sum(max by (service) (locum_actuator_alone{{{CHOSEN}}}))",
+            f"sum(1 - min by (service) (locum_actuator_standby_available{{{CHOSEN}}}))",
             "LocumAlone",
         ),
         count(

@@ -45,9 +45,9 @@ class Metrics:
         self.incident_open = Gauge(
             "locum_actuator_incident_open", "1 while an incident is open", ["service"], registry=r
         )
-        self.alone = Gauge(
-            "locum_actuator_alone",
-            "1 while nobody is left to stand in for the holder",
+        self.standby_available = Gauge(
+            "locum_actuator_standby_available",
+            "1 while another host could take over from the holder",
             ["service"],
             registry=r,
         )
@@ -168,8 +168,9 @@ class Metrics:
             self.holder.labels(service, host).set(0)
             self.unfit.labels(service, host).set(0)
             self.starting.labels(service, host).set(0)
-        for gauge in (self.incident_open, self.alone, self.epoch):
+        for gauge in (self.incident_open, self.epoch):
             gauge.labels(service).set(0)
+        self.standby_available.labels(service).set(1)  # until the first patrol has asked
         for counter in (self.takeovers, self.respawns, self.claims):
             counter.labels(service)
         for verb in ("switchover", "failback"):
@@ -186,7 +187,7 @@ class Metrics:
             for gauge in (self.holder, self.unfit, self.starting):
                 _drop(gauge, service, host)
         if gone:
-            for gauge in (self.incident_open, self.alone, self.epoch):
+            for gauge in (self.incident_open, self.standby_available, self.epoch):
                 _drop(gauge, service)
             self.set_reached(service, Outcome.NOT_LOOKED)
             for series in (self.thread_failures, self.thread_failing):

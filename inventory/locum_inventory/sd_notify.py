@@ -30,7 +30,7 @@ def tell(state: str) -> None:
             "the service manager could not be told %s: %s",
             state,
             fault.strerror,
-            extra={"event": "service_manager_deaf"},
+            extra={"event": "sd_notify_failed"},
         )
 
 

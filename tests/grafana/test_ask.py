@@ -63,12 +63,12 @@ def test_what_is_wrong_ends_with_1(capsys: pytest.CaptureFixture[str]) -> None:
         rule() + rule(name="Err", health="err", lastError="many-to-many") + rule(name="New", health="unknown")
     )
     rules += rule(name="AboutNothing", query="not_there > 1")
-    assert asked(well(nothing_of("locum_actuator_alone", "not_there"), rules), "--json") == 1
+    assert asked(well(nothing_of("locum_actuator_standby_available", "not_there"), rules), "--json") == 1
     told = json.loads(capsys.readouterr().out)
     empty = [row for row in told["panels"] if not row["series"] and not row["may_be_empty"]]
     assert [f"{row['dashboard']}: {row['panel']}" for row in empty] == [
         "service: Could another host stand in?",
-        "site: Nobody to stand in",
+        "site: No standby",
     ]
     assert {row["name"]: row["fault"] for row in told["rules"] if row["fault"]} == {
         "Err": "many-to-many",

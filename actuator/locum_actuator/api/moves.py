@@ -61,7 +61,7 @@ def move_routes(engine: Engine, authorised: Callable[[], bool]) -> Blueprint:
         except MoveRefusedError:
             raise
         except Exception as fault:
-            log.exception("could not look", extra={"event": "stumbled", "service": name})
+            log.exception("could not look", extra={"event": "unexpected_error", "service": name})
             return jsonify(error=f"could not look: {in_words(fault)}"), 503
         holder = engine.journal.holder(name).host
         return jsonify(service=name, holder=holder, plan=asdict(plan), seen=situation_to_json(situation)), 200

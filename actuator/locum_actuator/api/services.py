@@ -72,7 +72,7 @@ def service_values(engine: Engine, name: str) -> dict[str, Any]:
         "pause": to_json(engine.journal.pause(name)),
         "open_incident": worker.incident,
         "witnesses": dict(worker.witnesses),
-        "alone": worker.patrol.alone,
+        "standby_available": worker.patrol.standby_available,
         "hosts_seen": worker.patrol.seen,
         "starting": {host: round(age, 1) for host, age in worker.context.starts.starting(math.inf).items()},
         "reach": reach_values(worker.reach),

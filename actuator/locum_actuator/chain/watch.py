@@ -120,7 +120,7 @@ class ChainWatch:
                 except Exception as fault:
                     self._health.failed(self._thread.name, fault)
                     log.exception(
-                        "the watch over the chain stumbled and goes on", extra={"event": "stumbled"}
+                        "the watch over the chain stumbled and goes on", extra={"event": "unexpected_error"}
                     )
                 else:
                     self._health.succeeded(self._thread.name)

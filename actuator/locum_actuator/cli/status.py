@@ -85,7 +85,7 @@ def _notes(row: dict[str, Any]) -> list[str]:
         )
     if (reach := row.get("reach")) is not None and reach["outcome"] != "well":
         notes.append(reach["text"])
-    if row["alone"]:
+    if not row["standby_available"]:
         notes.append(f"no standby is available for {row['holder']}")
     if row["pause"]:
         until = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(row["pause"]["until"]))

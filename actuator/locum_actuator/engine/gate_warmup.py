@@ -46,5 +46,5 @@ def _greet(context: Context, host: str) -> None:
         log.exception(
             "%s could not be greeted",
             host,
-            extra={"event": "stumbled", "service": context.name, "host": host},
+            extra={"event": "unexpected_error", "service": context.name, "host": host},
         )

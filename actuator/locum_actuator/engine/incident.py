@@ -337,7 +337,7 @@ class Incident:
                 "for %.0f s now: %s",
                 self._age(),
                 plan.reason,
-                extra={"event": "mixed_long", "code": plan.code},
+                extra={"event": "evidence_unclear", "code": plan.code},
             )
         if told == self._told:
             return

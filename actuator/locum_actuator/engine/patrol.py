@@ -56,7 +56,7 @@ class Patrol:
     context: Context
     seen: dict[str, str] = field(default_factory=dict)  # what each host's gate said last, in words
     gates: dict[str, LastPatrol] = field(default_factory=dict)  # … and all of it
-    alone: bool = False  # nobody is left to stand in for the holder
+    standby_available: bool = True  # another host could take over from the holder
     checks: OwnChecks = field(init=False)
     _told_unfit: dict[str, str | None] = field(default_factory=dict)
     _silent: set[str] = field(default_factory=set)
@@ -134,8 +134,8 @@ class Patrol:
         unasked = {host for host, answer in answers.items() if isinstance(answer, _NotAsked)}
         self._silent = (answers.keys() - heard.keys() - unasked) | (self._silent & unasked)
         there = heard.keys() | (unasked - self._silent)
-        self.alone = all(host == holder or self.why_unfit(host) is not None for host in there)
-        context.metrics.alone.labels(context.name).set(self.alone)
+        self.standby_available = any(host != holder and self.why_unfit(host) is None for host in there)
+        context.metrics.standby_available.labels(context.name).set(self.standby_available)
         self._tell_unfit()
         finding = _finding(holder, heard, returned) or self._moved(holder)
         if finding is None and failing is not None:

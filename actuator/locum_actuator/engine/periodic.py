@@ -56,6 +56,8 @@ class PeriodicThread(ABC):
                 )
             except Exception as fault:
                 self._health.failed(self._thread.name, fault)
-                self.log.exception("%s stumbled and goes on", self.known_as, extra={"event": "stumbled"})
+                self.log.exception(
+                    "%s stumbled and goes on", self.known_as, extra={"event": "unexpected_error"}
+                )
             else:
                 self._health.succeeded(self._thread.name)

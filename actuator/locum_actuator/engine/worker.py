@@ -173,7 +173,7 @@ class Worker:
             return _again(wake)
         except Exception as fault:
             self._health.failed(self._thread.name, fault)
-            log.exception("the worker stumbled and goes on", extra={"event": "stumbled"})
+            log.exception("the worker stumbled and goes on", extra={"event": "unexpected_error"})
             return _again(wake)
         if self._could_wait:
             self._health.succeeded(self._thread.name)
@@ -185,7 +185,7 @@ class Worker:
             release_wrong_holder(self.context)
         except Exception as fault:
             self._health.failed(self._thread.name, fault)
-            log.exception("a look without the journal failed", extra={"event": "stumbled"})
+            log.exception("a look without the journal failed", extra={"event": "unexpected_error"})
 
     def _wait(self) -> Wake | None:
         """Wait for a reason to look; a wait that fails is over after a moment, and the next patrol follows."""
@@ -194,7 +194,7 @@ class Worker:
             wake = self._next_wake()
         except Exception as fault:
             self._health.failed(self._thread.name, fault)
-            log.exception("the worker stumbled and goes on", extra={"event": "stumbled"})
+            log.exception("the worker stumbled and goes on", extra={"event": "unexpected_error"})
             self._ended.wait(AFTER_FAULT_SECONDS)
             return None
         self._could_wait = True

@@ -78,14 +78,18 @@ class ReconnectProbe:
             if self._wire is not None:
                 self._wire.close()  # its interface may have been made again under the same name
                 self._wire = None
-            log.debug("no question of %s: %s", host, fault, extra={"event": "no_glimpse", "host": host})
+            log.debug(
+                "no question of %s: %s", host, fault, extra={"event": "reconnect_probe_failed", "host": host}
+            )
         try:
             family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
             self._begun[host] = line = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
             with contextlib.suppress(BlockingIOError):
                 line.connect((str(address), port))
         except OSError as fault:
-            log.debug("no glimpse of %s: %s", host, fault, extra={"event": "no_glimpse", "host": host})
+            log.debug(
+                "no glimpse of %s: %s", host, fault, extra={"event": "reconnect_probe_failed", "host": host}
+            )
 
     def _ask_wire(self, address: Address) -> None:
         """Ask for the host's MAC address. The kernel asks only once a second, and keeps the connection waiting."""

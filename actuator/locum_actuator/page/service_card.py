@@ -143,7 +143,7 @@ def _level(view: Mapping[str, Any]) -> str:
     held_back = view["pause"] or view["silences"] or view["mode"] == "observe"
     wants_a_look = (
         view["outdated"]
-        or view["alone"]
+        or not view["standby_available"]
         or stale
         or held_back
         or not view["now"]["calm"]
@@ -177,7 +177,7 @@ def _state(view: Mapping[str, Any]) -> str:
         (view["outdated"], "being checked again"),
         (view["pause"], "paused"),
         (view["mode"] == "observe", "only observed"),
-        (view["alone"] or not _has_standby(view), "nobody to stand in"),
+        (not (view["standby_available"] and _has_standby(view)), "no standby"),
         (view["silences"], "silenced"),
         (not view["now"]["calm"], "not as it should be"),
         (view["level"] == "warn", "a copy is too old"),

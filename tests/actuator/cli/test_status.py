@@ -20,7 +20,7 @@ ROW: dict[str, Any] = {
     "failback": None,
     "open_incident": 7,
     "witnesses": {},
-    "alone": False,
+    "standby_available": True,
     "pause": None,
     "mode": "act",
 }

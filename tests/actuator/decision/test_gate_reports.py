@@ -145,7 +145,7 @@ def test_a10_b9_status_metrics_and_planned_moves_know_of_it(journal: Journal) ->
     patrol.round()
     why = "it has no interface eth0 (it has none)"
     assert patrol.seen["b"] == f"does not hold the address, 0 processes; cannot be given the service: {why}"
-    assert patrol.alone, "the only other host could not hold the address"
+    assert not patrol.standby_available, "the only other host could not hold the address"
     unfit = metrics.registry.get_sample_value
     assert unfit("locum_actuator_host_unfit", {"service": "www", "host": "b"}) == 1
     assert unfit("locum_actuator_host_unfit", {"service": "www", "host": "a"}) == 0

@@ -298,5 +298,9 @@ def test_a9_whose_address_it_was(
 
 def _gauges(engine: Engine) -> bytes:
     lines = engine.metrics.render().splitlines()
-    names = (b"locum_actuator_holder{", b"locum_actuator_incident_open{", b"locum_actuator_alone{")
+    names = (
+        b"locum_actuator_holder{",
+        b"locum_actuator_incident_open{",
+        b"locum_actuator_standby_available{",
+    )
     return b"\n".join(line for line in lines if line.startswith(names))

@@ -281,7 +281,7 @@ def test_a_worker_looks_at_the_start_and_on_patrol(
         wait_for(lambda: journal.incidents()[0]["outcome"] == "claim")
         assert journal.incidents()[0]["trigger"] == "patrol: a does not hold the address"
         world.gates["b"].fault = "refused"
-        wait_for(lambda: there.patrol.alone)
+        wait_for(lambda: not there.patrol.standby_available)
     finally:
         there.end()
         there.join(2)

@@ -37,7 +37,7 @@ def test_all_well(patrol: Patrol) -> None:
         "a": "holds the address, 3 processes",
         "b": "does not hold the address, 0 processes",
     }
-    assert not patrol.alone
+    assert patrol.standby_available
     assert patrol.pause_seconds == CALM_SECONDS
 
 
@@ -63,11 +63,11 @@ def test_there_unused(patrol: Patrol, world: FakeWorld) -> None:
 def test_the_last_standby_is_gone_and_comes_back(patrol: Patrol, world: FakeWorld) -> None:
     world.gates["b"].fault = "unreachable"
     assert patrol.round() is None
-    assert patrol.alone
+    assert not patrol.standby_available
     assert patrol.pause_seconds == WARY_SECONDS
     world.gates["b"].fault = None
     assert patrol.round() == Finding("patrol: b answers again", frozenset({"b"}))
-    assert not patrol.alone
+    assert patrol.standby_available
     assert patrol.round() is None, "it comes back once"
     assert patrol.pause_seconds == WARY_SECONDS, "and is watched for a while"
 
@@ -76,7 +76,7 @@ def test_a1_a_gate_that_could_not_be_asked_is_neither_gone_nor_back(patrol: Patr
     assert patrol.round() is None
     world.gates["b"].fault = "busy"
     assert patrol.round() is None
-    assert not patrol.alone
+    assert patrol.standby_available
     assert patrol.missing == frozenset()
     assert patrol.pause_seconds == CALM_SECONDS
     assert patrol.seen["b"] == "its gate could not be asked: gate busy"
@@ -91,7 +91,7 @@ def test_a1_a_silent_gate_that_then_could_not_be_asked_is_still_missing(
     assert patrol.round() is None
     world.gates["b"].fault = "busy"
     assert patrol.round() is None
-    assert patrol.alone
+    assert not patrol.standby_available
     assert patrol.missing == {"b"}
     world.gates["b"].fault = None
     assert patrol.round() == Finding("patrol: b answers again", frozenset({"b"}))

@@ -86,7 +86,7 @@ def test_a_line(
 
 
 def broken() -> logging.LogRecord:
-    made = record("broke", level=logging.ERROR, event="stumbled")
+    made = record("broke", level=logging.ERROR, event="unexpected_error")
     try:
         int("one\ntwo")
     except ValueError:
