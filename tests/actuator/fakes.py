@@ -133,6 +133,7 @@ def situation(
         address_looked=looked,
         witnesses={"192.0.2.254": witness},
         taken_at=time.time(),
+        asked_at=since_boot.seconds(),
     )
 
 

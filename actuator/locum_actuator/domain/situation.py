@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from locum_actuator.domain.life import NO_LIFE, Life
 from locum_exporter.result import Outcome, class_of
-from locum_inventory import since_boot
 
 if TYPE_CHECKING:
     from locum_actuator.domain.reach import Reach
@@ -141,7 +140,7 @@ class Situation:
     by_command: bool = (
         False  # commands stand in for an address: `holders` is what their look says, not the wire
     )
-    asked_at: float = field(default_factory=since_boot.seconds)  # when the look began, of that clock
+    asked_at: float = float("-inf")  # when the look began, in seconds since boot; -inf: too old to act on
     reach: Reach | None = None  # None: there is no address that could be asked through
     not_looked: str | None = None  # why the look did not end, and so nothing is known; None: it ended
 

@@ -7,7 +7,6 @@ right, and it is never done twice in a row without a person: what took the servi
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,6 +17,7 @@ from locum_actuator.engine.move_requests import MoveRefusedError, MoveRequests
 from locum_actuator.engine.periodic import PeriodicThread
 from locum_actuator.engine.worker import Worker
 from locum_actuator.journal.journal import MoveDone
+from locum_actuator.system import runtime
 from locum_actuator.system.background import Health
 from locum_inventory.site.model import Service
 
@@ -66,8 +66,8 @@ class AutoFailback(PeriodicThread):
         self,
         workers: Callable[[], Mapping[str, Worker]],
         move_requests: MoveRequests,
-        monotonic: Callable[[], float] = time.monotonic,
-        local_time: Callable[[], datetime] = datetime.now,
+        monotonic: Callable[[], float] = runtime.monotonic,
+        local_time: Callable[[], datetime] = lambda: datetime.fromtimestamp(runtime.wall_time()),
         health: Health | None = None,
     ) -> None:
         super().__init__("failback", health)

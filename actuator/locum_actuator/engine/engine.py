@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -31,6 +29,7 @@ from locum_actuator.mirror.requested_runs import AskedRuns
 from locum_actuator.observation.loss_history import LossHistory
 from locum_actuator.observation.starts import Starts
 from locum_actuator.observation.storm import StormDetector
+from locum_actuator.system import runtime
 from locum_actuator.system.background import Health
 from locum_inventory.site.model import Service, Site
 
@@ -67,10 +66,10 @@ class SiteRuntime:
 
     def join(self, seconds: float | None = None) -> None:
         """Wait until all have ended, then give up what they used."""
-        deadline = None if seconds is None else time.monotonic() + seconds
+        deadline = None if seconds is None else runtime.monotonic() + seconds
         for worker in self.workers.values():
             if worker.is_alive():
-                worker.join(None if deadline is None else max(0.0, deadline - time.monotonic()))
+                worker.join(None if deadline is None else max(0.0, deadline - runtime.monotonic()))
         self.gates.close()
         self.observer.close()
 
@@ -100,9 +99,9 @@ class Engine:
         self.asked_mirrors = AskedRuns(self.mirrors)
         self.health = health or Health(metrics)
         self._schedule = Schedule(self.mirrors, self._leave_alone, health=self.health)
-        self._lock = threading.Lock()
+        self._lock = runtime.lock()
         self._stopped = False
-        self._retiring: list[threading.Thread] = []
+        self._retiring: list[runtime.Thread] = []
         self._leaving: list[Worker] = []  # of earlier readings, and perhaps in the middle of a plan
         self._runtime = self._gather(site, [])
         self.move_requests = MoveRequests(lambda: self.workers)
@@ -139,7 +138,7 @@ class Engine:
     @property
     def heartbeat_age_seconds(self) -> float | None:
         """How long ago the last heartbeat came; None where none ever did."""
-        return None if self.heartbeat_at is None else time.monotonic() - self.heartbeat_at
+        return None if self.heartbeat_at is None else runtime.monotonic() - self.heartbeat_at
 
     def hung_workers(self) -> str | None:
         """Say which workers are gone or have not moved for longer than a plan may take; None where all move."""
@@ -209,10 +208,10 @@ class Engine:
             self._schedule.end()
             self.failback.end()
             self._homecoming.end()
-        deadline = time.monotonic() + end_seconds(self.site)
+        deadline = runtime.monotonic() + end_seconds(self.site)
         self._runtime.join(end_seconds(self.site))
         for thread in self._retiring:
-            thread.join(max(0.0, deadline - time.monotonic()))
+            thread.join(max(0.0, deadline - runtime.monotonic()))
 
     def reload(self, site: Site) -> None:
         """Go on with another site; incidents that are open go on under it.
@@ -231,7 +230,7 @@ class Engine:
             old.end()
             self._runtime = new
             self._start_workers()
-            retiring = threading.Thread(target=self._retire, args=(old,), name="retire", daemon=True)
+            retiring = runtime.thread(self._retire, args=(old,), name="retire")
             self._retiring = [*(thread for thread in self._retiring if thread.is_alive()), retiring]
             retiring.start()
         log.info("reloaded: services %s", ", ".join(site.services), extra={"event": "reloaded"})
@@ -285,7 +284,7 @@ class Engine:
         for alert in alerts:
             if alert.name == HEARTBEAT and alert.fault is None:
                 if alert.status == "firing":
-                    self.heartbeat_at = time.monotonic()
+                    self.heartbeat_at = runtime.monotonic()
                     self.metrics.record_heartbeat()
                 continue
             verdict, words = self._judge(alert, workers)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -12,6 +10,7 @@ from locum_actuator.domain.situation import Memory, Situation
 from locum_actuator.engine.engine import Engine
 from locum_actuator.engine.incident import Context
 from locum_actuator.observation.storm import NEAR_SECONDS
+from locum_actuator.system import runtime
 
 # Anybody on this host may ask, and whoever does holds a thread of the HTTP server: alerts must find one free.
 MOST_AT_ONCE = 3
@@ -42,8 +41,8 @@ class Explainer:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._lock = threading.Lock()
-        self._room = threading.BoundedSemaphore(MOST_AT_ONCE)
+        self._lock = runtime.lock()
+        self._room = runtime.semaphore(MOST_AT_ONCE)
 
     def explain(self, name: str, wait_seconds: float) -> Explanation | None:
         """Look at a service and return what would be done; None where others were before us all the time."""
@@ -70,4 +69,4 @@ class Explainer:
             for host in context.service.hosts
             if host != holder
         }
-        return Explanation(situation, plan, asked_for, time.time())
+        return Explanation(situation, plan, asked_for, runtime.wall_time())

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import logging
 import math
-import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
@@ -38,6 +36,8 @@ from locum_actuator.observation.storm import NEAR_SECONDS, StormDetector
 from locum_actuator.steps.base import StepContext
 from locum_actuator.steps.plan_evidence import PlanEvidence
 from locum_actuator.steps.runner import Outcome, Sequence
+from locum_actuator.system import runtime
+from locum_actuator.system.local_time import local_time
 from locum_exporter.result import Outcome as Found
 from locum_inventory.site.model import Service, Site
 
@@ -176,12 +176,12 @@ class Incident:
     silent: set[str] = field(default_factory=set)  # hosts whose gate did not answer in one of its looks
     last_look: Situation | None = None
     doubtful: bool = False  # once at least it was not clear that the holder, and nobody else, has the address
-    opened: float = field(default_factory=time.monotonic)
-    last_progress_at: float = field(default_factory=time.monotonic)  # when it last began to look
+    opened: float = field(default_factory=runtime.monotonic)
+    last_progress_at: float = field(default_factory=runtime.monotonic)  # when it last began to look
     _tried: dict[str, float] = field(default_factory=dict)
     _told: str = ""
     _told_mixed: bool = False
-    _said_at: float = field(default_factory=time.monotonic)  # when progress was said last
+    _said_at: float = field(default_factory=runtime.monotonic)  # when progress was said last
     _slow: dict[str, float] = field(
         default_factory=dict
     )  # hosts whose start took too long and goes on, since when
@@ -194,7 +194,7 @@ class Incident:
     _announced_at: float = float("-inf")  # when a holder was told last to announce what nobody reaches
     _moved_at: float = float("-inf")  # when a takeover ended that was not proven, or was for want of proof
 
-    def handle(self, ended: threading.Event) -> None:
+    def handle(self, ended: runtime.Event) -> None:
         """Look, decide and act until the incident is closed, or `ended` is set: then it stays open."""
         interrupted = self.context.journal.interrupted_step(self.number)
         if interrupted is not None:
@@ -206,9 +206,9 @@ class Incident:
         finally:
             self.context.storm.closed(self.context.name)
 
-    def _work(self, ended: threading.Event, interrupted: str | None) -> None:
+    def _work(self, ended: runtime.Event, interrupted: str | None) -> None:
         while not ended.is_set():
-            self.last_progress_at = time.monotonic()
+            self.last_progress_at = runtime.monotonic()
             situation = self._look()
             plan = self._decide(situation)
             self._tell(plan, situation)
@@ -253,7 +253,7 @@ class Incident:
         return replace(
             memory,
             starting=memory.starting if is_patient else {},
-            may_wait=self._alone_since is None or time.monotonic() - self._alone_since < OTHERS_SECONDS,
+            may_wait=self._alone_since is None or runtime.monotonic() - self._alone_since < OTHERS_SECONDS,
             slow=frozenset(self._slow_hosts()),
             same_answer=frozenset(self._same_answer),
         )
@@ -262,7 +262,7 @@ class Incident:
         """Yield the hosts whose start took too long and goes on; where no process shows that, for a while only."""
         service = self.context.service
         for host, since in self._slow.items():
-            if service.checks.process is not None or time.monotonic() - since < patience.start_seconds(
+            if service.checks.process is not None or runtime.monotonic() - since < patience.start_seconds(
                 service
             ):
                 yield host
@@ -286,9 +286,9 @@ class Incident:
         return f"broken off in the middle of {interrupted}, and {became}"
 
     def _look(self) -> Situation:
-        begun = time.monotonic()
+        begun = runtime.monotonic()
         situation = self.context.observer.situation(self.context.name)
-        self.context.metrics.look_seconds.labels(self.context.name).observe(time.monotonic() - begun)
+        self.context.metrics.look_seconds.labels(self.context.name).observe(runtime.monotonic() - begun)
         self.context.loss_history.looked(situation)
         self.last_look = situation
         if not any(unable_to_judge(view) for view in situation.hosts.values()):
@@ -368,7 +368,7 @@ class Incident:
 
     def _say_starting(self, plan: Plan) -> None:
         """Say every so often that a service is still starting."""
-        now = time.monotonic()
+        now = runtime.monotonic()
         if now - self._said_at >= SAY_EVERY_SECONDS:
             self._said_at = now
             self._say(plan.reason, plan.target)
@@ -403,9 +403,9 @@ class Incident:
         context.update_holder_metric()
         self._tell_proof(outcome)
         if plan.kind == "claim" and plan.code == "unreached" and outcome.failed is not None:
-            self._announced_at = time.monotonic()
+            self._announced_at = runtime.monotonic()
         if plan.kind == "takeover" and outcome.moved and (plan.code == "unreached" or not outcome.done):
-            self._moved_at = time.monotonic()
+            self._moved_at = runtime.monotonic()
         before, again = self._unproven, self._only_repeats(plan)
         if outcome.failed is not None and outcome.failed.name == "prove" and not again:
             # The address has moved all the same, and people are told of that; the next look decides.
@@ -553,18 +553,18 @@ class Incident:
             and situation.hosts[failed.host].fenceable
         ):
             # Not the target's fault: a release that did not work leads to fencing, a fence to a refusal.
-            self._tried[f"{failed.name}:{failed.host}"] = time.monotonic()
+            self._tried[f"{failed.name}:{failed.host}"] = runtime.monotonic()
             return
         mark = {"respawn": "respawn", "release": "release"}.get(plan.kind, "take")
         hosts = [step.host for step in plan.steps] if plan.kind == "release" else [plan.target]
         for host in hosts:
-            self._tried[f"{mark}:{host}"] = time.monotonic()
+            self._tried[f"{mark}:{host}"] = runtime.monotonic()
 
     def _go_on_starting(self, plan: Plan, failed: PlannedStep) -> None:
         """Remember a start or respawn that took too long and that nothing was undone for."""
-        self._slow[failed.host] = time.monotonic()
+        self._slow[failed.host] = runtime.monotonic()
         if failed.name == "respawn":
-            self._tried[f"respawn:{failed.host}"] = time.monotonic()
+            self._tried[f"respawn:{failed.host}"] = runtime.monotonic()
             return
         self.left_over = True
         if "claim" in {step.name for step in plan.steps[: plan.steps.index(failed)]} and not self._unproven:
@@ -573,7 +573,7 @@ class Incident:
             self._count(plan)
 
     def _recently_tried(self) -> frozenset[str]:
-        now = time.monotonic()
+        now = runtime.monotonic()
         tried = {mark for mark, at in self._tried.items() if now - at < TRY_AGAIN_SECONDS}
         if now - self._announced_at < ANNOUNCE_AGAIN_SECONDS:
             tried.add(ANNOUNCED)
@@ -591,7 +591,7 @@ class Incident:
         return True
 
     def _age(self) -> float:
-        return time.monotonic() - self.opened
+        return runtime.monotonic() - self.opened
 
 
 def _proven(plan: Plan, outcome: Outcome) -> str:
@@ -618,7 +618,7 @@ def _takes_from(holder: str | None, step: str) -> bool:
 
 
 def _until(pause: Pause) -> str:
-    return f"until {time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(pause.until))} ({pause.reason})"
+    return f"until {local_time(pause.until)} ({pause.reason})"
 
 
 def situation_to_json(situation: Situation) -> dict[str, object]:

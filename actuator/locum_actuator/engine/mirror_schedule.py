@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import logging
-import random
-import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +12,7 @@ from cronsim import CronSim
 from locum_actuator.domain.mirror_run import MirrorResult
 from locum_actuator.engine.periodic import PeriodicThread
 from locum_actuator.mirror.manager import MirrorManager
+from locum_actuator.system import runtime
 from locum_actuator.system.background import Health
 from locum_inventory.site.mirror import Mirror, age_seconds
 from locum_inventory.site.model import Service
@@ -29,7 +27,7 @@ JUMP_SECONDS = 5.0  # a wall clock that was set by more makes every service's ne
 END_SECONDS = 5.0
 
 
-def next_time(mirror: Mirror, after: float, chance: Callable[[], float] = random.random) -> float:
+def next_time(mirror: Mirror, after: float, chance: Callable[[], float] = runtime.random) -> float:
     """Return when a run is due after a moment (both seconds since the epoch), with its jitter."""
     due = next(CronSim(mirror.schedule, datetime.fromtimestamp(after)))
     return due.timestamp() + age_seconds(mirror.jitter) * chance()
@@ -56,7 +54,7 @@ class Schedule(PeriodicThread):
         self,
         mirrors: MirrorManager,
         held_back: Callable[[str], str | None],
-        wall: Callable[[], float] = time.time,
+        wall: Callable[[], float] = runtime.wall_time,
         health: Health | None = None,
     ) -> None:
         super().__init__("mirrors", health)
@@ -64,7 +62,7 @@ class Schedule(PeriodicThread):
         self._held_back = held_back
         self._wall = wall
         self._due: dict[str, _Due] = {}
-        self._runs: dict[str, threading.Thread] = {}
+        self._runs: dict[str, runtime.Thread] = {}
 
     def end(self) -> None:
         """Ask the thread to end, and break off what runs: its next start finds out how far that came."""
@@ -73,17 +71,17 @@ class Schedule(PeriodicThread):
 
     def run(self) -> None:
         """Begin what is due, until the end."""
-        self._settled_at, self._clocks = float("-inf"), (self._wall(), time.monotonic())
+        self._settled_at, self._clocks = float("-inf"), (self._wall(), runtime.monotonic())
         super().run()
         for thread in self._runs.values():
             thread.join(END_SECONDS)
 
     def tick(self) -> None:
         """Find out how runs ended that nobody listened to, notice a clock that was set, and begin what is due."""
-        if time.monotonic() - self._settled_at > SETTLE_SECONDS:
-            self._settled_at = time.monotonic()
+        if runtime.monotonic() - self._settled_at > SETTLE_SECONDS:
+            self._settled_at = runtime.monotonic()
             self._mirrors.settle()
-        last, self._clocks = self._clocks, (self._wall(), time.monotonic())
+        last, self._clocks = self._clocks, (self._wall(), runtime.monotonic())
         if abs((self._clocks[0] - last[0]) - (self._clocks[1] - last[1])) > JUMP_SECONDS:
             self._due.clear()
         self.begin_due()
@@ -106,9 +104,7 @@ class Schedule(PeriodicThread):
             if (why := self._held_back(name)) is not None:
                 log.info("not mirrored now: %s", why, extra={"event": "mirror_held_back", "service": name})
                 continue
-            thread = threading.Thread(
-                target=self._run, args=(name, service, due), name=f"mirror-{name}", daemon=True
-            )
+            thread = runtime.thread(self._run, args=(name, service, due), name=f"mirror-{name}")
             self._runs[name] = thread
             thread.start()
 

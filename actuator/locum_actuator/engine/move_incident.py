@@ -7,7 +7,6 @@ or undone.
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass, field, replace
 
 from locum_actuator.decision.planned_move import Obstacles, decide_move, may_pass
@@ -15,6 +14,7 @@ from locum_actuator.domain.plan import Move, Plan
 from locum_actuator.domain.situation import Memory, Situation
 from locum_actuator.engine.incident import Context, Incident
 from locum_actuator.steps.runner import Outcome
+from locum_actuator.system import runtime
 
 MOVES = frozenset({"switchover", "failback"})
 _NO_OBSTACLES: Obstacles = {}
@@ -31,8 +31,8 @@ class MoveRequest:
     move: Move
     incident: int | None = None
     fault: str | None = None  # why the worker that took it up could not begin
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-    _answered: threading.Event = field(default_factory=threading.Event)
+    _lock: runtime.Lock = field(default_factory=runtime.lock)
+    _answered: runtime.Event = field(default_factory=runtime.event)
     _taken: bool = False
     _given_up: bool = False
 

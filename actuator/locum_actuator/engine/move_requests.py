@@ -7,10 +7,9 @@ then the worker is told, and service is missing for no longer than the last shor
 from __future__ import annotations
 
 import logging
-import threading
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Literal
 
 from locum_actuator.decision.planned_move import decide_move, may_pass
@@ -21,6 +20,7 @@ from locum_actuator.domain.situation import Situation
 from locum_actuator.engine.incident import KEEP_LOOKING_SECONDS
 from locum_actuator.engine.move_incident import MOVES, MoveRequest
 from locum_actuator.engine.worker import Worker
+from locum_actuator.system import runtime
 from locum_actuator.system.background import in_words
 from locum_inventory.errors import LocumError
 from locum_inventory.logs.fields import about
@@ -57,8 +57,8 @@ class MoveRequests:
 
     def __init__(self, workers: Callable[[], Mapping[str, Worker]]) -> None:
         self._workers = workers
-        self._lock = threading.Lock()
-        self._looking = threading.Lock()
+        self._lock = runtime.lock()
+        self._looking = runtime.lock()
         self._begun: dict[str, Progress] = {}  # the last of each service
         self._count = 0
 
@@ -80,14 +80,14 @@ class MoveRequests:
         if not self._looking.acquire(timeout=TAKEN_UP_SECONDS):
             raise MoveRefusedError("another look is under way; ask again")
         try:
-            begun, looks = time.monotonic(), 0
+            begun, looks = runtime.monotonic(), 0
             while True:
                 looks += 1
                 situation = context.observer.situation(service)
                 plan = self.judge(service, move, situation)
-                if not may_pass(plan, situation, context.memory(), looks, time.monotonic() - begun):
+                if not may_pass(plan, situation, context.memory(), looks, runtime.monotonic() - begun):
                     break
-                time.sleep(KEEP_LOOKING_SECONDS)
+                runtime.sleep(KEEP_LOOKING_SECONDS)
         finally:
             self._looking.release()
         return plan, situation
@@ -110,7 +110,7 @@ class MoveRequests:
             self._count += 1
             progress = self._begun[service] = Progress(self._count, service, move)
         try:
-            threading.Thread(target=self._run, args=(progress,), name=f"move-{service}", daemon=True).start()
+            runtime.thread(self._run, args=(progress,), name=f"move-{service}").start()
         except RuntimeError as fault:  # no more threads are to be had
             progress.text, progress.phase = f"it was not begun: {fault}", "failed"
         return progress
@@ -190,7 +190,7 @@ def _refuse_divergence(mirrors: Mirrors, service: str, holder: str, target: str)
         return  # they never had the same data, or it cannot be seen: the run itself refuses what it must
     if not found.both:
         return
-    since = time.strftime("%Y-%m-%d %H:%M:%S", time.strptime(str(found.since), "%Y%m%d%H%M%S"))
+    since = f"{datetime.strptime(str(found.since), '%Y%m%d%H%M%S'):%Y-%m-%d %H:%M:%S}"
     sides = "; ".join(_words(side) for side in (found.one, found.other))
     raise MoveRefusedError(
         f"both sides have changed since the mirror run of {since} UTC: {sides}. To give up what changed on"

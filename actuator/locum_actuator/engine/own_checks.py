@@ -7,13 +7,13 @@ silenced, or set back in time.
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from locum_actuator.domain.ports import Observer
 from locum_actuator.domain.reach import Reach
 from locum_actuator.domain.situation import CheckOutcome, is_wrong
+from locum_actuator.system import runtime
 from locum_exporter.result import Outcome
 
 log = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ class OwnChecks:
 
         What fails is asked again at once. Only two failures count, and a look that could not be made is none.
         """
-        now = time.monotonic()
+        now = runtime.monotonic()
         if now < self._due_at:
             return None
         self._due_at = now + EVERY_SECONDS

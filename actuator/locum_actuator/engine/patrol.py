@@ -8,7 +8,6 @@ of the chain is missing.
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
@@ -19,7 +18,9 @@ from locum_actuator.decision.standby_checklist import Item, LastPatrol, checklis
 from locum_actuator.domain.reach import Reach
 from locum_actuator.engine.incident import Context
 from locum_actuator.engine.own_checks import Failing, OwnChecks
+from locum_actuator.system import runtime
 from locum_actuator.system.announce import announce
+from locum_actuator.system.local_time import local_time
 from locum_actuator.system.site_commands import CommandError, holder_by_command
 from locum_inventory.gate.protocol import GateError, ServiceStatus
 
@@ -79,7 +80,7 @@ class Patrol:
     @property
     def pause_seconds(self) -> float:
         """Return how long to wait before the next round."""
-        wary = self._silent or time.monotonic() - self._wary_since < WARY_FOR_SECONDS
+        wary = self._silent or runtime.monotonic() - self._wary_since < WARY_FOR_SECONDS
         return WARY_SECONDS if wary else CALM_SECONDS
 
     def checklists(self) -> dict[str, tuple[Item, ...]]:
@@ -107,7 +108,7 @@ class Patrol:
         """
         self._silent |= missing
         self.checks.be_due()
-        self._wary_since = time.monotonic()
+        self._wary_since = runtime.monotonic()
         if announce:
             self._announced = float("-inf")
 
@@ -167,7 +168,7 @@ class Patrol:
             why = None if isinstance(answer, str) else self.why_unfit(host)
             return _words(answer) if why is None else f"{_words(answer)}; cannot be given the service: {why}"
         at, seen = fenced
-        return f"fenced {time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(at))}: {seen} ({answer})"
+        return f"fenced {local_time(at)}: {seen} ({answer})"
 
     def _ask_all(
         self, holder: str | None, wanted: Callable[[], bool]
@@ -226,7 +227,7 @@ class Patrol:
 
     def _announce(self, holder: str) -> None:
         """Have the holder say again whose the address is: here on the wire, elsewhere by a claim over its gate."""
-        context, now = self.context, time.monotonic()
+        context, now = self.context, runtime.monotonic()
         if now - self._announced < ANNOUNCE_SECONDS or context.service.takeover.mode == "observe":
             return
         if context.service.address_commands is not None or context.journal.pause(context.name) is not None:

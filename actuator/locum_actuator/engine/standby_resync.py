@@ -7,12 +7,12 @@ person is asked; it is not tried again until the service has moved.
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Mapping
 
 from locum_actuator.decision.standby_checklist import Item
 from locum_actuator.engine.periodic import PeriodicThread
 from locum_actuator.engine.worker import Worker
+from locum_actuator.system import runtime
 from locum_actuator.system.background import Health
 
 log = logging.getLogger(__name__)
@@ -47,11 +47,10 @@ class StandbyResync(PeriodicThread):
                 mark = (name, host, holder.epoch)
                 if mark not in self._tried and is_home(items):
                     self._tried.add(mark)
-                    run = threading.Thread(
-                        target=context.mirrors.run,
+                    run = runtime.thread(
+                        context.mirrors.run,
                         args=(name, holder.host, host),
                         name=f"home-{name}",
-                        daemon=True,
                     )
                     run.start()
 

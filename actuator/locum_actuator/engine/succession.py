@@ -7,10 +7,10 @@ worker that is new for an address waits for all that were at work for it, and go
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Iterable, Mapping
 
 from locum_actuator.journal.journal import Holder, Journal
+from locum_actuator.system import runtime
 from locum_inventory.site.model import Service
 
 log = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ class Succession:
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
-        self._lock = threading.Lock()
+        self._lock = runtime.lock()
         self._replaced: dict[str, Holder] = {}  # what the journal said before a worker wrote over it
 
     def inherit(self, name: str, before: str, services: Mapping[str, Service]) -> None:

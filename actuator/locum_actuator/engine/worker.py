@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import queue
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -28,6 +26,7 @@ from locum_actuator.engine.without_journal import release_wrong_holder
 from locum_actuator.journal.journal import JournalError
 from locum_actuator.metrics import worker_thread
 from locum_actuator.observation.reconnect_probe import LISTEN_SECONDS, ReconnectProbe
+from locum_actuator.system import runtime
 from locum_actuator.system.background import BackgroundThread, Health, in_words
 from locum_inventory.logs.fields import about
 
@@ -68,9 +67,9 @@ class Worker:
         self._reconnect_probe = ReconnectProbe.of(context.site, context.service)
         self._seen = False  # a missing host, that is: it is to be asked at once
         self._could_wait = True  # the last wait between two looks did not fail
-        self._turned_at = time.monotonic()
+        self._turned_at = runtime.monotonic()
         self._at_work: Incident | None = None
-        self._wakes: queue.SimpleQueue[Wake | None] = queue.SimpleQueue()
+        self._wakes: runtime.Queue[Wake | None] = runtime.new_queue()
         context.metrics.init_service(context.name, context.service.hosts)
         context.update_holder_metric()
 
@@ -90,7 +89,7 @@ class Worker:
     def stuck_seconds(self) -> float | None:
         """How long it has not moved, where that is longer than the longest plan may take; else None."""
         at_work = self._at_work
-        seconds = time.monotonic() - max(
+        seconds = runtime.monotonic() - max(
             self._turned_at, at_work.last_progress_at if at_work else self._turned_at
         )
         return seconds if seconds > longest_plan_seconds(self.context.site, self.context.service) else None
@@ -144,7 +143,7 @@ class Worker:
             warm_up(self.context)
         wake: Wake | None = Wake(START_UP)
         while not self._ended.is_set():
-            self._turned_at = time.monotonic()
+            self._turned_at = runtime.monotonic()
             wake = self._work(wake)
             if wake is None:
                 wake = self._wait()
@@ -217,11 +216,11 @@ class Worker:
         return self._ended.is_set() or not self._wakes.empty()
 
     def _next_wake(self) -> Wake | None:
-        until = time.monotonic() + self.patrol.pause_seconds
-        while not self._ended.is_set() and not self._seen and (left := until - time.monotonic()) > 0:
+        until = runtime.monotonic() + self.patrol.pause_seconds
+        while not self._ended.is_set() and not self._seen and (left := until - runtime.monotonic()) > 0:
             try:
                 return self._wakes.get(timeout=min(left, LISTEN_SECONDS) if self.patrol.missing else left)
-            except queue.Empty:
+            except runtime.Empty:
                 self._look_out()
         self._seen = False
         return None
@@ -299,7 +298,7 @@ class Worker:
     def _attach_waiting(self, incident: int) -> None:
         """Count the alerts that came while we worked to the same incident: the look that closed it was later."""
         alerts: list[int] = []
-        with contextlib.suppress(queue.Empty):
+        with contextlib.suppress(runtime.Empty):
             while True:
                 wake = self._wakes.get_nowait()
                 if wake is not None and wake.alert is not None:

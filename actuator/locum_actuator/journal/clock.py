@@ -8,19 +8,20 @@ reads the wall clock anew: what the journal then holds of the future counts as n
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
+
+from locum_actuator.system import runtime
 
 
 def _since_boot() -> float:
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
+    return runtime.since_boot()
 
 
 class BrakeClock:
     """Seconds since the epoch, as the wall clock had them when this was made, and nobody's to set since."""
 
     def __init__(
-        self, wall: Callable[[], float] = time.time, since_boot: Callable[[], float] = _since_boot
+        self, wall: Callable[[], float] = runtime.wall_time, since_boot: Callable[[], float] = _since_boot
     ) -> None:
         self._wall = wall
         self._since_boot = since_boot

@@ -10,10 +10,11 @@ the one under way, and its own.
 from __future__ import annotations
 
 import sqlite3
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+
+from locum_actuator.system import runtime
 
 JOIN_SECONDS = 0.05  # at most so long a transaction waits for threads that are about to join it
 
@@ -24,7 +25,7 @@ class _Group:
 
     writes: int = 0
     fault: sqlite3.Error | None = None  # why none of them is written
-    ended: threading.Event = field(default_factory=threading.Event)
+    ended: runtime.Event = field(default_factory=runtime.event)
 
     def end(self, fault: sqlite3.Error | None = None) -> None:
         self.fault = fault
@@ -36,8 +37,8 @@ class GroupCommits:
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
-        self._connection = threading.Lock()  # held while statements run, and during a commit
-        self._arrivals = threading.Condition()
+        self._connection = runtime.lock()  # held while statements run, and during a commit
+        self._arrivals = runtime.condition()
         self._coming = 0  # threads that are about to join
         self._group: _Group | None = None  # the transaction that is open
 

@@ -10,8 +10,6 @@ from __future__ import annotations
 import json
 import logging
 import sqlite3
-import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -26,6 +24,7 @@ from locum_actuator.journal.incidents import IncidentQueries
 from locum_actuator.journal.mirror_runs import MirrorLedger
 from locum_actuator.journal.repeated_looks import merge_into_previous, repeated
 from locum_actuator.journal.schema import VERSIONS
+from locum_actuator.system import runtime
 from locum_inventory.errors import LocumError
 
 log = logging.getLogger(__name__)
@@ -89,7 +88,7 @@ class Journal:
     def __init__(self, path: Path, clock: BrakeClock | None = None) -> None:
         self.path = path
         self.clock = BrakeClock() if clock is None else clock  # by which all is counted that holds back
-        self._reading = threading.Lock()  # held while the second connection is read
+        self._reading = runtime.lock()  # held while the second connection is read
         self._fault: str | None = None  # why the last write did not work
         self._read_fault: str | None = None  # why a read did not work, until the file was found to be sound
         self._written_at = float("-inf")  # monotonic
@@ -150,7 +149,7 @@ class Journal:
 
     def look(self) -> str | None:
         """Return why the journal cannot be used, or None. A write of late is proof enough, else one is made."""
-        if self._fault is not None or time.monotonic() - self._written_at > PROOF_SECONDS:
+        if self._fault is not None or runtime.monotonic() - self._written_at > PROOF_SECONDS:
             with suppress(JournalError), self._write() as db:
                 db.execute(
                     f"PRAGMA user_version={len(VERSIONS)}"
@@ -179,7 +178,7 @@ class Journal:
         except sqlite3.Error as fault:
             self._fault = str(fault)
             raise JournalError(f"{self.path}: the journal cannot be written: {fault}") from fault
-        self._fault, self._written_at = None, time.monotonic()
+        self._fault, self._written_at = None, runtime.monotonic()
 
     def _read(self, sql: str, *values: object) -> list[dict[str, Any]]:
         with self._reading:
@@ -193,7 +192,7 @@ class Journal:
 
     def accept(self, alerts: Iterable[AlertRow]) -> list[int]:
         """Write alerts down, all or none, and return their ids."""
-        now = time.time()
+        now = runtime.wall_time()
         with self._write() as db:
             return [
                 int(
@@ -232,7 +231,7 @@ class Journal:
             holder = db.execute("SELECT host FROM holders WHERE service=?", (service,)).fetchone()
             cursor = db.execute(
                 "INSERT INTO incidents (service, opened_at, trigger, holder_before) VALUES (?,?,?,?)",
-                (service, time.time(), trigger, holder["host"] if holder else None),
+                (service, runtime.wall_time(), trigger, holder["host"] if holder else None),
             )
             return int(cursor.lastrowid or 0)
 
@@ -251,7 +250,16 @@ class Journal:
         with self._write() as db:
             db.execute(
                 "INSERT INTO events (incident, at, kind, step, host, text, seconds, data) VALUES (?,?,?,?,?,?,?,?)",
-                (incident, time.time(), kind, step, host, text, seconds, json.dumps(data) if data else None),
+                (
+                    incident,
+                    runtime.wall_time(),
+                    kind,
+                    step,
+                    host,
+                    text,
+                    seconds,
+                    json.dumps(data) if data else None,
+                ),
             )
 
     def close_incident(self, incident: int, outcome: str, reason: str) -> int:
@@ -266,7 +274,7 @@ class Journal:
                 return before
             db.execute(
                 "UPDATE incidents SET closed_at=?, outcome=?, reason=? WHERE id=? AND closed_at IS NULL",
-                (time.time(), outcome, reason, incident),
+                (runtime.wall_time(), outcome, reason, incident),
             )
             return incident
 
@@ -353,7 +361,7 @@ class Journal:
             db.execute(
                 "INSERT INTO holders (service, host, epoch, since) VALUES (?,NULL,?,?)"
                 " ON CONFLICT(service) DO UPDATE SET epoch=max(epoch, excluded.epoch)",
-                (service, epoch, time.time()),
+                (service, epoch, runtime.wall_time()),
             )
 
     def reset_epoch(self, service: str, epoch: int) -> None:
@@ -367,7 +375,7 @@ class Journal:
             db.execute(
                 "INSERT INTO holders (service, host, epoch, since) VALUES (?,?,?,?) ON CONFLICT(service)"
                 " DO UPDATE SET host=excluded.host, epoch=max(epoch, excluded.epoch), since=excluded.since",
-                (service, host, epoch, time.time()),
+                (service, host, epoch, runtime.wall_time()),
             )
 
     def count_takeover(self, service: str, incident: int) -> None:

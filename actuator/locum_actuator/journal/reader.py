@@ -7,11 +7,11 @@ never holds a writer up (https://www.sqlite.org/wal.html).
 from __future__ import annotations
 
 import sqlite3
-import threading
 from pathlib import Path
 from typing import Any
 
 from locum_actuator.journal.journal import JournalError
+from locum_actuator.system import runtime
 
 
 class JournalReader:
@@ -19,7 +19,7 @@ class JournalReader:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._lock = threading.Lock()
+        self._lock = runtime.lock()
         self._db: sqlite3.Connection | None = None
 
     def read(self, sql: str, *values: object) -> list[dict[str, Any]]:

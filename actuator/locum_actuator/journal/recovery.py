@@ -9,12 +9,13 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
-import time
 from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 
 from locum_actuator.journal.journal import Journal, JournalError
+from locum_actuator.system import runtime
+from locum_actuator.system.local_time import utc_stamp
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +51,7 @@ def _begin_anew(path: Path, why: str, services: Iterable[str]) -> None:
     The corrupt one keeps its name until the new one takes it: to die in between must not lead to a journal without
     pauses.
     """
-    kept = path.with_name(f"{path.name}.corrupt-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}")
+    kept = path.with_name(f"{path.name}.corrupt-{utc_stamp(runtime.wall_time())}")
     new = path.with_name(f"{path.name}.new")
     try:
         new.unlink(missing_ok=True)

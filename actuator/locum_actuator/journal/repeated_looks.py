@@ -7,7 +7,8 @@ say "nothing" would bury the one that does not. Its alerts all stay, and belong 
 from __future__ import annotations
 
 import sqlite3
-import time
+
+from locum_actuator.system import runtime
 
 WITHIN_SECONDS = 3600.0  # after so long a pause it is news again
 
@@ -40,5 +41,6 @@ def merge_into_previous(db: sqlite3.Connection, incident: int, before: int, reas
     db.execute("DELETE FROM events WHERE incident=?", (incident,))
     db.execute("DELETE FROM incidents WHERE id=?", (incident,))
     db.execute(
-        "UPDATE incidents SET looks=looks+1, closed_at=?, reason=? WHERE id=?", (time.time(), reason, before)
+        "UPDATE incidents SET looks=looks+1, closed_at=?, reason=? WHERE id=?",
+        (runtime.wall_time(), reason, before),
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections import deque
 from dataclasses import replace
 from types import TracebackType
@@ -12,6 +11,7 @@ from typing import Self
 
 from locum_actuator.domain.reach import Reach
 from locum_actuator.domain.situation import CheckOutcome, HostView
+from locum_actuator.system import runtime
 from locum_exporter.result import Outcome
 
 TICK_SECONDS = 0.02
@@ -94,10 +94,10 @@ class RecentLag:
 
     def saw(self, seconds: float) -> None:
         """Take in the lag of one look."""
-        self._seen.append((time.monotonic(), seconds))
+        self._seen.append((runtime.monotonic(), seconds))
 
     def allowance_seconds(self) -> float:
         """Return by how much to widen a deadline now: twice the worst lag of late, 0 on a calm machine."""
-        since = time.monotonic() - REMEMBERED_SECONDS
+        since = runtime.monotonic() - REMEMBERED_SECONDS
         worst = max((late for at, late in tuple(self._seen) if at >= since), default=0.0)
         return 0.0 if worst < NOTICEABLE_SECONDS else min(2 * worst, MOST_ALLOWANCE_SECONDS)

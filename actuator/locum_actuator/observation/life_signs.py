@@ -6,9 +6,9 @@ a moment ago, or on which another service answers, is not the host that "does no
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Callable
+
+from locum_actuator.system import runtime
 
 GATE_SECONDS = 1.0  # an answer of the gate is a sign of life for so long
 
@@ -16,9 +16,9 @@ GATE_SECONDS = 1.0  # an answer of the gate is a sign of life for so long
 class LifeSigns:
     """When each host's gate answered last. Threads may share it."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = runtime.monotonic) -> None:
         self._clock = clock
-        self._lock = threading.Lock()
+        self._lock = runtime.lock()
         self._gate_at: dict[str, float] = {}
 
     def gate_answered(self, host: str) -> None:

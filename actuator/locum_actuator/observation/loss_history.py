@@ -7,12 +7,11 @@ heard through loss has to be silent for longer before it is called dead. One tha
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Callable, Mapping
 
 from locum_actuator.domain.reach import Reach
 from locum_actuator.domain.situation import HostView, Situation
+from locum_actuator.system import runtime
 from locum_exporter.result import Outcome
 
 LOSSY_SECONDS = 120.0  # so long after loss was seen a host's silence is doubted
@@ -24,9 +23,9 @@ ECHOES_AFTER_LOSS = (
 class LossHistory:
     """What the looks at one service's hosts had in common. Threads may share it."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = runtime.monotonic) -> None:
         self._clock = clock
-        self._lock = threading.Lock()
+        self._lock = runtime.lock()
         self._lossy_at: dict[str, float] = {}
         self._unanswered: dict[str, int] = {}
         self._reached: set[str] = set()

@@ -10,8 +10,6 @@ import asyncio
 import concurrent.futures
 import contextlib
 import logging
-import threading
-import time
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
@@ -28,6 +26,7 @@ from locum_actuator.observation.prompt_gate import PROMPT_CALLS, is_prompt
 from locum_actuator.observation.reach_check import look_through
 from locum_actuator.observation.service_check import look_at_service
 from locum_actuator.observation.vantage_points import Answer, ask, asking_session, hears
+from locum_actuator.system import runtime
 from locum_actuator.system.background import BackgroundThread, Health
 from locum_actuator.system.site_commands import CommandError, holder_by_command
 from locum_exporter.checks.address import UNKNOWN_MAC
@@ -35,7 +34,6 @@ from locum_exporter.checks.address import address as address_check
 from locum_exporter.net.icmp import Burst, Pinger
 from locum_exporter.net.neighbours import Neighbours
 from locum_exporter.result import Outcome, outcome_of
-from locum_inventory import since_boot
 from locum_inventory.gate.host_macs import HostMacs
 from locum_inventory.gate.protocol import GateError, GateStatus, ServiceStatus
 from locum_inventory.site.model import Address, Service, Site
@@ -204,13 +202,13 @@ class HostObserver:
         )
 
     def late_echo(self, host: str, since: float, seconds: float) -> bool:
-        """Return whether an echo of a host came since a moment of time.monotonic, waiting so long for one."""
-        end, address = time.monotonic() + seconds, self._site.hosts[host].address
+        """Return whether an echo of a host came since a moment of runtime.monotonic, waiting so long for one."""
+        end, address = runtime.monotonic() + seconds, self._site.hosts[host].address
 
         async def heard() -> bool:
-            # The loop's clock is time.monotonic. Nothing is consumed: every plan and every reader gets one answer.
+            # The loop has the same clock. Nothing is consumed: every plan and every reader gets one answer.
             while not self._pinger.heard_since(address, since):
-                if time.monotonic() >= end:
+                if runtime.monotonic() >= end:
                     return False
                 await asyncio.sleep(LATE_PAUSE_SECONDS)
             return True
@@ -225,7 +223,7 @@ class HostObserver:
 
     def situation(self, service: str) -> Situation:
         """Look at everything that matters for one service, all at once."""
-        values, asked_at = self._site.services[service], since_boot.seconds()
+        values, asked_at = self._site.services[service], runtime.since_boot()
         # Twice the time of a look: a service whose host limits pings is asked a second time.
         limit = (
             2 * look_seconds(values) + 3.0 + _command_seconds(values) + self._recent_lag.allowance_seconds()
@@ -251,14 +249,14 @@ class HostObserver:
             strangers=frozenset(),
             address_looked=False,
             witnesses={},
-            taken_at=time.time(),
+            taken_at=runtime.wall_time(),
             by_command=self._site.services[service].address_commands is not None,
             asked_at=asked_at,
             not_looked=text,
         )
 
     async def _situation(self, service: str) -> Situation:
-        values, asked_at = self._site.services[service], since_boot.seconds()
+        values, asked_at = self._site.services[service], runtime.since_boot()
         async with asking_session() as session, EventLoopLag() as lag:
             views, found, witnesses, reach = await asyncio.gather(
                 asyncio.gather(*(self._view(service, host, session) for host in values.hosts)),
@@ -277,7 +275,7 @@ class HostObserver:
             strangers=strangers,
             address_looked=found is not None,
             witnesses=witnesses,
-            taken_at=time.time(),
+            taken_at=runtime.wall_time(),
             by_command=values.address_commands is not None,
             asked_at=asked_at,
             reach=lag.discount_reach(reach, self._local),
@@ -449,7 +447,7 @@ class HostObserver:
         self, service: str, host: str, seconds: float = GATE_SECONDS
     ) -> ServiceStatus | NoGateAnswer:
         """Return what a host's gate says of a service, or why it does not."""
-        loop, begun = asyncio.get_running_loop(), threading.Event()
+        loop, begun = asyncio.get_running_loop(), runtime.event()
 
         def ask() -> GateStatus:
             begun.set()

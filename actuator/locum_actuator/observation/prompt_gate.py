@@ -9,10 +9,11 @@ behind 30 % loss each way that happens once in 1.5 million times (0.49^20).
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import Any
+
+from locum_actuator.system import runtime
 
 PROMPT_CALLS = 10
 PROMPT_SECONDS = 0.15  # for one call: less than a lost packet costs
@@ -39,5 +40,5 @@ async def is_prompt(
 
 
 def _in_time(call: Callable[[float], bool]) -> bool:
-    begun = time.monotonic()
-    return call(PROMPT_SECONDS) and time.monotonic() - begun <= PROMPT_SECONDS
+    begun = runtime.monotonic()
+    return call(PROMPT_SECONDS) and runtime.monotonic() - begun <= PROMPT_SECONDS

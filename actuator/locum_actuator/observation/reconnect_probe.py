@@ -9,11 +9,11 @@ import contextlib
 import logging
 import select
 import socket
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from ipaddress import IPv6Address
 
+from locum_actuator.system import runtime
 from locum_actuator.system.interface_mac import mac_of
 from locum_exporter.net.arp_nd_frames import arp_probe, link_local_of, neighbour_solicitation
 from locum_inventory.site.model import Address, Service, Site
@@ -49,7 +49,7 @@ class ReconnectProbe:
         wanted = {host: ssh.port for host, ssh in ways.items() if ssh is not None}
         for host in self._begun.keys() - wanted.keys():
             self._begun.pop(host).close()
-        now, seen = time.monotonic(), set[str]()
+        now, seen = runtime.monotonic(), set[str]()
         for host, port in wanted.items():
             if host in self._begun and (answer := _answer(self._begun[host])) is not None:
                 self._begun.pop(host).close()

@@ -6,11 +6,10 @@ answered since is remembered here, so that a young service which hangs is not mi
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Callable, Mapping
 
 from locum_actuator.domain.situation import HostView, Situation
+from locum_actuator.system import runtime
 
 _STARTING_VERBS = frozenset({"start", "respawn"})
 
@@ -18,9 +17,9 @@ _STARTING_VERBS = frozenset({"start", "respawn"})
 class Starts:
     """The starts of one service, by host. Threads may share it."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = runtime.monotonic) -> None:
         self._clock = clock
-        self._lock = threading.Lock()
+        self._lock = runtime.lock()
         self._began_at: dict[str, float] = {}  # of a start whose service has not answered since
         self._served_at: dict[str, float] = {}
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-import threading
-import time
 from dataclasses import dataclass, replace
+
+from locum_actuator.system import runtime
 
 NEAR_SECONDS = 30.0  # faults that begin within this of each other may have one cause
 # A network that comes back does so port by port: whoever is still silent when the first is well again gets so long.
@@ -24,7 +24,7 @@ class StormDetector:
     """The open faults of a site by service. Threads may share it."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = runtime.lock()
         self._faults: dict[str, _Fault] = {}
         self._well_since: dict[str, float] = {}  # hosts of a storm that are well again
 
@@ -32,7 +32,7 @@ class StormDetector:
         """Note that an incident has begun, and nobody has looked yet."""
         if holder is not None:
             with self._lock:
-                self._faults[service] = _Fault(holder, time.monotonic(), seen=False)
+                self._faults[service] = _Fault(holder, runtime.monotonic(), seen=False)
 
     def looked(self, service: str, holder: str | None, *, failing: bool) -> None:
         """Note what a look at the holder showed."""
@@ -43,7 +43,7 @@ class StormDetector:
             elif known is not None and known.host == holder:
                 self._faults[service] = replace(known, seen=True)
             else:
-                self._faults[service] = _Fault(holder, time.monotonic(), seen=True)
+                self._faults[service] = _Fault(holder, runtime.monotonic(), seen=True)
 
     def closed(self, service: str) -> None:
         """Note that the incident has ended."""
@@ -52,7 +52,7 @@ class StormDetector:
 
     def _settle(self, fault: _Fault | None) -> None:
         if fault is not None and fault.stormy:
-            self._well_since[fault.host] = time.monotonic()
+            self._well_since[fault.host] = runtime.monotonic()
 
     def known(self) -> frozenset[str]:
         """Return the holder hosts with an open fault, of whatever age."""
@@ -61,7 +61,7 @@ class StormDetector:
 
     def failing(self, within_seconds: float = math.inf) -> frozenset[str]:
         """Return the holder hosts of which a look has shown that they fail, and whose fault is no older than so."""
-        now = time.monotonic()
+        now = runtime.monotonic()
         with self._lock:
             return frozenset(
                 fault.host
@@ -91,5 +91,5 @@ class StormDetector:
         return seen | settling, frozenset(fault.host for fault in others.values()) - seen
 
     def _settling(self) -> frozenset[str]:
-        now = time.monotonic()
+        now = runtime.monotonic()
         return frozenset(host for host, at in self._well_since.items() if now - at < SETTLE_SECONDS)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -13,6 +12,7 @@ from locum_actuator.domain.ports import Gates, Observer
 from locum_actuator.domain.situation import CheckOutcome
 from locum_actuator.observation.starts import Starts
 from locum_actuator.steps.plan_evidence import PlanEvidence
+from locum_actuator.system import runtime
 from locum_actuator.system.site_commands import command_environment
 from locum_exporter.result import Outcome
 from locum_inventory.errors import LocumError
@@ -112,11 +112,11 @@ def until(
 
     The pause grows, so that a service that needs long to start is not asked fifty times a second meanwhile.
     """
-    end = time.monotonic() + deadline_seconds
+    end = runtime.monotonic() + deadline_seconds
     while True:
         seen = look()
-        left = end - time.monotonic()
+        left = end - runtime.monotonic()
         if seen.outcome is Outcome.WELL or left <= 0:
             return seen
-        time.sleep(min(pause_seconds, left))
+        runtime.sleep(min(pause_seconds, left))
         pause_seconds = min(pause_seconds * 1.3, 0.5)

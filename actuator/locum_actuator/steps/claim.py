@@ -6,13 +6,12 @@ On this machine over netlink; on another through its gate.
 from __future__ import annotations
 
 import logging
-import threading
 from dataclasses import dataclass
 
 from locum_actuator.domain.patience import release_call_seconds
 from locum_actuator.steps.base import StepContext, StepError
 from locum_actuator.steps.over_gate import change_in_time
-from locum_actuator.system import netlink
+from locum_actuator.system import netlink, runtime
 from locum_actuator.system.announce import announce
 from locum_inventory.enrolment.boot_guard import is_muted
 from locum_inventory.gate.protocol import GateError
@@ -89,7 +88,7 @@ class Claim:
                 )
 
         try:
-            threading.Thread(target=tell, name=f"epoch-{context.name}", daemon=True).start()
+            runtime.thread(tell, name=f"epoch-{context.name}").start()
         except RuntimeError as fault:  # no more threads: that is no reason to take the address off again
             log.warning(
                 "the gate of this host was not told the epoch: %s", fault, extra={"event": "epoch_not_told"}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from locum_actuator.domain.ports import Confirmed
 from locum_actuator.steps.base import StepContext, StepError
-from locum_inventory import since_boot
+from locum_actuator.system import runtime
 
 ASKS = 3  # a busy machine may be too late to ask: what was done is not undone for that alone
 
@@ -34,7 +34,7 @@ class Confirm:
     def _ask(self, silent: str | None) -> float:
         """Ask, also of one host that was silent, and return when it was asked; raises `StepError`."""
         for _ in range(ASKS):
-            asked_at = since_boot.seconds()
+            asked_at = runtime.since_boot()
             seen = self.context.observer.confirm(self.context.name, silent)
             if seen.owners is not None and (seen.heard_by or not self._lacks_silence(silent, seen)):
                 break

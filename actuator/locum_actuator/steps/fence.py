@@ -5,12 +5,11 @@ docs/fencing.md says in words what counts.
 
 from __future__ import annotations
 
-import threading
-import time
 from dataclasses import dataclass
 
 from locum_actuator.domain.plan import PlannedStep
 from locum_actuator.steps.base import StepContext, StepError
+from locum_actuator.system import runtime
 from locum_actuator.system.fence_agent import FenceAgent, FenceAgentError
 from locum_inventory.errors import LocumError
 from locum_inventory.site.model import FenceDevice
@@ -23,8 +22,8 @@ ON_SECONDS = 30.0
 LATE_SECONDS = 0.3  # so long an echo is waited for before a host that seems silent is switched off
 
 # One host's services may all want it fenced at once: one does it, the others wait and find it off.
-_locks: dict[str, threading.Lock] = {}
-_seen_off_at: dict[str, float] = {}  # by host, time.monotonic()
+_locks: dict[str, runtime.Lock] = {}
+_seen_off_at: dict[str, float] = {}  # by host, runtime.monotonic()
 
 
 class _NotConfirmedError(LocumError):
@@ -51,8 +50,8 @@ class Fence:
         if self.host == self.context.local_host or not devices:
             raise StepError(f"there is nothing to fence {self.host} with")
         self.context.require_silence(self.host, LATE_SECONDS)
-        asked = time.monotonic()
-        lock = _locks.setdefault(self.host, threading.Lock())
+        asked = runtime.monotonic()
+        lock = _locks.setdefault(self.host, runtime.lock())
         if not lock.acquire(timeout=sum(device.timeout for device in devices) + ON_SECONDS):
             raise StepError(f"another service has been fencing {self.host} for too long")
         faults = []
@@ -81,7 +80,7 @@ class Fence:
 
     def _with(self, device: FenceDevice) -> str:
         """Switch the host off by one device and watch until it is seen off."""
-        agent, end = FenceAgent(self.host, device), time.monotonic() + device.timeout
+        agent, end = FenceAgent(self.host, device), runtime.monotonic() + device.timeout
         fault: FenceAgentError | None = None
         # Right before it is told: a host that was silent when it was looked at may be well again by now.
         self.context.evidence.require_due(PlannedStep("fence", self.host))
@@ -91,11 +90,11 @@ class Fence:
             fault = failed
         # An agent that failed may have switched off all the same: it is looked at once, and not pestered.
         seen = self._watch(
-            agent, end if fault is None else min(end, time.monotonic() + STATUS_SECONDS), fault
+            agent, end if fault is None else min(end, runtime.monotonic() + STATUS_SECONDS), fault
         )
         if seen is not None:
             raise _NotConfirmedError(f"{fault}; {seen}" if fault else seen)
-        _seen_off_at[self.host] = time.monotonic()
+        _seen_off_at[self.host] = runtime.monotonic()
         self.context.evidence.seen_off(self.host)
         off = f"{device.name} says that {self.host} is off, and it answers no ping"
         return f"{off}{self._on_again(agent)}"
@@ -105,13 +104,13 @@ class Fence:
         pause = PAUSE_SECONDS
         while True:
             try:
-                power = agent.power(deadline_seconds=max(0.1, end - time.monotonic()))
+                power = agent.power(deadline_seconds=max(0.1, end - runtime.monotonic()))
                 seen = "status says on" if power == "on" else self._still_answers()
             except FenceAgentError as fault:
                 seen = str(fault)
-            if seen is None or failed is not None or time.monotonic() + pause >= end:
+            if seen is None or failed is not None or runtime.monotonic() + pause >= end:
                 return seen
-            time.sleep(pause)
+            runtime.sleep(pause)
             pause = min(pause * 1.5, LONGEST_PAUSE_SECONDS)
 
     def _still_answers(self) -> str | None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass
 
 from locum_actuator.steps.base import StepContext, StepError
+from locum_actuator.system import runtime
 
 LAST_PASS_SECONDS = 60.0  # the service is stopped meanwhile: what takes longer is broken off and undone
 
@@ -26,8 +26,7 @@ class LastPass:
         context = self.context
         if context.old_holder is None:
             raise StepError("nobody is known to have the data")
-        deadline = threading.Timer(LAST_PASS_SECONDS, context.mirrors.halt, (context.name, self.host))
-        deadline.daemon = True
+        deadline = runtime.timer(LAST_PASS_SECONDS, context.mirrors.halt, (context.name, self.host))
         deadline.start()
         try:
             result = context.mirrors.run(context.name, context.old_holder, self.host)

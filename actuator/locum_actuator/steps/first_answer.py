@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 
 from locum_actuator.domain.situation import CheckOutcome, is_wrong
 from locum_actuator.steps.base import StepContext, StepError
+from locum_actuator.system import runtime
 from locum_exporter.result import Outcome
 from locum_inventory.gate.protocol import GateError, ServiceStatus
 
@@ -38,7 +38,7 @@ class FirstAnswer:
     _silent: int = 0  # how often in a row
 
     def __post_init__(self) -> None:
-        self._began_at = time.monotonic()
+        self._began_at = runtime.monotonic()
         self.context.starts.began(self.host)
 
     def wait(self, least_seconds: float) -> CheckOutcome:
@@ -46,12 +46,12 @@ class FirstAnswer:
 
         It may take what is left of its time, and `least_seconds` in any case.
         """
-        context, now = self.context, time.monotonic()
+        context, now = self.context, runtime.monotonic()
         end = max(self._began_at + self.timeout_seconds, now + least_seconds)
         wrong_since: float | None = None
         say_at, status_at, pause_seconds = now + SAY_EVERY_SECONDS, now + STATUS_EVERY_SECONDS, 0.02
         while (seen := context.observer.service_on(context.name, self.host)).outcome is not Outcome.WELL:
-            now = time.monotonic()
+            now = runtime.monotonic()
             wrong_since = (wrong_since or now) if is_wrong(seen) else None
             if context.wrong_answer and wrong_since is not None and now - wrong_since >= SAME_ANSWER_SECONDS:
                 raise SameAnswerError(
@@ -80,7 +80,7 @@ class FirstAnswer:
                     f"{context.name} is starting on {self.host}: no answer after {now - self._began_at:.0f} s of"
                     f" {self.timeout_seconds:g} s ({seen.text})"
                 )
-            time.sleep(min(pause_seconds, max(end - now, 0.0)))
+            runtime.sleep(min(pause_seconds, max(end - now, 0.0)))
             # It grows, so that a service that needs long to start is not asked fifty times a second meanwhile.
             pause_seconds = min(pause_seconds * 1.3, 0.5)
         context.starts.served(self.host)

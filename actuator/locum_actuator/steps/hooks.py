@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from locum_actuator.metrics import Metrics
 from locum_actuator.steps.base import StepContext, StepError, environment
+from locum_actuator.system import runtime
 from locum_actuator.system.site_commands import CommandError, run
 
 log = logging.getLogger(__name__)
@@ -57,7 +57,7 @@ class Hooks:
         hook = self.context.service.hooks.get(name)
         if hook is None:
             return None
-        begun, failed = time.monotonic(), None
+        begun, failed = runtime.monotonic(), None
         try:
             printed = run(hook.command, environment(self.context, step, host), hook.timeout)
             text = f"{name} worked{f': {printed}' if printed else ''}"
@@ -65,7 +65,7 @@ class Hooks:
             failed = str(fault)
             text = f"{name} failed: {fault}"
             self.metrics.hook_failures.labels(self.context.name, name).inc()
-        seconds = time.monotonic() - begun
+        seconds = runtime.monotonic() - begun
         log.log(
             logging.INFO if failed is None else logging.WARNING,
             "hook %s",

@@ -12,7 +12,7 @@ from contextlib import suppress
 from locum_actuator.decision.fitness import why_unfit
 from locum_actuator.steps.base import StepContext, StepError
 from locum_actuator.steps.plan_evidence import OVER_GATE_SECONDS, EvidenceTooOldError
-from locum_inventory import since_boot
+from locum_actuator.system import runtime
 from locum_inventory.gate.clock import Permit
 from locum_inventory.gate.protocol import GateError, GateStatus, ServiceStatus, Verb
 
@@ -53,7 +53,7 @@ def _in_time(
     gate = context.gates[host]
     last = gate.last_status()
     if last is not None and last.clock is not None:
-        age_seconds = since_boot.seconds() - last.clock.answered_at
+        age_seconds = runtime.since_boot() - last.clock.answered_at
         if age_seconds <= CLOCK_SECONDS:
             with suppress(EvidenceTooOldError):
                 return _change(context, host, verb, deadline_seconds, permit(last, age_seconds))

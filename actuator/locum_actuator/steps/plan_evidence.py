@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from locum_actuator.domain.plan import PlannedStep
-from locum_inventory import since_boot
+from locum_actuator.system import runtime
 from locum_inventory.errors import LocumError
 
 # A look may be so old, beside the time that it takes itself, when a step begins that takes something from a host.
@@ -42,9 +42,9 @@ class NotDueError(LocumError):
 
 @dataclass(slots=True)
 class PlanEvidence:
-    """The evidence of one plan. Its moments are those of `since_boot.seconds`."""
+    """The evidence of one plan. Its moments are those of `runtime.since_boot`."""
 
-    asked_at: float = field(default_factory=since_boot.seconds)  # when the look behind the plan began
+    asked_at: float = field(default_factory=runtime.since_boot)  # when the look behind the plan began
     look_seconds: float = 0.0  # how long such a look takes at most
     # Looks and decides again, and returns why a step is due no more; None where it is due still.
     look_again: Callable[[PlannedStep], str | None] | None = None
@@ -52,14 +52,14 @@ class PlanEvidence:
     beside_holder: bool = (
         False  # what is given now is given while the old holder still serves, and not the address
     )
-    # Hosts that did not answer -> since when (time.monotonic). An echo that comes late counts until the claim.
+    # Hosts that did not answer -> since when (runtime.monotonic). An echo that comes late counts until the claim.
     silent_since: dict[str, float] = field(default_factory=dict)
     _free_asked_at: float = field(init=False)
     _free_answered_at: float = field(init=False)
 
     def __post_init__(self) -> None:
         self._free_asked_at = self.asked_at
-        self._free_answered_at = since_boot.seconds()
+        self._free_answered_at = runtime.since_boot()
 
     # -- what is taken from a host ---------------------------------------------------------------------------
 
@@ -71,11 +71,11 @@ class PlanEvidence:
     def require_due(self, step: PlannedStep) -> None:
         """Make sure that a step is due by a look that is new. Raises `NotDueError` or `EvidenceTooOldError`."""
         for _ in range(LOOKS):
-            if since_boot.seconds() <= self.due_until:
+            if runtime.since_boot() <= self.due_until:
                 return
             if self.look_again is None:
                 break
-            asked_at = since_boot.seconds()
+            asked_at = runtime.since_boot()
             why = self.look_again(step)
             if why is not None:
                 raise NotDueError(f"{step} is due no more: {why}")
@@ -92,7 +92,7 @@ class PlanEvidence:
 
     def found_free(self, asked_at: float) -> None:
         """Note that nobody but the host that is to have it had the address, by a question asked then."""
-        self._free_asked_at, self._free_answered_at = asked_at, since_boot.seconds()
+        self._free_asked_at, self._free_answered_at = asked_at, runtime.since_boot()
 
     def free_until(self, *, over_gate: bool = False) -> float:
         """Return until when the last question shows that the address is free."""
@@ -107,12 +107,12 @@ class PlanEvidence:
 
     def should_ask(self) -> bool:
         """Tell whether to ask again before something is given to a host."""
-        now = since_boot.seconds()
+        now = runtime.since_boot()
         again = LET_GO_AGAIN_SECONDS if self.let_go else SILENT_AGAIN_SECONDS
         return now - self._free_answered_at > again or now > self.free_until()
 
     def require_free(self) -> None:
         """Raise `EvidenceTooOldError` where the last question was asked too long ago."""
-        late = since_boot.seconds() - self.free_until()
+        late = runtime.since_boot() - self.free_until()
         if late > 0:
             raise EvidenceTooOldError(f"the last answer about the address was too old by {late:.2f} s")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import time
 from dataclasses import dataclass
 
 from locum_actuator.domain.reach import Reach
 from locum_actuator.domain.situation import CheckOutcome
 from locum_actuator.steps.announce_there import announce_over_gate
 from locum_actuator.steps.base import StepContext, StepError, until
+from locum_actuator.system import runtime
 from locum_actuator.system.announce import announce
 from locum_exporter.result import Outcome
 from locum_inventory.gate.protocol import GateError
@@ -59,18 +59,18 @@ class Prove:
         None where there is nothing to ask through an address. `StepError` where those who could look get no answer.
         """
         context, pause_seconds, announced_at = self.context, 0.02, float("-inf")
-        end = time.monotonic() + ANSWER_SECONDS
+        end = runtime.monotonic() + ANSWER_SECONDS
         while True:
             reach = context.observer.reach(context.name)
             if reach is None or self._is_answered(reach):
                 return reach
-            now = time.monotonic()
+            now = runtime.monotonic()
             if now >= end:
                 raise StepError(f"the service is not reached through its address: {reach.text}")
             if now - announced_at >= ANNOUNCE_AGAIN_SECONDS:
                 announced_at = now
                 self._announce_again()
-            time.sleep(min(pause_seconds, end - now))
+            runtime.sleep(min(pause_seconds, end - now))
             pause_seconds = min(pause_seconds * 1.3, 0.5)
 
     def _is_answered(self, reach: Reach) -> bool:

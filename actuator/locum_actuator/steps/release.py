@@ -9,7 +9,7 @@ from locum_actuator.domain.plan import PlannedStep
 from locum_actuator.steps.base import StepContext, StepError
 from locum_actuator.steps.over_gate import change_in_time
 from locum_actuator.steps.plan_evidence import EvidenceTooOldError
-from locum_inventory import since_boot
+from locum_actuator.system import runtime
 from locum_inventory.gate.protocol import GateError, ServiceStatus, Verb
 
 STATUS_SECONDS = 1.0
@@ -88,7 +88,7 @@ class Release:
                 return
 
     def _look_for_others(self) -> None:
-        asked_at = since_boot.seconds()
+        asked_at = runtime.since_boot()
         found = self.context.observer.confirm(self.context.name).owners
         if found is None:
             raise StepError(f"not given back to {self.host}: nobody could be asked who has the address")

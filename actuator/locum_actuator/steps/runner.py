@@ -12,7 +12,6 @@ address and its claim nothing is written, for a slow disk would make every answe
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -33,6 +32,7 @@ from locum_actuator.steps.prove import Prove
 from locum_actuator.steps.release import Release
 from locum_actuator.steps.respawn import Respawn
 from locum_actuator.steps.start import Start
+from locum_actuator.system import runtime
 
 log = logging.getLogger(__name__)
 
@@ -162,30 +162,30 @@ class Sequence:
 
     def _one(self, spec: PlannedStep, step: Step, context: StepContext, *, gives: bool) -> None:
         self._start(spec, context)
-        begun = time.monotonic()
+        begun = runtime.monotonic()
         self._held_back = [] if gives else None
         try:
             if not gives and step.already():
-                self._note("already", spec, "it is so already", time.monotonic() - begun)
+                self._note("already", spec, "it is so already", runtime.monotonic() - begun)
                 return
             text = self._in_time(spec, step, context, gives=gives)
             self._moved |= spec.name not in _QUESTIONS
         except StepError as fault:
             self._moved |= fault.tried and spec.name not in _QUESTIONS
-            self._note("failed", spec, str(fault), time.monotonic() - begun)
+            self._note("failed", spec, str(fault), runtime.monotonic() - begun)
             raise
         except (EvidenceTooOldError, NotDueError) as fault:
-            self._note("failed", spec, str(fault), time.monotonic() - begun)
+            self._note("failed", spec, str(fault), runtime.monotonic() - begun)
             raise StepError(str(fault), tried=False) from fault
         except Exception as fault:
             # A step must not take the worker with it: whatever went wrong, it did not work.
             log.exception("%s broke", spec, extra={"event": "step_broke", **_of(spec)})
             self._moved |= spec.name not in _QUESTIONS
-            self._note("failed", spec, f"{type(fault).__name__}: {fault}", time.monotonic() - begun)
+            self._note("failed", spec, f"{type(fault).__name__}: {fault}", runtime.monotonic() - begun)
             raise StepError(f"{spec} broke: {fault}") from fault
         finally:
             self._write_held_back()
-        seconds = time.monotonic() - begun
+        seconds = runtime.monotonic() - begun
         if spec.name == "prove":
             self._proof = text
         self._metrics.step_seconds.labels(spec.name).observe(seconds)
@@ -224,14 +224,14 @@ class Sequence:
 
     def _ask(self, spec: PlannedStep, context: StepContext) -> None:
         """Ask the wire again before something is given to a host: the old holder may be back."""
-        asked, begun = PlannedStep("confirm", spec.host), time.monotonic()
+        asked, begun = PlannedStep("confirm", spec.host), runtime.monotonic()
         self._note("started", asked, f"epoch {context.epoch}")
         try:
             text = Confirm(context, spec.host).do()
         except StepError as fault:
-            self._note("failed", asked, str(fault), time.monotonic() - begun)
+            self._note("failed", asked, str(fault), runtime.monotonic() - begun)
             raise
-        self._note("done", asked, text, time.monotonic() - begun)
+        self._note("done", asked, text, runtime.monotonic() - begun)
 
     def _write_held_back(self) -> None:
         rows, self._held_back = self._held_back or [], None

@@ -9,8 +9,8 @@ from locum_actuator.steps.base import StepContext, StepError
 from locum_actuator.steps.first_answer import FirstAnswer
 from locum_actuator.steps.over_gate import change_in_time
 from locum_actuator.steps.plan_evidence import LOOK_SECONDS, LOOKS
+from locum_actuator.system import runtime
 from locum_exporter.result import Outcome
-from locum_inventory import since_boot
 from locum_inventory.gate.protocol import GateError
 
 
@@ -38,10 +38,10 @@ class Start:
     def _answers_after_all(self) -> bool:
         """Ask once more, and again where this program was stopped between the question and its use."""
         for _ in range(LOOKS):
-            asked_at = since_boot.seconds()
+            asked_at = runtime.since_boot()
             if self.context.observer.service_on(self.context.name, self.host).outcome is Outcome.WELL:
                 return True
-            if since_boot.seconds() - asked_at <= self.context.evidence.look_seconds + LOOK_SECONDS:
+            if runtime.since_boot() - asked_at <= self.context.evidence.look_seconds + LOOK_SECONDS:
                 return False
         return True  # nothing is known of it that is not too old
 

@@ -1,6 +1,6 @@
 """Run background threads under supervision: none ends unnoticed, and one that keeps failing is reported.
 
-A thread is held, never inherited from: `threading.Thread` has private names of its own, and each version of Python
+A thread is held, never inherited from: `runtime.Thread` has private names of its own, and each version of Python
 may add one that a subclass uses already, as 3.13 did with `_handle`.
 """
 
@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable
 
 from locum_actuator.metrics import Metrics
+from locum_actuator.system import runtime
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +30,7 @@ class Health:
 
     def __init__(self, metrics: Metrics | None = None) -> None:
         self._metrics = metrics or Metrics()
-        self._lock = threading.Lock()
+        self._lock = runtime.lock()
         self._failures: dict[str, int] = {}  # in a row
         self._faults: dict[str, str] = {}  # the last of each in words
 
@@ -62,10 +63,10 @@ class BackgroundThread:
 
     def __init__(self, name: str, body: Callable[[], None], health: Health) -> None:
         self.name = name
-        self.ended = threading.Event()  # the body is to return soon
+        self.ended = runtime.event()  # the body is to return soon
         self._body = body
         self._health = health
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread = runtime.thread(self._run, name=name)
 
     def start(self) -> None:
         """Start the thread."""

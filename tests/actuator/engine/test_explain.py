@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from threading import BoundedSemaphore
 
 import pytest
 
@@ -32,6 +33,7 @@ def test_a_crowd_of_askers_leaves_threads_for_alerts(
         first = pool.submit(explainer.explain, "www", 10.0)
         assert looking.acquire(timeout=10)
         waiting = [pool.submit(explainer.explain, "www", 10.0) for _ in range(MOST_AT_ONCE - 1)]
+        assert isinstance(explainer._room, BoundedSemaphore)
         deadline = time.monotonic() + 10
         while explainer._room._value and time.monotonic() < deadline:
             time.sleep(0.01)
