@@ -7,7 +7,7 @@ AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo env PYTHONDONTWRITEBYTECODE=1 \
 LINTED_SH := inventory/locum_inventory/gate/gate.sh inventory/locum_inventory/gate/gate_mirror.sh inventory/locum_inventory/gate/gate_tree.sh inventory/locum_inventory/enrolment/guard.sh inventory/locum_inventory/enrolment/guard.init \
 	inventory/locum_inventory/enrolment/install_guard.sh inventory/locum_inventory/enrolment/install.sh tools/setup.sh tools/pythons.sh
 
-.PHONY: help setup lint unit unit-pythons e2e test demo lab bench bench-outage bench-mirror bench-page bench-dripped campaign clean
+.PHONY: help setup lint unit unit-pythons docs e2e test demo lab bench bench-outage bench-mirror bench-page bench-dripped campaign clean
 
 help:            ## this list
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed 's/: .*##/ -/'
@@ -29,7 +29,9 @@ unit-pythons: setup ## the unit tests on 3.12, 3.13 and 3.14 where they are foun
 	AS_ROOT="$(AS_ROOT)" tools/pythons.sh
 e2e: setup       ## the tests that drive the lab (root)
 	$(AS_ROOT) $(PY) -m pytest -m e2e -n 3 --dist loadfile
-test: lint unit unit-pythons e2e ## everything
+docs: setup      ## the documents as a site, in site/; a link or an anchor that leads nowhere is an error
+	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict
+test: lint docs unit unit-pythons e2e ## everything
 demo: setup      ## locum keeps a web site alive on two hosts: killed, hung, crashed
 	$(AS_ROOT) $(PY) -m lab.demo $(if $(PICTURE),--picture $(PICTURE))
 lab: setup       ## the lab, to play with
@@ -47,4 +49,4 @@ campaign: setup  ## 1,000 faults drawn by 20 new seeds, brought upon locum; what
 	$(AS_ROOT) $(PY) -m bench.campaign --profile refuse --profile three --profile fence --faults 17 --labs 2
 clean:
 	$(AS_ROOT) rm -rf .python-3.13 .python-3.13.new
-	rm -rf .venv .venv-* .setup .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist
+	rm -rf .venv .venv-* .setup .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist site
