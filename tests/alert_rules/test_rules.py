@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from alert_rules import build
 from locum_actuator.chain.alarm import PART_ALERT, TOLD_BY_US, _alert
 from locum_actuator.chain.runbook_link import OF_THE_ACTUATOR
 from locum_actuator.domain.situation import WRONG_ANSWERS
@@ -173,23 +174,17 @@ def test_what_acts_waits_for_nothing(alert: dict[str, Any]) -> None:
     assert not (acts and "for" in alert)
 
 
-def _rules_text(tier: str, written_for: str) -> str:
-    """Return the text of a tier's rules, with tier and windows turned into those of another."""
-    section = RULES.read_text().split(f"- name: locum-tier-{tier}\n")[1].split("\n\n")[0]
-    text = section.split("rules:\n")[1].split("\n  - name:")[0].strip()
-    factor = INTERVAL_SECONDS[written_for] / INTERVAL_SECONDS[tier]
-
-    def window(match: re.Match[str]) -> str:
-        # the one-minute windows of slow facts are the same everywhere
-        return match[0] if match[1] == "1m" else f"[{milliseconds(match[1]) * factor:g} ms]"
-
-    text = text.replace(f'"{tier}"', f'"{written_for}"').replace(f"tier: {tier}", f"tier: {written_for}")
-    return re.sub(r"\[(\w+)\]", window, text)
+def test_the_committed_file_is_what_the_program_writes() -> None:
+    assert RULES.read_text(encoding="utf-8") == build.rendered(), "run: python -m alert_rules.build"
 
 
-@pytest.mark.parametrize("tier", INTERVAL_SECONDS)
-def test_every_tier_has_the_same_rules_with_windows_of_its_own(tier: str) -> None:
-    assert _rules_text(tier, tier) == _rules_text("250ms", tier)
+def test_nothing_in_the_template_is_left_unexpanded() -> None:
+    assert re.findall(r"<[a-z0-9. ]+>", build.rendered()) == []
+
+
+def test_there_is_a_group_for_each_tier() -> None:
+    tiers = {name.removeprefix("locum-tier-") for name in GROUPS if name.startswith("locum-tier-")}
+    assert tiers == set(INTERVAL_SECONDS)
 
 
 @pytest.mark.parametrize("tier", INTERVAL_SECONDS)
