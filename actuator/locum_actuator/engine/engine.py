@@ -12,7 +12,7 @@ from locum_actuator.domain.alerts import ACTING, HEARTBEAT, WOKE, Alert
 from locum_actuator.domain.patience import end_seconds
 from locum_actuator.domain.ports import Gates
 from locum_actuator.engine.auto_failback import AutoFailback
-from locum_actuator.engine.incident import Context, SituationObserver
+from locum_actuator.engine.context import Context, SituationObserver
 from locum_actuator.engine.mirror_schedule import Schedule
 from locum_actuator.engine.move_requests import MoveRequests
 from locum_actuator.engine.site_reload import unwatched

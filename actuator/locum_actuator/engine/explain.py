@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from locum_actuator.domain.plan import Move, Plan
 from locum_actuator.domain.situation import Memory, Situation
+from locum_actuator.engine.context import Context
 from locum_actuator.engine.engine import Engine
-from locum_actuator.engine.incident import Context
 from locum_actuator.observation.storm import NEAR_SECONDS
 from locum_actuator.system import runtime
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from concurrent.futures import ThreadPoolExecutor, wait
 
-from locum_actuator.engine.incident import Context
+from locum_actuator.engine.context import Context
 from locum_inventory.gate.protocol import GateError
 
 log = logging.getLogger(__name__)

@@ -6,40 +6,30 @@ While an incident is open the actuator looks again by itself; it waits for no re
 from __future__ import annotations
 
 import logging
-import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
-from typing import Protocol
 
-from locum_actuator.decision.brakes import STORM_HOLDERS, moves
 from locum_actuator.decision.epochs import highest_epoch
-from locum_actuator.decision.failover import decide, is_candidate
+from locum_actuator.decision.failover import is_candidate
 from locum_actuator.decision.silent_hosts import need_silence_elsewhere, silent_hosts
 from locum_actuator.decision.unreached import ANNOUNCED, MOVED
-from locum_actuator.decision.vetoes import fenced, has_let_go, unable_to_judge
+from locum_actuator.decision.vetoes import has_let_go, unable_to_judge
 from locum_actuator.domain import patience
-from locum_actuator.domain.life import NO_LIFE, Life
-from locum_actuator.domain.mirror_run import Mirrors, NoMirrors
 from locum_actuator.domain.plan import Plan, PlannedStep
-from locum_actuator.domain.ports import Gates, Observer
 from locum_actuator.domain.reach import NOT_PROVEN
-from locum_actuator.domain.situation import WRONG_ANSWERS, CheckOutcome, HostView, Memory, Situation
-from locum_actuator.journal.journal import Counted, Journal, JournalError, Pause
-from locum_actuator.metrics import Metrics
+from locum_actuator.domain.situation import WRONG_ANSWERS, Memory, Situation
+from locum_actuator.engine.context import Context
+from locum_actuator.engine.strategy import Ending, FaultStrategy, Strategy
+from locum_actuator.journal.journal import Counted, JournalError
 from locum_actuator.mirror.freshness import copies
-from locum_actuator.observation.loss_history import LossHistory
 from locum_actuator.observation.observer import look_seconds
-from locum_actuator.observation.other_holders import silent_ones
-from locum_actuator.observation.starts import Starts
-from locum_actuator.observation.storm import NEAR_SECONDS, StormDetector
+from locum_actuator.observation.storm import NEAR_SECONDS
 from locum_actuator.steps.base import StepContext
 from locum_actuator.steps.plan_evidence import PlanEvidence
 from locum_actuator.steps.runner import Outcome, Sequence
 from locum_actuator.system import runtime
-from locum_actuator.system.local_time import local_time
 from locum_exporter.result import Outcome as Found
-from locum_inventory.site.model import Service, Site
 
 log = logging.getLogger(__name__)
 
@@ -60,111 +50,6 @@ HOUR_SECONDS = 3600.0
 _QUIET = frozenset({"nothing", "adopt", "keep_looking", "switchover", "failback", "already"})
 
 
-class SituationObserver(Observer, Protocol):
-    """What an incident needs to see."""
-
-    def situation(self, service: str) -> Situation:
-        """Look at everything, all at once."""
-
-    def life(self, service: str, host: str, *, pinged: bool) -> Life:
-        """Ask a host that is to be switched off once more, also for the other services on it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """What there is to work with for one service."""
-
-    site: Site
-    name: str
-    journal: Journal
-    metrics: Metrics
-    gates: Gates
-    observer: SituationObserver
-    storm: StormDetector = field(default_factory=StormDetector)  # one for all services
-    loss_history: LossHistory = field(default_factory=LossHistory)
-    starts: Starts = field(default_factory=Starts)
-    mirrors: Mirrors = field(default_factory=NoMirrors)
-
-    @property
-    def service(self) -> Service:
-        """The service's values."""
-        return self.site.services[self.name]
-
-    def memory(
-        self,
-        tried: frozenset[str] = frozenset(),
-        returned: frozenset[str] = frozenset(),
-        *,
-        left_over: bool = False,
-        unconfirmed: frozenset[str] | None = None,
-    ) -> Memory:
-        """Return what the journal remembers of the service."""
-        known, now = self.journal.holder(self.name), self.journal.clock.now()
-        last, pause = self.journal.last_takeover(self.name), self.journal.pause(self.name)
-        failing, unseen = self.storm.near(self.name)
-        holders = self.journal.holders()
-        return Memory(
-            # A holder that the site file no longer lists is nobody we could judge.
-            holder=known.host if known.host in self.service.hosts else None,
-            epoch=known.epoch,
-            takeovers_last_hour=self.journal.takeovers_since(self.name, now - HOUR_SECONDS),
-            tried=tried,
-            returned=returned,
-            unconfirmed=self.journal.unconfirmed(self.name) if unconfirmed is None else unconfirmed,
-            left_over=left_over,
-            respawns_last_hour=self.journal.respawns_since(self.name, now - HOUR_SECONDS),
-            seconds_since_takeover=None if last is None else max(0.0, now - last),
-            doubted=self.loss_history.doubted(),
-            starting=self.starts.starting(patience.start_seconds(self.service)),
-            reached=self.loss_history.reached(),
-            paused=None if pause is None else _until(pause),
-            copies=copies(self.journal.mirrors, self.name, self.service, known.host, now),
-            holding_hosts=len({host for name, host in holders.items() if name in self.site.services}),
-            failing_elsewhere=failing,
-            unseen_elsewhere=unseen,
-        )
-
-    def decide(
-        self, situation: Situation, memory: Memory, elsewhere: Callable[[Memory], frozenset[str]]
-    ) -> Plan:
-        """Decide; before anything moves, `elsewhere` says which other holder hosts fail beside those known."""
-        situation = self.asked_once_more(situation, memory)
-        plan = decide(situation, memory, self.service)
-        if not (plan.acts and moves(plan, memory)):
-            return plan
-        failing = memory.failing_elsewhere | elsewhere(memory)
-        return decide(situation, replace(memory, failing_elsewhere=failing), self.service)
-
-    def asked_once_more(self, situation: Situation, memory: Memory) -> Situation:
-        """Return a situation with the last word of each host that would be switched off."""
-        for host in fenced(decide(situation, memory, self.service)):
-            view = situation.hosts[host]
-            life = self.observer.life(self.name, host, pinged=view.echoes_received > 0)
-            if life != NO_LIFE:
-                heard = {**situation.hosts, host: _with_life(view, life, self.name, self.site.actuator.host)}
-                situation = replace(situation, hosts=heard)
-        return situation
-
-    def silent_elsewhere(self, memory: Memory) -> frozenset[str]:
-        """Ask the hosts that hold other services, and return the silent ones; none where no brake would care."""
-        if self.service.takeover.when_storm != "refuse" or memory.holding_hosts < STORM_HOLDERS:
-            return frozenset()
-        holders = {host for name, host in self.journal.holders().items() if name in self.site.services}
-        nobody_to_ask = {memory.holder, self.site.actuator.host} | self.storm.known()
-        return silent_ones(holders - nobody_to_ask, self.observer, self.gates)
-
-    def update_starting_metric(self) -> None:
-        """Bring the metric of which hosts' services are starting up to date."""
-        starting = self.starts.starting(math.inf)
-        for host in self.service.hosts:
-            self.metrics.starting.labels(self.name, host).set(host in starting)
-
-    def update_holder_metric(self) -> None:
-        """Bring the metric of who holds the service up to the journal."""
-        known = self.journal.holder(self.name)
-        self.metrics.set_holder(self.name, self.service.hosts, known.host, known.epoch)
-
-
 @dataclass(slots=True)
 class Incident:
     """One fault of one service, from what woke us to the last step."""
@@ -173,11 +58,13 @@ class Incident:
     number: int
     returned: frozenset[str] = frozenset()  # hosts that were silent and answer again
     left_over: bool = False  # a plan was broken off: a standby may run what it began there
+    strategy: Strategy | None = None  # None: it is a fault
     silent: set[str] = field(default_factory=set)  # hosts whose gate did not answer in one of its looks
     last_look: Situation | None = None
     doubtful: bool = False  # once at least it was not clear that the holder, and nobody else, has the address
     opened: float = field(default_factory=runtime.monotonic)
     last_progress_at: float = field(default_factory=runtime.monotonic)  # when it last began to look
+    _strategy: Strategy = field(init=False)
     _tried: dict[str, float] = field(default_factory=dict)
     _told: str = ""
     _told_mixed: bool = False
@@ -193,6 +80,9 @@ class Incident:
     _unproven: Plan | None = None  # ran to its end, and its proof failed
     _announced_at: float = float("-inf")  # when a holder was told last to announce what nobody reaches
     _moved_at: float = float("-inf")  # when a takeover ended that was not proven, or was for want of proof
+
+    def __post_init__(self) -> None:
+        self._strategy = self.strategy or FaultStrategy(self.context, self.number)
 
     def handle(self, ended: runtime.Event) -> None:
         """Look, decide and act until the incident is closed, or `ended` is set: then it stays open."""
@@ -210,11 +100,11 @@ class Incident:
         while not ended.is_set():
             self.last_progress_at = runtime.monotonic()
             situation = self._look()
-            plan = self._decide(situation)
+            plan = self._strategy.decide(situation, self._memory(), self._silent_elsewhere)
             self._tell(plan, situation)
-            outcome = self._carry_out(plan, situation)
-            if outcome is not None:
-                outcome = self._ending(*outcome, interrupted)
+            ending = self._follow(plan, situation)
+            if ending is not None:
+                outcome = self._strategy.ending(*ending, interrupted)
                 self.number = self.context.journal.close_incident(self.number, *outcome)
                 self._tell_end(*outcome)
                 return
@@ -229,9 +119,6 @@ class Incident:
             # Its number may be another by now: that of the incident which it only repeats.
             extra={"event": "incident_closed", "incident": self.number, "outcome": outcome},
         )
-
-    def _decide(self, situation: Situation) -> Plan:
-        return self.context.decide(situation, self._memory(), self._silent_elsewhere)
 
     def _silent_elsewhere(self, memory: Memory) -> frozenset[str]:
         """Ask the other holder hosts before anything moves: a storm's other alerts may be on their way."""
@@ -250,12 +137,15 @@ class Incident:
         )
         # A service that is started again and again is always young: its time is counted from the first look.
         is_patient = self._age() < patience.start_seconds(self.context.service)
-        return replace(
-            memory,
-            starting=memory.starting if is_patient else {},
-            may_wait=self._alone_since is None or runtime.monotonic() - self._alone_since < OTHERS_SECONDS,
-            slow=frozenset(self._slow_hosts()),
-            same_answer=frozenset(self._same_answer),
+        return self._strategy.adjust(
+            replace(
+                memory,
+                starting=memory.starting if is_patient else {},
+                may_wait=self._alone_since is None
+                or runtime.monotonic() - self._alone_since < OTHERS_SECONDS,
+                slow=frozenset(self._slow_hosts()),
+                same_answer=frozenset(self._same_answer),
+            )
         )
 
     def _slow_hosts(self) -> Iterator[str]:
@@ -266,24 +156,6 @@ class Incident:
                 service
             ):
                 yield host
-
-    def _ending(self, outcome: str, reason: str, interrupted: str | None) -> tuple[str, str]:
-        """Return how the incident ended, in one word and in words."""
-        if interrupted is not None:
-            reason = f"{reason} ({self._resumed(interrupted)})"
-        return outcome, reason
-
-    def _resumed(self, interrupted: str) -> str:
-        """Say what became of a plan that a stop broke off: the world decides, so it shows in who holds now."""
-        before = self.context.journal.holder_before(self.number)
-        now = self.context.journal.holder(self.context.name).host
-        if now != before:
-            became = f"finished, {now} holds now"
-        elif _takes_from(before, interrupted):
-            became = f"undone, {now} holds as before"
-        else:
-            became = f"finished, {now} holds as before"
-        return f"broken off in the middle of {interrupted}, and {became}"
 
     def _look(self) -> Situation:
         begun = runtime.monotonic()
@@ -349,7 +221,7 @@ class Incident:
             plan.reason,
             extra={"event": "decided", "plan": plan.kind, "code": plan.code, "target": plan.target},
         )
-        if plan.kind == "refuse" and self._is_fault:
+        if plan.kind == "refuse" and self._strategy.is_fault:
             context.metrics.refusals.labels(context.name, plan.code).inc()
         steps = [str(step) for step in plan.steps]
         context.journal.note(
@@ -385,7 +257,14 @@ class Incident:
         known = copies(journal.mirrors, context.name, context.service, holder, now)
         return {"copies": {host: asdict(copy) for host, copy in known.items()}} if known else {}
 
-    def _carry_out(self, plan: Plan, situation: Situation) -> tuple[str, str] | None:
+    def _follow(self, plan: Plan, situation: Situation) -> Ending | None:
+        """Go on as the strategy says after a decision; return outcome and reason where the incident ends."""
+        following = self._strategy.next(plan, situation, self._memory(), self._age())
+        if following == "carry_out":
+            return self._carry_out(plan, situation)
+        return None if following == "look_again" else following
+
+    def _carry_out(self, plan: Plan, situation: Situation) -> Ending | None:
         """Do what the plan says; return outcome and reason where that ends the incident."""
         context = self.context
         if plan.kind == "nothing" and self._unproven is not None:
@@ -410,11 +289,11 @@ class Incident:
         if outcome.failed is not None and outcome.failed.name == "prove" and not again:
             # The address has moved all the same, and people are told of that; the next look decides.
             self._unproven = plan
-            self._count(plan)
+            self._strategy.count(plan)
         if not outcome.done:
             self._remember_failure(plan, outcome, situation)
             return None
-        self._count(plan)
+        self._strategy.count(plan)
         if plan.kind == "respawn" and before is not None:
             return None  # what has moved is still to be proven: the next look decides
         if again and before is not None:
@@ -496,7 +375,7 @@ class Incident:
         def look_again(step: PlannedStep) -> str | None:
             fresh = self._look()
             known = replace(memory, doubted=self.context.loss_history.doubted())
-            now = self._decide_again(plan, fresh, known)
+            now = self._strategy.decide_again(plan, fresh, known)
             return None if step in now.steps else f"{now.kind}: {now.reason}"
 
         silent_since = {
@@ -505,11 +384,6 @@ class Incident:
         return PlanEvidence(
             situation.asked_at, look_seconds(self.context.service), look_again, silent_since=silent_since
         )
-
-    def _decide_again(self, plan: Plan, situation: Situation, memory: Memory) -> Plan:
-        """Decide as this plan was, in a fresh situation."""
-        situation = self.context.asked_once_more(situation, memory)
-        return decide(situation, memory, self.context.service)
 
     def _others(self, plan: Plan, situation: Situation) -> frozenset[str]:
         """Return the hosts besides the target that could still be tried, the old holder included."""
@@ -522,18 +396,9 @@ class Incident:
             and is_candidate(view, memory, self.context.service)
         )
 
-    def _count(self, plan: Plan) -> None:
-        metrics, name = self.context.metrics, self.context.name
-        if plan.kind == "respawn":
-            metrics.respawns.labels(name).inc()
-        elif plan.kind == "takeover":
-            metrics.takeovers.labels(name).inc()
-            self.context.journal.takeover_done(name, self.number)
-        elif plan.kind == "claim":
-            metrics.claims.labels(name).inc()
-
     def _remember_failure(self, plan: Plan, outcome: Outcome, situation: Situation) -> None:
         failed = outcome.failed
+        self.left_over |= self._strategy.has_failed(plan, outcome.text)
         if failed is not None and outcome.slow:
             self._go_on_starting(plan, failed)
             return
@@ -570,7 +435,7 @@ class Incident:
         if "claim" in {step.name for step in plan.steps[: plan.steps.index(failed)]} and not self._unproven:
             # The address has moved all the same, and people are told of that.
             self._unproven = plan
-            self._count(plan)
+            self._strategy.count(plan)
 
     def _recently_tried(self) -> frozenset[str]:
         now = runtime.monotonic()
@@ -585,11 +450,6 @@ class Incident:
             return WAITING_SECONDS
         return 0.0 if plan.kind == "adopt" else KEEP_LOOKING_SECONDS
 
-    @property
-    def _is_fault(self) -> bool:
-        """Whether a refusal leaves a fault as it is, so that people must be told."""
-        return True
-
     def _age(self) -> float:
         return runtime.monotonic() - self.opened
 
@@ -599,26 +459,6 @@ def _proven(plan: Plan, outcome: Outcome) -> str:
     if outcome.proof is None or NOT_PROVEN not in outcome.proof:
         return plan.reason
     return f"{plan.reason} ({NOT_PROVEN})"
-
-
-def _with_life(view: HostView, life: Life, service: str, vantage_point: str) -> HostView:
-    """Return what was seen of a host, with what it answered when it was asked once more."""
-    if service not in life.services:
-        return replace(view, life=life)
-    # The service itself is back: that is a look like any other, and a newer one.
-    answered = CheckOutcome(vantage_point, Found.WELL, "it answered when it was asked once more")
-    others = tuple(name for name in life.services if name != service)
-    return replace(view, life=replace(life, services=others), looks=(*view.looks, answered))
-
-
-def _takes_from(holder: str | None, step: str) -> bool:
-    """Tell whether a step ("claim on b") belongs to a plan that makes another host the holder."""
-    name, _, host = step.partition(" on ")
-    return name != "respawn" and (name in {"release", "fence"}) == (host == holder)
-
-
-def _until(pause: Pause) -> str:
-    return f"until {local_time(pause.until)} ({pause.reason})"
 
 
 def situation_to_json(situation: Situation) -> dict[str, object]:

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field, replace
 from locum_actuator.decision.planned_move import Obstacles, decide_move, may_pass
 from locum_actuator.domain.plan import Move, Plan
 from locum_actuator.domain.situation import Memory, Situation
-from locum_actuator.engine.incident import Context, Incident
-from locum_actuator.steps.runner import Outcome
+from locum_actuator.engine.context import Context
+from locum_actuator.engine.incident import Incident
+from locum_actuator.engine.strategy import Ending, FaultStrategy, Next, SilentElsewhere
 from locum_actuator.system import runtime
 
 MOVES = frozenset({"switchover", "failback"})
@@ -66,71 +67,78 @@ class MoveRequest:
         return self._answered.wait()
 
 
-@dataclass
-class PlannedIncident(Incident):
-    """A planned move from its first look to its proof."""
+@dataclass(slots=True)
+class MoveStrategy:
+    """The strategy for a planned move: one decision of its own, and ordinary care for whatever comes after it."""
 
-    move: Move = field(kw_only=True)
+    context: Context
+    number: int
+    move: Move
     obstacles: Obstacles = field(default_factory=dict)
     over: bool = False  # the move has been decided about: what comes now is ordinary care
-    _after_crash: bool = field(init=False, default=False)
+    _care: FaultStrategy = field(init=False)
+    _after_crash: bool = field(init=False)
     _failed: str = ""  # why it did not work
     _looks: int = 0  # while it is decided about
 
     def __post_init__(self) -> None:
-        self._after_crash = self.over
+        self._care, self._after_crash = FaultStrategy(self.context, self.number), self.over
 
     @property
-    def _is_fault(self) -> bool:
+    def is_fault(self) -> bool:
+        """A refused move leaves the service as well as it was."""
         return self.over
 
-    def _decide(self, situation: Situation) -> Plan:
-        if self.over:
-            return super()._decide(situation)
-        service = self.context.service
-        return decide_move(self.move, situation, self._memory(), service, self.obstacles)
-
-    def _decide_again(self, plan: Plan, situation: Situation, memory: Memory) -> Plan:
-        if plan.kind not in MOVES:
-            return super()._decide_again(plan, situation, memory)
-        return decide_move(self.move, situation, memory, self.context.service, self.obstacles)
-
-    def _memory(self) -> Memory:
-        memory = super()._memory()
+    def adjust(self, memory: Memory) -> Memory:
+        """Return what is remembered without the pause that the move may ignore, and with every storm."""
         if self.move.despite_pause:
-            memory = replace(memory, paused=None)  # what it began it may also mend
+            memory = replace(memory, paused=None)  # what it began it may also put right
         if not self.over:
             failing = self.context.storm.failing() - {memory.holder}
             memory = replace(memory, failing_elsewhere=memory.failing_elsewhere | failing)
         return memory
 
-    def _carry_out(self, plan: Plan, situation: Situation) -> tuple[str, str] | None:
+    def decide(self, situation: Situation, memory: Memory, silent_elsewhere: SilentElsewhere) -> Plan:
+        """Decide about the move, and after that as about a fault."""
         if self.over:
-            return super()._carry_out(plan, situation)
+            return self._care.decide(situation, memory, silent_elsewhere)
+        return decide_move(self.move, situation, memory, self.context.service, self.obstacles)
+
+    def decide_again(self, plan: Plan, situation: Situation, memory: Memory) -> Plan:
+        """Decide about the move where the plan is its own, else as about a fault."""
+        if plan.kind not in MOVES:
+            return self._care.decide_again(plan, situation, memory)
+        return decide_move(self.move, situation, memory, self.context.service, self.obstacles)
+
+    def next(self, plan: Plan, situation: Situation, memory: Memory, age_seconds: float) -> Next:
+        """Look again where what hinders the move may pass, and end where it is refused or done already."""
+        if self.over:
+            return self._care.next(plan, situation, memory, age_seconds)
         self._looks += 1
-        if may_pass(plan, situation, self._memory(), self._looks, self._age()):
-            return None
+        if may_pass(plan, situation, memory, self._looks, age_seconds):
+            return "look_again"
         self.over = True
         if plan.kind == "nothing":
             return "already", plan.reason
-        if not plan.acts:
-            return "refused", plan.reason
-        return super()._carry_out(plan, situation)
+        return "carry_out" if plan.acts else ("refused", plan.reason)
 
-    def _remember_failure(self, plan: Plan, outcome: Outcome, situation: Situation) -> None:
-        if plan.kind in MOVES:
-            self.left_over, self._failed = True, outcome.text
-        super()._remember_failure(plan, outcome, situation)
+    def has_failed(self, plan: Plan, text: str) -> bool:
+        """Keep why the move failed."""
+        if plan.kind not in MOVES:
+            return self._care.has_failed(plan, text)
+        self._failed = text
+        return True
 
-    def _count(self, plan: Plan) -> None:
-        super()._count(plan)
+    def count(self, plan: Plan) -> None:
+        """Count a move of its own, and all else as of a fault."""
+        self._care.count(plan)
         if plan.kind in MOVES and plan.target is not None:
             self.context.metrics.moves.labels(self.context.name, plan.kind).inc()
             self.context.journal.move_done(self.number, plan.target)
 
-    def _ending(self, outcome: str, reason: str, interrupted: str | None) -> tuple[str, str]:
+    def ending(self, outcome: str, reason: str, interrupted: str | None) -> Ending:
         """Tell a move that was broken off or failed by what became of it: who holds the service now."""
-        outcome, reason = super()._ending(outcome, reason, interrupted)
+        outcome, reason = self._care.ending(outcome, reason, interrupted)
         if self._failed and outcome not in MOVES:
             reason = f"{self.move.verb}: {self._failed}; then {reason}"
         elif self._after_crash and interrupted is None:
@@ -157,8 +165,9 @@ def begin_incident(
     """Return an incident as what it is: a fault, a planned move, or what a crash has left of one."""
     if move is not None:
         context.journal.begin_move(number, context.name, move)
-        return PlannedIncident(context, number, move=move, obstacles=obstacles)
+        return Incident(context, number, strategy=MoveStrategy(context, number, move, obstacles))
     earlier = context.journal.move_of(number)
     if earlier is not None:
-        return PlannedIncident(context, number, returned, left_over=True, move=earlier, over=True)
+        strategy = MoveStrategy(context, number, earlier, over=True)
+        return Incident(context, number, returned, left_over=True, strategy=strategy)
     return Incident(context, number, returned, left_over=left_over)

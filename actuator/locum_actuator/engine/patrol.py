@@ -16,7 +16,7 @@ from typing import Any
 from locum_actuator.decision.fitness import why_unfit
 from locum_actuator.decision.standby_checklist import Item, LastPatrol, checklist
 from locum_actuator.domain.reach import Reach
-from locum_actuator.engine.incident import Context
+from locum_actuator.engine.context import Context
 from locum_actuator.engine.own_checks import Failing, OwnChecks
 from locum_actuator.system import runtime
 from locum_actuator.system.announce import announce

@@ -17,8 +17,9 @@ from locum_actuator.domain.alerts import WOKE
 from locum_actuator.domain.patience import longest_plan_seconds
 from locum_actuator.domain.reach import Reach
 from locum_actuator.domain.situation import Situation
+from locum_actuator.engine.context import Context
 from locum_actuator.engine.gate_warmup import warm_up
-from locum_actuator.engine.incident import Context, Incident
+from locum_actuator.engine.incident import Incident
 from locum_actuator.engine.move_incident import MoveRequest, begin_incident
 from locum_actuator.engine.patrol import Patrol
 from locum_actuator.engine.succession import Succession, predecessor

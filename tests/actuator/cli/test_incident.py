@@ -21,8 +21,9 @@ from locum_actuator.cli import main
 from locum_actuator.cli.incident_report.post_mortem import post_mortem
 from locum_actuator.domain.alerts import WOKE
 from locum_actuator.domain.mirror_run import MirrorResult
+from locum_actuator.engine.context import Context
 from locum_actuator.engine.engine import Engine
-from locum_actuator.engine.incident import Context, Incident
+from locum_actuator.engine.incident import Incident
 from locum_actuator.engine.site_reload import ReloadResult
 from locum_actuator.journal.journal import AlertRow, Journal
 from locum_actuator.metrics import Metrics

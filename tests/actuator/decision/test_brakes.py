@@ -14,8 +14,9 @@ import pytest
 from locum_actuator.decision.failover import decide
 from locum_actuator.domain.plan import Plan
 from locum_actuator.domain.situation import Memory, Situation
+from locum_actuator.engine.context import Context
 from locum_actuator.engine.explain import decide_now
-from locum_actuator.engine.incident import Context, Incident
+from locum_actuator.engine.incident import Incident
 from locum_actuator.journal.journal import Journal
 from locum_actuator.metrics import Metrics
 from locum_actuator.observation.storm import NEAR_SECONDS, SETTLE_SECONDS, StormDetector
@@ -291,9 +292,13 @@ def test_a_host_whose_services_have_not_failed_in_half_a_minute_holds_nobody_bac
     world.gates = {name: world.gates[name] for name in ("a", "b")}
     incident = Incident(there, journal.open_incident("of_a", "LocumServiceDown"))
     situation = world.situation("of_a")
-    assert incident._decide(situation).code == "storm"
+
+    def decided() -> Plan:
+        return incident._strategy.decide(situation, incident._memory(), incident._silent_elsewhere)
+
+    assert decided().code == "storm"
     incident.opened -= NEAR_SECONDS + 1
-    assert incident._decide(situation).kind == "takeover"
+    assert decided().kind == "takeover"
 
 
 def test_respawns_and_takeovers_are_counted(tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ from locum_actuator.decision.planned_move import decide_move
 from locum_actuator.decision.standby_checklist import LastPatrol, checklist, obstacles
 from locum_actuator.domain.plan import Move
 from locum_actuator.domain.situation import Memory
-from locum_actuator.engine.incident import Context, Incident
+from locum_actuator.engine.context import Context
+from locum_actuator.engine.incident import Incident
 from locum_actuator.engine.patrol import Patrol
 from locum_actuator.journal.journal import Journal
 from locum_actuator.metrics import Metrics

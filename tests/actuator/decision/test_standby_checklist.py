@@ -23,7 +23,7 @@ from locum_actuator.domain.mirror_run import NO_WISH, MirrorResult, NoMirrors, R
 from locum_actuator.domain.plan import Move
 from locum_actuator.domain.situation import Copy
 from locum_actuator.engine.auto_failback import AutoFailback, Moment, held_back
-from locum_actuator.engine.incident import Context
+from locum_actuator.engine.context import Context
 from locum_actuator.engine.move_requests import MoveRequests, Progress
 from locum_actuator.engine.patrol import Patrol
 from locum_actuator.engine.standby_resync import StandbyResync, is_home

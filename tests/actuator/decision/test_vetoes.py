@@ -13,7 +13,8 @@ from locum_actuator.domain.life import NO_LIFE, Life
 from locum_actuator.domain.plan import Plan
 from locum_actuator.domain.situation import CheckOutcome, HostView, Memory, Situation
 from locum_actuator.engine import incident as incidents
-from locum_actuator.engine.incident import Context, Incident
+from locum_actuator.engine.context import Context
+from locum_actuator.engine.incident import Incident
 from locum_actuator.journal.journal import Journal
 from locum_actuator.metrics import Metrics
 from locum_actuator.observation.event_loop_lag import TOO_LATE_FOR_A_GATE_SECONDS, EventLoopLag

@@ -14,7 +14,8 @@ from locum_actuator.decision.failover import decide
 from locum_actuator.decision.planned_move import decide_move
 from locum_actuator.domain.plan import Move
 from locum_actuator.domain.situation import CheckOutcome, HostView, Memory, Situation
-from locum_actuator.engine.incident import Context, Incident
+from locum_actuator.engine.context import Context
+from locum_actuator.engine.incident import Incident
 from locum_actuator.journal.journal import Journal
 from locum_actuator.metrics import Metrics
 from locum_actuator.steps import first_answer

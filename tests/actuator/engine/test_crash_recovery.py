@@ -24,7 +24,7 @@ from locum_actuator.domain.mirror_run import NO_WISH, MirrorResult, NoMirrors, R
 from locum_actuator.domain.plan import Move
 from locum_actuator.domain.situation import Situation
 from locum_actuator.engine import incident as incident_module
-from locum_actuator.engine.incident import Context
+from locum_actuator.engine.context import Context
 from locum_actuator.engine.move_incident import begin_incident
 from locum_actuator.engine.worker import START_UP, Worker
 from locum_actuator.journal.journal import Journal

@@ -10,8 +10,8 @@ import pytest
 
 from locum_actuator.domain.situation import Situation
 from locum_actuator.engine import gate_warmup as greet_module
+from locum_actuator.engine.context import Context
 from locum_actuator.engine.gate_warmup import warm_up
-from locum_actuator.engine.incident import Context
 from locum_actuator.engine.worker import Worker
 from locum_actuator.journal.journal import Journal
 from locum_actuator.metrics import Metrics

@@ -16,7 +16,8 @@ from locum_actuator.domain.ports import Confirmed
 from locum_actuator.domain.situation import CheckOutcome, Situation
 from locum_actuator.engine import incident as incidents
 from locum_actuator.engine import patrol, worker
-from locum_actuator.engine.incident import MOST_IN_VAIN, Context, Incident
+from locum_actuator.engine.context import Context
+from locum_actuator.engine.incident import MOST_IN_VAIN, Incident
 from locum_actuator.engine.worker import Worker
 from locum_actuator.journal.journal import AlertRow, Journal
 from locum_actuator.metrics import Metrics

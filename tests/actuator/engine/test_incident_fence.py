@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from locum_actuator.domain.life import Life
-from locum_actuator.engine.incident import Context, Incident
+from locum_actuator.engine.context import Context
+from locum_actuator.engine.incident import Incident
 from locum_actuator.journal.journal import Journal
 from locum_actuator.metrics import Metrics
 from locum_inventory.site.model import Site

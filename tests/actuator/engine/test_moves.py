@@ -33,9 +33,10 @@ from locum_actuator.domain.situation import CheckOutcome, Memory, Situation
 from locum_actuator.engine import incident as incident_module
 from locum_actuator.engine import move_requests as mover_module
 from locum_actuator.engine import worker as worker_module
+from locum_actuator.engine.context import Context
 from locum_actuator.engine.engine import Engine
-from locum_actuator.engine.incident import Context
-from locum_actuator.engine.move_incident import MoveRequest, PlannedIncident
+from locum_actuator.engine.incident import Incident
+from locum_actuator.engine.move_incident import MoveRequest, MoveStrategy
 from locum_actuator.engine.move_requests import MoveRequests
 from locum_actuator.engine.site_reload import ReloadResult
 from locum_actuator.engine.worker import Worker
@@ -291,7 +292,8 @@ def carry_out(
     context = Context(site(**takeover), "www", journal, metrics, world.gates, world)
     number = journal.open_incident("www", move.verb)
     journal.begin_move(number, "www", move)
-    PlannedIncident(context, number, move=move).handle(threading.Event())
+    strategy = MoveStrategy(context, number, move)
+    Incident(context, number, strategy=strategy).handle(threading.Event())
     incident = journal.incident(number)
     assert incident is not None
     return incident

@@ -15,7 +15,8 @@ from locum_actuator.domain import patience
 from locum_actuator.domain.patience import end_seconds, longest_plan_seconds, start_call_seconds
 from locum_actuator.domain.situation import Memory, Situation
 from locum_actuator.engine import incident as incident_module
-from locum_actuator.engine.incident import Context, Incident
+from locum_actuator.engine.context import Context
+from locum_actuator.engine.incident import Incident
 from locum_actuator.journal.journal import Journal
 from locum_actuator.metrics import Metrics
 from locum_actuator.observation.starts import Starts

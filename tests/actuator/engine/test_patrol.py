@@ -10,7 +10,7 @@ import pytest
 
 from locum_actuator.domain.situation import CheckOutcome
 from locum_actuator.engine import patrol as patrol_module
-from locum_actuator.engine.incident import Context
+from locum_actuator.engine.context import Context
 from locum_actuator.engine.patrol import CALM_SECONDS, WARY_SECONDS, Finding, Patrol
 from locum_actuator.journal.journal import Journal
 from locum_actuator.metrics import Metrics

@@ -14,7 +14,8 @@ import pytest
 from locum_actuator.decision.epochs import highest_epoch
 from locum_actuator.decision.failover import decide
 from locum_actuator.domain.situation import Memory
-from locum_actuator.engine.incident import Context, Incident
+from locum_actuator.engine.context import Context
+from locum_actuator.engine.incident import Incident
 from locum_actuator.engine.without_journal import release_wrong_holder
 from locum_actuator.engine.worker import Worker
 from locum_actuator.journal.journal import Journal, JournalError

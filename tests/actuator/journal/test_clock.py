@@ -14,7 +14,8 @@ import pytest
 import locum_actuator
 import locum_exporter
 import locum_inventory
-from locum_actuator.engine.incident import Context, Incident
+from locum_actuator.engine.context import Context
+from locum_actuator.engine.incident import Incident
 from locum_actuator.journal.clock import BrakeClock
 from locum_actuator.journal.journal import Journal
 from locum_actuator.metrics import Metrics

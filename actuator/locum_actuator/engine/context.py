@@ -1,0 +1,149 @@
+"""What there is to work with for one service: its site, its journal, its gates, and what observes it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from locum_actuator.decision.brakes import STORM_HOLDERS, moves
+from locum_actuator.decision.failover import decide
+from locum_actuator.decision.vetoes import fenced
+from locum_actuator.domain import patience
+from locum_actuator.domain.life import NO_LIFE, Life
+from locum_actuator.domain.mirror_run import Mirrors, NoMirrors
+from locum_actuator.domain.plan import Plan
+from locum_actuator.domain.ports import Gates, Observer
+from locum_actuator.domain.situation import CheckOutcome, HostView, Memory, Situation
+from locum_actuator.journal.journal import Journal, Pause
+from locum_actuator.metrics import Metrics
+from locum_actuator.mirror.freshness import copies
+from locum_actuator.observation.loss_history import LossHistory
+from locum_actuator.observation.other_holders import silent_ones
+from locum_actuator.observation.starts import Starts
+from locum_actuator.observation.storm import StormDetector
+from locum_actuator.system.local_time import local_time
+from locum_exporter.result import Outcome as Found
+from locum_inventory.site.model import Service, Site
+
+HOUR_SECONDS = 3600.0
+
+
+class SituationObserver(Observer, Protocol):
+    """What an incident needs to see."""
+
+    def situation(self, service: str) -> Situation:
+        """Look at everything, all at once."""
+
+    def life(self, service: str, host: str, *, pinged: bool) -> Life:
+        """Ask a host that is to be switched off once more, also for the other services on it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What there is to work with for one service."""
+
+    site: Site
+    name: str
+    journal: Journal
+    metrics: Metrics
+    gates: Gates
+    observer: SituationObserver
+    storm: StormDetector = field(default_factory=StormDetector)  # one for all services
+    loss_history: LossHistory = field(default_factory=LossHistory)
+    starts: Starts = field(default_factory=Starts)
+    mirrors: Mirrors = field(default_factory=NoMirrors)
+
+    @property
+    def service(self) -> Service:
+        """The service's values."""
+        return self.site.services[self.name]
+
+    def memory(
+        self,
+        tried: frozenset[str] = frozenset(),
+        returned: frozenset[str] = frozenset(),
+        *,
+        left_over: bool = False,
+        unconfirmed: frozenset[str] | None = None,
+    ) -> Memory:
+        """Return what the journal remembers of the service."""
+        known, now = self.journal.holder(self.name), self.journal.clock.now()
+        last, pause = self.journal.last_takeover(self.name), self.journal.pause(self.name)
+        failing, unseen = self.storm.near(self.name)
+        holders = self.journal.holders()
+        return Memory(
+            # A holder that the site file no longer lists is nobody we could judge.
+            holder=known.host if known.host in self.service.hosts else None,
+            epoch=known.epoch,
+            takeovers_last_hour=self.journal.takeovers_since(self.name, now - HOUR_SECONDS),
+            tried=tried,
+            returned=returned,
+            unconfirmed=self.journal.unconfirmed(self.name) if unconfirmed is None else unconfirmed,
+            left_over=left_over,
+            respawns_last_hour=self.journal.respawns_since(self.name, now - HOUR_SECONDS),
+            seconds_since_takeover=None if last is None else max(0.0, now - last),
+            doubted=self.loss_history.doubted(),
+            starting=self.starts.starting(patience.start_seconds(self.service)),
+            reached=self.loss_history.reached(),
+            paused=None if pause is None else _until(pause),
+            copies=copies(self.journal.mirrors, self.name, self.service, known.host, now),
+            holding_hosts=len({host for name, host in holders.items() if name in self.site.services}),
+            failing_elsewhere=failing,
+            unseen_elsewhere=unseen,
+        )
+
+    def decide(
+        self, situation: Situation, memory: Memory, elsewhere: Callable[[Memory], frozenset[str]]
+    ) -> Plan:
+        """Decide; before anything moves, `elsewhere` says which other holder hosts fail beside those known."""
+        situation = self.asked_once_more(situation, memory)
+        plan = decide(situation, memory, self.service)
+        if not (plan.acts and moves(plan, memory)):
+            return plan
+        failing = memory.failing_elsewhere | elsewhere(memory)
+        return decide(situation, replace(memory, failing_elsewhere=failing), self.service)
+
+    def asked_once_more(self, situation: Situation, memory: Memory) -> Situation:
+        """Return a situation with the last word of each host that would be switched off."""
+        for host in fenced(decide(situation, memory, self.service)):
+            view = situation.hosts[host]
+            life = self.observer.life(self.name, host, pinged=view.echoes_received > 0)
+            if life != NO_LIFE:
+                heard = {**situation.hosts, host: _with_life(view, life, self.name, self.site.actuator.host)}
+                situation = replace(situation, hosts=heard)
+        return situation
+
+    def silent_elsewhere(self, memory: Memory) -> frozenset[str]:
+        """Ask the hosts that hold other services, and return the silent ones; none where no brake would care."""
+        if self.service.takeover.when_storm != "refuse" or memory.holding_hosts < STORM_HOLDERS:
+            return frozenset()
+        holders = {host for name, host in self.journal.holders().items() if name in self.site.services}
+        nobody_to_ask = {memory.holder, self.site.actuator.host} | self.storm.known()
+        return silent_ones(holders - nobody_to_ask, self.observer, self.gates)
+
+    def update_starting_metric(self) -> None:
+        """Bring the metric of which hosts' services are starting up to date."""
+        starting = self.starts.starting(math.inf)
+        for host in self.service.hosts:
+            self.metrics.starting.labels(self.name, host).set(host in starting)
+
+    def update_holder_metric(self) -> None:
+        """Bring the metric of who holds the service up to the journal."""
+        known = self.journal.holder(self.name)
+        self.metrics.set_holder(self.name, self.service.hosts, known.host, known.epoch)
+
+
+def _with_life(view: HostView, life: Life, service: str, vantage_point: str) -> HostView:
+    """Return what was seen of a host, with what it answered when it was asked once more."""
+    if service not in life.services:
+        return replace(view, life=life)
+    # The service itself is back: that is a look like any other, and a newer one.
+    answered = CheckOutcome(vantage_point, Found.WELL, "it answered when it was asked once more")
+    others = tuple(name for name in life.services if name != service)
+    return replace(view, life=replace(life, services=others), looks=(*view.looks, answered))
+
+
+def _until(pause: Pause) -> str:
+    return f"until {local_time(pause.until)} ({pause.reason})"
