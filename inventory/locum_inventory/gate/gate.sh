@@ -26,7 +26,8 @@ GUARD=$PREFIX/usr/local/sbin/locum-guard    # the boot guard, on hosts that have
 GUARD_RUN=$PREFIX/run/locum-guard
 
 POLL_SECONDS=0.02   # between two looks while something is awaited
-APPEAR_LIMIT=500    # hundredths of a second: a process may be missing after its start, whatever start_timeout is
+APPEAR_LIMIT=500    # hundredths of a second: a process may be missing so long after its start command, or longer
+                    # where start_timeout says so; not after a respawn
 KILL_LIMIT=200      # … and a process may outlive its SIGKILL
 LOCK_LIMIT=500      # … beside the service's stop_timeout, to wait for another verb of the same service
 LINE_KIB=32768      # what a shell may take of memory that reads lines from its peer: `read` itself knows no limit
@@ -614,7 +615,8 @@ run_until_there() {
     done
     [ -n "$s_process" ] || { [ "$code" = 0 ] || failed "$1 returned $code and said: $said"; return 0; }
     clock
-    [ "$by" -ge $((now + APPEAR_LIMIT)) ] || by=$((now + APPEAR_LIMIT))
+    # A restart of what ran a moment ago that has left no process is no slow start: another host may serve meanwhile.
+    [ "$verb" != respawn ] && [ "$by" -ge $((now + APPEAR_LIMIT)) ] || by=$((now + APPEAR_LIMIT))
     while look; [ "$count" = 0 ]; do
         clock
         if [ "$code" != 0 ] || [ "$now" -ge "$by" ]; then

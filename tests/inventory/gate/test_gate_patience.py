@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -55,6 +56,15 @@ def test_b2_a_respawn_may_take_its_own_time(tmp_path: Path, shell: tuple[str, ..
     host = gate_with(tmp_path, shell, respawn_timeout=1_500)
     answer = host.run("respawn", "www", "1")
     assert answer[-1] == "end failed www: respawn did not end within 1 s"
+
+
+def test_a_respawn_that_leaves_no_process_does_not_wait_out_its_timeout(tmp_path: Path) -> None:
+    """On a disk that is full its command ends with 0 and the daemon ends at once; a standby could serve meanwhile."""
+    lines = f"service www\nprocess {NAME}\nstart true\nrespawn true\nstop true\nrespawn_timeout_ms 30000\n"
+    host, begun = install_gate(tmp_path / "gate", lines), time.monotonic()
+    answer = host.run("respawn", "www", "1", timeout=60.0)
+    assert answer[-1].startswith(f"end failed www: respawn returned 0 and no process {NAME} is there")
+    assert time.monotonic() - begun < 25.0
 
 
 def test_b2_a_process_may_appear_as_late_as_start_timeout_says(tmp_path: Path) -> None:
