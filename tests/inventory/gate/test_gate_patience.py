@@ -59,7 +59,7 @@ def test_b2_a_respawn_may_take_its_own_time(tmp_path: Path, shell: tuple[str, ..
 
 
 def test_a_respawn_that_leaves_no_process_does_not_wait_out_its_timeout(tmp_path: Path) -> None:
-    """On a disk that is full its command ends with 0 and the daemon ends at once; a standby could serve meanwhile."""
+    """On a full disk its command ends with 0 and the daemon ends at once; a standby could serve meanwhile."""
     lines = f"service www\nprocess {NAME}\nstart true\nrespawn true\nstop true\nrespawn_timeout_ms 30000\n"
     host, begun = install_gate(tmp_path / "gate", lines), time.monotonic()
     answer = host.run("respawn", "www", "1", timeout=60.0)
