@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from lab import Lab
-from tests.slowness import LATE_SECONDS, LateMeter
+from tests.support.slowness import LATE_SECONDS, LateMeter
 
 
 @pytest.hookimpl(wrapper=True)

@@ -19,7 +19,7 @@ from locum_exporter.result import CheckResult, Outcome
 from locum_inventory.site.load import load_site
 from locum_inventory.site.model import Site, TcpCheck
 from tests.exporter.servers import server, unused_port
-from tests.how_to import NAMES, blocks, only_block
+from tests.support.how_to import NAMES, blocks, only_block
 
 HERE = ip_address("127.0.0.1")
 

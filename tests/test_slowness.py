@@ -8,7 +8,7 @@ import time
 import pytest
 
 from tests import conftest
-from tests.slowness import LATE_SECONDS, LateMeter
+from tests.support.slowness import LATE_SECONDS, LateMeter
 
 
 class Item:

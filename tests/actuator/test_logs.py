@@ -15,8 +15,8 @@ import pytest
 import requests
 
 from tests.exporter.servers import unused_port
-from tests.log_reading import read_logfmt
 from tests.quiet_site import SECRETS, quiet_site
+from tests.support.log_reading import read_logfmt
 
 FORGED = "LocumServiceDown\nlevel=info msg=forged"
 Reader = Callable[[str], Mapping[str, Any]]

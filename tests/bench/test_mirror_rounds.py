@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bench.mirror_rounds import FAULTS, MODES, SHOWS, Change, Round, Tally, Trial, play
-from tests.marks import needs_root
+from tests.support.marks import needs_root
 
 BEGIN = (
     Change("index.html", "write", 1000, 0),

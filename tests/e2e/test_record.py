@@ -13,7 +13,7 @@ import pytest
 from lab.lab import Lab
 from lab.locum import HOME, Locum
 from tests.e2e.name_server import NAME, NameServer
-from tests.how_to import only_block
+from tests.support.how_to import only_block
 
 pytestmark = pytest.mark.e2e
 

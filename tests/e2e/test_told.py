@@ -7,7 +7,7 @@ import pytest
 from lab.lab import Lab
 from lab.locum import HOME, Locum
 from lab.trial import FAULTS, trial
-from tests.log_reading import read_logfmt
+from tests.support.log_reading import read_logfmt
 
 pytestmark = pytest.mark.e2e
 

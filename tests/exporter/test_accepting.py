@@ -19,7 +19,7 @@ from locum_inventory.token_bucket import TokenBucket
 from tests.exporter import test_server
 from tests.exporter.servers import unused_port
 from tests.exporter.test_server import SITE, exporter
-from tests.marks import needs_root
+from tests.support.marks import needs_root
 
 SYSTEM_PYTHON = "/usr/bin/python3"  # that of a virtual environment may lie where only root may go
 OTHER_USER = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", SYSTEM_PYTHON, "-I", "-c")

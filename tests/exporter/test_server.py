@@ -19,7 +19,7 @@ from locum_exporter.net.listening import listening_sockets
 from locum_exporter.server import main
 from locum_inventory.listen import Listen
 from tests.exporter.servers import unused_port
-from tests.log_reading import read_logfmt
+from tests.support.log_reading import read_logfmt
 
 SITE = """
 hosts:

@@ -15,7 +15,7 @@ import pytest
 
 from lab import Lab, LabError
 from lab.plan import PLACES
-from tests.processes import alive
+from tests.support.processes import alive
 
 pytestmark = pytest.mark.e2e
 

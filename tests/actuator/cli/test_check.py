@@ -20,8 +20,8 @@ from locum_inventory.gate.host_file import GATE_PATH, host_file
 from locum_inventory.site.load import load_site
 from locum_inventory.site.model import Site
 from tests.inventory.gate.gate_host import install_gate
-from tests.marks import needs_root
-from tests.namespaces import add_address, ip, network, run_in
+from tests.support.marks import needs_root
+from tests.support.namespaces import add_address, ip, network, run_in
 
 SITE = """\
 hosts:

@@ -13,7 +13,7 @@ from locum_inventory.shared_files import shared
 from locum_inventory.site.model import Site
 from tests.actuator.fakes import site
 from tests.actuator.steps.fence_scripts import actions, make
-from tests.marks import needs_root
+from tests.support.marks import needs_root
 
 
 def with_fence(*devices: dict[str, object]) -> Site:

@@ -10,7 +10,7 @@ from locum_actuator.cli.common.admin_ssh import administrator
 from locum_inventory.enrolment.request import EnrolmentError, read_report
 from locum_inventory.site.load import load_site
 from tests.actuator.cli.enrol_site import ENROL, LOCAL, SITE, on_a_machine
-from tests.marks import needs_root
+from tests.support.marks import needs_root
 
 
 @pytest.fixture

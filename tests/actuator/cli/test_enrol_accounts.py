@@ -11,7 +11,7 @@ from locum_inventory.enrolment.request import EnrolmentError
 from locum_inventory.enrolment.user_keys import make_key
 from locum_inventory.site.load import load_site
 from tests.actuator.cli.enrol_site import ENROL, LOCAL, MAIN, SITE, on_a_machine
-from tests.marks import needs_root
+from tests.support.marks import needs_root
 
 # An account that people use: with a home directory and keys of its own.
 OPS = (

@@ -16,8 +16,8 @@ from locum_actuator.journal.journal import Journal
 from locum_actuator.metrics import Metrics
 from locum_inventory.site.model import Interface, Site
 from tests.actuator.fakes import FakeGate, FakeWorld, KeptFakes, site
-from tests.marks import needs_root
-from tests.namespaces import add_address, ip, network, run_in
+from tests.support.marks import needs_root
+from tests.support.namespaces import add_address, ip, network, run_in
 
 TAKE_OFF = "locum pause www, take 192.0.2.100/24 off there (ip addr del), reload again, and locum resume www"
 

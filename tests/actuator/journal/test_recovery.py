@@ -23,7 +23,7 @@ from locum_actuator.journal.journal import Journal, JournalError
 from locum_actuator.journal.recovery import corruption, open_journal
 from locum_actuator.metrics import Metrics
 from tests.actuator.fakes import FakeGate, FakeWorld, KeptFakes, site
-from tests.marks import needs_root
+from tests.support.marks import needs_root
 
 TOKEN = "a-token-of-twenty-four-c"
 DOWN = {

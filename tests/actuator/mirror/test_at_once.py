@@ -13,7 +13,7 @@ import pytest
 
 from bench.mirror_hosts import MirrorHosts, in_memory, make_hosts
 from locum_actuator.domain.mirror_run import MirrorError
-from tests.marks import needs_root
+from tests.support.marks import needs_root
 
 pytestmark = needs_root
 

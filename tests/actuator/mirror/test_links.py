@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from bench.mirror_hosts import MirrorHosts, in_memory, make_hosts
-from tests.marks import needs_root
+from tests.support.marks import needs_root
 
 pytestmark = needs_root
 

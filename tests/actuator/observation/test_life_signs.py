@@ -17,7 +17,7 @@ from locum_actuator.observation.observer import HostObserver
 from locum_exporter.net.icmp import Burst
 from locum_inventory.gate.protocol import GateError, GateStatus, ServiceStatus
 from locum_inventory.site.model import Site
-from tests.marks import needs_root
+from tests.support.marks import needs_root
 
 pytestmark = needs_root
 ANSWERS, REFUSES = 200, 500

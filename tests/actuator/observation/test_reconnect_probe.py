@@ -17,8 +17,8 @@ from locum_actuator.observation import reconnect_probe as module
 from locum_actuator.observation.reconnect_probe import ReconnectProbe
 from locum_inventory.site.load import load_site
 from locum_inventory.site.model import Site
-from tests import namespaces
-from tests.marks import needs_root
+from tests.support import namespaces
+from tests.support.marks import needs_root
 
 pytestmark = pytest.mark.timed  # its deadlines are some tenths of a second
 

@@ -17,7 +17,7 @@ import pytest
 
 from locum_actuator.stack.child_log import ChildLog
 from locum_actuator.stack.supervisor import Program, Supervisor
-from tests.processes import alive
+from tests.support.processes import alive
 
 FOR_EVER = ("sleep", "1000")
 DEAF = ("sh", "-c", "trap '' TERM; echo ready; while :; do sleep 0.05; done")

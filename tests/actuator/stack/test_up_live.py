@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from locum_actuator.web.certificate import Certificate
-from tests.log_reading import read_logfmt
-from tests.processes import alive
+from tests.support.log_reading import read_logfmt
+from tests.support.processes import alive
 
 pytestmark = pytest.mark.e2e
 

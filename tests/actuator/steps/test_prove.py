@@ -15,7 +15,7 @@ from locum_actuator.steps.base import StepContext, StepError
 from locum_exporter.result import Outcome
 from locum_inventory.site.model import Site
 from tests.actuator.fakes import FakeGate, FakeWorld, site
-from tests.marks import needs_root
+from tests.support.marks import needs_root
 
 WELL, ILL, BLIND = (
     CheckOutcome("b", well, text)

@@ -13,8 +13,8 @@ import pytest
 
 from locum_actuator.system import announce
 from locum_actuator.system.interface_mac import mac_of
-from tests import namespaces
-from tests.marks import needs_root
+from tests.support import namespaces
+from tests.support.marks import needs_root
 
 
 @pytest.fixture

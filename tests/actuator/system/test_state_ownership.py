@@ -12,7 +12,7 @@ import pytest
 from locum_actuator.stack.prometheus import write_files
 from locum_actuator.system.instance_lock import AlreadyRunningError, acquire_instance_lock
 from locum_actuator.system.state_ownership import ownership_fault
-from tests.marks import needs_root
+from tests.support.marks import needs_root
 
 ASK = """
 import os, sys

@@ -22,7 +22,7 @@ from click.testing import CliRunner
 from locum_actuator.cli import main
 from locum_actuator.system.watchdog import Watchdog
 from locum_inventory.sd_notify import tell, tell_alive_every_seconds
-from tests.marks import needs_root
+from tests.support.marks import needs_root
 
 EXAMPLE = Path(__file__).parents[3] / "locum.example.yml"
 

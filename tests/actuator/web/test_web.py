@@ -29,7 +29,7 @@ from locum_actuator.web.listener import STRANGERS_BODY_BYTES, Bounds, Listener
 from locum_actuator.web.own_socket import NotTheActuatorError, OwnSocket
 from locum_actuator.web.peer import Peer, peer_of
 from tests.actuator.fakes import serving
-from tests.marks import needs_root
+from tests.support.marks import needs_root
 
 TOKEN = "a-token-of-some-length"
 HERE = ("127.0.0.1", 0)

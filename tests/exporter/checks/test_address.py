@@ -12,8 +12,8 @@ from locum_exporter.result import CheckResult
 from locum_inventory.enrolment import boot_guard
 from locum_inventory.site.model import Site
 from tests.exporter.sites import service, site
-from tests.marks import needs_root
-from tests.namespaces import add_address, ip, mac_of, namespace, network, plug, run_in
+from tests.support.marks import needs_root
+from tests.support.namespaces import add_address, ip, mac_of, namespace, network, plug, run_in
 
 pytestmark = [pytest.mark.timed, needs_root]
 

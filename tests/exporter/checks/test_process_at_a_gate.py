@@ -21,7 +21,7 @@ from tests.inventory.gate.gate_host import (
     prepare_sshd,
     running_sshd,
 )
-from tests.marks import needs_root
+from tests.support.marks import needs_root
 
 pytestmark = needs_root
 

@@ -16,8 +16,8 @@ from locum_exporter.result import CheckResult, Outcome
 from locum_inventory.site.model import Address, Site
 from tests.exporter.checks.test_address import HOSTS, SERVICE4
 from tests.exporter.sites import service, site
-from tests.marks import needs_root
-from tests.namespaces import add_address, ip, mac_of, namespace, network, run_in
+from tests.support.marks import needs_root
+from tests.support.namespaces import add_address, ip, mac_of, namespace, network, run_in
 
 pytestmark = needs_root
 

@@ -15,8 +15,8 @@ import pytest
 from locum_exporter.checks.ping import ping
 from locum_exporter.net.icmp import Burst, Echo, Pinger
 from locum_exporter.result import Outcome
-from tests.marks import needs_root
-from tests.namespaces import namespace, run_in
+from tests.support.marks import needs_root
+from tests.support.namespaces import namespace, run_in
 
 pytestmark = [pytest.mark.timed, needs_root]
 

@@ -17,8 +17,8 @@ from locum_exporter.net.arp_nd_frames import gratuitous_arp, unsolicited_na
 from locum_exporter.net.local_addresses import local_addresses, local_host
 from locum_exporter.net.neighbours import NeighbourError, Neighbours
 from locum_inventory.site.model import Address
-from tests.marks import needs_root
-from tests.namespaces import add_address, ip, mac_of, namespace, network, run_in
+from tests.support.marks import needs_root
+from tests.support.namespaces import add_address, ip, mac_of, namespace, network, run_in
 
 pytestmark = [pytest.mark.timed, needs_root]
 

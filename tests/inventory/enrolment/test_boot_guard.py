@@ -11,9 +11,9 @@ import pytest
 
 from locum_inventory.enrolment import boot_guard
 from locum_inventory.enrolment.boot_guard import guard_files, is_muted, unit_of
-from tests import namespaces
 from tests.inventory.gate.gate_host import GateHost, install_gate
-from tests.marks import needs_root
+from tests.support import namespaces
+from tests.support.marks import needs_root
 
 SHELLS = ["dash", "busybox sh"]
 HOST_FILE = """

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from locum_exporter.net.packet_socket import PacketSocket
-from tests import namespaces
 from tests.inventory.gate.gate_host import GateHost, install_gate, wait_for
-from tests.marks import needs_root
+from tests.support import namespaces
+from tests.support.marks import needs_root
 
 pytestmark = needs_root
 

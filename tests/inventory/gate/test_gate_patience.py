@@ -15,7 +15,7 @@ from locum_inventory.gate.local import LocalGate
 from locum_inventory.gate.protocol import ServiceStatus
 from tests.inventory.gate.gate_host import GateHost, copy_of_sleep, install_gate, wait_for
 from tests.inventory.site.test_load import SOUND, read
-from tests.marks import needs_root
+from tests.support.marks import needs_root
 
 pytestmark = needs_root
 

@@ -15,7 +15,7 @@ from locum_inventory.gate.local import LocalGate
 from locum_inventory.site.model import ProcessCheck
 from tests.inventory.gate.gate_host import GateHost, install_gate
 from tests.inventory.site.test_load import SOUND, faults, read
-from tests.marks import needs_root
+from tests.support.marks import needs_root
 
 # Unlikely enough that nothing else on this machine has one of them.
 NAMES = [

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from locum_inventory.gate.answers import read_answer
-from tests import namespaces
 from tests.inventory.gate.gate_host import GateHost, copy_of_sleep, install_gate, wait_for
-from tests.marks import needs_root
+from tests.support import namespaces
+from tests.support.marks import needs_root
 
 pytestmark = needs_root
 

@@ -14,7 +14,7 @@ from typing import IO
 import pytest
 
 from tests.inventory.gate.gate_host import GateHost, copy_of_sleep, install_gate, wait_for
-from tests.marks import needs_root
+from tests.support.marks import needs_root
 
 pytestmark = needs_root
 

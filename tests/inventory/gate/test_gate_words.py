@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.inventory.gate.gate_host import GateHost, install_gate
-from tests.marks import needs_root
+from tests.support.marks import needs_root
 
 pytestmark = needs_root
 

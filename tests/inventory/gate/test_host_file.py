@@ -9,7 +9,7 @@ from typing import Any
 from locum_inventory.gate.host_file import gate_script, gate_version, host_file, host_file_sha256
 from locum_inventory.site.model import Site
 from tests.inventory.gate.gate_host import install_gate
-from tests.marks import needs_root
+from tests.support.marks import needs_root
 
 
 def site(**services: dict[str, Any]) -> Site:

@@ -17,7 +17,7 @@ from locum_inventory.gate.protocol import GateClient, GateError
 from locum_inventory.gate.ssh import SshGate
 from locum_inventory.site.model import Site
 from tests.inventory.gate.gate_host import GateHost, give, install_gate, wait_for
-from tests.marks import needs_root
+from tests.support.marks import needs_root
 
 HOST_FILE = """
 service www

@@ -36,8 +36,8 @@ from tests.inventory.gate.gate_host import (
     running_sshd,
     wait_for,
 )
-from tests.marks import needs_root
-from tests.namespaces import add_address, ip, namespace
+from tests.support.marks import needs_root
+from tests.support.namespaces import add_address, ip, namespace
 
 pytestmark = [pytest.mark.timed, needs_root]
 

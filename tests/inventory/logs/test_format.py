@@ -15,7 +15,7 @@ import pytest
 
 from locum_inventory.logs.fields import about, add_fields
 from locum_inventory.logs.format import LineFormatter
-from tests.log_reading import read_logfmt
+from tests.support.log_reading import read_logfmt
 
 AT = 1767323096.75  # 2026-01-02 03:04:56.75 UTC
 

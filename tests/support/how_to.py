@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-FOLDER = Path(__file__).parents[1] / "docs/how-to"
+FOLDER = Path(__file__).parents[2] / "docs/how-to"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.md"))
 
 
