@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,10 +16,15 @@ import requests
 from tests.exporter.servers import unused_port
 from tests.quiet_site import SECRETS, quiet_site
 from tests.support.log_reading import read_logfmt
+from tests.support.polling import wait_for
 
 FORGED = "LocumServiceDown\nlevel=info msg=forged"
 Reader = Callable[[str], Mapping[str, Any]]
 READERS: dict[str, Reader] = {"logfmt": read_logfmt, "json": json.loads}
+
+
+def _texts(line: Mapping[str, Any]) -> dict[str, str]:
+    return {name: str(value) for name, value in line.items()}
 
 
 class Running:
@@ -34,13 +38,11 @@ class Running:
         return [self._read(line) for line in whole.splitlines()]
 
     def wait_for(self, event: str, **fields: str) -> Mapping[str, Any]:
-        end = time.monotonic() + 60
-        while time.monotonic() < end:
-            for line in self.lines():
-                if line.get("event") == event and all(str(line.get(k)) == v for k, v in fields.items()):
-                    return line
-            time.sleep(0.05)
-        raise AssertionError(f"no {event} with {fields}: {self._log.read_text()}")
+        def found() -> Mapping[str, Any] | None:
+            wanted = {"event": event, **fields}
+            return next((line for line in self.lines() if wanted.items() <= _texts(line).items()), None)
+
+        return wait_for(found, f"{event} with {fields} is logged", 60, state=self._log.read_text)
 
     def webhook(self, token: str, name: str = "LocumServiceDown") -> int:
         alert = {"status": "firing", "labels": {"alertname": name, "service": "www", "host": "a"}}

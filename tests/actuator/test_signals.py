@@ -13,8 +13,7 @@ import pytest
 
 from tests.exporter.servers import unused_port
 from tests.quiet_site import quiet_site
-
-START_SECONDS = 60.0
+from tests.support.polling import wait_for
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -32,10 +31,7 @@ def test_a_signal_to_another_thread_is_heard(number: signal.Signals, ignored: bo
     ]  # fmt: skip
     with log.open("w") as stderr, subprocess.Popen(command, stderr=stderr) as process:
         try:
-            end = time.monotonic() + START_SECONDS
-            while "event=listening" not in log.read_text():
-                assert time.monotonic() < end, log.read_text()
-                time.sleep(0.05)
+            wait_for(lambda: "event=listening" in log.read_text(), "it listens", 60, state=log.read_text)
             time.sleep(0.5)  # the main thread has nothing more to do than to wait
             others = [int(task.name) for task in Path(f"/proc/{process.pid}/task").iterdir()]
             others.remove(process.pid)

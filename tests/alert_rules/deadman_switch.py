@@ -8,6 +8,8 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from tests.support.polling import wait_for
+
 
 class DeadmanSwitch:
     """Started with `with`. People are told once no call has come for `grace_seconds`, after a first one."""
@@ -48,14 +50,14 @@ class DeadmanSwitch:
         return bool(self.calls) and time.monotonic() - self.calls[-1][0] > self._grace_seconds
 
     def wait_for_calls(self, count: int, deadline_seconds: float) -> None:
-        end = time.monotonic() + deadline_seconds
-        while len(self.calls) < count:
-            assert time.monotonic() < end, f"{len(self.calls)} calls in {deadline_seconds} s, not {count}"
-            time.sleep(0.02)
+        wait_for(
+            lambda: len(self.calls) >= count,
+            f"{count} calls have come",
+            deadline_seconds,
+            state=lambda: len(self.calls),
+        )
 
     def seconds_until_people_are_told(self, deadline_seconds: float) -> float:
         begun = time.monotonic()
-        while not self.people_are_told:
-            assert time.monotonic() < begun + deadline_seconds, "people were not told"
-            time.sleep(0.02)
+        wait_for(lambda: self.people_are_told, "people are told", deadline_seconds)
         return time.monotonic() - begun

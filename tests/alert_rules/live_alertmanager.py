@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import time
 import urllib.request
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -16,6 +15,7 @@ from locum_actuator.stack.prometheus import write_alertmanager
 from locum_inventory.listen import Listen
 from locum_inventory.site.model import Site
 from tests.alert_rules.live_chain import free_port
+from tests.support.polling import wait_for
 
 # The same ways and words as shipped, told sooner: a test need not wait for what comes together.
 SOONER = {"group_wait: 10s": "group_wait: 100ms", "group_interval: 1m": "group_interval: 200ms"}
@@ -48,19 +48,19 @@ class LiveAlertmanager:
         log = (self._directory / "alertmanager.log").open("wb")
         self.program = subprocess.Popen(self._command, stdout=log, stderr=log)
         log.close()
-        end = time.monotonic() + 20
-        while True:
-            try:
-                urllib.request.urlopen(f"{self._url}/-/ready", timeout=1).close()
-            except OSError:
-                assert time.monotonic() < end, self.log()
-                time.sleep(0.05)
-            else:
-                return self
+        wait_for(self._is_ready, "Alertmanager is ready", 20, state=self.log)
+        return self
 
     def __exit__(self, *_: object) -> None:
         self.program.terminate()
         self.program.wait(20)
+
+    def _is_ready(self) -> bool:
+        try:
+            urllib.request.urlopen(f"{self._url}/-/ready", timeout=1).close()
+        except OSError:
+            return False
+        return True
 
     def log(self) -> str:
         return (self._directory / "alertmanager.log").read_text()

@@ -24,6 +24,7 @@ from locum_actuator.stack.programs import find_programs, programs
 from locum_actuator.stack.prometheus import RULES_FILE, write_configuration
 from locum_inventory.listen import Listen
 from locum_inventory.site.model import Site
+from tests.support.polling import wait_for
 
 TOKEN = "a-token-of-this-test"
 
@@ -226,16 +227,15 @@ class LiveChain:
 
     def wait_for_targets(self, count: int, deadline_seconds: float = 40) -> None:
         """Return once so many targets were scraped."""
-        end = time.monotonic() + deadline_seconds
-        while time.monotonic() < end:
+
+        def scraped() -> int:
             try:
                 targets = self.query("/api/v1/targets", {"state": "active"})["data"]["activeTargets"]
             except OSError:
-                targets = []
-            if sum(target["health"] == "up" for target in targets) >= count:
-                return
-            time.sleep(0.2)
-        raise AssertionError(f"fewer than {count} targets were scraped in {deadline_seconds} s")
+                return 0
+            return sum(target["health"] == "up" for target in targets)
+
+        wait_for(lambda: scraped() >= count, f"{count} targets are scraped", deadline_seconds, state=scraped)
 
 
 def _site(exporter: Listen, directory: Path, token: Path, besides: Mapping[str, Any]) -> Site:

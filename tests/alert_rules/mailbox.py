@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import email
 import email.policy
-import time
 from dataclasses import dataclass
 from email.message import EmailMessage
 from typing import Any
@@ -13,6 +12,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from tests.alert_rules.live_chain import free_port
+from tests.support.polling import wait_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +87,8 @@ class Mailbox:
 
     def wait_for(self, count: int, deadline_seconds: float = 60) -> list[Received]:
         """Return what was received once there is so much; AssertionError if that takes too long."""
-        end = time.monotonic() + deadline_seconds
-        while len(self.received) < count:
-            assert time.monotonic() < end, f"{len(self.received)} mails in {deadline_seconds} s, not {count}"
-            time.sleep(0.01)
+        wait_for(
+            lambda: len(self.received) >= count,
+            f"{count} mails are received", deadline_seconds, state=lambda: len(self.received),
+        )  # fmt: skip
         return list(self.received)

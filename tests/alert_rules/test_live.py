@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.alert_rules.live_chain import LiveChain, World
+from tests.support.polling import wait_for
 
 pytestmark = pytest.mark.e2e
 
@@ -34,20 +35,16 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveChain]:
 
 
 def _seconds_until_heard(world: World, services: tuple[str, ...], status: str, since: float) -> list[float]:
-    end = since + 6 * TIER_SECONDS + 2
-    while True:
-        heard = {name: world.heard(name, status, since) for name in services}
-        missing = [name for name, seconds in heard.items() if seconds is None]
-        if not missing:
-            return [seconds for seconds in heard.values() if seconds is not None]
-        assert time.monotonic() < end, f"never heard of {missing}"
-        time.sleep(0.02)
+    def heard() -> list[float]:
+        return [seconds for name in services if (seconds := world.heard(name, status, since)) is not None]
+
+    left = since + 6 * TIER_SECONDS + 2 - time.monotonic()
+    wait_for(lambda: len(heard()) == len(services), f"{status} has come for {services}", left, state=heard)
+    return heard()
 
 
 def test_the_heartbeat_comes_and_nothing_else(live: LiveChain) -> None:
-    end = time.monotonic() + 10
-    while not live.world.webhooks and time.monotonic() < end:
-        time.sleep(0.1)
+    wait_for(lambda: live.world.webhooks, "an alert has come", 10)
     assert {alert["labels"]["alertname"] for _, alert in live.world.webhooks} == {"LocumHeartbeat"}
     assert live.world.unauthorized == 0
 
@@ -69,10 +66,7 @@ def test_e4_what_acts_comes_over_the_connection_that_the_heartbeat_keeps_open(li
 
 
 def _wait_for_post(world: World, name: str) -> None:
-    end = time.monotonic() + 20
-    while name not in [one for one, _ in list(world.posts)]:
-        assert time.monotonic() < end, f"{name} never came"
-        time.sleep(0.02)
+    wait_for(lambda: name in [one for one, _ in list(world.posts)], f"{name} has come", 20)
 
 
 def test_what_two_exporters_list_alike_is_scraped_once(live: LiveChain) -> None:
@@ -132,10 +126,10 @@ def test_the_metrics_of_prometheus_and_alertmanager_that_rules_ask_for_exist(liv
 
 
 def test_no_rule_fails(live: LiveChain) -> None:
-    end = time.monotonic() + LONGEST_GROUP_SECONDS
-    while "unknown" in (health := _health_of_rules(live)) and time.monotonic() < end:
-        time.sleep(0.2)
-    assert health == {"ok"}
+    wait_for(
+        lambda: "unknown" not in _health_of_rules(live), "every rule was evaluated", LONGEST_GROUP_SECONDS
+    )
+    assert _health_of_rules(live) == {"ok"}
 
 
 def _health_of_rules(live: LiveChain) -> set[str]:

@@ -14,6 +14,7 @@ from tests.alert_rules.live_alertmanager import SOONER, LiveAlertmanager
 from tests.alert_rules.live_chain import LiveChain, World
 from tests.alert_rules.mailbox import Mailbox
 from tests.alert_rules.mails import DIRECTORY, NOT_MAILED, ROOT, a_site, every_mail, faults
+from tests.support.polling import wait_for
 
 e2e = pytest.mark.e2e
 PASSWORD = "a password: #1"
@@ -154,10 +155,7 @@ def test_it_logs_in_with_the_password_of_a_file(password: str, right: bool, tmp_
             if right:
                 assert [mail.login for mail in mailbox.wait_for(1)] == ["locum"]
                 return
-            end = time.monotonic() + 10
-            while not mailbox.refused_logins:
-                assert time.monotonic() < end
-                time.sleep(0.05)
+            wait_for(lambda: mailbox.refused_logins, "a login is refused", 10)
             assert mailbox.received == []
             assert password not in alertmanager.log()
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import threading
-import time
 from dataclasses import dataclass
 from types import TracebackType
 
 from lab.lab import Lab
 from lab.mirrored import TREE, MirroredLocum
 from lab.namespaces import PYTHON
+from tests.support.polling import wait_for
 
 DATA = f"{TREE}/acknowledged"
 PROGRAM = "/usr/local/lib/lab-counter"
@@ -101,10 +101,11 @@ class Writer:
 
     def wait(self, count: int, seconds: float = 60.0) -> None:
         """Wait until so many more were acknowledged."""
-        wanted, end = len(self._lines) + count, time.monotonic() + seconds
-        while len(self._lines) < wanted:
-            assert time.monotonic() < end, f"only {len(self._lines)} of {wanted} were acknowledged"
-            time.sleep(0.05)
+        wanted = len(self._lines) + count
+        wait_for(
+            lambda: len(self._lines) >= wanted,
+            f"{wanted} are acknowledged", seconds, state=lambda: len(self._lines),
+        )  # fmt: skip
 
     def _read(self) -> None:
         assert self._process.stdout is not None

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import subprocess
-import time
 from pathlib import Path
 from types import TracebackType
 
 from lab.lab import Lab
 from lab.namespaces import Inside
-from lab.needs import LabError
+from tests.support.polling import wait_for
 
 ZONE, NAME = "example.org", "www.example.org"
 UP_SECONDS = 15.0
@@ -61,11 +60,10 @@ class NameServer:
             self._named = self._lab.popen(
                 "gw", ["named", "-g", "-n", "1", "-c", f"{self._directory}/named.conf"], stderr=log, stdout=log
             )  # fmt: skip
-        deadline = time.monotonic() + UP_SECONDS
-        while self.lookup() != str(self._lab.hosts["a"].address):
-            if time.monotonic() > deadline or self._named.poll() is not None:
-                raise LabError(f"named does not answer: {(self._directory / 'log').read_text()[-2000:]}")
-            time.sleep(0.1)
+        wait_for(
+            lambda: self.lookup() == str(self._lab.hosts["a"].address),
+            "named answers", UP_SECONDS, state=lambda: (self._directory / "log").read_text()[-2000:],
+        )  # fmt: skip
         return self
 
     def __exit__(

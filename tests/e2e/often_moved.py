@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import Any, Self
 
 from lab.lab import Lab
 from lab.locum import Locum
-from lab.needs import LabError
 from lab.site_text import TAKEOVER, after, before
+from tests.support.polling import wait_for
 
 WAIT_SECONDS = 30.0
 SETTLED_SECONDS = 3.0  # an alert that has not resolved would not be sent anew
@@ -49,24 +48,22 @@ class OftenMoved(Locum):
 
     def wait_calm(self) -> None:
         """Wait until no incident is open, and then until every alert has resolved."""
-        within(WAIT_SECONDS, "no open incident", lambda: all(row["outcome"] for row in self.incidents()))
+        wait_for(lambda: all(row["outcome"] for row in self.incidents()), "no open incident", WAIT_SECONDS)
         time.sleep(SETTLED_SECONDS)
 
     def wait_event(self, at: float, kind: str, begins: str = "", seconds: float = WAIT_SECONDS) -> str:
         """Wait for an event of an incident at `at` (time.time()) or later; return its text."""
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            for row in self.incidents():
-                for event in row["events"]:
-                    if event["at"] >= at and event["kind"] == kind and event["text"].startswith(begins):
-                        return str(event["text"])
-            time.sleep(0.1)
-        raise LabError(f"no event '{kind} {begins}' within {seconds:g} s: {self.incidents()}")
+        return wait_for_event(self, at, kind, begins, seconds)
 
 
-def within(seconds: float, what: str, true: Callable[[], bool]) -> None:
-    """Wait until something is true."""
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}"
-        time.sleep(0.1)
+def wait_for_event(locum: Locum, at: float, kind: str, begins: str = "", seconds: float = 30.0) -> str:
+    """Wait for an event of an incident at `at` (time.time()) or later; return its text."""
+
+    def found() -> str | None:
+        for row in locum.incidents():
+            for event in row["events"]:
+                if event["at"] >= at and event["kind"] == kind and event["text"].startswith(begins):
+                    return str(event["text"])
+        return None
+
+    return wait_for(found, f"the event '{kind} {begins}' has happened", seconds, state=locum.incidents)

@@ -6,7 +6,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import pytest
 
 from lab.locum import ALERTMANAGER, HOME, PROMETHEUS, Locum
 from lab.trial import FAULTS, trial
+from tests.support.polling import wait_for
 
 pytestmark = pytest.mark.e2e
 
@@ -52,16 +53,8 @@ def _ready(locum: Locum) -> tuple[int, str]:
     return int(text[-3:]), text[:-3].strip()
 
 
-def _within(seconds: float, what: str, true: Callable[[], bool]) -> float:
-    begun = time.monotonic()
-    while not true():
-        assert time.monotonic() - begun < seconds, f"not within {seconds:g} s: {what}"
-        time.sleep(0.1)
-    return time.monotonic() - begun
-
-
 def _wait_ready(locum: Locum) -> None:
-    _within(BACK_SECONDS, "ready again", lambda: _ready(locum)[0] == 200)
+    wait_for(lambda: _ready(locum)[0] == 200, "ready again", BACK_SECONDS)
 
 
 @contextmanager
@@ -84,8 +77,9 @@ def test_a_part_that_hangs_is_named_within_ten_seconds(calm: Locum, part: str) -
     _wait_ready(calm)
     at = time.time()
     with _frozen(_pid(calm, part)):
-        seconds = _within(TOLD_SECONDS, f"{part} missing", lambda: _part(calm, part)["up"] is False)
-        print(f"{part}: told after {seconds:.1f} s")
+        begun = time.monotonic()
+        wait_for(lambda: _part(calm, part)["up"] is False, f"{part} missing", TOLD_SECONDS)
+        print(f"{part}: told after {time.monotonic() - begun:.1f} s")
         status, why = _ready(calm)
         assert status == 503
         assert f"{part}: does not answer at http" in why
@@ -94,7 +88,7 @@ def test_a_part_that_hangs_is_named_within_ten_seconds(calm: Locum, part: str) -
         metrics = calm.lab.run(HOME, ["curl", "-sS", "http://127.0.0.1:10752/metrics"]).stdout
         assert f'locum_actuator_chain_up{{part="{part}"}} 0.0' in metrics
         if part == "prometheus":  # somebody is left to tell, and nobody but the actuator tells him
-            _within(5, "alert", lambda: "LocumChainPartMissing" in _alert_names(calm, part))
+            wait_for(lambda: "LocumChainPartMissing" in _alert_names(calm, part), "alert", 5)
     _wait_ready(calm)
     log = calm.lab.run(HOME, ["cat", "/var/lib/locum/log/actuator.log"]).stdout
     said = [line for line in log.splitlines() if f"chain: {part} is missing" in line]
@@ -113,10 +107,10 @@ def test_a_part_that_is_restarted_goes_on_with_its_work(calm: Locum, part: str) 
     time.sleep(1)
     _wait_ready(calm)
     targets = f"{PROMETHEUS}/api/v1/targets?state=active"
-    _within(
-        BACK_SECONDS,
-        "targets scraped",
+    wait_for(
         lambda: all(one["health"] == "up" for one in calm.get(targets)["data"]["activeTargets"]),
+        "targets scraped",
+        BACK_SECONDS,
     )
     assert calm.lab.client.failed_requests(at) == 0
     assert [row for row in calm.incidents() if row["outcome"] == "takeover"] == []
@@ -131,7 +125,7 @@ def test_b3_a_dead_service_is_acted_upon_within_ten_seconds_while_a_part_hangs(
     """The actuator's own round runs the deciding checks, and needs no other part for that."""
     _wait_ready(calm)
     with _frozen(_pid(calm, part)):
-        _within(TOLD_SECONDS, f"{part} missing", lambda: _part(calm, part)["up"] is False)
+        wait_for(lambda: _part(calm, part)["up"] is False, f"{part} missing", TOLD_SECONDS)
         at = calm.lab.kill_service("a")
         incident = calm.wait_incident("respawn", since=at, seconds=ACTED_SECONDS)
         calm.lab.client.wait_good(since=at)
@@ -150,10 +144,10 @@ def test_rules_that_are_gone_are_named_and_told(calm: Locum) -> None:
     try:
         rules.write_text("groups: []\n")
         os.kill(prometheus, signal.SIGHUP)
-        seconds = _within(TOLD_SECONDS, "rules missing", lambda: _part(calm, "rules")["up"] is False)
+        seconds = wait_for(lambda: _part(calm, "rules")["up"] is False, "rules missing", TOLD_SECONDS)
         print(f"rules: told after {seconds:.1f} s")
         assert "rules: Prometheus has none of locum's rules" in _ready(calm)[1]
-        _within(5, "alert", lambda: "LocumChainPartMissing" in _alert_names(calm, "rules"))
+        wait_for(lambda: "LocumChainPartMissing" in _alert_names(calm, "rules"), "alert", 5)
     finally:
         rules.write_text(text)
         os.kill(prometheus, signal.SIGHUP)

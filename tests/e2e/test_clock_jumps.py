@@ -12,7 +12,8 @@ import pytest
 from lab.clock import Clock
 from lab.lab import Lab
 from lab.locum import HOME
-from tests.e2e.often_moved import OftenMoved, within
+from tests.e2e.often_moved import OftenMoved
+from tests.support.polling import wait_for
 
 pytestmark = pytest.mark.e2e
 
@@ -50,7 +51,7 @@ class Jumping(OftenMoved):
             ]
             return bool(found)
 
-        within(30, f"{kind} {begins}", seen)
+        wait_for(seen, f"{kind} {begins}", 30)
         return found[0]
 
     def wait_outcome(self, after: int, outcome: str) -> dict[str, Any]:
@@ -61,7 +62,7 @@ class Jumping(OftenMoved):
             found[:] = [row for row in self.incidents() if row["id"] > after and row["outcome"] == outcome]
             return bool(found)
 
-        within(30, outcome, seen)
+        wait_for(seen, outcome, 30)
         return found[0]
 
 

@@ -20,6 +20,7 @@ import pytest
 from bench.loss import locum_course
 from lab.lab import Lab
 from lab.locum import HOME, Locum
+from tests.support.polling import wait_for
 
 pytestmark = pytest.mark.e2e
 
@@ -73,7 +74,9 @@ class Labs:
         if locum.lab.holders() != ["a"] or not locum.lab.hosts["a"].up:
             _begin_anew(locum)
         locum.lab.client.wait_good()
-        _wait_until(lambda: all(row["outcome"] for row in locum.incidents()), "no incident is open")
+        wait_for(
+            lambda: all(row["outcome"] for row in locum.incidents()), "no incident is open", BACK_SECONDS
+        )
         return locum
 
 
@@ -100,13 +103,6 @@ def _begin_anew(locum: Locum) -> None:
     locum.up()
 
 
-def _wait_until(true: Callable[[], bool], what: str, seconds: float = BACK_SECONDS) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}"
-        time.sleep(0.1)
-
-
 def _events(locum: Locum, since: float) -> list[dict[str, Any]]:
     return [event for row in locum.incidents() for event in row["events"] if event["at"] >= since]
 
@@ -119,10 +115,9 @@ def _wait_decided(locum: Locum, since: float, begins: str) -> None:
     def has_been() -> bool:
         return any(text.startswith(begins) for text in _decided(locum, since))
 
-    try:
-        _wait_until(has_been, begins, DECIDED_SECONDS)
-    except AssertionError as fault:
-        raise AssertionError(f"{fault}; decided was {_decided(locum, since)}") from None
+    wait_for(
+        has_been, f"a decision begins with '{begins}'", DECIDED_SECONDS, state=lambda: _decided(locum, since)
+    )
 
 
 def _assert_untouched(locum: Locum, since: float) -> None:
@@ -134,7 +129,7 @@ def _assert_untouched(locum: Locum, since: float) -> None:
 
 def _wait_announced(lab: Lab, host: str, since: float) -> None:
     """Wait for an announcement of the address by one host, and by nobody else."""
-    _wait_until(lambda: bool(lab.watcher.announcements(since)), f"{host} announces itself", 10)
+    wait_for(lambda: lab.watcher.announcements(since), f"{host} announces itself", 10)
     assert {one.host for one in lab.watcher.announcements(since)} == {host}
 
 
@@ -205,7 +200,7 @@ def test_nothing_is_moved(labs: Labs, row: Row) -> None:
     _assert_untouched(calm, at)
     healed = lab.heal_all()
     lab.client.wait_good(since=healed)
-    _wait_until(lambda: all(one["outcome"] for one in calm.incidents()), "the incident is over")
+    wait_for(lambda: all(one["outcome"] for one in calm.incidents()), "the incident is over", BACK_SECONDS)
     _assert_untouched(calm, at)
     assert lab.client.answered_by(healed) == "a"
     if not row.seen_by_client:
@@ -238,8 +233,8 @@ def test_a_guess_can_be_wrong_and_ends_with_one_holder_that_says_so(
 
 def _assert_b_alone(locum: Locum, since: float) -> None:
     lab = locum.lab
-    _wait_until(lambda: lab.holders() == ["b"], "b alone holds it")
-    _wait_until(lambda: not _runs_apache(lab, "a"), "a serves no more")
+    wait_for(lambda: lab.holders() == ["b"], "b alone holds it", BACK_SECONDS)
+    wait_for(lambda: not _runs_apache(lab, "a"), "a serves no more", BACK_SECONDS)
     _wait_announced(lab, "b", since)
     lab.client.wait_good()
     assert lab.client.answered_by(since) == "b"
@@ -308,7 +303,7 @@ def test_a_holder_that_a_third_host_hears_is_never_taken_over(
     calm = labs.calm("three")
     lab = calm.lab
     at = fault(lab)
-    _wait_until(
+    wait_for(
         lambda: HEARD_ELSEWHERE in " ".join(calm.command("explain", "www").stdout.split()),
         HEARD_ELSEWHERE,
         DECIDED_SECONDS,

@@ -6,14 +6,14 @@ import contextlib
 import json
 import os
 import signal
-import time
 from collections.abc import Iterator
 
 import pytest
 
 from lab.lab import Lab
 from lab.locum import Locum
-from tests.e2e.often_moved import within
+from tests.e2e.often_moved import wait_for_event
+from tests.support.polling import wait_for
 
 pytestmark = pytest.mark.e2e
 
@@ -63,7 +63,7 @@ def test_fenced_then_taken_over(fenced: Locum, fault: object) -> None:
         words: str = json.loads(fenced.command("status", "www", "--json").stdout)["hosts_seen"]["a"]
         return words
 
-    within(10, "the next round", lambda: told().startswith("fenced 20"))  # it asks a's gate for 2 s in vain
+    wait_for(lambda: told().startswith("fenced 20"), "the next round", 10)  # it asks a's gate for 2 s in vain
     words = told()
     seen = "fence_lab says that a is off, and it answers no ping; it stays off until a person switches it on"
     assert words.startswith("fenced 20")
@@ -78,12 +78,12 @@ def test_not_taken_over_while_the_fence_is_not_confirmed(fenced: Locum) -> None:
     assert "ok       fence secret /etc/locum/fence.password: is there (mode 0640)\n" in live
     power.temper = "claims"
     at = stop_sshd_and_hang(lab, "a")
-    text = _wait_for_event(fenced, at, "failed")
+    text = wait_for_event(fenced, at, "failed")
     assert text == (
         "nobody could confirm that a is off (fence_lab: status says on): make sure that it is, then move the"
         " service by hand"
     )
-    assert _wait_for_event(fenced, at, "decided", "refuse").endswith(
+    assert wait_for_event(fenced, at, "decided", "refuse").endswith(
         "fencing a did not work, and is tried again after a while"
     )
     assert lab.holders() == ["a"]
@@ -93,17 +93,6 @@ def test_without_fencing_a_host_that_answers_ping_alone_is_not_taken_over() -> N
     with Lab() as lab, Locum(lab) as locum:
         lab.client.wait_good()
         at = stop_sshd_and_hang(lab, "a")
-        text = _wait_for_event(locum, at, "decided", "refuse")
+        text = wait_for_event(locum, at, "decided", "refuse")
         assert text.startswith("refuse: a answers ping but not its gate (")
         assert lab.holders() == ["a"]
-
-
-def _wait_for_event(locum: Locum, at: float, kind: str, begins: str = "", seconds: float = 30.0) -> str:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        for row in locum.incidents():
-            for event in row["events"]:
-                if event["at"] >= at and event["kind"] == kind and event["text"].startswith(begins):
-                    return str(event["text"])
-        time.sleep(0.2)
-    raise AssertionError(f"no event '{kind} {begins}' within {seconds:g} s: {locum.incidents()}")

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from lab.lab import Lab
-from tests.e2e.often_moved import OftenMoved, within
+from tests.e2e.often_moved import OftenMoved
+from tests.support.polling import wait_for
 
 pytestmark = pytest.mark.e2e
 
@@ -93,7 +94,7 @@ def test_an_address_that_failed_its_detection_is_told_and_claimed_anew(ipv6: Oft
         at = lab.drop_address("a")
         lab.run("a", ["ip", "address", "add", six, "dev", "eth0"])
         shown = ["ip", "address", "show", "dev", "eth0"]
-        within(WAIT_SECONDS, "the kernel notices", lambda: "dadfailed" in lab.run("a", shown).stdout)
+        wait_for(lambda: "dadfailed" in lab.run("a", shown).stdout, "the kernel notices", WAIT_SECONDS)
         refused = f"refuse: unknown MAC {STRANGER} answers for the service address"
         ipv6.wait_event(at, "decided", refused)
         time.sleep(1)
@@ -156,7 +157,7 @@ def test_a_host_that_returns_with_the_address_unused_is_released(ipv6: OftenMove
     at = time.time()
     lab.run("a", ["ip", "address", "add", f"{SIX}/64", "dev", "eth0"])
     shown = ["ip", "address", "show", "dev", "eth0"]
-    within(WAIT_SECONDS, "a is told to release it", lambda: SIX not in lab.run("a", shown).stdout)
+    wait_for(lambda: SIX not in lab.run("a", shown).stdout, "a is told to release it", WAIT_SECONDS)
     assert lab.holders() == ["b"]
     assert lab.watcher.held_by_two_seconds(at) == 0
     assert lab.client.failed_requests(at) == 0

@@ -16,7 +16,8 @@ import pytest
 from lab.lab import Lab
 from lab.locum import HOME
 from lab.needs import LabError
-from tests.e2e.often_moved import OftenMoved, within
+from tests.e2e.often_moved import OftenMoved
+from tests.support.polling import wait_for
 
 pytestmark = pytest.mark.e2e
 
@@ -68,12 +69,12 @@ class Mortal(OftenMoved):
     def die_and_come_back(self, who: str) -> None:
         """Wait for the armed instant, and give back what died there."""
         fired = self.lab.hosts[HOME].root / FIRED.lstrip("/")
-        within(BACK_SECONDS, "it died", fired.exists)
+        wait_for(fired.exists, "it died", BACK_SECONDS)
         if who == "power":
             self.lab.crash(HOME)
             self.lab.reboot(HOME)
         if who != "actuator":  # that one is started again by `locum up`
-            within(BACK_SECONDS, "locum up is gone", lambda: not self.running)
+            wait_for(lambda: not self.running, "locum up is gone", BACK_SECONDS)
             self.up()
 
     def settled(self, since: float) -> list[dict[str, Any]]:
@@ -86,7 +87,7 @@ class Mortal(OftenMoved):
                 return bool(rows) and all(row["outcome"] for row in rows)
             return False
 
-        within(BACK_SECONDS, "every incident closed", all_closed)
+        wait_for(all_closed, "every incident closed", BACK_SECONDS)
         return rows
 
 

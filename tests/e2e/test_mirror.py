@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from lab.lab import Lab
 from lab.locum import PROMETHEUS, curl
 from lab.mirrored import TREE, MirroredLocum
+from tests.support.polling import wait_for
 
 pytestmark = pytest.mark.e2e
 
@@ -92,10 +92,10 @@ def test_the_trap_of_2001(mirrored: MirroredLocum) -> None:
             "one that was marked: is it mounted? If it is the right one: locum mirror www --mark\n",
         )
         assert mirrored.files("b") == before
-        end_by = time.monotonic() + ALERT_SECONDS
-        while ("LocumMirrorFailing", "b") not in alerts(mirrored):
-            assert time.monotonic() < end_by, alerts(mirrored)
-            time.sleep(0.5)
+        wait_for(
+            lambda: ("LocumMirrorFailing", "b") in alerts(mirrored),
+            "LocumMirrorFailing has come", ALERT_SECONDS, state=lambda: alerts(mirrored),
+        )  # fmt: skip
     finally:
         lab.run("a", ["sh", "-c", f"rmdir {TREE} && mv {TREE}.away {TREE}"])
     assert mirrored.command("mirror", "www").returncode == 0

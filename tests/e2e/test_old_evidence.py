@@ -21,7 +21,8 @@ import pytest
 
 from lab.lab import Lab
 from lab.locum import BIN, HOME, STATE
-from tests.e2e.often_moved import OftenMoved, within
+from tests.e2e.often_moved import OftenMoved
+from tests.support.polling import wait_for
 
 pytestmark = [
     pytest.mark.e2e,
@@ -80,7 +81,9 @@ def slow_disk(pid: int) -> Iterator[None]:
     ]
     tracing = subprocess.Popen(words)
     try:
-        within(10.0, "it is traced", lambda: "TracerPid:\t0\n" not in Path(f"/proc/{pid}/status").read_text())
+        wait_for(
+            lambda: "TracerPid:\t0\n" not in Path(f"/proc/{pid}/status").read_text(), "it is traced", 10.0
+        )
         yield
     finally:
         tracing.terminate()
@@ -135,7 +138,7 @@ def test_a3_a_host_that_heals_between_the_question_and_the_claim(
     with slow_disk(pid):
         since = time.time()
         lab.cut_off("a")
-        within(BACK_SECONDS, "the question has been asked", lambda: is_confirmed(incidents(), since))
+        wait_for(lambda: is_confirmed(incidents(), since), "the question has been asked", BACK_SECONDS)
         healed = lab.heal_all()
         if stopped:
             os.kill(pid, signal.SIGSTOP)
@@ -143,7 +146,7 @@ def test_a3_a_host_that_heals_between_the_question_and_the_claim(
                 time.sleep(STOPPED_SECONDS)
             finally:
                 os.kill(pid, signal.SIGCONT)
-        within(BACK_SECONDS, "no incident is open", lambda: all(row["outcome"] for row in incidents()))
+        wait_for(lambda: all(row["outcome"] for row in incidents()), "no incident is open", BACK_SECONDS)
         assert lab.watcher.held_by_two_seconds(healed) == 0
         assert len(lab.holders()) == 1
         lab.client.wait_good(timeout=BACK_SECONDS)

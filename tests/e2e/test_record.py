@@ -14,6 +14,7 @@ from lab.lab import Lab
 from lab.locum import HOME, Locum
 from tests.e2e.name_server import NAME, NameServer
 from tests.support.how_to import only_block
+from tests.support.polling import wait_for
 
 pytestmark = pytest.mark.e2e
 
@@ -55,10 +56,7 @@ def served(tmp_path: Path) -> Iterator[tuple[LocumWithRecord, NameServer]]:
 
 
 def wait_lookup(names: NameServer, address: str, seconds: float) -> None:
-    end = time.monotonic() + seconds
-    while (found := names.lookup()) != address:
-        assert time.monotonic() < end, f"{NAME} is {found}"
-        time.sleep(0.1)
+    wait_for(lambda: names.lookup() == address, f"{NAME} is {address}", seconds, state=names.lookup)
 
 
 def test_the_record_moves_when_its_host_dies(served: tuple[LocumWithRecord, NameServer]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from lab.locum import HOME, SITE, Locum
-from tests.e2e.often_moved import within
+from tests.support.polling import wait_for
 
 pytestmark = pytest.mark.e2e
 
@@ -50,7 +50,7 @@ def test_an_address_is_changed_as_the_words_say(running: Locum) -> None:
     )
     assert reload(running) == {"reloaded": True, "notes": []}
     running.command("resume", "www")
-    within(20, "a has the new address", lambda: "inet 192.0.2.101/24" in addresses_of_a(running))
+    wait_for(lambda: "inet 192.0.2.101/24" in addresses_of_a(running), "a has the new address", 20)
     assert running.get("http://127.0.0.1:10752/api/v1/services/www")["holder"] == "a"
 
 

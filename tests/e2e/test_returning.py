@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from lab.comeback import WAYS, come_back, crash_and_take_over, locum_for
 from lab.lab import APACHE, SSHD, Lab
 from lab.locum import ALERTMANAGER, Locum
+from tests.support.polling import wait_for
 
 pytestmark = pytest.mark.e2e
 
@@ -71,21 +71,19 @@ def test_a_host_that_returns_with_the_address_and_no_gate_is_told_of_until_a_per
 
 
 def _wait_alert(locum: Locum, name: str, seconds: float = 60.0) -> dict[str, dict[str, str]]:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        for alert in locum.get(f"{ALERTMANAGER}/api/v2/alerts"):
-            if alert["labels"]["alertname"] == name:
-                return alert  # type: ignore[no-any-return]
-        time.sleep(0.1)
-    raise AssertionError(f"no alert {name} within {seconds:g} s")
+    def found() -> dict[str, dict[str, str]] | None:
+        alerts = locum.get(f"{ALERTMANAGER}/api/v2/alerts")
+        return next((alert for alert in alerts if alert["labels"]["alertname"] == name), None)
+
+    return wait_for(found, f"the alert {name} has come", seconds)
 
 
 def _wait_refusal(locum: Locum, since: float, seconds: float = 60.0) -> str:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
+    def found() -> str | None:
         for row in locum.incidents():
             for event in row["events"]:
                 if event["at"] >= since and event["kind"] == "decided" and "both hold" in event["text"]:
                     return str(event["text"])
-        time.sleep(0.1)
-    raise AssertionError(f"no refusal within {seconds:g} s: {locum.incidents()}")
+        return None
+
+    return wait_for(found, "a decision says that both hold the address", seconds, state=locum.incidents)

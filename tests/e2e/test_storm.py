@@ -14,7 +14,7 @@ import pytest
 from lab.lab import Lab
 from lab.locum import HOME, Locum
 from lab.site_text import after
-from tests.e2e.often_moved import within
+from tests.support.polling import wait_for
 
 pytestmark = pytest.mark.e2e
 
@@ -78,8 +78,8 @@ class ThreeHolders(Locum):
 def three() -> Iterator[ThreeHolders]:
     with Lab(("a", "b", "c")) as lab, (locum := ThreeHolders(lab)):
         held = {"www": "a", "mail": "c", "dns": "b"}
-        within(15, "three holders", lambda: locum.holders() == held)
-        within(15, "calm", lambda: all(row["outcome"] for row in locum.incidents()))
+        wait_for(lambda: locum.holders() == held, "three holders", 15)
+        wait_for(lambda: all(row["outcome"] for row in locum.incidents()), "calm", 15)
         lab.client.wait_good()
         yield locum
 
@@ -88,7 +88,7 @@ def test_a_switch_that_takes_two_holders_away_is_a_storm_and_people_are_told(thr
     at = three.lab.cut_off("a")
     three.lab.cut_off("c")
     try:
-        within(10, "both are told", lambda: three.told_of_a_storm(at) == {"www", "mail"})
+        wait_for(lambda: three.told_of_a_storm(at) == {"www", "mail"}, "both are told", 10)
         time.sleep(WATCHED_SECONDS)
         assert three.holders() == {"www": "a", "mail": "c", "dns": "b"}
         assert not [text for _, text in three.told(at) if text.startswith("takeover")]
@@ -101,7 +101,7 @@ def test_a_switch_that_takes_two_holders_away_is_a_storm_and_people_are_told(thr
         time.sleep(PORT_BY_PORT_SECONDS)
         three.lab.heal("c")
     three.lab.client.wait_good(timeout=15)
-    within(15, "all well again", lambda: all(row["outcome"] for row in three.incidents()))
+    wait_for(lambda: all(row["outcome"] for row in three.incidents()), "all well again", 15)
     assert {row["outcome"] for row in three.incidents() if row["opened_at"] >= at} == {"nothing"}
     assert three.lab.watcher.held_by_two_seconds(at) == 0
 

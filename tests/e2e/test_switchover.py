@@ -14,6 +14,7 @@ from lab.locum import HOME, Locum
 from lab.site_text import TAKEOVER, after, before
 from lab.trial import MOVES, planned
 from tests.e2e.counting import CountingLocum, Writer
+from tests.support.polling import wait_for
 
 pytestmark = pytest.mark.e2e
 
@@ -171,10 +172,11 @@ def test_the_full_circle_loses_what_status_said(counting: CountingLocum) -> None
 
 def wait_rejoined(locum: Locum, host: str, but: frozenset[str] | set[str] = frozenset()) -> None:
     """Wait until nothing is open on a host's checklist but what is named."""
-    end = time.monotonic() + REJOIN_SECONDS
-    while True:
-        items = status(locum)["rejoin"][host]["items"]
-        if {item["name"] for item in items if not item["ok"]} == set(but):
-            return
-        assert time.monotonic() < end, items
-        time.sleep(0.2)
+
+    def open_items() -> set[str]:
+        return {item["name"] for item in status(locum)["rejoin"][host]["items"] if not item["ok"]}
+
+    wait_for(
+        lambda: open_items() == set(but),
+        f"what is open on {host}'s checklist is {set(but)}", REJOIN_SECONDS, state=open_items,
+    )  # fmt: skip

@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -20,6 +19,7 @@ from locum_exporter.server import main
 from locum_inventory.listen import Listen
 from tests.exporter.servers import unused_port
 from tests.support.log_reading import read_logfmt
+from tests.support.polling import wait_for
 
 SITE = """
 hosts:
@@ -62,11 +62,11 @@ class Program:
         return self._log_file.read_text()
 
     def wait_for(self, text: str) -> None:
-        deadline = time.monotonic() + 30
-        while text not in self.log:
-            assert time.monotonic() < deadline, self.log
+        def logged() -> bool:
             assert self.process.poll() is None, self.log
-            time.sleep(0.02)
+            return text in self.log
+
+        wait_for(logged, f"'{text}' is logged", state=lambda: self.log)
 
 
 @contextmanager

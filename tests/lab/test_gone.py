@@ -7,7 +7,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import pytest
 
 from lab import Lab, LabError
 from lab.plan import PLACES
+from tests.support.polling import wait_for
 from tests.support.processes import alive
 
 pytestmark = pytest.mark.e2e
@@ -28,6 +28,10 @@ with Lab(holder="a") as lab:
     while True:
         time.sleep(0.2)  # a signal may come to one of the lab's threads, and is heard by this one
 """
+
+
+def _statuses(pids: set[int]) -> list[str]:
+    return [Path(f"/proc/{pid}/status").read_text() for pid in pids if alive(pid)]
 
 
 def descendants(pid: int) -> set[int]:
@@ -67,10 +71,9 @@ def test_nothing_is_left(number: signal.Signals) -> None:
     finally:
         maker.kill()
         maker.communicate()
-    deadline = time.monotonic() + 5
-    while left := {pid for pid in processes if alive(pid)}:
-        assert time.monotonic() < deadline, [Path(f"/proc/{pid}/status").read_text() for pid in left]
-        time.sleep(0.01)
+    wait_for(
+        lambda: not any(map(alive, processes)), "no process is left", 5, state=lambda: _statuses(processes)
+    )
     assert traces() == []
 
 

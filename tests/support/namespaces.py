@@ -4,12 +4,13 @@ import asyncio
 import ctypes
 import os
 import subprocess
-import time
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
+
+from tests.support.polling import wait_for
 
 _CLONE_NEWNET = 0x40000000
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -57,16 +58,17 @@ def plug(wire: str, name: str, interface: str, *, port: str) -> None:
     ip("-n", wire, "link", "add", port, *veth)
     ip("-n", wire, "link", "set", port, "master", "br0", "up")
     ip("-n", name, "link", "set", interface, "up")
-    _wait_for("state forwarding", "bridge", "-n", wire, "link", "show", "dev", port)
-    _wait_for("state UP", "ip", "-n", name, "link", "show", interface)
+    _wait_until_said("state forwarding", "bridge", "-n", wire, "link", "show", "dev", port)
+    _wait_until_said("state UP", "ip", "-n", name, "link", "show", interface)
 
 
-def _wait_for(text: str, *command: str) -> None:
+def _wait_until_said(text: str, *command: str) -> None:
     """Wait until a command says something: a new link takes the kernel up to a second to notice."""
-    deadline = time.monotonic() + 5
-    while text not in subprocess.run(command, check=True, capture_output=True, text=True, timeout=10).stdout:
-        assert time.monotonic() < deadline, command
-        time.sleep(0.005)
+
+    def said() -> str:
+        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=10).stdout
+
+    wait_for(lambda: text in said(), f"`{' '.join(command)}` says '{text}'", 5)
 
 
 def add_address(name: str, address: str, interface: str = "eth0") -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -18,6 +17,7 @@ from locum_actuator.engine.engine import Engine
 from locum_actuator.engine.site_reload import ReloadResult
 from tests.actuator.fakes import FakeWorld
 from tests.actuator.over_http import API_TOKEN, AUTH
+from tests.support.polling import wait_for
 
 PAUSE = "/api/v1/services/www/pause"
 OBJECT = 'give a JSON object such as {"seconds": 3600, "reason": "new kernel"}'
@@ -90,13 +90,6 @@ def test_what_is_no_pause_is_refused_in_words(
     assert engine.journal.pause("www") is None
 
 
-def wait_for(what: Any, seconds: float = 30.0) -> None:
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end, "it did not come to that in time"
-        time.sleep(0.01)
-
-
 def test_while_paused_nothing_is_touched_and_a_resume_acts_at_once(
     client: FlaskClient, engine: Engine, world: FakeWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -104,7 +97,10 @@ def test_while_paused_nothing_is_touched_and_a_resume_acts_at_once(
     engine.journal.begin_pause("www", 600, "new kernel")
     world.gates["a"].processes = 0
     engine.start()
-    wait_for(lambda: engine.journal.incidents() and engine.journal.incidents()[0]["events"])
+    wait_for(
+        lambda: engine.journal.incidents() and engine.journal.incidents()[0]["events"],
+        "an incident has an event",
+    )
     time.sleep(0.1)
     (event,) = engine.journal.incidents()[0]["events"]
     assert event["text"].startswith("record: paused until ")
@@ -117,7 +113,9 @@ def test_while_paused_nothing_is_touched_and_a_resume_acts_at_once(
     assert explained["plan"]["would"] == [{"name": "respawn", "host": "a"}]
     assert [shell.calls for shell in world.gates.values()] == [[], []]
     assert client.post("/api/v1/services/www/resume", headers=AUTH).status_code == 200
-    wait_for(lambda: engine.journal.incidents()[-1]["outcome"] == "respawn")
+    wait_for(
+        lambda: engine.journal.incidents()[-1]["outcome"] == "respawn", "an incident ends with a respawn"
+    )
 
 
 def locum(site_file: Path, *words: str) -> tuple[int, str]:

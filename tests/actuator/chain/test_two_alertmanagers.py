@@ -9,7 +9,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from locum_inventory.gate.protocol import ServiceStatus, Verb
 from locum_inventory.listen import Listen
 from tests.actuator.fakes import FakeGate, FakeWorld, site
 from tests.exporter.servers import unused_port
+from tests.support.polling import wait_for
 
 pytestmark = pytest.mark.e2e
 
@@ -145,16 +146,15 @@ def alertmanagers(webhook: Listen, tmp_path: Path) -> Iterator[list[Listen]]:
 
 
 def _until_there_are_two(listen: Listen) -> None:
-    end = time.monotonic() + 30
-    while time.monotonic() < end:
-        try:
-            with urllib.request.urlopen(f"{listen.url}/api/v2/status", timeout=2) as answer:
-                if len(json.load(answer)["cluster"]["peers"]) == 2:
-                    return
-        except (OSError, KeyError):
-            pass
-        time.sleep(0.1)
-    raise AssertionError("the cluster did not come together")
+    def peers() -> int:
+        with (
+            suppress(OSError, KeyError),
+            urllib.request.urlopen(f"{listen.url}/api/v2/status", timeout=2) as answer,
+        ):
+            return len(json.load(answer)["cluster"]["peers"])
+        return 0
+
+    wait_for(lambda: peers() == 2, f"{listen} and the other Alertmanager are one cluster")
 
 
 def _tell(listen: Listen) -> None:

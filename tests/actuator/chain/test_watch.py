@@ -6,7 +6,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -25,6 +25,7 @@ from locum_actuator.chain.samples import judge_samples
 from locum_actuator.chain.watch import ChainPart, ChainWatch, judge_heartbeat, judge_rounds
 from locum_actuator.metrics import Metrics
 from locum_inventory.site.model import ChainParts
+from tests.support.polling import wait_for
 
 
 def rules(*leave_out: str, faulty: str | None = None) -> dict[str, Any]:
@@ -215,14 +216,6 @@ def watch(played: Played) -> Iterator[ChainWatch]:
     assert not watch.is_alive()
 
 
-def _within(seconds: float, true: Callable[[], bool]) -> float:
-    begun = time.monotonic()
-    while not true():
-        assert time.monotonic() - begun < seconds, "it did not come true"
-        time.sleep(0.02)
-    return time.monotonic() - begun
-
-
 def _up(watch: ChainWatch, name: str) -> bool | None:
     return next((part.up for part in watch.parts() if part.name == name), None)
 
@@ -232,11 +225,14 @@ def test_a_lost_prometheus_is_told_within_ten_seconds_and_once(
     watch: ChainWatch, played: Played, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    _within(5, lambda: all(part.up for part in watch.parts()) and len(watch.parts()) == 5)
+    wait_for(
+        lambda: all(part.up for part in watch.parts()) and len(watch.parts()) == 5, "all five parts are up", 5
+    )
     played.status, played.rules_status = 503, 503
-    seconds = _within(10, lambda: _up(watch, "prometheus") is False)
-    assert seconds < 8
-    _within(5, lambda: bool(played.alerts))
+    begun = time.monotonic()
+    wait_for(lambda: _up(watch, "prometheus") is False, "prometheus is reported as missing", 10)
+    assert time.monotonic() - begun < 8
+    wait_for(lambda: played.alerts, "an alert is sent", 5)
     time.sleep(1.2)
     told = [record.message for record in caplog.records if "prometheus is missing" in record.message]
     assert told == [f"chain: prometheus is missing: answers 503 at {played.url}/-/ready"]
@@ -246,8 +242,8 @@ def test_a_lost_prometheus_is_told_within_ten_seconds_and_once(
     assert [alert["labels"] for alert in played.alerts] == [labels], "sent when it changes, then every 5 s"
 
     played.status, played.rules_status = 200, 200
-    _within(5, lambda: _up(watch, "prometheus") is True)
-    _within(5, lambda: len(played.alerts) == 2)
+    wait_for(lambda: _up(watch, "prometheus") is True, "prometheus is reported as up", 5)
+    wait_for(lambda: len(played.alerts) == 2, "a second alert is sent", 5)
     first, last = (alert["endsAt"] for alert in played.alerts)
     assert last < first, "the last one ends it"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from locum_exporter.result import REASON_CLASSES, Outcome, Reason
 from locum_inventory.site.model import Service, Site
 from tests.actuator.fakes import FakeGate, FakeWorld, host, outcome, site, situation
 from tests.actuator.shortcuts import in_no_time, kernel_of
+from tests.support.polling import wait_for
 
 TEXTS = {
     "status": "answered 500, expected 200",
@@ -210,10 +210,9 @@ def begun(
 
 
 def wait_for_looks(world: WrongWorld, count: int) -> None:
-    end = time.monotonic() + 30
-    while world.looks < count:
-        assert time.monotonic() < end
-        time.sleep(0.005)
+    wait_for(
+        lambda: world.looks >= count, f"the hosts were observed {count} times", state=lambda: world.looks
+    )
 
 
 def refusals(about: Context, reason: str) -> float:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import shutil
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -39,6 +38,7 @@ from locum_inventory.gate.protocol import ServiceStatus, Verb
 from locum_inventory.site.model import FenceDevice, Interface, Mirror, Site
 from tests.actuator.fakes import FakeGate, FakeWorld, site
 from tests.actuator.shortcuts import be_impatient
+from tests.support.polling import wait_for
 
 
 class Killed(BaseException):
@@ -497,10 +497,10 @@ def test_a_release_that_is_owed_to_a_host_that_came_back_is_made_up_for_at_the_s
     worker = Worker(Context(life.values, "www", journal, metrics, life.world.gates, life.world))
     worker.start()
     try:
-        end = time.monotonic() + 5
-        while journal.open_incidents() or not journal.incidents():
-            assert time.monotonic() < end, journal.incidents()
-            time.sleep(0.01)
+        wait_for(
+            lambda: journal.incidents() and not journal.open_incidents(),
+            "the first incident is closed", 5, state=journal.incidents,
+        )  # fmt: skip
     finally:
         worker.end()
         worker.join(5)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,6 +20,7 @@ from locum_inventory.gate.clock import Permit
 from locum_inventory.gate.protocol import GateClient, ServiceStatus, Verb
 from locum_inventory.site.model import Service, Site
 from tests.actuator.fakes import FakeGate, FakeWorld, host, site, situation
+from tests.support.polling import wait_for
 
 WAIT_SECONDS = 30.0
 
@@ -96,13 +97,6 @@ def engine(runtimes: Runtimes, journal: Journal) -> Iterator[Engine]:
     engine.stop()
 
 
-def wait_for(what: Callable[[], object]) -> None:
-    end = time.monotonic() + WAIT_SECONDS
-    while not what():
-        assert time.monotonic() < end, "it did not come to that in time"
-        time.sleep(0.01)
-
-
 def other(name: str) -> Site:
     """Return the site with its service under another name."""
     values = site().model_dump()
@@ -125,8 +119,8 @@ def test_a_reload_in_the_middle_of_a_plan_lets_it_end_before_the_next_look(
     assert runtimes.worlds[1].looks == 0, "two at work for one service"
     assert not runtimes.gates[0].closed, "and its plan still needs them"
     runtimes.slow.may_end.set()
-    wait_for(lambda: runtimes.worlds[1].looks)
-    wait_for(lambda: runtimes.gates[0].closed and runtimes.worlds[0].closed)
+    wait_for(lambda: runtimes.worlds[1].looks, "the reloaded engine looks at the hosts")
+    wait_for(lambda: runtimes.gates[0].closed and runtimes.worlds[0].closed, "the first runtime is closed")
     assert runtimes.slow.calls == ["respawn"]
     assert [row["outcome"] for row in journal.incidents() if row["outcome"] == "respawn"] == ["respawn"]
 
@@ -144,11 +138,11 @@ def test_the_end_waits_for_the_plan_at_hand(engine: Engine, runtimes: Runtimes, 
 
 def test_reloads_leave_nothing_behind(engine: Engine, runtimes: Runtimes) -> None:
     engine.start()
-    wait_for(lambda: runtimes.worlds[0].looks)
+    wait_for(lambda: runtimes.worlds[0].looks, "the engine looks at the hosts")
     threads = threading.active_count()
     for _ in range(10):
         engine.reload(site())
-    wait_for(lambda: threading.active_count() <= threads)
+    wait_for(lambda: threading.active_count() <= threads, "the threads of the old runtimes have ended")
     assert [gates.closed for gates in runtimes.gates] == [*[True] * 10, False]
     assert [world.closed for world in runtimes.worlds] == [*[True] * 10, False]
 
@@ -166,12 +160,12 @@ def test_a_service_that_is_named_no_more_leaves_no_open_incident_and_no_gauges(
     runtimes.worlds[0].hung.add("a")
     runtimes.slow.fault = "refused"  # hung and its gate silent: refused, and the incident stays open
     engine.start()
-    wait_for(lambda: engine.workers["www"].incident)
+    wait_for(lambda: engine.workers["www"].incident, "an incident is open")
     engine.reload(other("mail"))
-    wait_for(lambda: "www" not in journal.open_incidents())
+    wait_for(lambda: "www" not in journal.open_incidents(), "the incident of www is closed")
     (row,) = journal.incidents("www")
     assert (row["outcome"], row["reason"]) == ("dropped", "the site file names its address under mail now")
-    wait_for(lambda: b'service="www"' not in _gauges(engine))
+    wait_for(lambda: b'service="www"' not in _gauges(engine), "www has no gauges left")
 
 
 def elsewhere() -> Site:
@@ -206,11 +200,11 @@ def test_a9_one_at_work_for_an_address_whatever_its_service_is_called(
     assert last.looks == 0, "two at work for one address"
     assert "www" in journal.open_incidents(), "its plan is under way"
     runtimes.slow.may_end.set()
-    wait_for(lambda: last.looks)
+    wait_for(lambda: last.looks, "the last engine looks at the hosts")
     assert runtimes.slow.calls == ["respawn"]
     (name,) = engine.site.services
-    wait_for(lambda: journal.holder(name).host == "a")
-    wait_for(lambda: not journal.open_incidents())
+    wait_for(lambda: journal.holder(name).host == "a", f"a is the holder of {name}")
+    wait_for(lambda: not journal.open_incidents(), "no incident is open")
     assert [row["outcome"] for row in journal.incidents("www")][-1] == "respawn"
 
 
@@ -219,7 +213,7 @@ def test_a9_a_service_on_another_address_waits_for_nobody(engine: Engine, runtim
     engine.start()
     assert runtimes.slow.begun.wait(WAIT_SECONDS)
     engine.reload(elsewhere())
-    wait_for(lambda: runtimes.worlds[1].looks)
+    wait_for(lambda: runtimes.worlds[1].looks, "the reloaded engine looks at the hosts")
     runtimes.slow.may_end.set()
 
 
@@ -230,9 +224,9 @@ def test_a9_what_is_known_of_an_address_goes_with_it(
     journal.set_holder("www", "a", 41)
     journal.begin_pause("www", 60.0, "new disk")
     engine.start()
-    wait_for(lambda: runtimes.worlds[0].looks)
+    wait_for(lambda: runtimes.worlds[0].looks, "the engine looks at the hosts")
     engine.reload(other("web"))
-    wait_for(lambda: runtimes.worlds[1].looks)
+    wait_for(lambda: runtimes.worlds[1].looks, "the reloaded engine looks at the hosts")
     assert (journal.holder("web").host, journal.holder("web").epoch) == ("a", 41)
     pause = journal.pause("web")
     assert pause is not None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from threading import BoundedSemaphore
 
@@ -14,6 +13,7 @@ from locum_actuator.engine.engine import Engine
 from locum_actuator.engine.explain import MOST_AT_ONCE, Explainer
 from locum_actuator.listeners import STRANGERS_THREADS
 from tests.actuator.fakes import FakeWorld
+from tests.support.polling import wait_for
 
 
 def test_a_crowd_of_askers_leaves_threads_for_alerts(
@@ -34,9 +34,8 @@ def test_a_crowd_of_askers_leaves_threads_for_alerts(
         assert looking.acquire(timeout=10)
         waiting = [pool.submit(explainer.explain, "www", 10.0) for _ in range(MOST_AT_ONCE - 1)]
         assert isinstance(explainer._room, BoundedSemaphore)
-        deadline = time.monotonic() + 10
-        while explainer._room._value and time.monotonic() < deadline:
-            time.sleep(0.01)
+        room = explainer._room
+        wait_for(lambda: not room._value, "as many requests run as may", 10)
         assert explainer.explain("www", 10.0) is None, "one too many is told so at once"
         go.set()
         assert all(one.result(10) is not None for one in (first, *waiting))

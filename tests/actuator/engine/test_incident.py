@@ -26,6 +26,7 @@ from locum_inventory.gate.protocol import GateError, ServiceStatus
 from locum_inventory.site.model import Site
 from tests.actuator.fakes import FakeGate, FakeWorld, site
 from tests.actuator.shortcuts import in_no_time, kernel_of
+from tests.support.polling import wait_for
 
 
 @pytest.fixture
@@ -262,13 +263,6 @@ def test_budget_counts_attempts(world: FakeWorld, journal: Journal) -> None:
     assert "max_per_hour is 3" in journal.incidents()[0]["events"][0]["text"]
 
 
-def wait_for(what: Callable[[], object], seconds: float = 30.0) -> None:
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end, "it did not come to that in time"
-        time.sleep(0.01)
-
-
 def test_a_worker_looks_at_the_start_and_on_patrol(
     world: FakeWorld, journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -276,13 +270,16 @@ def test_a_worker_looks_at_the_start_and_on_patrol(
     there = Worker(context(world, journal))
     there.start()
     try:
-        wait_for(lambda: journal.incidents() and journal.incidents()[0]["outcome"] == "nothing")
+        wait_for(
+            lambda: journal.incidents() and journal.incidents()[0]["outcome"] == "nothing",
+            "the first incident ends with nothing to do",
+        )
         world.gates["a"].held = False
-        wait_for(lambda: world.gates["a"].held)
-        wait_for(lambda: journal.incidents()[0]["outcome"] == "claim")
+        wait_for(lambda: world.gates["a"].held, "a holds the address")
+        wait_for(lambda: journal.incidents()[0]["outcome"] == "claim", "the incident ends with a claim")
         assert journal.incidents()[0]["trigger"] == "patrol: a does not hold the address"
         world.gates["b"].fault = "refused"
-        wait_for(lambda: not there.patrol.standby_available)
+        wait_for(lambda: not there.patrol.standby_available, "the patrol finds no standby available")
     finally:
         there.end()
         there.join(2)
@@ -305,12 +302,15 @@ def test_a_host_that_was_back_before_the_next_round_is_released_all_the_same(
     there = Worker(context(world, journal))
     there.start()
     try:
-        wait_for(lambda: journal.incidents() and journal.incidents()[0]["outcome"] == "nothing")
+        wait_for(
+            lambda: journal.incidents() and journal.incidents()[0]["outcome"] == "nothing",
+            "the first incident ends with nothing to do",
+        )
         world.gates["a"].fault = "unreachable"
         world.dead.add("a")
         there.wake("LocumServiceDown")
-        wait_for(taken.is_set)
-        wait_for(lambda: "release" in world.gates["a"].calls)
+        wait_for(taken.is_set, "b has taken over")
+        wait_for(lambda: "release" in world.gates["a"].calls, "a is told to release the address")
     finally:
         there.end()
         there.join(2)
@@ -326,7 +326,9 @@ def test_an_alert_accepted_just_before_a_kill_belongs_to_the_first_look(
     there = Worker(context(world, journal))
     there.start()
     try:
-        wait_for(lambda: journal.incidents() and journal.incidents()[0]["outcome"])
+        wait_for(
+            lambda: journal.incidents() and journal.incidents()[0]["outcome"], "the first incident is closed"
+        )
         woke, resolved = sorted(journal.alerts(), key=lambda row: int(row["id"]))
         assert (woke["incident"], resolved["incident"]) == (journal.incidents()[0]["id"], None)
     finally:
@@ -344,8 +346,10 @@ def test_a_lasting_alert_for_a_service_that_answers_is_one_incident_with_every_a
         for _ in range(20):
             there.wake("LocumServiceDown", journal.accept([row])[0])
             time.sleep(0.005)
-        wait_for(lambda: all(row["incident"] for row in journal.alerts()))
-        wait_for(lambda: not journal.open_incidents())
+        wait_for(
+            lambda: all(row["incident"] for row in journal.alerts()), "every alert belongs to an incident"
+        )
+        wait_for(lambda: not journal.open_incidents(), "no incident is open")
         lasting, *start_up = journal.incidents()
         assert [row["trigger"] for row in start_up] in (
             [],
@@ -375,9 +379,12 @@ def test_the_worker_survives_a_look_that_breaks(
     there = Worker(context(world, journal))
     there.start()
     try:
-        wait_for(broken.is_set)
+        wait_for(broken.is_set, "an observation has failed")
         there.wake("LocumServiceDown")
-        wait_for(lambda: journal.incidents() and journal.incidents()[0]["outcome"] == "nothing")
+        wait_for(
+            lambda: journal.incidents() and journal.incidents()[0]["outcome"] == "nothing",
+            "the first incident ends with nothing to do",
+        )
     finally:
         there.end()
         there.join(2)
@@ -401,8 +408,8 @@ def test_a_look_that_broke_is_made_again_without_another_alert(
     there = Worker(context(world, journal))
     there.start()
     try:
-        wait_for(lambda: world.gates["b"].held)
-        wait_for(lambda: journal.incidents()[0]["outcome"] == "takeover")
+        wait_for(lambda: world.gates["b"].held, "b holds the address")
+        wait_for(lambda: journal.incidents()[0]["outcome"] == "takeover", "the incident ends with a takeover")
     finally:
         there.end()
         there.join(2)
@@ -420,7 +427,10 @@ def test_ten_thousand_alerts_of_a_long_incident_are_counted_to_it_at_once(
     there.start()
     begun = time.monotonic()
     try:
-        wait_for(lambda: journal.alerts(10_000)[0]["incident"] and journal.alerts(10_000)[-1]["incident"])
+        wait_for(
+            lambda: journal.alerts(10_000)[0]["incident"] and journal.alerts(10_000)[-1]["incident"],
+            "the first and the last alert belong to an incident",
+        )
         assert time.monotonic() - begun < 2
     finally:
         there.end()
@@ -439,7 +449,9 @@ def handled(there: Context) -> Iterator[Callable[[str], None]]:
             lambda: any(
                 event["kind"] == "decided" and event["text"].startswith(begins)
                 for event in journal.incidents()[0]["events"]
-            )
+            ),
+            f"a decision begins with '{begins}'",
+            state=journal.incidents,
         )
 
     try:
@@ -491,7 +503,7 @@ def test_b5_a_respawn_does_not_end_a_takeover_that_is_not_proven(world: FakeWorl
         decided("refuse: b serves on its own address and is not reached")
         world.gates["b"].processes = 0
         decided("respawn: apache2 is not running on b")
-        wait_for(lambda: world.gates["b"].processes)
+        wait_for(lambda: world.gates["b"].processes, "the service runs on b")
         assert journal.incidents()[0]["outcome"] is None
         world.through_address = True
     row = journal.incidents()[0]
@@ -540,10 +552,13 @@ def test_b4_a_worker_tells_what_its_open_incident_found_last(world: FakeWorld, j
 
     there.start()
     try:
-        wait_for(lambda: found(Outcome.WELL))
+        wait_for(lambda: found(Outcome.WELL), "the service is reached through its address")
         world.closed_on = {"a"}
         there.wake("LocumNotReached")
-        wait_for(lambda: there.incident is not None and found(Outcome.FAILED))
+        wait_for(
+            lambda: there.incident is not None and found(Outcome.FAILED),
+            "an open incident finds the service not reached",
+        )
     finally:
         world.closed_on = set()
         there.end()
@@ -572,10 +587,11 @@ def test_a_silent_host_whose_echo_comes_late_is_not_taken_over(world: FakeWorld,
     incident = Incident(context(world, journal), journal.open_incident("www", "x"))
     thread = threading.Thread(target=incident.handle, args=(ended,))
     thread.start()
-    deadline = time.monotonic() + 5
-    while not any(event["kind"] == "failed" for event in journal.incidents()[0]["events"]):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_for(
+        lambda: any(event["kind"] == "failed" for event in journal.incidents()[0]["events"]),
+        "a step failed",
+        5,
+    )
     ended.set()
     thread.join(5)
     (failed,) = [event for event in journal.incidents()[0]["events"] if event["kind"] == "failed"]

@@ -37,7 +37,7 @@ from locum_actuator.engine.context import Context
 from locum_actuator.engine.engine import Engine
 from locum_actuator.engine.incident import Incident
 from locum_actuator.engine.move_incident import MoveRequest, MoveStrategy
-from locum_actuator.engine.move_requests import MoveRequests
+from locum_actuator.engine.move_requests import MoveRequests, Progress
 from locum_actuator.engine.site_reload import ReloadResult
 from locum_actuator.engine.worker import Worker
 from locum_actuator.journal.journal import Journal, JournalError
@@ -50,6 +50,7 @@ from locum_inventory.site.model import Interface, Mirror, Site
 from tests.actuator.fakes import FakeGate, FakeWorld, KeptFakes, host, site, situation
 from tests.actuator.over_http import API_TOKEN, AUTH
 from tests.actuator.shortcuts import be_impatient
+from tests.support.polling import wait_for
 
 SWITCHOVER = "/api/v1/services/www/switchover"
 
@@ -529,21 +530,11 @@ def test_b12_what_was_taken_up_is_waited_for_however_long_it_takes(answer: str) 
 def engine(world: FakeWorld, journal: Journal) -> Iterator[Engine]:
     engine = Engine(site(), journal, Metrics(), lambda _: KeptFakes(world), lambda _site, _gates: world)
     engine.start()
-    wait_for(lambda: journal.incidents() and journal.incidents()[0]["outcome"])
+    wait_for(
+        lambda: journal.incidents() and journal.incidents()[0]["outcome"], "the first incident is closed"
+    )
     yield engine
     engine.stop()
-
-
-def wait_for(what: Callable[[], Any], seconds: float = 30.0) -> Any:
-    ended = threading.Event()
-    timer = threading.Timer(seconds, ended.set)
-    timer.start()
-    try:
-        while not (found := what()):
-            assert not ended.wait(0.01), "it did not come to that in time"
-    finally:
-        timer.cancel()
-    return found
 
 
 @pytest.fixture
@@ -559,14 +550,14 @@ def outcome(client: FlaskClient) -> dict[str, Any]:
         assert answer is not None
         return answer["move"]["incident"]
 
-    number_of_it = wait_for(number)
+    number_of_it = wait_for(number, "the move has an incident")
 
     def closed() -> Any:
         answer = client.get(f"/api/v1/incidents/{number_of_it}").json
         assert answer is not None
         return answer["incident"]["outcome"] and answer["incident"]
 
-    found: dict[str, Any] = wait_for(closed)
+    found: dict[str, Any] = wait_for(closed, "the incident of the move is closed")
     return found
 
 
@@ -647,7 +638,7 @@ def test_an_open_incident_comes_first(client: FlaskClient, engine: Engine, world
     world.gates["a"].fault = "unreachable"
     world.dead.add("a")
     engine.workers["www"].wake("LocumServiceDown")
-    number = wait_for(lambda: engine.workers["www"].incident)
+    number = wait_for(lambda: engine.workers["www"].incident, "an incident is open")
     answer = client.post(SWITCHOVER, json={"to": "b"}, headers=AUTH)
     assert (answer.status_code, answer.json) == (
         409, {"error": f"incident {number} of www is open: it comes first"},
@@ -678,7 +669,8 @@ def test_from_the_command_line(url: str, site_file: Path, world: FakeWorld, engi
     assert "done     claim on b" in said
     assert "www is held by b now (incident 2)" in said
     assert "www: a person brings it back to a: `locum failback`\n" in wait_for(
-        lambda: "brings it back" in (shown := locum("status", "www")[1]) and shown
+        lambda: shown if "brings it back" in (shown := locum("status", "www")[1]) else None,
+        "the status says who brings the service back",
     )
     assert locum("switchover", "www", "b", "--yes") == (0, "www: nothing to do: b holds it already\n")
     world.gates["a"].fault = "unreachable"
@@ -744,7 +736,9 @@ def move_requests(world: FakeWorld, journal: Journal, mirrors: Mirrors) -> Itera
     context = Context(mirrored(site()), "www", journal, Metrics(), world.gates, world, mirrors=mirrors)
     worker = Worker(context)
     worker.start()
-    wait_for(lambda: journal.incidents() and journal.incidents()[0]["outcome"])
+    wait_for(
+        lambda: journal.incidents() and journal.incidents()[0]["outcome"], "the first incident is closed"
+    )
     yield MoveRequests(lambda: {"www": worker})
     worker.end()
     worker.join(5)
@@ -753,11 +747,14 @@ def move_requests(world: FakeWorld, journal: Journal, mirrors: Mirrors) -> Itera
 def ended(move_requests: MoveRequests, journal: Journal, move: Move = TO_B) -> tuple[str, str]:
     """Begin a move and return how it ended: refused and why, or its incident's outcome and who holds."""
     progress = move_requests.begin("www", move)
-    wait_for(lambda: progress.phase in {"refused", "moving"})
+    wait_for(lambda: progress.phase in {"refused", "moving"}, "the move is refused or under way")
     if progress.incident is None:
         return progress.phase, progress.text
     number = progress.incident
-    incident = wait_for(lambda: (row := journal.incident(number)) and row["outcome"] and row)
+    incident = wait_for(
+        lambda: (row := journal.incident(number)) and row["outcome"] and row,
+        "the incident of the move is closed",
+    )
     return incident["outcome"], str(journal.holder("www").host)
 
 
@@ -810,9 +807,12 @@ ENDS = ("done", "refused", "failed")
 def phase_of(move_requests: MoveRequests, move: Move = TO_B) -> tuple[str, str]:
     """Begin a move and return the end it comes to, and its words."""
     number = move_requests.begin("www", move).number
-    seen = wait_for(
-        lambda: (p := move_requests.progress("www")) and p.number == number and p.phase in ENDS and p, 30.0
-    )
+
+    def end() -> Progress | None:
+        progress = move_requests.progress("www")
+        return progress if progress and progress.number == number and progress.phase in ENDS else None
+
+    seen = wait_for(end, "the move has ended", state=lambda: move_requests.progress("www"))
     return seen.phase, seen.text
 
 
@@ -868,7 +868,7 @@ def test_b12_a_move_that_its_worker_could_not_begin_is_not_carried_out_later(
         patch.setattr(journal, "begin_move", full)
         phase, text = phase_of(move_requests)
     assert (phase, text) == ("failed", "it was not begun: JournalError: database or disk is full")
-    wait_for(lambda: not journal.open_incidents())
+    wait_for(lambda: not journal.open_incidents(), "no incident is open")
     assert journal.incidents()[0]["planned"] is None
     assert world.gates["a"].held
     assert journal.holder("www").host == "a"
@@ -919,8 +919,10 @@ def test_b12_a_worker_that_is_busy_refuses_and_does_nothing_later(
     )
     worker.start()
     try:
-        wait_for(lambda: journal.incidents() and journal.incidents()[0]["outcome"])
-        wait_for(worker._wakes.empty)
+        wait_for(
+            lambda: journal.incidents() and journal.incidents()[0]["outcome"], "the first incident is closed"
+        )
+        wait_for(worker._wakes.empty, "the worker has taken up every request")
         assert [row["trigger"] for row in journal.incidents()] == ["start-up"]
         assert world.gates["a"].held
     finally:

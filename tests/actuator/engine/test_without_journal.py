@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +22,7 @@ from locum_actuator.journal.schema import VERSIONS
 from locum_actuator.metrics import Metrics
 from tests.actuator.fakes import FakeGate, FakeWorld, host, site, situation
 from tests.actuator.shortcuts import in_no_time, kernel_of
+from tests.support.polling import wait_for
 
 SERVICE = site().services["www"]
 OF_0_1_0 = 5  # the schema of locum 0.1.0
@@ -82,10 +82,7 @@ def test_a4_a_worker_does_so_by_itself(
     worker = Worker(Context(site(), "www", journal, Metrics(), world.gates, world))
     worker.start()
     try:
-        end = time.monotonic() + 30
-        while world.gates["a"].held:
-            assert time.monotonic() < end
-            time.sleep(0.01)
+        wait_for(lambda: not world.gates["a"].held, "a holds the address no more")
     finally:
         worker.end()
         worker.join(10)
@@ -185,10 +182,9 @@ def test_a4_the_gate_of_the_actuators_host_learns_the_epoch_of_a_claim_over_netl
     context = Context(site(), "www", journal, Metrics(), world.gates, world)
     Incident(context, journal.open_incident("www", "patrol")).handle(threading.Event())
     assert world.gates["b"].held
-    end = time.monotonic() + 30
-    while world.gates["b"].epoch != journal.holder("www").epoch:
-        assert time.monotonic() < end
-        time.sleep(0.01)
+    wait_for(
+        lambda: world.gates["b"].epoch == journal.holder("www").epoch, "b's gate has the epoch of the claim"
+    )
 
 
 def test_b8_a_damaged_epoch_of_a_gate_is_no_epoch_of_the_journal() -> None:

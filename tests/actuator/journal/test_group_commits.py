@@ -21,6 +21,7 @@ from locum_actuator.journal.group_commits import GroupCommits
 from locum_actuator.journal.journal import AlertRow, Journal, JournalError
 from locum_actuator.metrics import Metrics
 from tests.actuator.fakes import FakeWorld, KeptFakes, site
+from tests.support.polling import wait_for
 
 T = TypeVar("T")
 
@@ -106,9 +107,7 @@ def test_b13_no_write_returns_before_its_commit_and_reads_do_not_wait_for_it(slo
 
     writing = threading.Thread(target=write)
     writing.start()
-    end = time.monotonic() + 30
-    while SlowDisk.commits < 2 and time.monotonic() < end:
-        time.sleep(0.01)
+    wait_for(lambda: SlowDisk.commits >= 2, "the commit is under way")
     assert slow.incidents("www")[0]["events"] == [], (
         "a read waits for no disk, and shows nothing that may be lost"
     )
@@ -130,10 +129,7 @@ def test_b13_the_api_tells_incidents_while_a_commit_waits_for_the_disk(
     writing = threading.Thread(target=slow.note, args=(incident, "done", "confirm"))
     writing.start()
     try:
-        end = time.monotonic() + 30
-        while SlowDisk.commits == before:
-            assert time.monotonic() < end
-            time.sleep(0.01)
+        wait_for(lambda: SlowDisk.commits != before, "the commit is under way")
         (row,) = client.get("/api/v1/incidents").get_json()["incidents"]
         assert row["events"] == []
         assert client.get(f"/api/v1/incidents/{incident}").get_json()["incident"]["events"] == []

@@ -24,6 +24,7 @@ from locum_actuator.journal.recovery import corruption, open_journal
 from locum_actuator.metrics import Metrics
 from tests.actuator.fakes import FakeGate, FakeWorld, KeptFakes, site
 from tests.support.marks import needs_root
+from tests.support.polling import wait_for
 
 TOKEN = "a-token-of-twenty-four-c"
 DOWN = {
@@ -115,12 +116,12 @@ def test_after_a_lost_journal_the_holder_is_seen_and_nothing_is_done(tmp_path: P
     engine = _engine(world, journal)
     engine.start()
     try:
-        _until(lambda: any("record" in text for text in _events(journal)))
+        wait_for(lambda: any("record" in text for text in _events(journal)), "the holder is recorded")
         assert journal.holder("www").host == "a"
         assert world.gates["a"].calls == world.gates["b"].calls == []
         journal.end_pause("www")
         engine.workers["www"].wake("resumed after a pause")
-        _until(lambda: world.gates["a"].calls == ["respawn"])
+        wait_for(lambda: world.gates["a"].calls == ["respawn"], "a is told to respawn the service")
     finally:
         engine.stop()
         journal.close()
@@ -128,13 +129,6 @@ def test_after_a_lost_journal_the_holder_is_seen_and_nothing_is_done(tmp_path: P
 
 def _events(journal: Journal) -> list[str]:
     return [event["text"] for row in journal.incidents() for event in row["events"]]
-
-
-def _until(true: Callable[[], bool], seconds: float = 30.0) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it did not come true"
-        time.sleep(0.02)
 
 
 SOUND: dict[str, Callable[[Path], object]] = {
@@ -211,7 +205,10 @@ def test_a_full_disk_stops_everything_and_room_lets_it_go_on(small_disk: Path) -
     auth = {"Authorization": f"Bearer {TOKEN}"}
     engine.start()
     try:
-        _until(lambda: journal.incidents() != [] and journal.open_incidents() == {})
+        wait_for(
+            lambda: journal.incidents() != [] and journal.open_incidents() == {},
+            "the first incident is closed",
+        )
         ballast = _fill(small_disk)
         world.gates["a"].processes = 0
         answers = [client.post("/webhook", data=json.dumps(DOWN), headers=auth) for _ in range(40)]
@@ -231,7 +228,7 @@ def test_a_full_disk_stops_everything_and_room_lets_it_go_on(small_disk: Path) -
         ballast.unlink()
         assert client.post("/webhook", data=json.dumps(DOWN), headers=auth).status_code == 202
         assert look_at_journal(journal, ["www"]).up is True
-        _until(lambda: world.gates["a"].processes > 0)
+        wait_for(lambda: world.gates["a"].processes > 0, "the service runs on a")
     finally:
         engine.stop()
         journal.close()
@@ -281,7 +278,7 @@ def test_b11_with_a_bad_page_the_actuator_is_not_ready_and_a_restart_keeps_it_as
     engine = _engine(world, journal)
     engine.start()
     try:
-        _until(lambda: engine.health.failing() != [])
+        wait_for(lambda: engine.health.failing() != [], "a thread is reported as failing")
         (text,) = engine.health.failing()
         assert text.startswith("the thread worker-www has failed")
         assert "JournalError" in text

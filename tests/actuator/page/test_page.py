@@ -30,6 +30,7 @@ from locum_exporter.result import Outcome
 from locum_inventory.shared_files import shared
 from locum_inventory.site.model import ChainParts
 from tests.actuator.fakes import FakeWorld
+from tests.support.polling import wait_for
 
 API = "an-api-token-of-some-length"
 VOTES = Votes(
@@ -58,11 +59,18 @@ def client(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> FlaskClient:
 
 def shown(client: FlaskClient, part: str, what: str, seconds: float = 5.0) -> str:
     """Wait until a part of the page shows something."""
-    end = time.monotonic() + seconds
-    while what not in (html := client.get("/page/live").json["parts"][part]):  # type: ignore[index]
-        assert time.monotonic() < end, html
-        time.sleep(0.02)
-    return str(html)
+
+    def html() -> str:
+        answer = client.get("/page/live").json
+        assert answer is not None
+        return str(answer["parts"][part])
+
+    return wait_for(
+        lambda: text if what in (text := html()) else None,
+        f"{part} shows '{what}'",
+        seconds,
+        state=html,
+    )
 
 
 def an_incident(journal: Journal, text: str = "takeover: a is dead", *, close: bool = True) -> int:
@@ -173,10 +181,11 @@ def test_who_has_it_already_gets_nothing(client: FlaskClient, engine: Engine) ->
     again = client.get("/page/live", headers={"If-None-Match": etag})
     assert (again.status_code, again.data) == (304, b"")
     an_incident(engine.journal)
-    end = time.monotonic() + 5
-    while client.get("/page/live", headers={"If-None-Match": etag}).status_code == 304:
-        assert time.monotonic() < end
-        time.sleep(0.02)
+    wait_for(
+        lambda: client.get("/page/live", headers={"If-None-Match": etag}).status_code != 304,
+        "the page is sent",
+        5,
+    )
 
 
 def test_one_incident_is_sent_only_while_it_changes(client: FlaskClient, engine: Engine) -> None:
@@ -352,11 +361,7 @@ def test_what_is_kept_is_made_once_for_all_and_stops_when_nobody_asks(
     for _ in range(50):
         assert kept.fresh(10.0) >= 1
     assert len(made) < 10
-    end = time.monotonic() + 5
-    while len(made) < 12:
-        assert time.monotonic() < end, "it is made anew while somebody asks"
-        kept.get()
-        time.sleep(0.005)
+    wait_for(lambda: kept.get() and len(made) >= 12, "it is made anew while somebody asks", 5)
     time.sleep(0.4)
     rested = len(made)
     time.sleep(0.2)
@@ -377,10 +382,7 @@ def test_what_is_kept_outlives_a_fault_and_ends_with_the_program(caplog: pytest.
 
     kept = BackgroundCache("test", 0.01, make, 0, lambda: over[0])
     kept.get()
-    end = time.monotonic() + 5
-    while turns[0] < 3:
-        assert time.monotonic() < end
-        time.sleep(0.01)
+    wait_for(lambda: turns[0] >= 3, "the second attempt has failed", 5)
     assert kept.get() == 7, "what was known before stands"
     assert kept.fresh(60.0) == 7
     time.sleep(0.05)

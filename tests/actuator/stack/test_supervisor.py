@@ -11,22 +11,27 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from locum_actuator.stack.child_log import ChildLog
-from locum_actuator.stack.supervisor import Program, Supervisor
+from locum_actuator.stack.supervisor import Child, Program, Supervisor
+from tests.support.polling import wait_for
 from tests.support.processes import alive
 
 FOR_EVER = ("sleep", "1000")
 DEAF = ("sh", "-c", "trap '' TERM; echo ready; while :; do sleep 0.05; done")
 
 
-async def until(true: Callable[[], bool], deadline_seconds: float = 30.0) -> None:
-    async with asyncio.timeout(deadline_seconds):
-        while not true():  # noqa: ASYNC110 - what is waited for is another process
-            await asyncio.sleep(0.01)
+async def until(condition: Callable[[], object], what: str) -> None:
+    """Wait in another thread, so that the supervisor goes on in this one."""
+    await asyncio.to_thread(wait_for, condition, what)
+
+
+def _says(child: Child, words: str) -> bool:
+    return child.log.last_words() == words
 
 
 ENDS = {
@@ -50,7 +55,7 @@ async def test_a_child_that_ends_is_named_and_started_again(
     heard: list[str] = []
     supervisor = Supervisor(tmp_path, heard.append)
     child = supervisor.start(Program("it", command))
-    await until(lambda: child.ends >= 2)
+    await until(lambda: child.ends >= 2, "it has ended twice")
     await supervisor.stop()
     assert heard == [
         f"it {said}; starting it again in 0.25 s",
@@ -61,11 +66,11 @@ async def test_a_child_that_ends_is_named_and_started_again(
 async def test_a_killed_child_comes_back(tmp_path: Path) -> None:
     supervisor = Supervisor(tmp_path, lambda _: None)
     child = supervisor.start(Program("it", FOR_EVER))
-    await until(lambda: child.pid is not None)
+    await until(lambda: child.pid is not None, "it runs")
     first = child.pid
     assert first is not None
     os.kill(first, signal.SIGKILL)
-    await until(lambda: child.pid not in {None, first})
+    await until(lambda: child.pid not in {None, first}, "it runs again")
     second = child.pid
     await supervisor.stop()
     assert second is not None
@@ -78,7 +83,7 @@ async def test_the_last_started_ends_first(tmp_path: Path) -> None:
     for name in ("one", "two", "three"):
         script = f"trap 'echo {name} >> {order}; exit' TERM; echo ready; while :; do sleep 0.02; done"
         child = supervisor.start(Program(name, ("sh", "-c", script)))
-        await until(lambda child=child: child.log.last_words() == "ready")  # type: ignore[misc]
+        await until(partial(_says, child, "ready"), "it is ready")
     await supervisor.stop()
     assert order.read_text().split() == ["three", "two", "one"]
 
@@ -88,7 +93,7 @@ async def test_a_deaf_child_is_killed_after_its_deadline(tmp_path: Path) -> None
     heard: list[str] = []
     supervisor = Supervisor(tmp_path, heard.append)
     child = supervisor.start(Program("deaf", DEAF, stop_seconds=0.2))
-    await until(lambda: child.log.last_words() == "ready")
+    await until(partial(_says, child, "ready"), "it is ready")
     pid = child.pid
     began = time.monotonic()
     await supervisor.stop()
@@ -102,7 +107,7 @@ async def test_what_a_child_started_for_itself_lives_on(tmp_path: Path) -> None:
     """The actuator starts services: ending it must not end them."""
     supervisor = Supervisor(tmp_path, lambda _: None)
     child = supervisor.start(Program("it", ("sh", "-c", "sleep 1000 & echo $!; wait")))
-    await until(lambda: child.log.last_words() != "")
+    await until(child.log.last_words, "it says something")
     service = int(child.log.last_words())
     await supervisor.stop()
     assert alive(service)
@@ -114,10 +119,10 @@ async def test_hang_up_reaches_every_child(tmp_path: Path) -> None:
     script = "trap 'echo reloaded' HUP; echo ready; while :; do sleep 0.02; done"
     children = [supervisor.start(Program(name, ("sh", "-c", script))) for name in ("one", "two")]
     for child in children:
-        await until(lambda child=child: child.log.last_words() == "ready")  # type: ignore[misc]
+        await until(partial(_says, child, "ready"), "it is ready")
     supervisor.hang_up()
     for child in children:
-        await until(lambda child=child: child.log.last_words() == "reloaded")  # type: ignore[misc]
+        await until(partial(_says, child, "reloaded"), "it has reloaded")
     await supervisor.stop()
 
 
@@ -144,10 +149,7 @@ def test_children_die_with_a_parent_that_is_killed(tmp_path: Path) -> None:
         child = int(parent.stdout.readline())
         assert alive(child)
         parent.kill()
-    end = time.monotonic() + 5
-    while alive(child) and time.monotonic() < end:
-        time.sleep(0.01)
-    assert not alive(child)
+    wait_for(lambda: not alive(child), "the child has ended", 5)
 
 
 def test_a_log_that_grows_too_long_is_moved_aside_and_written_on(tmp_path: Path) -> None:
@@ -195,7 +197,7 @@ async def test_e3_a_port_is_held_while_its_program_is_restarted(tmp_path: Path) 
             await writer.wait_closed()
             with pytest.raises(OSError, match="in use"):
                 socket.create_server(where, reuse_port=False)
-            await until(lambda times=times: child.ends >= times, 30)  # type: ignore[misc]
+            await until(lambda times=times: child.ends >= times, "it has ended")  # type: ignore[misc]
         await supervisor.stop()
     assert {port for port, _ in answers} == {str(where[1])}
     assert len({pid for _, pid in answers}) == 2

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import pytest
 
 from locum_actuator.web.certificate import Certificate
 from tests.support.log_reading import read_logfmt
+from tests.support.polling import wait_for
 from tests.support.processes import alive
 
 pytestmark = pytest.mark.e2e
@@ -66,15 +66,6 @@ def _children(process: subprocess.Popen[str]) -> list[int]:
     return [int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
 
 
-def _gone(pids: list[int], deadline_seconds: float = 5) -> bool:
-    end = time.monotonic() + deadline_seconds
-    while time.monotonic() < end:
-        if not any(map(alive, pids)):
-            return True
-        time.sleep(0.05)
-    return False
-
-
 def test_f_comes_up_says_which_gates_are_missing_brings_back_what_dies_and_ends_when_told(
     up: subprocess.Popen[str], tmp_path: Path
 ) -> None:
@@ -107,7 +98,7 @@ def test_f_comes_up_says_which_gates_are_missing_brings_back_what_dies_and_ends_
     assert up.wait(20) == 0
     assert up.stdout is not None
     assert up.stdout.read().splitlines() == ["ending", "ended; addresses stay where they are"]
-    assert _gone(children, 0.1)
+    wait_for(lambda: not any(map(alive, children)), "no child is left", 0.1)
     for child in ("exporter", "actuator", "prometheus", "alertmanager"):
         said = (tmp_path / "state/log" / f"{child}.log").read_text().splitlines()
         assert all("level" in read_logfmt(line) for line in said), child
@@ -134,7 +125,7 @@ def test_takes_its_children_with_it_when_it_is_killed(up: subprocess.Popen[str])
     children = _children(up)
     assert len(children) == 4
     up.kill()
-    assert _gone(children)
+    wait_for(lambda: not any(map(alive, children)), "no child is left", 5)
 
 
 WEB = ("https://127.0.0.1:9090", "https://127.0.0.1:9093")
@@ -185,11 +176,12 @@ def test_e5_a_silence_of_one_who_may_is_reported(up: subprocess.Popen[str], tmp_
     ready = "http://127.0.0.1:10752/-/ready"
 
     def until(words: str) -> str:
-        end = time.monotonic() + 60
-        while words not in (said := _inside(up, "curl", "-sS", ready)):
-            assert time.monotonic() < end, said
-            time.sleep(0.2)
-        return said
+        def said() -> str:
+            return _inside(up, "curl", "-sS", ready)
+
+        return wait_for(
+            lambda: it if words in (it := said()) else None, f"it answers '{words}'", 60, state=said
+        )
 
     until("ready")
     _inside(

@@ -6,7 +6,6 @@ import ast
 import logging
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import aiohttp
@@ -29,16 +28,9 @@ from locum_actuator.system import background
 from locum_actuator.system.background import BackgroundThread, Health, count_uncaught
 from locum_inventory.site.model import ChainParts
 from tests.actuator.fakes import FakeWorld, site
+from tests.support.polling import wait_for
 
 ROOT = Path(__file__).parents[3]
-
-
-def wait_for(what: Callable[[], object], seconds: float = 30.0) -> None:
-    """Wait until something is so."""
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end, "it did not come to that in time"
-        time.sleep(0.01)
 
 
 @pytest.fixture
@@ -85,7 +77,7 @@ def test_b1_a_worker_that_fails_again_and_again_is_reported(
 
     monkeypatch.setattr(world, "situation", situation)
     engine.start()
-    wait_for(engine.health.failing)
+    wait_for(engine.health.failing, "a thread is reported as failing")
     assert engine.workers["www"].is_alive(), "it is there, and does not do its work"
     status, text = _ready(engine)
     assert status == 503
@@ -94,7 +86,7 @@ def test_b1_a_worker_that_fails_again_and_again_is_reported(
     assert 'locum_actuator_thread_failing{thread="worker-www"} 1.0' in engine.metrics.render().decode()
     assert any(record.exc_info for record in caplog.records), "the log has the traceback"
     works.set()
-    wait_for(lambda: not engine.health.failing())
+    wait_for(lambda: not engine.health.failing(), "no thread is reported as failing")
     assert _ready(engine) == (200, "ready")
     assert 'locum_actuator_thread_failing{thread="worker-www"} 0.0' in engine.metrics.render().decode()
     counted = engine.metrics.registry.get_sample_value(
@@ -171,10 +163,10 @@ def test_b11_a_periodic_job_that_keeps_failing_is_known_and_recovers(
 ) -> None:
     job = Broken(fault, health)
     job.start()
-    wait_for(health.failing)
+    wait_for(health.failing, "a thread is reported as failing")
     assert "the thread job has failed" in health.failing()[0]
     job.fault = None
-    wait_for(lambda: not health.failing())
+    wait_for(lambda: not health.failing(), "no thread is reported as failing")
     job.end()
     job.join(30)
     assert not job.is_alive()
@@ -194,7 +186,7 @@ def test_b11_the_watch_over_the_chain_starts_again_where_it_could_not_begin(
     monkeypatch.setattr(chain_watch, "looking_session", no_descriptors_at_first)
     watch = ChainWatch(lambda: ChainEndpoints({}, ChainParts()), {}, Metrics(), health)
     watch.start()
-    wait_for(lambda: len(tries) >= 3)
+    wait_for(lambda: len(tries) >= 3, "the third attempt is made")
     assert watch.is_alive()
     watch.end()
     watch.join(30)
@@ -219,13 +211,13 @@ def test_b11_a_fault_while_a_worker_waits_does_not_end_it(
     monkeypatch.setattr(ReconnectProbe, "glimpse", glimpse)
     world.gates["b"].fault = "timeout"
     engine.start()
-    wait_for(engine.health.failing)
+    wait_for(engine.health.failing, "a thread is reported as failing")
     assert engine.workers["www"].is_alive()
     broken.clear()
-    wait_for(lambda: not engine.health.failing())
+    wait_for(lambda: not engine.health.failing(), "no thread is reported as failing")
     world.gates["a"].processes = 0
     engine.workers["www"].wake("LocumServiceDown")
-    wait_for(lambda: "respawn" in world.gates["a"].calls)
+    wait_for(lambda: "respawn" in world.gates["a"].calls, "a is told to respawn the service")
 
 
 def test_b11_looks_go_on_after_something_stopped_their_event_loop(health: Health, tmp_path: Path) -> None:

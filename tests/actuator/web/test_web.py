@@ -30,6 +30,7 @@ from locum_actuator.web.own_socket import NotTheActuatorError, OwnSocket
 from locum_actuator.web.peer import Peer, peer_of
 from tests.actuator.fakes import serving
 from tests.support.marks import needs_root
+from tests.support.polling import wait_for
 
 TOKEN = "a-token-of-some-length"
 HERE = ("127.0.0.1", 0)
@@ -225,10 +226,7 @@ def test_e4_one_that_does_not_read_is_cut_off(monkeypatch: pytest.MonkeyPatch) -
     with serving(made) as listener, socket.create_connection(("127.0.0.1", listener.address[1])) as sock:
         sock.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         assert sock.recv(100)
-        end = time.monotonic() + 30
-        while len(listener._connections) and time.monotonic() < end:
-            time.sleep(0.05)
-        assert len(listener._connections) == 0
+        wait_for(lambda: len(listener._connections) == 0, "the connection is closed")
 
 
 def test_e4_the_newest_finds_room_and_the_greediest_makes_it(port: int) -> None:
@@ -267,16 +265,13 @@ def test_e4_a_client_that_asks_much_waits_for_itself() -> None:
         gate.wait(60)
 
     lane.put("greedy", wait)
-    while lane._waiting:
-        time.sleep(0.01)
+    wait_for(lambda: not lane._waiting, "the first request is under way")
     for number in range(WAITING_AT_MOST):
         assert lane.put("greedy", partial(done.append, f"greedy {number}"))
     assert not lane.put("greedy", lambda: None), "no more of it"
     assert lane.put("modest", lambda: done.append("modest"))
     gate.set()
-    end = time.monotonic() + 30
-    while len(done) <= WAITING_AT_MOST and time.monotonic() < end:
-        time.sleep(0.01)
+    wait_for(lambda: len(done) > WAITING_AT_MOST, "every request is done")
     assert done.index("modest") <= 1, "its turn comes after one of the other's"
     lane.close()
     lane.join(5)

@@ -29,6 +29,7 @@ from tests.exporter.servers import (
     silent,
     unused_port,
 )
+from tests.support.polling import wait_for
 
 pytestmark = pytest.mark.timed  # its deadlines are some tenths of a second
 
@@ -469,10 +470,11 @@ def test_apache(tmp_path: Path) -> None:
     apache = subprocess.Popen(["apache2", "-f", str(config), "-DFOREGROUND"])
     try:
         check = HttpCheck(url=f"http://{{host}}:{port}/index.html", expect_body="apache")
-        deadline = time.monotonic() + 5
-        while (result := asyncio.run(http(check, ip_address("127.0.0.1"), 1.0))).outcome is not Outcome.WELL:
-            assert time.monotonic() < deadline, result.text
-            time.sleep(0.02)
+
+        def result() -> CheckResult:
+            return asyncio.run(http(check, ip_address("127.0.0.1"), 1.0))
+
+        wait_for(lambda: result().outcome is Outcome.WELL, "the check is well", 5, state=result)
     finally:
         apache.terminate()
         apache.wait(10)

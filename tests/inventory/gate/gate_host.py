@@ -6,7 +6,6 @@ import os
 import shutil
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from pathlib import Path
 from locum_inventory.gate.host_file import gate_script
 from locum_inventory.gate.protocol import GateClient, ServiceStatus, Verb
 from locum_inventory.site.model import Ssh
+from tests.support.polling import wait_for
 
 HEAD = "locum-gate 1\n"
 GREETING = "locum-gate 2 2"
@@ -209,12 +209,3 @@ def _listens(port: int) -> bool:
     except OSError:
         return False
     return True
-
-
-def wait_for(condition: object, what: str, seconds: float = 30.0) -> None:
-    """Wait until `condition()` is true."""
-    assert callable(condition)
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until, f"not so after {seconds:g} s: {what}"
-        time.sleep(0.01)

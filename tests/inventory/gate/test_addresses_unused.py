@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 
 from locum_exporter.net.packet_socket import PacketSocket
-from tests.inventory.gate.gate_host import GateHost, install_gate, wait_for
+from tests.inventory.gate.gate_host import GateHost, install_gate
 from tests.support import namespaces
 from tests.support.marks import needs_root
+from tests.support.polling import wait_for
 
 pytestmark = needs_root
 

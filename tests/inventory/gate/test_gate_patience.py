@@ -13,9 +13,10 @@ import pytest
 from locum_inventory.gate.host_file import host_file
 from locum_inventory.gate.local import LocalGate
 from locum_inventory.gate.protocol import ServiceStatus
-from tests.inventory.gate.gate_host import GateHost, copy_of_sleep, install_gate, wait_for
+from tests.inventory.gate.gate_host import GateHost, copy_of_sleep, install_gate
 from tests.inventory.site.test_load import SOUND, read
 from tests.support.marks import needs_root
+from tests.support.polling import wait_for
 
 pytestmark = needs_root
 

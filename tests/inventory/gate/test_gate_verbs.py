@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from locum_inventory.gate.answers import read_answer
-from tests.inventory.gate.gate_host import GateHost, copy_of_sleep, install_gate, wait_for
+from tests.inventory.gate.gate_host import GateHost, copy_of_sleep, install_gate
 from tests.support import namespaces
 from tests.support.marks import needs_root
+from tests.support.polling import wait_for
 
 pytestmark = needs_root
 

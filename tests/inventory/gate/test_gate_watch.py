@@ -13,8 +13,9 @@ from typing import IO
 
 import pytest
 
-from tests.inventory.gate.gate_host import GateHost, copy_of_sleep, install_gate, wait_for
+from tests.inventory.gate.gate_host import GateHost, copy_of_sleep, install_gate
 from tests.support.marks import needs_root
+from tests.support.polling import wait_for
 
 pytestmark = needs_root
 

@@ -16,8 +16,9 @@ from locum_inventory.gate.local import CALLS_AT_ONCE, LocalGate
 from locum_inventory.gate.protocol import GateClient, GateError
 from locum_inventory.gate.ssh import SshGate
 from locum_inventory.site.model import Site
-from tests.inventory.gate.gate_host import GateHost, give, install_gate, wait_for
+from tests.inventory.gate.gate_host import GateHost, give, install_gate
 from tests.support.marks import needs_root
+from tests.support.polling import wait_for
 
 HOST_FILE = """
 service www

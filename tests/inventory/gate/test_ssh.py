@@ -34,10 +34,10 @@ from tests.inventory.gate.gate_host import (
     make_key,
     prepare_sshd,
     running_sshd,
-    wait_for,
 )
 from tests.support.marks import needs_root
 from tests.support.namespaces import add_address, ip, namespace
+from tests.support.polling import wait_for
 
 pytestmark = [pytest.mark.timed, needs_root]
 

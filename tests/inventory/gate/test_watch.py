@@ -12,6 +12,7 @@ from locum_inventory.gate.answers import ANSWER_LIMIT_BYTES
 from locum_inventory.gate.deadline import Deadline
 from locum_inventory.gate.protocol import GateError
 from locum_inventory.gate.watch import Watch
+from tests.support.polling import wait_for
 
 pytestmark = pytest.mark.timed  # its deadlines are some tenths of a second
 
@@ -84,8 +85,7 @@ def test_looks_at_the_same_time_share_the_next_one() -> None:
         threading.Thread(target=lambda: results.append(watch.look(Deadline(2))["www"])) for _ in range(6)
     ]
     threads[0].start()
-    while not looks:
-        time.sleep(0.001)
+    wait_for(lambda: looks, "the first look has begun")
     for thread in threads[1:]:
         thread.start()
     time.sleep(0.05)
