@@ -6,6 +6,7 @@ Its files are mirrored, and in between Prometheus is asked for every panel of th
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -34,6 +35,9 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--picture", type=Path, metavar="FILE.png", help="draw the first act as dashboards show it"
     )
+    parser.add_argument(
+        "--incidents", type=Path, metavar="DIRECTORY", help="write the incident of each fault as FAULT.json"
+    )
     options = parser.parse_args(words)
     console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
     begun = time.monotonic()
@@ -43,6 +47,8 @@ def main(words: Sequence[str] | None = None) -> int:
     except LabError as fault:
         console.print(f"[bold red]demo:[/] {fault}", markup=True)
         return 1
+    if options.incidents is not None:
+        write_incidents(options.incidents, trials)
     held = _conclude(console, trials, time.monotonic() - begun)
     if not all_seen:
         console.print("[bold red]demo:[/] a panel was empty that should not be, or a rule was not evaluated")
@@ -82,6 +88,14 @@ def _suffered(console: Console, lab: Lab, locum: Locum, name: str) -> Trial:
     told = "it did not come back" if seconds is None else f"{seconds:.2f}"
     console.print(f"[bold]seconds without service: {told}[/]")
     return done
+
+
+def write_incidents(directory: Path, trials: Sequence[Trial]) -> None:
+    """Write what the journal has of each fault, for `python -m tools.incident_diagram`."""
+    directory.mkdir(parents=True, exist_ok=True)
+    for one in trials:
+        text = json.dumps(one.incident, indent=1, ensure_ascii=False)
+        (directory / f"{one.fault.name}.json").write_text(f"{text}\n", encoding="utf-8")
 
 
 def _mirror(console: Console, locum: Locum) -> None:
