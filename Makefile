@@ -10,7 +10,7 @@ LINTED_SH := inventory/locum_inventory/gate/gate.sh inventory/locum_inventory/ga
 .PHONY: help setup lint unit unit-pythons docs e2e test demo lab bench bench-outage bench-mirror bench-page bench-dripped campaign clean
 
 help:            ## this list
-	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed 's/: .*##/ -/'
+	@grep -hE '^[a-z0-9-]+: .*##' $(MAKEFILE_LIST) | sed 's/: .*##/ -/'
 setup:           ## Debian packages and the virtual environment (asks, unless root or YES=1)
 	@tools/setup.sh
 lint: setup      ## ruff, mypy, import-linter, shellcheck, promtool, amtool
