@@ -1,6 +1,7 @@
 """The HTTP interface, asked as Prometheus and people ask it."""
 
 from collections.abc import AsyncIterator, Mapping
+from importlib.metadata import version
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
@@ -212,7 +213,7 @@ async def test_metrics(client: Client) -> None:
         await client.get(f"/probe?{query}")
     async with client.get("/metrics") as response:
         found = samples(await response.text())
-    assert found["locum_exporter_info version=0.1.0"] == 1
+    assert found[f"locum_exporter_info version={version('locum')}"] == 1
     assert found[f"locum_site_voters host=a service={GOOD}"] == 2
     assert found[f"locum_site_voters host=b service={GOOD}"] == 1
     assert found["locum_exporter_probe_duration_seconds_count check=http"] == 1
