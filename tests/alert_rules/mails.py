@@ -64,7 +64,7 @@ def faults() -> dict[str, Fault]:
     return {
         **{name.removeprefix("Locum"): Fault((alert,)) for name, alert in sorted(alerts.items())},
         "together-a-host-died": Fault((alerts["LocumTakeover"],), (alerts["LocumServiceDown"],)),
-        "together-nobody-can-stand-in": Fault((alerts["LocumServiceDown"], alerts["LocumTakeoverRefused"])),
+        "together-takeover-refused": Fault((alerts["LocumServiceDown"], alerts["LocumTakeoverRefused"])),
     }
 
 

@@ -25,8 +25,11 @@ AGAIN_SECONDS = 5.0
 LASTS_SECONDS = 30.0
 _TO_DO = {
     "prometheus": "Start Prometheus, and read its log.",
-    "samples": "Set its clock right (NTP). It goes on once that has caught up, or with an empty data directory.",
-    "rules": "`locum generate rules` prints them; have Prometheus read its configuration again.",
+    "samples": (
+        "Correct the clock of its host (NTP). Prometheus stores samples again once the clock has caught up, or with"
+        " an empty data directory."
+    ),
+    "rules": "`locum generate rules` prints them; then have Prometheus reload its configuration.",
 }
 
 
@@ -74,9 +77,9 @@ def _alert(part: str, text: str, runbook: str) -> dict[str, Any]:
     return {
         "labels": {"alertname": PART_ALERT, "part": part, "severity": "critical"},
         "annotations": {
-            "summary": f"{part} is missing in the chain that watches the services",
+            "summary": f"a part of the monitoring chain is missing or faulty: {part}",
             "description": text,
-            "action": "Until then locum acts only on what its own rounds see.",
+            "action": "Meanwhile, locum acts only on faults that its own periodic checks detect.",
             "todo": _TO_DO[part],
             "runbook_url": f"{runbook}#{PART_ALERT.lower()}",
         },

@@ -56,7 +56,9 @@ def _links(mail: Mail, runbook: str) -> str:
 
 def _receiver(name: str, mail: Mail | None, runbook: str, *, send_resolved: bool) -> str:
     if mail is None:
-        return f"  - name: {name}   # the site file has no `mail`: they see it in Alertmanager and Grafana only\n"
+        return (
+            f"  - name: {name}   # no `mail` in the site file: alerts are in Alertmanager and Grafana only\n"
+        )
     login = ""
     if mail.username is not None:
         login = (
@@ -73,7 +75,7 @@ def _receiver(name: str, mail: Mail | None, runbook: str, *, send_resolved: bool
         f"        send_resolved: {'true' if send_resolved else 'false'}\n"
         "        headers:\n"
         "          Subject: '{{ template \"locum.subject\" . }}'\n"
-        "          Auto-Submitted: auto-generated   # no answers from those who are on holiday\n"
+        "          Auto-Submitted: auto-generated   # no out-of-office replies\n"
         '        html: ""   # plain text alone\n'
         "        text: |\n"
         f"{_links(mail, runbook)}"
@@ -89,7 +91,7 @@ def _webhook(chain: StackLayout, ca_file: Path) -> str:
         "        max_alerts: 0   # all of them\n"
         "        http_config:\n"
         "          follow_redirects: false\n"
-        "          tls_config:   # the token goes to one who has the key of this certificate, and to nobody else\n"
+        "          tls_config:   # the token is sent only to the owner of this certificate's key\n"
         f"            ca_file: {quoted(ca_file)}\n"
         "          authorization:\n"
         "            type: Bearer\n"
@@ -106,7 +108,7 @@ def _deadman_route(chain: StackLayout) -> str:
     milliseconds = round(deadman.every * 1000)
     return (
         "      continue: true\n"
-        "    # And somebody outside, who tells people when he no longer hears it.\n"
+        "    # And to a dead-man's switch outside, which alerts people when it no longer receives this.\n"
         '    - matchers: [alertname="LocumHeartbeat"]\n'
         "      receiver: deadman\n"
         "      group_by: [alertname]\n"
@@ -151,7 +153,7 @@ def alertmanager_text(chain: StackLayout, directory: Path | None = None) -> str:
     ca_file = chain.certificate.certificate if directory is None else directory / CERTIFICATE
     runbook = RUNBOOK if directory is None else f"{chain.site.actuator.host}:{directory / RUNBOOK}"
     return f"""\
-# Made by `locum generate alertmanager`, which also writes the templates that belong beside it.
+# Made by `locum generate alertmanager`, which also writes the templates that belong next to it.
 templates: ["{TEMPLATES}/*.tmpl"]
 
 route:
@@ -161,9 +163,9 @@ route:
   group_interval: 1m
   repeat_interval: 4h
   routes:
-    # Tells the actuator, every two or three seconds, that the chain is alive; nobody else. The actuator misses it
-    # after eight. It is of the same receiver as what acts, and so keeps its connection open: a new one would wait
-    # behind whatever local users have open there.
+    # Shows the actuator, every two or three seconds, that the chain works; not sent to people. The actuator reports
+    # it missing after eight seconds. It has the same receiver as the alerts that trigger actions, which keeps that
+    # connection open: a new one would queue behind the connections of local users.
     - matchers: [alertname="LocumHeartbeat"]
       receiver: actuator
       group_by: [alertname]
@@ -171,9 +173,9 @@ route:
       group_interval: 1s
       repeat_interval: 2s
 {_deadman_route(chain)}\
-    # To the actuator, at once. By service and host: with the service alone, the alert of a second host would wait
-    # in a group that stands open. A group stays open for half a minute after its alert has ended, and an alert that
-    # comes back meanwhile waits for group_interval: so it is short (zero is not allowed).
+    # To the actuator, immediately. Grouped by service and host: if grouped by service only, the alert of a second
+    # host would wait in a group that already exists. A group exists for half a minute after its alert has ended. An
+    # alert that fires again in that time waits for group_interval, which is therefore short (0 is not allowed).
     - matchers: [locum_action="true"]
       receiver: actuator
       group_by: [service, host]
@@ -181,8 +183,8 @@ route:
       group_interval: 200ms
       repeat_interval: 5s
       continue: true
-    # And to people: one mail for one fault. What is told of one service, or of the chain, goes into one; what was
-    # mended within group_wait is not mailed at all, but for the respawn that mended it.
+    # And to people: one mail for one fault. All alerts of one service, or of the chain, go into one mail. A fault
+    # that was repaired within group_wait is not mailed, except for the respawn that repaired it.
     - matchers: [alertname="LocumHostUnreachable"]
       receiver: people
       group_by: [host]
@@ -192,18 +194,18 @@ route:
     - matchers: [alertname=~"Locum.+"]
       receiver: people
       group_by: [service]
-    # What is not of locum.
+    # Alerts that are not from locum.
     - receiver: people
 
-# What follows from another fault is not told beside it. Nothing here holds an alert back from the actuator.
+# A consequence of another fault is not reported with it. None of these rules keeps an alert from the actuator.
 inhibit_rules:
   - source_matchers: [alertname="LocumHostUnreachable"]
     target_matchers: [alertname=~"LocumStandbyNotReady|LocumCannotLook"]
     equal: [host]
-  - source_matchers: [alertname="LocumTakeover"]   # lasts five minutes; then what is still so is told
+  - source_matchers: [alertname="LocumTakeover"]   # lasts five minutes; after that, alerts that still fire are sent
     target_matchers: [alertname="LocumAlone"]
     equal: [service]
-  - source_matchers: [alertname="LocumTakeover"]   # it has no label for the host that was lost
+  - source_matchers: [alertname="LocumTakeover"]   # it has no label for the failed host
     target_matchers: [alertname="LocumHostUnreachable"]
 
 receivers:

@@ -113,7 +113,7 @@ def prometheus_text(chain: StackLayout) -> str:
     sd = "".join(f"      - url: {quoted(url + '/sd')}\n        refresh_interval: 5s\n" for url in discovery)
     return f"""\
 # Made by `locum generate prometheus`. Start Prometheus with --rules.alert.resend-delay=2s: an Alertmanager that was
-# away when an alert began hears of it that much later (the default is a minute).
+# down when an alert began receives it with that delay (the default is a minute).
 global:
   scrape_interval: 1s
   scrape_timeout: 1s
@@ -121,17 +121,17 @@ global:
 
 rule_files: [{RULES_FILE}]
 
-# Every Alertmanager by its own address, never a load balancer: all of them must hear every alert.
+# Every Alertmanager by its own address, never a load balancer: each of them must receive every alert.
 alerting:
   alertmanagers:
 {_alerting(chain.parts)}
 scrape_configs:
-  # The checks. Any exporter lists the targets of all of them, each with its own interval; what two of them list
-  # alike is scraped once. A new service needs no edit here.
+  # The checks. Every exporter lists the targets of all exporters, each with its own interval; a target listed twice
+  # is scraped once. A new service needs no change here.
   - job_name: locum-probe
     http_sd_configs:
 {sd}
-  # The parts of the chain themselves.
+  # The parts of the monitoring chain.
   - job_name: locum-exporter
     static_configs:
 {_targets(chain.exporter_urls)}
