@@ -18,8 +18,9 @@ from locum_exporter.checks.tcp import tcp
 from locum_exporter.result import CheckResult, Outcome
 from locum_inventory.site.load import load_site
 from locum_inventory.site.model import Site, TcpCheck
-from tests.exporter.servers import server, unused_port
+from tests.exporter.servers import server
 from tests.support.how_to import NAMES, blocks, only_block
+from tests.support.ports import unused_port
 
 HERE = ip_address("127.0.0.1")
 

@@ -14,8 +14,8 @@ from locum_actuator.stack.layout import StackLayout
 from locum_actuator.stack.prometheus import write_alertmanager
 from locum_inventory.listen import Listen
 from locum_inventory.site.model import Site
-from tests.alert_rules.live_chain import free_port
 from tests.support.polling import wait_for
+from tests.support.ports import unused_port
 
 # The same ways and words as shipped, told sooner: a test need not wait for what comes together.
 SOONER = {"group_wait: 10s": "group_wait: 100ms", "group_interval: 1m": "group_interval: 200ms"}
@@ -25,7 +25,7 @@ class LiveAlertmanager:
     """Started with `with`; ends its program when left."""
 
     def __init__(self, directory: Path, site: Site, sooner: Mapping[str, str] = SOONER) -> None:
-        listen = Listen("127.0.0.1", free_port())
+        listen = Listen("127.0.0.1", unused_port())
         self._url, self._directory = listen.url, directory
         write_alertmanager(StackLayout.of(site, alertmanagers=[listen]), directory)
         config = directory / "alertmanager.yml"

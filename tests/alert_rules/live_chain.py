@@ -6,7 +6,6 @@ Both are configured and called as `locum up` does it, so they speak TLS and want
 from __future__ import annotations
 
 import json
-import socket
 import ssl
 import subprocess
 import threading
@@ -25,15 +24,9 @@ from locum_actuator.stack.prometheus import RULES_FILE, write_configuration
 from locum_inventory.listen import Listen
 from locum_inventory.site.model import Site
 from tests.support.polling import wait_for
+from tests.support.ports import unused_port
 
 TOKEN = "a-token-of-this-test"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @dataclass
@@ -173,15 +166,15 @@ class LiveChain:
         self, directory: Path, world: World, rules: str | None = None, site: Mapping[str, Any] | None = None
     ) -> None:
         self.world = world
-        exporter, webhook = Listen("127.0.0.1", free_port()), Listen("127.0.0.1", free_port())
+        exporter, webhook = Listen("127.0.0.1", unused_port()), Listen("127.0.0.1", unused_port())
         token = directory / "token"
         token.write_text(TOKEN)
         self.chain = StackLayout.of(
             _site(exporter, directory, token, site or {}),
             actuator=exporter,
             webhook=webhook,
-            prometheus=Listen("127.0.0.1", free_port()),
-            alertmanagers=[Listen("127.0.0.1", free_port())],
+            prometheus=Listen("127.0.0.1", unused_port()),
+            alertmanagers=[Listen("127.0.0.1", unused_port())],
         )
         self.directory = self.chain.directory
         write_configuration(self.chain)

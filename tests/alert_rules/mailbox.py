@@ -11,8 +11,8 @@ from typing import Any
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
-from tests.alert_rules.live_chain import free_port
 from tests.support.polling import wait_for
+from tests.support.ports import unused_port
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Mailbox:
         self.received: list[Received] = []
         self.refused_logins = 0
         self._login = login
-        port = free_port()
+        port = unused_port()
         self.smarthost = f"127.0.0.1:{port}"
         self._controller = Controller(
             self,

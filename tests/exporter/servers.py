@@ -102,10 +102,3 @@ async def dripping(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
         writer.write(b"x")
         await writer.drain()
         await asyncio.sleep(0.05)
-
-
-def unused_port(host: str = "127.0.0.1") -> int:
-    """A port on which nobody listens."""
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as one:
-        one.bind((host, 0))
-        return int(one.getsockname()[1])

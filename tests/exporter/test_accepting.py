@@ -17,9 +17,9 @@ from locum_inventory.listen import Listen
 from locum_inventory.site.load import load_site
 from locum_inventory.token_bucket import TokenBucket
 from tests.exporter import test_server
-from tests.exporter.servers import unused_port
 from tests.exporter.test_server import SITE, exporter
 from tests.support.marks import needs_root
+from tests.support.ports import unused_port
 
 SYSTEM_PYTHON = "/usr/bin/python3"  # that of a virtual environment may lie where only root may go
 OTHER_USER = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", SYSTEM_PYTHON, "-I", "-c")

@@ -15,8 +15,9 @@ from locum_exporter.net.neighbours import Neighbours
 from locum_exporter.probe_request import ProbeRequest
 from locum_exporter.result import Outcome
 from locum_exporter.runner import Runner
-from tests.exporter.servers import server, silent, unused_port
+from tests.exporter.servers import server, silent
 from tests.exporter.sites import service, site
+from tests.support.ports import unused_port
 
 SECONDS = 0.4
 HOST = "127.0.0.11"  # of a in the site file

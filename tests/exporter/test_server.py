@@ -17,9 +17,9 @@ from click.testing import CliRunner
 from locum_exporter.net.listening import listening_sockets
 from locum_exporter.server import main
 from locum_inventory.listen import Listen
-from tests.exporter.servers import unused_port
 from tests.support.log_reading import read_logfmt
 from tests.support.polling import wait_for
+from tests.support.ports import unused_port
 
 SITE = """
 hosts:
@@ -174,9 +174,7 @@ def test_usage(site_file: Path, row: str) -> None:
 
 
 def test_a_name_and_no_host_at_all_are_listened_on() -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = unused_port()
     for host in ("localhost", "127.0.0.1", ""):
         sockets = listening_sockets(Listen(host, port))
         try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import pytest
 
 from grafana import ask, draw
 from tests.grafana.prometheus_of_words import Finds, Series, serving, well
+from tests.support.ports import closed_port
 
 LABELS = {
     "service": "www", "host": "a", "check": "http", "vantage_point": "b", "reason": "refused", "outcome": "done",
@@ -115,9 +115,8 @@ def test_an_answer_that_is_none_is_one_line_and_ends_with_2(
 
 
 def test_nobody_there_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    with socket.socket() as held:  # bound and not listening: nobody else gets the port meanwhile
-        held.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{held.getsockname()[1]}"
+    with closed_port() as port:
+        url = f"http://127.0.0.1:{port}"
         assert ask.main(["--prometheus", url]) == 2
     assert capsys.readouterr().err == f"grafana.ask: {url} does not answer: Connection refused\n"
 

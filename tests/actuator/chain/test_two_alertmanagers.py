@@ -30,8 +30,8 @@ from locum_inventory.gate.clock import Permit
 from locum_inventory.gate.protocol import ServiceStatus, Verb
 from locum_inventory.listen import Listen
 from tests.actuator.fakes import FakeGate, FakeWorld, site
-from tests.exporter.servers import unused_port
 from tests.support.polling import wait_for
+from tests.support.ports import unused_port
 
 pytestmark = pytest.mark.e2e
 

@@ -18,7 +18,7 @@ from locum_actuator.engine.engine import Engine
 from locum_actuator.engine.site_reload import ReloadResult
 from locum_actuator.listeners import unix_socket
 from tests.actuator.fakes import serving
-from tests.exporter.servers import unused_port
+from tests.support.ports import unused_port
 
 TOKEN = "an-api-token-of-some-length"
 SITE = """\

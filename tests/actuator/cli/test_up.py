@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from locum_actuator.cli import main
+from tests.support.ports import unused_port
 
 SITE = """\
 hosts:
@@ -42,14 +43,11 @@ def taken() -> Iterator[str]:
 
 
 def _up(site_file: Path, **listens: str) -> tuple[int, str]:
-    arguments = [word for name, listen in listens.items() for word in (f"--{name}-listen", listen)]
+    """Run `locum up`; what is not given listens on an unused port, so that tests may run in parallel."""
+    everywhere = {name: listens.get(name) or f"127.0.0.1:{unused_port()}" for name in (*PARTS, "webhook")}
+    arguments = [word for name, listen in everywhere.items() for word in (f"--{name}-listen", listen)]
     result = CliRunner().invoke(main, ["--site", str(site_file), "up", *arguments])
     return result.exit_code, result.stderr
-
-
-def free() -> str:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return f"127.0.0.1:{server.getsockname()[1]}"
 
 
 PARTS = ("exporter", "actuator", "alertmanager", "prometheus")
@@ -65,30 +63,28 @@ WHO = {
 
 @pytest.mark.parametrize("part", PARTS)
 def test_a_port_that_is_taken_is_named(part: str, site_file: Path, taken: str) -> None:
-    listens = {name: taken if name == part else free() for name in PARTS}
-    assert _up(site_file, **listens) == (
+    assert _up(site_file, **{part: taken}) == (
         1,
         f"{taken} is taken: {WHO[part]}, or choose another with --{part}-listen\n",
     )
 
 
 def test_all_taken_ports_are_named_at_once(site_file: Path, taken: str) -> None:
-    code, text = _up(site_file, exporter=free(), actuator=free(), alertmanager=taken, prometheus=taken)
+    code, text = _up(site_file, alertmanager=taken, prometheus=taken)
     assert (code, len(text.splitlines())) == (1, 2)
 
 
 def test_a_chain_in_the_site_file_is_not_passed_over_in_silence(site_file: Path, taken: str) -> None:
     with site_file.open("a") as file:
         file.write("chain: {prometheus: http://192.0.2.9:9090}\n")
-    _, text = _up(site_file, exporter=free(), actuator=free(), alertmanager=free(), prometheus=taken)
+    _, text = _up(site_file, prometheus=taken)
     assert text.splitlines()[0] == (
         "the site file's `chain` is not used: locum up runs a Prometheus and an Alertmanager of its own"
     )
 
 
 def test_another_machines_address_is_named(site_file: Path) -> None:
-    listens = {name: free() for name in PARTS} | {"exporter": "192.0.2.77:10751"}
-    assert _up(site_file, **listens) == (
+    assert _up(site_file, exporter="192.0.2.77:10751") == (
         1,
         "192.0.2.77:10751 is no address of this machine: the exporter cannot listen there; run `locum up` on the"
         " host that the site file names as actuator.host, or choose another with --exporter-listen\n",
@@ -99,7 +95,7 @@ def test_missing_programs_are_named_with_their_packages(
     site_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert _up(site_file, **{name: free() for name in PARTS}) == (
+    assert _up(site_file) == (
         1,
         "not in the PATH: prometheus and prometheus-alertmanager;"
         " on Debian: apt-get install prometheus prometheus-alertmanager\n",
@@ -116,7 +112,7 @@ def test_a_faulty_site_file_is_exit_code_2(tmp_path: Path) -> None:
 
 def test_a_part_that_will_not_start_ends_it_all(site_file: Path) -> None:
     """There is no token file: the actuator ends each time, and says why."""
-    code, text = _up(site_file, **{name: free() for name in PARTS})
+    code, text = _up(site_file)
     state = site_file.parent / "state"
     assert code == 1
     assert text.startswith("actuator does not start: it ended with exit code 2: ")

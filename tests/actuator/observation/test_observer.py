@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import resource
-import socket
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +22,7 @@ from locum_exporter.result import Outcome
 from locum_inventory.gate.protocol import ServiceStatus
 from locum_inventory.site.model import Checks, Service
 from tests.actuator.fakes import ADDRESS, host, site
+from tests.support.ports import closed_port
 
 pytestmark = pytest.mark.timed  # its deadlines are some tenths of a second
 
@@ -30,11 +30,9 @@ HERE = IPv4Address("127.0.0.1")
 
 
 @pytest.fixture
-def closed_port() -> Iterator[int]:
-    """A port that refuses: bound, and nobody listens."""
-    with socket.socket() as sock:
-        sock.bind((str(HERE), 0))
-        yield sock.getsockname()[1]
+def refusing_port() -> Iterator[int]:
+    with closed_port() as port:
+        yield port
 
 
 async def look(checks: Checks, seconds: float = 0.3) -> CheckOutcome:
@@ -59,15 +57,15 @@ def tcp(port: int) -> Checks:
     return Checks.model_validate({"tcp": {"port": port}})
 
 
-async def test_a_refusal_is_a_failure(closed_port: int) -> None:
-    assert (await look(http(closed_port))).outcome is Outcome.FAILED
+async def test_a_refusal_is_a_failure(refusing_port: int) -> None:
+    assert (await look(http(refusing_port))).outcome is Outcome.FAILED
 
 
 @pytest.mark.parametrize("kind", [http, tcp])
-async def test_no_descriptors_left_is_no_look(kind: Callable[[int], Checks], closed_port: int) -> None:
+async def test_no_descriptors_left_is_no_look(kind: Callable[[int], Checks], refusing_port: int) -> None:
     """A healthy holder would be taken over for what is missing on this host."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    await look(checks := kind(closed_port))  # whatever opens files once
+    await look(checks := kind(refusing_port))  # whatever opens files once
     resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
     try:
         seen = await look(checks)
@@ -77,9 +75,9 @@ async def test_no_descriptors_left_is_no_look(kind: Callable[[int], Checks], clo
     assert "too many open files" in seen.text
 
 
-async def test_a_ca_file_that_cannot_be_read_is_no_look(tmp_path: Path, closed_port: int) -> None:
+async def test_a_ca_file_that_cannot_be_read_is_no_look(tmp_path: Path, refusing_port: int) -> None:
     checks = Checks.model_validate(
-        {"http": {"url": f"https://{{host}}:{closed_port}/", "ca_file": tmp_path / "gone.pem"}}
+        {"http": {"url": f"https://{{host}}:{refusing_port}/", "ca_file": tmp_path / "gone.pem"}}
     )
     seen = await look(checks)
     assert seen.outcome is Outcome.NOT_LOOKED

@@ -19,6 +19,7 @@ from locum_inventory.site.load import load_site
 from locum_inventory.site.model import Site
 from tests.support import namespaces
 from tests.support.marks import needs_root
+from tests.support.ports import closed_port
 
 pytestmark = pytest.mark.timed  # its deadlines are some tenths of a second
 
@@ -47,9 +48,8 @@ actuator: {{host: b}}
 @pytest.fixture
 def port() -> Iterator[int]:
     """A port of loopback that nobody listens on."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        yield sock.getsockname()[1]
+    with closed_port() as port:
+        yield port
 
 
 def site_of(directory: Path, address: str, port: int = 22) -> Site:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from locum_actuator.page.check_results import Vote, Votes, ask_prometheus
 from locum_exporter.result import Outcome, service_outcome
 from locum_inventory.site.model import ChainParts
 from tests.actuator.fakes import site
+from tests.support.ports import closed_port
 
 
 @contextmanager
@@ -41,12 +41,6 @@ def answering(body: Any, status: int = 200) -> Iterator[str]:
         server.shutdown()
         thread.join()
         server.server_close()
-
-
-def closed_port() -> str:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{free.getsockname()[1]}"
 
 
 def series(name: str, value: str = "1", **labels: str) -> dict[str, Any]:
@@ -96,7 +90,8 @@ def test_a_prometheus_that_does_not_say_is_told_and_not_believed(body: Any, stat
 
 
 def test_a_prometheus_that_is_not_there() -> None:
-    assert ask_prometheus(ChainParts(prometheus=closed_port())).fault is not None
+    with closed_port() as port:
+        assert ask_prometheus(ChainParts(prometheus=f"http://127.0.0.1:{port}")).fault is not None
 
 
 def vote(reason: str | None = None, point: str = "b", check: str = "http") -> Vote:

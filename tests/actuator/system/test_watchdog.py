@@ -23,6 +23,7 @@ from locum_actuator.cli import main
 from locum_actuator.system.watchdog import Watchdog
 from locum_inventory.sd_notify import tell, tell_alive_every_seconds
 from tests.support.marks import needs_root
+from tests.support.ports import closed_port
 
 EXAMPLE = Path(__file__).parents[3] / "locum.example.yml"
 
@@ -95,9 +96,8 @@ def test_it_is_not_told_while_a_worker_stands_still(
 
 
 def test_it_is_not_told_while_http_does_not_answer() -> None:
-    with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))
-        why = Watchdog(lambda: None, to(closed.getsockname()[1])).look()
+    with closed_port() as port:
+        why = Watchdog(lambda: None, to(port)).look()
     assert why == "our own HTTP server does not answer ([Errno 111] Connection refused)"
 
 

@@ -18,18 +18,9 @@ from locum_exporter.metrics import ResultCollector
 from locum_exporter.result import CheckResult, Outcome
 from locum_inventory.site.model import HttpCheck
 from tests.exporter.certificates import GOOD_UNTIL, Authority, expired
-from tests.exporter.servers import (
-    Talk,
-    closing,
-    dripping,
-    http_answer,
-    resetting,
-    says,
-    server,
-    silent,
-    unused_port,
-)
+from tests.exporter.servers import Talk, closing, dripping, http_answer, resetting, says, server, silent
 from tests.support.polling import wait_for
+from tests.support.ports import unused_port
 
 pytestmark = pytest.mark.timed  # its deadlines are some tenths of a second
 

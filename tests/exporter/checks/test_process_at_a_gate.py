@@ -16,12 +16,12 @@ from tests.inventory.gate.gate_host import (
     ADDRESS,
     GateHost,
     copy_of_sleep,
-    free_port,
     install_gate,
     prepare_sshd,
     running_sshd,
 )
 from tests.support.marks import needs_root
+from tests.support.ports import unused_port
 
 pytestmark = needs_root
 
@@ -36,7 +36,7 @@ def at_a_local_gate(host: GateHost, _directory: Path) -> Iterator[GateClient]:
 
 
 def at_a_gate_over_ssh(host: GateHost, directory: Path) -> Iterator[GateClient]:
-    port = free_port()
+    port = unused_port()
     prepare_sshd(directory, str(host.gate), port)
     with running_sshd(directory, port) as sshd:
         gate = SshGate("a", ADDRESS, sshd.ssh("exporter"), "exporter")

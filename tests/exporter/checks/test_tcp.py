@@ -13,8 +13,9 @@ import pytest
 from locum_exporter.checks.tcp import tcp
 from locum_exporter.result import Outcome
 from locum_inventory.site.model import TcpCheck
-from tests.exporter.servers import Talk, resetting, says, server, silent, unused_port
+from tests.exporter.servers import Talk, resetting, says, server, silent
 from tests.inventory.site.test_load import SOUND, read
+from tests.support.ports import unused_port
 
 pytestmark = pytest.mark.timed  # its deadlines are some tenths of a second
 

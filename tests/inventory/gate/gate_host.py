@@ -160,13 +160,6 @@ def make_key(path: Path) -> str:
     return path.with_name(path.name + ".pub").read_text().strip()
 
 
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
-
-
 def prepare_sshd(directory: Path, gate_command: str, port: int) -> None:
     """Write keys, authorized_keys, known_hosts and configuration."""
     host_key = make_key(directory / "host_key")

@@ -28,7 +28,6 @@ from tests.inventory.gate.gate_host import (
     ADDRESS,
     GateHost,
     Sshd,
-    free_port,
     give,
     install_gate,
     make_key,
@@ -38,6 +37,7 @@ from tests.inventory.gate.gate_host import (
 from tests.support.marks import needs_root
 from tests.support.namespaces import add_address, ip, namespace
 from tests.support.polling import wait_for
+from tests.support.ports import unused_port
 
 pytestmark = [pytest.mark.timed, needs_root]
 
@@ -64,7 +64,7 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> GateHost:
 
 @pytest.fixture(scope="module")
 def sshd(host: GateHost, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
-    directory, port = tmp_path_factory.mktemp("sshd"), free_port()
+    directory, port = tmp_path_factory.mktemp("sshd"), unused_port()
     prepare_sshd(directory, str(host.gate), port)
     with running_sshd(directory, port) as running:
         yield running
@@ -119,7 +119,7 @@ def test_one_connection_serves_every_look_and_one_every_change(sshd: Sshd, shell
 
 
 def test_a_full_sshd_is_waited_for(host: GateHost, tmp_path: Path) -> None:
-    port = free_port()
+    port = unused_port()
     prepare_sshd(tmp_path, str(host.gate), port)
     with (tmp_path / "sshd_config").open("a") as config:
         config.write("MaxSessions 1\n")
@@ -358,7 +358,7 @@ def test_a_login_that_leads_nowhere(
 
 
 def test_nobody_listens(sshd: Sshd, tmp_path: Path) -> None:
-    port = free_port()
+    port = unused_port()
     with closing(SshGate("a", ADDRESS, _ssh_to(port, sshd, tmp_path), "actuator")) as shell:
         refused = ("refused", f"a: 127.0.0.1 port {port} refused the connection")
         assert fault(lambda: shell.status(deadline_seconds=2)) == refused
@@ -393,7 +393,7 @@ def test_attempts_keep_their_distance(sshd: Sshd, tmp_path: Path) -> None:
 
 
 def test_an_sshd_that_returns_is_found_within_a_second(sshd: Sshd, host: GateHost, tmp_path: Path) -> None:
-    port = free_port()
+    port = unused_port()
     prepare_sshd(tmp_path, str(host.gate), port)
     with closing(SshGate("a", ADDRESS, Sshd(port, tmp_path, sshd.process).ssh(), "actuator")) as shell:
         until = time.monotonic() + 1.5
@@ -566,7 +566,7 @@ def test_a_dead_host_is_noticed_and_found_again(host: GateHost, tmp_path: Path) 
 
 @pytest.mark.parametrize("listens", [True, False])
 def test_a2_keys_that_are_missing_here_hide_no_silence(sshd: Sshd, tmp_path: Path, *, listens: bool) -> None:
-    ssh = sshd.ssh("missing") if listens else _ssh_to(free_port(), sshd, tmp_path)
+    ssh = sshd.ssh("missing") if listens else _ssh_to(unused_port(), sshd, tmp_path)
     ssh = ssh.model_copy(update={"key_file": tmp_path / "missing"})
     with closing(SshGate("a", ADDRESS, ssh, "actuator")) as shell, pytest.raises(GateError) as raised:
         shell.status(deadline_seconds=5)
