@@ -1,6 +1,6 @@
-"""Asks a Prometheus for every panel of every dashboard, and for every rule it has: `python -m grafana.ask --help`.
+"""Makes the queries of every panel and every loaded rule at a Prometheus: `python -m grafana.ask --help`.
 
-Prints a table of what was asked and how many series came. Ends with 0 if nothing is empty that should not be and
+Prints a table of the queries and the number of series found. Ends with 0 if nothing is empty that should not be and
 every rule is evaluated, with 1 if not, and with 2 if Prometheus could not be asked.
 """
 
@@ -18,19 +18,19 @@ from rich.markup import escape
 from rich.table import Table
 
 from grafana.may_be_empty import PANELS
-from grafana.metrics_asked import Heard
+from grafana.metrics_asked import StoredMetrics
 from grafana.prometheus import Prometheus, PrometheusError, Window, add_options, last, variables
 from grafana.rules import RuleFound, rules
 from grafana.shipped import QUERIES, ShippedQuery
 
-# What is shown of one moment alone is looked for a little earlier too: a check that ran into its deadline just then
+# An instant query is also made a little earlier: a check that ran into its deadline at that moment
 # measured nothing, and the next refresh shows it again.
 _EARLIER_SECONDS = (0.0, 2.0, 5.0, 10.0)
 
 
 @dataclass(frozen=True, slots=True)
 class PanelFound:
-    """One query of a panel or mark: how many series came, and why it may be none."""
+    """One query of a panel or mark: how many series it found, and why it may find none."""
 
     dashboard: str
     panel: str
@@ -40,20 +40,20 @@ class PanelFound:
 
     @property
     def fault(self) -> str | None:
-        """What is wrong with it, if anything."""
+        """The fault, if there is one."""
         return None if self.series or self.may_be_empty else "shows nothing"
 
 
 def panels(
-    prometheus: Prometheus, window: Window, heard: Heard, service: str | None = None
+    prometheus: Prometheus, window: Window, stored: StoredMetrics, service: str | None = None
 ) -> list[PanelFound]:
-    """Ask for every query of every dashboard; raises `PrometheusError` where Prometheus refuses one."""
+    """Make every query of every dashboard; raises `PrometheusError` if Prometheus refuses one."""
     values = variables(prometheus, window, service)
-    return [_panel(prometheus, query, values, window, heard) for query in QUERIES]
+    return [_panel(prometheus, query, values, window, stored) for query in QUERIES]
 
 
 def _panel(
-    prometheus: Prometheus, query: ShippedQuery, values: dict[str, str], window: Window, heard: Heard
+    prometheus: Prometheus, query: ShippedQuery, values: dict[str, str], window: Window, stored: StoredMetrics
 ) -> PanelFound:
     count, excuse = 0, None
     for seconds in _EARLIER_SECONDS if query.instant else (0.0,):
@@ -62,7 +62,7 @@ def _panel(
         if count:
             break
     if not count:
-        excuse = "; ".join(heard.excuses(query.filled(values))) or PANELS.get(query.name)
+        excuse = "; ".join(stored.excuses(query.filled(values))) or PANELS.get(query.name)
     return PanelFound(query.dashboard, query.panel, query.ref, count, excuse)
 
 
@@ -71,21 +71,21 @@ def _panel_table(found: Sequence[PanelFound]) -> Table:
     for (dashboard, panel), rows in groupby(found, key=lambda one: (one.dashboard, one.panel)):
         queries = list(rows)
         letters = len(queries) > 1
-        said = [
+        notes = [
             (f"{one.ref}: " if letters else "") + (_red(one.fault) or escape(one.may_be_empty or ""))
             for one in queries
             if not one.series
         ]
-        table.add_row(dashboard, panel, " ".join(str(one.series) for one in queries), "; ".join(said))
+        table.add_row(dashboard, panel, " ".join(str(one.series) for one in queries), "; ".join(notes))
     return table
 
 
 def _rule_table(found: Sequence[RuleFound]) -> Table:
     table = _table("Rules", "group", "rule")
     for one in found:
-        said = one.state if one.kind == "alerting" else "recorded"
-        said += f": {one.note}" if one.note else ""
-        table.add_row(one.group, one.name, str(one.series), _red(one.fault) or escape(said))
+        notes = one.state if one.kind == "alerting" else "recorded"
+        notes += f": {one.note}" if one.note else ""
+        table.add_row(one.group, one.name, str(one.series), _red(one.fault) or escape(notes))
     return table
 
 
@@ -120,14 +120,10 @@ def _wrong(asked: Sequence[PanelFound], loaded: Sequence[RuleFound]) -> list[Pan
 def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m grafana.ask", description=__doc__.split("\n", 1)[0])
     add_options(parser)
-    parser.add_argument(
-        "--seconds", type=float, default=600.0, help="of the past to be shown; 600 if not said"
-    )
-    parser.add_argument("--service", help="for the dashboard of one service; the first if not said")
-    parser.add_argument("--json", action="store_true", help="for programs")
-    parser.add_argument(
-        "--only-wrong", action="store_true", help="leave out the rows that are as they should be"
-    )
+    parser.add_argument("--seconds", type=float, default=600.0, help="of the past to be shown; default 600")
+    parser.add_argument("--service", help="for the dashboard of one service; default: the first")
+    parser.add_argument("--json", action="store_true", help="print JSON, for programs")
+    parser.add_argument("--only-wrong", action="store_true", help="show only rows with a fault")
     options = parser.parse_args(words)
     if not 1 <= options.seconds <= 30 * 86400:
         parser.error("--seconds: give something from 1 to 2592000")
@@ -135,14 +131,14 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Ask, print, and return the exit code."""
+    """Make the queries, print the results, and return the exit code."""
     options = _arguments(words)
     window = last(options.seconds)
     try:
         with Prometheus(options.prometheus, options.password_file, options.ca_file) as prometheus:
-            heard = Heard(prometheus, window)
-            asked = panels(prometheus, window, heard, options.service)
-            loaded = rules(prometheus, window, heard)
+            stored = StoredMetrics(prometheus, window)
+            asked = panels(prometheus, window, stored, options.service)
+            loaded = rules(prometheus, window, stored)
     except PrometheusError as fault:
         print(f"grafana.ask: {fault}", file=sys.stderr)
         return 2

@@ -12,7 +12,7 @@ from grafana.links import CHAIN
 from grafana.panels import SLOW, About, Column, Query, lines_panel, stat_panel, table_panel, timeline_panel
 
 VERDICTS = ("heartbeat", "accepted", "resolved", "not_holder", "unauthorised", "journal")
-# By the actuator's own watch: its clock and that of Prometheus may differ. +Inf is that none ever came.
+# As measured by the actuator: its clock and that of Prometheus may differ. +Inf means that none ever arrived.
 HEARTBEAT_AGE = "max(locum_actuator_heartbeat_age_seconds < Inf)"
 
 
@@ -20,10 +20,10 @@ def build() -> dashboard.Dashboard:
     """Return the dashboard."""
     return Frame(
         CHAIN,
-        "Whether the chain from the checks to the actuator is alive, and how long each hop of it takes.",
+        "Whether the monitoring chain from the checks to the actuator works, and how long each hop takes.",
         annotations=events(""),
         sections=[
-            Section("Is it alive?", _alive()),
+            Section("State of the chain", _alive()),
             Section("Exporter and scrapes", chain_hops.scrapes()),
             Section("Rules and alerts", chain_hops.alerts()),
             Section("Actuator", _actuator()),
@@ -43,14 +43,14 @@ def _alive() -> list[dashboard.Panel]:
         stat_panel(
             About(
                 job.capitalize(),
-                "The worst of them, where there are several.",
+                "The worst, if there are several.",
                 4,
                 4,
                 (alert,) if alert else (),
             ),
             Query(f'min(up{{job="locum-{job}"}})'),
             states=q.UP,
-            empty="NOT WATCHED",
+            empty="NOT SCRAPED",
         )
         for job, alert in gone.items()
     ]
@@ -59,7 +59,8 @@ def _alive() -> list[dashboard.Panel]:
         stat_panel(
             About(
                 "Heartbeat",
-                "Time since an alert that always fires came all the way. It comes every two or three seconds.",
+                "Time since the actuator last received the alert that always fires. It arrives every two or three"
+                " seconds.",
                 4,
                 4,
                 ("LocumNoHeartbeat",),
@@ -67,7 +68,7 @@ def _alive() -> list[dashboard.Panel]:
             Query(HEARTBEAT_AGE),
             unit="s",
             wrong_from=8,
-            empty="NEVER CAME",
+            empty="NEVER RECEIVED",
         ),
         stat_panel(
             About(
@@ -83,7 +84,7 @@ def _alive() -> list[dashboard.Panel]:
         timeline_panel(
             About(
                 "Parts",
-                "As Prometheus reached them.",
+                "Whether Prometheus could scrape them.",
                 12,
                 8,
                 ("LocumExporterGone", "LocumActuatorGone", "LocumAlertmanagerGone"),
@@ -97,8 +98,8 @@ def _alive() -> list[dashboard.Panel]:
         ),
         timeline_panel(
             About(
-                "Parts, as the actuator finds them",
-                "Also whether Prometheus has all of locum's rules, and whether the journal can be written.",
+                "Parts, according to the actuator",
+                "Including whether Prometheus has all of locum's rules, and whether the journal can be written.",
                 12,
                 8,
                 ("LocumChainPartMissing", "LocumJournalFault"),
@@ -109,7 +110,7 @@ def _alive() -> list[dashboard.Panel]:
         timeline_panel(
             About(
                 "Threads of the actuator",
-                "Red while one has failed several times in a row: what it does is not done.",
+                "FAILING once a thread has failed several times in a row: its work is not being done.",
                 12,
                 8,
                 ("LocumThreadFailing",),
@@ -120,7 +121,7 @@ def _alive() -> list[dashboard.Panel]:
         lines_panel(
             About(
                 "Failures of the actuator's threads",
-                "Each is logged with its reason; one alone was tried again and worked.",
+                "Each is logged with its reason. A single failure was retried successfully.",
                 12,
                 8,
                 ("LocumThreadFailing",),
@@ -130,9 +131,7 @@ def _alive() -> list[dashboard.Panel]:
             whole=True,
         ),
         lines_panel(
-            About(
-                "Age of the heartbeat", "From 8 s on LocumNoHeartbeat fires.", 24, 6, ("LocumNoHeartbeat",)
-            ),
+            About("Age of the heartbeat", "LocumNoHeartbeat fires above 8 s.", 24, 6, ("LocumNoHeartbeat",)),
             [Query(HEARTBEAT_AGE, "age")],
             unit="s",
             known=("age",),
@@ -145,7 +144,7 @@ def _actuator() -> list[dashboard.Panel]:
     looks = "locum_actuator_look_duration_seconds"
     return [
         lines_panel(
-            About("Webhooks", "In the minute before, by what became of them. Heartbeats are among them.", 12),
+            About("Webhooks", "In the last minute, by result. Heartbeats are included.", 12),
             [
                 Query(
                     q.since_first("locum_actuator_webhooks_total", "", by="verdict", window="1m"),
@@ -157,7 +156,7 @@ def _actuator() -> list[dashboard.Panel]:
             whole=True,
         ),
         table_panel(
-            About("Looking again", "How long it took, since the actuator was started.", 12),
+            About("Checks before acting", "How long they took, since the actuator was started.", 12),
             [
                 Query(f"max by (service) ({looks}_count)"),
                 Query(f"sum by (service) ({looks}_sum) / sum by (service) ({looks}_count)"),
@@ -168,8 +167,8 @@ def _actuator() -> list[dashboard.Panel]:
                 Column("service", "Service"),
                 Column("Value #A", "Times"),
                 Column("Value #B", "Mean", "s"),
-                Column("Value #C", "Half within", "s"),
-                Column("Value #D", "Nine of ten within", "s"),
+                Column("Value #C", "Median", "s"),
+                Column("Value #D", "90th percentile", "s"),
             ],
         ),
     ]

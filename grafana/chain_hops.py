@@ -8,7 +8,7 @@ from grafana import queries as q
 from grafana.panels import SLOW, About, Column, Query, lines_panel, stat_panel, table_panel
 
 PARTS = ("exporter", "prometheus", "alertmanager", "actuator")
-QUANTILES = ("median", "nine of ten within")
+QUANTILES = ("median", "90th percentile")
 RULES = 'rule_group=~".*;locum-.*"'
 
 
@@ -20,7 +20,7 @@ def scrapes() -> list[dashboard.Panel]:
         lines_panel(
             About(
                 "Scrapes of checks",
-                "The longest of each step, by check and interval. A scrape that takes longer than"
+                "The longest in each step, by check and interval. A scrape that takes longer than"
                 " its interval is lost.",
                 12,
                 8,
@@ -35,14 +35,14 @@ def scrapes() -> list[dashboard.Panel]:
             unit="s",
         ),
         lines_panel(
-            About("Scrapes of the parts", "The longest of each step.", 12),
+            About("Scrapes of the parts", "The longest in each step.", 12),
             [Query(f"max by (job) ({q.highest(parts)})", "{{job}}")],
             unit="s",
             known=PARTS,
             interval=SLOW,
         ),
         lines_panel(
-            About("What checks cost the exporter", "Nine of ten probes were done within this time.", 12),
+            About("What checks cost the exporter", "90th percentile of the probe duration.", 12),
             [
                 Query(
                     "histogram_quantile(0.9, sum by (le, check)"
@@ -56,7 +56,7 @@ def scrapes() -> list[dashboard.Panel]:
         lines_panel(
             About(
                 "Checks that failed",
-                "A second, by their reason. A standby that is meant to be stopped counts too.",
+                "Per second, by reason. A standby that should be stopped is included.",
                 12,
             ),
             [
@@ -70,7 +70,7 @@ def scrapes() -> list[dashboard.Panel]:
         stat_panel(
             About(
                 "Site file",
-                "Whether the exporters could read it when last asked. If not, the site before is in use.",
+                "Whether the exporters could read it at the last reload. If not, they use the previous one.",
                 6,
                 4,
             ),
@@ -78,14 +78,14 @@ def scrapes() -> list[dashboard.Panel]:
             states=q.FILE_READ,
         ),
         stat_panel(
-            About("Targets", "Checks that Prometheus knows of.", 6, 4, ("LocumDiscoveryFails",)),
+            About("Targets", "Checks that Prometheus has discovered.", 6, 4, ("LocumDiscoveryFails",)),
             Query('count(up{job="locum-probe"})'),
             empty="NONE",
         ),
         stat_panel(
             About(
                 "Discovery failed",
-                "Times in the time shown that Prometheus could not fetch its targets.",
+                "How often Prometheus could not fetch its targets, in the time shown.",
                 6,
                 4,
                 ("LocumDiscoveryFails",),
@@ -94,7 +94,7 @@ def scrapes() -> list[dashboard.Panel]:
             wrong_from=1,
         ),
         table_panel(
-            About("Versions", "Of the exporters.", 6, 4),
+            About("Versions", "Versions of the exporters.", 6, 4),
             [Query("max by (vantage_point, version) (locum_exporter_info)")],
             [Column("vantage_point", "Vantage point"), Column("version", "Version")],
         ),
@@ -107,7 +107,11 @@ def alerts() -> list[dashboard.Panel]:
     return [
         lines_panel(
             About(
-                "Evaluation of rules", "How long the last one of each group took.", 12, 8, ("LocumRulesFail",)
+                "Evaluation of rules",
+                "Duration of the last evaluation of each group.",
+                12,
+                8,
+                ("LocumRulesFail",),
             ),
             [
                 Query(
@@ -122,8 +126,8 @@ def alerts() -> list[dashboard.Panel]:
         lines_panel(
             About(
                 "Rules that were late or failed",
-                "Evaluations a second that were left out, because the one before was"
-                " not done, or that failed.",
+                "Evaluations per second that were skipped, because the previous one had not"
+                " finished, or that failed.",
                 12,
                 8,
                 ("LocumRulesFail",),
@@ -131,7 +135,7 @@ def alerts() -> list[dashboard.Panel]:
             [
                 Query(
                     f"sum(rate(prometheus_rule_group_iterations_missed_total{{{RULES}}}[$__rate_interval]))",
-                    "left out",
+                    "skipped",
                 ),
                 Query(
                     f"sum(rate(prometheus_rule_evaluation_failures_total{{{RULES}}}[$__rate_interval]))",
@@ -139,13 +143,13 @@ def alerts() -> list[dashboard.Panel]:
                 ),
             ],
             unit="cps",
-            known=("left out", "failed"),
+            known=("skipped", "failed"),
             interval=SLOW,
         ),
         lines_panel(
             About(
                 "From Prometheus to Alertmanager",
-                "How long handing over took.",
+                "How long delivery took.",
                 8,
                 8,
                 ("LocumAlertsDropped", "LocumAlertmanagerGone"),
@@ -161,8 +165,8 @@ def alerts() -> list[dashboard.Panel]:
         lines_panel(
             About(
                 "From Alertmanager to the actuator",
-                "How long the actuator took to write alerts to its journal and answer: the mean, for Alertmanager"
-                " does not tell times below a second apart.",
+                "How long the actuator took to write alerts to its journal and answer. Only the mean, because"
+                " Alertmanager's histogram has no buckets below a second.",
                 8,
                 8,
                 ("LocumNotificationsFail",),
@@ -181,7 +185,7 @@ def alerts() -> list[dashboard.Panel]:
         lines_panel(
             About(
                 "Lost on the way",
-                "A second: what Prometheus dropped, and what Alertmanager could not deliver.",
+                "Per second: alerts that Prometheus dropped, and notifications Alertmanager could not deliver.",
                 8,
                 8,
                 ("LocumAlertsDropped", "LocumNotificationsFail"),

@@ -1,6 +1,6 @@
 """Draws a dashboard as a picture, from its own queries: `python -m grafana.draw --help`.
 
-For pages that no Grafana can be seen from, such as a README. It is not Grafana that draws, and the picture says so.
+For pages that cannot show a Grafana, such as a README. It is not drawn by Grafana, and the picture states that.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _POINTS = 300  # across a picture; a step is never shorter than a panel's own
 def draw(
     prometheus: Prometheus, name: str, sections: Sequence[str], window: Window, service: str | None
 ) -> bytes:
-    """Return the picture of some sections of a dashboard as PNG, of all where none is named."""
+    """Return a picture of some sections of a dashboard as PNG, or of all sections if none is named."""
     values = variables(prometheus, window, service)
     chosen = _chosen(name, sections)
     of_one = f" {values['$service']}" if name == "service" else ""
@@ -62,7 +62,7 @@ def _chosen(name: str, sections: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def _moment(text: str) -> float:
-    """Return a moment in seconds since 1970: given so, or as in 2026-11-27T02:30:00 (UTC where no zone is said)."""
+    """Return a moment in seconds since 1970: a number, or as in 2026-11-27T02:30:00 (UTC without a zone)."""
     try:
         return float(text)
     except ValueError:
@@ -70,7 +70,7 @@ def _moment(text: str) -> float:
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"'{text}' is no time such as 2026-11-27T02:30:00Z") from None
+        raise argparse.ArgumentTypeError(f"'{text}' is not a time such as 2026-11-27T02:30:00Z") from None
     return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
 
 
@@ -79,11 +79,14 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     add_options(parser)
     parser.add_argument("--dashboard", choices=DRAWABLE, default="service")
     parser.add_argument(
-        "--section", action="append", default=[], help="of the dashboard; again for more; or all"
+        "--section",
+        action="append",
+        default=[],
+        help="a section of the dashboard; repeat for more; default: all",
     )
-    parser.add_argument("--service", help="for the dashboard of one service; the first if not said")
+    parser.add_argument("--service", help="for the dashboard of one service; default: the first")
     parser.add_argument("--from", dest="begin", type=_moment, metavar="TIME", help="2026-11-27T02:30:00Z")
-    parser.add_argument("--to", dest="end", type=_moment, metavar="TIME", help="now if not said")
+    parser.add_argument("--to", dest="end", type=_moment, metavar="TIME", help="default: now")
     parser.add_argument("--seconds", type=float, default=600.0, help="before --to, in place of --from")
     parser.add_argument("--output", type=Path, required=True, metavar="FILE.png")
     options = parser.parse_args(words)
@@ -95,7 +98,7 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Draw, and return the exit code: 2 where Prometheus gave no answer, 1 where the file cannot be written."""
+    """Draw, and return the exit code: 2 if Prometheus gave no answer, 1 if the file cannot be written."""
     options = _arguments(words)
     try:
         with Prometheus(options.prometheus, options.password_file, options.ca_file) as prometheus:

@@ -24,7 +24,7 @@ class Section:
 
 
 class PrometheusAnnotation(dashboard.AnnotationQuery):
-    """Marks out of Prometheus. The SDK does not know the keys that Grafana's Prometheus data source adds.
+    """Marks from Prometheus. The SDK lacks the keys that Grafana's Prometheus data source adds.
 
     Source: public/app/plugins/datasource/prometheus, `annotations.ts` in Grafana's sources.
     """
@@ -69,7 +69,7 @@ class Frame:
 
 
 def query_variable(name: str, label: str, query: str, *, many: bool) -> board.QueryVariable:
-    """Return a variable whose values Prometheus knows; `many` lets all of them be chosen at once."""
+    """Return a variable whose values come from Prometheus; with `many`, several can be selected at once."""
     made = board.QueryVariable(name).label(label).query({"query": query, "refId": "variable"})
     made = made.datasource(SOURCE).refresh(dashboard.VariableRefresh.ON_TIME_RANGE_CHANGED)
     made = made.sort(dashboard.VariableSort.ALPHABETICAL_ASC).multi(many)
@@ -89,7 +89,7 @@ def events(matcher: str) -> list[PrometheusAnnotation]:
         f"max by (service) (max_over_time(locum_actuator_incident_open{{{matcher}}}[$__rate_interval])) == 1"
     )
     refusals = f"locum_actuator_refusals_total{{{matcher}}}"
-    # A reason's series begins with its first refusal, where increase() sees nothing.
+    # A reason's series begins with its first refusal, which increase() does not count.
     refused = f"max by (service, reason) ({refusals} - ({refusals} offset 10s or {refusals} * 0)) > 0"
     return [
         PrometheusAnnotation("incident open", opened, OTHER, "{{service}}"),

@@ -1,4 +1,4 @@
-"""Links between the dashboards, and to the runbook. It is a dashboard too: so no address from outside is needed."""
+"""Links between the dashboards, and to the runbook, which is a dashboard too, so no external address is needed."""
 
 from __future__ import annotations
 

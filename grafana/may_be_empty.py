@@ -1,24 +1,24 @@
-"""What may show nothing on a site where all is well, and why. What is not in these tables must show something."""
+"""What may be empty on a site without problems, and why. Every other query must return something."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-_SHORT = "an incident may be over between two scrapes; what was done in it is counted, and marked"
+_SHORT = "an incident may end between two scrapes; the actions in it are counted and marked"
 _MARKS = {
     "incident open": _SHORT,
     "respawn": "nothing was respawned",
-    "address claimed": "no address had to be given back",
+    "address claimed": "no address had to be restored",
     "takeover": "nothing was taken over",
     "step failed": "no step failed",
     "refused": "nothing was refused",
 }
 
-# By dashboard, panel and the letter of the query: what is asked for is told, and there is none of it.
+# By dashboard, panel and the letter of the query: the metric exists, but nothing matches.
 PANELS: Mapping[str, str] = {
     "service: Votes against a host: A": "no deciding check failed twice in a row",
-    "service: Starting on: A": "nothing was started a moment ago",
-    "site: Checks that fail now: A": "everything is well",
+    "service: Starting on: A": "nothing was started recently",
+    "site: Checks that fail now: A": "no check fails",
     "site: Alerts: A": "no alert is pending or firing",
     **{
         f"{dashboard}: mark '{mark}': A": reason
@@ -29,7 +29,7 @@ PANELS: Mapping[str, str] = {
 
 _NO_MIRROR = "no service has a mirror"
 
-# Metrics that need not be there: what asks for them may be empty while Prometheus has never heard of them.
+# Metrics that need not exist: a query of one may be empty if Prometheus has never stored it.
 METRICS: Mapping[str, str] = {
     "locum_actuator_refusals_total": "nothing was refused",
     "locum_actuator_hook_failures_total": "no hook failed",

@@ -1,4 +1,4 @@
-"""Which metrics an expression asks for, and which of them a Prometheus has never heard of."""
+"""Which metrics an expression queries, and which of them a Prometheus has never stored."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from grafana.prometheus import Prometheus, Window
 
 
 def metrics_of(expr: str) -> set[str]:
-    """Return the names of the metrics that an expression asks for."""
+    """Return the names of the metrics that an expression queries."""
     found: set[str] = set()
 
     def note(part: promql_parser.Expr) -> None:
@@ -23,8 +23,8 @@ def metrics_of(expr: str) -> set[str]:
     return found
 
 
-class Heard:
-    """What a Prometheus heard of in a window; each metric is asked for once."""
+class StoredMetrics:
+    """The metrics that a Prometheus has in a window; each is queried once."""
 
     def __init__(self, prometheus: Prometheus, window: Window) -> None:
         self._prometheus, self._window = prometheus, window
@@ -32,12 +32,12 @@ class Heard:
 
     def missing(self, expr: str) -> list[str]:
         """Return the metrics of an expression that had no series in the window."""
-        # What a rule records, and alerts, come and go with what is found: the rule is judged by itself.
+        # Recorded series and alerts come and go with the results: the rule is checked on its own.
         names = sorted(name for name in metrics_of(expr) if ":" not in name and name != "ALERTS")
         return [name for name in names if not self._has(name)]
 
     def excuses(self, expr: str) -> list[str]:
-        """Return why metrics of an expression are missing, where that is no fault."""
+        """Return why metrics of an expression are missing, if that is no fault."""
         return [f"{METRICS[name]} ({name})" for name in self.missing(expr) if name in METRICS]
 
     def _has(self, name: str) -> bool:

@@ -98,7 +98,7 @@ def paint_lines(axes: Axes, panel: Mapping[str, Any], answers: Answers, window: 
 
 
 def paint_table(axes: Axes, panel: Mapping[str, Any], answers: Answers) -> None:
-    """Write a table of what is so now."""
+    """Write a table of the current values."""
     axes.axis("off")
     titles, rows = _cells(panel, answers)
     if not rows:
@@ -122,9 +122,9 @@ def paint_table(axes: Axes, panel: Mapping[str, Any], answers: Answers) -> None:
 
 def _cells(panel: Mapping[str, Any], answers: Answers) -> tuple[list[str], list[list[tuple[str, str]]]]:
     """Join the answers as Grafana's transformation `merge` does: rows that agree in the labels all have."""
-    (told,) = (one["options"] for one in panel["transformations"] if one["id"] == "organize")
-    fields = sorted(told["indexByName"], key=told["indexByName"].__getitem__)
-    names = {field: told["renameByName"][field] for field in fields}
+    (renamed,) = (one["options"] for one in panel["transformations"] if one["id"] == "organize")
+    fields = sorted(renamed["indexByName"], key=renamed["indexByName"].__getitem__)
+    names = {field: renamed["renameByName"][field] for field in fields}
     keys = set.intersection(*[set(one.labels) for series in answers.values() for one in series] or [set()])
     merged: dict[tuple[str, ...], dict[str, Any]] = {}
     for letter, series in answers.items():
@@ -144,11 +144,11 @@ def _cells(panel: Mapping[str, Any], answers: Answers) -> tuple[list[str], list[
     return list(names.values()), rows
 
 
-def _cell(value: Any, told: Mapping[str, Any]) -> tuple[str, str]:
+def _cell(value: Any, field: Mapping[str, Any]) -> tuple[str, str]:
     if not isinstance(value, float):
         return value or "", INK
-    word = state(told.get("mappings", []), value)
-    return word if word is not None else (text_of(value, told.get("unit")), INK)
+    word = state(field.get("mappings", []), value)
+    return word if word is not None else (text_of(value, field.get("unit")), INK)
 
 
 def _named(panel: Mapping[str, Any], answers: Answers) -> Iterator[tuple[str, Series]]:

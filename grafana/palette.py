@@ -1,8 +1,8 @@
-"""The colours of the dashboards, and what they mean.
+"""The colours of the dashboards, and their meaning.
 
-Blue is well, orange wants a person, purple is neither, grey is at rest. Blue and orange stay apart for people who
-cannot tell red from green, and Grafana has a shade of each for light and for dark. No panel says anything by its
-colour alone: states carry a word, lines a name in the legend, and lines that are known by name a pattern too.
+Blue is ok, orange needs attention, purple is neither, grey is idle. Blue and orange stay apart for people who
+cannot tell red from green, and Grafana has a shade of each for light and for dark. No panel depends on
+colour alone: states have a word, lines a name in the legend, and lines with a known name a pattern too.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from grafana_foundation_sdk.models import dashboard
 
 WELL, WRONG, OTHER, REST = "blue", "dark-orange", "purple", "#8e8e8e"
 
-# What Grafana's names stand for. Source: packages/grafana-data, createVisualizationColors.ts in Grafana's sources.
+# The colours behind Grafana's names. Source: packages/grafana-data, createVisualizationColors.ts.
 SHADES: Mapping[str, Mapping[str, str]] = {
     "light": {
         "blue": "#3274D9",

@@ -20,7 +20,7 @@ FAST, SLOW = "1s", "5s"  # how often exporter and actuator are scraped; Promethe
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A PromQL expression and the name of its series; labels stand in it as {{label}}."""
+    """A PromQL expression and the name of its series; labels are written as {{label}}."""
 
     expr: str
     name: str = ""
@@ -28,7 +28,7 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What a panel says of itself, its size on the grid of 24 columns, and the alerts that belong to it."""
+    """A panel's title and description, its size on the grid of 24 columns, and the alerts that belong to it."""
 
     title: str
     description: str
@@ -140,7 +140,7 @@ class Column:
 def table_panel(
     about: About, queries: Sequence[Query], columns: Sequence[Column], *, empty: str = "none"
 ) -> dashboard.Panel:
-    """Return a table of what is so now, with these columns and no others.
+    """Return a table of the current values, with only these columns.
 
     The value of the only query is the field `Value`; those of several queries are `Value #A`, `Value #B`, and so
     on, joined where all labels agree.

@@ -1,4 +1,4 @@
-"""A Prometheus that is asked what the dashboards ask it."""
+"""A Prometheus, queried as the dashboards query it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ANSWER_SECONDS = 30.0  # of one request; a query over a day takes some
 
 
 class PrometheusError(Exception):
-    """Prometheus did not answer, or would not."""
+    """Prometheus did not answer, or refused to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +32,13 @@ class Series:
 
     @property
     def has_a_number(self) -> bool:
-        """Whether there is anything to be drawn of it."""
+        """Whether there is anything to draw."""
         return any(not math.isnan(value) for _, value in self.points)
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The time that a dashboard shows, in seconds since 1970."""
+    """The time range of a dashboard, in seconds since 1970."""
 
     begin: float
     end: float
@@ -50,12 +50,12 @@ class Window:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Give a program the options that say which Prometheus to ask."""
+    """Add the options for the Prometheus to query to a program."""
     parser.add_argument("--prometheus", metavar="URL", default="http://127.0.0.1:9090")
     parser.add_argument(
-        "--password-file", type=Path, metavar="FILE", help="its password, as `locum up` has one"
+        "--password-file", type=Path, metavar="FILE", help="its password, needed with `locum up`"
     )
-    parser.add_argument("--ca-file", type=Path, metavar="FILE", help="the certificate it is accepted by")
+    parser.add_argument("--ca-file", type=Path, metavar="FILE", help="the certificate to verify it with")
 
 
 def _read(file: Path) -> str:
@@ -74,10 +74,12 @@ class Prometheus:
     def __init__(self, url: str, password_file: Path | None = None, ca_file: Path | None = None) -> None:
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise PrometheusError(f"'{url}' is no address of a Prometheus, such as http://127.0.0.1:9090")
+            raise PrometheusError(
+                f"'{url}' is not the address of a Prometheus, such as http://127.0.0.1:9090"
+            )
         self.url = url.rstrip("/")
         self._session = requests.Session()
-        self._session.trust_env = False  # no proxy stands between a person and his own Prometheus
+        self._session.trust_env = False  # no proxy between users and their own Prometheus
         if password_file is not None:
             self._session.auth = (USER, _read(password_file))
         if ca_file is not None:
@@ -115,12 +117,12 @@ class Prometheus:
             raise PrometheusError(f"{query.name}: {fault}") from None
 
     def label_values(self, metric: str, label: str) -> list[str]:
-        """Return the values that a label of a metric has or had, sorted."""
+        """Return all values of a label of a metric, past and present, sorted."""
         found: list[str] = self._ask(f"label/{label}/values", {"match[]": metric})
         return sorted(found)
 
     def rules(self) -> list[dict[str, Any]]:
-        """Return the groups of all rules that are loaded, as Prometheus tells them."""
+        """Return the groups of all loaded rules, as Prometheus lists them."""
         groups: list[dict[str, Any]] = self._ask("rules", {})["groups"]
         return groups
 
@@ -131,16 +133,16 @@ class Prometheus:
                 answer = self._session.post(url, data=form, timeout=ANSWER_SECONDS)
             else:
                 answer = self._session.get(url, params=form, timeout=ANSWER_SECONDS)
-            told = answer.json()
+            reply = answer.json()
         except requests.JSONDecodeError:
-            self._fail(f"{self.url} is no Prometheus: it answered {answer.status_code} without JSON")
+            self._fail(f"{self.url} is not a Prometheus: it answered {answer.status_code} without JSON")
         except requests.RequestException as fault:
             self._fail(f"{self.url} does not answer: {_cause(fault)}")
-        if not isinstance(told, dict) or "status" not in told:
-            self._fail(f"{self.url} is no Prometheus: it answered other JSON")
-        if told["status"] != "success":
-            self._fail(f"Prometheus says: {told.get('error')}")
-        return told["data"]
+        if not isinstance(reply, dict) or "status" not in reply:
+            self._fail(f"{self.url} is not a Prometheus: it answered other JSON")
+        if reply["status"] != "success":
+            self._fail(f"Prometheus reports: {reply.get('error')}")
+        return reply["data"]
 
     @staticmethod
     def _fail(text: str) -> NoReturn:
@@ -151,7 +153,7 @@ def variables(prometheus: Prometheus, window: Window, service: str | None = None
     """Return what a viewer would have in the dashboards' variables; of services the first, where none is named."""
     known = prometheus.label_values("locum_actuator_holder", "service")
     if not known:
-        raise PrometheusError(f"{prometheus.url} knows no service of locum: is it the right one?")
+        raise PrometheusError(f"{prometheus.url} has no service of locum: is it the right one?")
     if service is not None and service not in known:
         raise PrometheusError(f"there is no service '{service}': choose from {', '.join(known)}")
     return {
@@ -173,7 +175,7 @@ def _point(pair: Sequence[Any]) -> tuple[float, float]:
 
 
 def _cause(fault: BaseException) -> str:
-    """Return the innermost reason: those around it only say that a request failed."""
+    """Return the innermost reason: the outer ones only state that a request failed."""
     while fault.__cause__ or fault.__context__:
         fault = fault.__cause__ or fault.__context__  # type: ignore[assignment]
     return str(getattr(fault, "strerror", None) or fault)

@@ -20,7 +20,7 @@ def build() -> dashboard.Dashboard:
     """Return the dashboard."""
     frame = Frame(
         RUNBOOK,
-        "What each alert means, what locum does about it by itself, and what is left for you.",
+        "What each alert means, what locum does about it automatically, and what you have to do.",
         refresh=None,
     )
     _, *parts = re.split(r"^## ", SOURCE_FILE.read_text(encoding="utf-8"), flags=re.MULTILINE)
@@ -41,6 +41,6 @@ def _chapter(chapter: str) -> dashboard.Panel:
 
 
 def _paragraphs(body: str) -> list[str]:
-    """Return the lines as they are shown: those of a paragraph joined, those of a list each by itself."""
+    """Return the lines as they are shown: those of a paragraph joined, each item of a list on its own."""
     joined = re.sub(r"\n(?!\n|[-*] |```|    )", " ", body)
     return joined.splitlines()

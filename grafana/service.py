@@ -1,4 +1,4 @@
-"""The dashboard *service*: one service, seen from every vantage point, and what was done for it."""
+"""The dashboard *service*: one service from every vantage point, and what was done for it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def build() -> dashboard.Dashboard:
         annotations=events(ONE),
         sections=[
             Section("Now", service_now.now()),
-            Section("As its checks see it", _checks()),
+            Section("Its checks", _checks()),
             Section("Its address and its hosts", _hosts()),
             Section("In numbers", service_numbers.numbers()),
             Section("Its data", service_mirror.copies()),
@@ -37,8 +37,8 @@ def _checks() -> list[dashboard.Panel]:
         timeline_panel(
             About(
                 "The service",
-                "The worst of each step, so that a short outage shows at any zoom. Without service: its deciding"
-                " checks fail from every vantage point, or nobody holds its address.",
+                "The worst result of each step, so that a short outage is visible at any zoom. Without service: its"
+                " deciding checks fail from every vantage point, or no host holds its address.",
                 24,
                 4,
                 ("LocumServiceDown", "LocumAddressUnheld", "LocumNotReached"),
@@ -49,8 +49,8 @@ def _checks() -> list[dashboard.Panel]:
         timeline_panel(
             About(
                 "Checks",
-                "The worst answer of each step. A standby that is meant to be stopped does not answer and is well"
-                " all the same. The marks are incidents and what was done about them.",
+                "The worst result of each step. A standby that should be stopped does not answer and is ok."
+                " The marks are incidents and what was done about them.",
                 24,
                 9,
                 ("LocumServiceDown", "LocumStandbyNotReady", "LocumProcessAbsent"),
@@ -58,14 +58,14 @@ def _checks() -> list[dashboard.Panel]:
             [
                 Query(q.checks(f'{ONE}, check!~"ping|address"'), "{{check}} {{host}} from {{vantage_point}}"),
                 Query(q.through_address(ONE), "{{check}} through its address from {{vantage_point}}"),
-                Query(f"min(locum_actuator_reached{{{ONE}}})", "reached, as the actuator found"),
+                Query(f"min(locum_actuator_reached{{{ONE}}})", "reached, according to the actuator"),
             ],
             q.CHECK,
         ),
         timeline_panel(
             About(
                 "Why checks failed",
-                "Every failure with its reason, those of a standby that is meant to be stopped included.",
+                "Every failure with its reason, including those of a standby that should be stopped.",
                 16,
                 8,
                 ("LocumCannotLook",),
@@ -81,15 +81,15 @@ def _checks() -> list[dashboard.Panel]:
         lines_panel(
             About(
                 "Votes against a host",
-                "Vantage points that saw a deciding check fail twice in a row. More than half of those that looked,"
-                " against the holder, wake the actuator.",
+                "Vantage points for which a deciding check failed twice in a row. If more than half of those that"
+                " could check vote against the holder, the actuator is triggered.",
                 8,
                 8,
                 ("LocumServiceDown",),
             ),
             [
                 Query(f"max by (host) (locum:votes_down{{{ONE}}})", "against {{host}}"),
-                Query(f"max by (host) (locum:votes_cast{{{ONE}}})", "looked at {{host}}"),
+                Query(f"max by (host) (locum:votes_cast{{{ONE}}})", "could check {{host}}"),
                 Query(f"max by (host) (locum_site_voters{{{ONE}}})", "configured for {{host}}"),
             ],
             unit="short",
@@ -101,14 +101,14 @@ def _checks() -> list[dashboard.Panel]:
 def _hosts() -> list[dashboard.Panel]:
     return [
         timeline_panel(
-            About("Holder over time", "As the actuator's journal says.", 12, 6, ("LocumTakeover",)),
+            About("Holder over time", "According to the actuator's journal.", 12, 6, ("LocumTakeover",)),
             [Query(q.holders(ONE), "{{host}}")],
             q.HOLDS,
         ),
         timeline_panel(
             About(
-                "Who answers for the address",
-                "On the wire, as heard from each vantage point.",
+                "Hosts that answer for the address",
+                "As detected on the network from each vantage point.",
                 12,
                 6,
                 ("LocumAddressUnheld", "LocumAddressHeldTwice"),
@@ -116,13 +116,13 @@ def _hosts() -> list[dashboard.Panel]:
             [
                 Query(
                     f"max by (owner, vantage_point) (locum_address_owner{{{ONE}}})",
-                    "{{owner}} heard from {{vantage_point}}",
+                    "{{owner}} from {{vantage_point}}",
                 )
             ],
             q.ANSWERS,
         ),
         lines_panel(
-            About("Ping", "Round trip of an echo.", 12, 8, ("LocumHostUnreachable",)),
+            About("Ping", "Round-trip time of an echo request.", 12, 8, ("LocumHostUnreachable",)),
             [
                 Query(
                     f"max by (host, vantage_point) (locum_ping_rtt_seconds and on (host) {q.holders(ONE)})",
@@ -134,7 +134,7 @@ def _hosts() -> list[dashboard.Panel]:
         lines_panel(
             About(
                 "Processes",
-                "Live processes of the configured name. Where nothing is drawn nobody could look.",
+                "Running processes with the configured name. A gap means that no check could be made.",
                 12,
                 8,
                 ("LocumProcessAbsent",),

@@ -1,4 +1,4 @@
-"""The mirror on the dashboard *service*: how old each copy is, and how the runs that make it went."""
+"""The mirror on the dashboard *service*: the age of each copy, and the results of mirror runs."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ ALERTS = ("LocumMirrorStale", "LocumMirrorFailing")
 
 
 def copies() -> list[dashboard.Panel]:
-    """Return the panels about a service's copies; all of them are empty where nothing is mirrored."""
+    """Return the panels about a service's copies; all of them are empty if it has no mirror."""
     return [
         table_panel(
             About(
                 "Copies now",
-                "Of every host but the holder. The age is that of the data: since the last run began that made the"
-                " copy whole, or since the host was the holder itself.",
+                "On every host except the holder. The age is that of the data: since the start of the last run that"
+                " made the copy complete, or since the host was the holder itself.",
                 24,
                 5,
                 ALERTS,
@@ -35,22 +35,22 @@ def copies() -> list[dashboard.Panel]:
             ],
             [
                 Column("host", "Host"),
-                Column("Value #A", "Data are as old as", "s"),
-                Column("Value #B", "Last run that was whole began before", "s"),
-                Column("Value #C", "Good enough?", states=q.COPY),
+                Column("Value #A", "Age of the data", "s"),
+                Column("Value #B", "Time since the last complete run began", "s"),
+                Column("Value #C", "State", states=q.COPY),
                 Column("Value #D", "Last run took", "s"),
                 Column("Value #E", "Files in it", "short"),
                 Column("Value #F", "Copied", "short"),
                 Column("Value #G", "Deleted", "short"),
                 Column("Value #H", "Sent", "bytes"),
             ],
-            empty="nothing is mirrored",
+            empty="no mirror",
         ),
         lines_panel(
             About(
                 "Age of the copies",
-                "What would be lost if the holder were gone now. Above the allowed age the copy is stale, and with"
-                " `when_stale: refuse` its host does not take over.",
+                "Data newer than this would be lost if the holder failed now. Above the allowed age the copy is"
+                " stale, and with `when_stale: refuse` its host does not take over.",
                 12,
                 8,
                 ("LocumMirrorStale",),
@@ -65,7 +65,7 @@ def copies() -> list[dashboard.Panel]:
         timeline_panel(
             About(
                 "Copies over time",
-                "Stale: older than allowed, not whole, or never made.",
+                "Stale: older than allowed, incomplete, or never made.",
                 12,
                 8,
                 ("LocumMirrorStale",),
@@ -75,8 +75,8 @@ def copies() -> list[dashboard.Panel]:
         ),
         timeline_panel(
             About(
-                "How the last run ended",
-                "`locum mirror SERVICE --runs` says why one was refused or failed.",
+                "Result of the last run",
+                "`locum mirror SERVICE --runs` shows why a run was refused or failed.",
                 12,
                 6,
                 ("LocumMirrorFailing",),
@@ -90,7 +90,9 @@ def copies() -> list[dashboard.Panel]:
             q.IS_SO,
         ),
         timeline_panel(
-            About("Runs", "While a run goes on. A run shorter than a second may not be seen.", 12, 6),
+            About(
+                "Runs", "Whether a run is in progress. A run shorter than a second may not be shown.", 12, 6
+            ),
             [
                 Query(
                     f"max({q.highest(f'locum_mirror_running{{{ONE}}}')})",
@@ -107,7 +109,7 @@ def copies() -> list[dashboard.Panel]:
         lines_panel(
             About(
                 "Files of the last run",
-                "Sent because their content changed, and deleted because the source has them no more. Many"
+                "Sent because their content changed, and deleted because the source no longer has them. Many"
                 " deletions at once are refused.",
                 8,
                 7,
@@ -122,7 +124,7 @@ def copies() -> list[dashboard.Panel]:
             whole=True,
         ),
         lines_panel(
-            About("Duration of the last run", "From its beginning to its end.", 8, 7),
+            About("Duration of the last run", "From start to finish.", 8, 7),
             [Query(q.of_copy("locum_mirror_last_duration_seconds", ONE), "to {{host}}")],
             unit="s",
         ),

@@ -1,4 +1,4 @@
-"""The first row of the dashboard *service*: how it is now, and how it was in the time shown."""
+"""The first row of the dashboard *service*: its state now, and in the time shown."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ def now() -> list[dashboard.Panel]:
     """Return the big values at the top."""
     return [
         stat_panel(
-            About("Holder", "The host that holds the service, as the actuator's journal says.", 5, 4),
+            About("Holder", "The host that holds the service, according to the actuator's journal.", 5, 4),
             Query(f"{q.holders(ONE)} == 1", "{{host}}"),
             names=True,
-            empty="nobody",
+            empty="none",
         ),
         stat_panel(
             About(
                 "Hosts that hold the address",
-                "As heard on the wire.",
+                "As detected on the network.",
                 5,
                 4,
                 ("LocumAddressUnheld", "LocumAddressHeldTwice"),
@@ -33,7 +33,7 @@ def now() -> list[dashboard.Panel]:
         stat_panel(
             About(
                 "Incident",
-                "Whether one is open. `locum explain` says what locum is waiting for.",
+                "Whether one is open. `locum explain` shows what locum is waiting for.",
                 4,
                 4,
                 ("LocumIncidentOpen",),
@@ -43,7 +43,7 @@ def now() -> list[dashboard.Panel]:
         ),
         stat_panel(
             About(
-                "Could another host stand in?",
+                "Could another host take over?",
                 "If not, the next fault is an outage.",
                 4,
                 4,
@@ -55,7 +55,8 @@ def now() -> list[dashboard.Panel]:
         stat_panel(
             About(
                 "Unfit hosts",
-                "Hosts whose gate reports other addresses than the site file, or no interface that is up for them.",
+                "Hosts whose gate reports addresses that differ from the site file, or no interface that is up for"
+                " them.",
                 3,
                 4,
                 ("LocumHostUnfit",),
@@ -89,8 +90,8 @@ def now() -> list[dashboard.Panel]:
         stat_panel(
             About(
                 "Available",
-                "The share of the seconds in the time shown in which the service was served, of those in which"
-                " anybody looked.",
+                "The share of the seconds in the time shown in which the service was served. Only seconds in which"
+                " a vantage point could check are counted.",
                 4,
                 4,
                 ("LocumServiceDown",),
@@ -102,7 +103,7 @@ def now() -> list[dashboard.Panel]:
         stat_panel(
             About(
                 "Starting on",
-                "Hosts on which it was started and has not answered yet, within `commands.start_timeout`.",
+                "Hosts on which it was started but has not answered yet, within `commands.start_timeout`.",
                 4,
                 4,
             ),
@@ -111,13 +112,23 @@ def now() -> list[dashboard.Panel]:
             empty="none",
         ),
         stat_panel(
-            About("Paused", "While it is, locum leaves the service alone.", 3, 4, ("LocumPausedTooLong",)),
+            About(
+                "Paused",
+                "While paused, locum does not act on the service.",
+                3,
+                4,
+                ("LocumPausedTooLong",),
+            ),
             Query(f"max(locum_actuator_paused{{{ONE}}})"),
             states=q.PAUSED,
         ),
         stat_panel(
             About(
-                "Pause ends in", "By itself; `locum resume` ends it before.", 3, 4, ("LocumPausedTooLong",)
+                "Pause ends in",
+                "Automatically; `locum resume` ends it earlier.",
+                3,
+                4,
+                ("LocumPausedTooLong",),
             ),
             Query(f"max(locum_actuator_paused_until_timestamp_seconds{{{ONE}}}) - time()"),
             unit="s",
@@ -126,7 +137,7 @@ def now() -> list[dashboard.Panel]:
         stat_panel(
             About(
                 "Budget of this hour",
-                "Whether its respawns or takeovers were needed as often as the site file allows in an hour.",
+                "Whether the respawns or takeovers that the site file allows in an hour are used up.",
                 3,
                 4,
                 ("LocumFlapping",),
@@ -137,7 +148,7 @@ def now() -> list[dashboard.Panel]:
         stat_panel(
             About(
                 "Oldest data",
-                "Of a host that may have to stand in: what would be lost.",
+                "On a host that may have to take over: data newer than this would be lost.",
                 3,
                 4,
                 ("LocumMirrorStale",),

@@ -18,7 +18,7 @@ def numbers() -> list[dashboard.Panel]:
     """Return the panels with what the checks measured."""
     return [
         lines_panel(
-            About("Seconds that checks took", "The longest of each step.", 12),
+            About("Duration of checks", "The longest in each step.", 12),
             [
                 Query(
                     "max by (host, check, vantage_point)"
@@ -29,7 +29,7 @@ def numbers() -> list[dashboard.Panel]:
             unit="s",
         ),
         lines_panel(
-            About("HTTP, phase by phase", "On the holder; mean over the vantage points.", 12),
+            About("HTTP, phase by phase", "On the holder; mean of all vantage points.", 12),
             [
                 Query(
                     f"avg by (phase) (locum_http_phase_seconds{{{OF_A_HOST}}}"
@@ -42,25 +42,25 @@ def numbers() -> list[dashboard.Panel]:
             stacked=True,
         ),
         lines_panel(
-            About("HTTP status", "Of the answer, whether it was the expected one or not.", 6),
+            About("HTTP status", "Of the answer, expected or not.", 6),
             [Query(f"max by (host, vantage_point) (locum_http_status_code{{{OF_A_HOST}}})", PLACE)],
             unit="none",
             whole=True,
         ),
         lines_panel(
-            About("HTTP body", "Its size.", 6),
+            About("HTTP body", "Size of the response body.", 6),
             [Query(f"max by (host, vantage_point) (locum_http_body_bytes{{{OF_A_HOST}}})", PLACE)],
             unit="bytes",
         ),
         lines_panel(
-            About("TCP connection", "Seconds until it was there.", 6),
+            About("TCP connection", "Time until it was established.", 6),
             [Query(f"max by (host, vantage_point) (locum_tcp_connect_seconds{{{OF_A_HOST}}})", PLACE)],
             unit="s",
         ),
         lines_panel(
             About(
                 "Certificate",
-                "Time until it ends. LocumCertificateExpires fires with 14 days left.",
+                "Time until it expires. LocumCertificateExpires fires 14 days before.",
                 6,
                 8,
                 ("LocumCertificateExpires",),
@@ -80,14 +80,14 @@ def actions() -> list[dashboard.Panel]:
     """Return the panels with what the actuator did."""
     return [
         timeline_panel(
-            About("Incidents", "`locum incidents` tells the steps of each.", 12, 5, ("LocumIncidentOpen",)),
+            About("Incidents", "`locum incidents` lists the steps of each.", 12, 5, ("LocumIncidentOpen",)),
             [Query(f"max({q.highest(f'locum_actuator_incident_open{{{ONE}}}')})", "incident")],
             q.INCIDENT,
         ),
         table_panel(
             About(
                 "Refusals",
-                "Times that locum saw a fault and would not act, since the actuator was started.",
+                "How often locum detected a fault but did not act, since the actuator was started.",
                 12,
                 5,
                 ("LocumTakeoverRefused",),
@@ -98,7 +98,7 @@ def actions() -> list[dashboard.Panel]:
         table_panel(
             About(
                 "Hooks that failed",
-                "Commands of yours before or after a step, since the actuator was started.",
+                "Your commands before or after a step, since the actuator was started.",
                 24,
                 4,
                 ("LocumHookFailed",),
@@ -108,7 +108,7 @@ def actions() -> list[dashboard.Panel]:
         ),
         table_panel(
             About(
-                "Steps", "How long each step took, over all services, since the actuator was started.", 12, 7
+                "Steps", "How long each step took, for all services, since the actuator was started.", 12, 7
             ),
             [
                 Query("max by (step) (locum_actuator_step_duration_seconds_count)"),
@@ -124,7 +124,7 @@ def actions() -> list[dashboard.Panel]:
                 Column("step", "Step"),
                 Column("Value #A", "Times"),
                 Column("Value #B", "Mean", "s"),
-                Column("Value #C", "Nine of ten within", "s"),
+                Column("Value #C", "90th percentile", "s"),
             ],
         ),
         lines_panel(

@@ -1,4 +1,4 @@
-"""A dashboard on paper: its panels where its grid has them, its marks, and a line that says what it is."""
+"""A dashboard on paper: its panels where its grid has them, its marks, and a line that states how it was drawn."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class Sheet:
         self._named: list[tuple[float, str, str]] = []
         self._write(0.12, self._tall - 0.3, title, size=15, weight="bold")
         begin, end = (datetime.fromtimestamp(at, UTC) for at in (window.begin, window.end))
-        told = f"{begin:%Y-%m-%d %H:%M:%S} to {end:%H:%M:%S} UTC"
-        self._write(WIDE_INCHES - 0.12, self._tall - 0.3, told, right=True)
+        period = f"{begin:%Y-%m-%d %H:%M:%S} to {end:%H:%M:%S} UTC"
+        self._write(WIDE_INCHES - 0.12, self._tall - 0.3, period, right=True)
         self._write(0.12, 0.1, "Drawn by grafana.draw from the dashboard's own queries, not by Grafana.")
 
     def heading(self, row: Mapping[str, Any]) -> None:

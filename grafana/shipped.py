@@ -1,4 +1,4 @@
-"""The dashboards as they are shipped, and every query in them."""
+"""The dashboards as shipped, and every query in them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MARK_SECONDS = 1  # what marks are about is scraped once a second
 
 @dataclass(frozen=True, slots=True)
 class ShippedQuery:
-    """One query, where it stands, and whether it is asked for now alone."""
+    """One query, where it is, and whether it is an instant query."""
 
     dashboard: str
     panel: str
@@ -30,7 +30,7 @@ class ShippedQuery:
 
     @property
     def name(self) -> str:
-        """What people call it: dashboard, panel, letter."""
+        """The name shown to people: dashboard, panel, letter."""
         return f"{self.dashboard}: {self.panel}: {self.ref}"
 
     def filled(self, values: Mapping[str, str], step_seconds: float = 0.0) -> str:

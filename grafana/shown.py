@@ -17,14 +17,14 @@ _STEPS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"), (1e-3, "ms"), (1e-6,
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """How a line looks: its colour, and dashes as matplotlib takes them."""
+    """The style of a line: its colour, and dashes as matplotlib takes them."""
 
     color: str
     dashes: tuple[float, ...] = ()
 
 
 def shade(name: str) -> str:
-    """Return the colour that a name of Grafana's stands for in its light theme."""
+    """Return the colour of one of Grafana's colour names in its light theme."""
     return palette.SHADES["light"].get(name, name)
 
 
@@ -69,17 +69,17 @@ def name_of(legend: str, labels: Mapping[str, str]) -> str:
 
 
 def look_of(panel: Mapping[str, Any], name: str, number: int) -> Look:
-    """Return how the line of this name looks; `number` counts those that have no look of their own."""
+    """Return the style of the line of this name; `number` counts those that have no style of their own."""
     for override in panel["fieldConfig"]["overrides"]:
         if override["matcher"]["id"] == "byRegexp" and re.search(override["matcher"]["options"][1:-1], name):
-            told = {one["id"]: one["value"] for one in override["properties"]}
-            dashes = told["custom.lineStyle"].get("dash", [])
-            return Look(shade(told["color"]["fixedColor"]), tuple(length / 3 for length in dashes))
+            properties = {one["id"]: one["value"] for one in override["properties"]}
+            dashes = properties["custom.lineStyle"].get("dash", [])
+            return Look(shade(properties["color"]["fixedColor"]), tuple(length / 3 for length in dashes))
     return Look(_OTHERS[number % len(_OTHERS)], ((), (4, 2), (1, 1.5))[number // len(_OTHERS) % 3])
 
 
 def wrong_from(panel: Mapping[str, Any]) -> float | None:
-    """Return from which value on a panel's numbers are wrong, if it says so."""
+    """Return the value from which a panel's numbers are wrong, if it has one."""
     steps = panel["fieldConfig"]["defaults"].get("thresholds", {}).get("steps", [])
     values = [step["value"] for step in steps if step["value"] is not None]
     return float(values[0]) if values else None

@@ -18,16 +18,16 @@ def build() -> dashboard.Dashboard:
     """Return the dashboard."""
     return Frame(
         SITE,
-        "Who holds what, the health of every check on every host, and what is open.",
+        "Which host holds each service, the state of every check on every host, and open incidents.",
         variables=[
             query_variable("service", "Service", "label_values(locum_actuator_holder, service)", many=True)
         ],
         annotations=events(CHOSEN),
         sections=[
             Section("Now", _now()),
-            Section("Who serves", _holders()),
+            Section("Holders", _holders()),
             Section("Health", _health()),
-            Section("What is wrong, and what was done", site_events.events_and_alerts()),
+            Section("Problems and actions", site_events.events_and_alerts()),
             Section("Availability and data", site_events.over_time()),
         ],
     ).build()
@@ -41,7 +41,7 @@ def _now() -> list[dashboard.Panel]:
     return [
         count(
             "Services",
-            "Services that the actuator looks after.",
+            "Services that the actuator manages.",
             f"count(max by (service) (locum_actuator_epoch{{{CHOSEN}}}))",
         ),
         count(
@@ -52,7 +52,7 @@ def _now() -> list[dashboard.Panel]:
         ),
         count(
             "Incidents open",
-            "Services with an incident that is not over.",
+            "Services with an open incident.",
             f"sum(max by (service) (locum_actuator_incident_open{{{CHOSEN}}}))",
             "LocumIncidentOpen",
         ),
@@ -64,24 +64,24 @@ def _now() -> list[dashboard.Panel]:
         ),
         count(
             "Held twice",
-            "Services with an address that two hosts answer for. This must never be.",
+            "Services with an address that two hosts answer for. This must never happen.",
             f"count(max by (service) (locum_address_owners{{{CHOSEN}}}) >= 2) or vector(0)",
             "LocumAddressHeldTwice",
         ),
         count(
             "Alerts firing",
-            "Alerts of locum that fire now, those included that only tell of something.",
+            "Alerts of locum that are firing now, including those that are for information only.",
             'count(ALERTS{alertname=~"Locum.+", alertname!="LocumHeartbeat", alertstate="firing"}) or vector(0)',
         ),
         count(
             "Paused",
-            "Services that a person wants left alone.",
+            "Services that have been paused.",
             f"sum(max by (service) (locum_actuator_paused{{{CHOSEN}}}))",
             "LocumPausedTooLong",
         ),
         count(
             "Stale copies",
-            "Copies that are older than allowed, not whole, or were never made.",
+            "Copies that are older than allowed, incomplete, or were never made.",
             f"count(max by (service, host) (locum_mirror_stale{{{CHOSEN}}}) == 1) or vector(0)",
             "LocumMirrorStale",
             "LocumMirrorFailing",
@@ -93,8 +93,8 @@ def _holders() -> list[dashboard.Panel]:
     return [
         timeline_panel(
             About(
-                "Who holds what",
-                "The holder of each service as the actuator's journal says. Click a row for the service.",
+                "Holder of each service",
+                "The holder of each service according to the actuator's journal. Click a row to open the service.",
                 14,
                 9,
                 ("LocumTakeover",),
@@ -104,7 +104,7 @@ def _holders() -> list[dashboard.Panel]:
             url=TO_SERVICE,
         ),
         table_panel(
-            About("Holders now", "The epoch grows by one with every change of holder.", 10, 9),
+            About("Holders now", "The epoch increases by one with every change of holder.", 10, 9),
             [
                 Query(
                     f"max by (service) (locum_actuator_epoch{{{CHOSEN}}})"
@@ -121,7 +121,7 @@ def _holders() -> list[dashboard.Panel]:
         timeline_panel(
             About(
                 "Hosts that answer for the address",
-                "How many different hosts hold each service's addresses, as heard on the wire by a vantage point.",
+                "How many different hosts hold each service's addresses, as detected by a vantage point.",
                 24,
                 7,
                 ("LocumAddressUnheld", "LocumAddressHeldTwice"),
@@ -129,7 +129,7 @@ def _holders() -> list[dashboard.Panel]:
             [
                 Query(
                     f"max by (service, vantage_point) (locum_address_owners{{{CHOSEN}}})",
-                    "{{service}} heard from {{vantage_point}}",
+                    "{{service}} from {{vantage_point}}",
                 )
             ],
             q.OWNERS,
@@ -144,8 +144,8 @@ def _health() -> list[dashboard.Panel]:
         timeline_panel(
             About(
                 "Every check on every host",
-                "The worst answer of each step, so that a short failure shows at any zoom. A standby that is"
-                " meant to be stopped does not answer and is well all the same.",
+                "The worst result of each step, so that a short failure is visible at any zoom. A standby that"
+                " should be stopped does not answer and is ok.",
                 24,
                 12,
                 ("LocumServiceDown", "LocumStandbyNotReady", "LocumProcessAbsent"),
@@ -155,7 +155,7 @@ def _health() -> list[dashboard.Panel]:
             url=TO_SERVICE,
         ),
         timeline_panel(
-            About("Ping", "Whether each host answered the echo requests.", 24, 6, ("LocumHostUnreachable",)),
+            About("Ping", "Whether each host answered echo requests.", 24, 6, ("LocumHostUnreachable",)),
             [Query(q.pings(), "{{host}} from {{vantage_point}}")],
             q.CHECK,
         ),

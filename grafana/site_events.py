@@ -1,4 +1,4 @@
-"""The lower half of the dashboard *site*: what is wrong and what was done, availability and data."""
+"""The lower half of the dashboard *site*: problems and actions, availability and data."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ CHOSEN = 'service=~"$service"'
 
 
 def events_and_alerts() -> list[dashboard.Panel]:
-    """Return the panels with what is wrong, and what was done about it."""
+    """Return the panels about problems, and what was done about them."""
     return [
         table_panel(
             About(
                 "Checks that fail now",
-                "With the reason why. A standby that is meant to be stopped is not shown.",
+                "With the reason. A standby that should be stopped is not shown.",
                 12,
                 8,
                 ("LocumCannotLook",),
@@ -27,12 +27,12 @@ def events_and_alerts() -> list[dashboard.Panel]:
                 Column("service", "Service", url=TO_SERVICE_FROM_ROW),
                 Column("host", "Host"),
                 Column("check", "Check"),
-                Column("vantage_point", "Seen from"),
+                Column("vantage_point", "From"),
                 Column("reason", "Reason"),
             ],
         ),
         table_panel(
-            About("Alerts", "Pending and firing. Click an alert for the runbook.", 12),
+            About("Alerts", "Pending and firing. Click an alert to open the runbook.", 12),
             [
                 Query(
                     "max by (alertname, alertstate, severity, service, host)"
@@ -50,8 +50,8 @@ def events_and_alerts() -> list[dashboard.Panel]:
         timeline_panel(
             About(
                 "Incidents",
-                "An incident is one fault of one service, from what woke the actuator to the last step."
-                " `locum incidents` tells the steps.",
+                "An incident is one fault of one service, from what triggered the actuator to the last step."
+                " `locum incidents` lists the steps.",
                 12,
                 8,
                 ("LocumIncidentOpen",),
@@ -68,7 +68,7 @@ def events_and_alerts() -> list[dashboard.Panel]:
         table_panel(
             About(
                 "What the actuator did",
-                "How often in the time shown.",
+                "Number of times in the time shown.",
                 12,
                 8,
                 ("LocumTakeover", "LocumRespawned", "LocumTakeoverRefused", "LocumStepFailed"),
@@ -86,7 +86,7 @@ def events_and_alerts() -> list[dashboard.Panel]:
                 Column("Value #A", "Respawns"),
                 Column("Value #B", "Takeovers"),
                 Column("Value #C", "Planned moves"),
-                Column("Value #D", "Addresses given back"),
+                Column("Value #D", "Addresses restored"),
                 Column("Value #E", "Steps failed"),
                 Column("Value #F", "Refusals"),
             ],
@@ -95,13 +95,13 @@ def events_and_alerts() -> list[dashboard.Panel]:
 
 
 def over_time() -> list[dashboard.Panel]:
-    """Return the panels with each service's availability, and the age of its copies."""
+    """Return the panels about each service's availability and the age of its copies."""
     return [
         table_panel(
             About(
                 "Without service",
                 "In the time shown, as the rules recorded it each second: its deciding checks failed on its holder,"
-                " or nobody held its address.",
+                " or no host held its address.",
                 12,
                 7,
                 ("LocumServiceDown", "LocumAddressUnheld"),
@@ -121,7 +121,7 @@ def over_time() -> list[dashboard.Panel]:
         table_panel(
             About(
                 "Copies of the data",
-                "Of every host that does not hold the service, and how the last run onto it ended.",
+                "On every host that does not hold the service, and the result of the last run onto it.",
                 12,
                 7,
                 ("LocumMirrorStale", "LocumMirrorFailing"),
@@ -134,10 +134,10 @@ def over_time() -> list[dashboard.Panel]:
             [
                 Column("service", "Service", url=TO_SERVICE_FROM_ROW),
                 Column("host", "Host"),
-                Column("Value #A", "Data are as old as", "s"),
-                Column("Value #B", "Good enough?", states=q.COPY),
+                Column("Value #A", "Age of the data", "s"),
+                Column("Value #B", "State", states=q.COPY),
                 Column("outcome", "Last run"),
             ],
-            empty="nothing is mirrored",
+            empty="no mirror",
         ),
     ]

@@ -17,7 +17,7 @@ PROMETHEUS_PORT = 9090
 # The parts of the chain are scraped every 5 s, and it takes two samples to see what changed.
 SCRAPED_TWICE_SECONDS = 11.0
 PROGRAM_SECONDS = 120.0
-PICTURE = ("--dashboard", "service", "--section", "Now", "--section", "As its checks see it")
+PICTURE = ("--dashboard", "service", "--section", "Now", "--section", "Its checks")
 
 
 def ask(locum: Locum, since: float, *, picture: Path | None = None) -> tuple[bool, str]:

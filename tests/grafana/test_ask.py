@@ -67,19 +67,19 @@ def test_what_is_wrong_ends_with_1(capsys: pytest.CaptureFixture[str]) -> None:
     told = json.loads(capsys.readouterr().out)
     empty = [row for row in told["panels"] if not row["series"] and not row["may_be_empty"]]
     assert [f"{row['dashboard']}: {row['panel']}" for row in empty] == [
-        "service: Could another host stand in?",
+        "service: Could another host take over?",
         "site: No standby",
     ]
     assert {row["name"]: row["fault"] for row in told["rules"] if row["fault"]} == {
         "Err": "many-to-many",
         "New": "its health is unknown",
-        "AboutNothing": "asks for what is not there: not_there",
+        "AboutNothing": "queries metrics that do not exist: not_there",
     }
 
 
 def test_no_rules_at_all_is_wrong(capsys: pytest.CaptureFixture[str]) -> None:
     assert asked(well(something), "--only-wrong") == 1
-    assert "Who holds what" not in capsys.readouterr().out
+    assert "Holder of each service" not in capsys.readouterr().out
 
 
 def _error(path: str, form: dict[str, str]) -> Any:
@@ -90,12 +90,12 @@ def _error(path: str, form: dict[str, str]) -> Any:
 @pytest.mark.parametrize(
     ("answer", "words", "said"),
     [
-        pytest.param(_error, [], "Prometheus says: query timed out", id="error"),
-        pytest.param(lambda *_: "<html>", [], "{url} is no Prometheus: it answered 200 without JSON", id="HTML"),
-        pytest.param(lambda *_: [1], [], "{url} is no Prometheus: it answered other JSON", id="other JSON"),
+        pytest.param(_error, [], "Prometheus reports: query timed out", id="error"),
+        pytest.param(lambda *_: "<html>", [], "{url} is not a Prometheus: it answered 200 without JSON", id="HTML"),
+        pytest.param(lambda *_: [1], [], "{url} is not a Prometheus: it answered other JSON", id="other JSON"),
         pytest.param(
             lambda *_: {"status": "success", "data": []}, [],
-            "{url} knows no service of locum: is it the right one?", id="another Prometheus",
+            "{url} has no service of locum: is it the right one?", id="another Prometheus",
         ),
         pytest.param(
             well(something), ["--service", "web"],
@@ -124,5 +124,5 @@ def test_nobody_there_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
 def test_no_address_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert ask.main(["--prometheus", "localhost:9090"]) == 2
     assert capsys.readouterr().err == (
-        "grafana.ask: 'localhost:9090' is no address of a Prometheus, such as http://127.0.0.1:9090\n"
+        "grafana.ask: 'localhost:9090' is not the address of a Prometheus, such as http://127.0.0.1:9090\n"
     )

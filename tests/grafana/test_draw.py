@@ -14,7 +14,7 @@ from grafana.shown import text_of
 from tests.grafana.prometheus_of_words import Finds, serving, well
 from tests.grafana.test_ask import LABELS, something
 
-CHECKS = ["--section", "As its checks see it"]
+CHECKS = ["--section", "Its checks"]
 
 
 def drawn(finds: Finds, tmp_path: Path, *words: str) -> Image.Image:
@@ -69,7 +69,7 @@ def test_a_section_that_is_not_there_is_one_line(tmp_path: Path, capsys: pytest.
         words = ["--prometheus", url, "--section", "Nowhere", "--output", str(tmp_path / "picture.png")]
         assert draw.main(words) == 2
     assert capsys.readouterr().err == (
-        "grafana.draw: service has no section 'Nowhere': choose from Now, As its checks see it, "
+        "grafana.draw: service has no section 'Nowhere': choose from Now, Its checks, "
         "Its address and its hosts, In numbers, Its data, What the actuator did\n"
     )
 
@@ -86,7 +86,7 @@ def test_a_file_that_cannot_be_written_is_one_line(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--from", "yesterday"], "'yesterday' is no time such as 2026-11-27T02:30:00Z"),
+        (["--from", "yesterday"], "'yesterday' is not a time such as 2026-11-27T02:30:00Z"),
         (["--from", "2", "--to", "1"], "--from must be a second to 30 days before --to"),
         (["--dashboard", "runbook"], "invalid choice: 'runbook'"),
     ],

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from grafana.metrics_asked import Heard
+from grafana.metrics_asked import StoredMetrics
 from grafana.prometheus import Prometheus, Series, Window, last, variables
 from grafana.shipped import QUERIES, ShippedQuery
 from lab.forward import Forwarder
@@ -29,7 +29,7 @@ ROOT = Path(__file__).parents[2]
 # An alert has the labels of what it is about; a look for the address's owner is at no host.
 MAY_LACK: Mapping[str, set[str]] = {
     "site: Alerts: A": {"service", "host"},
-    "service: Seconds that checks took: A": {"host"},
+    "service: Duration of checks: A": {"host"},
     "service: Why checks failed: A": {"host"},
     "site: Copies of the data: A": {"outcome"},  # of another query of the same table
     "site: Copies of the data: B": {"outcome"},
@@ -101,8 +101,8 @@ def test_no_panel_is_empty_that_should_not_be_and_every_rule_is_evaluated(seen: 
 def test_a_rule_about_nothing_would_be_seen(seen: Seen) -> None:
     """The rules of the lab are those shipped, so one of another metric is asked for here."""
     with seen.prometheus() as prometheus:
-        heard = Heard(prometheus, last(60))
-        assert heard.missing("up == 0 and nothing_of_ours > 0") == ["nothing_of_ours"]
+        stored = StoredMetrics(prometheus, last(60))
+        assert stored.missing("up == 0 and nothing_of_ours > 0") == ["nothing_of_ours"]
 
 
 def test_every_label_that_is_shown_is_there(seen: Seen) -> None:
