@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from flask.testing import FlaskClient
 
 from locum_actuator.engine.engine import Engine
 from locum_actuator.journal import journal
 from locum_actuator.journal.journal import Journal
 from locum_actuator.metrics import Metrics
 from tests.actuator.fakes import FakeGate, FakeWorld, KeptFakes, site
-from tests.actuator.over_http import API_TOKEN, served
+from tests.support.http_server import API_TOKEN, api_app, served_api
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -54,9 +55,15 @@ def shared_directory() -> Iterator[Path]:
 
 
 @pytest.fixture
+def client(engine: Engine) -> FlaskClient:
+    """A client of that engine's API; requests that need the token have to send `AUTH`."""
+    return api_app(engine).test_client()
+
+
+@pytest.fixture
 def url(engine: Engine) -> Iterator[str]:
     """The address of an actuator over HTTP, as the `locum` command is given it."""
-    with served(engine) as address:
+    with served_api(engine) as address:
         yield address
 
 

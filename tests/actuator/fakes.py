@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-import socket
-import ssl
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_address, ip_interface
-from typing import Any
 
-from locum_actuator.api.webhook import MAX_BODY_BYTES
 from locum_actuator.domain.life import NO_LIFE, Life
 from locum_actuator.domain.ports import Confirmed
 from locum_actuator.domain.reach import Reach
 from locum_actuator.domain.situation import CheckOutcome, HostView, Situation
-from locum_actuator.listeners import tcp_socket
-from locum_actuator.web.lanes import Lane
-from locum_actuator.web.listener import Bounds, Listener
 from locum_exporter.result import Outcome
 from locum_inventory import since_boot
 from locum_inventory.gate.clock import GateClock, Permit
@@ -352,31 +342,3 @@ class KeptFakes:
 
     def close(self) -> None:
         """Nothing to close."""
-
-
-@contextmanager
-def serving(
-    application: Any,
-    *,
-    sock: socket.socket | None = None,
-    bounds: Bounds | None = None,
-    lanes: tuple[Lane, Lane] | None = None,
-    tls: ssl.SSLContext | None = None,
-) -> Iterator[Listener]:
-    """Serve an application as the actuator does, on a free port of loopback or on a socket."""
-    ours, strangers = lanes or (Lane("ours", 2), Lane("others", 2))
-    listener = Listener(
-        "test", sock or tcp_socket("127.0.0.1", 0), application, bounds or Bounds(256, MAX_BODY_BYTES),
-        ours=ours, strangers=strangers, tls=tls,
-    )  # fmt: skip
-    thread = threading.Thread(target=listener.run)
-    thread.start()
-    try:
-        yield listener
-    finally:
-        listener.close()
-        thread.join(60)
-        for lane in (ours, strangers):
-            lane.close()
-            lane.join(60)
-        assert not thread.is_alive()

@@ -14,7 +14,7 @@ from flask import Flask
 from locum_actuator.app import MAX_BODY_BYTES
 from locum_actuator.server import StartError, parse_listen, read_token
 from locum_actuator.system.instance_lock import AlreadyRunningError, acquire_instance_lock
-from tests.actuator.fakes import serving
+from tests.support.http_server import serving
 
 
 @pytest.fixture

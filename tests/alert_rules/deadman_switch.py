@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import ExitStack
 from typing import Any
 
+from tests.support.http_server import QuietHandler, http_server
 from tests.support.polling import wait_for
 
 
@@ -19,31 +19,20 @@ class DeadmanSwitch:
         self._grace_seconds = grace_seconds
         switch = self
 
-        class Handler(BaseHTTPRequestHandler):
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
-                """Say nothing: this runs inside a test."""
+        class Handler(QuietHandler):
+            def post(self, body: bytes) -> None:
+                switch.calls.append((time.monotonic(), self.path, json.loads(body)))
+                self.answer()
 
-            def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                switch.calls.append((time.monotonic(), self.path, body))
-                self.send_response(200)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        self._running = ExitStack()
+        self._handler = Handler
 
     def __enter__(self) -> DeadmanSwitch:
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        self.url = self._running.enter_context(http_server(self._handler)).url
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        self._running.close()
 
     @property
     def people_are_told(self) -> bool:

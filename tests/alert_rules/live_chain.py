@@ -6,13 +6,11 @@ Both are configured and called as `locum up` does it, so they speak TLS and want
 from __future__ import annotations
 
 import json
-import ssl
 import subprocess
-import threading
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -23,10 +21,12 @@ from locum_actuator.stack.programs import find_programs, programs
 from locum_actuator.stack.prometheus import RULES_FILE, write_configuration
 from locum_inventory.listen import Listen
 from locum_inventory.site.model import Site
+from tests.support.http_server import QuietHandler, http_server
 from tests.support.polling import wait_for
 from tests.support.ports import unused_port
 
 TOKEN = "a-token-of-this-test"
+METRICS = "text/plain; version=0.0.4"
 
 
 @dataclass
@@ -84,32 +84,19 @@ class World:
         return None
 
 
-class _Quiet(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
-        """Say nothing: this runs inside a test."""
-
-    def answer(self, body: str, kind: str = "text/plain; version=0.0.4", status: int = 200) -> None:
-        raw = body.encode()
-        self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(raw)))
-        self.end_headers()
-        self.wfile.write(raw)
-
-
-def _pages(world: World, exporter: Listen) -> type[BaseHTTPRequestHandler]:
+def _pages(world: World, exporter: Listen) -> type[QuietHandler]:
     """Return what the exporter says, and the actuator where it tells of itself."""
 
-    class Handler(_Quiet):
-        def do_GET(self) -> None:
+    class Handler(QuietHandler):
+        protocol_version = "HTTP/1.1"
+
+        def get(self) -> None:
             url = urlsplit(self.path)
             query = {name: values[0] for name, values in parse_qs(url.query).items()}
             if url.path == "/sd":
-                self.answer(json.dumps(world.targets(exporter)), "application/json")
+                self.answer(json.dumps(world.targets(exporter)), kind="application/json")
             elif url.path == "/probe":
-                self.answer(world.probe(query["service"], query["host"]))
+                self.answer(world.probe(query["service"], query["host"]), kind=METRICS)
             else:
                 lines = [
                     f'{metric}{{service="{service}",host="{host}"}} {value:g}\n'
@@ -123,18 +110,20 @@ def _pages(world: World, exporter: Listen) -> type[BaseHTTPRequestHandler]:
                 ]
                 lines.append("locum_actuator_heartbeat_age_seconds 1\n")
                 lines += [f"{series} {value:g}\n" for series, value in world.told.items()]
-                self.answer("".join(lines))
+                self.answer("".join(lines), kind=METRICS)
 
     return Handler
 
 
-def _webhook(world: World) -> type[BaseHTTPRequestHandler]:
+def _webhook(world: World) -> type[QuietHandler]:
     """Return the actuator where it is told of alerts."""
 
-    class Handler(_Quiet):
-        def do_POST(self) -> None:
+    class Handler(QuietHandler):
+        protocol_version = "HTTP/1.1"
+
+        def post(self, body: bytes) -> None:
             now = time.monotonic()
-            payload = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            payload = json.loads(body)
             if self.headers["Authorization"] != f"Bearer {TOKEN}":
                 world.unauthorized += 1
             world.posts.append((payload["alerts"][0]["labels"]["alertname"], self.client_address[1]))
@@ -142,21 +131,6 @@ def _webhook(world: World) -> type[BaseHTTPRequestHandler]:
             self.answer("", status=202)
 
     return Handler
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def __init__(
-        self, listen: Listen, handler: type[BaseHTTPRequestHandler], tls: ssl.SSLContext | None = None
-    ) -> None:
-        super().__init__((listen.host, listen.port), handler)
-        if tls is not None:
-            # Each connection shakes hands in its own thread: who says nothing keeps nobody else waiting.
-            self.socket = tls.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing when Prometheus no longer waits for an answer."""
 
 
 class LiveChain:
@@ -180,15 +154,14 @@ class LiveChain:
         write_configuration(self.chain)
         if rules is not None:
             (self.directory / RULES_FILE).write_text(rules)
-        self.servers = (
-            _Server(exporter, _pages(world, exporter)),
-            _Server(webhook, _webhook(world), self.chain.certificate.server_context()),
-        )
+        self._exporter, self._webhook = exporter, webhook
+        self._servers = ExitStack()
         self.programs: dict[str, subprocess.Popen[bytes]] = {}
 
     def __enter__(self) -> LiveChain:
-        for server in self.servers:
-            threading.Thread(target=server.serve_forever, daemon=True).start()
+        tls = self.chain.certificate.server_context()
+        self._servers.enter_context(http_server(_pages(self.world, self._exporter), self._exporter))
+        self._servers.enter_context(http_server(_webhook(self.world), self._webhook, tls))
         for program in programs(self.chain, self.directory / "no-site-file.yml", find_programs()):
             if program.name in ("alertmanager", "prometheus"):  # the others are played
                 with (self.directory / f"{program.name}.log").open("wb") as log:
@@ -200,9 +173,7 @@ class LiveChain:
             program.terminate()
         for program in self.programs.values():
             program.wait(20)
-        for server in self.servers:
-            server.shutdown()
-            server.server_close()
+        self._servers.close()
 
     def query(self, path: str, parameters: Mapping[str, str] | None = None) -> Any:
         """Ask Prometheus; OSError where it does not answer."""

@@ -14,8 +14,8 @@ from flask import Flask
 from bench.campaign.inside.tls import Opened
 from bench.campaign.inside.webhooks import Conversations
 from locum_actuator.web.certificate import Certificate
-from tests.actuator.fakes import serving
 from tests.bench.test_campaign_webhooks import BODY, CLIENT, PORT, packet
+from tests.support.http_server import serving
 
 SUITES = {"TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"}
 

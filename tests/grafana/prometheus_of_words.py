@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+from tests.support.http_server import QuietHandler, http_server
 
 Series = list[tuple[dict[str, str], float]]
 # What each query finds, by its expression.
@@ -39,39 +39,25 @@ def well(finds: Finds, groups: list[dict[str, Any]] | None = None) -> Callable[[
 def serving(answer: Callable[[str, dict[str, str]], Any]) -> Iterator[str]:
     """Serve answers on a free port of loopback; yields the address. A text is sent as it is, all else as JSON."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
         protocol_version = "HTTP/1.1"  # one connection for all requests
         disable_nagle_algorithm = True
         wbufsize = -1
 
-        def do_GET(self) -> None:
+        def get(self) -> None:
             url = urlsplit(self.path)
             self._send(url.path, url.query)
 
-        def do_POST(self) -> None:
-            self._send(self.path, self.rfile.read(int(self.headers["Content-Length"])).decode())
+        def post(self, body: bytes) -> None:
+            self._send(self.path, body.decode())
 
         def _send(self, path: str, form: str) -> None:
             words = {key: values[0] for key, values in parse_qs(form).items()}
             said = answer(path.removeprefix("/api/v1/"), words)
-            body = (said if isinstance(said, str) else json.dumps(said)).encode()
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+            self.answer(said if isinstance(said, str) else json.dumps(said))
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name there
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with http_server(Handler) as at:
+        yield at.url
 
 
 def _success(data: Any) -> dict[str, Any]:

@@ -17,14 +17,12 @@ from click.testing import CliRunner, Result
 from flask.testing import FlaskClient
 
 from bench.mirror_hosts import MirrorHosts, in_memory, make_hosts
-from locum_actuator.app import create_app
 from locum_actuator.cli import main
 from locum_actuator.engine.engine import Engine
-from locum_actuator.engine.site_reload import ReloadResult
 from locum_actuator.metrics import Metrics
 from locum_actuator.mirror.requested_runs import AskedRuns
 from tests.actuator.fakes import FakeGate, FakeWorld, KeptFakes
-from tests.actuator.over_http import API_TOKEN, AUTH, served
+from tests.support.http_server import API_TOKEN, AUTH, served_api
 
 MIRROR = "/api/v1/services/www/mirror"
 OBJECT = 'give a JSON object such as {"to": "b", "allow_deletions": 0, "discard_changes": false}'
@@ -48,11 +46,6 @@ def engine(hosts: MirrorHosts) -> Iterator[Engine]:
     engine.asked_mirrors = AskedRuns(hosts.mirrors)
     yield engine
     engine.stop()
-
-
-@pytest.fixture
-def client(engine: Engine) -> FlaskClient:
-    return create_app(engine, "a-webhook-token", API_TOKEN, ReloadResult).test_client()
 
 
 REFUSED: dict[str, tuple[str, bytes, dict[str, str], int, str]] = {
@@ -114,7 +107,7 @@ def test_what_both_sides_changed_can_be_asked(client: FlaskClient, hosts: Mirror
 
 @pytest.fixture
 def locum(engine: Engine, hosts: MirrorHosts) -> Iterator[Locum]:
-    with served(engine) as url:
+    with served_api(engine) as url:
         yield Locum(hosts, url)
 
 

@@ -10,22 +10,15 @@ import pytest
 from click.testing import CliRunner
 from flask.testing import FlaskClient
 
-from locum_actuator.app import create_app
 from locum_actuator.cli import main
 from locum_actuator.engine import incident as incident_module
 from locum_actuator.engine.engine import Engine
-from locum_actuator.engine.site_reload import ReloadResult
 from tests.actuator.fakes import FakeWorld
-from tests.actuator.over_http import API_TOKEN, AUTH
+from tests.support.http_server import AUTH
 from tests.support.polling import wait_for
 
 PAUSE = "/api/v1/services/www/pause"
 OBJECT = 'give a JSON object such as {"seconds": 3600, "reason": "new kernel"}'
-
-
-@pytest.fixture
-def client(engine: Engine) -> FlaskClient:
-    return create_app(engine, "a-webhook-token", API_TOKEN, ReloadResult).test_client()
 
 
 def test_a_pause_is_durable_and_shown(client: FlaskClient, engine: Engine) -> None:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -25,6 +23,7 @@ from locum_actuator.chain.samples import judge_samples
 from locum_actuator.chain.watch import ChainPart, ChainWatch, judge_heartbeat, judge_rounds
 from locum_actuator.metrics import Metrics
 from locum_inventory.site.model import ChainParts
+from tests.support.http_server import QuietHandler, http_server
 from tests.support.polling import wait_for
 
 
@@ -53,45 +52,29 @@ class Played:
         return ChainEndpoints({"b": self.url}, ChainParts(prometheus=self.url, alertmanagers=(self.url,)))
 
 
-def _handler(played: Played) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
-            """Say nothing: this runs inside a test."""
-
-        def answer(self, status: int, body: bytes = b"") -> None:
+def _handler(played: Played) -> type[QuietHandler]:
+    class Handler(QuietHandler):
+        def get(self) -> None:
             time.sleep(played.late_seconds)
-            self.send_response(status)
-            self.end_headers()
-            self.wfile.write(body)
-
-        def do_GET(self) -> None:
             if self.path == "/api/v1/rules":
-                self.answer(played.rules_status, json.dumps(played.rules).encode())
+                self.answer(json.dumps(played.rules), played.rules_status)
             else:
-                self.answer(played.status)
+                self.answer(status=played.status)
 
-        def do_POST(self) -> None:
-            played.alerts += json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            self.answer(200)
+        def post(self, body: bytes) -> None:
+            played.alerts += json.loads(body)
+            time.sleep(played.late_seconds)
+            self.answer()
 
     return Handler
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing when a looker no longer waits."""
 
 
 @pytest.fixture
 def played() -> Iterator[Played]:
     played = Played()
-    with _Server(("127.0.0.1", 0), _handler(played)) as server:
-        played.url = f"http://127.0.0.1:{server.server_port}"
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+    with http_server(_handler(played)) as at:
+        played.url = at.url
         yield played
-        server.shutdown()
 
 
 async def _look(chain: ChainEndpoints) -> dict[str, PartHealth]:

@@ -17,7 +17,7 @@ from locum_actuator.cli.common import api_client
 from locum_actuator.engine.engine import Engine
 from locum_actuator.engine.site_reload import ReloadResult
 from locum_actuator.listeners import unix_socket
-from tests.actuator.fakes import serving
+from tests.support.http_server import serving
 from tests.support.ports import unused_port
 
 TOKEN = "an-api-token-of-some-length"

@@ -6,9 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 
 import pytest
 from click.testing import CliRunner, Result
@@ -17,9 +15,11 @@ from locum_actuator.cli import main
 from locum_actuator.cli.live_check.finding import Finding
 from locum_actuator.cli.live_check.run import look
 from locum_inventory.gate.host_file import GATE_PATH, host_file
+from locum_inventory.listen import Listen
 from locum_inventory.site.load import load_site
 from locum_inventory.site.model import Site
 from tests.inventory.gate.gate_host import install_gate
+from tests.support.http_server import HealthyHandler, http_server
 from tests.support.marks import needs_root
 from tests.support.namespaces import add_address, ip, network, run_in
 
@@ -138,29 +138,6 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     assert result.stderr == f"{tmp_path}/none.yml: cannot be read: No such file or directory\n"
 
 
-class _Healthy(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        self.send_response(200 if self.path == "/-/healthy" else 404)
-        self.end_headers()
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class calls it so
-        pass
-
-
-@contextmanager
-def exporter() -> Iterator[None]:
-    """Something healthy on the exporter's port, in the network namespace that this is called in."""
-    server = ThreadingHTTPServer(("127.0.0.1", 10751), _Healthy)
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    try:
-        yield
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
 @contextmanager
 def world() -> Iterator[dict[str, str]]:
     """Hosts a, which holds the service address, and b, and a gateway, on one wire."""
@@ -176,7 +153,7 @@ def seen_from(name: str, site: Site, gate: Path, *, with_exporter: bool = True) 
     async def work() -> list[Finding]:
         if not with_exporter:
             return await look(site, gate_path=gate)
-        with exporter():
+        with http_server(HealthyHandler, Listen("127.0.0.1", 10751)):  # in this namespace
             return await look(site, gate_path=gate)
 
     return {finding.what: finding for finding in run_in(name, work)}

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Iterator
 
 import pytest
-from werkzeug.serving import make_server
 
-from locum_actuator.app import create_app
 from locum_actuator.cli.live_check.reload import differences
 from locum_actuator.engine.engine import Engine
-from locum_actuator.engine.site_reload import ReloadResult
 from locum_actuator.journal.journal import Journal
 from locum_actuator.metrics import Metrics
 from locum_inventory.site.model import Site
 from tests.actuator.fakes import FakeGate, FakeWorld, KeptFakes, site
+from tests.support.http_server import served_api
 
 
 @pytest.fixture(scope="module")
@@ -26,12 +23,8 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     journal = Journal(tmp_path_factory.mktemp("state") / "journal.sqlite")
     journal.set_holder("www", "a", 1)
     engine = Engine(site(), journal, Metrics(), lambda _: KeptFakes(world), lambda _site, _gates: world)
-    server = make_server("127.0.0.1", 0, create_app(engine, "a-webhook-token", None, ReloadResult))
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.port}"
-    server.shutdown()
-    thread.join()
+    with served_api(engine) as address:
+        yield address
     journal.close()
 
 

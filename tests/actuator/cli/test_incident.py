@@ -14,9 +14,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from werkzeug.serving import make_server
 
-from locum_actuator.app import create_app
 from locum_actuator.cli import main
 from locum_actuator.cli.incident_report.post_mortem import post_mortem
 from locum_actuator.domain.alerts import WOKE
@@ -24,12 +22,12 @@ from locum_actuator.domain.mirror_run import MirrorResult
 from locum_actuator.engine.context import Context
 from locum_actuator.engine.engine import Engine
 from locum_actuator.engine.incident import Incident
-from locum_actuator.engine.site_reload import ReloadResult
 from locum_actuator.journal.journal import AlertRow, Journal
 from locum_actuator.metrics import Metrics
 from locum_inventory.site.mirror import Mirror
 from tests.actuator.fakes import FakeGate, FakeWorld, KeptFakes, site
 from tests.actuator.shortcuts import in_no_time, kernel_of
+from tests.support.http_server import served_api
 
 FORGED = "a | b\n# forged <b>`"
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
@@ -62,12 +60,10 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
         journal.set_holder("www", "a", 1)
         number = _taken_over(journal, world)
         engine = Engine(site(), journal, Metrics(), lambda _: KeptFakes(world), lambda _s, _h: world)
-        server = make_server("127.0.0.1", 0, create_app(engine, "t" * 20, None, ReloadResult), threaded=True)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
         row = journal.incident(number)
         assert row is not None
-        yield Told(f"http://127.0.0.1:{server.server_port}", number, row)
-        server.shutdown()
+        with served_api(engine) as url:
+            yield Told(url, number, row)
         engine.stop()
         journal.close()
 

@@ -14,7 +14,6 @@ import pytest
 from click.testing import CliRunner
 from flask.testing import FlaskClient
 
-from locum_actuator.app import create_app
 from locum_actuator.cli import main
 from locum_actuator.decision import planned_move
 from locum_actuator.decision.planned_move import decide_move
@@ -38,7 +37,6 @@ from locum_actuator.engine.engine import Engine
 from locum_actuator.engine.incident import Incident
 from locum_actuator.engine.move_incident import MoveRequest, MoveStrategy
 from locum_actuator.engine.move_requests import MoveRequests, Progress
-from locum_actuator.engine.site_reload import ReloadResult
 from locum_actuator.engine.worker import Worker
 from locum_actuator.journal.journal import Journal, JournalError
 from locum_actuator.metrics import Metrics
@@ -48,8 +46,8 @@ from locum_exporter.result import Outcome as Found
 from locum_inventory.gate.host_file import host_file_sha256
 from locum_inventory.site.model import Interface, Mirror, Site
 from tests.actuator.fakes import FakeGate, FakeWorld, KeptFakes, host, site, situation
-from tests.actuator.over_http import API_TOKEN, AUTH
 from tests.actuator.shortcuts import be_impatient
+from tests.support.http_server import AUTH
 from tests.support.polling import wait_for
 
 SWITCHOVER = "/api/v1/services/www/switchover"
@@ -535,11 +533,6 @@ def engine(world: FakeWorld, journal: Journal) -> Iterator[Engine]:
     )
     yield engine
     engine.stop()
-
-
-@pytest.fixture
-def client(engine: Engine) -> FlaskClient:
-    return create_app(engine, "a-webhook-token", API_TOKEN, ReloadResult).test_client()
 
 
 def outcome(client: FlaskClient) -> dict[str, Any]:

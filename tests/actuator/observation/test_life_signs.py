@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
@@ -16,7 +15,9 @@ from locum_actuator.observation import observer as evidence_module
 from locum_actuator.observation.observer import HostObserver
 from locum_exporter.net.icmp import Burst
 from locum_inventory.gate.protocol import GateError, GateStatus, ServiceStatus
+from locum_inventory.listen import Listen
 from locum_inventory.site.model import Site
+from tests.support.http_server import QuietHandler, http_server
 from tests.support.marks import needs_root
 
 pytestmark = needs_root
@@ -53,24 +54,17 @@ def breaks() -> GateStatus:
     raise MemoryError
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(QuietHandler):
     status = ANSWERS
 
-    def do_GET(self) -> None:
-        self.send_response(self.status)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        pass
+    def get(self) -> None:
+        self.answer(status=self.status)
 
 
 @pytest.fixture
-def mail() -> Iterator[HTTPServer]:
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield server
-        server.shutdown()
+def mail() -> Iterator[Listen]:
+    with http_server(Handler) as at:
+        yield at
 
 
 def site(port: int) -> Site:
@@ -105,9 +99,9 @@ def gate() -> Gate:
 
 
 @pytest.fixture
-def evidence(gate: Gate, mail: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[HostObserver]:
+def evidence(gate: Gate, mail: Listen, monkeypatch: pytest.MonkeyPatch) -> Iterator[HostObserver]:
     monkeypatch.setattr(Handler, "status", ANSWERS)
-    observer = HostObserver(site(mail.server_port), {"a": gate, "b": gate})  # type: ignore[dict-item]
+    observer = HostObserver(site(mail.port), {"a": gate, "b": gate})  # type: ignore[dict-item]
     yield observer
     observer.close()
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import ast
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, get_args
 
@@ -38,6 +36,7 @@ from locum_exporter.result import (
 )
 from locum_inventory.site.model import Site
 from tests.actuator.fakes import FakeWorld, KeptFakes, site
+from tests.support.http_server import QuietHandler, http_server
 
 ROOT = Path(__file__).parents[3]
 REASONS: tuple[Reason | None, ...] = (None, *REASON_CLASSES)
@@ -59,24 +58,12 @@ def exposition_of_0_1_0(reason: Reason | None) -> str:
 def exporter(body: str, status: int = 200) -> Iterator[str]:
     """An exporter that answers every question alike."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(status)
-            self.end_headers()
-            self.wfile.write(body.encode())
+    class Handler(QuietHandler):
+        def get(self) -> None:
+            self.answer(body, status)
 
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with http_server(Handler) as at:
+        yield at.url
 
 
 async def asked(url: str) -> Answer:

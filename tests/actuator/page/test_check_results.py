@@ -7,12 +7,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from threading import Thread
 from typing import Any
 
 import pytest
-from werkzeug.serving import make_server
-from werkzeug.wrappers import Request, Response
 
 from locum_actuator.chain.silence_matchers import fits
 from locum_actuator.chain.silences import ask_alertmanagers
@@ -21,6 +18,7 @@ from locum_actuator.page.check_results import Vote, Votes, ask_prometheus
 from locum_exporter.result import Outcome, service_outcome
 from locum_inventory.site.model import ChainParts
 from tests.actuator.fakes import site
+from tests.support.http_server import QuietHandler, http_server
 from tests.support.ports import closed_port
 
 
@@ -28,19 +26,13 @@ from tests.support.ports import closed_port
 def answering(body: Any, status: int = 200) -> Iterator[str]:
     """A server that answers everything so."""
 
-    def app(environ: Any, start: Any) -> Any:
-        text = body if isinstance(body, str) else json.dumps(body)
-        return Response(text, status=status, mimetype="application/json")(Request(environ).environ, start)
+    class Handler(QuietHandler):
+        def get(self) -> None:
+            text = body if isinstance(body, str) else json.dumps(body)
+            self.answer(text, status, "application/json")
 
-    server = make_server("127.0.0.1", 0, app)
-    thread = Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with http_server(Handler) as at:
+        yield at.url
 
 
 def series(name: str, value: str = "1", **labels: str) -> dict[str, Any]:

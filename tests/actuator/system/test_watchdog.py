@@ -8,12 +8,10 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.client import HTTPConnection
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -22,6 +20,7 @@ from click.testing import CliRunner
 from locum_actuator.cli import main
 from locum_actuator.system.watchdog import Watchdog
 from locum_inventory.sd_notify import tell, tell_alive_every_seconds
+from tests.support.http_server import HealthyHandler, http_server
 from tests.support.marks import needs_root
 from tests.support.ports import closed_port
 
@@ -40,22 +39,11 @@ def manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.
         yield line
 
 
-class _Healthy(BaseHTTPRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
-        """Say nothing: this runs inside a test."""
-
-    def do_GET(self) -> None:
-        self.send_response(200 if self.path == "/-/healthy" else 404)
-        self.end_headers()
-
-
 @pytest.fixture
 def port() -> Iterator[int]:
     """The port of an HTTP server that is healthy."""
-    with HTTPServer(("127.0.0.1", 0), _Healthy) as server:
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-        yield server.server_port
-        server.shutdown()
+    with http_server(HealthyHandler) as at:
+        yield at.port
 
 
 def to(port: int) -> Callable[[], HTTPConnection]:

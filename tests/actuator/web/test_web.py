@@ -28,7 +28,7 @@ from locum_actuator.web.lanes import WAITING_AT_MOST, Lane
 from locum_actuator.web.listener import STRANGERS_BODY_BYTES, Bounds, Listener
 from locum_actuator.web.own_socket import NotTheActuatorError, OwnSocket
 from locum_actuator.web.peer import Peer, peer_of
-from tests.actuator.fakes import serving
+from tests.support.http_server import serving
 from tests.support.marks import needs_root
 from tests.support.polling import wait_for
 
