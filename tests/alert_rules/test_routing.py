@@ -158,7 +158,7 @@ def test_a_secret_url_is_printed_nowhere_and_written_for_its_owner_alone(tmp_pat
         written(tmp_path / "again", **site)
     assert (caught.value.filename, caught.value.strerror) == (
         str(file),
-        "does not hold one URL, such as https://hc.example.org/ping/...",
+        "does not contain exactly one URL, such as https://hc.example.org/ping/...",
     )
 
 

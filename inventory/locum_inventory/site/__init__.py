@@ -1,1 +1,1 @@
-"""The site file: what it says, read and judged."""
+"""The site file: reading and validating it."""

@@ -1,4 +1,4 @@
-"""Which addresses a site can have, and which of them may be the same."""
+"""Rules for the addresses of a site: which ones are usable, and which ones must differ."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SHORTEST_PREFIX = {4: 8, 6: 16}
 
 
 def breaches(draft: Draft) -> Iterator[Breach]:
-    """Yield each address that cannot be what it is said to be, and what would do."""
+    """Yield each address that is not allowed where it is given, with what to give instead."""
     yield from _hosts_have_their_own_addresses(draft)
     yield from _service_addresses_belong_to_one_service(draft)
     yield from _addresses_can_be_used(draft)
@@ -25,7 +25,7 @@ def _hosts_have_their_own_addresses(draft: Draft) -> Iterator[Breach]:
         if address in first:
             yield (
                 path,
-                f"is {address}, which is host '{first[address]}' already: give each host its own address",
+                f"is {address}, which host '{first[address]}' already has: give each host its own address",
             )
         first.setdefault(address, name)
 
@@ -38,14 +38,14 @@ def _service_addresses_belong_to_one_service(draft: Draft) -> Iterator[Breach]:
         if address in own:
             yield path, _own_address_moves(own[address], address)
         if address in first:
-            yield path, f"is {address}, which service '{first[address]}' has already: use each address once"
+            yield path, f"is {address}, which service '{first[address]}' already has: use each address once"
         first.setdefault(address, service)
 
 
 def _own_address_moves(host: str, address: Address) -> str:
     return (
-        f"is {address}, the own address of host '{host}', over which '{host}' is told to release it: give '{host}'"
-        f" a new address of its own (hosts.{host}.address), and keep {address} as the service address"
+        f"is {address}, the host address of '{host}', through which locum asks '{host}' to release it: give"
+        f" '{host}' another address (hosts.{host}.address), and keep {address} as the service address"
     )
 
 
@@ -63,28 +63,30 @@ def _addresses_can_be_used(draft: Draft) -> Iterator[Breach]:
 
 
 def _unusable(address: Address, *, loopback: bool) -> str | None:
-    """Say why an address cannot be one that another host reaches, if so."""
+    """Return why another host cannot reach an address of this kind, or None."""
     if address.is_unspecified:
-        return "which is no address at all: give one that a host can have"
+        return "which cannot be assigned to a host: give another address"
     if address.is_multicast:
-        return "a multicast address: give one that a single host can have"
+        return "a multicast address: give a unicast address"
     if loopback and address.is_loopback:
-        return "a loopback address, which every host has for itself: give one that others can reach"
+        return "a loopback address, which exists on every host: give one that other hosts can reach"
     if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-        return f"an IPv4 address in IPv6 clothes: write {address.ipv4_mapped}"
+        return f"an IPv4-mapped IPv6 address: write {address.ipv4_mapped}"
     return None
 
 
 def _unusable_in_its_network(interface: Interface) -> str | None:
-    """Say why an address cannot be a service's within its own prefix, if so."""
+    """Return why a service cannot use an address within its own prefix, or None."""
     network, address = interface.network, interface.ip
     if network.prefixlen < SHORTEST_PREFIX[interface.version]:
         return (
-            f"whose prefix takes in far more than one network: give the prefix length of the hosts' network,"
+            f"whose prefix covers far more than one network: give the prefix length of the hosts' network,"
             f" at least /{SHORTEST_PREFIX[interface.version]}"
         )
     if isinstance(address, IPv6Address) and address.is_link_local:
-        return "a link-local address, which clients cannot use by itself: give a global or unique local one"
+        return (
+            "a link-local address, which clients cannot use without a zone: give a global or unique local one"
+        )
     if network.num_addresses <= 2:
         return None  # a /32 or /128 is the address alone; a /31 has neither network nor broadcast address
     if address == network.network_address:
@@ -99,7 +101,8 @@ def _witnesses_stand_outside(draft: Draft) -> Iterator[Breach]:
     own = {address: name for _, name, address in draft.host_addresses}
     moving = {interface.ip: service for _, service, interface in draft.service_addresses}
     outside = (
-        "a witness stands outside: give the gateway or another address that does not fail with the hosts"
+        "a witness must be independent of the hosts: give the gateway or another address that does not fail with"
+        " them"
     )
     seen: set[Address] = set()
     for path, address in draft.witnesses:

@@ -1,4 +1,4 @@
-"""What tells whether a service is well: the checks a site file may ask for."""
+"""The checks of a service that a site file can configure."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from locum_inventory.site.payload import Payload
 class HttpCheck(Value):
     """A service that answers HTTP or HTTPS. `{host}` in the URL is the address of the host being checked."""
 
-    url: str = Field(description='what to ask for, such as "http://{host}/"')
+    url: str = Field(description='the URL to request, such as "http://{host}/"')
     host_header: str | None = Field(
         default=None,
         pattern=r"^[A-Za-z0-9.:_\[\]-]+$",
-        description="the name to ask by, such as www.example.org",
+        description="the name for the Host header, such as www.example.org",
     )
     expect_status: tuple[int, ...] = Field(
-        default=(200,), description="the HTTP statuses that mean well, such as [200]"
+        default=(200,), description="the HTTP statuses that count as success, such as [200]"
     )
     expect_body: str | None = Field(
         default=None, min_length=1, description="a text that the answer must contain"
     )
     ca_file: AbsolutePath | None = Field(
-        default=None, description="the file of the certificates that are trusted"
+        default=None, description="the file with the trusted CA certificates"
     )
     max_body_bytes: int = Field(
-        default=1_048_576, ge=1, le=67_108_864, description="how many bytes of an answer are read at most"
+        default=1_048_576, ge=1, le=67_108_864, description="the maximum number of bytes to read of an answer"
     )
 
     @field_validator("url")
@@ -39,14 +39,14 @@ class HttpCheck(Value):
         if not re.match(r"https?://[^/\s]+\S*$", value):
             raise ValueError(f"is '{value}': give a URL that begins with http:// or https://, without spaces")
         if "@" in value.split("/")[2]:
-            raise ValueError("holds a login or password: none may stand in a site file")
+            raise ValueError("contains a login or password: a site file must not contain any")
         if "{host}" not in value:
             raise ValueError(
-                f"is '{value}', which asks the same machine whichever host is checked: write {{host}} for the"
-                " address of the host"
+                f"is '{value}', which checks the same machine for every host: write {{host}} in place of the host's"
+                " address"
             )
         if "{" in value.replace("{host}", "") or "}" in value.replace("{host}", ""):
-            raise ValueError(f"is '{value}': {{host}} is the only placeholder there is")
+            raise ValueError(f"is '{value}': {{host}} is the only placeholder")
         if not port_is_sound(value):
             raise ValueError(f"is '{value}': ports are whole numbers from 1 to 65535")
         return value
@@ -71,7 +71,7 @@ class TcpCheck(Value):
     """A service that listens on a TCP port: connect, send (if anything), expect (if anything)."""
 
     port: int = Field(ge=1, le=65535, description="the TCP port to connect to")
-    send: Payload = Field(default=b"", description=r"what to send once connected, such as 'PING\r\n'")
+    send: Payload = Field(default=b"", description=r"what to send after connecting, such as 'PING\r\n'")
     expect: Payload = Field(default=b"", description="a text that the answer must contain")
 
 
@@ -81,12 +81,12 @@ _COMM_BYTES = 15  # TASK_COMM_LEN of the kernel, less its NUL
 
 
 class ProcessCheck(Value):
-    """A service known by its process's name, as `ps -o comm` shows it (the kernel keeps 15 bytes).
+    """A service identified by its process name, as `ps -o comm` shows it (the kernel keeps 15 bytes).
 
-    Only processes of that name in `unit` and of `user`, where those are given, are counted and killed.
+    If `unit` or `user` is given, only processes of that name in that unit and of that user are counted and killed.
     """
 
-    name: str = Field(min_length=1, description="the process's name, as `ps -o comm` shows it")
+    name: str = Field(min_length=1, description="the process name, as `ps -o comm` shows it")
     unit: str | None = Field(
         default=None,
         max_length=255,
@@ -101,7 +101,7 @@ class ProcessCheck(Value):
     def _unit(cls, value: str | None) -> str | None:
         if value is not None and not _UNIT.fullmatch(value):
             raise ValueError(
-                f"is '{value}': give the unit's whole name, which ends in .service, .scope or .slice, such as"
+                f"is '{value}': give the full name of the unit, which ends in .service, .scope or .slice, such as"
                 " apache2.service"
             )
         return value
@@ -115,11 +115,11 @@ class ProcessCheck(Value):
     @classmethod
     def _user(cls, value: str | None) -> str | None:
         if value is not None and not _USER.fullmatch(value):
-            raise ValueError(f"is '{value}': give a user's name or number, such as www-data or 33")
+            raise ValueError(f"is '{value}': give a user name or number, such as www-data or 33")
         return value
 
     def is_apart_from(self, other: ProcessCheck) -> bool:
-        """Return whether no process can be counted to both."""
+        """Return whether no process can match both checks."""
         if self.name != other.name:
             return True
         pairs = ((self.unit, other.unit), (self.user, other.user))
@@ -130,7 +130,7 @@ class ProcessCheck(Value):
     def _comm(cls, value: str) -> str:
         if value.startswith("/") or not value.strip() or not value.isprintable():
             raise ValueError(
-                f"is '{value}': give the process's name as `ps -o comm` shows it, without path or arguments"
+                f"is '{value}': give the process name as `ps -o comm` shows it, without path or arguments"
             )
         if len(value.encode()) > _COMM_BYTES:
             cut = value.encode()[:_COMM_BYTES].decode(errors="ignore")
@@ -142,19 +142,21 @@ class ProcessCheck(Value):
 
 
 class Checks(Value):
-    """What tells whether a service is well. None at all means that a ping of the host must do."""
+    """The checks of a service. If there are none, a ping of its host decides."""
 
-    http: HttpCheck | None = Field(default=None, description='what to ask, such as {url: "http://{host}/"}')
-    tcp: TcpCheck | None = Field(default=None, description="what to connect to, such as {port: 25}")
+    http: HttpCheck | None = Field(
+        default=None, description='the HTTP check, such as {url: "http://{host}/"}'
+    )
+    tcp: TcpCheck | None = Field(default=None, description="the TCP check, such as {port: 25}")
     process: ProcessCheck | None = Field(
-        default=None, description="what to look for in the process table, such as {name: apache2}"
+        default=None, description="the process to find, such as {name: apache2}"
     )
 
     @property
     def deciding(self) -> tuple[str, ...]:
-        """Names of the checks whose failure means that the service is down.
+        """The names of the checks whose failure means that the service is down.
 
-        A process is what a respawn looks at; where the service can be asked itself, that is what counts.
+        If there is an http or tcp check, that decides; the process check then serves only to decide on a respawn.
         """
         asked = tuple(name for name in ("http", "tcp") if getattr(self, name) is not None)
         if asked:

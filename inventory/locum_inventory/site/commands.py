@@ -1,4 +1,4 @@
-"""Commands that run on the actuator's host: hooks round the steps of a plan, and what stands in for an address."""
+"""Commands that run on the actuator's host: hooks around the steps of a plan, and `address_commands`."""
 
 from __future__ import annotations
 
@@ -39,21 +39,25 @@ class Hook(Value):
     """A command before or after a step."""
 
     command: CommandWords = Field(
-        min_length=1, description="the command line that runs on the actuator's host; no shell sees it"
+        min_length=1, description="the command line to run on the actuator's host, without a shell"
     )
     timeout: Seconds = Field(
-        default=10.0, gt=0, le=300, description="how many seconds it may take until it is killed"
+        default=10.0, gt=0, le=300, description="how many seconds it may run before it is killed"
     )
     on_failure: Literal["ignore", "abort"] = Field(
-        default="ignore", description="'ignore', or 'abort' to have the step fail before it is done"
+        default="ignore", description="'ignore', or 'abort' to fail the step before it begins"
     )
 
 
 class AddressCommands(Value):
-    """What moves in place of an address: a DNS record, an address of a cloud. Run on the actuator's host."""
+    """Commands that move something other than an address, such as a DNS record or a cloud provider's address.
+
+    They run on the actuator's host.
+    """
 
     claim: CommandWords = Field(
-        min_length=1, description="the command line that makes $LOCUM_HOST the holder, whoever was it before"
+        min_length=1,
+        description="the command line that makes $LOCUM_HOST the holder, whichever host held it before",
     )
     check: CommandWords = Field(
         min_length=1, description="the command line that prints the name of the host that holds it"
@@ -64,5 +68,5 @@ class AddressCommands(Value):
         description="the command line that takes it from $LOCUM_HOST, before the claim",
     )
     timeout: Seconds = Field(
-        default=5.0, gt=0, le=60, description="how many seconds each of them may take until it is killed"
+        default=5.0, gt=0, le=60, description="how many seconds each of them may run before it is killed"
     )

@@ -1,7 +1,7 @@
-"""As much of a site as can be read from the plain values of its file, sound or not.
+"""The parts of a site that can be read from the plain values of its file, even if the file is not valid.
 
-The rules that join several keys read this, not a finished `Site`: so that they speak in the same run as the
-faults of single keys. What cannot be read is left out here; the model complains of it.
+The rules about several keys read a `Draft` rather than a finished `Site`, so that their faults are reported in the
+same run as the faults of single keys. What cannot be read is left out here; the model reports it.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from typing import Any
 from locum_inventory.site.model import Address, Interface
 from locum_inventory.site.yaml_positions import Path
 
-Breach = tuple[Path, str]  # where, and what is wrong and what would be right
+Breach = tuple[Path, str]  # where; what is wrong and what to give instead
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """Hosts, services and addresses as the file names them, with their paths."""
+    """The hosts, services and addresses that the file names, with their paths."""
 
     hosts: dict[str, Any]
     services: dict[str, dict[str, Any]]
@@ -36,7 +36,7 @@ class Draft:
 
 
 def read_draft(data: dict[str, Any]) -> Draft:
-    """Read what can be read."""
+    """Read the parts that can be read."""
     hosts, services = mapping(data.get("hosts")), mapping(data.get("services"))
     own = (
         (("hosts", name, "address"), name, _address(mapping(host).get("address")))

@@ -1,4 +1,4 @@
-"""What a site file says of the way back: whether the preferred host takes a service again by itself, and when."""
+"""The site file's `failback` key: whether and when a service returns to its preferred host automatically."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ _WINDOW = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])-([01][0-9]|2[0-3]):([0-5]
 def _window(value: str) -> str:
     found = _WINDOW.fullmatch(value)
     if found is None or value[:5] == value[6:]:
-        raise ValueError(f"is '{value}': give from when to when on the host's clock, such as 02:00-05:00")
+        raise ValueError(f"is '{value}': give a time window on the host's clock, such as 02:00-05:00")
     return value
 
 
 class Failback(Value):
-    """When the preferred host becomes the holder again without a person."""
+    """When the preferred host becomes the holder again automatically."""
 
     mode: Literal["manual", "auto"] = Field(
-        default="manual", description="'manual', or 'auto' to move back without a person"
+        default="manual", description="'manual', or 'auto' to move back automatically"
     )
     after: Seconds = Field(
         default=1800.0,
         ge=10,
         le=7 * 86400,
-        description="how long the preferred host must have been a sound standby, in seconds or such as 30m",
+        description="how long the preferred host must have been a healthy standby, in seconds or such as 30m",
     )
     window: Annotated[str, AfterValidator(_window)] | None = Field(
         default=None, description="at what time of the day, such as 02:00-05:00"
@@ -49,7 +49,7 @@ class Failback(Value):
         return {"mode": data}
 
     def allows(self, now: time) -> bool:
-        """Tell whether a time of the day lies within the window; one that ends before it begins spans midnight."""
+        """Return whether a time of day is within the window; a window that ends before it begins spans midnight."""
         if self.window is None:
             return True
         begin, end = (time.fromisoformat(text) for text in self.window.split("-"))

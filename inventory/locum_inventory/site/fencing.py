@@ -1,4 +1,4 @@
-"""What switches a host off from outside: the fence devices a site file may name."""
+"""The fence devices of a site file, which switch a host off from outside."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 from locum_inventory.site.field_types import AbsolutePath, Value
 
 _SECRET = re.compile(r"passw|passphrase|secret|token|community|credential", re.IGNORECASE)
-_OURS = frozenset({"action", "option", "nodename"})  # what locum itself says to an agent
+_OURS = frozenset({"action", "option", "nodename"})  # options that locum itself sends to an agent
 
 
 def _words(value: Any) -> Any:
-    """Split a command line into words as a shell would; no shell ever sees it."""
+    """Split a command line into words as a shell would; it runs without a shell."""
     if not isinstance(value, str):
         return value
     if not value.strip() or "\n" in value:
-        raise ValueError("spans lines or is empty: give one command line, or a list of words")
+        raise ValueError("is empty or has several lines: give one command line, or a list of words")
     try:
         return tuple(shlex.split(value))
     except ValueError:
@@ -29,7 +29,7 @@ def _words(value: Any) -> Any:
 
 def _option_name(value: str) -> str:
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", value):
-        raise ValueError(f"is '{value}', which cannot be an option of an agent: its metadata names them")
+        raise ValueError(f"is '{value}', which cannot be an option of an agent: see the agent's metadata")
     return value
 
 
@@ -38,10 +38,10 @@ CommandWords = Annotated[tuple[str, ...], BeforeValidator(_words)]
 
 
 class FenceDevice(Value):
-    """One way to switch a host off: a program that speaks as ClusterLabs' fence agents do.
+    """One way to switch a host off: a program with the interface of ClusterLabs' fence agents.
 
-    It reads `key=value` lines on standard input (FenceAgentAPI.md), never arguments, so that no secret shows in a
-    list of processes.
+    It receives `key=value` lines on standard input (FenceAgentAPI.md), never arguments, so that no secret appears
+    in the process table.
     """
 
     agent: str | None = Field(
@@ -50,23 +50,25 @@ class FenceDevice(Value):
         description="the name of a fence agent, such as fence_ipmilan",
     )
     command: CommandWords | None = Field(
-        default=None, min_length=1, description="the command line of a program that speaks as fence agents do"
+        default=None,
+        min_length=1,
+        description="the command line of a program with the interface of a fence agent",
     )
     options: Mapping[OptionName, str] = Field(
         default_factory=dict, description="the agent's options, such as {ip: 198.51.100.1, username: locum}"
     )
     secret_files: Mapping[OptionName, AbsolutePath] = Field(
         default_factory=dict,
-        description="options whose value is in a file, such as {password: /etc/locum/ipmi-a.password}",
+        description="options whose values are in files, such as {password: /etc/locum/ipmi-a.password}",
     )
     action: Literal["off", "reboot"] = Field(
-        default="off", description="'off', or 'reboot' to switch it on again once it was seen off"
+        default="off", description="'off', or 'reboot' to switch it on again once it is confirmed off"
     )
     timeout: float = Field(
         default=30.0,
         ge=1,
         le=600,
-        description="how many seconds this device may take until the host is seen off",
+        description="how many seconds this device may take until the host is confirmed off",
     )
 
     @field_validator("options", "secret_files")
@@ -82,7 +84,7 @@ class FenceDevice(Value):
                 and not key.endswith(("_script", "_file"))
             ):
                 raise ValueError(
-                    f"holds '{key}': put the secret in a file of its own and name it in secret_files"
+                    f"contains '{key}': put the secret in a separate file and name it in secret_files"
                     f" ({{{key}: /etc/locum/...}})"
                 )
             if "\n" in str(text) or "\0" in str(text):
@@ -100,5 +102,5 @@ class FenceDevice(Value):
 
     @property
     def name(self) -> str:
-        """The program's name, for people."""
+        """The program's name, for messages."""
         return self.agent or (self.command or ("?",))[0].rsplit("/", 1)[-1]

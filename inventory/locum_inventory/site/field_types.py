@@ -1,4 +1,4 @@
-"""The kinds of single values that a site file holds: names, addresses, paths, command lines."""
+"""The types of single values in a site file: names, addresses, paths, command lines."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ def _one_line(value: str) -> str:
     if not value.strip():
         raise ValueError("is empty: give a command line")
     if "\n" in value or "\0" in value:
-        raise ValueError("spans lines: give one command line, or the path of a script")
+        raise ValueError("has several lines: give one command line, or the path of a script")
     return value
 
 
 def _no_zone(value: str) -> None:
-    # Python takes anything for a zone, `fe80::1%;reboot` too, and an address with one works on one host only.
+    # Python accepts any text as a zone, even `fe80::1%;reboot`, and an address with a zone works on one host only.
     if "%" in value:
-        raise ValueError(f"is '{value}': give an address that needs no zone ('%'), global or unique local")
+        raise ValueError(f"is '{value}': give a global or unique local address, without a zone ('%')")
 
 
 def _own_address(value: Any) -> Any:
@@ -62,7 +62,7 @@ def _own_address(value: Any) -> Any:
             return ip_address(value)
         except ValueError:
             raise ValueError(
-                f"is '{value}': give an IPv4 or IPv6 address in figures, such as 192.0.2.1 or 2001:db8::1"
+                f"is '{value}': give a numeric IPv4 or IPv6 address, such as 192.0.2.1 or 2001:db8::1"
             ) from None
     return value
 
@@ -81,7 +81,7 @@ def _address_with_prefix(value: Any) -> Any:
 
 
 def port_is_sound(url: str) -> bool:
-    """Tell whether a URL's port, if it names one, is one; `{host}` may stand for the host."""
+    """Return whether a URL has no port or a valid one; `{host}` may stand for the host."""
     try:
         return urlsplit(url.replace("{host}", "host")).port != 0
     except ValueError:
@@ -90,7 +90,7 @@ def port_is_sound(url: str) -> bool:
 
 def _absolute(value: Path) -> Path:
     if not value.is_absolute():
-        raise ValueError(f"is '{value}': give the whole path, from /")
+        raise ValueError(f"is '{value}': give an absolute path")
     return value
 
 
@@ -103,6 +103,6 @@ ServiceAddress = Annotated[Interface, BeforeValidator(_address_with_prefix)]
 
 
 class Value(BaseModel):
-    """The ground of every value here: frozen, and a key it does not know is a fault."""
+    """The base class of the values here: frozen, and an unknown key is a fault."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -1,4 +1,4 @@
-"""The site file: where it is, and what it says, as a `Site` or as every fault in it at once."""
+"""Find the site file and load it, as a `Site` or as the list of all faults in it."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ SIZE_LIMIT_BYTES = 1 << 20
 FAULTS_SHOWN, LINE_LENGTH = (
     100,
     1000,
-)  # a file that is no site file at all is refused in a page, not in a book
+)  # so that the faults of a file that is not a site file at all fit on a page
 
-_Located = tuple[int, str, str]  # line, dotted key, what is wrong and what would be right
+_Located = tuple[int, str, str]  # line; dotted key; what is wrong and what to give instead
 
 
 class SiteError(LocumError):
-    """The site file cannot be used; `lines` says why, one fault each: `locum.yml:12: services.www: ...`."""
+    """The site file cannot be used; `lines` has one fault each: `locum.yml:12: services.www: ...`."""
 
     def __init__(self, *lines: str) -> None:
         super().__init__("\n".join(lines))
@@ -33,9 +33,10 @@ class SiteError(LocumError):
 
 
 def find_site(option: str | None) -> Path:
-    """Return the site file: the one asked for, else /etc/locum/locum.yml, else ./locum.yml.
+    """Return the path of the site file: the requested one, else /etc/locum/locum.yml, else ./locum.yml.
 
-    The one asked for need not exist (`load_site` says so); with none asked for and none there, `SiteError`.
+    The requested one need not exist (`load_site` reports that). Raises `SiteError` if none was requested and
+    neither of the others exists.
     """
     if option is not None:
         return Path(option)
@@ -44,24 +45,24 @@ def find_site(option: str | None) -> Path:
             return path
     looked_for = " nor ".join(str(path) for path in SITE_FILES)
     raise SiteError(
-        f"no site file: there is neither {looked_for}; name one with --site, or write one with locum init"
+        f"no site file: neither {looked_for} exists; name one with --site, or create one with locum init"
     )
 
 
 def load_site(path: Path) -> Site:
-    """Read a site file; raise `SiteError` with every fault in it, in the order of the lines."""
+    """Read a site file; raise `SiteError` with all its faults in the order of the lines."""
     return site_from(_read(path), path)
 
 
 def site_from(text: str, path: Path) -> Site:
-    """Return the site that a text describes; `path` is how its faults name it. Raises as `load_site` does."""
+    """Return the site that a text describes; faults name it as `path`. Raises the same errors as `load_site`."""
     try:
         tree = yaml_positions.read_tree(text)
     except UnreadableFileError as unreadable:
         raise SiteError(_printable(f"{path}:{unreadable.line}: {unreadable}")) from None
     located: list[_Located] = [(line, messages.where(key), text) for key, line, text in tree.faults]
     if not isinstance(tree.data, dict):
-        what = "holds nothing" if tree.data is None else f"is {messages.shown(tree.data)}"
+        what = "is empty" if tree.data is None else f"is {messages.shown(tree.data)}"
         located.append(
             (tree.line_of(()), "", f"{what}: a site file is a mapping with hosts, services and so on")
         )
@@ -76,12 +77,12 @@ def site_from(text: str, path: Path) -> Site:
 
 
 def advice(site: Site) -> tuple[str, ...]:
-    """Return what is worth saying about a site that is sound all the same."""
+    """Return the advice on a valid site, one line each."""
     return tuple(site_advice.advice(site))
 
 
 def conversations(site: Site) -> tuple[str, ...]:
-    """Return the bytes that each tcp check sends and expects, for people to compare with what they meant."""
+    """Return the bytes that each tcp check sends and expects, so that an administrator can verify them."""
     return tuple(site_advice.conversations(site))
 
 
@@ -100,25 +101,25 @@ def _modelled(tree: yaml_positions.Tree) -> tuple[Site | None, list[_Located]]:
 
 
 def _follows_from_another(error: ErrorDetails) -> bool:
-    """Tell whether an error would go away by itself once another one is mended."""
-    if error["type"] == "too_short":  # counted without the items that are faulty themselves
+    """Return whether an error is only a consequence of another one."""
+    if error["type"] == "too_short":  # pydantic does not count items that are invalid themselves
         return len(error["input"]) >= int(error["ctx"]["min_length"])
-    # Their default, the actuator's host, is only missing where that is missing.
+    # Their default, the actuator's host, is missing only if that itself is missing.
     return error["type"] == "missing" and error["loc"] == ("vantage_points",)
 
 
 def _has_old_name(tree: yaml_positions.Tree, error: ErrorDetails, key: yaml_positions.Path) -> bool:
-    """Tell whether a key is missing only because the file gives it under the name it had before."""
+    """Return whether a key is missing only because the file gives it under its former name."""
     return error["type"] == "missing" and any(old in tree.lines for old in old_names(key))
 
 
 def _existing(
     tree: yaml_positions.Tree, location: yaml_positions.Path, *, missing: bool
 ) -> yaml_positions.Path:
-    """Return the part of pydantic's location that the file has; what is missing is named after its parent.
+    """Return the part of pydantic's location that exists in the file; a missing key is located at its parent.
 
-    pydantic's own steps ("[key]" for a mapping's key) and the model's (one interface for all, one fence device
-    where a list may stand) fall away.
+    Steps that pydantic adds ("[key]" for a mapping's key) and steps that only the model has (one interface for all
+    hosts, one fence device in place of a list) are left out.
     """
     last = (location[-1],) if missing else ()
     path: yaml_positions.Path = ()
@@ -139,7 +140,9 @@ def _read(path: Path) -> str:
     except ValueError as error:  # a NUL in the name
         raise SiteError(_printable(f"{path}: cannot be read: {error}")) from None
     if len(content) > SIZE_LIMIT_BYTES:
-        raise SiteError(_printable(f"{path}: is larger than {SIZE_LIMIT_BYTES} bytes: this is no site file"))
+        raise SiteError(
+            _printable(f"{path}: is larger than {SIZE_LIMIT_BYTES} bytes: this is not a site file")
+        )
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -159,7 +162,7 @@ def _fault(path: Path, located: list[_Located]) -> SiteError:
 
 
 def _printable(line: str) -> str:
-    """Keep what a file holds from breaking a line or driving a terminal."""
+    """Escape line breaks and terminal control characters in text from a file."""
     if len(line) > LINE_LENGTH:
         line = f"{line[: LINE_LENGTH - 3]}..."
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in line)

@@ -1,7 +1,7 @@
-"""What the model found wrong, in sentences that say what would be right.
+"""Turn the model's errors into sentences that name the fault and the remedy.
 
-pydantic tells what it is and where; the words here are ours, because they are read by an administrator who
-need not know what a tuple is.
+pydantic reports the kind of error and its location; the wording here is for an administrator, who need not know
+what a tuple is.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from locum_inventory.site.model import Site
 from locum_inventory.site.renamed_keys import renamed
 from locum_inventory.site.yaml_positions import Path
 
-# What the one choice that has no default can end in; `locum init` says the same when it asks.
+# The risks of the one setting without a default; `locum init` shows the same text when it asks for it.
 RISKS = (
-    "'takeover' takes over when the host and its service address are silent and a witness answers (if the network"
-    " was cut between the hosts, both may then hold the address); 'refuse' tells people (if the host was really"
-    " dead, the service is down until they come)"
+    "'takeover' takes over when the host and its service address do not answer and a witness does (if only the"
+    " network between the hosts failed, both may then hold the address); 'refuse' alerts people (if the host is"
+    " really dead, the service is down until they act)"
 )
 _NO_DEFAULT = {
     "takeover": "is missing: give at least {when_unreachable: takeover} or {when_unreachable: refuse}",
@@ -32,35 +32,35 @@ _NO_DEFAULT = {
 
 
 def one_of(words: Iterable[str]) -> str:
-    """Return the words in a row for people: `a, b or c`."""
+    """Return the words as an enumeration: `a, b or c`."""
     row = list(words)
     return row[0] if len(row) == 1 else f"{', '.join(row[:-1])} or {row[-1]}"
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return the beginning of a sentence that proposes the nearest known word, or nothing."""
+    """Return the beginning of a sentence that suggests the most similar known word, or an empty string."""
     near = difflib.get_close_matches(word, list(known), n=1)
     return f"did you mean '{near[0]}'? " if near else ""
 
 
 def where(path: Path) -> str:
-    """Return the dotted key; an item of a list goes by the list's name, for its text shows which it is."""
+    """Return the dotted key; an item of a list has the list's key, because its text shows which item it is."""
     return ".".join(key for key in path if isinstance(key, str))
 
 
 def field_at(path: Path) -> FieldInfo | None:
-    """Return the model's field at the path; None for names of hosts, items of lists and unknown keys."""
+    """Return the model's field at the path; None for host names, list items and unknown keys."""
     return _follow(path)[0]
 
 
 def keys_at(path: Path) -> tuple[str, ...]:
-    """Return the keys that the model knows in the mapping at the path."""
+    """Return the keys that the model allows in the mapping at the path."""
     kind = _one_of_several(_follow(path)[1])
     return tuple(kind.model_fields) if _is_model(kind) else ()
 
 
 def in_words(error: ErrorDetails, path: Path) -> str:
-    """Say what is wrong with the value at the path and what would be right."""
+    """Return what is wrong with the value at the path and what to give instead."""
     kind = error["type"]
     if kind == "value_error":
         return str(error["ctx"]["error"])
@@ -77,12 +77,12 @@ def in_words(error: ErrorDetails, path: Path) -> str:
 
 
 def empty(path: Path) -> str:
-    """Say of a key with nothing behind it what would be right."""
-    return f"has nothing behind it: give {_what_is_right(path)}, or leave it out"
+    """Return the fault of a key without a value, with what to give."""
+    return f"has no value: give {_what_is_right(path)}, or leave it out"
 
 
 def shown(value: Any) -> str:
-    """Return a value as a person may see it in one line."""
+    """Return a value as one printable line."""
     if isinstance(value, dict):
         return "a mapping"
     if isinstance(value, list):
@@ -127,14 +127,14 @@ def _unknown_key(path: Path, value: object) -> str:
     known = keys_at(path[:-1])
     key = str(path[-1])
     if f"{key}_file" in known:
-        return f"has no place in a site file: put the secret in a file of its own and name it with {key}_file"
+        return f"is not allowed in a site file: put the secret in a separate file and name it with {key}_file"
     if "password" in key or "passphrase" in key:
-        return "is not known: locum uses no passwords, and a site file holds no secrets"
-    return f"is not known: {did_you_mean(key, known)}here are {', '.join(known)}"
+        return "is not a known key: locum uses no passwords, and a site file must not contain secrets"
+    return f"is not a known key: {did_you_mean(key, known)}the keys here are {', '.join(known)}"
 
 
 def _follow(path: Path) -> tuple[FieldInfo | None, Any]:
-    """Follow the path through the model: the field it ends at, if it is one, and the type there."""
+    """Follow the path through the model; return the field at its end, if there is one, and the type there."""
     field: FieldInfo | None = None
     kind: Any = Site
     for key in path:
@@ -151,7 +151,7 @@ def _follow(path: Path) -> tuple[FieldInfo | None, Any]:
 
 
 def _one_of_several(kind: Any) -> Any:
-    """Return the model of which a list may hold several: a single one may stand without the list."""
+    """Return the model of a list's items if a single item may be given without the list."""
     parts = get_args(kind) if get_origin(kind) is tuple else ()
     return _bare(parts[0]) if parts and _is_model(_bare(parts[0])) else kind
 
@@ -161,7 +161,7 @@ def _is_model(kind: Any) -> bool:
 
 
 def _bare(kind: Any) -> Any:
-    """Take `Annotated` and `| None` off a type."""
+    """Strip `Annotated` and `| None` from a type."""
     while get_origin(kind) in (Annotated, Union, types.UnionType):
         kind = next(part for part in get_args(kind) if part is not types.NoneType)
     return kind

@@ -1,4 +1,4 @@
-"""What a site file says of the mirror: which directories are copied, when, and how far it may go."""
+"""The site file's `mirror` key: which directories are copied, when, and within which limits."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _SHARE = re.compile(r"([0-9]{1,2}|100)%")
 
 
 def _tree(value: Path) -> Path:
-    """Judge a directory: it goes into the gate's file as one line, and is never a directory that others live in."""
+    """Validate a directory: it must fit on one line of the gate's file and must not be shared with others."""
     text = str(value)
     if "\n" in text or "\0" in text or text != text.strip():
-        raise ValueError("holds a line break, or a space at an end: give another directory")
+        raise ValueError("contains a line break, or begins or ends with a space: give another directory")
     if ".." in value.parts:
         raise ValueError(f"is '{value}': give the directory without '..'")
     if len(value.parts) < 3:
-        raise ValueError(f"is '{value}': give a directory of the service's own, such as /srv/www")
+        raise ValueError(f"is '{value}': give a directory that only the service uses, such as /srv/www")
     return value
 
 
@@ -50,18 +50,18 @@ def _age(value: Any) -> Any:
 def _share(value: Any) -> Any:
     found = _SHARE.fullmatch(value) if isinstance(value, str) else None
     if found is None:
-        raise ValueError(f"is '{value}': give a share of the copy, from 0% to 100%, such as 25%")
+        raise ValueError(f"is '{value}': give a percentage of the copy, from 0% to 100%, such as 25%")
     return value
 
 
 def _rate(value: Any) -> Any:
     if not isinstance(value, str) or not _RATE.fullmatch(value):
-        raise ValueError(f"is '{value}': give KiB, MiB or GiB a second as 500K, 10M or 1G")
+        raise ValueError(f"is '{value}': give KiB, MiB or GiB per second, such as 500K, 10M or 1G")
     return value
 
 
 def _pattern(value: str) -> str:
-    # '!' would clear rsync's list of filters, and '+ ' turn an exclusion into its opposite.
+    # '!' would clear rsync's list of filters, and '+ ' would turn an exclusion into an inclusion.
     if not value or "\n" in value or "\0" in value or value != value.strip() or value[0] in "!+-":
         raise ValueError(f"is '{value}': give a pattern of rsync(1), such as /cache/ or *.tmp")
     return value
@@ -85,11 +85,11 @@ class MirrorTree(Value):
 
     source: Tree = Field(description="the directory on the preferred host, such as /srv/www")
     destination: Tree | None = Field(
-        default=None, description="the directory on the standbys, where it is another than the source"
+        default=None, description="the directory on the standbys, if it differs from the source"
     )
     exclude: tuple[Pattern, ...] = Field(
         default=(),
-        description="what is neither copied nor deleted, as patterns of rsync(1), such as [/cache/, '*.tmp']",
+        description="rsync(1) patterns of what is neither copied nor deleted, such as [/cache/, '*.tmp']",
     )
     mounted: tuple[Tree, ...] = Field(
         default=(), description="directories that must be mount points on every host, such as [/srv/www]"
@@ -97,7 +97,7 @@ class MirrorTree(Value):
 
     mounted_source: Tree | None = Field(
         default=None,
-        description="where a standby has the source mounted, such as /mnt/a/www, to read it there",
+        description="where a standby has the source mounted and reads it, such as /mnt/a/www",
     )
 
     def path_on(self, *, preferred: bool) -> Path:
@@ -106,11 +106,14 @@ class MirrorTree(Value):
 
 
 class MaxDelete(Value):
-    """How much one run may delete; beyond either limit nothing is begun."""
+    """How much one run may delete; a run that would exceed either limit does not begin."""
 
-    share: Share = Field(default="50%", description="a share of the copy's files, such as 25%")
+    share: Share = Field(default="50%", description="a percentage of the copy's files, such as 25%")
     number: int | None = Field(
-        default=None, ge=1, le=1_000_000_000, description="how many files one run may delete at most"
+        default=None,
+        ge=1,
+        le=1_000_000_000,
+        description="the maximum number of files that one run may delete",
     )
 
     @property
@@ -120,25 +123,25 @@ class MaxDelete(Value):
 
 
 class Mirror(MirrorTree):
-    """Where a standby's copy of the data comes from."""
+    """How a standby gets its copy of the data."""
 
     also: tuple[MirrorTree, ...] = Field(
-        default=(), description="more directories, such as [{source: /var/lib/app}]"
+        default=(), description="further directories, such as [{source: /var/lib/app}]"
     )
     schedule: Schedule = Field(
         default="0 4 * * *", description="when to copy, as the five fields of crontab(5)"
     )
     jitter: Age = Field(
-        default="60s", description="how long after that it begins at most, by chance, such as 60s or 10m"
+        default="60s", description="the longest random delay before it begins, such as 60s or 10m"
     )
     max_age: Age = Field(default="26h", description="how old a copy may be, such as 90m, 26h or 2d")
     when_stale: Literal["refuse", "takeover"] = Field(
         default="refuse",
-        description="'refuse', or 'takeover' to have a standby take over though its copy is older or not whole",
+        description="'refuse', or 'takeover' to let a standby take over although its copy is older or incomplete",
     )
     mode: Literal["in_place", "staged"] = Field(
         default="in_place",
-        description="'in_place', or 'staged' to copy beside the copy in use and switch when it is whole",
+        description="'in_place', or 'staged' to write a second copy and switch to it when it is complete",
     )
     max_delete: MaxDelete = Field(
         default=MaxDelete(), description="what one run may delete: {share: 25%, number: 1000}"
@@ -157,25 +160,23 @@ class Mirror(MirrorTree):
     privileges: Literal["drop", "copy"] = Field(
         default="drop",
         description="'drop', or 'copy' to copy setuid and setgid files, devices and file capabilities too: "
-        "then root on either host can become root on the other",
+        "root on either host can then become root on the other",
     )
     bandwidth_limit: Rate | None = Field(
-        default=None, description="how many bytes a second at most, such as 10M"
+        default=None, description="the maximum number of bytes per second, such as 10M"
     )
-    timeout: Age = Field(
-        default="6h", description="how long a run may take until it is broken off, such as 6h"
-    )
+    timeout: Age = Field(default="6h", description="how long a run may take before it is aborted, such as 6h")
     before: CommandLine | None = Field(
         default=None,
         description="a command line on the source before a run, such as one that dumps a database",
     )
     after: CommandLine | None = Field(
-        default=None, description="a command line on the destination after a run that is done"
+        default=None, description="a command line on the destination after a completed run"
     )
 
     @model_validator(mode="after")
     def _trees_are_apart(self) -> Mirror:
-        """One directory inside another would be copied twice, and deleted from by two."""
+        """Reject nested directories: both entries would copy and delete the same files."""
         for preferred in (True, False):
             paths = [tree.path_on(preferred=preferred) for tree in self.trees]
             for number, path in enumerate(paths):
@@ -186,19 +187,19 @@ class Mirror(MirrorTree):
 
     @property
     def trees(self) -> tuple[MirrorTree, ...]:
-        """Every directory, in the order of their numbers at the gate: the first is 1."""
+        """All directories, in the order of their numbers at the gate: the first is 1."""
         return (self, *self.also)
 
     @property
     def bandwidth_kib(self) -> int:
-        """KiB a second at most; 0 where there is no limit."""
+        """The maximum in KiB per second; 0 if there is no limit."""
         if self.bandwidth_limit is None:
             return 0
         return int(self.bandwidth_limit[:-1]) * _RATE_KIB[self.bandwidth_limit[-1]]
 
 
 def gate_lines(mirror: Mirror, *, preferred: bool) -> list[str]:
-    """Return what the gate of a host must know of the mirror."""
+    """Return the lines about the mirror for the host file of a gate."""
     lines: list[str] = []
     for number, tree in enumerate(mirror.trees, 1):
         lines += [
@@ -220,7 +221,7 @@ def gate_lines(mirror: Mirror, *, preferred: bool) -> list[str]:
             lines.append(f"mirror_from {tree.mounted_source}")
         lines += [f"mirror_mounted {mount}" for mount in tree.mounted]
         lines += [f"mirror_exclude {pattern}" for pattern in tree.exclude]
-        # Once a run, not once a directory: before the first, after the last.
+        # Once per run, not once per directory: before the first, after the last.
         if number == 1 and mirror.before is not None:
             lines.append(f"mirror_before {mirror.before.strip()}")
         if number == len(mirror.trees) and mirror.after is not None:

@@ -1,7 +1,7 @@
 """The site as frozen, typed values: hosts, services, vantage points, witnesses.
 
-What one key may say is judged here, and a breach is a `ValueError` whose text says what would be right; what
-several keys say together is judged in `rules.py`. `load.py` gathers both into lines with file, line and
+Single keys are validated here, and a fault is a `ValueError` whose text says what to give instead; rules about
+several keys are in `rules.py`. `load.py` gathers both into lines with file, line and
 key. Each field's description completes the sentence "give ..." in those lines.
 """
 
@@ -65,7 +65,7 @@ __all__ = [
 
 
 class Ssh(Value):
-    """How the gate of a host is reached over SSH."""
+    """How locum reaches the gate of a host over SSH."""
 
     user: str = Field(
         default="locum",
@@ -75,30 +75,30 @@ class Ssh(Value):
     port: int = Field(default=22, ge=1, le=65535, description="the port of its sshd")
     key_file: AbsolutePath = Field(
         default=Path("/etc/locum/id_ed25519"),
-        description="the file of the private key that may change things",
+        description="the file with the private key that may make changes",
     )
     exporter_key_file: AbsolutePath | None = Field(
-        default=None, description="the file of a private key that may only look"
+        default=None, description="the file with a private key that may only read"
     )
     known_hosts: AbsolutePath = Field(
-        default=Path("/etc/locum/known_hosts"), description="the file of pinned host keys"
+        default=Path("/etc/locum/known_hosts"), description="the file with the pinned host keys"
     )
 
     def key_for(self, role: Literal["actuator", "exporter"]) -> Path:
-        """Return the private key that a role logs in with; an exporter's may only look."""
+        """Return the private key that a role logs in with; an exporter's key may only read."""
         if role == "exporter" and self.exporter_key_file is not None:
             return self.exporter_key_file
         return self.key_file
 
 
 class Host(Value):
-    """A machine, by its own address."""
+    """A machine, with its own address."""
 
     address: OwnAddress = Field(description="the host's own address, IPv4 or IPv6")
     ssh: Ssh | None = Field(default=None, description="how to log in there, such as {user: locum}")
     fence: tuple[FenceDevice, ...] = Field(
         default=(),
-        description="what switches it off from outside, such as {agent: fence_ipmilan, options: {...}}, or a list",
+        description="its fence device, such as {agent: fence_ipmilan, options: {...}}, or a list of them",
     )
 
     @field_validator("fence", mode="before")
@@ -108,12 +108,12 @@ class Host(Value):
 
 
 class Commands(Value):
-    """Command lines a host's gate runs for a service. They are written on that host by `locum enrol`."""
+    """Command lines that a host's gate runs for a service. `locum enrol` writes them to that host."""
 
     start: CommandLine = Field(description="the command line that starts the service")
     stop: CommandLine = Field(description="the command line that stops the service")
     respawn: CommandLine | None = Field(
-        default=None, description="the command line that brings a died service back"
+        default=None, description="the command line that restarts the service after its process has died"
     )
     start_timeout: Seconds = Field(
         default=60.0,
@@ -133,16 +133,17 @@ class Commands(Value):
 
 
 class Takeover(Value):
-    """What locum may do for a service, and how far it may go."""
+    """What locum may do for a service, and within which limits."""
 
     when_unreachable: Literal["takeover", "refuse"] = Field(
-        description="'takeover' or 'refuse': what to do when a host does not answer at all"
+        description="'takeover' or 'refuse': what to do when the holder does not answer at all"
     )
     mode: Literal["act", "observe"] = Field(
-        default="act", description="'act', or 'observe' to touch nothing and record what would be done"
+        default="act", description="'act', or 'observe' to record what would be done and change nothing"
     )
     when_hung: Literal["takeover", "restart"] = Field(
-        default="takeover", description="what to do when the process is there and does not answer"
+        default="takeover",
+        description="what to do when the process is running but the service does not answer",
     )
     when_unexpected: Literal["takeover", "restart", "tell"] | None = Field(
         default=None,
@@ -153,57 +154,58 @@ class Takeover(Value):
     )
     when_fence_unconfirmed: Literal["refuse", "takeover"] = Field(
         default="refuse",
-        description="'refuse', or 'takeover' to go on although nobody could confirm that the old holder is off",
+        description="'refuse', or 'takeover' to go on although the old holder is not confirmed off",
     )
-    max_per_hour: int = Field(
-        default=3, ge=1, le=60, description="how many takeovers an hour may see before people must look"
-    )
+    max_per_hour: int = Field(default=3, ge=1, le=60, description="how many takeovers are allowed per hour")
     cooldown: Seconds = Field(
-        default=60.0, ge=0, le=3600, description="how many seconds after a takeover no other is begun"
+        default=60.0,
+        ge=0,
+        le=3600,
+        description="how many seconds to wait after a takeover before another one",
     )
     max_respawns_per_hour: int = Field(
         default=10,
         ge=1,
         le=60,
-        description="how many respawns on one host an hour may see until they are no cure",
+        description="how many respawns are allowed per hour on one host",
     )
     when_storm: Literal["refuse", "takeover"] = Field(
         default="refuse",
-        description="'refuse', or 'takeover' to take over also while several holder hosts fail at once",
+        description="'refuse', or 'takeover' to take over even while several holder hosts fail at once",
     )
 
 
 class Service(Value):
-    """What must stay available, on which hosts, at which addresses."""
+    """A service that must stay available, with its hosts and addresses."""
 
     hosts: tuple[Name, ...] = Field(
         min_length=2, description="its hosts, the preferred one first, such as [a, b]"
     )
-    # `rules.py` demands both, or `address_commands` in their place.
+    # `rules.py` requires both, or `address_commands` instead.
     addresses: tuple[ServiceAddress, ...] = Field(
         default=(), min_length=1, description="its addresses with prefix lengths, such as [192.0.2.100/24]"
     )
     interface: Mapping[Name, InterfaceName] = Field(
         default_factory=dict,
-        description="the interface its addresses go on, such as eth0, or one per host: {a: eth0, b: enp3s0}",
+        description="the interface for its addresses, such as eth0, or one per host: {a: eth0, b: enp3s0}",
     )
     address_commands: AddressCommands | None = Field(
-        default=None, description="what moves in place of an address: {claim: ..., check: ...}"
+        default=None, description="the commands that replace an address: {claim: ..., check: ...}"
     )
     checks: Checks = Field(
-        default=Checks(), description="what tells whether it is well, or {} where a ping must do"
+        default=Checks(), description="the checks that decide whether it is healthy, or {} to rely on a ping"
     )
-    interval: Interval = Field(default="250ms", description="how often to look")
+    interval: Interval = Field(default="250ms", description="how often to check")
     standby: Literal["stopped", "running"] = Field(
-        default="stopped", description="whether it runs on hosts that do not hold its addresses"
+        default="stopped", description="whether it also runs on hosts that do not hold its addresses"
     )
     commands: Commands | None = Field(
         default=None, description="how to start and stop it: {start: ..., stop: ..., respawn: ...}"
     )
-    takeover: Takeover = Field(description="what locum may do for it")
-    mirror: Mirror | None = Field(default=None, description="where a standby's copy of the data comes from")
+    takeover: Takeover = Field(description="what locum may do for the service")
+    mirror: Mirror | None = Field(default=None, description="how a standby gets its copy of the data")
     failback: Failback = Field(
-        default=Failback(), description="'manual', or when it goes back by itself: {mode: auto, after: 30m}"
+        default=Failback(), description="'manual', or automatic failback: {mode: auto, after: 30m}"
     )
     hooks: Mapping[HookName, Hook] = Field(
         default_factory=dict,
@@ -223,12 +225,12 @@ class Service(Value):
 
     @property
     def interval_seconds(self) -> float:
-        """Seconds between two looks of the deciding checks."""
+        """The interval of the deciding checks in seconds."""
         return INTERVAL_SECONDS[self.interval]
 
     @property
     def preferred(self) -> str:
-        """The host that should be the holder when all is well."""
+        """The host that should be the holder when all hosts are healthy."""
         return self.hosts[0]
 
 
@@ -242,30 +244,32 @@ class VantagePoint(Value):
     def _url(cls, value: str) -> str:
         if not re.fullmatch(r"https?://[^/\s@?#]+", value) or not port_is_sound(value):
             raise ValueError(
-                f"is '{value}': give http:// or https://, the address and the port, and nothing after them,"
+                f"is '{value}': give http:// or https://, the address and the port, and nothing else,"
                 " such as http://192.0.2.2:10751"
             )
         return value
 
 
 class Actuator(Value):
-    """Where the actuator runs and keeps its state."""
+    """Where the actuator runs and stores its state."""
 
-    host: Name = Field(description="the host that the actuator runs on, best a standby")
+    host: Name = Field(description="the host that the actuator runs on, preferably a standby")
     state_directory: AbsolutePath = Field(
         default=Path("/var/lib/locum"), description="the directory of the journal"
     )
     webhook_token_file: AbsolutePath = Field(
-        default=Path("/etc/locum/webhook.token"), description="the file of the token Alertmanager shows"
+        default=Path("/etc/locum/webhook.token"),
+        description="the file with the token that Alertmanager sends",
     )
     api_token_file: AbsolutePath | None = Field(
-        default=Path("/etc/locum/api.token"), description="the file of the token the locum command shows"
+        default=Path("/etc/locum/api.token"),
+        description="the file with the token that the locum command sends",
     )
     keep_incidents: Seconds = Field(
         default=400 * 86400.0,
         ge=86400,
         le=3650 * 86400,
-        description="how long the journal keeps what is over, in seconds or such as 400d",
+        description="how long the journal keeps closed incidents, in seconds or such as 400d",
     )
     keep_alerts: int = Field(
         default=100_000, ge=1000, le=10_000_000, description="how many alerts the journal keeps"
@@ -273,7 +277,7 @@ class Actuator(Value):
 
 
 class ChainParts(Value):
-    """Where Prometheus and Alertmanager are, for the actuator to look whether they are there."""
+    """The addresses of Prometheus and Alertmanager, which the actuator monitors."""
 
     prometheus: str = Field(
         default="http://127.0.0.1:9090", description="where Prometheus is, such as http://127.0.0.1:9090"
@@ -281,27 +285,29 @@ class ChainParts(Value):
     alertmanagers: tuple[str, ...] = Field(
         default=("http://127.0.0.1:9093",),
         min_length=1,
-        description="where every Alertmanager is, such as [http://127.0.0.1:9093]",
+        description="where each Alertmanager is, such as [http://127.0.0.1:9093]",
     )
     username: str = Field(
-        default="locum", pattern=r"^[^:\s]{1,64}$", description="the name that those at https:// are shown"
+        default="locum", pattern=r"^[^:\s]{1,64}$", description="the user name to send to https:// addresses"
     )
     password_file: AbsolutePath | None = Field(
-        default=None, description="the file of the password that goes with it"
+        default=None, description="the file with the password of that user"
     )
     ca_file: AbsolutePath | None = Field(
-        default=None, description="the file of the certificates that those at https:// are accepted by"
+        default=None, description="the file with the CA certificates for https:// addresses"
     )
 
     cert_file: AbsolutePath | None = Field(
-        default=None, description="the file of the certificate that those at https:// are shown"
+        default=None, description="the file with the client certificate for https:// addresses"
     )
-    key_file: AbsolutePath | None = Field(default=None, description="the file of that certificate's key")
+    key_file: AbsolutePath | None = Field(
+        default=None, description="the file with the key of that certificate"
+    )
 
     @model_validator(mode="after")
     def _certificate(self) -> ChainParts:
         if (self.cert_file is None) != (self.key_file is None):
-            raise ValueError("has one of cert_file and key_file: give both or neither")
+            raise ValueError("has only one of cert_file and key_file: give both or neither")
         return self
 
     @field_validator("prometheus")
@@ -316,7 +322,7 @@ class ChainParts(Value):
 
 
 def _url_of_a_part(value: str) -> str:
-    """Return a URL without a slash at its end; a path before it is what `--web.external-url` may ask for."""
+    """Return a URL without a trailing slash; it may have a path, as with `--web.external-url`."""
     if not re.fullmatch(r"https?://[^/\s@?#]+(/[^\s@?#]*)?", value) or not port_is_sound(value):
         raise ValueError(
             f"is '{value}': give http:// or https://, the address and the port, such as http://127.0.0.1:9090"
@@ -325,7 +331,7 @@ def _url_of_a_part(value: str) -> str:
 
 
 class Site(Value):
-    """Everything a site file says."""
+    """The whole content of a site file."""
 
     hosts: Mapping[Name, Host] = Field(min_length=1, description="the hosts, by name")
     services: Mapping[Name, Service] = Field(min_length=1, description="the services, by name")
@@ -334,12 +340,13 @@ class Site(Value):
     )
     witnesses: tuple[OwnAddress, ...] = Field(
         min_length=1,
-        description="addresses that answer a ping while the network is fine, such as the gateway's",
+        description="addresses that answer a ping while the network works, such as the gateway's",
     )
     actuator: Actuator = Field(description="where the actuator runs, such as {host: b}")
-    mail: Mail | None = Field(default=None, description="whom to mail: {to: [...], sender: ...}")
+    mail: Mail | None = Field(default=None, description="where to send mail: {to: [...], sender: ...}")
     deadman: Deadman | None = Field(
-        default=None, description="who tells people when this host is dead: {url_file: ..., every: 60s}"
+        default=None,
+        description="the outside monitor that alerts people when this host is dead: {url_file: ..., every: 60s}",
     )
     chain: ChainParts = Field(
         default=ChainParts(), description="where Prometheus and Alertmanager are: {prometheus: ...}"
@@ -356,14 +363,14 @@ class Site(Value):
         return data
 
     def voters(self, host: str) -> tuple[str, ...]:
-        """Vantage points whose look at `host` counts as a vote.
+        """Return the vantage points whose checks of `host` count as votes.
 
-        A host never votes on itself, unless it is the only vantage point there is: then nobody else can see
-        that its service died.
+        A host does not vote on itself, unless it is the only vantage point: then no other could detect that its
+        service died.
         """
         others = tuple(name for name in self.vantage_points if name != host)
         return others or tuple(self.vantage_points)
 
     def services_on(self, host: str) -> dict[str, Service]:
-        """Services that `host` may hold, by name."""
+        """Return the services that `host` may hold, by name."""
         return {name: service for name, service in self.services.items() if host in service.hosts}

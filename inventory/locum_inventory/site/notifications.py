@@ -1,4 +1,4 @@
-"""What a site file says of how people are told: by mail, and by somebody outside once nobody here can."""
+"""How people are notified: by mail, and by an outside monitor when this host no longer can (`deadman`)."""
 
 from __future__ import annotations
 
@@ -13,33 +13,29 @@ from locum_inventory.site.field_types import AbsolutePath, Value, port_is_sound
 
 
 def _link(value: str) -> str:
-    # Links are written into the templates of mails: nothing that a template or YAML would read as its own.
+    # Links are written into mail templates: no characters that a template or YAML would interpret.
     if not re.fullmatch(r"https?://[^/\s@?#\"'<>{}\\]+[^\s\"'<>{}\\]*", value) or not port_is_sound(value):
-        raise ValueError(f"is '{value}': give a whole URL, such as https://locum.example.org/")
+        raise ValueError(f"is '{value}': give a full URL, such as https://locum.example.org/")
     return value
 
 
-Link = Annotated[str, AfterValidator(lambda value: _link(value).rstrip("/"))]  # a path may be put behind it
+Link = Annotated[str, AfterValidator(lambda value: _link(value).rstrip("/"))]  # a path may be appended
 
 
 class MailLinks(Value):
-    """Where a reader of a mail finds more."""
+    """Links in mails to further information."""
 
     page: Link | None = Field(
-        default=None, description="the URL at which people reach the actuator's page, if they do"
+        default=None, description="the URL of the actuator's page, if people can reach it"
     )
-    grafana: Link | None = Field(
-        default=None, description="the URL of the Grafana that has locum's dashboards"
-    )
-    runbook: Link | None = Field(
-        default=None, description="the URL of RUNBOOK.md, where you keep it for people"
-    )
+    grafana: Link | None = Field(default=None, description="the URL of the Grafana with locum's dashboards")
+    runbook: Link | None = Field(default=None, description="the URL of your copy of RUNBOOK.md")
 
 
 class Mail(Value):
-    """Where Alertmanager mails people."""
+    """How Alertmanager sends mail."""
 
-    to: tuple[str, ...] = Field(min_length=1, description="whom to mail, such as [ops@example.org]")
+    to: tuple[str, ...] = Field(min_length=1, description="the recipients, such as [ops@example.org]")
     sender: str = Field(pattern=r"^[^\s@]+@[^\s@]+$", description="the sender's mail address")
     smarthost: str = Field(
         default="localhost:25", pattern=r"^[^\s:]+:[0-9]+$", description="the mail server as HOST:PORT"
@@ -47,16 +43,17 @@ class Mail(Value):
     username: str | None = Field(
         default=None,
         pattern=r"^[^\s\x00-\x1f]+$",
-        description="the name to log in with at the mail server, without spaces",
+        description="the user name for the mail server, without spaces",
     )
     password_file: AbsolutePath | None = Field(
-        default=None, description="the file of the password to log in with"
+        default=None, description="the file with the password for the mail server"
     )
     require_tls: bool | None = Field(
-        default=None, description="true, or false to send also where the mail server offers no STARTTLS"
+        default=None, description="true, or false to send even if the mail server does not offer STARTTLS"
     )
     links: MailLinks = Field(
-        default=MailLinks(), description="where a reader finds more: {page: ..., grafana: ..., runbook: ...}"
+        default=MailLinks(),
+        description="links to further information: {page: ..., grafana: ..., runbook: ...}",
     )
 
     @field_validator("to")
@@ -70,18 +67,18 @@ class Mail(Value):
     @model_validator(mode="after")
     def _login(self) -> Mail:
         if (self.username is None) != (self.password_file is None):
-            raise ValueError("logs in with one of username and password_file: give both or neither")
+            raise ValueError("has only one of username and password_file: give both or neither")
         if self.username is not None and not self.needs_tls and not self._on_this_machine:
             raise ValueError(
-                f"would send the password to {self.smarthost} in the clear: leave out require_tls"
+                f"would send the password to {self.smarthost} in clear text: leave out require_tls"
             )
         return self
 
     @property
     def needs_tls(self) -> bool:
-        """Tell whether mail goes over TLS or not at all.
+        """Return whether mail must be sent over TLS.
 
-        A mail server on this very machine rarely offers TLS, and nothing leaves the machine on the way to it.
+        A mail server on this machine rarely offers TLS, and traffic to it does not leave the machine.
         """
         return not self._on_this_machine if self.require_tls is None else self.require_tls
 
@@ -91,18 +88,20 @@ class Mail(Value):
 
 
 class Deadman(Value):
-    """Somebody outside, who is told again and again that all is well and tells people when that stops."""
+    """An outside monitor that receives a regular sign of life and alerts people when it stops."""
 
-    # Whoever knows the URL can feign life: so it is a secret, and has a file of its own.
+    # Anyone who knows the URL can fake the sign of life, so it is a secret in a separate file.
     url_file: AbsolutePath = Field(
-        description="the file of the URL that is told, by POST, that the chain is alive"
+        description="the file with the URL that receives a POST while the monitoring chain works"
     )
     every: Seconds = Field(default=60.0, ge=2, le=86400, description="how often, in seconds or such as 60s")
 
 
 def read_url(text: str) -> str:
-    """Return the URL that a file of `url_file` holds; ValueError, without the secret in it, where it is none."""
+    """Return the URL in the `url_file`; raise ValueError, without the secret, if it does not contain one."""
     try:
         return _link(text.strip())
     except ValueError:
-        raise ValueError("does not hold one URL, such as https://hc.example.org/ping/...") from None
+        raise ValueError(
+            "does not contain exactly one URL, such as https://hc.example.org/ping/..."
+        ) from None

@@ -1,7 +1,7 @@
 r"""Bytes that a site file writes as text, with the escapes `\r`, `\n`, `\t`, `\0`, `\xNN` and `\\` in it.
 
 YAML knows such escapes only in double quotes, and there `\xd2` is a character, which would be sent as two bytes of
-UTF-8. Here it is one byte, however it is quoted. What is not written as an escape is text, and is sent as UTF-8.
+UTF-8. Here it is one byte, with any kind of quotes. Everything that is not an escape is text, and is sent as UTF-8.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pydantic import BeforeValidator
 
 _ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{2}|.|$)", re.DOTALL)
 _MEANINGS = {"r": "\r", "n": "\n", "t": "\t", "0": "\0", "\\": "\\", '"': '"', "'": "'"}
-# In double quotes, `\x80` to `\xff`, and the backslash as `\x5c`; a backslash before takes the meaning away.
+# In double quotes, `\x80` to `\xff`, and the backslash as `\x5c`; not if another backslash precedes it.
 _BYTE = re.compile(r"\\(\\|x(5[cC])|x([89a-fA-F][0-9a-fA-F]))")
 
 
@@ -29,7 +29,7 @@ class QuotedText(str):
 
 
 def quoted(value: str, source: str) -> str:
-    """Return a scalar's value, which remembers where its source, quotes included, has escapes of bytes."""
+    """Return a scalar's value, marked with the byte escapes in its source (quotes included)."""
     marked = _BYTE.sub(_marked, source)
     if marked == source:
         return value
@@ -45,14 +45,14 @@ def _marked(found: re.Match[str]) -> str:
 
 
 def shown_bytes(payload: bytes) -> str:
-    """Return bytes as a person may see them in one line."""
+    """Return bytes as one printable line."""
     text = repr(payload[:60])[1:]
     return f"{text} and {len(payload) - 60} more" if len(payload) > 60 else text
 
 
 def _payload(value: Any) -> Any:
     if not isinstance(value, str):
-        return value  # bytes; or what is no text, which pydantic refuses
+        return value  # bytes, or not a text, which pydantic rejects
     text = value.surrogates if isinstance(value, QuotedText) else value
     return _ESCAPE.sub(_meaning, text).encode("utf-8", "surrogateescape")
 
@@ -65,7 +65,7 @@ def _meaning(found: re.Match[str]) -> str:
         byte = int(name[1:], 16)
         return chr(byte) if byte < 0x80 else chr(0xDC00 + byte)
     raise ValueError(
-        rf"has '\{name}', which is no escape: \r, \n, \t, \0 and \xNN are, and a backslash is written \\"
+        rf"has '\{name}', which is not an escape: use \r, \n, \t, \0 or \xNN, and \\ for a backslash"
     )
 
 

@@ -1,4 +1,4 @@
-"""Keys of the site file that had another name in version 0.1.0, so that an old file's fault names the new key."""
+"""Keys of the site file that had another name in version 0.1.0; the fault of an old file names the new one."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from locum_inventory.site.yaml_positions import Path
 
 @dataclass(frozen=True, slots=True)
 class Renamed:
-    """The present name of a key, and of those of its values that are called something else now."""
+    """The current name of a key, and of its values that were renamed."""
 
     name: str
     values: Mapping[str, str] = field(default_factory=dict)
 
     def sentence(self, value: object) -> str:
-        """Say what to write in place of the old key with this value."""
+        """Return what to write instead of the old key with this value."""
         if not isinstance(value, str):
-            return f"was renamed: write {self.name} in its place"
-        return f"was renamed: write '{self.name}: {self.values.get(value, value)}' in its place"
+            return f"was renamed: write {self.name} instead"
+        return f"was renamed: write '{self.name}: {self.values.get(value, value)}' instead"
 
 
-# By the last two names of the path, list positions left out.
+# Keyed by the last two names of the path, without list positions.
 _RENAMED: Mapping[tuple[str, str], Renamed] = {
     ("takeover", "unreachable"): Renamed("when_unreachable", {"probe": "takeover"}),
     ("takeover", "unconfirmed_fence"): Renamed("when_fence_unconfirmed", {"take_over": "takeover"}),
@@ -34,13 +34,13 @@ _RENAMED: Mapping[tuple[str, str], Renamed] = {
 
 
 def renamed(path: Path) -> Renamed | None:
-    """Return what the key at the path is called now; None where it never had another name."""
+    """Return the current name of the key at the path; None if it was not renamed."""
     names = [key for key in path if isinstance(key, str)]
     return _RENAMED.get((names[-2], names[-1])) if len(names) > 1 else None
 
 
 def old_names(path: Path) -> tuple[Path, ...]:
-    """Return the paths that the key at this path may have had before it was renamed."""
+    """Return the former paths of the key at this path."""
     names = [key for key in path if isinstance(key, str)]
     if len(names) < 2:
         return ()

@@ -1,4 +1,4 @@
-"""What the keys of a site file must say together."""
+"""Rules about several keys of a site file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from locum_inventory.site.yaml_positions import Path
 
 
 def breaches(data: dict[str, Any]) -> Iterator[Breach]:
-    """Yield the path of each key that does not fit the others, and what would."""
+    """Yield the path of each key that contradicts others, with what to give instead."""
     draft = read_draft(data)
     for rule in _RULES:
         yield from rule(draft)
@@ -23,7 +23,7 @@ def breaches(data: dict[str, Any]) -> Iterator[Breach]:
 
 def _named_hosts_exist(draft: Draft) -> Iterator[Breach]:
     if not draft.hosts:
-        return  # what is missing then is the hosts, not each mention of one
+        return  # the hosts themselves are missing: one fault, not one per mention
     mentions = [place for service in draft.services for place in draft.hosts_of(service)]
     mentions += [(("vantage_points", name), name) for name in draft.vantage_points]
     if draft.actuator_host is not None:
@@ -31,7 +31,10 @@ def _named_hosts_exist(draft: Draft) -> Iterator[Breach]:
     for path, name in mentions:
         if name not in draft.hosts:
             proposal = did_you_mean(name, draft.hosts)
-            yield path, f"names '{name}', which is no host: {proposal}hosts are {', '.join(draft.hosts)}"
+            yield (
+                path,
+                f"names '{name}', which is not a host: {proposal}the hosts are {', '.join(draft.hosts)}",
+            )
 
 
 def _hosts_of_a_service_differ(draft: Draft) -> Iterator[Breach]:
@@ -52,20 +55,23 @@ def _interfaces_are_complete(draft: Draft) -> Iterator[Breach]:
         path: Path = ("services", service, "interface")
         for name in dict.fromkeys(hosts):
             if name not in interface:
-                yield path, f"has none for host '{name}': give each host of the service its interface"
+                yield path, f"has no interface for host '{name}': give one for each host of the service"
         for name in interface:
             if name not in hosts:
                 proposal = did_you_mean(name, hosts)
-                yield (*path, name), f"is no host of the service: {proposal}its hosts are {', '.join(hosts)}"
+                yield (
+                    (*path, name),
+                    f"is not a host of the service: {proposal}its hosts are {', '.join(hosts)}",
+                )
 
 
 def _something_moves(draft: Draft) -> Iterator[Breach]:
-    """A service has addresses and where they go, or commands in their place."""
+    """Require addresses and an interface, or address_commands instead."""
     for service, values in draft.services.items():
         for key in ("addresses", "interface"):
             path: Path = ("services", service, key)
             if "address_commands" in values and key in values:
-                yield path, "has no place beside address_commands: keep one of them"
+                yield path, "cannot be combined with address_commands: keep one of them"
             elif "address_commands" not in values and key not in values:
                 field = field_at(path)
                 yield path, f"is missing: give {field.description if field is not None else 'it'}"
@@ -78,7 +84,7 @@ def _hosts_can_be_reached(draft: Draft) -> Iterator[Breach]:
     for name in dict.fromkeys(name for service in draft.services for _, name in draft.hosts_of(service)):
         host = draft.hosts.get(name)
         if name != actuator_host and isinstance(host, dict) and "ssh" not in host:
-            why = f"is missing: the actuator on host '{actuator_host}' tells '{name}' over SSH to release"
+            why = f"is missing: the actuator on '{actuator_host}' connects to '{name}' over SSH to release it"
             yield ("hosts", name, "ssh"), f"{why}: give how to log in there, such as {{user: locum}}"
 
 
@@ -86,30 +92,28 @@ def _what_is_stopped_can_be_started(draft: Draft) -> Iterator[Breach]:
     for service, values in draft.services.items():
         path: Path = ("services", service)
         if "commands" not in values and values.get("standby", "stopped") == "stopped":
-            why = "is missing: a standby that is stopped must be started"
-            what = "give {start: ..., stop: ..., respawn: ...}, or say standby: running"
+            why = "is missing: locum must start the service on a standby where it is stopped"
+            what = "give {start: ..., stop: ..., respawn: ...}, or set standby: running"
             yield (*path, "commands"), f"{why}: {what}"
         for key in ("when_hung", "when_unexpected"):
             restarts = mapping(values.get("takeover")).get(key) == "restart"
             if restarts and "respawn" not in mapping(values.get("commands")):
-                what = "is 'restart', and there is no command for it: give commands.respawn, or use takeover"
+                what = "is 'restart', but there is no command for it: give commands.respawn, or use takeover"
                 yield (*path, "takeover", key), what
 
 
-def _nothing_is_promised_in_vain(draft: Draft) -> Iterator[Breach]:
+def _after_hooks_do_not_abort(draft: Draft) -> Iterator[Breach]:
     for service, values in draft.services.items():
         for name, hook in mapping(values.get("hooks")).items():
             if str(name).startswith("after_") and mapping(hook).get("on_failure") == "abort":
-                why = (
-                    "is 'abort', and what comes after a step cannot stop it: use ignore, or a hook before it"
-                )
+                why = "is 'abort', but a hook after a step cannot stop it: use ignore, or a hook before the step"
                 yield ("services", service, "hooks", name, "on_failure"), why
 
 
-def _nobody_fences_himself(draft: Draft) -> Iterator[Breach]:
+def _no_host_fences_itself(draft: Draft) -> Iterator[Breach]:
     name = draft.actuator_host
     if name is not None and "fence" in mapping(draft.hosts.get(name)):
-        why = f"would have the actuator on '{name}' switch itself off: leave it out"
+        why = f"would let the actuator on '{name}' switch its own host off: leave it out"
         yield ("hosts", name, "fence"), why
 
 
@@ -118,35 +122,39 @@ def _vantage_points_differ(draft: Draft) -> Iterator[Breach]:
     for name, values in draft.vantage_points.items():
         url = mapping(values).get("url")
         if isinstance(url, str) and url in first:
-            text = f"is {url}, the exporter of '{first[url]}' already: one exporter cannot vote twice"
+            text = (
+                f"is {url}, which is already the exporter of '{first[url]}': one exporter cannot vote twice"
+            )
             yield ("vantage_points", name, "url"), text
         if isinstance(url, str):
             first.setdefault(url, name)
 
 
-def _processes_are_told_apart(draft: Draft) -> Iterator[Breach]:
-    """Of two services on one host no process may count for both, nor be killed for both."""
+def _processes_are_distinct(draft: Draft) -> Iterator[Breach]:
+    """Require that no process matches two services on one host, so that it cannot be killed for the wrong one."""
     known: list[tuple[str, ProcessCheck]] = []
     for service, values in draft.services.items():
         try:
             check = ProcessCheck.model_validate(mapping(values.get("checks")).get("process"))
         except ValidationError:
-            continue  # none, or faulty in itself
+            continue  # there is none, or it is invalid itself
         hosts = [name for _, name in draft.hosts_of(service)]
         for other, its in known:
             theirs = {name for _, name in draft.hosts_of(other)}
             both = [name for name in hosts if name in theirs]
             one_daemon = _is_one_daemon(values, draft.services[other])
             if both and not one_daemon and not check.is_apart_from(its):
-                why = f"is '{check.name}', and on host '{both[0]}' that of service '{other}' is so too"
-                what = "give each a unit of its own, such as unit: apache2.service, or a user"
+                why = (
+                    f"is '{check.name}' on host '{both[0]}', and service '{other}' counts the same processes"
+                )
+                what = "give each its own unit, such as unit: apache2.service, or its own user"
                 yield ("services", service, "checks", "process"), f"{why}: {what}"
                 break
         known.append((service, check))
 
 
 def _is_one_daemon(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    """Return whether two services share a daemon that runs on every host, and that neither stops for itself."""
+    """Return whether two services share a daemon that runs on every host and that neither of them stops."""
     runs_everywhere = one.get("standby") == other.get("standby") == "running"
     return runs_everywhere and one.get("commands") == other.get("commands")
 
@@ -159,8 +167,8 @@ _RULES: tuple[Callable[[Draft], Iterator[Breach]], ...] = (
     address_rules.breaches,
     _hosts_can_be_reached,
     _what_is_stopped_can_be_started,
-    _nothing_is_promised_in_vain,
-    _nobody_fences_himself,
+    _after_hooks_do_not_abort,
+    _no_host_fences_itself,
     _vantage_points_differ,
-    _processes_are_told_apart,
+    _processes_are_distinct,
 )

@@ -1,4 +1,4 @@
-"""What PyYAML stumbled over, in words that say what to mend."""
+"""Turn PyYAML's syntax errors into sentences that say what to correct."""
 
 from __future__ import annotations
 
@@ -11,40 +11,40 @@ from locum_inventory.errors import LocumError
 
 
 class UnreadableFileError(LocumError):
-    """The text is not YAML, or not YAML of a kind that a site file may be; `line` counts from 1."""
+    """The text is not YAML, or not YAML of a kind that a site file can be; `line` counts from 1."""
 
     def __init__(self, line: int, text: str) -> None:
         super().__init__(text)
         self.line = line
 
 
-_NEEDS_QUOTES = "a value that holds {{ }} [ ] or , needs quotes"
+_NEEDS_QUOTES = "a value with {{ }} [ ] or , needs quotes"
 
-# The first that matches counts. {c} is what the pattern's group found.
+# The first match is used. {c} is what the pattern's group matched.
 _PLAIN_WORDS: Mapping[str, str] = {
     r"found character '\\t' that cannot start any token": "has a tab: indent with spaces",
     r"found character '(?P<c>.)' that cannot start any token": (
         "has a value that begins with '{c}': put it in quotes"
     ),
     r"mapping values are not allowed here": (
-        "has a ':' where no key can stand: check the indentation, or put the value in quotes"
+        "has a ':' where no key is allowed: check the indentation, or put the value in quotes"
     ),
-    r"could not find expected ':'": "has a key without its ':'",
+    r"could not find expected ':'": "has a key without a ':'",
     r"expected <block end>, but found .*": (
-        "does not go on from what is above it: check the indentation, or put the value in quotes"
+        "does not fit the lines above it: check the indentation, or put the value in quotes"
     ),
     r"expected ',' or '(?P<c>[\]}])', but got .*": (
-        f"lacks a ',' or the closing '{{c}}' of line {{begin}} ({_NEEDS_QUOTES})"
+        f"is missing a ',' or the closing '{{c}}' of line {{begin}} ({_NEEDS_QUOTES})"
     ),
     r"expected the node content, but found .*": f"has no value that YAML can read: {_NEEDS_QUOTES}",
     r"found undefined alias '(?P<c>.*)'": (
-        "has '*{c}', an alias of nothing: a value that begins with '*' needs quotes"
+        "has '*{c}', an alias that is not defined: a value that begins with '*' needs quotes"
     ),
     r"expected alphabetic or numeric character, but found .*": (
         "has a value that begins with '*' or '&': put it in quotes"
     ),
-    r"found unexpected (end of stream|document separator)": "begins a quoted text that never ends",
-    r"but found another document": "begins a second document ('---'): a site file is one",
+    r"found unexpected (end of stream|document separator)": "begins a quoted text that is not closed",
+    r"but found another document": "begins a second document ('---'): a site file is a single document",
     r"found unknown escape character '(?P<c>.)'": (
         "has '\\{c}' in double quotes: write '\\\\{c}', or use single quotes"
     ),
@@ -52,10 +52,10 @@ _PLAIN_WORDS: Mapping[str, str] = {
 
 
 def in_plain_words(error: yaml.MarkedYAMLError) -> UnreadableFileError:
-    """Put a syntax error into plain words, with the place where it must be mended."""
-    problem = error.problem or error.context or "what is wrong is not known"
-    # An unclosed quote is noticed at the end of the file, a missing colon on the next line; what must be mended
-    # is where it begins.
+    """Return a syntax error as a sentence, located where it must be corrected."""
+    problem = error.problem or error.context or "unknown error"
+    # PyYAML reports an unclosed quote at the end of the file and a missing colon on the next line; the place to
+    # correct is where it begins.
     noticed_late = re.fullmatch(r"found unexpected .*|could not find expected ':'", problem)
     begin = error.context_mark or error.problem_mark
     mark = begin if noticed_late else error.problem_mark or begin

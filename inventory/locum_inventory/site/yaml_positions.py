@@ -1,8 +1,8 @@
-"""A YAML text as plain values, and on which line each of them stands.
+"""Read a YAML text into plain values and the line number of each.
 
-Scalars stay the text that was written: `expect: 220`, `name: on` and `12:30` are what they look like, for the
-model knows whether a number, a word or an address belongs there, and YAML only guesses. A bare `key:` is
-None. Anchors, aliases and `<<` work; depth and size are bounded, so that no file can grow when it is read.
+Scalars stay text as written: `expect: 220`, `name: on` and `12:30` are not converted, because the model knows
+whether a number, a word or an address belongs there, and YAML would only guess. A bare `key:` is None. Anchors,
+aliases and `<<` work; depth and size are limited, so that aliases cannot expand without bound.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _SCALAR_TAGS = frozenset(f"{_TAG}{name}" for name in ("str", "int", "float", "bo
 
 @dataclass(slots=True)
 class Tree:
-    """Plain values (dict, list, str, None), the line of each, and what was wrong by itself."""
+    """Plain values (dict, list, str, None), the line of each, and the faults found while reading."""
 
     text: str = ""
     data: Any = None
@@ -34,13 +34,13 @@ class Tree:
     faults: list[tuple[Path, int, str]] = field(default_factory=list)
 
     def line_of(self, path: Path) -> int:
-        """Return the line of the value, or else of the nearest thing around it."""
+        """Return the line of the value, or of the nearest enclosing one that has a line."""
         while path and path not in self.lines:
             path = path[:-1]
         return self.lines.get(path, 1)
 
     def empties(self) -> list[Path]:
-        """Return the paths of keys and list items that have nothing behind them."""
+        """Return the paths of keys and list items that have no value."""
         found: list[Path] = []
         unreadable = {path for path, _, _ in self.faults}
 
@@ -55,7 +55,7 @@ class Tree:
 
 
 def read_tree(text: str) -> Tree:
-    """Read one YAML document; raise `UnreadableFileError` when there is none to be had."""
+    """Read one YAML document; raise `UnreadableFileError` if the text is not one."""
     loader: _BoundedLoader | None = None
     try:
         loader = _BoundedLoader(text)
@@ -65,9 +65,9 @@ def read_tree(text: str) -> Tree:
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise UnreadableFileError(
-            line, f"holds a character that YAML does not allow (#x{error.character:02x})"
+            line, f"contains a character that YAML does not allow (#x{error.character:02x})"
         ) from None
-    except (ValueError, OverflowError, RecursionError):  # numbers that PyYAML itself cannot convert
+    except (ValueError, OverflowError, RecursionError):  # numbers that PyYAML cannot convert
         raise UnreadableFileError(
             loader.line + 1 if loader else 1, "cannot be read as YAML: a number is too large"
         ) from None
@@ -79,7 +79,7 @@ def read_tree(text: str) -> Tree:
 
 
 def without_nothing(value: Any) -> Any:
-    """Return a copy in which keys and list items that have nothing behind them are left out."""
+    """Return a copy without the keys and list items that have no value."""
     if isinstance(value, dict):
         return {key: without_nothing(item) for key, item in value.items() if item is not None}
     if isinstance(value, list):
@@ -98,7 +98,7 @@ def _line(node: yaml.Node) -> int:
 
 
 class _BoundedLoader(yaml.SafeLoader):
-    """Composes no deeper and no more than the limits: PyYAML by itself recurses until Python's stack ends."""
+    """A loader with limits on depth and size: plain PyYAML recurses until Python's stack overflows."""
 
     depth = 0
     nodes = 0
@@ -108,7 +108,7 @@ class _BoundedLoader(yaml.SafeLoader):
         self.nodes += 1
         if self.nodes > 2 * VALUES_LIMIT:  # a key is a node too
             raise UnreadableFileError(
-                self.line + 1, f"holds more than {VALUES_LIMIT} values: this is no site file"
+                self.line + 1, f"contains more than {VALUES_LIMIT} values: this is not a site file"
             )
         if self.depth > DEPTH_LIMIT:
             raise UnreadableFileError(self.line + 1, f"nests deeper than {DEPTH_LIMIT} levels")
@@ -119,17 +119,17 @@ class _BoundedLoader(yaml.SafeLoader):
 
 
 class _Planter:
-    """Turns nodes into plain values, counting as it goes: aliases may multiply."""
+    """Converts nodes to plain values and counts them, because aliases can multiply."""
 
     def __init__(self, tree: Tree) -> None:
         self.tree = tree
         self.values = 0
-        self.depth = 0  # not the length of the path: a '<<' leads deeper and adds nothing to it
+        self.depth = 0  # not the length of the path: a '<<' nests deeper without adding to it
 
     def plant(self, node: yaml.Node, path: Path) -> Any:
         self.values += 1
         if self.values > VALUES_LIMIT or self.depth > DEPTH_LIMIT:
-            raise UnreadableFileError(_line(node), "grows without end through its aliases (*name)")
+            raise UnreadableFileError(_line(node), "expands without limit through its aliases (*name)")
         self.depth += 1
         try:
             return self._plant(node, path)
@@ -147,7 +147,7 @@ class _Planter:
             source = self.tree.text[node.start_mark.index : node.end_mark.index]
             return quoted(str(node.value), source) if node.style == '"' else str(node.value)
         self.fault(
-            path, node, f"has the YAML tag {_short(node.tag)}, which has no use here: leave the tag out"
+            path, node, f"has the YAML tag {_short(node.tag)}, which is not supported: leave the tag out"
         )
         return None
 
@@ -168,7 +168,7 @@ class _Planter:
             if key_node.tag == f"{_TAG}merge":
                 continue
             if not isinstance(key_node, yaml.ScalarNode):
-                what = "a list or a mapping (a template's {{ }} left over?)"
+                what = "a list or a mapping (a template's {{ }} not filled in?)"
                 self.fault(path, key_node, f"has a key that is itself {what}: a key is one word")
                 continue
             key = str(key_node.value)
@@ -177,7 +177,7 @@ class _Planter:
                 first = self.tree.lines[here]
                 self.fault(here, key_node, f"is given twice, first on line {first}: keep one of them")
                 continue
-            # The line of a value is that of its key: it is where a person looks, and a block begins below it.
+            # The line of a value is the line of its key, where a person looks for it; a block begins below it.
             self.tree.lines[here] = _line(key_node)
             own[key] = self.plant(value_node, here)
         return {**merged, **own}

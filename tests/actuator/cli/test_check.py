@@ -75,7 +75,7 @@ def test_advice_is_no_fault(site_file: Path) -> None:
     result = check(site_file)
     assert result.exit_code == 0
     assert result.stdout.splitlines()[1:] == [
-        "advice   services.www.commands.respawn: not given: a died process leads to a takeover at once"
+        "advice   services.www.commands.respawn: not given: when the process dies, a takeover follows at once"
     ]
 
 

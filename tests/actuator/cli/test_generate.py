@@ -131,7 +131,7 @@ def test_what_is_printed_of_a_site_with_mail_is_not_all(tmp_path: Path) -> None:
 
 FAULTS = {
     "missing": (None, "No such file or directory"),
-    "no URL": ("hc.example.org", "does not hold one URL, such as https://hc.example.org/ping/..."),
+    "no URL": ("hc.example.org", "does not contain exactly one URL, such as https://hc.example.org/ping/..."),
 }
 
 

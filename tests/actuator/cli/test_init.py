@@ -99,7 +99,7 @@ def test_asked_for_everything(tmp_path: Path) -> None:
     assert service.commands is not None
     assert (service.commands.start, service.commands.respawn) == ("postfix start", None)
     assert site.witnesses == (ip_address("2001:db8::fe"),)
-    assert "'refuse' tells people (if the host was really dead" in result.stderr
+    assert "'refuse' alerts people (if the host is really dead" in result.stderr
     assert "answer takeover or refuse" in result.stderr
 
 
@@ -197,7 +197,7 @@ def test_answers_that_make_a_faulty_site_write_nothing(tmp_path: Path) -> None:
     assert (
         result.stderr.splitlines()[0] == "nothing was written, because the site file would have these faults:"
     )
-    assert "services.www.addresses: is 192.0.2.1, the own address of host 'a'" in result.stderr
+    assert "services.www.addresses: is 192.0.2.1, the host address of 'a'" in result.stderr
     assert list(tmp_path.iterdir()) == []
 
 
@@ -208,7 +208,7 @@ WRONG_THEN_RIGHT = {
         "'one' does not say which address a host has: write NAME=ADDRESS",
     ),
     "a host's name": (0, "One=192.0.2.1", "is 'One', which cannot be a name: use 1 to 63 of a-z"),
-    "a host's address": (0, "one=192.0.2", "is '192.0.2': give an IPv4 or IPv6 address in figures"),
+    "a host's address": (0, "one=192.0.2", "is '192.0.2': give a numeric IPv4 or IPv6 address"),
     "the same host twice": (1, "one=192.0.2.2", "host 'one' is given twice"),
     "the same address twice": (1, "two=192.0.2.1", "192.0.2.1 is another host's address"),
     "the service's name": (2, "my service", "is 'my service', which cannot be a name"),
@@ -218,9 +218,9 @@ WRONG_THEN_RIGHT = {
         "is '192.0.2.300/24': give an address with its prefix length",
     ),
     "the interface": (4, "eth 0", "is 'eth 0', which cannot be an interface"),
-    "the URL": (5, "http://192.0.2.1/", "which asks the same machine whichever host is checked"),
-    "the process": (7, "/usr/sbin/apache2", "give the process's name as `ps -o comm` shows it"),
-    "the witness": (11, "gateway", "is 'gateway': give an IPv4 or IPv6 address in figures"),
+    "the URL": (5, "http://192.0.2.1/", "which checks the same machine for every host"),
+    "the process": (7, "/usr/sbin/apache2", "give the process name as `ps -o comm` shows it"),
+    "the witness": (11, "gateway", "is 'gateway': give a numeric IPv4 or IPv6 address"),
     "what to do when a host is silent": (12, "maybe", "answer takeover or refuse"),
 }
 TWELVE = [

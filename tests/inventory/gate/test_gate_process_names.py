@@ -111,7 +111,7 @@ def test_c5_a_process_of_any_name_is_counted_and_killed(
         gate.close()
 
 
-_NO_NAME = "give the process's name as `ps -o comm` shows it, without path or arguments"
+_NO_NAME = "give the process name as `ps -o comm` shows it, without path or arguments"
 REFUSED = {
     "a path": ("/bin/sh", f"is '/bin/sh': {_NO_NAME}"),
     "nothing but blanks": ("'  '", f"is '  ': {_NO_NAME}"),

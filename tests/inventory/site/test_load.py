@@ -121,28 +121,28 @@ services:
 actuator: {host: b, webhook_token: hunter2}
 """
     assert faults(tmp_path, text) == [
-        "locum.yml:1: witnesses: is missing: give addresses that answer a ping while the network is fine, such as"
+        "locum.yml:1: witnesses: is missing: give addresses that answer a ping while the network works, such as"
         " the gateway's",
         "locum.yml:2: hosts.a.address: is missing: give the host's own address, IPv4 or IPv6",
-        "locum.yml:2: hosts.a.adress: is not known: did you mean 'address'? here are address, ssh, fence",
-        "locum.yml:2: hosts.a.ssh: is missing: the actuator on host 'b' tells 'a' over SSH to release: give how to"
-        " log in there, such as {user: locum}",
-        "locum.yml:5: services.www.commands: is missing: a standby that is stopped must be started: give"
-        " {start: ..., stop: ..., respawn: ...}, or say standby: running",
-        "locum.yml:6: services.www.hosts: names 'c', which is no host: hosts are a, b",
-        "locum.yml:7: services.www.addresses: is 192.0.2.2, the own address of host 'b', over which 'b' is told to"
-        " release it: give 'b' a new address of its own (hosts.b.address), and keep 192.0.2.2 as the service"
-        " address",
-        "locum.yml:8: services.www.interface: has none for host 'b': give each host of the service its interface",
-        "locum.yml:8: services.www.interface: has none for host 'c': give each host of the service its interface",
+        "locum.yml:2: hosts.a.adress: is not a known key: did you mean 'address'? the keys here are address, ssh,"
+        " fence",
+        "locum.yml:2: hosts.a.ssh: is missing: the actuator on 'b' connects to 'a' over SSH to release it: give"
+        " how to log in there, such as {user: locum}",
+        "locum.yml:5: services.www.commands: is missing: locum must start the service on a standby where it is"
+        " stopped: give {start: ..., stop: ..., respawn: ...}, or set standby: running",
+        "locum.yml:6: services.www.hosts: names 'c', which is not a host: the hosts are a, b",
+        "locum.yml:7: services.www.addresses: is 192.0.2.2, the host address of 'b', through which locum asks"
+        " 'b' to release it: give 'b' another address (hosts.b.address), and keep 192.0.2.2 as the service address",
+        "locum.yml:8: services.www.interface: has no interface for host 'b': give one for each host of the service",
+        "locum.yml:8: services.www.interface: has no interface for host 'c': give one for each host of the service",
         "locum.yml:10: services.www.interval: is given twice, first on line 9: keep one of them",
-        "locum.yml:11: services.www.checks: has nothing behind it: give what tells whether it is well, or {} where"
-        " a ping must do, or leave it out",
+        "locum.yml:11: services.www.checks: has no value: give the checks that decide whether it is healthy, or"
+        " {} to rely on a ping, or leave it out",
         "locum.yml:12: services.www.takeover.when_unreachable: is missing, and has no default: 'takeover' takes"
-        " over when the host and its service address are silent and a witness answers (if the network was cut"
-        " between the hosts, both may then hold the address); 'refuse' tells people (if the host was really dead,"
-        " the service is down until they come)",
-        "locum.yml:13: actuator.webhook_token: has no place in a site file: put the secret in a file of its own"
+        " over when the host and its service address do not answer and a witness does (if only the network"
+        " between the hosts failed, both may then hold the address); 'refuse' alerts people (if the host is"
+        " really dead, the service is down until they act)",
+        "locum.yml:13: actuator.webhook_token: is not allowed in a site file: put the secret in a separate file"
         " and name it with webhook_token_file",
     ]
 
@@ -157,11 +157,11 @@ NOT_EVEN_TEXT: dict[str, tuple[bytes, str]] = {
     "not UTF-8": (SOUND.encode() + b"# caf\xe9\n", "locum.yml:14: is not UTF-8 text"),
     "a control character": (
         b"hosts:\n  a: \x07\n",
-        "locum.yml:2: holds a character that YAML does not allow (#x07)",
+        "locum.yml:2: contains a character that YAML does not allow (#x07)",
     ),
     "too large": (
         b"#" * (load.SIZE_LIMIT_BYTES + 1),
-        "locum.yml: is larger than 1048576 bytes: this is no site file",
+        "locum.yml: is larger than 1048576 bytes: this is not a site file",
     ),
     "nested without end": (b"[" * 100_000, "locum.yml:1: nests deeper than 16 levels"),
     "laughing": (
@@ -169,27 +169,30 @@ NOT_EVEN_TEXT: dict[str, tuple[bytes, str]] = {
         + b"".join(
             b"%c: &%c [%s]\n" % (k, k, b",".join([b"*%c" % (k - 1)] * 9)) for k in range(ord("b"), ord("j"))
         ),
-        "locum.yml:1: grows without end through its aliases (*name)",
+        "locum.yml:1: expands without limit through its aliases (*name)",
     ),
-    "an alias of itself": (b"hosts: &h [*h]\n", "locum.yml:1: grows without end through its aliases (*name)"),
+    "an alias of itself": (
+        b"hosts: &h [*h]\n",
+        "locum.yml:1: expands without limit through its aliases (*name)",
+    ),
     "a merge with itself": (
         b"a: &a {<<: *a}\n",
-        "locum.yml:1: grows without end through its aliases (*name)",
+        "locum.yml:1: expands without limit through its aliases (*name)",
     ),
     "a merge with itself in a list": (
         b"a: &a {<<: [*a, {b: c}]}\n",
-        "locum.yml:1: grows without end through its aliases (*name)",
+        "locum.yml:1: expands without limit through its aliases (*name)",
     ),
     "merges that multiply": (
         b"a0: &a0 {x: y}\n"
         + b"".join(
             b"a%d: &a%d {<<: [%s]}\n" % (n, n, b",".join([b"*a%d" % (n - 1)] * 9)) for n in range(1, 12)
         ),
-        "locum.yml:1: grows without end through its aliases (*name)",
+        "locum.yml:1: expands without limit through its aliases (*name)",
     ),
     "more values than any site has": (
         b"[" + b"a," * 200_000 + b"]",
-        "locum.yml:1: holds more than 50000 values: this is no site file",
+        "locum.yml:1: contains more than 50000 values: this is not a site file",
     ),
     "a character that there is not": (
         b'a: "\\UFFFFFFFF"\n',
@@ -242,7 +245,7 @@ def test_the_site_file_asked_for_counts_before_the_places_it_is_looked_for(
     with pytest.raises(SiteError) as caught:
         find_site(None)
     assert caught.value.lines == (
-        f"no site file: there is neither {etc} nor {here}; name one with --site, or write one with locum init",
+        f"no site file: neither {etc} nor {here} exists; name one with --site, or create one with locum init",
     )
     here.touch()
     assert find_site(None) == here

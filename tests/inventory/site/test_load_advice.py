@@ -36,9 +36,10 @@ ADVICE = {
         "actuator: {host: b}",
         'actuator: {host: b}\nchain: {alertmanagers: ["http://127.0.0.1:9093"], password_file: /etc/locum/p}',
         (
-            "chain.alertmanagers: http://127.0.0.1:9093 is asked over plain HTTP and without a password: every user"
-            " of its host can silence the alerts that wake locum; docs/security.md says how to close it",
-            "chain.password_file: is sent over https:// alone, and no address here begins with that",
+            "chain.alertmanagers: http://127.0.0.1:9093 is reached over plain HTTP without a password: every user"
+            " of its host can silence the alerts that trigger locum; docs/security.md describes how to prevent"
+            " that",
+            "chain.password_file: is sent only over https://, and no address here begins with https://",
         ),
     ),
     "a chain that is shown a password": (
@@ -51,33 +52,38 @@ ADVICE = {
         '2.2:10751"}}',
         '2.2:10751"}, c: {url: "http://192.0.2.3:10751"}}',
         (
-            "vantage_points: 2 can be split evenly, and half is no majority: an odd number survives more",
+            "vantage_points: 2 can split evenly, and half is not a majority: use an odd number",
         ),
     ),
     "a loopback exporter of somebody else": (
         'b: {url: "http://192.0.2.2:10751"}}',
         'c: {url: "http://127.0.0.1:10751"}}',
         (
-            "vantage_points.c.url: http://127.0.0.1:10751 is whichever machine asks, not host 'c':"
+            "vantage_points.c.url: http://127.0.0.1:10751 is always the machine that connects, not host 'c':"
             " give c's own address",
         ),
     ),
     "the preferred host watches itself": (
         "points: {b:",
         "points: {a:",
-        ("services.www.hosts: only 'a', the preferred host, watches: when that dies, nobody notices",),
+        (
+            "services.www.hosts: the only exporter runs on 'a', the preferred host: if that dies, none detects it",
+        ),
     ),
     "the preferred host acts for itself": (
         "hosts: [a, b]",
         "hosts: [b, a]",
-        ("services.www.hosts: the actuator runs on 'b', the preferred host: when that dies, nobody acts for it",),
+        (
+            "services.www.hosts: the actuator runs on 'b', the preferred host: if that dies, no takeover is"
+            " possible",
+        ),
     ),
     "a host on another network": (
         "192.0.2.1,",
         "198.51.100.1,",
         (
-            "services.www.addresses: 192.0.2.100/24 and host 'a' (198.51.100.1) are not on one network: an address"
-            " can only move between hosts on one network segment",
+            "services.www.addresses: 192.0.2.100/24 and host 'a' (198.51.100.1) are not on the same network: an"
+            " address can only move between hosts on one network segment",
         ),
     ),
     "an address alone tells no network": ("192.0.2.100/24", "198.51.100.100/32", ()),
@@ -85,8 +91,8 @@ ADVICE = {
         "192.0.2.100/24",
         "2001:db8::100/64",
         (
-            "services.www.addresses: one is of IPv6, and no witness is: nothing shows after a takeover that the"
-            " network knows the way to it; add the gateway's IPv6 address to witnesses",
+            "services.www.addresses: one is IPv6, but no witness is: after a takeover locum cannot verify that the"
+            " network reaches it; add the gateway's IPv6 address to witnesses",
         ),
     ),
     "a witness of each family": ("[192.0.2.254]", '[192.0.2.254, "2001:db8::fe"]', ()),
@@ -94,35 +100,35 @@ ADVICE = {
         "[192.0.2.254]",
         '[192.0.2.254, "fe80::1"]',
         (
-            "witnesses: fe80::1 is link-local: with several interfaces the wrong network may be asked;"
-            " give a global or unique local one",
+            "witnesses: fe80::1 is link-local: on a host with several interfaces the ping may go out on the"
+            " wrong network; give a global or unique local address",
         ),
     ),
     "a host on loopback": (
         "c: {address: 192.0.2.3}",
         "c: {address: 127.0.0.1}",
-        ("hosts.c.address: 127.0.0.1 is loopback: every host that asks it asks itself",),
+        ("hosts.c.address: 127.0.0.1 is a loopback address: a host that connects to it reaches only itself",),
     ),
     "no check": (
         "checks: {process: {name: apache2}}",
         "checks: {}",
-        ("services.www.checks: none, so that a ping of its host must do: add http, tcp or process",),
+        ("services.www.checks: none, so only a ping of its host decides: add http, tcp or process",),
     ),
     "no respawn": (
         ", respawn: apachectl restart",
         "",
-        ("services.www.commands.respawn: not given: a died process leads to a takeover at once",),
+        ("services.www.commands.respawn: not given: when the process dies, a takeover follows at once",),
     ),
     "observe": (
         "{when_unreachable: takeover}",
         "{when_unreachable: takeover, mode: observe}",
-        ("services.www.takeover.mode: observe: what would be done is recorded, and nothing is touched",),
+        ("services.www.takeover.mode: observe: locum records what it would do, and changes nothing",),
     ),
     "a mirror": ("    takeover:", "    mirror: {source: /srv/www, destination: /srv/www}\n    takeover:", ()),
     "a mirror of any age": (
         "    takeover:",
         "    mirror: {source: /srv/www, when_stale: takeover}\n    takeover:",
-        ("services.www.mirror.when_stale: takeover: a standby takes over with data of any age, whole or not",),
+        ("services.www.mirror.when_stale: takeover: a standby takes over with data of any age, complete or not",),
     ),
 }  # fmt: skip
 

@@ -73,9 +73,9 @@ def test_bytes_of_other_keys_are_characters_as_yaml_has_it(tmp_path: Path) -> No
 
 
 UNKNOWN = {
-    r"DOMAIN\user": r"has '\u', which is no escape: \r, \n, \t, \0 and \xNN are, and a backslash is written \\",
-    r"\xg1": r"has '\x', which is no escape: \r, \n, \t, \0 and \xNN are, and a backslash is written \\",
-    "end\\": r"has '\', which is no escape: \r, \n, \t, \0 and \xNN are, and a backslash is written \\",
+    r"DOMAIN\user": r"has '\u', which is not an escape: use \r, \n, \t, \0 or \xNN, and \\ for a backslash",
+    r"\xg1": r"has '\x', which is not an escape: use \r, \n, \t, \0 or \xNN, and \\ for a backslash",
+    "end\\": r"has '\', which is not an escape: use \r, \n, \t, \0 or \xNN, and \\ for a backslash",
 }
 
 
@@ -94,7 +94,7 @@ def test_what_is_no_text_is_a_fault(tmp_path: Path) -> None:
     )
     (line,) = faults(tmp_path, text)
     assert line == (
-        r"locum.yml:9: services.www.checks.tcp.send: is a list: give what to send once connected, such as"
+        r"locum.yml:9: services.www.checks.tcp.send: is a list: give what to send after connecting, such as"
         r" 'PING\r\n'"
     )
 
