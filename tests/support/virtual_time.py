@@ -1,0 +1,301 @@
+"""Virtual time: the shipped code runs as ever, one thread at a time, and nothing waits.
+
+`VirtualRuntime` takes the place of this machine's runtime (system/runtime.py). Its threads are real threads, of
+which exactly one runs, until it waits for something. Then the seed chooses the next one among those that are ready.
+When none is ready, the clock jumps to the earliest deadline of those who wait. So a test of an hour takes
+milliseconds, goes the same way each time, and other seeds try other orders.
+
+Only what comes from the runtime can be waited for. A thread from elsewhere (a pool, an event loop, a server) must
+not call into code that runs here.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from locum_actuator.system import runtime
+
+T = TypeVar("T")
+STARTS_AT = 1000.0  # the clock's first moment: 0 would hide a moment that was never set
+WALL_AT = 1_700_000_000.0
+REAL_SECONDS = 60.0  # a thread that is not given its turn in this time fails, rather than hang the test
+
+
+class DeadlockError(AssertionError):
+    """Every thread waits for something that no other can bring about."""
+
+
+class _Task:
+    """One thread: what it waits for, and until when at most."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.turn = threading.Semaphore(0)
+        self.ready: Callable[[], bool] | None = None  # None: it does not wait
+        self.deadline: float | None = None
+        self.ended = False
+
+
+class VirtualRuntime(runtime.Runtime):
+    """A runtime whose clock only moves while everybody waits."""
+
+    def __init__(self, seed: int = 0) -> None:
+        self._now = STARTS_AT
+        self._chance = random.Random(seed)
+        self._me = threading.local()
+        self._tasks: list[_Task] = []
+        self._broken: BaseException | None = None  # why no thread can go on
+
+    # -- the clock ---------------------------------------------------------------------------------------------
+
+    def monotonic(self) -> float:
+        """Return the clock's seconds."""
+        return self._now
+
+    def since_boot(self) -> float:
+        """Return the clock's seconds."""
+        return self._now
+
+    def wall_time(self) -> float:
+        """Return the clock's seconds since the epoch."""
+        return WALL_AT + self._now
+
+    def sleep(self, seconds: float) -> None:
+        """Let others run until so much later."""
+        self.wait(lambda: False, seconds)
+
+    def random(self) -> float:
+        """Return a number of [0, 1) by the seed."""
+        return self._chance.random()
+
+    # -- who runs ----------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def running(self) -> Iterator[Self]:
+        """Let the calling thread be the first one, in place of this machine's runtime."""
+        task = _Task("main")
+        self._tasks.append(task)
+        self._me.task = task
+        with runtime.use(self):
+            yield self
+
+    def wait(self, ready: Callable[[], bool], seconds: float | None) -> bool:
+        """Let others run until something is true, or so much later; return whether it is true.
+
+        Where it is true already another thread may run first all the same: that is how orders differ by the seed.
+        """
+        if seconds is not None and seconds <= 0:
+            return ready()
+        task = self._task()
+        task.ready, task.deadline = ready, None if seconds is None else self._now + seconds
+        self._pass_on(task)
+        task.ready = task.deadline = None
+        return ready()  # no other thread has run since it was chosen
+
+    def _task(self) -> _Task:
+        task: _Task | None = getattr(self._me, "task", None)
+        assert task is not None, "a thread that the virtual runtime does not know may not wait in it"
+        return task
+
+    def _pass_on(self, current: _Task) -> None:
+        """Let the next thread run, and return when it is this one's turn again."""
+        following = self._next()
+        if following is current:
+            return
+        following.turn.release()
+        if current.ended:
+            return
+        if not current.turn.acquire(timeout=REAL_SECONDS):
+            raise DeadlockError(f"{current.name} was not given its turn")
+        if self._broken is not None:
+            raise DeadlockError("another thread found that none can go on") from self._broken
+
+    def _next(self) -> _Task:
+        while True:
+            waiting = [task for task in self._tasks if not task.ended]
+            ready = [task for task in waiting if task.ready is None or task.ready() or self._is_due(task)]
+            if ready:
+                return self._chance.choice(ready)
+            deadlines = [task.deadline for task in waiting if task.deadline is not None]
+            if not deadlines:
+                self._break(waiting)
+            self._now = min(deadlines)
+
+    def _is_due(self, task: _Task) -> bool:
+        return task.deadline is not None and task.deadline <= self._now
+
+    def _break(self, waiting: list[_Task]) -> None:
+        fault = DeadlockError(f"all wait: {', '.join(task.name for task in waiting) or 'no thread is left'}")
+        self._broken = fault
+        for task in waiting:
+            task.turn.release()
+        raise fault
+
+    def begin(self, target: Callable[..., object], name: str, args: tuple[object, ...]) -> _Task:
+        """Start a thread, which runs once the others wait."""
+        task = _Task(name)
+
+        def run() -> None:
+            task.turn.acquire()
+            if self._broken is not None:
+                return
+            self._me.task = task
+            try:
+                target(*args)
+            finally:
+                task.ended = True
+                if any(not other.ended for other in self._tasks):
+                    self._pass_on(task)
+
+        self._tasks.append(task)
+        threading.Thread(target=run, name=name, daemon=True).start()
+        return task
+
+    # -- what can be waited for --------------------------------------------------------------------------------
+
+    def lock(self) -> runtime.Lock:
+        """Return a lock."""
+        return _Semaphore(self, 1)
+
+    def semaphore(self, value: int) -> runtime.Lock:
+        """Return a lock that so many may have at once."""
+        return _Semaphore(self, value)
+
+    def event(self) -> runtime.Event:
+        """Return an event."""
+        return _Event(self)
+
+    def condition(self) -> runtime.Condition:
+        """Return a condition."""
+        return _Condition(self)
+
+    def queue(self) -> runtime.Queue[Any]:
+        """Return a queue."""
+        return _Queue(self)
+
+    def thread(
+        self, target: Callable[..., object], *, name: str, args: tuple[object, ...] = ()
+    ) -> runtime.Thread:
+        """Return a thread."""
+        return _Thread(self, target, name, args)
+
+    def timer(
+        self, seconds: float, call: Callable[..., object], args: tuple[object, ...] = ()
+    ) -> runtime.Timer:
+        """Return a timer."""
+        return _Timer(self, seconds, call, args)
+
+
+class _Semaphore:
+    def __init__(self, virtual: VirtualRuntime, value: int) -> None:
+        self._virtual, self._value = virtual, value
+
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        seconds = None if timeout < 0 else timeout
+        if not self._virtual.wait(lambda: self._value > 0, seconds if blocking else 0.0):
+            return False
+        self._value -= 1
+        return True
+
+    def release(self) -> None:
+        self._value += 1
+
+    def __enter__(self) -> bool:
+        return self.acquire()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None:
+        self.release()
+
+
+class _Event:
+    def __init__(self, virtual: VirtualRuntime) -> None:
+        self._virtual, self._set = virtual, False
+
+    def is_set(self) -> bool:
+        return self._set
+
+    def set(self) -> None:
+        self._set = True
+
+    def clear(self) -> None:
+        self._set = False
+
+    def wait(self, timeout: float | None = None) -> bool:
+        return self._virtual.wait(self.is_set, timeout)
+
+
+class _Condition(_Semaphore):
+    def __init__(self, virtual: VirtualRuntime) -> None:
+        super().__init__(virtual, 1)
+
+    def wait_for(self, predicate: Callable[[], T], timeout: float | None = None) -> T:
+        self.release()
+        self._virtual.wait(lambda: bool(predicate()), timeout)
+        self.acquire()
+        return predicate()
+
+    def notify_all(self) -> None:
+        """Nothing: whoever waits is asked again before each turn."""
+
+
+class _Queue:
+    def __init__(self, virtual: VirtualRuntime) -> None:
+        self._virtual, self._items = virtual, deque[Any]()
+
+    def put(self, item: Any) -> None:
+        self._items.append(item)
+
+    def get(self, block: bool = True, timeout: float | None = None) -> Any:
+        if not self._virtual.wait(lambda: bool(self._items), timeout if block else 0.0):
+            raise runtime.Empty
+        return self._items.popleft()
+
+    def get_nowait(self) -> Any:
+        return self.get(block=False)
+
+    def empty(self) -> bool:
+        return not self._items
+
+
+class _Thread:
+    def __init__(
+        self, virtual: VirtualRuntime, target: Callable[..., object], name: str, args: tuple[object, ...]
+    ) -> None:
+        self._virtual, self._target, self._args, self.name = virtual, target, args, name
+        self._task: _Task | None = None
+
+    def start(self) -> None:
+        self._task = self._virtual.begin(self._target, self.name, self._args)
+
+    def join(self, timeout: float | None = None) -> None:
+        self._virtual.wait(lambda: not self.is_alive(), timeout)
+
+    def is_alive(self) -> bool:
+        return self._task is not None and not self._task.ended
+
+
+class _Timer:
+    def __init__(
+        self, virtual: VirtualRuntime, seconds: float, call: Callable[..., object], args: tuple[object, ...]
+    ) -> None:
+        self._cancelled = _Event(virtual)
+
+        def run() -> None:
+            if not self._cancelled.wait(seconds):
+                call(*args)
+
+        self._thread = _Thread(virtual, run, "timer", ())
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def cancel(self) -> None:
+        self._cancelled.set()
