@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from locum_actuator.cli import main as locum
 from locum_actuator.server import main as locum_actuator
 from locum_exporter.server import main as locum_exporter
-from tests.quiet_site import quiet_site
+from tests.support.site_files import quiet_site
 
 DOCUMENT = Path(__file__).parents[1] / "docs/commands.md"
 

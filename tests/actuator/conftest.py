@@ -15,6 +15,7 @@ from locum_actuator.journal.journal import Journal
 from locum_actuator.metrics import Metrics
 from tests.actuator.fakes import FakeGate, FakeWorld, KeptFakes, site
 from tests.support.http_server import API_TOKEN, api_app, served_api
+from tests.support.site_files import COMMANDS, write_site
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -71,19 +72,8 @@ def url(engine: Engine) -> Iterator[str]:
 def site_file(tmp_path: Path) -> Path:
     """The site file of that actuator, with its API token beside it."""
     (tmp_path / "api.token").write_text(f"{API_TOKEN}\n")
-    file = tmp_path / "locum.yml"
-    file.write_text(f"""\
-hosts:
-  a: {{address: 192.0.2.1, ssh: {{user: locum}}}}
-  b: {{address: 192.0.2.2}}
-services:
-  www:
-    hosts: [a, b]
-    addresses: [192.0.2.100/24]
-    interface: eth0
-    commands: {{start: x, stop: y}}
-    takeover: {{when_unreachable: takeover}}
-witnesses: [192.0.2.254]
-actuator: {{host: b, api_token_file: {tmp_path}/api.token}}
-""")
-    return file
+    return write_site(
+        tmp_path,
+        www={"interface": "eth0", "commands": COMMANDS, "takeover": {"when_unreachable": "takeover"}},
+        actuator={"api_token_file": f"{tmp_path}/api.token"},
+    )

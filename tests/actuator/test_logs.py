@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 import requests
 
-from tests.quiet_site import SECRETS, quiet_site
 from tests.support.log_reading import read_logfmt
 from tests.support.polling import wait_for
 from tests.support.ports import unused_port
+from tests.support.site_files import SECRETS, quiet_site
 
 FORGED = "LocumServiceDown\nlevel=info msg=forged"
 Reader = Callable[[str], Mapping[str, Any]]

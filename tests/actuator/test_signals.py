@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.quiet_site import quiet_site
 from tests.support.polling import wait_for
 from tests.support.ports import unused_port
+from tests.support.site_files import quiet_site
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

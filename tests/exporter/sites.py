@@ -1,8 +1,10 @@
 """Sites for the exporter's tests, made of the model's own values."""
 
+from pathlib import Path
 from typing import Any
 
 from locum_inventory.site.model import Site
+from tests.support.site_files import COMMANDS, write_site
 
 
 def site(**changes: Any) -> Site:
@@ -29,3 +31,23 @@ def service(**changes: Any) -> dict[str, Any]:
         "checks": {"http": {"url": "http://{host}:1/"}, "tcp": {"port": 1}, "process": {"name": "apache2"}},
         "takeover": {"when_unreachable": "takeover"},
     } | changes
+
+
+def exporter_site(directory: Path) -> Path:
+    """Write a site file for a running exporter on this machine, whose token and key files are missing."""
+    return write_site(
+        directory,
+        hosts={
+            "a": {"address": "127.0.0.11", "ssh": {"key_file": "/nonexistent/key"}},
+            "b": {"address": "127.0.0.1"},
+        },
+        www={
+            "addresses": ["10.9.0.100/24"],
+            "interface": "nosuch0",
+            "checks": {"http": {"url": "http://{host}/"}},
+            "commands": COMMANDS,
+            "takeover": {"when_unreachable": "takeover"},
+        },
+        witnesses=["10.9.0.254"],
+        actuator={"webhook_token_file": "/nonexistent/token"},
+    )

@@ -17,7 +17,8 @@ from locum_inventory.listen import Listen
 from locum_inventory.site.load import load_site
 from locum_inventory.token_bucket import TokenBucket
 from tests.exporter import test_server
-from tests.exporter.test_server import SITE, exporter
+from tests.exporter.sites import exporter_site
+from tests.exporter.test_server import exporter
 from tests.support.marks import needs_root
 from tests.support.ports import unused_port
 
@@ -50,9 +51,7 @@ KEPT = "GET /probe?check=ping&host=b HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 @pytest.fixture
 def site_file(tmp_path: Path) -> Path:
-    path = tmp_path / "locum.yml"
-    path.write_text(SITE)
-    return path
+    return exporter_site(tmp_path)
 
 
 @contextmanager

@@ -17,35 +17,17 @@ from click.testing import CliRunner
 from locum_exporter.net.listening import listening_sockets
 from locum_exporter.server import main
 from locum_inventory.listen import Listen
+from tests.exporter.sites import exporter_site
 from tests.support.log_reading import read_logfmt
 from tests.support.polling import wait_for
 from tests.support.ports import unused_port
 
-SITE = """
-hosts:
-  a: {address: 127.0.0.11, ssh: {user: locum, key_file: /nonexistent/key}}
-  b: {address: 127.0.0.1}
-services:
-  www:
-    hosts: [a, b]
-    addresses: [10.9.0.100/24]
-    interface: nosuch0
-    checks:
-      http: {url: "http://{host}/"}
-    commands: {start: "true", stop: "true"}
-    takeover: {when_unreachable: takeover}
-vantage_points: {b: {url: "http://127.0.0.1:10751"}}
-witnesses: [10.9.0.254]
-actuator: {host: b, webhook_token_file: /nonexistent/token}
-"""
 PROGRAM = [sys.executable, "-m", "locum_exporter.server"]
 
 
 @pytest.fixture
 def site_file(tmp_path: Path) -> Path:
-    path = tmp_path / "locum.yml"
-    path.write_text(SITE)
-    return path
+    return exporter_site(tmp_path)
 
 
 class Program:
@@ -109,12 +91,14 @@ def test_it_ends_although_a_look_is_under_way_and_a_client_stays(site_file: Path
 def test_reload(site_file: Path) -> None:
     with exporter(site_file) as program:
         assert program.get("/probe?check=ping&host=c").status_code == 404
-        site_file.write_text(SITE.replace("services:", "  c: {address: 127.0.0.13}\nservices:", 1))
+        site_file.write_text(
+            site_file.read_text().replace("services:", "  c: {address: 127.0.0.13}\nservices:", 1)
+        )
         program.process.send_signal(signal.SIGHUP)
         program.wait_for("again")
         assert "locum_check_success 1.0" in program.get("/probe?check=ping&host=c").text
 
-        site_file.write_text(SITE.replace("interface:", "interfaec:"))
+        site_file.write_text(site_file.read_text().replace("interface:", "interfaec:"))
         program.process.send_signal(signal.SIGHUP)
         program.wait_for("the old site stays in use")
         not_read = read_logfmt(program.log.splitlines()[-1])

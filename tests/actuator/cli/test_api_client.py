@@ -19,22 +19,9 @@ from locum_actuator.engine.site_reload import ReloadResult
 from locum_actuator.listeners import unix_socket
 from tests.support.http_server import serving
 from tests.support.ports import unused_port
+from tests.support.site_files import write_site
 
 TOKEN = "an-api-token-of-some-length"
-SITE = """\
-hosts:
-  a: {{address: 192.0.2.1, ssh: {{user: locum}}}}
-  b: {{address: 192.0.2.2}}
-services:
-  www:
-    hosts: [a, b]
-    addresses: [192.0.2.100/32]
-    interface: lo
-    standby: running
-    takeover: {{when_unreachable: refuse}}
-witnesses: [192.0.2.254]
-actuator: {{host: b, state_directory: {state}, api_token_file: {state}/api.token}}
-"""
 
 
 @pytest.fixture
@@ -42,7 +29,11 @@ def state(tmp_path: Path) -> Path:
     state = tmp_path / "state"
     state.mkdir(mode=0o700)
     (state / "api.token").write_text(TOKEN)
-    (tmp_path / "locum.yml").write_text(SITE.format(state=state))
+    write_site(
+        tmp_path,
+        www={"addresses": ["192.0.2.100/32"], "standby": "running"},
+        actuator={"state_directory": str(state), "api_token_file": f"{state}/api.token"},
+    )
     return state
 
 

@@ -14,9 +14,9 @@ from locum_exporter import this_host
 from locum_exporter.this_host import WrongMachineError, require_actuator_host, require_no_other_host
 from locum_inventory.site.load import load_site
 from locum_inventory.site.model import Address
-from tests.quiet_site import quiet_site
 from tests.support.marks import needs_root
 from tests.support.ports import unused_port
+from tests.support.site_files import quiet_site
 
 A, B, ELSEWHERE = "192.0.2.1", "192.0.2.2", "192.0.2.77"
 

@@ -11,29 +11,18 @@ from click.testing import CliRunner
 
 from locum_actuator.cli import main
 from tests.support.ports import unused_port
-
-SITE = """\
-hosts:
-  a: {{address: 192.0.2.1, ssh: {{user: locum}}}}
-  b: {{address: 127.0.0.1}}
-services:
-  www:
-    hosts: [a, b]
-    addresses: [192.0.2.100/24]
-    interface: eth0
-    commands: {{start: "true", stop: "true"}}
-    takeover: {{when_unreachable: refuse, mode: observe}}
-vantage_points: {{b: {{url: "http://127.0.0.1:10751"}}}}
-witnesses: [192.0.2.254]
-actuator: {{host: b, state_directory: {state}, webhook_token_file: {state}/token}}
-"""
+from tests.support.site_files import COMMANDS, write_site
 
 
 @pytest.fixture
 def site_file(tmp_path: Path) -> Path:
-    file = tmp_path / "locum.yml"
-    file.write_text(SITE.format(state=tmp_path / "state"))
-    return file
+    state = tmp_path / "state"
+    return write_site(
+        tmp_path,
+        hosts={"b": {"address": "127.0.0.1"}},
+        www={"interface": "eth0", "commands": COMMANDS, "takeover": {"mode": "observe"}},
+        actuator={"state_directory": str(state), "webhook_token_file": f"{state}/token"},
+    )
 
 
 @pytest.fixture

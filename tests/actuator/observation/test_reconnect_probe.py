@@ -20,29 +20,12 @@ from locum_inventory.site.model import Site
 from tests.support import namespaces
 from tests.support.marks import needs_root
 from tests.support.ports import closed_port
+from tests.support.site_files import write_site
 
 pytestmark = pytest.mark.timed  # its deadlines are some tenths of a second
 
 _ETH_P_ALL = 0x0003
 WATCHED_SECONDS = 1.2
-
-SITE = """\
-hosts:
-  a:
-    address: {address}
-    ssh: {{user: locum, port: {port}, key_file: /nowhere/key, known_hosts: /nowhere/known_hosts}}
-  b: {{address: 192.0.2.2}}
-services:
-  www:
-    hosts: [a, b]
-    addresses: [192.0.2.100/32]
-    interface: eth0
-    standby: running
-    checks: {{}}
-    takeover: {{when_unreachable: refuse}}
-witnesses: [192.0.2.254]
-actuator: {{host: b}}
-"""
 
 
 @pytest.fixture
@@ -53,9 +36,14 @@ def port() -> Iterator[int]:
 
 
 def site_of(directory: Path, address: str, port: int = 22) -> Site:
-    path = directory / "locum.yml"
-    path.write_text(SITE.format(address=address, port=port))
-    return load_site(path)
+    ssh = {"port": port, "key_file": "/nowhere/key", "known_hosts": "/nowhere/known_hosts"}
+    return load_site(
+        write_site(
+            directory,
+            hosts={"a": {"address": address, "ssh": ssh}},
+            www={"addresses": ["192.0.2.100/32"], "interface": "eth0", "standby": "running", "checks": {}},
+        )
+    )
 
 
 def sees(reconnect_probe: ReconnectProbe, missing: set[str], seconds: float) -> set[str]:

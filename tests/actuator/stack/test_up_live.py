@@ -16,35 +16,32 @@ from locum_actuator.web.certificate import Certificate
 from tests.support.log_reading import read_logfmt
 from tests.support.polling import wait_for
 from tests.support.processes import alive
+from tests.support.site_files import COMMANDS, write_secret, write_site
 
 pytestmark = pytest.mark.e2e
 
-SITE = """\
-hosts:
-  a: {{address: 192.0.2.1, ssh: {{user: locum}}}}
-  b: {{address: 192.0.2.2}}
-services:
-  www:
-    hosts: [a, b]
-    addresses: [192.0.2.100/24]
-    interface: lo
-    checks: {{http: {{url: "http://{{host}}:8080/"}}}}
-    commands: {{start: "true", stop: "true"}}
-    takeover: {{when_unreachable: refuse, mode: observe}}
-vantage_points: {{b: {{url: "http://192.0.2.2:10751"}}}}
-witnesses: [192.0.2.254]
-actuator: {{host: b, state_directory: {state}, webhook_token_file: {token}, api_token_file: {token}}}
-"""
 NETWORK = "ip link set lo up; ip address add 192.0.2.2/24 dev lo; exec "
 LOCUM = Path(sys.executable).with_name("locum")
 
 
 @pytest.fixture
 def up(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[subprocess.Popen[str]]:
-    site, token = tmp_path / "locum.yml", tmp_path / "token"
-    site.write_text(SITE.format(state=tmp_path / "state", token=token))
-    token.touch(mode=0o600)
-    token.write_text("a token of more than sixteen characters\n")
+    token = tmp_path / "token"
+    write_secret(token)
+    site = write_site(
+        tmp_path,
+        www={
+            "checks": {"http": {"url": "http://{host}:8080/"}},
+            "commands": COMMANDS,
+            "takeover": {"mode": "observe"},
+        },
+        vantage_points={"b": {"url": "http://192.0.2.2:10751"}},
+        actuator={
+            "state_directory": f"{tmp_path}/state",
+            "webhook_token_file": str(token),
+            "api_token_file": str(token),
+        },
+    )
     inside = ["unshare", "--net", "sh", "-c", NETWORK + '"$@"', "sh"]
     command = [*inside, str(LOCUM), "--site", str(site), "up", *getattr(request, "param", ())]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:

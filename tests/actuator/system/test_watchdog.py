@@ -23,6 +23,7 @@ from locum_inventory.sd_notify import tell, tell_alive_every_seconds
 from tests.support.http_server import HealthyHandler, http_server
 from tests.support.marks import needs_root
 from tests.support.ports import closed_port
+from tests.support.site_files import write_secret, write_site
 
 EXAMPLE = Path(__file__).parents[3] / "locum.example.yml"
 
@@ -119,31 +120,22 @@ def test_who_waits_to_be_told(
     assert tell_alive_every_seconds() == seconds
 
 
-SITE = """\
-hosts:
-  a: {{address: 192.0.2.1, ssh: {{user: locum}}}}
-  b: {{address: 127.0.0.1}}
-services:
-  www:
-    hosts: [a, b]
-    addresses: [192.0.2.100/32]
-    interface: lo
-    standby: running
-    takeover: {{when_unreachable: refuse, mode: observe}}
-vantage_points: {{b: {{url: "http://127.0.0.1:1"}}}}
-witnesses: [192.0.2.254]
-chain: {{prometheus: "http://127.0.0.1:1", alertmanagers: ["http://127.0.0.1:1"]}}
-actuator: {{host: b, state_directory: {state}, webhook_token_file: {token}, api_token_file: {token}}}
-"""
-
-
 @pytest.fixture
 def site_file(tmp_path: Path) -> Path:
-    token, site = tmp_path / "token", tmp_path / "locum.yml"
-    token.touch(mode=0o600)
-    token.write_text("a token of more than sixteen characters\n")
-    site.write_text(SITE.format(state=tmp_path / "state", token=token))
-    return site
+    token, nowhere = tmp_path / "token", "http://127.0.0.1:1"
+    write_secret(token)
+    return write_site(
+        tmp_path,
+        hosts={"b": {"address": "127.0.0.1"}},
+        www={"addresses": ["192.0.2.100/32"], "standby": "running", "takeover": {"mode": "observe"}},
+        vantage_points={"b": {"url": nowhere}},
+        chain={"prometheus": nowhere, "alertmanagers": [nowhere]},
+        actuator={
+            "state_directory": f"{tmp_path}/state",
+            "webhook_token_file": str(token),
+            "api_token_file": str(token),
+        },
+    )
 
 
 @needs_root
