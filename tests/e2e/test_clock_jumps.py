@@ -88,7 +88,7 @@ def test_nothing_is_done_while_all_is_well(jumping: Jumping, seconds: float) -> 
     assert lab.holders() == ["a"]
     assert lab.client.failed_requests(at) == 0
     assert [row for row in jumping.incidents() if row["id"] > number] == []
-    assert "chain: all of it is there" in jumping.command("status").stdout
+    assert "monitoring chain: ok" in jumping.command("status").stdout
 
 
 @pytest.mark.parametrize("seconds", [HOUR, -HOUR], ids=["an hour ahead", "two hours back"])

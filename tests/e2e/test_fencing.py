@@ -74,8 +74,8 @@ def test_not_taken_over_while_the_fence_is_not_confirmed(fenced: Locum) -> None:
     lab, power = fenced.lab, fenced.power
     assert power is not None
     live = fenced.command("check", "--live", check=False).stdout
-    assert "ok       fence of a (fence_lab): says that a is on\n" in live
-    assert "ok       fence secret /etc/locum/fence.password: is there (mode 0640)\n" in live
+    assert "ok       fence of a (fence_lab): reports that a is on\n" in live
+    assert "ok       fence secret /etc/locum/fence.password: present (mode 0640)\n" in live
     power.temper = "claims"
     at = stop_sshd_and_hang(lab, "a")
     text = wait_for_event(fenced, at, "failed")

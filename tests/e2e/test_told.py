@@ -36,5 +36,5 @@ def test_a_takeover_is_told_in_every_way() -> None:
     seconds = done.incident["impact"]["seconds"]
     assert done.seconds_without_service is not None
     assert 0 < seconds <= done.seconds_without_service + 1, "from the alert, which is later than the fault"
-    assert f"| {seconds:.2f} s, until the service was proven to answer |" in written
+    assert f"| {seconds:.2f} s, until a check proved that the service answers |" in written
     print(drawn)

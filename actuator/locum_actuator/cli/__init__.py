@@ -1,4 +1,4 @@
-"""The `locum` command. Each verb lives in a file of its own and is imported only when it is called."""
+"""The `locum` command. Each subcommand has its own file, which is imported only when it is called."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import click
 
 from locum_inventory.shared_files import shared
 
-# verb -> module:object; a verb that is not built is not listed
+# subcommand -> module:object
 COMMANDS: Mapping[str, str] = {
     "init": "locum_actuator.cli.init:init",
     "check": "locum_actuator.cli.check:check",
@@ -57,5 +57,5 @@ class _LazyGroup(click.Group):
 @click.version_option(package_name="locum", prog_name="locum")
 @click.pass_context
 def main(context: click.Context, site_file: str | None) -> None:
-    """Keep a network service up: watch, respawn, take over."""
+    """Keep a network service up: check it, respawn it, take it over."""
     context.obj = site_file

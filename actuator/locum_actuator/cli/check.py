@@ -1,4 +1,4 @@
-"""`locum check`: is the site file sound, and with `--live`: is the world as it says."""
+"""`locum check`: check the site file, and with `--live` also the hosts and files that it describes."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _STYLES: dict[State, str] = {"ok": "green", "note": "cyan", "wrong": "bold red",
 
 
 @click.command()
-@click.option("--live", is_flag=True, help="also go and look: hosts, gates, addresses, witnesses, files")
+@click.option("--live", is_flag=True, help="also check hosts, gates, addresses, witnesses and files")
 @click.option("--json", "as_json", is_flag=True, help="print JSON, for programs")
 @click.pass_obj
 def check(site_file: str | None, live: bool, as_json: bool) -> None:
-    """Say what is wrong with the site file, or with what it describes."""
+    """Report errors in the site file, and with --live in what it describes."""
     path: Path | None = None
     try:
         path = find_site(site_file)
@@ -32,7 +32,7 @@ def check(site_file: str | None, live: bool, as_json: bool) -> None:
     except SiteError as fault:
         _say_faults(path, fault.lines, as_json=as_json)
         sys.exit(WRONG_USE)
-    findings = _look(site) if live else None
+    findings = _check_live(site) if live else None
     if as_json:
         say_json({**_as_json(path, (), advice(site), findings), "conversations": conversations(site)})
     else:
@@ -41,8 +41,8 @@ def check(site_file: str | None, live: bool, as_json: bool) -> None:
         sys.exit(DID_NOT_WORK)
 
 
-def _look(site: Site) -> list[Finding]:
-    from locum_actuator.cli.live_check.run import look  # noqa: PLC0415 - half a second that only --live needs
+def _check_live(site: Site) -> list[Finding]:
+    from locum_actuator.cli.live_check.run import look  # noqa: PLC0415 - half a second, needed for --live only
 
     return asyncio.run(look(site))
 

@@ -1,4 +1,4 @@
-"""`locum enrol`: puts the gate on a host over the administrator's own SSH, and pins the host's key."""
+"""`locum enrol`: install the gate on a host over the administrator's own SSH, and pin the host's key."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ _GUARD_WISHES: Mapping[bool | None, GuardWish] = {None: "keep", True: "install",
 
 _PLANS: Mapping[str, str] = {
     "gate": f"the gate, {GATE_PATH}",
-    "host_file": f"what it may run, {HOST_FILE_PATH}",
+    "host_file": f"the commands it may run, {HOST_FILE_PATH}",
     "user": "the user that locum logs in as",
     "runner": "the user that runs locum here",
-    "private": "who owns the state directory, the tokens and the keys: this user, and nobody else reads them",
+    "private": "the owner of the state directory, the tokens and the keys: only this user can read them",
     "keys": "locum's keys in authorized_keys, which may run the gate and nothing else",
     "sudo_rule": "the sudo rule that lets this user run the gate, and nothing else, as root",
-    "guard": f"the boot guard, {GUARD_PATH}: from each boot on nobody hears this host for its service "
-    "addresses until locum lets it speak",
+    "guard": f"the boot guard, {GUARD_PATH}: after each boot it blocks this host's answers for its service "
+    "addresses until locum allows them",
 }
-_UNGUARD = "remove the boot guard, and let this host be heard"
+_UNGUARD = "remove the boot guard, so that nothing blocks this host's service addresses after a boot"
 _OPTIONAL = {
-    "arping": "a claim over this gate will not be announced; on Debian it is in iputils-arping",
-    "rsync": "nothing can be mirrored to or from this host",
+    "arping": "when this host claims an address, it cannot announce it; on Debian: apt install iputils-arping",
+    "rsync": "no data can be mirrored to or from this host",
     "nft": "the boot guard needs it; on Debian, apt install nftables",
-    "perl": "a claim of an IPv6 address over this gate will not be announced; on Debian it is in perl-base",
+    "perl": "when this host claims an IPv6 address, it cannot announce it; on Debian: apt install perl-base",
 }
 
 
@@ -54,38 +54,38 @@ _OPTIONAL = {
 @click.option(
     "--admin",
     metavar="USER@ADDRESS",
-    help="how you log in there [default: root@ the host's address, at its ssh.port]",
+    help="how you log in to the host [default: root@ the host's address, at its ssh.port]",
 )
 @click.option(
     "--identity",
     metavar="FILE",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="your private key for it",
+    help="your private key for that login",
 )
 @click.option(
     "--admin-known-hosts",
     metavar="FILE",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="accept only the host key in this file, and ask nothing",
+    help="accept only the host key in this file, and do not ask",
 )
-@click.option("--su", "use_su", is_flag=True, help="become root there by su and root's password, not by sudo")
+@click.option("--su", "use_su", is_flag=True, help="become root with su and root's password, not with sudo")
 @click.option(
     "--owner",
     metavar="USER",
     default="locum",
     show_default=True,
-    help="who runs locum on the actuator's host, and owns its keys there",
+    help="the user that runs locum on the actuator's host and owns its keys there",
 )
 @click.option(
     "--boot-guard/--no-boot-guard",
     "boot_guard",
     default=None,
-    help="install, or remove, what keeps the service addresses unheard from boot until locum says otherwise; "
-    "without either a guard that is there is kept, and renewed",
+    help="install, or remove, the guard that blocks the service addresses after a boot until locum allows them; "
+    "without either option an installed guard is kept and updated",
 )
 @click.option("--yes", is_flag=True, help="do not ask")
 @click.option("--dry-run", is_flag=True, help="show what would be done, and do nothing")
-@click.option("--replace-host-key", is_flag=True, help="pin the host's key though another one is pinned")
+@click.option("--replace-host-key", is_flag=True, help="pin the host's key even if a different one is pinned")
 @click.pass_context
 def enrol(
     context: click.Context,
@@ -103,14 +103,14 @@ def enrol(
 ) -> None:
     """Install locum's gate on HOST over your own SSH, and pin its host key.
 
-    On the actuator's host it works without SSH, as root or through sudo. It can be repeated, and should be
-    after every change of the site file.
+    On the actuator's host it needs no SSH: run it as root or with sudo. Repeat it after every change of the site
+    file; repeating it is harmless.
     """
     _, site = load_or_exit(context.obj)
     if host not in site.hosts:
-        wrong_use(f"locum: there is no host {host!r} in the site file; there is {', '.join(site.hosts)}")
+        wrong_use(f"locum: there is no host {host!r} in the site file; it has {', '.join(site.hosts)}")
     if site.hosts[host].ssh is None and host != site.actuator.host:
-        wrong_use(f"locum: hosts.{host}.ssh is missing in the site file: how should locum log in there?")
+        wrong_use(f"locum: hosts.{host}.ssh is missing in the site file, so locum cannot log in to {host}")
     on_actuator_host_or_exit(site)
     way = administrator(site, host, admin, identity, admin_known_hosts, use_su=use_su)
     try:
@@ -132,7 +132,7 @@ class _Wishes:
 def _enrol(site: Site, way: Administrator, owner: str, wishes: _Wishes) -> None:
     host, ssh = way.host, site.hosts[way.host].ssh
     new_keys = [path for path in _key_files(ssh) if not path.exists()]
-    # With keys still to be made a look needs stand-ins for them: they differ from whatever is there.
+    # Keys that do not exist yet are None here: install.sh then reports the installed ones as different.
     before = way.run(_wanted(site, host, _public_or_none, owner, wishes.guard).script("look"))
     _check_host_key(site, host, before, wishes)
     if not _show_plan(site, host, before, new_keys, wishes.guard):
@@ -146,7 +146,7 @@ def _enrol(site: Site, way: Administrator, owner: str, wishes: _Wishes) -> None:
     after = way.run(_wanted(site, host, user_keys.public_key, owner, wishes.guard).script("install"))
     left = [part for part, state in after.parts.items() if state != "same"]
     if left:
-        raise EnrolmentError(f"installed, but not as wanted: {', '.join(left)}")
+        raise EnrolmentError(f"installed, but these parts are not as they should be: {', '.join(left)}")
     if ssh is not None and before.host_key is not None:
         name = host_keys.known_hosts_name(site.hosts[host].address, ssh)
         if host_keys.pinned(ssh.known_hosts, name) != (before.host_key,):
@@ -175,12 +175,12 @@ def _public_or_none(path: Path) -> str | None:
 
 
 def _check_host_key(site: Site, host: str, report: HostReport, wishes: _Wishes) -> None:
-    """Refuse to go on where the pinned key is another than the host's, unless that is what is wished."""
+    """Stop if the pinned key differs from the host's key, unless `--replace-host-key` was given."""
     ssh = site.hosts[host].ssh
     if ssh is None:
         return
     if report.host_key is None:
-        raise EnrolmentError("it has no /etc/ssh/ssh_host_ed25519_key.pub: ssh-keygen -A makes one")
+        raise EnrolmentError("it has no /etc/ssh/ssh_host_ed25519_key.pub: create it with ssh-keygen -A")
     pinned = host_keys.pinned(ssh.known_hosts, host_keys.known_hosts_name(site.hosts[host].address, ssh))
     if not pinned or report.host_key in pinned or wishes.replace_host_key:
         return
@@ -192,7 +192,7 @@ def _check_host_key(site: Site, host: str, report: HostReport, wishes: _Wishes) 
 
 
 def _show_plan(site: Site, host: str, report: HostReport, new_keys: list[Path], guard: GuardWish) -> bool:
-    """Say what will be done; return whether that is anything."""
+    """Print what will be done; return False if there is nothing to do."""
     lines = [f"make the key {path}" for path in new_keys]
     words = {"absent": "install", "differs": "update"}
     plans = {
@@ -205,10 +205,10 @@ def _show_plan(site: Site, host: str, report: HostReport, new_keys: list[Path], 
     if ssh is not None and report.host_key is not None:
         pinned = host_keys.pinned(ssh.known_hosts, host_keys.known_hosts_name(site.hosts[host].address, ssh))
         if pinned != (report.host_key,):
-            word = "replace the pinned host key by" if pinned else "pin the host key"
+            word = "replace the pinned host key with" if pinned else "pin the host key"
             lines.append(f"{word} {host_keys.fingerprint(report.host_key)} in {ssh.known_hosts}")
     if lines:
-        say(f"{host}: enrolment will")
+        say(f"{host}: enrolment will:")
     for line in lines:
         say(f"  - {line}")
     for program in report.missing:
@@ -219,18 +219,18 @@ def _show_plan(site: Site, host: str, report: HostReport, new_keys: list[Path], 
 
 
 def _say_what_starts(site: Site, host: str) -> None:
-    """Name the services that a guard cannot keep from starting at boot: nobody knows what starts them."""
+    """Warn about services that a guard cannot keep from starting at boot, because their unit is not known."""
     for name, unit in kept_off(site, host).items():
         if unit is None:
             say(
-                f"{host}: the start command of {name} is no `systemctl start UNIT`, so the guard does not keep it "
-                "from starting at boot: do so with `systemctl disable UNIT` there",
+                f"{host}: the start command of {name} is not `systemctl start UNIT`, so the guard cannot keep it "
+                "from starting at boot: run `systemctl disable UNIT` on that host",
                 err=True,
             )
 
 
 def _try_gate(site: Site, host: str) -> None:
-    """Go the way locum itself will go, and show what the gate says."""
+    """Connect to the gate in the same way as the actuator does, and print its status."""
     gates = GateClients(site, site.actuator.host, "actuator")
     try:
         status: GateStatus = gates[host].status(deadline_seconds=TRY_SECONDS)
@@ -239,9 +239,9 @@ def _try_gate(site: Site, host: str) -> None:
     finally:
         gates.close()
     if status.version != gate_version():
-        raise EnrolmentError(f"its gate is of version {status.version}, not {gate_version()}")
+        raise EnrolmentError(f"its gate has version {status.version}, not {gate_version()}")
     if status.config_sha256 != host_file_sha256(site, host):
-        raise EnrolmentError(f"{HOST_FILE_PATH} is not what the site file says")
+        raise EnrolmentError(f"{HOST_FILE_PATH} does not match the site file")
     say(
         f"{host}: enrolled; gate version {status.version}, host file sha256 {status.config_sha256}, "
         f"services {', '.join(status.services) or 'none'}"
@@ -252,9 +252,9 @@ def _try_gate(site: Site, host: str) -> None:
 
 
 def _who_gets_keys(owner: str) -> str | None:
-    """Return the owner where root enrols and there is such a user already; else whoever runs this keeps them.
+    """Return the owner if root enrols and that user exists; else None: the keys stay with the current user.
 
-    Enrolling the actuator's own host makes the user and hands him what was made before.
+    Enrolling the actuator's own host creates the user and gives it the files that were made before.
     """
     if os.geteuid() != 0:
         return None

@@ -1,4 +1,4 @@
-"""`locum explain`: look at a service now and say what locum would do, and why. Does nothing."""
+"""`locum explain`: check a service now and show what locum would do, and why. Changes nothing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from locum_actuator.system.printing import Terminal, say_json, styled
 @actuator_option
 @json_option
 def explain(service: str, url: str, as_json: bool) -> None:
-    """Look again now and say what locum would do about SERVICE, and why."""
+    """Check SERVICE now and show what locum would do, and why. Changes nothing."""
     answer = ask(url, f"/api/v1/services/{service}/explain")
     if as_json:
         say_json(answer)

@@ -1,4 +1,4 @@
-"""`locum failback`: have the preferred host hold a service again."""
+"""`locum failback`: move a service back to its preferred host."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from locum_actuator.cli.common.move_options import MoveOptions, move_options
 @move_options
 @click.pass_obj
 def failback(site_file: str | None, /, service: str, **given: Any) -> None:
-    """Make the preferred host the holder of SERVICE again.
+    """Move SERVICE back to its preferred host.
 
-    Shows the steps and asks. A step that does not work makes those before it be undone.
+    Shows the steps and asks for confirmation. If a step fails, the steps before it are undone.
     """
     run_move(site_file, "failback", service, None, MoveOptions(**given))

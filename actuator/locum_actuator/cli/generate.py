@@ -1,4 +1,4 @@
-"""`locum generate`: what an existing Prometheus, Alertmanager and Grafana need."""
+"""`locum generate`: write the configuration that an existing Prometheus, Alertmanager and Grafana need."""
 
 from __future__ import annotations
 
@@ -19,13 +19,16 @@ from locum_actuator.stack.systemd_units import ACTUATOR, EXPORTER, SOCKET, units
 from locum_actuator.system.printing import say
 from locum_inventory.shared_files import shared
 
-# What the shipped provisioning files say, for the sites that need not say otherwise.
+# The values in the shipped provisioning files, which are replaced if the options differ.
 PROMETHEUS_URL, DASHBOARDS = "http://127.0.0.1:9090", "/var/lib/grafana/dashboards/locum"
 
 
 @click.group()
 def generate() -> None:
-    """Print or write what an existing Prometheus, Alertmanager and Grafana need: what `locum up` uses itself."""
+    """Print or write the configuration that an existing Prometheus, Alertmanager and Grafana need.
+
+    It is the same that `locum up` uses.
+    """
 
 
 @generate.command()
@@ -41,20 +44,23 @@ def prometheus(site_file: str | None, /, **listens: Any) -> None:
 @click.argument("directory", required=False, type=click.Path(file_okay=False, path_type=Path))
 @click.pass_obj
 def alertmanager(site_file: str | None, /, directory: Path | None, **listens: Any) -> None:
-    """Print alertmanager.yml; or write it into DIRECTORY, with the templates and the runbook that belong beside it.
+    """Print alertmanager.yml; or write it into DIRECTORY, together with its templates and the runbook.
 
-    Without its templates Alertmanager sends no mail. What is written is readable by its owner alone.
+    Without the templates Alertmanager sends no mail. Only their owner can read the files that are written.
     """
     chain = chain_of(load_or_exit(site_file)[1], **listens, of_the_site=True)
     try:
         if directory is None:
             _print(alertmanager_text(chain))
             if chain.site.mail is not None:
-                say("mail needs the templates too: `locum generate alertmanager DIRECTORY`", err=True)
-            # Alertmanager does not start with a certificate that it may not read.
+                say(
+                    "mail also needs the templates: `locum generate alertmanager DIRECTORY` writes them",
+                    err=True,
+                )
+            # Alertmanager does not start if it cannot read the certificate.
             say(
-                f"{chain.certificate.certificate} is for the actuator's user alone: `locum generate alertmanager "
-                "DIRECTORY` writes a copy, for an Alertmanager of another user",
+                f"only the actuator's user can read {chain.certificate.certificate}: if Alertmanager runs as "
+                "another user, `locum generate alertmanager DIRECTORY` writes a copy for it",
                 err=True,
             )
             return
@@ -69,11 +75,11 @@ def alertmanager(site_file: str | None, /, directory: Path | None, **listens: An
 @click.option(
     "--only",
     type=click.Choice(["exporter", "socket", "actuator", "up"]),
-    help="print one of the three, to be redirected; or that of `locum up`, which stands in for them",
+    help="print only this unit file; `up` is the unit of `locum up`, which replaces the other three",
 )
 @click.pass_obj
 def systemd(site_file: str | None, /, only: str | None, **listens: Any) -> None:
-    """Print unit files for exporter and actuator, to go beside an existing Prometheus; or for `locum up`.
+    """Print unit files for exporter and actuator, to run with an existing Prometheus; or for `locum up`.
 
     `locum generate systemd --only actuator > /etc/systemd/system/locum-actuator.service`
     """
@@ -89,10 +95,10 @@ def systemd(site_file: str | None, /, only: str | None, **listens: Any) -> None:
     "--runbook-url",
     default=OF_THE_ACTUATOR,
     show_default=True,
-    help="where people reach the runbook: the page of the actuator, or a place of your own",
+    help="URL of the runbook that alerts link to: the actuator's page, or your own copy",
 )
 def rules(runbook_url: str) -> None:
-    """Print the alert rules, to be laid beside prometheus.yml as locum.rules.yml. They serve every site."""
+    """Print the alert rules, the same for every site. Save them as locum.rules.yml next to prometheus.yml."""
     if not re.fullmatch(r"https?://[^\s#\"']+", runbook_url):
         wrong_use(f"--runbook-url: '{runbook_url}' is not a URL such as {OF_THE_ACTUATOR}")
     _print(rules_text(runbook_url))
@@ -100,14 +106,17 @@ def rules(runbook_url: str) -> None:
 
 @generate.command()
 @click.option(
-    "--prometheus-url", default=PROMETHEUS_URL, show_default=True, help="Where Grafana reaches Prometheus."
+    "--prometheus-url",
+    default=PROMETHEUS_URL,
+    show_default=True,
+    help="URL at which Grafana reaches Prometheus",
 )
 @click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
 def grafana(directory: Path, prometheus_url: str) -> None:
-    """Write the dashboards, and the files with which Grafana finds them, into DIRECTORY."""
+    """Write the dashboards and Grafana's provisioning files into DIRECTORY."""
     if not prometheus_url.startswith(("http://", "https://")):
         wrong_use(f"--prometheus-url: '{prometheus_url}' is not a URL such as {PROMETHEUS_URL}")
-    said = {
+    replaced = {
         f"url: {PROMETHEUS_URL}": f"url: {json.dumps(prometheus_url)}",  # a JSON string is a YAML string
         f"path: {DASHBOARDS}": f"path: {json.dumps(str(directory.absolute() / 'dashboards'))}",
     }
@@ -116,7 +125,7 @@ def grafana(directory: Path, prometheus_url: str) -> None:
         for file in sorted([*source.glob("dashboards/*.json"), *source.glob("provisioning/*/*.yml")]):
             text = file.read_text(encoding="utf-8")
             if file.suffix == ".yml":
-                for shipped, here in said.items():
+                for shipped, here in replaced.items():
                     text = text.replace(shipped, here)
             written = directory / file.relative_to(source)
             written.parent.mkdir(parents=True, exist_ok=True)

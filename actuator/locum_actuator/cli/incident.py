@@ -1,4 +1,4 @@
-"""`locum incident`: one incident on a line of time, as JSON, or as a Markdown file for a post-mortem."""
+"""`locum incident`: show one incident as a timeline, as JSON, or as a Markdown file for a post-mortem."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from locum_actuator.system.printing import Terminal, say, say_json
 @actuator_option
 @json_option
 def incident(number: int, output: Path | None, url: str, *, markdown: bool, as_json: bool) -> None:
-    """Show incident NUMBER on a line of time, with all that was seen, decided and done."""
+    """Show a timeline of incident NUMBER: what was observed, decided and done."""
     if as_json and (markdown or output):
-        wrong_use("locum incident: --json and --markdown do not go together")
+        wrong_use("locum incident: --json cannot be combined with --markdown or --output")
     row = ask(url, f"/api/v1/incidents/{number}")["incident"]
     if as_json:
         say_json(row)
@@ -42,11 +42,13 @@ def incident(number: int, output: Path | None, url: str, *, markdown: bool, as_j
 
 
 def _write(path: Path, text: str) -> None:
-    """Write a new file; what people have written into an old one is not lost."""
+    """Write a new file; never overwrite one, because people may have edited it."""
     try:
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
     except FileExistsError:
-        did_not_work(f"locum incident: {path} is there already, and people may have written into it")
+        did_not_work(
+            f"locum incident: {path} exists already and is not overwritten: people may have edited it"
+        )
     except OSError as fault:
         did_not_work(f"locum incident: {path} cannot be written: {fault.strerror}")

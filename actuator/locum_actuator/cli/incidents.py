@@ -1,4 +1,4 @@
-"""`locum incidents`: what happened, when, and why, out of the journal."""
+"""`locum incidents`: list incidents from the journal: what happened, when and why."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from locum_actuator.system.printing import Terminal, say_json, styled
 @click.option(
     "--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="how many of the newest"
 )
-@click.option("--timeline", is_flag=True, help="draw each on a line of time, as locum incident does")
+@click.option("--timeline", is_flag=True, help="draw a timeline of each, as locum incident does")
 @actuator_option
 @json_option
 def incidents(service: str | None, limit: int, url: str, *, timeline: bool, as_json: bool) -> None:
-    """Show the incidents of SERVICE, or of all, each with its steps."""
+    """List the incidents of SERVICE, or of all services, each with its steps."""
     query: dict[str, str | int] = {"limit": limit, **({"service": service} if service else {})}
     rows: list[dict[str, Any]] = ask(url, "/api/v1/incidents", **query)["incidents"]
     if as_json:
@@ -45,11 +45,15 @@ def _print(console: Terminal, row: dict[str, Any]) -> None:
     outcome = row["outcome"] or "open"
     woken = printable(row["trigger"])
     console.print(
-        styled((f"{row['id']} {row['service']}", "bold"), f" {when} woken by {woken}: ", (outcome, "bold"))
+        styled(
+            (f"{row['id']} {row['service']}", "bold"), f" {when} triggered by {woken}: ", (outcome, "bold")
+        )
     )
     if row["looks"] > 1:
         until = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(row["closed_at"]))
-        console.print(styled(f"  {row['looks']} looks until {until}; the last: {printable(row['reason'])}"))
+        console.print(
+            styled(f"  {row['looks']} evaluations until {until}; the last: {printable(row['reason'])}")
+        )
     for event in row["events"]:
         step = f"{event['step']} on {event['host']}: " if event["step"] else ""
         line = (

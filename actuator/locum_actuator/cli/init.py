@@ -1,4 +1,4 @@
-"""`locum init`: ask what there is and write a site file that passes `locum check`."""
+"""`locum init`: ask questions and write a site file that passes `locum check`."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ from locum_inventory.site.load import SITE_FILES, SiteError, advice, site_from
     type=click.Path(path_type=Path),
     default=Path("/etc/locum"),
     show_default=True,
-    help="where keys and tokens are; tokens that are missing are made there",
+    help="directory of keys and tokens; missing tokens are created there",
 )
-@click.option("--force", is_flag=True, help="replace the site file if there is one; tokens are always kept")
+@click.option("--force", is_flag=True, help="replace an existing site file; existing tokens are always kept")
 @click.option(
     "--example", is_flag=True, help="print the example that explains every key, and do nothing else"
 )
@@ -52,10 +52,10 @@ from locum_inventory.site.load import SITE_FILES, SiteError, advice, site_from
 @click.option("--actuator-host", metavar="NAME", help="where the actuator runs [default: the second host]")
 @click.option("--service", metavar="NAME", help="the service's name")
 @click.option("--address", "addresses", multiple=True, metavar="ADDRESS/PREFIX", help="a service address")
-@click.option("--interface", help="where the service addresses go")
-@click.option("--url", help="what to ask for, with {host} for the host's address; '' for nothing")
+@click.option("--interface", help="the interface of the service addresses")
+@click.option("--url", help="URL to request, with {host} for the host's address; '' for none")
 @click.option("--expect", help="a text that the answer must contain; '' for any")
-@click.option("--tcp-port", help="connect to this port (beside --url or instead of it)")
+@click.option("--tcp-port", help="check this TCP port (in addition to --url or instead of it)")
 @click.option("--process", help="the process's name as ps -o comm shows it; '' for none")
 @click.option(
     "--standby",
@@ -66,7 +66,7 @@ from locum_inventory.site.load import SITE_FILES, SiteError, advice, site_from
 )
 @click.option("--start", help="the command that starts it")
 @click.option("--stop", help="the command that stops it")
-@click.option("--respawn", help="the command that brings it back when its process died; '' for none")
+@click.option("--respawn", help="the command that restarts it after its process has died; '' for none")
 @click.option(
     "--witness",
     "witnesses",
@@ -84,7 +84,7 @@ from locum_inventory.site.load import SITE_FILES, SiteError, advice, site_from
 def init(
     context: click.Context, /, output: Path, directory: Path, force: bool, example: bool, **given: Any
 ) -> None:
-    """Write a site file: asks for whatever no option says."""
+    """Write a site file: asks a question for everything that no option sets."""
     if example:
         say(shared(EXAMPLE).read_text(encoding="utf-8"), end="")
         return
@@ -109,7 +109,7 @@ def init(
     _write(output, text, tokens, force=force)
     for line in advice(site):
         say(f"advice: {line}")
-    # Its own host first: that makes the user locum, who is to own the key for the others.
+    # The actuator's own host first: enrolling it creates the user locum, who will own the key for the others.
     _say_what_is_next(output, sorted(site.hosts, key=lambda name: name != site.actuator.host))
 
 
@@ -122,12 +122,12 @@ def _answers(directory: Path, given: dict[str, Any], questions: Questions) -> An
         ask(None, "--address", "Service address with its prefix length", check=is_service_address),
     )
     interface = ask(
-        given["interface"], "--interface", "Interface it goes on", route.interface if route else None,
+        given["interface"], "--interface", "Interface of the service address", route.interface if route else None,
         check=is_interface,
     )  # fmt: skip
     url = given["url"]
     if url is None and given["tcp_port"] is None:
-        url = ask(None, "--url", "URL to ask for (- for none)", "http://{host}/", check=is_url)
+        url = ask(None, "--url", "URL to request (- for none)", "http://{host}/", check=is_url)
     expect = ask(given["expect"], "--expect", "Text that the answer must contain (- for any)", "")
     process = ask(given["process"], "--process", "Name of its process (- for none)", "", check=is_process)
     gateway = route.gateway if route else None
@@ -152,7 +152,7 @@ def _answers(directory: Path, given: dict[str, Any], questions: Questions) -> An
 
 
 def _commands(given: dict[str, Any], unit: str, questions: Questions) -> dict[str, str]:
-    """Return the command lines; none is asked for where the service runs on its standbys anyway."""
+    """Return the command lines; ask for none if the service also runs on its standbys."""
     if given["standby"] == "running":
         return {name: given[name] or "" for name in ("start", "stop", "respawn")}
     return {
@@ -160,13 +160,13 @@ def _commands(given: dict[str, Any], unit: str, questions: Questions) -> dict[st
         for name, what, verb, check in (
             ("start", "Command that starts it", "start", is_command),
             ("stop", "Command that stops it", "stop", is_command),
-            ("respawn", "Command that brings it back (- for none)", "restart", None),
+            ("respawn", "Command that restarts it (- for none)", "restart", None),
         )
     }
 
 
 def _again(context: click.Context, questions: Questions) -> tuple[str, ...]:
-    """Return lines that say how to go on without answering everything once more."""
+    """Return lines that show how to continue without answering every question again."""
     if not questions.any_asked:
         return ()
     given = " ".join(
@@ -189,22 +189,22 @@ def _write(output: Path, text: str, tokens: list[Path], *, force: bool) -> None:
         for token in tokens:
             token.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
             made = write_token(token)
-            say(f"{token}: {'made' if made else 'is there already, kept'}")
+            say(f"{token}: {'created' if made else 'exists already, kept'}")
         if not write_site(output, text, replace=force):
             did_not_work(_there_already(output))
     except OSError as error:
         where = f"{error.filename}: {error.strerror}"
-        did_not_work(f"{where}: nothing more was written; --directory and --output say where")
+        did_not_work(f"{where}: nothing more was written; choose other places with --directory and --output")
     say(f"{output}: written")
 
 
 def _there_already(output: Path) -> str:
-    return f"{output} is there already: name another with --output, or replace it with --force"
+    return f"{output} exists already: choose another file with --output, or replace it with --force"
 
 
 def _say_what_is_next(output: Path, hosts: list[str]) -> None:
-    found_by_itself = output.absolute() in {path.absolute() for path in SITE_FILES}
-    locum = "locum" if found_by_itself else f"locum --site {output}"
+    is_default = output.absolute() in {path.absolute() for path in SITE_FILES}
+    locum = "locum" if is_default else f"locum --site {output}"
     say("next:")
     for host in hosts:
         say(f"  {locum} enrol {host}")

@@ -1,4 +1,4 @@
-"""`locum mirror`: copy a service's data to its standbys now, and look after the copies."""
+"""`locum mirror`: copy a service's data to its standbys now, and manage the copies."""
 
 from __future__ import annotations
 
@@ -19,19 +19,21 @@ POLL_SECONDS = 0.2
 @click.command()
 @click.argument("service")
 @click.option(
-    "--to", metavar="HOST", help="only to this host [default: to every host that does not hold SERVICE]"
+    "--to", metavar="HOST", help="copy to this host only [default: to every host that does not hold SERVICE]"
 )
 @click.option(
     "--allow-deletions",
     type=click.IntRange(1, 10**17),
     metavar="N",
-    help="let this run delete N files, whatever max_delete says",
+    help="let this run delete up to N files, regardless of max_delete",
 )
 @click.option(
-    "--discard-changes", is_flag=True, help="overwrite what changed on the standby; it is kept aside"
+    "--discard-changes", is_flag=True, help="overwrite changes made on the standby; copies of them are kept"
 )
 @click.option(
-    "--mark", is_flag=True, help="say that the directories are the right ones: each host notes which they are"
+    "--mark",
+    is_flag=True,
+    help="confirm that the directories are the right ones: each host records which they are",
 )
 @click.option(
     "--restore",
@@ -39,7 +41,7 @@ POLL_SECONDS = 0.2
     metavar="RUN",
     help="put back what a run deleted or overwrote",
 )
-@click.option("--on", "host", metavar="HOST", help="where to restore")
+@click.option("--on", "host", metavar="HOST", help="the host on which to restore")
 @click.option("--runs", is_flag=True, help="show the last runs and how old each copy is, and copy nothing")
 @actuator_option
 @json_option
@@ -61,11 +63,11 @@ def mirror(
 ) -> None:
     """Copy the data of SERVICE from its holder to its standbys, and wait for the end.
 
-    Interrupted, it only stops showing: the run goes on.
+    Interrupting this command does not stop the run.
     """
     path = f"/api/v1/services/{service}/mirror"
     if restore is not None and host is None:
-        wrong_use("locum: --restore needs --on HOST: which copy is to have the files back?")
+        wrong_use("locum: --restore needs --on HOST, the host that gets the files back")
     if runs:
         _show_runs(ask(url, path), as_json=as_json)
         return
@@ -84,8 +86,9 @@ def mirror(
 
 
 def _wait(url: str, path: str, asked: dict[str, Any], *, silent: bool) -> dict[str, Any]:
-    """Show how far the run is until it has ended; on no terminal nothing is shown."""
-    # The time left is rsync's own: rich would begin its estimate anew whenever the total, a rounded share, moves.
+    """Show the progress of the run until it ends; without a terminal nothing is shown."""
+    # The time left comes from rsync: rich would restart its estimate whenever the total, computed from a
+    # rounded percentage, changes.
     with progress_of_bytes(silent=silent) as shown:
         task: TaskID = shown.add_task(f"from {asked['source']}", total=None, left="")
         while not asked["ended"]:
@@ -93,14 +96,14 @@ def _wait(url: str, path: str, asked: dict[str, Any], *, silent: bool) -> dict[s
             known = ask(url, path)
             if known["asked"] is None or known["asked"]["number"] != asked["number"]:
                 did_not_work(
-                    "locum: somebody else has asked for another run; locum mirror --runs shows the last ones"
+                    "locum: another run was requested meanwhile; locum mirror --runs shows the last ones"
                 )
             asked = known["asked"]
-            _tell(shown, task, known["under_way"])
+            _show_progress(shown, task, known["under_way"])
     return asked
 
 
-def _tell(shown: Progress, task: TaskID, run: dict[str, Any] | None) -> None:
+def _show_progress(shown: Progress, task: TaskID, run: dict[str, Any] | None) -> None:
     if run is None:
         return
     what = f"{run['source']} to {run['destination']}"
@@ -116,7 +119,7 @@ def _tell(shown: Progress, task: TaskID, run: dict[str, Any] | None) -> None:
 
 
 def _end(asked: dict[str, Any], *, silent: bool) -> None:
-    """Print a line a result; end with 1 where one is not done."""
+    """Print one line per result; exit 1 if any of them is not done."""
     faults = []
     for result in asked["results"]:
         line = f"{result['source']} to {result['destination']}: {result['outcome']}: {result['text']}"
@@ -142,5 +145,5 @@ def _show_runs(known: dict[str, Any], *, as_json: bool) -> None:
         say(f"{host}: {copy['text']}{' (too old)' if copy['stale'] else ''}")
     for run in known["runs"]:
         at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(run["started_at"]))
-        outcome = run["outcome"] or "goes on"
+        outcome = run["outcome"] or "running"
         say(f"{at} {run['run']} {run['source']} to {run['destination']}: {outcome}: {run['text']}")

@@ -1,4 +1,4 @@
-"""`locum pause`: leave a service alone for a while, so that a person can work on it."""
+"""`locum pause`: suspend actions on a service for a while, so that a person can work on it."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ class Duration(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # gene
 @one_or_all
 @click.option(
     "--for", "seconds", type=Duration(), default="1h", show_default=True, metavar="TIME",
-    help="how long, such as 30m or 2h; a pause ends by itself",
+    help="how long, such as 30m or 2h; the pause ends after that time",
 )  # fmt: skip
-@click.option("--reason", default="", metavar="TEXT", help="why, for those who wonder")
+@click.option("--reason", default="", metavar="TEXT", help="why; shown to people and kept in the journal")
 @actuator_option
 @click.pass_obj
 def pause(
     site_file: str | None, /, *, service: str | None, everything: bool, seconds: float, reason: str, url: str
 ) -> None:
-    """Touch nothing of SERVICE for a while; what would have been done is recorded.
+    """Suspend all actions on SERVICE for a while; what would have been done is recorded.
 
-    A plan that has begun is finished first. The service goes on running, and is watched.
+    A plan that has started is finished first. The service keeps running and is still checked.
     """
     token, body = api_token(site_file), {"seconds": seconds, "reason": reason}
     for name in chosen(url, service, everything=everything):
@@ -53,4 +53,4 @@ def pause(
         until = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(answer["pause"]["until"]))
         say(f"{name} is paused until {until}: {answer['pause']['reason']}")
         if answer["open_incident"]:
-            say(f"incident {answer['open_incident']} is open: a plan that has begun is finished first")
+            say(f"incident {answer['open_incident']} is open: a plan that has started is finished first")

@@ -1,4 +1,4 @@
-"""`locum reset-epoch`: replaces an epoch that is damaged or far too high, on the gates and in the journal."""
+"""`locum reset-epoch`: replace an epoch that is damaged or far too high, on the gates and in the journal."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ GATE_SECONDS = 10.0
 @click.argument("service")
 @click.pass_obj
 def reset_epoch(site_file: str | None, /, *, service: str) -> None:
-    """Replace damaged epochs of SERVICE, which make gates refuse every verb but a release.
+    """Replace damaged epochs of SERVICE; with a damaged epoch a gate refuses every command except release.
 
-    An epoch that is in order stays as it is. It can be repeated.
+    A valid epoch is not changed. Repeating this command is harmless.
     """
     _, site = load_or_exit(site_file)
     if service not in site.services:
@@ -41,7 +41,7 @@ def reset_epoch(site_file: str | None, /, *, service: str) -> None:
 
 
 def _reset(site: Site, service: str, gates: GateClients) -> list[str]:
-    """Reset what is damaged, say so, and return what could not be asked or did not work."""
+    """Reset damaged epochs, report each, and return the failures."""
     known: dict[str, ServiceStatus] = {}
     faults: list[str] = []
     for host in site.services[service].hosts:
@@ -50,7 +50,7 @@ def _reset(site: Site, service: str, gates: GateClients) -> list[str]:
         except GateError as fault:
             faults.append(str(fault))
         except KeyError:
-            faults.append(f"{host}: its gate does not know {service}: run `locum enrol {host}`")
+            faults.append(f"{host}: its gate has no configuration for {service}: run `locum enrol {host}`")
     journal = Journal(site.actuator.state_directory / "journal.sqlite")
     try:
         before = journal.holder(service).epoch
@@ -58,7 +58,7 @@ def _reset(site: Site, service: str, gates: GateClients) -> list[str]:
         epoch = next_sound_epoch([before, *sound])
         for host, status in known.items():
             if not status.epoch_damaged and status.epoch <= epoch:
-                say(f"{host}: its epoch of {service} is {status.epoch}, which is in order")
+                say(f"{host}: its epoch of {service} is {status.epoch}, which is valid")
                 continue
             try:
                 gates[host].run_verb("reset-epoch", service, epoch, deadline_seconds=GATE_SECONDS)

@@ -14,7 +14,7 @@ from locum_actuator.system.printing import say
 @actuator_option
 @click.pass_obj
 def resume(site_file: str | None, /, *, service: str | None, everything: bool, url: str) -> None:
-    """End the pause of SERVICE; locum looks at it at once."""
+    """End the pause of SERVICE; locum evaluates it at once."""
     token = api_token(site_file)
     for name in chosen(url, service, everything=everything):
         answer = tell(url, f"/api/v1/services/{name}/resume", token, {})

@@ -1,4 +1,4 @@
-"""`locum status`: who holds what, and who could stand in."""
+"""`locum status`: show the holder and the standbys of each service."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from locum_actuator.system.printing import Terminal, Text, say_json, styled
 @actuator_option
 @json_option
 def status(service: str | None, url: str, as_json: bool) -> None:
-    """Show who holds each service and who could stand in."""
+    """Show the holder of each service, and which hosts could take over."""
     rows: list[dict[str, Any]] = (
         [ask(url, f"/api/v1/services/{service}")] if service else ask(url, "/api/v1/services")["services"]
     )
@@ -34,7 +34,7 @@ def status(service: str | None, url: str, as_json: bool) -> None:
 
 
 def _service(row: dict[str, Any], *, every: bool) -> Iterator[Text]:
-    """Yield the lines about one service. No line depends on the width of the terminal, so that nothing is cut."""
+    """Yield the lines about one service. They do not depend on the width of the terminal, so nothing is cut off."""
     held = (
         ("held by ", (row["holder"], "bold green"))
         if row["holder"]
@@ -50,11 +50,13 @@ def _service(row: dict[str, Any], *, every: bool) -> Iterator[Text]:
 
 
 def _rejoining(row: dict[str, Any], *, every: bool) -> Iterator[Text]:
-    """Yield the checklist of each host that is no standby yet, or, for one service, of every host."""
+    """Yield the checklist of each host that is not a standby yet; for a single service, of every host."""
     for host, list_ in row["rejoin"].items():
         if list_["complete"] and not every:
             continue
-        yield styled(f"{row['service']}: {host} is {'a standby' if list_['complete'] else 'no standby yet'}:")
+        yield styled(
+            f"{row['service']}: {host} is {'a standby' if list_['complete'] else 'not a standby yet'}:"
+        )
         for item in list_["items"]:
             mark, style = {True: ("yes", "green"), False: ("no ", "bold red"), None: ("?  ", "yellow")}[
                 item["ok"]
@@ -65,11 +67,11 @@ def _rejoining(row: dict[str, Any], *, every: bool) -> Iterator[Text]:
 
 
 def _chain(parts: list[dict[str, Any]]) -> list[Text]:
-    """Return one line that says that all is well, or a line for each part that is not there."""
+    """Return one line if the monitoring chain is ok, else a line for each part with a fault."""
     wrong = [part for part in parts if part["up"] is not True]
     if not wrong:
-        return [styled(("chain: all of it is there", "green"))] if parts else []
-    return [styled((f"chain: {part['part']}: {part['text']}", "bold red")) for part in wrong]
+        return [styled(("monitoring chain: ok", "green"))] if parts else []
+    return [styled((f"monitoring chain: {part['part']}: {part['text']}", "bold red")) for part in wrong]
 
 
 def _notes(row: dict[str, Any]) -> list[str]:
@@ -95,5 +97,5 @@ def _notes(row: dict[str, Any]) -> list[str]:
         for host, copy in row.get("copies", {}).items()
     ]
     if row["mode"] == "observe":
-        notes.append("observes only")
+        notes.append("observe mode: takes no action")
     return notes

@@ -1,4 +1,4 @@
-"""`locum switchover`: have another host hold a service, by plan."""
+"""`locum switchover`: move a service to another host, as planned maintenance."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from locum_actuator.cli.common.move_options import MoveOptions, move_options
 @move_options
 @click.pass_obj
 def switchover(site_file: str | None, /, service: str, host: str | None, **given: Any) -> None:
-    """Make HOST the holder of SERVICE; without HOST the next of its hosts that could be.
+    """Move SERVICE to HOST; without HOST, to the next of its hosts that is able to hold it.
 
-    Shows the steps and asks. A step that does not work makes those before it be undone.
+    Shows the steps and asks for confirmation. If a step fails, the steps before it are undone.
     """
     run_move(site_file, "switchover", service, host, MoveOptions(**given))

@@ -1,4 +1,4 @@
-"""`locum up`: the whole chain on this machine, with one command."""
+"""`locum up`: run the whole monitoring chain on this machine with one command."""
 
 from __future__ import annotations
 
@@ -36,20 +36,20 @@ from locum_inventory.site.load import SiteError, load_site
 @click.option(
     "--log-format",
     type=click.Choice(LOG_FORMATS),
-    help="of its own words and its children's [default: words as they are, and logfmt]",
+    help="format of its own output and its children's logs [default: plain text, and logfmt]",
 )
 @click.pass_obj
 def up(site_option: str | None, /, log_format: str | None, **listens: Any) -> None:
-    """Run the whole chain on this machine: exporter, actuator, Alertmanager and Prometheus.
+    """Run the whole monitoring chain on this machine: exporter, actuator, Alertmanager and Prometheus.
 
-    It stays until it is told to end (Ctrl-C, SIGTERM), and takes its children with it. SIGHUP reads the site file
+    It runs until it is stopped (Ctrl-C, SIGTERM), and then stops its children. SIGHUP makes it read the site file
     again. Logs are in the state directory under log/.
     """
     site_file, site = load_or_exit(site_option)
     on_actuator_host_or_exit(site)
     chain = chain_of(site, **listens)
     if "chain" in site.model_fields_set:
-        own = "a Prometheus and an Alertmanager of its own"
+        own = "its own Prometheus and Alertmanager"
         say(f"the site file's `chain` is not used: locum up runs {own}", err=True)
     if unwritable := ownership_fault(site.actuator.state_directory):
         did_not_work(unwritable)
@@ -58,7 +58,7 @@ def up(site_option: str | None, /, log_format: str | None, **listens: Any) -> No
     try:
         found = find_programs()
         write_configuration(chain)
-        # Held here, so that no other user can listen there while the actuator is restarted.
+        # The sockets stay open here, so that no other user can listen on these ports while the actuator restarts.
         with ExitStack() as stack:
             ports = (chain.actuator, chain.webhook)
             held = tuple(stack.enter_context(tcp_socket(where.host, where.port)) for where in ports)
@@ -78,15 +78,15 @@ async def _run(
     reloaded: Callable[[], Sequence[str]],
     voice: ProgressOutput,
 ) -> None:
-    told_to_end = asyncio.Event()
+    stop_requested = asyncio.Event()
     loop = asyncio.get_running_loop()
     supervisor = Supervisor(chain.site.actuator.state_directory / "log", voice.warn)
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, told_to_end.set)
+        loop.add_signal_handler(number, stop_requested.set)
     loop.add_signal_handler(signal.SIGHUP, _reload, reloaded, supervisor, voice)
     readiness = Readiness(chain, supervisor, voice.say)
     starting = asyncio.create_task(readiness.start(running))
-    ending = asyncio.create_task(told_to_end.wait())
+    ending = asyncio.create_task(stop_requested.wait())
     try:
         await asyncio.wait({starting, ending}, return_when=asyncio.FIRST_COMPLETED)
         if starting.done():
@@ -96,25 +96,25 @@ async def _run(
         for task in (starting, ending):
             task.cancel()
         await asyncio.gather(starting, ending, return_exceptions=True)
-        voice.say("ending")
+        voice.say("stopping")
         await supervisor.stop()
-        voice.say("ended; addresses stay where they are")
+        voice.say("stopped; addresses stay where they are")
 
 
 def _reload(reloaded: Callable[[], Sequence[str]], supervisor: Supervisor, voice: ProgressOutput) -> None:
-    # In a thread of its own: what it asks of this machine runs an event loop, and here is one already.
+    # In its own thread: the check of this machine runs an event loop, and one runs here already.
     with ThreadPoolExecutor(1) as own_thread:
         faults = own_thread.submit(reloaded).result()
     if faults:
-        for line in ("not reloaded, the old site stays:", *faults):
+        for line in ("not reloaded; the previous site stays in force:", *faults):
             voice.warn(line)
         return
     supervisor.hang_up()
-    voice.say("reloaded; log/actuator.log says whether the actuator keeps the old site, and why")
+    voice.say("reloaded; log/actuator.log shows whether the actuator accepted the new site, and if not, why")
 
 
 def _reloaded(site_file: Path, listens: Mapping[str, Any]) -> Sequence[str]:
-    """Write the configuration anew for the site file as it is now; return why that cannot be done, in lines."""
+    """Write the configuration again from the current site file; return lines with the reasons if that fails."""
     try:
         site = load_site(site_file)
         require_actuator_host(site)

@@ -211,27 +211,27 @@ def test_live_tells_what_is_wrong_and_how_to_mend_it(site_file: Path, tmp_path: 
         f"token file {etc}/api.token": (
             "wrong",
             "is missing",
-            f"(umask 077; head -c 32 /dev/urandom | base64 > {etc}/api.token), "
-            "and locum enrol b gives it to its user",
+            f"(umask 077; head -c 32 /dev/urandom | base64 > {etc}/api.token); "
+            "then locum enrol b sets its owner",
         ),
         f"token file {etc}/webhook.token": (
             "wrong",
-            "may be read or changed by others than its owner (mode 0644)",
+            "other users may read or change it (mode 0644)",
             f"chmod 0640 {etc}/webhook.token",
         ),
         f"key file {etc}/key": (
             "wrong",
-            "may be read or changed by others than its owner (mode 0640)",
+            "other users may read or change it (mode 0640)",
             f"chmod 0600 {etc}/key",
         ),
-        f"pinned host keys {etc}/known_hosts": ("wrong", "is empty", "remove it; locum enrol a makes it"),
-        "interface eth7 for www": ("wrong", "is not on this host, 'b'", "name one of eth0"),
+        f"pinned host keys {etc}/known_hosts": ("wrong", "is empty", "remove it; locum enrol a creates it"),
+        "interface eth7 for www": ("wrong", "is not on this host, 'b'", "use one of eth0"),
         "witness (192.0.2.254)": (
             "wrong",
             "answers none of 5 pings: no reply within 1000 ms",
-            "is it up, and does its firewall let ICMP echo through?",
+            "check that it is up and that its firewall allows ICMP echo",
         ),
-        "gate of b": ("wrong", "runs what another site file said", "locum enrol b"),
+        "gate of b": ("wrong", "its configuration was generated from a different site file", "locum enrol b"),
         "addresses of www (192.0.2.100)": (
             "unknown",
             "could not look: cannot ask on interface eth7: no such device",
@@ -240,7 +240,7 @@ def test_live_tells_what_is_wrong_and_how_to_mend_it(site_file: Path, tmp_path: 
         "exporter of b (http://127.0.0.1:10751)": (
             "note",
             "does not answer: connection refused",
-            "locum up starts it",
+            "start it with locum up",
         ),
     }
 
@@ -268,7 +268,7 @@ def test_live_on_another_machine_says_where_to_run_it(site_file: Path) -> None:
         "this machine",
         "wrong",
         "is none of the site's hosts",
-        "run this on host 'b', where the actuator runs: what it sees is what counts",
+        "run this on host 'b', where the actuator runs: only its view of the network counts",
     )
 
 
@@ -286,7 +286,7 @@ def test_trouble_ends_with_1_and_the_line_says_how_to_mend_it(
     assert result.exit_code == 1
     assert result.stdout.splitlines()[1:] == [
         "ok       witness: answers",
-        "unknown  gate of a: [no] answer; mend: look there",
+        "unknown  gate of a: [no] answer; fix: look there",
     ]
     answer = json.loads(check(site_file, "--live", "--json").stdout)
     assert answer["live"][1] == {

@@ -31,8 +31,8 @@ async def found(values: Site) -> list[Finding]:
 async def test_each_device_says_on(tmp_path: Path) -> None:
     one, two = (str(make(tmp_path, name, "honest")) for name in ("one", "two"))
     assert await found(with_fence({"command": [one]}, {"command": [two]})) == [
-        Finding("fence 1 of a (one)", "ok", "says that a is on"),
-        Finding("fence 2 of a (two)", "ok", "says that a is on"),
+        Finding("fence 1 of a (one)", "ok", "reports that a is on"),
+        Finding("fence 2 of a (two)", "ok", "reports that a is on"),
     ]
     assert set(actions(tmp_path)) == {"status"}, "nothing is switched by a check"
 
@@ -42,8 +42,8 @@ async def test_a_device_that_says_off_while_the_host_answers_is_the_wrong_one(tm
     (tmp_path / "off").touch()
     (finding,) = await found(with_fence({"command": [str(make(tmp_path, "one", "honest"))]}))
     assert finding.line == (
-        "fence of a (one): says that a is off, and a answers a ping; mend: find out what it switches: another host,"
-        " or not the power, and locum must not believe it"
+        "fence of a (one): reports that a is off, but a answers a ping; fix: find out what it switches: if not the"
+        " power of this host, locum must not rely on it"
     )
     assert finding.state == "wrong"
 
@@ -54,14 +54,14 @@ async def test_a_device_that_cannot_be_asked_is_no_fence(tmp_path: Path) -> None
     assert finding == Finding(
         "fence of a (fence_nowhere)",
         "wrong",
-        "could not be asked: there is no program fence_nowhere on this host",
-        f"until it can be asked, it cannot fence a: see {shared('docs/fencing.md')}",
+        "did not answer: there is no program fence_nowhere on this host",
+        f"a device that does not answer cannot fence a: see {shared('docs/fencing.md')}",
     )
 
 
 SECRETS = {
-    "sound": ("x\n", 0o640, "is there (mode 0640)"),
-    "open to all": ("x\n", 0o644, "is not safe from others (mode 0644)"),
+    "sound": ("x\n", 0o640, "present (mode 0640)"),
+    "open to all": ("x\n", 0o644, "is accessible to other users (mode 0644)"),
     "empty": ("", 0o640, "is empty"),
     "missing": (None, 0, "is missing"),
 }
@@ -91,4 +91,4 @@ def test_a_secret_that_the_actuators_user_cannot_read(
     (finding,) = check_fence.secrets(
         with_fence({"agent": "fence_x", "secret_files": {"password": str(secret)}})
     )
-    assert finding.text == "cannot be read by the user nobody, who runs the actuator"
+    assert finding.text == "cannot be read by nobody, the user that runs the actuator"

@@ -11,22 +11,22 @@ from locum_inventory.shared_files import EXAMPLE, shared
 from locum_inventory.site.load import load_site
 from locum_inventory.site.model import Deadman, Mail
 
-NEWLINE = "ends with a newline, which Alertmanager 0.25 takes for a part of the password"
+NEWLINE = "ends with a newline, which Alertmanager 0.25 takes as part of the password"
 ROWS = {
     "both sound": (
         "secret",
         "https://hc.example.org/1\n",
         0o600,
-        ("is there (mode 0600)", "is there (mode 0600)"),
+        ("present (mode 0600)", "present (mode 0600)"),
     ),
-    "a newline": ("secret\n", "https://hc.example.org/1", 0o600, (NEWLINE, "is there (mode 0600)")),
+    "a newline": ("secret\n", "https://hc.example.org/1", 0o600, (NEWLINE, "present (mode 0600)")),
     "no URL": (
         "secret",
         "hc.example.org",
         0o600,
-        ("is there (mode 0600)", "cannot be read, or holds no URL"),
+        ("present (mode 0600)", "cannot be read, or contains no URL"),
     ),
-    "for everybody": ("s", "https://hc.example.org/1", 0o644, ("may be read or changed by others",) * 2),
+    "for everybody": ("s", "https://hc.example.org/1", 0o644, ("other users may read or change it",) * 2),
     "missing": (None, None, 0o600, ("is missing",) * 2),
 }
 
@@ -46,4 +46,4 @@ def test_findings(
     for kind, path, words in zip(("mail password", "dead-man's URL"), paths, said, strict=True):
         finding = found[f"{kind} {path}"]
         assert finding.text.startswith(words)
-        assert finding.is_trouble == (not words.startswith("is there"))
+        assert finding.is_trouble == (not words.startswith("present"))

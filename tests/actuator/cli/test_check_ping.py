@@ -44,4 +44,4 @@ async def test_b6_check_live_sends_the_burst_of_a_look(returns: int, state: str,
     if returns:
         assert pinger.asked[-1] == (BURST_ECHOES, BURST_SPACING_SECONDS)
     if state == "note":
-        assert "have its firewall let 20 pings through at once" in found.mend
+        assert "let its firewall accept 20 pings at once" in found.mend

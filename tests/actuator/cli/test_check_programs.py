@@ -19,15 +19,15 @@ def with_values(**changes: object) -> Site:
 
 
 # The program, the mode of the file that is there; then the state, the text and how it is mended.
-GIVE_PATH = "install it there, or give the path it has"
+GIVE_PATH = "install it there, or correct its path"
 PROGRAMS = {
-    "there": ("{directory}/tell", 0o755, "ok", "is there", ""),
+    "there": ("{directory}/tell", 0o755, "ok", "exists", ""),
     "not executable": ("{directory}/tell", 0o644, "wrong", "is not executable", "chmod +x {directory}/tell"),
     "not there": (
         "{directory}/other", 0o755, "wrong", "is not on this host", GIVE_PATH,
     ),
     "a directory": ("{directory}", 0o755, "wrong", "is not on this host", GIVE_PATH),
-    "on the path": ("sh", 0o755, "ok", "is there", ""),
+    "on the path": ("sh", 0o755, "ok", "exists", ""),
     "not on the path": (
         "nobody-has-this", 0o755, "wrong", "is not on this host",
         "install it in one of /usr/local/sbin, /usr/local/bin, /usr/sbin, /usr/bin, /sbin, /bin, or give its path",

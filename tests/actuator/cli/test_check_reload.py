@@ -43,8 +43,8 @@ def read(name: str = "www", **changes: object) -> Site:
         pytest.param(
             read("web"),
             [
-                "running actuator: www is no longer in the site file: after a reload it stays on a, and nobody"
-                " watches it"
+                "running actuator: www is no longer in the site file: after a reload it stays on a,"
+                " unmonitored"
             ],
             id="a service is gone",
         ),
@@ -52,7 +52,7 @@ def read(name: str = "www", **changes: object) -> Site:
             read(addresses=["192.0.2.101/24"]),
             [
                 "running actuator: 192.0.2.100 of www is no longer in the site file: a reload is refused while a"
-                " host has it; mend: locum pause www, take it off a, reload, locum resume www"
+                " host has it; fix: locum pause www, remove it from a, reload, locum resume www"
             ],
             id="an address is gone",
         ),
@@ -60,7 +60,7 @@ def read(name: str = "www", **changes: object) -> Site:
             read(hosts=["b", "c"], interface="eth0"),
             [
                 "running actuator: a holds www and is no longer among its hosts: a reload is refused while it has"
-                " the address; mend: let another of its hosts be the holder first"
+                " the address; fix: move the service to another of its hosts first"
             ],
             id="the holder is gone",
         ),

@@ -21,11 +21,11 @@ def site_file(tmp_path: Path) -> Path:
 
 
 PLAN = """\
-a: enrolment will
+a: enrolment will:
   - make the key /etc/locum/id_ed25519
   - make the key /etc/locum/exporter_ed25519
   - install the gate, /usr/local/lib/locum/gate
-  - install what it may run, /etc/locum/gate.conf
+  - install the commands it may run, /etc/locum/gate.conf
   - install the user that locum logs in as
   - install locum's keys in authorized_keys, which may run the gate and nothing else
   - install the sudo rule that lets this user run the gate, and nothing else, as root
@@ -97,9 +97,9 @@ def test_what_others_put_there_stays_and_what_locum_put_there_is_renewed(site_fi
         """,
     )
     assert lines == [
-        "a: enrolment will",
+        "a: enrolment will:",
         "  - make the key /etc/locum/id_ed25519",
-        "  - update what it may run, /etc/locum/gate.conf",
+        "  - update the commands it may run, /etc/locum/gate.conf",
         "  - update locum's keys in authorized_keys, which may run the gate and nothing else",
         "ssh-ed25519",
         'restrict,command="/usr/local/lib/locum/gate',
@@ -140,11 +140,11 @@ def test_the_actuators_own_host_needs_no_ssh(site_file: Path) -> None:
         site_file, f"kill $sshd 2>/dev/null; {LOCAL} --yes; {LOCAL} --yes | head -1; ls /etc/locum"
     )
     assert lines[:6] == [
-        "b: enrolment will",
+        "b: enrolment will:",
         "  - install the gate, /usr/local/lib/locum/gate",
-        "  - install what it may run, /etc/locum/gate.conf",
+        "  - install the commands it may run, /etc/locum/gate.conf",
         "  - install the user that runs locum here",
-        "  - update who owns the state directory, the tokens and the keys: this user, and nobody else reads them",
+        "  - update the owner of the state directory, the tokens and the keys: only this user can read them",
         "  - install the sudo rule that lets this user run the gate, and nothing else, as root",
     ]
     assert lines[6].startswith("b: enrolled; gate version 2")
@@ -169,8 +169,8 @@ def test_a5_no_other_machine_gets_a_hosts_file(site_file: Path) -> None:
 
 
 GUARD_PLAN = (
-    "the boot guard, /usr/local/sbin/locum-guard: from each boot on nobody hears this host for its service "
-    "addresses until locum lets it speak"
+    "the boot guard, /usr/local/sbin/locum-guard: after each boot it blocks this host's answers for its service "
+    "addresses until locum allows them"
 )
 GUARD_FILES = "ls /etc/init.d/locum-guard /etc/rcS.d/S01locum-guard /usr/local/sbin/locum-guard 2>/dev/null"
 
@@ -193,13 +193,14 @@ def test_a_boot_guard_is_put_there_renewed_and_taken_away(site_file: Path) -> No
     )
     assert "\n".join(lines).split("\n---\n") == [
         "0",
-        "a: enrolment will\n"
+        "a: enrolment will:\n"
         f"  - install {GUARD_PLAN}\n"
-        "a: the start command of www is no `systemctl start UNIT`, so the guard does not keep it from starting at "
-        "boot: do so with `systemctl disable UNIT` there",
+        "a: the start command of www is not `systemctl start UNIT`, so the guard cannot keep it from starting at "
+        "boot: run `systemctl disable UNIT` on that host",
         "a: everything is in place",
-        f"www: on\na: enrolment will\n  - update {GUARD_PLAN}",
-        "a: enrolment will\n  - remove the boot guard, and let this host be heard",
+        f"www: on\na: enrolment will:\n  - update {GUARD_PLAN}",
+        "a: enrolment will:\n"
+        "  - remove the boot guard, so that nothing blocks this host's service addresses after a boot",
     ]
 
 
@@ -248,11 +249,11 @@ def test_a_boot_guard_needs_nft(site_file: Path) -> None:
         """,
     )
     assert lines == [
-        "a: enrolment will",
+        "a: enrolment will:",
         f"  - install {GUARD_PLAN}",
         "a: nft is missing: the boot guard needs it; on Debian, apt install nftables",
-        "a: the start command of www is no `systemctl start UNIT`, so the guard does not keep it from starting at "
-        "boot: do so with `systemctl disable UNIT` there",
+        "a: the start command of www is not `systemctl start UNIT`, so the guard cannot keep it from starting at "
+        "boot: run `systemctl disable UNIT` on that host",
         "locum: a: nft is missing, and the boot guard needs it: on Debian, apt install nftables",
         "exit 1",
     ]
@@ -278,8 +279,8 @@ s.bind(("192.0.2.1", 53)); time.sleep(60)' &
 
 
 REFUSED = {
-    "no such host": ("enrol nowhere", "locum: there is no host 'nowhere' in the site file; there is a, b, c", 2),
-    "no ssh": ("enrol c", "locum: hosts.c.ssh is missing in the site file: how should locum log in there?", 2),
+    "no such host": ("enrol nowhere", "locum: there is no host 'nowhere' in the site file; it has a, b, c", 2),
+    "no ssh": ("enrol c", "locum: hosts.c.ssh is missing in the site file, so locum cannot log in to c", 2),
     "an option as target": ("enrol a --admin -oA=b", "locum: --admin: '-oA=b' is not USER@ADDRESS", 2),
     "a target with spaces": ("enrol a --admin 'root@x id'", "locum: --admin: 'root@x id' is not USER@ADDRESS", 2),
     "the administrator's key is not accepted": (

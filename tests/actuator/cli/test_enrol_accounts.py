@@ -99,9 +99,9 @@ def test_f_without_a_terminal_no_password_is_asked_for(site_file: Path) -> None:
         "ls /usr/local/lib/locum; :",
     )
     assert lines == [
-        "locum: a: sudo asks for a password there, and here is no terminal to ask you for it",
+        "locum: a: sudo on that host asks for a password, but there is no terminal to enter it",
         "exit 1",
-        "locum: a: su asks for a password there, and here is no terminal to ask you for it",
+        "locum: a: su on that host asks for a password, but there is no terminal to enter it",
         "exit 1",
     ]
 

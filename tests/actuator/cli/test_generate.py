@@ -119,12 +119,12 @@ def test_what_is_printed_of_a_site_with_mail_is_not_all(tmp_path: Path) -> None:
     result = CliRunner().invoke(main, ["--site", site, "generate", "alertmanager"])
     assert result.exit_code == 0
     about_mail, about_the_certificate = result.stderr.splitlines()
-    assert about_mail == "mail needs the templates too: `locum generate alertmanager DIRECTORY`"
+    assert about_mail == "mail also needs the templates: `locum generate alertmanager DIRECTORY` writes them"
     (named,) = {line.strip() for line in result.stdout.splitlines() if "ca_file:" in line}
     file = named.removeprefix('ca_file: "').removesuffix('"')
     assert about_the_certificate == (
-        f"{file} is for the actuator's user alone: `locum generate alertmanager DIRECTORY` writes a copy, "
-        "for an Alertmanager of another user"
+        f"only the actuator's user can read {file}: if Alertmanager runs as another user, "
+        "`locum generate alertmanager DIRECTORY` writes a copy for it"
     )
     assert "a-secret" not in result.stdout
 

@@ -155,7 +155,7 @@ def test_the_post_mortem(told: Told) -> None:
     assert "apache2 is not running on a and a respawn did not help (not proven from outside)." in text
     seconds = told.row["impact"]["seconds"]
     assert (
-        f"| from the first alert to the proof | {seconds:.2f} s, until the service was proven to answer |"
+        f"| from the first alert to the proof | {seconds:.2f} s, until a check proved that the service answers |"
         in text
     )
     assert ("| holder before | a |" in text, "| holder after | b |" in text) == (True, True)
@@ -183,7 +183,7 @@ def test_a_file_of_it_and_never_over_another(told: Told, tmp_path: Path) -> None
     again = CliRunner().invoke(main, [*words, "--actuator", told.url])
     assert (again.exit_code, again.stderr) == (
         1,
-        f"locum incident: {file} is there already, and people may have written into it\n",
+        f"locum incident: {file} exists already and is not overwritten: people may have edited it\n",
     )
 
 
@@ -215,7 +215,11 @@ def test_how_old_the_data_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 WRONG: dict[str, tuple[list[str], int, str]] = {
     "no such incident": (["99"], 2, "locum: no incident 99"),
     "no number": (["www"], 2, "Error: Invalid value for 'NUMBER': 'www' is not a valid integer range."),
-    "both": (["1", "--json", "--markdown"], 2, "locum incident: --json and --markdown do not go together"),
+    "both": (
+        ["1", "--json", "--markdown"],
+        2,
+        "locum incident: --json cannot be combined with --markdown or --output",
+    ),
     "no directory": (
         ["1", "--output", "/nonexistent/it.md"], 1,
         "locum incident: /nonexistent/it.md cannot be written: No such file or directory",

@@ -50,8 +50,8 @@ def test_with_all_options_nothing_is_asked_and_the_result_is_sound(tmp_path: Pat
     assert result.exit_code == 0, result.output
     assert result.stderr == ""
     assert result.stdout.splitlines() == [
-        f"{etc}/webhook.token: made",
-        f"{etc}/api.token: made",
+        f"{etc}/webhook.token: created",
+        f"{etc}/api.token: created",
         f"{file}: written",
         "next:",
         f"  locum --site {file} enrol b",
@@ -148,7 +148,7 @@ def test_tokens_are_secrets_of_their_owner_alone_and_are_kept(tmp_path: Path) ->
     result = init(tmp_path, *ALL_OPTIONS)
 
     made = tmp_path / "etc" / "api.token"
-    assert f"{kept}: is there already, kept" in result.stdout
+    assert f"{kept}: exists already, kept" in result.stdout
     assert kept.read_text() == "kept\n"
     assert stat.S_IMODE(made.stat().st_mode) == 0o600
     assert len(made.read_text().strip()) >= 40
@@ -161,7 +161,8 @@ def test_a_site_file_is_replaced_only_when_told(tmp_path: Path) -> None:
     result = init(tmp_path, *ALL_OPTIONS)
     assert result.exit_code == 1
     assert (
-        result.stderr == f"{file} is there already: name another with --output, or replace it with --force\n"
+        result.stderr
+        == f"{file} exists already: choose another file with --output, or replace it with --force\n"
     )
     assert file.read_text() == "mine\n"
 
@@ -177,7 +178,7 @@ WRONG_USE = {
     ),
     "a host without address": (
         [*without("host"), "--host=a"],
-        "Error: 'a' does not say which address a host has: write NAME=ADDRESS",
+        "Error: 'a' is not a host and its address: write NAME=ADDRESS",
     ),
     "a host twice": ([*ALL_OPTIONS, "--host=a=192.0.2.9"], "Error: host 'a' is given twice"),
 }
@@ -205,7 +206,7 @@ WRONG_THEN_RIGHT = {
     "a host without its address": (
         0,
         "one",
-        "'one' does not say which address a host has: write NAME=ADDRESS",
+        "'one' is not a host and its address: write NAME=ADDRESS",
     ),
     "a host's name": (0, "One=192.0.2.1", "is 'One', which cannot be a name: use 1 to 63 of a-z"),
     "a host's address": (0, "one=192.0.2", "is '192.0.2': give a numeric IPv4 or IPv6 address"),
@@ -264,7 +265,8 @@ def test_a_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     result = init(tmp_path, *ALL_OPTIONS)
     assert result.exit_code == 1
     assert result.stderr == (
-        f"{tmp_path}/etc: File exists: nothing more was written; --directory and --output say where\n"
+        f"{tmp_path}/etc: File exists: nothing more was written; "
+        "choose other places with --directory and --output\n"
     )
     assert not (tmp_path / "locum.yml").exists()
 

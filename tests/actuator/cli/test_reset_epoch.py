@@ -100,7 +100,7 @@ def test_b8_a_poisoned_gate_is_reset_and_the_others_stay(hosts: FakeGates, tmp_p
     done = CliRunner().invoke(main, ["reset-epoch", "www"])
     assert done.exit_code == 0, done.output
     assert done.output.splitlines() == [
-        "a: its epoch of www is 7, which is in order",
+        "a: its epoch of www is 7, which is valid",
         f"b: its epoch of www is 8 (was {HUGE})",
     ]
     assert (hosts["a"].epoch, hosts["b"].epoch, epoch_of_journal(tmp_path)) == (7, 8, 7)

@@ -682,7 +682,7 @@ def test_from_the_command_line(url: str, site_file: Path, world: FakeWorld, engi
     code, said = locum("failback", "www", "--yes", "--json")
     assert (code, json.loads(said)["outcome"]) == (0, "failback")
     assert locum("failback", "www", "--json") == (
-        2, "locum failback: with --json nobody can be asked: give --yes or --dry-run\n",
+        2, "locum failback: --json cannot ask for confirmation: give --yes or --dry-run\n",
     )  # fmt: skip
 
 

@@ -88,13 +88,13 @@ def test_f_comes_up_says_which_gates_are_missing_brings_back_what_dies_and_ends_
 
     up.send_signal(signal.SIGHUP)
     assert _lines_until(up, "reloaded") == [
-        "reloaded; log/actuator.log says whether the actuator keeps the old site, and why"
+        "reloaded; log/actuator.log shows whether the actuator accepted the new site, and if not, why"
     ]
 
     up.terminate()
     assert up.wait(20) == 0
     assert up.stdout is not None
-    assert up.stdout.read().splitlines() == ["ending", "ended; addresses stay where they are"]
+    assert up.stdout.read().splitlines() == ["stopping", "stopped; addresses stay where they are"]
     wait_for(lambda: not any(map(alive, children)), "no child is left", 0.1)
     for child in ("exporter", "actuator", "prometheus", "alertmanager"):
         said = (tmp_path / "state/log" / f"{child}.log").read_text().splitlines()

@@ -1,4 +1,4 @@
-"""The administrator's own way onto a host, over which it is enrolled."""
+"""Run install.sh on a host over the administrator's own SSH, to enrol it."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from locum_inventory.enrolment.request import EnrolmentError, HostReport, read_r
 from locum_inventory.site.model import Site
 
 DEFAULT_PORT = 22
-ADMIN_SECONDS = 300.0  # a person may have to answer ssh's questions
+ADMIN_SECONDS = 300.0  # long enough for a person to answer ssh's questions
 
-# The whole remote commands: no word of them comes from anywhere else.
+# The complete remote commands; nothing else is added to them.
 _ASKS = "locum-asks for"
 _REMOTE = (
     'if [ "$(id -u)" = 0 ]; then exec sh -s; fi; if sudo -n sh -c : 2>/dev/null; '
     "then exec sudo -n sh -s; fi; "
     f'if command -v sudo >/dev/null; then echo "{_ASKS} sudo"; else echo "{_ASKS} su"; fi'
 )
-# Each reads the password as the first line of standard input; -k: sudo asks though it was given before,
-# so that it is never read by the shell.
+# Each reads the password from the first line of standard input. -k: sudo asks even if it has cached the
+# password, so that the shell never receives it.
 _WITH_PASSWORD = {"sudo": "exec sudo -S -k -p '' sh -s", "su": "exec su -c 'exec sh -s' root"}
 _TARGET = re.compile(r"(ssh://)?([A-Za-z0-9._-]+@)?[A-Za-z0-9._:%\[\]-]+")
 
 
 @dataclass(frozen=True, slots=True)
 class Administrator:
-    """How the administrator gets onto a host: `command` reads a shell script on its standard input, as root."""
+    """The administrator's access to a host: `command` runs a shell script from its standard input as root."""
 
     host: str
     command: tuple[str, ...]
@@ -40,19 +40,19 @@ class Administrator:
     _passwords: list[str] = field(default_factory=list, repr=False)  # asked for once
 
     def run(self, script: str) -> HostReport:
-        """Run install.sh there and return its report; ask for a password where it takes one to become root."""
+        """Run install.sh on the host and return its report; ask for a password if sudo or su needs one."""
         command = self.command
-        said = f"{_ASKS} su" if self.use_su else self._said(command, script)
-        if said.startswith(_ASKS):
-            how = said.split()[2]
+        output = f"{_ASKS} su" if self.use_su else self._output(command, script)
+        if output.startswith(_ASKS):
+            how = output.split()[2]
             if not self._passwords:
                 self._passwords.append(_ask_password(self.host, how))
-            said = self._said((*command[:-1], _WITH_PASSWORD[how]), f"{self._passwords[0]}\n{script}")
-            if "locum-install " not in said:
-                raise EnrolmentError(f"{how} did not make you root there; nothing was done")
-        return read_report(said)
+            output = self._output((*command[:-1], _WITH_PASSWORD[how]), f"{self._passwords[0]}\n{script}")
+            if "locum-install " not in output:
+                raise EnrolmentError(f"{how} did not make you root on that host; nothing was done")
+        return read_report(output)
 
-    def _said(self, command: tuple[str, ...], text: str) -> str:
+    def _output(self, command: tuple[str, ...], text: str) -> str:
         try:
             done = subprocess.run(
                 command,
@@ -63,9 +63,9 @@ class Administrator:
                 check=False,
             )
         except OSError as error:
-            raise EnrolmentError(f"{self.command[0]} cannot be run: {error.strerror}") from None
+            raise EnrolmentError(f"cannot run {self.command[0]}: {error.strerror}") from None
         except subprocess.TimeoutExpired:
-            raise EnrolmentError(f"not done within {ADMIN_SECONDS:g} s") from None
+            raise EnrolmentError(f"timed out after {ADMIN_SECONDS:g} s") from None
         is_answer = done.stdout.startswith(_ASKS) or "locum-install " in done.stdout
         if not is_answer and command == self.command:
             raise EnrolmentError(f"{command[0]} ended with {done.returncode} before anything was done")
@@ -75,7 +75,7 @@ class Administrator:
 def _ask_password(host: str, how: str) -> str:
     whose = "root's password" if how == "su" else "your password for sudo"
     if not sys.stdin.isatty():
-        raise EnrolmentError(f"{how} asks for a password there, and here is no terminal to ask you for it")
+        raise EnrolmentError(f"{how} on that host asks for a password, but there is no terminal to enter it")
     return prompt_password(f"{host}: {whose}")
 
 
@@ -88,7 +88,7 @@ def administrator(
     *,
     use_su: bool = False,
 ) -> Administrator:
-    """Return the administrator's way: a shell here for the actuator's own host, ssh for every other."""
+    """Return the administrator's access: a local shell on the actuator's own host, ssh to every other host."""
     if host == site.actuator.host:
         return Administrator(host, ("sh", "-s") if os.geteuid() == 0 else ("sudo", "--", "sh", "-s"))
     target = admin or f"root@{site.hosts[host].address}"

@@ -1,7 +1,8 @@
-"""How the `locum` command talks to the actuator: over its Unix socket, or over HTTP where a URL is given.
+"""Send the `locum` command's requests to the actuator: over its Unix socket, or over HTTP if a URL is given.
 
-A token goes to the one who listens on the socket, as the kernel tells who that is. A port of loopback is anybody's
-while the actuator is down: over it only what needs no token is asked, unless a person names the URL.
+A token is sent over the socket only, because the kernel reports which user listens there. While the actuator is
+down any user can listen on a loopback port, so only requests without a token go there, unless a person gives
+the URL.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ TIMEOUT_SECONDS = 10.0
 
 
 def _default(context: click.Context, _option: click.Parameter, value: str | None) -> str:
-    """Return what was given, else the socket in the state directory of the site."""
+    """Return the URL that was given, else the socket in the site's state directory."""
     if value is not None:
         return value
     try:
@@ -49,19 +50,19 @@ json_option = click.option("--json", "as_json", is_flag=True, help="print JSON, 
 
 
 def ask(url: str, path: str, **query: str | int) -> Any:
-    """Return what the actuator answers to a GET, or end with the reason why there is none."""
+    """Send a GET to the actuator and return its answer; exit with the reason if there is none."""
     if query:
         path = f"{path}?{urlencode(query)}"
     if url.startswith(UNIX):
         try:
             return _judged(*_over_socket(url, "GET", path))
         except (OSError, http.client.HTTPException):
-            url = DEFAULT_URL  # nothing secret is sent, and any user of this machine may read the answer
+            url = DEFAULT_URL  # the request holds no secret, and any user of this machine may read the answer
     return _judged(*_over_http(url, "GET", path))
 
 
 def tell(url: str, path: str, token: str, body: Mapping[str, object]) -> Any:
-    """Return what the actuator answers to a POST that wants the API token, or end with the reason why not."""
+    """Send a POST with the API token and return the answer; exit with the reason if it is refused."""
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
     if not url.startswith(UNIX):
         return _judged(*_over_http(url, "POST", path, data=json.dumps(body), headers=headers))
@@ -79,18 +80,16 @@ def tell(url: str, path: str, token: str, body: Mapping[str, object]) -> Any:
 
 
 def api_token(site_file: str | None) -> str:
-    """Return the token in the site's api_token_file, or end with the reason why there is none."""
+    """Return the token in the site's api_token_file; exit with the reason if there is none."""
     path = load_or_exit(site_file)[1].actuator.api_token_file
     if path is None:
-        wrong_use(
-            "locum: the site file names no actuator.api_token_file, so nobody may tell the actuator anything"
-        )
+        wrong_use("locum: the site file sets no actuator.api_token_file, so the actuator accepts no commands")
     try:
         return path.read_text(encoding="utf-8").strip()
     except FileNotFoundError:
         did_not_work(f"locum: {path} (actuator.api_token_file) is missing; make it: {how_to_make(path)}")
     except (OSError, UnicodeDecodeError) as fault:
-        why = fault.strerror if isinstance(fault, OSError) else "it is no text"
+        why = fault.strerror if isinstance(fault, OSError) else "it is not text"
         did_not_work(f"locum: {path} cannot be read: {why}; run this as root or as the user locum")
 
 
@@ -110,7 +109,7 @@ def _over_socket(
 def _over_http(url: str, method: str, path: str, **parts: Any) -> tuple[int, Any]:
     try:
         with requests.Session() as session:
-            session.trust_env = False  # a proxy of the environment has no business on loopback
+            session.trust_env = False  # a proxy from the environment must not be used for loopback
             answer = session.request(method, f"{url.rstrip('/')}{path}", timeout=TIMEOUT_SECONDS, **parts)
             return answer.status_code, _parsed(answer.content, path)
     except requests.exceptions.ConnectionError:
@@ -127,7 +126,7 @@ def _parsed(body: bytes, path: str) -> Any:
 
 
 def _judged(status: int, body: Any) -> Any:
-    """Return the body of a good answer; end where it is another."""
+    """Return the body of a successful answer; exit on any other."""
     why = body.get("error") if isinstance(body, dict) else None
     if status == 404:
         wrong_use(f"locum: {why or 'not found'}")

@@ -1,4 +1,4 @@
-"""How a command ends that did not do what it was asked to: its lines on standard error, and its exit code."""
+"""End a command that failed: print lines on standard error and exit with a code."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ DID_NOT_WORK, WRONG_USE = 1, 2
 
 
 def did_not_work(*lines: str) -> NoReturn:
-    """End with exit code 1: it did not work."""
+    """Exit with code 1: the command failed."""
     _end(DID_NOT_WORK, lines)
 
 
 def wrong_use(*lines: str) -> NoReturn:
-    """End with exit code 2: wrong use, or a faulty site file."""
+    """Exit with code 2: wrong usage, or a faulty site file."""
     _end(WRONG_USE, lines)
 
 

@@ -1,4 +1,4 @@
-"""The options that say where the parts of the chain listen, shared by `locum up` and `locum generate`."""
+"""Options for the addresses on which the monitoring chain listens, shared by `locum up` and `locum generate`."""
 
 from __future__ import annotations
 
@@ -32,26 +32,29 @@ class _ListenType(click.ParamType[Listen]):
 
 _OPTIONS = (
     click.option(
-        "--exporter-listen", type=_ListenType(), help="[default: as the site file's vantage point says]"
+        "--exporter-listen",
+        type=_ListenType(),
+        help="[default: the address of the site file's vantage point]",
     ),
     click.option("--actuator-listen", type=_ListenType(), help=f"[default: 127.0.0.1:{ACTUATOR_PORT}]"),
     click.option(
         "--webhook-listen",
         type=_ListenType(),
-        help=f"where the actuator takes alerts [default: 127.0.0.1:{WEBHOOK_PORT}]",
+        help=f"where the actuator receives alerts [default: 127.0.0.1:{WEBHOOK_PORT}]",
     ),
     click.option("--prometheus-listen", type=_ListenType(), help=f"[default: 127.0.0.1:{PROMETHEUS_PORT}]"),
     click.option(
         "--alertmanager-listen",
         type=_ListenType(),
         multiple=True,
-        help=f"may be given several times: Prometheus tells all of them [default: 127.0.0.1:{ALERTMANAGER_PORT}]",
+        help="may be given several times: Prometheus sends alerts to all of them "
+        f"[default: 127.0.0.1:{ALERTMANAGER_PORT}]",
     ),
 )
 
 
 def chain_options(command: _Command) -> _Command:
-    """Give a command the `--*-listen` options."""
+    """Add the `--*-listen` options to a command."""
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
@@ -67,9 +70,9 @@ def chain_of(
     alertmanager_listen: tuple[Listen, ...],
     of_the_site: bool = False,
 ) -> StackLayout:
-    """Return the chain that the options describe.
+    """Return the layout that the options describe.
 
-    `of_the_site`: what no option names of Prometheus and Alertmanager is where the site file says that it is.
+    `of_the_site`: take the URLs of Prometheus and Alertmanager from the site file where no option sets them.
     """
     urls: dict[str, Any] = {}
     if prometheus_listen is not None:

@@ -1,4 +1,4 @@
-"""What `locum switchover` and `locum failback` have in common: show the plan, ask, begin, follow it to its end."""
+"""Common part of `locum switchover` and `locum failback`: show the plan, confirm, start and follow the move."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _DONE = {"switchover", "failback", "already"}
 
 
 def asked_by() -> str:
-    """Return who is at this terminal, as far as the system knows: the person behind sudo, and the machine."""
+    """Return USER@HOST for the person at this terminal; under sudo, the user who called sudo."""
     try:
         user = os.environ.get("SUDO_USER") or getpass.getuser()
     except (KeyError, OSError):
@@ -27,9 +27,9 @@ def asked_by() -> str:
 
 
 def run_move(site_file: str | None, verb: str, service: str, host: str | None, given: MoveOptions) -> None:
-    """Carry out a planned move as a command does, to its exit code."""
+    """Run a planned move from the command line, and exit with its code."""
     if given.as_json and not (given.yes or given.dry_run):
-        wrong_use(f"locum {verb}: with --json nobody can be asked: give --yes or --dry-run")
+        wrong_use(f"locum {verb}: --json cannot ask for confirmation: give --yes or --dry-run")
     token, path = api_token(site_file), f"/api/v1/services/{service}/{verb}"
     body: dict[str, object] = {
         "to": host,
@@ -72,22 +72,22 @@ def _show_plan(console: Terminal, verb: str, service: str, would: dict[str, Any]
 
 
 def _begun(console: Terminal, url: str, service: str) -> int:
-    """Wait until the move is an incident, and return its number; meanwhile its data may be copied."""
-    told = ""
+    """Wait until the move has an incident, and return its number; data may be copied first."""
+    shown = ""
     while True:
         move = ask(url, f"/api/v1/services/{service}/move")["move"]
         if move["incident"] is not None:
             return int(move["incident"])
         if move["phase"] in {"refused", "failed"}:
             did_not_work(f"locum {move['verb']}: {move['phase']}: {move['text']}")
-        if move["text"] != told:
-            told = move["text"]
-            console.print(f"  {told}")
+        if move["text"] != shown:
+            shown = move["text"]
+            console.print(f"  {shown}")
         time.sleep(POLL_SECONDS)
 
 
 def _follow(console: Terminal, url: str, number: int) -> dict[str, Any]:
-    """Tell each event as it comes, and return the incident once it is closed."""
+    """Print each event as it occurs, and return the incident once it is closed."""
     shown = 0
     while True:
         incident: dict[str, Any] = ask(url, f"/api/v1/incidents/{number}")["incident"]

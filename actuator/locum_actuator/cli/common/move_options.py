@@ -1,4 +1,4 @@
-"""The options of every planned move."""
+"""Options that every planned move accepts."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import click
 from locum_actuator.cli.common.api_client import actuator_option, json_option
 
 _OPTIONS = (
-    click.option("--dry-run", is_flag=True, help="say what would be done, and do nothing"),
-    click.option("--yes", is_flag=True, help="do not ask"),
-    click.option("--reason", default="", metavar="TEXT", help="why, for those who wonder"),
-    click.option("--despite-pause", is_flag=True, help="also while the service is paused"),
+    click.option("--dry-run", is_flag=True, help="show what would be done, and do nothing"),
+    click.option("--yes", is_flag=True, help="do not ask for confirmation"),
+    click.option("--reason", default="", metavar="TEXT", help="why; shown to people and kept in the journal"),
+    click.option("--despite-pause", is_flag=True, help="move the service even while it is paused"),
     click.option(
         "--discard-changes-on", metavar="HOST",
-        help="where both sides have changed data: whose changes to give up (they are kept aside)",
+        help="if data has changed on both hosts: discard the changes on this host (copies are kept)",
     ),
     actuator_option,
     json_option,
@@ -26,7 +26,7 @@ _OPTIONS = (
 
 @dataclass(frozen=True, slots=True)
 class MoveOptions:
-    """What was said on the command line beside service and host; the fields are the options' names."""
+    """The command line's options, apart from service and host; each field has the name of its option."""
 
     dry_run: bool
     yes: bool
@@ -38,7 +38,7 @@ class MoveOptions:
 
 
 def move_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options of a planned move."""
+    """Add the options of a planned move to a command."""
     for option in reversed(_OPTIONS):
         command = option(command)
     return command

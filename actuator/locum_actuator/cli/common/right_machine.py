@@ -1,4 +1,4 @@
-"""Commands that act for the actuator's host run on that host, and nowhere else."""
+"""Make sure that a command runs on the actuator's host."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from locum_inventory.site.model import Site
 
 
 def on_actuator_host_or_exit(site: Site) -> None:
-    """Print why this machine is not the actuator's host and exit 2, if it is not or that cannot be determined."""
+    """Exit 2 with the reason if this machine is not the actuator's host, or if that cannot be determined."""
     try:
         require_actuator_host(site)
     except WrongMachineError as fault:

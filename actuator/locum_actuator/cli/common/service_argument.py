@@ -1,4 +1,4 @@
-"""SERVICE or `--all`, for commands that do the same to one service or to each."""
+"""SERVICE or `--all`, for commands that act on one service or on all of them."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
 def one_or_all(command: _Command) -> _Command:
-    """Give a command an optional SERVICE and the option `--all`."""
+    """Add an optional SERVICE argument and the option `--all` to a command."""
     everything = click.option("--all", "everything", is_flag=True, help="every service of the site")
     return click.argument("service", required=False)(everything(command))
 
 
 def chosen(url: str, service: str | None, *, everything: bool) -> list[str]:
-    """Return the names of the services that are meant, or end where that was not said."""
+    """Return the names of the chosen services; exit 2 if neither SERVICE nor `--all` was given, or both were."""
     if (service is None) == (not everything):
         wrong_use("locum: give a SERVICE, or --all")
     if service is not None:

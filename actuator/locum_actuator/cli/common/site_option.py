@@ -1,4 +1,4 @@
-"""The site file that `--site` names, loaded for a command that cannot do without it."""
+"""Load the site file named by `--site`, for commands that need one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from locum_inventory.site.model import Site
 
 
 def load_or_exit(site_file: str | None) -> tuple[Path, Site]:
-    """Return the site file's whole path and what it says; print its faults and exit 2 if it cannot be used."""
+    """Return the site file's absolute path and its content; print its errors and exit 2 if it is not valid."""
     try:
         path = find_site(site_file)
         return path.absolute(), load_site(path)

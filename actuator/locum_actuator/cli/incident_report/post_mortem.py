@@ -1,4 +1,4 @@
-"""An incident as one Markdown file for a post-mortem: what locum knows, and headings for what people know."""
+"""Write an incident as a Markdown file for a post-mortem, with headings for people to fill in."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from locum_actuator.journal.incident_summary import (
 from locum_actuator.system.printable import printable
 
 _FOR_PEOPLE = {
-    "What people saw": "When did who notice? Was there more than the seconds above?",
-    "Why it happened": "The fault itself, and what let it come about.",
-    "What went well, and what did not": "Was locum right, and was it told in time what happened?",
-    "What is to be done": "Who does what, until when?",
+    "What people saw": "Who noticed it, and when? Was the outage longer than the seconds above?",
+    "Why it happened": "The fault itself, and its cause.",
+    "What went well, and what did not": "Did locum decide correctly, and did it receive the alerts in time?",
+    "What is to be done": "Who does what, and by when?",
 }
-# What Markdown takes for more than a word; text comes from gates, commands and alerts.
+# Characters with a meaning in Markdown; the text comes from gates, commands and alerts.
 _MARKED = {ord(c): f"\\{c}" for c in "\\`*_[]<>|#~$"}
 
 
 def post_mortem(incident: Incident) -> str:
-    """Return the whole file. Times are UTC."""
+    """Return the text of the file. Times are in UTC."""
     lines = [f"# Incident {incident['id']}: {plain(title(incident))}", "", plain(sentence(incident)), ""]
     for heading, part in (
         ("Impact", _impact(incident)),
@@ -44,7 +44,7 @@ def post_mortem(incident: Incident) -> str:
 
 
 def plain(text: object) -> str:
-    """Return a text that Markdown shows as it is, on one line."""
+    """Return a text on one line, escaped so that Markdown shows it unchanged."""
     return printable(text).translate(_MARKED)
 
 
@@ -61,13 +61,13 @@ def _table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> list[str]:
 
 
 def _impact(incident: Incident) -> list[str]:
-    told, closed = impact(incident), incident["closed_at"]
-    long = "not over yet" if incident["outcome"] is None else "nothing was proven, for nothing was done"
-    if told["seconds"] is not None:
-        long = f"{told['seconds']:.2f} s, until the service was proven to answer"
+    measured, closed = impact(incident), incident["closed_at"]
+    long = "not over yet" if incident["outcome"] is None else "nothing to prove, because nothing was done"
+    if measured["seconds"] is not None:
+        long = f"{measured['seconds']:.2f} s, until a check proved that the service answers"
     rows = [
         ("from the first alert to the proof", long),
-        ("began", f"{utc(told['begun_at'])} UTC ({told['begun_by']})"),
+        ("began", f"{utc(measured['begun_at'])} UTC ({measured['begun_by']})"),
         ("ended", "it is open" if closed is None else f"{utc(closed)} UTC ({incident['outcome']})"),
         ("holder before", incident["holder_before"] or "not known"),
         ("holder after", holder_after(incident) or "not known"),
@@ -76,18 +76,18 @@ def _impact(incident: Incident) -> list[str]:
     return [
         *_table(("", ""), rows),
         "",
-        "The fault itself came before the first alert, which takes two failed checks at least.",
+        "The fault began before the first alert: an alert needs at least two failed checks.",
     ]
 
 
 def _data_age(incident: Incident) -> str:
-    """Say how old the copies were when it was last decided to act: the loss, where a standby took over."""
+    """Return the age of the copies at the last decision to act: the data loss, if a standby took over."""
     acted = [event for event in decisions(incident) if (event["data"] or {}).get("plan")]
     copies: Mapping[str, Any] = (acted[-1]["data"].get("copies") if acted else None) or {}
-    told = [
+    ages = [
         f"{host} had {copy['text']}{', too old' if copy['stale'] else ''}" for host, copy in copies.items()
     ]
-    return "; ".join(told) or "not mirrored by locum, or nothing was done"
+    return "; ".join(ages) or "not mirrored by locum, or nothing was done"
 
 
 def _timeline(incident: Incident) -> list[str]:
@@ -97,7 +97,7 @@ def _timeline(incident: Incident) -> list[str]:
     drawn = ["```", *picture(incident).splitlines(), "```"]
     day = time.strftime("%Y-%m-%d", time.gmtime(begin))
     looks = incident["looks"]
-    more = [f"{looks} looks found the same; only the first is shown.", ""] if looks > 1 else []
+    more = [f"{looks} evaluations had the same result; only the first is shown.", ""] if looks > 1 else []
     return [*more, *drawn, "", *_table((f"{day}, UTC", "after", "what", "how"), rows)]
 
 
@@ -114,10 +114,10 @@ def _seen(incident: Incident) -> list[str]:
 def _situation(seen: Mapping[str, Any]) -> Iterator[str]:
     if not seen:
         return
-    looked = "" if seen["address_looked"] else " (the wire could not be asked)"
+    looked = "" if seen["address_looked"] else " (the network could not be probed)"
     yield f"- address held by: {plain(', '.join(seen['holders']) or 'nobody')}{looked}"
     if seen["strangers"]:
-        yield f"- answering for the address, and no host of the site: {plain(', '.join(seen['strangers']))}"
+        yield f"- other machines that answer for the address: {plain(', '.join(seen['strangers']))}"
     for address, answered in seen["witnesses"].items():
         yield f"- witness {plain(address)}: {'answers' if answered else 'does not answer'}"
     for name, host in seen["hosts"].items():
@@ -129,7 +129,7 @@ def _situation(seen: Mapping[str, Any]) -> Iterator[str]:
 
 def _alerts(incident: Incident) -> list[str]:
     if not incident["alerts"]:
-        return ["None: locum noticed by itself."]
+        return ["None: locum detected this without an alert."]
     rows = [
         (
             utc(alert["received_at"], day=False),
@@ -141,5 +141,5 @@ def _alerts(incident: Incident) -> list[str]:
         for alert in incident["alerts"]
     ]
     more = incident["alert_count"] - len(rows)
-    table = _table(("received, UTC", "alert", "host", "status", "what was made of it"), rows)
+    table = _table(("received, UTC", "alert", "host", "status", "what locum did with it"), rows)
     return [*table, "", f"{more} more are in the journal."] if more > 0 else table

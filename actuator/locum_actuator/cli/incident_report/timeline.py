@@ -1,6 +1,6 @@
-"""An incident on a line of time: for a terminal of any width, and as plain text for a file.
+"""Draw an incident as a timeline: for a terminal of any width, and as plain text for a file.
 
-Each moment has its time, its mark and its words: colour only helps where it is there.
+Each moment has a time, a mark and a text; nothing is shown by colour alone.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from locum_actuator.system.printable import printable
 from locum_actuator.system.printing import Terminal, styled
 
 WIDEST_BAR, NARROWEST_BAR = 40, 8
-_PLAIN = {"●": "*", "✗": "x", "━": "=", "─": "-"}  # for a terminal that has no such characters
+_PLAIN = {"●": "*", "✗": "x", "━": "=", "─": "-"}  # for a terminal that cannot show these characters
 
 
 def bar(moment: Moment, begin: float, end: float, width: int) -> str:
-    """Return a line from `begin` to a moment, heavy where the moment took its time, with a mark at its end."""
+    """Return a line from `begin` to a moment, heavy for as long as the moment lasted, with a mark at its end."""
     whole = max(end - begin, 1e-9)
     at = round(min(max(moment.at - begin, 0.0), whole) / whole * width)
     since = round(min(max(moment.at - moment.seconds - begin, 0.0), whole) / whole * width)
@@ -26,12 +26,12 @@ def bar(moment: Moment, begin: float, end: float, width: int) -> str:
 
 
 def ends(happened: Sequence[Moment]) -> tuple[float, float]:
-    """Return when the first of some moments was, and when the last."""
+    """Return the times of the first and of the last moment."""
     return min((one.at for one in happened), default=0.0), max((one.at for one in happened), default=0.0)
 
 
 def since(seconds: float) -> str:
-    """Return how long after the beginning something was, as people read it."""
+    """Return a duration since the beginning, as text for people."""
     if seconds < 10:
         return f"{seconds * 1000:.0f} ms"
     if seconds < 600:
@@ -40,7 +40,7 @@ def since(seconds: float) -> str:
 
 
 def draw(console: Terminal, incident: Incident) -> None:
-    """Draw an incident on a console, as wide as that is."""
+    """Draw an incident across the width of a console."""
     happened = moments(incident)
     begin, end = ends(happened)
     table = Table(box=None, padding=(0, 1), expand=True, show_header=False)
@@ -61,7 +61,7 @@ def draw(console: Terminal, incident: Incident) -> None:
 
 
 def picture(incident: Incident, width: int = 50) -> str:
-    """Return the line of time as plain text, a line a moment: when, the bar, and what."""
+    """Return the timeline as plain text, one line per moment: time, bar and text."""
     happened = moments(incident)
     begin, end = ends(happened)
     rows = [(since(one.at - begin), bar(one, begin, end, width), printable(one.what)) for one in happened]

@@ -1,1 +1,1 @@
-"""What `locum check --live` asks of the hosts."""
+"""The checks of `locum check --live`."""

@@ -1,4 +1,4 @@
-"""Looks at what fences: each device is asked for its status, and its secrets are looked at. Switches nothing."""
+"""Check fence devices: ask each for its status, and check the files of its secrets. Switches nothing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from locum_exporter.net.icmp import Pinger
 from locum_inventory.shared_files import shared
 from locum_inventory.site.model import FenceDevice, Site
 
-STATUS_SECONDS = 20.0  # a controller over a slow line may take that long to log in to
+STATUS_SECONDS = 20.0  # a login to a controller over a slow line may take that long
 ECHO_COUNT = 5
 ECHO_SPACING_SECONDS = 0.1
 ECHO_WAIT_SECONDS = 0.5
@@ -37,10 +37,10 @@ async def _device(site: Site, pinger: Pinger, host: str, device: FenceDevice, nu
     try:
         power = await asyncio.to_thread(FenceAgent(host, device).power, deadline_seconds=STATUS_SECONDS)
     except FenceAgentError as fault:
-        mend = f"until it can be asked, it cannot fence {host}: see {shared('docs/fencing.md')}"
-        return Finding(what, "wrong", f"could not be asked: {fault}", mend)
+        fix = f"a device that does not answer cannot fence {host}: see {shared('docs/fencing.md')}"
+        return Finding(what, "wrong", f"did not answer: {fault}", fix)
     if power == "on":
-        return Finding(what, "ok", f"says that {host} is on")
+        return Finding(what, "ok", f"reports that {host} is on")
     burst = await pinger.burst(
         site.hosts[host].address,
         count=ECHO_COUNT,
@@ -49,19 +49,22 @@ async def _device(site: Site, pinger: Pinger, host: str, device: FenceDevice, nu
         enough=1,
     )
     if burst.received:
-        mend = "find out what it switches: another host, or not the power, and locum must not believe it"
-        return Finding(what, "wrong", f"says that {host} is off, and {host} answers a ping", mend)
+        fix = "find out what it switches: if not the power of this host, locum must not rely on it"
+        return Finding(what, "wrong", f"reports that {host} is off, but {host} answers a ping", fix)
     if not burst.sent:
         return Finding(
-            what, "unknown", f"says that {host} is off, and {host} could not be pinged: {burst.text}"
+            what, "unknown", f"reports that {host} is off, and {host} could not be pinged: {burst.text}"
         )
     return Finding(
-        what, "note", f"says that {host} is off, and it answers no ping", "switch it on when it is mended"
+        what,
+        "note",
+        f"reports that {host} is off, and it answers no ping",
+        "switch it on when it is repaired",
     )
 
 
 def secrets(site: Site) -> Iterator[Finding]:
-    """Look at the files of fence devices' secrets: there, not empty, for the actuator alone to read."""
+    """Check the files of fence devices' secrets: present, not empty, readable by the actuator and no other user."""
     paths = (
         path for host in site.hosts.values() for device in host.fence for path in device.secret_files.values()
     )
@@ -76,22 +79,22 @@ def _secret(path: Path) -> Finding:
     except FileNotFoundError:
         return Finding(what, "wrong", "is missing", "write the secret there, as its first line")
     except OSError as error:
-        return Finding(what, "unknown", f"cannot be looked at: {error.strerror}", "run this as root")
+        return Finding(what, "unknown", f"cannot be checked: {error.strerror}", "run this as root")
     mode = stat.S_IMODE(status.st_mode)
     if status.st_size == 0:
         return Finding(what, "wrong", "is empty", "write the secret there, as its first line")
     if mode & 0o037:
-        return Finding(what, "wrong", f"is not safe from others (mode {mode:04o})", f"chmod 0640 {path}")
+        return Finding(what, "wrong", f"is accessible to other users (mode {mode:04o})", f"chmod 0640 {path}")
     if not _actuator_may_read(status):
-        mend = f"chgrp {ACTUATORS_USER} {path} && chmod 0640 {path}"
+        fix = f"chgrp {ACTUATORS_USER} {path} && chmod 0640 {path}"
         return Finding(
-            what, "wrong", f"cannot be read by the user {ACTUATORS_USER}, who runs the actuator", mend
+            what, "wrong", f"cannot be read by {ACTUATORS_USER}, the user that runs the actuator", fix
         )
-    return Finding(what, "ok", f"is there (mode {mode:04o})")
+    return Finding(what, "ok", f"present (mode {mode:04o})")
 
 
 def _actuator_may_read(status: os.stat_result) -> bool:
-    """Tell whether the actuator's user may read a file; where this host has none, whoever runs it does so now."""
+    """Return whether the actuator's user may read a file; True if this host has no such user."""
     try:
         user = pwd.getpwnam(ACTUATORS_USER)
     except KeyError:

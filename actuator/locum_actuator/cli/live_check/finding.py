@@ -1,4 +1,4 @@
-"""What `locum check --live` found of one thing, in one line."""
+"""A result of `locum check --live`, in one line."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ State = Literal["ok", "note", "wrong", "unknown"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at. `unknown` is that it could not be looked at, which is never ok."""
+    """The result of one check. `unknown` means that the check could not run, which is never ok."""
 
     what: str
     state: State
     text: str
-    mend: str = ""  # what an administrator can do about it
+    mend: str = ""  # what an administrator can do about it; also a key of `--json`
 
     @property
     def is_trouble(self) -> bool:
-        """Tell whether somebody should do something."""
+        """Return whether an administrator should act."""
         return self.state in {"wrong", "unknown"}
 
     @property
     def line(self) -> str:
-        """What was found, and how to mend it."""
-        return f"{self.what}: {self.text}" + (f"; mend: {self.mend}" if self.mend else "")
+        """The result, and how to fix it."""
+        return f"{self.what}: {self.text}" + (f"; fix: {self.mend}" if self.mend else "")

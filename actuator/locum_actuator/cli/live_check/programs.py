@@ -1,4 +1,4 @@
-"""Looks whether the programs of hooks and of address commands are on this machine. Runs none of them."""
+"""Check that the programs of hooks and of address commands exist on this machine. Runs none of them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from locum_inventory.site.model import Service, Site
 
 
 def programs(site: Site) -> Iterator[Finding]:
-    """Look for each program once a service; those of fence devices are run for their status elsewhere."""
+    """Check the programs of each service; fence agents are checked in `fencing`, which runs them."""
     for name, service in site.services.items():
         for what, words in _commands(service):
             yield _program(f"{what} of {name} ({words[0]})", words[0])
@@ -31,10 +31,10 @@ def _commands(service: Service) -> Iterator[tuple[str, Sequence[str]]]:
 
 def _program(what: str, program: str) -> Finding:
     if shutil.which(program, path=PATH) is not None:
-        return Finding(what, "ok", "is there")
+        return Finding(what, "ok", "exists")
     if "/" not in program:
-        mend = f"install it in one of {', '.join(PATH.split(':'))}, or give its path"
-        return Finding(what, "wrong", "is not on this host", mend)
-    if os.path.isfile(program):  # noqa: PTH113 - not Path.is_file, which raises where the way there is closed
+        fix = f"install it in one of {', '.join(PATH.split(':'))}, or give its path"
+        return Finding(what, "wrong", "is not on this host", fix)
+    if os.path.isfile(program):  # noqa: PTH113 - Path.is_file raises if a directory on the path is closed to us
         return Finding(what, "wrong", "is not executable", f"chmod +x {program}")
-    return Finding(what, "wrong", "is not on this host", "install it there, or give the path it has")
+    return Finding(what, "wrong", "is not on this host", "install it there, or correct its path")

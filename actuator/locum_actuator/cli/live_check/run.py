@@ -1,4 +1,4 @@
-"""Goes and looks whether the world is as the site file says. Changes nothing."""
+"""Check that hosts, gates, addresses and files match the site file. Changes nothing."""
 
 from __future__ import annotations
 
@@ -42,28 +42,28 @@ ADDRESS_DEADLINE_SECONDS = 1.0
 EXPORTER_DEADLINE_SECONDS = 3.0
 
 _MEND: Mapping[FaultReason, str] = {
-    "unreachable": "is it up, and does its firewall let SSH through from here?",
-    "refused": "start its sshd, or say on which port it listens (ssh.port)",
-    "timeout": "is it up, and does its firewall let SSH through from here?",
-    "auth": "locum enrol {host} puts the key there, or says why the account cannot log in",
+    "unreachable": "check that it is up and that its firewall allows SSH from here",
+    "refused": "start its sshd, or set the port on which it listens (ssh.port)",
+    "timeout": "check that it is up and that its firewall allows SSH from here",
+    "auth": "locum enrol {host} installs the key, or reports why the account cannot log in",
     "host_key_unknown": "locum enrol {host} pins its host key",
     "host_key_changed": "make sure that it is the right machine; then locum enrol {host}",
 }
 _ENROL = "locum enrol {host} installs the gate"
-# What a login says that is let in and runs nothing: nologin(8), passwd(1) in place of the command, pam_nologin(8).
+# Messages of a login that succeeds but runs no command: nologin(8), passwd(1) in its place, pam_nologin(8).
 _NO_LOGIN = (
-    ("currently not available", "locum enrol {host} gives the account a shell, or says how"),
-    ("expired", "locum enrol {host} ends that, or says how"),
+    ("currently not available", "locum enrol {host} gives the account a shell, or reports how to"),
+    ("expired", "locum enrol {host} removes the expiry, or reports how to"),
     (
         "System is going down",
-        "wait for it, or remove its /etc/nologin: while that is there no account is let in",
+        "wait for it, or remove its /etc/nologin: no account can log in while that file exists",
     ),
-    ("System is booting up", "wait for it: while it boots no account is let in"),
+    ("System is booting up", "wait for it: no account can log in while it boots"),
 )
 
 
 async def look(site: Site, *, gate_path: Path = GATE_PATH) -> list[Finding]:
-    """Look at everything at once; each look has a deadline of its own."""
+    """Run all checks at the same time, each with its own deadline."""
     this_name = await find_this_name(site)
     gates = GateClients(site, this_name, "actuator", gate_path=gate_path)
     try:
@@ -90,14 +90,14 @@ async def look(site: Site, *, gate_path: Path = GATE_PATH) -> list[Finding]:
 
 
 def _proofs(site: Site) -> list[Finding]:
-    """Say of which services nobody could prove that clients reach them once this host holds them itself."""
+    """Report the services that no other host can check once the actuator's host holds them."""
     here = site.actuator.host
     if tuple(site.vantage_points) != (here,):
         return []
     names = [name for name, one in site.services.items() if here in one.hosts and through_checks(one)]
-    text = f"'{here}' is the only vantage point: once it holds the service itself, nobody else can check that"
-    mend = "run locum-exporter on another host too, and add it to vantage_points"
-    return [Finding(f"proof of {name} from outside", "note", text, mend) for name in names]
+    text = f"'{here}' is the only vantage point: once it holds the service itself, no other host can check it"
+    fix = "run locum-exporter on another host as well, and add it to vantage_points"
+    return [Finding(f"proof of {name} from outside", "note", text, fix) for name in names]
 
 
 def _hosts_of_services(site: Site) -> list[str]:
@@ -109,8 +109,8 @@ def _this_machine(site: Site, this_name: str | None) -> Finding:
     if this_name == actuator_host:
         return Finding(what, "ok", f"is host '{this_name}', where the actuator runs")
     is_what = "none of the site's hosts" if this_name is None else f"host '{this_name}'"
-    mend = f"run this on host '{actuator_host}', where the actuator runs: what it sees is what counts"
-    return Finding(what, "wrong", f"is {is_what}", mend)
+    fix = f"run this on host '{actuator_host}', where the actuator runs: only its view of the network counts"
+    return Finding(what, "wrong", f"is {is_what}", fix)
 
 
 async def _ping(pinger: Pinger, what: str, address: Address) -> Finding:
@@ -125,13 +125,13 @@ async def _ping(pinger: Pinger, what: str, address: Address) -> Finding:
     if burst.received:
         return Finding(what, "ok", f"answers a ping in {min(burst.rtts_seconds) * 1000:.1f} ms")
     if burst.reason == "permission":
-        return Finding(what, "unknown", f"could not be asked: {burst.text}", "run this as root")
+        return Finding(what, "unknown", f"could not be pinged: {burst.text}", "run this as root")
     text = f"answers none of {burst.sent} pings: {burst.text}"
-    return Finding(what, "wrong", text, "is it up, and does its firewall let ICMP echo through?")
+    return Finding(what, "wrong", text, "check that it is up and that its firewall allows ICMP echo")
 
 
 async def _ping_host(pinger: Pinger, what: str, address: Address) -> Finding:
-    """Send the burst that a look sends: a host that limits pings answers the first echoes and not the rest."""
+    """Send the same burst as an evaluation: a host that limits pings answers only the first echoes."""
     found = await _ping(pinger, what, address)
     if found.state != "ok":
         return found
@@ -141,11 +141,11 @@ async def _ping_host(pinger: Pinger, what: str, address: Address) -> Finding:
     if burst.received >= burst.sent:
         return found
     text = f"answers {burst.received} of {burst.sent} pings sent within {BURST_SECONDS:g} s"
-    mend = (
-        f"have its firewall let {BURST_ECHOES} pings through at once; if it limits none, its line loses packets."
-        " Until then only a prompt gate shows that the line is clean"
+    fix = (
+        f"let its firewall accept {BURST_ECHOES} pings at once; if it has no such limit, its line loses packets."
+        " Until then only a prompt answer of its gate shows that the line is clean"
     )
-    return Finding(found.what, "note", text, mend)
+    return Finding(found.what, "note", text, fix)
 
 
 async def _gate(site: Site, host: str, gate: GateClient) -> Finding:
@@ -154,18 +154,18 @@ async def _gate(site: Site, host: str, gate: GateClient) -> Finding:
         status = await asyncio.to_thread(gate.status, deadline_seconds=GATE_DEADLINE_SECONDS)
     except GateError as fault:
         text = str(fault).removeprefix(f"{host}: ")
-        said = next((mend for words, mend in _NO_LOGIN if words in text), _ENROL)
+        said = next((fix for words, fix in _NO_LOGIN if words in text), _ENROL)
         return Finding(what, "wrong", text, _MEND.get(fault.reason, said).format(host=host))
     if status.version != gate_version():
-        text = f"has version {status.version}, and this locum brings {gate_version()}"
+        text = f"has version {status.version}, but this locum has {gate_version()}"
         return Finding(what, "wrong", text, enrol)
     if status.config_sha256 != host_file_sha256(site, host):
-        return Finding(what, "wrong", "runs what another site file said", enrol)
+        return Finding(what, "wrong", "its configuration was generated from a different site file", enrol)
     for name, service in site.services_on(host).items():
         if (why := why_unfit(name, service, host, status)) is not None:
             text = f"{host} cannot be given {name}: {why}"
             return Finding(
-                what, "wrong", text, f"name its interface in the site file, or mend it, and {enrol}"
+                what, "wrong", text, f"correct the interface in the site file or on the host, then {enrol}"
             )
     held = [
         str(one) for service in status.services.values() for one, is_held in service.held.items() if is_held
@@ -174,7 +174,7 @@ async def _gate(site: Site, host: str, gate: GateClient) -> Finding:
 
 
 def _guard(status: GateStatus) -> str:
-    """Say whether a host has a boot guard, and for which services it is on."""
+    """Describe whether a host has a boot guard, and for which services it is on."""
     if all(service.guarded is None for service in status.services.values()):
         return "no boot guard"
     on = [name for name, service in status.services.items() if service.guarded]
@@ -189,9 +189,9 @@ async def _holder(neighbours: Neighbours, site: Site, service: str, this_name: s
     if result.outcome is Outcome.WELL:
         return Finding(what, "ok", text)
     if result.reason == "conflict":
-        return Finding(what, "wrong", text, f"locum explain {service} says which of them must release it")
+        return Finding(what, "wrong", text, f"locum explain {service} shows which of them must release it")
     if result.reason == "absent":
-        return Finding(what, "note", text, "once locum up runs, the first host that can will claim it")
+        return Finding(what, "note", text, "once locum up runs, the first host that is able to will claim it")
     return Finding(what, "unknown", text, "run this as root, on a host with an interface in that network")
 
 
@@ -212,13 +212,13 @@ async def _exporter(site: Site, name: str) -> Finding:
     else:
         if status == 200:
             return Finding(what, "ok", "is healthy")
-        return Finding(what, "wrong", f"answers {status}", f"look at its log on host '{name}'")
+        return Finding(what, "wrong", f"answers {status}", f"check its log on host '{name}'")
     if name == site.actuator.host:
-        return Finding(what, "note", text, "locum up starts it")
+        return Finding(what, "note", text, "start it with locum up")
     return Finding(what, "wrong", text, f"start locum-exporter on host '{name}'")
 
 
 def _reason(error: Exception) -> str:
-    """Return why there was no answer, without the names of Python's own things."""
+    """Return why there was no answer, without Python's own class names."""
     cause = getattr(error, "os_error", error)
     return text_of_os_error(cause) if isinstance(cause, OSError) else str(error)

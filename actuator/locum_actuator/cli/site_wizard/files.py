@@ -1,4 +1,4 @@
-"""The files that `locum init` writes: the site file and the tokens. None is overwritten unasked."""
+"""Write the files of `locum init`: the site file and the tokens. Nothing is overwritten without `--force`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ TOKEN_BYTES = 32
 
 
 def write_token(path: Path) -> bool:
-    """Write a new secret that its owner alone may read; False where the file was there already and is kept."""
+    """Write a new secret that only its owner can read; return False if the file exists already and is kept."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
@@ -21,7 +21,7 @@ def write_token(path: Path) -> bool:
 
 
 def write_site(path: Path, text: str, *, replace: bool) -> bool:
-    """Write the site file whole or not at all; False where there is one and it may not be replaced."""
+    """Write the site file completely or not at all; return False if it exists and must not be replaced."""
     new = path.with_name(f".{path.name}.{secrets.token_hex(4)}.new")
     try:
         with new.open("x", encoding="utf-8") as file:

@@ -1,4 +1,4 @@
-"""The questions of `locum init`, and what this machine can tell by itself."""
+"""The questions of `locum init`, with defaults read from this machine."""
 
 from __future__ import annotations
 
@@ -29,24 +29,24 @@ _ROUTES = Path("/proc/net/route")
 
 @dataclass(frozen=True, slots=True)
 class DefaultRoute:
-    """The way out of this machine's network."""
+    """This machine's default route."""
 
     interface: str
     gateway: str
 
 
-Check = Callable[[str], object]  # raises ValueError for an answer that cannot be right
+Check = Callable[[str], object]  # raises ValueError for an invalid answer
 
 
 class Questions:
-    """The questions of one `locum init`; it keeps every answer, so that none is lost when it cannot go on."""
+    """The questions of one `locum init`; it keeps the answers, so that none is lost if the command fails."""
 
     def __init__(self) -> None:
         self._answered: list[tuple[str, str]] = []
 
     @property
     def any_asked(self) -> bool:
-        """Whether a question was answered, rather than all of them given as options."""
+        """Whether at least one question was answered, so that not everything was given as options."""
         return bool(self._answered)
 
     def as_options(self) -> str:
@@ -57,9 +57,9 @@ class Questions:
         self, given: str | None, option: str, question: str, default: str | None = None, *,
         check: Check | None = None,
     ) -> str:  # fmt: skip
-        """Return what an option gave, or else ask, where `-` means nothing; a wrong answer is asked for again.
+        """Return the option's value, or ask for it; `-` means none, and an invalid answer is asked for again.
 
-        Where standard input has ended the default counts; without one that is wrong use.
+        At the end of standard input the default is used; without a default that is a usage error.
         """
         if given is not None:
             return given
@@ -83,7 +83,7 @@ class Questions:
         return "" if answer == "-" else answer
 
     def ask_when_unreachable(self) -> str:
-        """Ask for the one choice that has no default."""
+        """Ask for `when_unreachable`, the one choice that has no default."""
         say("When a host does not answer at all, locum cannot know whether it is dead or cut off:", err=True)
         for line in RISKS.split("; "):
             say(f"  {line}", err=True)
@@ -95,7 +95,7 @@ class Questions:
         )
 
     def ask_host(self, question: str, others: Mapping[str, str]) -> tuple[str, str]:
-        """Ask for one host, NAME=ADDRESS, that is none of the others; return both."""
+        """Ask for one more host, NAME=ADDRESS, and return name and address."""
 
         def fits(answer: str) -> None:
             name, address = name_and_address(answer)
@@ -115,7 +115,7 @@ def _takeover_or_refuse(answer: str) -> None:
 
 
 def _fault_of(answer: str, check: Check | None) -> str | None:
-    """Return why an answer cannot be right, in one line; None where it can."""
+    """Return why an answer is invalid, in one line; None if it is valid."""
     if check is None:
         return None
     try:
@@ -139,27 +139,27 @@ is_command: Check = TypeAdapter(CommandLine).validate_python
 
 
 def is_url(answer: str) -> None:
-    """Raise ValueError unless the answer is a URL that a check can ask for, or none at all."""
+    """Raise ValueError unless the answer is empty or a URL that a check can request."""
     if answer:
         HttpCheck(url=answer)
 
 
 def is_process(answer: str) -> None:
-    """Raise ValueError unless the answer is the name of a process, or none at all."""
+    """Raise ValueError unless the answer is empty or the name of a process."""
     if answer:
         ProcessCheck(name=answer)
 
 
 def name_and_address(pair: str) -> tuple[str, str]:
-    """Return the two halves of NAME=ADDRESS; raises ValueError for anything else."""
+    """Return name and address from NAME=ADDRESS; raise ValueError for anything else."""
     name, equals, address = pair.partition("=")
     if not equals or not name or not address:
-        raise ValueError(f"'{pair}' does not say which address a host has: write NAME=ADDRESS")
+        raise ValueError(f"'{pair}' is not a host and its address: write NAME=ADDRESS")
     return name, address
 
 
 def named_addresses(given: tuple[str, ...], questions: Questions) -> dict[str, str]:
-    """Return the hosts, name and address, from the options or by asking for two."""
+    """Return the hosts, name and address, from the options; without options ask for two."""
     hosts: dict[str, str] = {}
     if not given:
         for question in ("Preferred host, as NAME=ADDRESS", "Standby host, as NAME=ADDRESS"):

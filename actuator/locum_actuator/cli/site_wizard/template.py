@@ -1,4 +1,4 @@
-"""The text of a new site file, with comments that say what each part is for."""
+"""The text of a new site file, with a comment on the purpose of each part."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9/][A-Za-z0-9_./-]*( [A-Za-z0-9_./-]+)*")
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What `locum init` was told, as it will stand in the file; what is empty was not wanted."""
+    """The answers given to `locum init`, as they are written into the file; empty means none."""
 
     hosts: dict[str, str]  # name -> address, the preferred one first
     actuator_host: str
@@ -37,7 +37,7 @@ class Answers:
 
 
 def site_text(answers: Answers) -> str:
-    """Return the site file that says what was answered."""
+    """Return a site file with the given answers."""
     return _TEMPLATE.format(
         hosts="\n".join(_host(answers, name, address) for name, address in answers.hosts.items()),
         service=_value(answers.service),
@@ -78,7 +78,7 @@ def _checks(answers: Answers) -> str:
         lines += [f"        expect: {_value(answers.expect)}"] if answers.expect and not answers.url else []
     if answers.process:
         lines += ["      process:", f"        name: {_value(answers.process)}   # as `ps -o comm` shows it"]
-    return "\n".join(["    checks:", *lines]) if lines else "    checks: {}   # a ping of its host must do"
+    return "\n".join(["    checks:", *lines]) if lines else "    checks: {}   # only a ping of its host"
 
 
 def _commands(answers: Answers) -> str:
@@ -88,7 +88,7 @@ def _commands(answers: Answers) -> str:
     return (
         "\n".join([head, "    commands:", *lines])
         if lines
-        else "    # commands: none are needed, it runs on every host"
+        else "    # commands: none are needed, because it runs on every host"
     )
 
 
@@ -105,7 +105,7 @@ def _value(value: object) -> str:
 
 
 _TEMPLATE = """\
-# Written by `locum init`. `locum init --example` shows every key there is; `locum check` finds what is wrong.
+# Written by `locum init`. `locum init --example` shows every key; `locum check` finds errors.
 
 # Machines, each with an address of its own, which stays where it is.
 hosts:
@@ -114,11 +114,11 @@ hosts:
 # What must stay available.
 services:
   {service}:
-    hosts: {service_hosts}   # the preferred one first, then those that stand in, in order
+    hosts: {service_hosts}   # the preferred one first, then its standbys in order
     addresses: {addresses}   # what clients use; never a host's own address
-    interface: {interface}   # where the addresses go, or per host: {{a: eth0, b: enp3s0}}
+    interface: {interface}   # for the addresses; or per host: {{a: eth0, b: enp3s0}}
 {checks}
-    interval: 250ms   # how often to look: 100ms, 250ms, 1s, 5s or 15s
+    interval: 250ms   # how often to check: 100ms, 250ms, 1s, 5s or 15s
     standby: {standby}   # stopped: it runs on the holder alone; running: on every host
 {commands}
     takeover:
@@ -126,17 +126,17 @@ services:
       # When a host does not answer at all:
       #   takeover  takes over when the host and the service address are silent and a witness answers. If the
       #             network was cut between the hosts, both may then hold the address.
-      #   refuse    tells people. If the host was really dead, the service is down until they come.
+      #   refuse    alerts people. If the host was really dead, the service is down until they act.
       when_unreachable: {when_unreachable}
 
-# Hosts that run an exporter and so have a vote: an odd number, best not the preferred ones.
-# Without this the actuator's host watches alone.
+# Hosts that run an exporter and so have a vote: an odd number, preferably not the preferred ones.
+# Without this only the actuator's host checks the services.
 #vantage_points: {{{actuator_host}: {{url: "http://{actuator_listens}"}}}}
 
-# Addresses that answer a ping while this network is fine. When none does, it is us who are cut off.
+# Addresses that answer a ping while this network works. If none does, this host is the one that is cut off.
 witnesses: {witnesses}
 
-# The one that acts, best on a standby.
+# The program that acts, preferably on a standby.
 actuator:
   host: {actuator_host}
   state_directory: /var/lib/locum
