@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
+from werkzeug.exceptions import BadRequest
 
+from locum_actuator.api.json_body import flag, json_body
 from locum_actuator.domain.mirror_run import Changes, MirrorError, MirrorResult, RunOptions
 from locum_actuator.engine.engine import Engine
 from locum_actuator.mirror.freshness import copies
 from locum_actuator.mirror.requested_runs import RequestedRun
-from locum_inventory.errors import LocumError
 
 MOST_DELETIONS = 10**12
-_EXAMPLE = 'give a JSON object such as {"to": "b", "allow_deletions": 0, "discard_changes": false}'
-
-
-class MirrorRequestError(LocumError):
-    """What was asked for is no request; the text says what would be."""
+_KEYS = {"to", "allow_deletions", "discard_changes", "host", "run"}
+_EXAMPLE = '{"to": "b", "allow_deletions": 0, "discard_changes": false}'
 
 
 def mirror_routes(engine: Engine, authorised: Callable[[], bool]) -> Blueprint:
@@ -37,10 +34,6 @@ def mirror_routes(engine: Engine, authorised: Callable[[], bool]) -> Blueprint:
             return jsonify(error=f"the site file has no mirror for {name}"), 409
         return None
 
-    @routes.errorhandler(MirrorRequestError)
-    def no_request(fault: MirrorRequestError) -> tuple[Response, int]:
-        return jsonify(error=str(fault)), 400
-
     @routes.errorhandler(MirrorError)
     def not_done(fault: MirrorError) -> tuple[Response, int]:
         return jsonify(error=str(fault)), 409
@@ -53,15 +46,15 @@ def mirror_routes(engine: Engine, authorised: Callable[[], bool]) -> Blueprint:
     def begin(name: str) -> tuple[Response, int]:
         if no := refused(name):
             return no
-        body = _body()
+        body = json_body(_KEYS, _EXAMPLE)
         holder, hosts = engine.journal.holder(name).host, engine.site.services[name].hosts
         if holder is None:
             raise MirrorError(f"nobody is known to hold {name}: there is nothing to mirror from")
         to = body.get("to")
         if to is not None and to not in hosts:
-            raise MirrorRequestError(f"'{to}' is not a host of the service: its hosts are {', '.join(hosts)}")
+            raise BadRequest(f"'{to}' is not a host of the service: its hosts are {', '.join(hosts)}")
         destinations = [to] if to is not None else [host for host in hosts if host != holder]
-        wish = RunOptions(_number(body, "allow_deletions"), _flag(body, "discard_changes"))
+        wish = RunOptions(_number(body, "allow_deletions"), flag(body, "discard_changes"))
         return jsonify(asked=_asked(engine.asked_mirrors.begin(name, holder, destinations, wish))), 202
 
     @routes.post("/mark")
@@ -72,10 +65,10 @@ def mirror_routes(engine: Engine, authorised: Callable[[], bool]) -> Blueprint:
     def restore(name: str) -> tuple[Response, int]:
         if no := refused(name):
             return no
-        body = _body()
+        body = json_body(_KEYS, _EXAMPLE)
         host, run = body.get("host"), _number(body, "run")
         if host not in engine.site.services[name].hosts or not run:
-            raise MirrorRequestError('give a JSON object such as {"host": "b", "run": 20260101040000}')
+            raise BadRequest('give a JSON object such as {"host": "b", "run": 20260101040000}')
         return jsonify(done=engine.mirrors.restore(name, host, run)), 200
 
     @routes.get("/divergence")
@@ -85,7 +78,7 @@ def mirror_routes(engine: Engine, authorised: Callable[[], bool]) -> Blueprint:
         one, other = (request.args.get(key) for key in ("one", "other"))
         hosts = engine.site.services[name].hosts
         if one not in hosts or other not in hosts or one == other:
-            raise MirrorRequestError(f"give two hosts as one= and other=, of {', '.join(hosts)}")
+            raise BadRequest(f"give two hosts as one= and other=, of {', '.join(hosts)}")
         found = engine.mirrors.divergence(name, one, other)
         sides = [_changes(side) for side in (found.one, found.other)]
         return jsonify(since=found.since, both=found.both, sides=sides), 200
@@ -135,27 +128,8 @@ def _changes(changes: Changes) -> dict[str, Any]:
     return {"host": changes.host, "changed": changes.count, "examples": changes.examples}
 
 
-def _body() -> dict[str, Any]:
-    try:
-        body = json.loads(request.get_data() or b"{}")
-    except (ValueError, RecursionError):
-        raise MirrorRequestError("the body is not JSON") from None
-    if not isinstance(body, dict):
-        raise MirrorRequestError(_EXAMPLE)
-    if unknown := sorted(set(body) - {"to", "allow_deletions", "discard_changes", "host", "run"}):
-        raise MirrorRequestError(f"'{unknown[0]}' is not known: {_EXAMPLE}")
-    return body
-
-
 def _number(body: dict[str, Any], key: str) -> int:
     value = body.get(key, 0)
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 10**17:
-        raise MirrorRequestError(f"{key}: give a number")
-    return value
-
-
-def _flag(body: dict[str, Any], key: str) -> bool:
-    value = body.get(key, False)
-    if not isinstance(value, bool):
-        raise MirrorRequestError(f"{key}: give true or false")
+        raise BadRequest(f"{key}: give a number")
     return value

@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, Response, jsonify
+from werkzeug.exceptions import BadRequest
 
+from locum_actuator.api.json_body import flag, json_body
 from locum_actuator.domain.plan import Move, Verb
 from locum_actuator.engine.engine import Engine
 from locum_actuator.engine.incident import situation_to_json
 from locum_actuator.engine.move_requests import MoveRefusedError, Progress
 from locum_actuator.system.background import in_words
-from locum_inventory.errors import LocumError
+from locum_actuator.system.printable import printable
 
 log = logging.getLogger(__name__)
 
 LONGEST_TEXT = 200  # characters
 _KEYS = {"to", "by", "reason", "despite_pause", "discard_changes_on", "dry_run"}
-_EXAMPLE = 'give a JSON object such as {"to": "b", "by": "anna", "reason": "new disks"}'
-
-
-class MoveRequestError(LocumError):
-    """What was asked for is no move; the text says what would be."""
+_EXAMPLE = '{"to": "b", "by": "anna", "reason": "new disks"}'
 
 
 def move_routes(engine: Engine, authorised: Callable[[], bool]) -> Blueprint:
@@ -34,10 +31,6 @@ def move_routes(engine: Engine, authorised: Callable[[], bool]) -> Blueprint:
 
     def unknown(name: str) -> tuple[Response, int]:
         return jsonify(error=f"no service '{name}'; there is {', '.join(engine.workers)}"), 404
-
-    @routes.errorhandler(MoveRequestError)
-    def no_move(fault: MoveRequestError) -> tuple[Response, int]:
-        return jsonify(error=str(fault)), 400
 
     @routes.errorhandler(MoveRefusedError)
     def refused(fault: MoveRefusedError) -> tuple[Response, int]:
@@ -49,11 +42,7 @@ def move_routes(engine: Engine, authorised: Callable[[], bool]) -> Blueprint:
             return jsonify(error=why), 401
         if name not in engine.workers:
             return unknown(name)
-        try:
-            body = json.loads(request.get_data() or b"{}")
-        except (ValueError, RecursionError):
-            return jsonify(error="the body is not JSON"), 400
-        move, dry_run = read(verb, body, engine.site.services[name].hosts)
+        move, dry_run = read(verb, json_body(_KEYS, _EXAMPLE), engine.site.services[name].hosts)
         if not dry_run:
             return jsonify(move=to_json(engine.move_requests.begin(name, move))), 202
         try:
@@ -86,44 +75,29 @@ def move_routes(engine: Engine, authorised: Callable[[], bool]) -> Blueprint:
     return routes
 
 
-def read(verb: Verb, body: Any, hosts: tuple[str, ...]) -> tuple[Move, bool]:
+def read(verb: Verb, body: dict[str, Any], hosts: tuple[str, ...]) -> tuple[Move, bool]:
     """Return the move that a request's JSON asks for, and whether only to say what it would do."""
-    if not isinstance(body, dict):
-        raise MoveRequestError(_EXAMPLE)
-    if unknown := sorted(set(body) - _KEYS):
-        raise MoveRequestError(f"'{unknown[0]}' is not known: {_EXAMPLE}")
     if verb == "failback" and body.get("to") is not None:
-        raise MoveRequestError(
-            "to: a failback goes to the preferred host: leave it out, or ask for a switchover"
-        )
+        raise BadRequest("to: a failback goes to the preferred host: leave it out, or ask for a switchover")
     for key in ("to", "discard_changes_on"):
         if body.get(key) is not None and body[key] not in hosts:
-            raise MoveRequestError(
-                f"'{body[key]}' is not a host of the service: its hosts are {', '.join(hosts)}"
-            )
+            raise BadRequest(f"'{body[key]}' is not a host of the service: its hosts are {', '.join(hosts)}")
     move = Move(
         verb,
         body.get("to"),
         asked_by=_text(body, "by") or "somebody with the API token",
         reason=_text(body, "reason"),
-        despite_pause=_flag(body, "despite_pause"),
+        despite_pause=flag(body, "despite_pause"),
         discard_changes_on=body.get("discard_changes_on"),
     )
-    return move, _flag(body, "dry_run")
-
-
-def _flag(body: dict[str, Any], key: str) -> bool:
-    value = body.get(key, False)
-    if not isinstance(value, bool):
-        raise MoveRequestError(f"{key}: give true or false")
-    return value
+    return move, flag(body, "dry_run")
 
 
 def _text(body: dict[str, Any], key: str) -> str:
     value = body.get(key, "")
     if not isinstance(value, str) or len(value) > LONGEST_TEXT:
-        raise MoveRequestError(f"{key}: give a text of at most {LONGEST_TEXT} characters")
-    return " ".join("".join(c if c.isprintable() else " " for c in value).split())
+        raise BadRequest(f"{key}: give a text of at most {LONGEST_TEXT} characters")
+    return printable(value)
 
 
 def to_json(progress: Progress) -> dict[str, Any]:

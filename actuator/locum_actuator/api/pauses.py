@@ -5,27 +5,26 @@ A pause always has an end: one that is forgotten ends by itself.
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 from collections.abc import Callable
 from typing import Any
 
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, Response, jsonify
+from werkzeug.exceptions import BadRequest
 
+from locum_actuator.api.json_body import json_body
 from locum_actuator.engine.engine import Engine
 from locum_actuator.journal.journal import JournalError, Pause
-from locum_inventory.errors import LocumError
+from locum_actuator.system.printable import printable
 
 log = logging.getLogger(__name__)
 
 DEFAULT_SECONDS = 3600.0
 LONGEST_SECONDS = 31 * 86400.0
 LONGEST_REASON = 500  # characters
-
-
-class PauseRequestError(LocumError):
-    """What was asked for is no pause; the text says what would be."""
+_KEYS = {"seconds", "reason"}
+_EXAMPLE = '{"seconds": 3600, "reason": "new kernel"}'
 
 
 def pause_routes(engine: Engine, authorised: Callable[[], bool]) -> Blueprint:
@@ -49,12 +48,7 @@ def pause_routes(engine: Engine, authorised: Callable[[], bool]) -> Blueprint:
     def pause(name: str) -> tuple[Response, int]:
         if no := refused(name):
             return no
-        try:
-            seconds, reason = read(json.loads(request.get_data()))
-        except PauseRequestError as wrong:
-            return jsonify(error=str(wrong)), 400
-        except (ValueError, RecursionError):
-            return jsonify(error="the body is not JSON"), 400
+        seconds, reason = read(json_body(_KEYS, _EXAMPLE, may_be_empty=False))
         begun = engine.journal.begin_pause(name, seconds, reason)
         log.warning("paused for %.0f s: %s", seconds, reason, extra={"event": "paused", "service": name})
         open_incident = engine.workers[name].incident
@@ -73,24 +67,19 @@ def pause_routes(engine: Engine, authorised: Callable[[], bool]) -> Blueprint:
     return routes
 
 
-def read(body: Any) -> tuple[float, str]:
-    """Return the seconds and the reason of a request's JSON; raises `PauseRequestError`."""
-    if not isinstance(body, dict) or (unknown := set(body) - {"seconds", "reason"}):
-        what = f"'{sorted(unknown)[0]}' is not known: " if isinstance(body, dict) else ""
-        raise PauseRequestError(
-            f'{what}give a JSON object such as {{"seconds": 3600, "reason": "new kernel"}}'
-        )
+def read(body: dict[str, Any]) -> tuple[float, str]:
+    """Return the seconds and the reason of a request's JSON; raises `BadRequest`."""
     seconds, reason = body.get("seconds", DEFAULT_SECONDS), body.get("reason", "")
     is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
     if not is_number or (isinstance(seconds, float) and not math.isfinite(seconds)):
-        raise PauseRequestError("seconds: give a number: a pause has an end")
+        raise BadRequest("seconds: give a number: a pause has an end")
     if not 1 <= seconds <= LONGEST_SECONDS:
-        raise PauseRequestError(f"seconds: give 1 to {LONGEST_SECONDS:.0f} (31 days): a pause has an end")
+        raise BadRequest(f"seconds: give 1 to {LONGEST_SECONDS:.0f} (31 days): a pause has an end")
     if not isinstance(reason, str):
-        raise PauseRequestError("reason: give a text")
-    words = " ".join("".join(c if c.isprintable() else " " for c in reason).split())
+        raise BadRequest("reason: give a text")
+    words = printable(reason)
     if len(words) > LONGEST_REASON:
-        raise PauseRequestError(f"reason: give at most {LONGEST_REASON} characters")
+        raise BadRequest(f"reason: give at most {LONGEST_REASON} characters")
     return float(seconds), words or "no reason given"
 
 

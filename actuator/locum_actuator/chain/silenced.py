@@ -6,6 +6,7 @@ import time
 
 from locum_actuator.chain.health import PartHealth
 from locum_actuator.chain.silences import Silences
+from locum_actuator.system.printable import printable
 
 SILENCES = "silences"
 NAMED_AT_MOST = 3
@@ -33,5 +34,5 @@ def judge_silences(silences: Silences) -> PartHealth:
 
 
 def _short(text: str) -> str:
-    words = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    words = printable(text)
     return words if len(words) <= LONGEST_WORDS else f"{words[: LONGEST_WORDS - 3]}..."

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from locum_actuator.system.bounded_process import ProcessError, run_bounded
+from locum_actuator.system.printable import printable
 from locum_inventory.errors import LocumError
 from locum_inventory.site.model import Service
 
@@ -69,4 +70,4 @@ def holder_by_command(name: str, service: Service) -> str | None:
 
 
 def _one_line(text: str) -> str:
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:HEARD_CHARACTERS]
+    return printable(text)[:HEARD_CHARACTERS]
