@@ -40,14 +40,12 @@ FEW_REQUESTS = 10  # a busy machine loses some of 50 a second by itself
 REFUSED = (
     "refuse: a does not answer at all, and takeover.when_unreachable is refuse: make sure that a is off, "
 )
-STILL_ANSWERS = (
-    "keep_looking: a answers for the address and nothing else: the line to it may be cut, not its power"
-)
-HEARD_ELSEWHERE = "www: nothing: a answers, though nobody could say who has the address"
+STILL_ANSWERS = "keep_looking: a answers for the address and for nothing else: only the line to it may be cut"
+HEARD_ELSEWHERE = "www: nothing: a answers, although it could not be checked which host has the address"
 CUT_OFF = "refuse: no witness answers (192.0.2.254): it may be this host that is cut off"
 FROZEN = "refuse: a answers ping but not its gate ("
 LATE = "keep_looking: the echoes of a are late"
-LINE_IS_CUT = "refuse: a does not answer here, but it answers c: the line to it is cut, not its power"
+LINE_IS_CUT = "refuse: a does not answer this host, but it answers c: only the line to it is cut"
 
 
 class Labs:

@@ -80,11 +80,11 @@ def test_not_taken_over_while_the_fence_is_not_confirmed(fenced: Locum) -> None:
     at = stop_sshd_and_hang(lab, "a")
     text = wait_for_event(fenced, at, "failed")
     assert text == (
-        "nobody could confirm that a is off (fence_lab: status says on): make sure that it is, then move the"
+        "it could not be confirmed that a is off (fence_lab: status says on): make sure that it is, then move the"
         " service by hand"
     )
     assert wait_for_event(fenced, at, "decided", "refuse").endswith(
-        "fencing a did not work, and is tried again after a while"
+        "fencing a did not work, and will be retried later"
     )
     assert lab.holders() == ["a"]
 

@@ -81,8 +81,7 @@ def test_without_fencing_a_host_with_a_silent_gate_is_not_taken_over(
     said = on_a.wait_event(at, "decided", "refuse: a answers ping but not its gate (")
     assert re.search(says, said), said
     assert said.endswith(
-        "it may still hold the address, and there is no fencing to make sure; repair the gate or switch "
-        "the host off"
+        "it may still hold the address, and it cannot be fenced; repair the gate or switch the host off"
     )
     time.sleep(ALERT_SECONDS)
     assert lab.holders() == ["a"]

@@ -81,7 +81,7 @@ def test_a_stripped_address_is_given_back_and_announced_over_the_gate(ipv6: Ofte
     calm(ipv6, "a")
     at = ipv6.lab.drop_address("a")
     incident = over(ipv6, at, "claim", "a")
-    assert incident["reason"] == "nobody holds the address and a serves"
+    assert incident["reason"] == "no host holds the address and a serves"
     announced(ipv6, at, "a")
 
 
@@ -103,7 +103,7 @@ def test_an_address_that_failed_its_detection_is_told_and_claimed_anew(ipv6: Oft
     finally:
         lab.run("gw", ["ip", "address", "delete", six, "dev", "eth0"])
     incident = ipv6.wait_incident("claim", since=at, seconds=WAIT_SECONDS)
-    assert incident["reason"] == "nobody holds the address (there, unused: dadfailed) and a serves"
+    assert incident["reason"] == "no host holds the address (there, unused: dadfailed) and a serves"
     assert next(event["step"] for event in incident["events"] if event["kind"] == "done") == "confirm"
     lab.client.wait_good(timeout=WAIT_SECONDS)
     assert lab.holders() == ["a"]

@@ -30,7 +30,7 @@ def test_an_address_taken_off_by_hand_is_given_back(calm: Locum) -> None:
     calm.lab.watcher.wait_holders([], timeout=5)
     calm.lab.watcher.wait_holders(["a"], timeout=15)
     incident = calm.wait_incident("claim", since=at)
-    assert incident["reason"] == "nobody holds the address and a serves"
+    assert incident["reason"] == "no host holds the address and a serves"
     calm.lab.client.wait_good()
     assert calm.lab.client.answered_by(at) == "a"
     assert calm.lab.holders() == ["a"]

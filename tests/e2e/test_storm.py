@@ -19,7 +19,7 @@ from tests.support.polling import wait_for
 pytestmark = pytest.mark.e2e
 
 SERVICES = "http://127.0.0.1:10752/api/v1/services"
-STORM = "refuse: a and c began to fail within the same half minute: that is rather a fault of the network"
+STORM = "refuse: a and c began to fail within the same half minute, which points to the network"
 WATCHED_SECONDS = 6.0  # without the brake b has taken over after one and a half
 PORT_BY_PORT_SECONDS = 3.0  # between the two, when the network comes back
 

@@ -1,1 +1,1 @@
-"""The tables: pure functions from what is known to what is to be done."""
+"""Decision tables: pure functions that turn a situation into a plan."""

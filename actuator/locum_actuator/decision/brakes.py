@@ -1,8 +1,8 @@
-"""What holds a sound plan back: observe mode, a pause, and the brakes on moving a service. Touches nothing.
+"""Hold a plan back: observe mode, a pause, and the brakes on moving a service. Pure functions.
 
-Only a plan that makes another host the holder is braked: respawns, and addresses given back to their holder, move
-nothing. A brake refuses, and people are told; the plan is looked at anew every second and goes ahead by itself once
-the brake lets go.
+Brakes apply only to plans that make another host the holder: a respawn, or an address given back to its holder,
+moves nothing. A brake refuses the plan, and locum notifies people. The plan is decided again every second and runs
+as soon as no brake applies any more.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from locum_actuator.domain.plan import Plan
 from locum_actuator.domain.situation import Memory
 from locum_inventory.site.model import Service
 
-# With two holders the site may be no more than two hosts, and one of them is to stand in for the other.
+# With two holders the site may have only two hosts, and each is the other's standby.
 STORM_HOLDERS = 3
 
 
 def applied(plan: Plan, memory: Memory, service: Service) -> Plan:
-    """Return the plan, or what becomes of it: `would` then holds its steps."""
+    """Return the plan, or the plan that replaces it; `would` then contains the original steps."""
     if not plan.acts:
         return plan
     if service.takeover.mode == "observe":
@@ -34,9 +34,9 @@ def applied(plan: Plan, memory: Memory, service: Service) -> Plan:
 def applied_to_move(
     plan: Plan, memory: Memory, service: Service, asked_by: str | None, *, despite_pause: bool
 ) -> Plan:
-    """Return the plan of a planned move, or why it is held back.
+    """Return the plan of a planned move, or the refusal that holds it back.
 
-    A person's word stands above budget and cooldown, and above a pause where it says so; above nothing else.
+    A person's order overrides budget and cooldown, and a pause if it says so; it overrides nothing else.
     """
     if not plan.acts:
         return plan
@@ -59,14 +59,14 @@ def _recorded(plan: Plan, code: str, why: str) -> Plan:
 
 
 def moves(plan: Plan, memory: Memory) -> bool:
-    """Tell whether the plan makes another host the holder."""
+    """Return whether the plan makes another host the holder."""
     return plan.kind == "takeover" or (plan.kind == "claim" and memory.holder not in {None, plan.target})
 
 
 def _storm(plan: Plan, memory: Memory, service: Service) -> Plan | None:
-    """Hold back while several holder hosts fail at once: that is rather the network, or this host's view of it.
+    """Hold a plan back while several holder hosts fail at once: the network is then the likely cause.
 
-    One host's many services are one fault. Where fewer than three hosts hold anything nothing is held back.
+    Several failed services on one host count as one fault. With fewer than three holder hosts no plan is held back.
     """
     if (
         service.takeover.when_storm == "takeover"
@@ -79,12 +79,12 @@ def _storm(plan: Plan, memory: Memory, service: Service) -> Plan | None:
         return Plan(
             "refuse",
             "storm",
-            f"{hosts} began to fail within the same half minute: that is rather a fault of the network than of "
-            f"each; {plan.reason}; mend what they share, or say takeover.when_storm: takeover",
+            f"{hosts} began to fail within the same half minute, which points to the network rather than to "
+            f"each host; {plan.reason}; repair what they share, or set takeover.when_storm: takeover",
         )
     if unseen := memory.unseen_elsewhere - {memory.holder}:
         hosts = " and ".join(sorted(unseen))
-        return Plan("keep_looking", "storm", f"{hosts} is being looked at as well: it may be a storm")
+        return Plan("keep_looking", "storm", f"{hosts} is being checked as well: it may be a storm")
     return None
 
 
@@ -96,7 +96,7 @@ def _budget(memory: Memory, service: Service) -> Plan | None:
         "refuse",
         "budget",
         f"{memory.takeovers_last_hour} takeovers in the last hour, and max_per_hour is {limit}: "
-        "find out why it keeps moving",
+        "find out why the service keeps moving",
     )
 
 

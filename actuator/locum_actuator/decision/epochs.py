@@ -1,4 +1,4 @@
-"""Epochs as the gates report them: how far one may be ahead, and who holds by the newest."""
+"""Judge the epochs that gates report: how far one may be ahead, and which holder has the newest."""
 
 from __future__ import annotations
 
@@ -6,34 +6,34 @@ from collections.abc import Sequence
 
 from locum_actuator.domain.situation import Memory, Situation
 
-DAMAGED_FROM = 10**12  # no service changes its holder so often
-MOST_AHEAD = 1_000_000  # as EPOCH_JUMP of the gate: what is further ahead of the journal is damaged
+DAMAGED_FROM = 10**12  # no service changes its holder this often
+MOST_AHEAD = 1_000_000  # EPOCH_JUMP of the gate: an epoch further ahead of the journal is damaged
 
 
 def highest_epoch(situation: Situation, known: int) -> int:
-    """Return the highest epoch that the journal or a gate knows; one that is absurdly far ahead is left out.
+    """Return the highest epoch known to the journal or a gate, ignoring any that is implausibly far ahead.
 
-    Each change of holder adds one. A number near the highest there is would else be taken over by the journal, and
-    every later verb of every gate be refused for it: `locum reset-epoch` replaces such a one.
+    Each change of holder adds one. If the journal adopted a number near the maximum, every gate would refuse every
+    later verb; `locum reset-epoch` replaces such an epoch.
     """
     epochs = (view.epoch for view in situation.hosts.values())
     return max([known, *(epoch for epoch in epochs if epoch <= known + MOST_AHEAD)])
 
 
 def next_sound_epoch(epochs: Sequence[int]) -> int:
-    """Return the epoch to go on with, one above all that are sound.
+    """Return the next epoch: one more than the highest sound epoch.
 
-    Damaged is what no number of changes of holder comes to, and what is too far above the lowest.
+    An epoch is damaged if no number of holder changes could reach it, or if it is too far above the lowest.
     """
     sound = sorted(epoch for epoch in epochs if epoch < DAMAGED_FROM)
     return 1 + max((epoch for epoch in sound if epoch <= sound[0] + MOST_AHEAD), default=0)
 
 
 def holder_by_epoch(situation: Situation, memory: Memory) -> str | None:
-    """Return which of several holders has a newer epoch than the journal and than every other; None where none has.
+    """Return the holder whose epoch is newer than the journal's and every other holder's; None if there is none.
 
-    The journal knows an epoch before any gate does. So one that knows less is older than what went on since: it was
-    restored, or could not be written.
+    The journal stores each epoch before any gate does. A journal with an older epoch than a gate was therefore
+    restored from a backup, or could not be written.
     """
     epochs = {name: situation.hosts[name].epoch for name in situation.holders if name in situation.hosts}
     newest = max(epochs.values(), default=0)

@@ -1,14 +1,14 @@
-"""Decide: (situation, memory, service, now) -> a plan and its reason in words. Touches nothing.
+"""Decide: (situation, memory, service) -> a plan with its reason. Pure functions.
 
 The rows are tried in order and the first that fits is the plan. Three rules run through all of them:
 
-1. "Could not look" is neither yes nor no. It never makes a plan safe.
+1. "Could not check" is neither yes nor no. It never makes a plan safe.
 2. Moving the address needs proof that the old holder no longer has it: its gate confirms the release, or it was
-   fenced, or, where it is silent altogether and cannot be fenced, the site file says in so many words that a silent
-   wire is proof enough (`when_unreachable: takeover`), or another vantage point finds it silent too.
-3. A success that any vantage point reports when asked again is a veto.
+   fenced. For a holder that is completely silent and cannot be fenced, the proof is that the site file accepts this
+   (`when_unreachable: takeover`), or that another vantage point gets no answer from it either.
+3. A success that any vantage point reports when it is asked again vetoes the plan.
 
-tests/actuator/decision/test_decision_properties.py holds them over all situations.
+tests/actuator/decision/test_decision_properties.py checks these rules over all situations.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from locum_inventory.site.model import Service
 
 
 def decide(situation: Situation, memory: Memory, service: Service) -> Plan:
-    """Return the plan for what is known now, or what holds it back: observe mode, a pause, a brake."""
+    """Return the plan for this situation, or the plan that holds it back: observe mode, a pause, a brake."""
     if situation.not_looked is not None:
         return Plan("keep_looking", "could_not_look", situation.not_looked)
     plan = vetoes.applied(_decide(situation, memory, service), situation, memory, service)
@@ -42,7 +42,8 @@ def _decide(situation: Situation, memory: Memory, service: Service) -> Plan:
         return Plan(
             "refuse",
             "stranger",
-            f"{macs} answers for the service address and is no host of this site: find it and take it off",
+            f"{macs} answers for the service address and belongs to no host of this site: find that machine and "
+            "remove it there",
         )
     if len(situation.holders) > 1:
         return _held_twice(situation, memory)
@@ -63,20 +64,24 @@ def _decide(situation: Situation, memory: Memory, service: Service) -> Plan:
     if _is_known_not_to_hold(holder, situation):
         return _unheld(situation, memory, service)
     if _is_served(holder, situation):
-        # The service answers, and only the address could not be confirmed: no reason to touch anything.
-        return Plan("nothing", "well", f"{holder.name} answers, though nobody could say who has the address")
+        # The service answers; only the holder of the address could not be confirmed. That is no reason to act.
+        return Plan(
+            "nothing",
+            "well",
+            f"{holder.name} answers, although it could not be checked which host has the address",
+        )
     if holder.gate_answers:
         return _silent_service(holder, situation, memory, service)
     return _silent_gate(holder, situation, memory, service)
 
 
 def _is_served(holder: HostView, situation: Situation) -> bool:
-    """Tell whether anybody got an answer from the holder, or through the service address."""
+    """Return whether any vantage point got an answer from the holder, or through the service address."""
     return holder.serves or (situation.reach is not None and situation.reach.outcome is Outcome.WELL)
 
 
 def _how_served(holder: HostView, situation: Situation) -> str:
-    """Say who got an answer, and where none could be had from outside through the service address, that as well."""
+    """Describe who got an answer, and whether the service address could not be proven from outside."""
     well = [look for look in holder.looks if look.outcome is Outcome.WELL]
     if not well:
         return "" if situation.reach is None else situation.reach.text
@@ -86,14 +91,14 @@ def _how_served(holder: HostView, situation: Situation) -> str:
 
 
 def _is_known_not_to_hold(view: HostView, situation: Situation) -> bool:
-    """Tell whether a host says that it does not hold; of a record, whether a look at it says so."""
+    """Return whether a host's gate, or the check of the record, reports that the host does not hold the address."""
     if situation.by_command:
         return view.gate_answers and situation.address_looked and view.name not in situation.holders
     return view.gate_answers and not view.holds
 
 
 def _astray(situation: Situation, memory: Memory, service: Service) -> Plan | None:
-    """A host that has come back must not go on where it stopped: its service is stopped before it writes data."""
+    """Stop the service on a host that has returned, before it writes data."""
     if service.standby == "running":
         return None
     suspects = frozenset(situation.hosts) if memory.left_over else memory.returned
@@ -110,7 +115,7 @@ def _astray(situation: Situation, memory: Memory, service: Service) -> Plan | No
     steps = tuple(PlannedStep("release", name) for name in astray)
     runs = f"runs the service, which {memory.holder} holds"
     if memory.returned.isdisjoint(astray):
-        return Plan("release", "left_over", f"{names} {runs}: left over from what was broken off", steps)
+        return Plan("release", "left_over", f"{names} {runs}: left over from an interrupted plan", steps)
     return Plan("release", "returned", f"{names} is back and {runs}", steps)
 
 
@@ -137,8 +142,8 @@ def _held_twice(situation: Situation, memory: Memory) -> Plan:
     serving = [name for name in wrong if situation.hosts[name].serves]
     if holder is not None and not holder.serves and serving:
         return _held_by_another_that_serves(holder, serving, both, situation, memory)
-    told = [name for name in wrong if situation.hosts[name].gate_answers]
-    steps = tuple(step for name in told for step in _expel(situation.hosts[name], memory))
+    asked = [name for name in wrong if situation.hosts[name].gate_answers]
+    steps = tuple(step for name in asked for step in _expel(situation.hosts[name], memory))
     if not steps:
         return Plan(
             "refuse",
@@ -147,8 +152,8 @@ def _held_twice(situation: Situation, memory: Memory) -> Plan:
         )
     if not situation.witnessed and any(step.name == "fence" for step in steps):
         return vetoes.cut_off(situation)
-    # The claim announces it again, where it is known that no other host has it by then.
-    others_release = situation.holders - {memory.holder} <= set(told)
+    # The claim announces the address again, but only if no other host will have it by then.
+    others_release = situation.holders - {memory.holder} <= set(asked)
     alone = others_release and situation.address_looked and situation.witnessed
     reachable = holder is not None and holder.gate_answers
     again = (PlannedStep("claim", memory.holder),) if alone and reachable else ()
@@ -164,17 +169,17 @@ def _held_twice(situation: Situation, memory: Memory) -> Plan:
 def _held_by_another_that_serves(
     holder: HostView, serving: list[str], both: str, situation: Situation, memory: Memory
 ) -> Plan:
-    """Two hosts hold the address, and not the one that the journal names serves, but another does.
+    """Decide when two hosts hold the address and the one that serves is not the journal's holder.
 
-    To release the other would end the service. Once it alone holds the address, it is adopted.
+    Releasing the host that serves would end the service. Once it alone holds the address, it is adopted as holder.
     """
     what = f"{both} both hold the address; the holder is {holder.name}, and {' and '.join(serving)} serves"
     if not holder.looked_at:
-        why = f"{what}, and nobody could look at {holder.name}: {_seen(holder)}"
+        why = f"{what}, and no vantage point could check {holder.name}: {_seen(holder)}"
         return Plan("keep_looking", "could_not_look", why)
     if holder.gate_answers and holder.processes != 0 and holder.wrong is None and not holder.line_is_clean:
         return Plan("keep_looking", "mixed", f"{what}; but {_uncertain(holder)}")
-    # One that answers on the wire is not dead: without its gate it is fenced only behind a clean line.
+    # A host that answers ping is not dead: if its gate is silent, it is fenced only when its line is clean.
     sure = holder.gate_answers or (holder.gate_asked and holder.liveness == "alive")
     steps = _expel(holder, memory) if sure else ()
     if not steps:
@@ -185,14 +190,14 @@ def _held_by_another_that_serves(
 
 
 def _holder_unknown(situation: Situation, memory: Memory, service: Service) -> Plan:
-    """No holder is known, or another host than the known one holds the address: look who has it."""
+    """Decide when no holder is known, or when a host other than the known holder holds the address."""
     if situation.holders:
         (found,) = situation.holders
         if found not in situation.hosts:
             return Plan(
                 "refuse",
                 "stranger",
-                f"{found} holds the address and is no host of this service: take it off there",
+                f"{found} holds the address and is no host of this service: remove the address there",
             )
         before = "no holder was known" if memory.holder is None else f"the journal named {memory.holder}"
         return Plan("adopt", "adopted", f"{found} holds the address ({before})", (), found)
@@ -203,8 +208,8 @@ def _holder_unknown(situation: Situation, memory: Memory, service: Service) -> P
 
 
 def _any_of(silent: list[HostView], situation: Situation, memory: Memory, service: Service) -> Plan:
-    """Handle several hosts that may each hold the address and do not answer: every one has to be made sure of."""
-    # The one that is surest to be alive comes first, for it is what people should hear of.
+    """Decide about several silent hosts that may each hold the address: each of them has to be ruled out."""
+    # The host most likely to be alive comes first, because people should be notified of that one.
     silent.sort(key=lambda view: (view.gate_asked, view.liveness == "dead"))
     plans = [_dead_or_refuse(view, situation, memory, service) for view in silent]
     for plan in plans:
@@ -216,7 +221,7 @@ def _any_of(silent: list[HostView], situation: Situation, memory: Memory, servic
 
 
 def _unheld(situation: Situation, memory: Memory, service: Service) -> Plan:
-    """Nobody holds the address, and every host that could is known not to: give it to one that can serve."""
+    """Give the address to a host that can serve: every possible holder is known not to hold it."""
     if not situation.witnessed:
         return vetoes.cut_off(situation)
     if situation.holders:
@@ -224,32 +229,32 @@ def _unheld(situation: Situation, memory: Memory, service: Service) -> Plan:
         return Plan(
             "keep_looking",
             "still_answers",
-            f"{who} answers for the address, and its gate says it does not hold it",
+            f"{who} answers for the address, although its gate reports that it does not hold it",
         )
     if situation.reach is not None and situation.reach.outcome is Outcome.WELL:
-        text = f"no host says that it holds the address, and yet {situation.reach.text}"
+        text = f"no gate reports that its host holds the address, but {situation.reach.text}"
         return Plan("keep_looking", "still_answers", text)
     silent = [view.name for view in situation.hosts.values() if not view.gate_answers]
     if silent and not situation.address_looked:
         return Plan(
             "refuse",
             "could_not_look",
-            f"nobody could be asked who has the address, and the gate of {' and '.join(silent)} is silent",
+            f"it could not be checked which host has the address, and the gate of {' and '.join(silent)} is silent",
         )
     order = _candidates(situation, memory, service)
     if not order:
-        return _refuse_no_standby(situation, memory, service, "nobody holds the address")
+        return _refuse_no_standby(situation, memory, service, "no host holds the address")
     best = order[0]
     if not best.serves and (slow := [view for view in order if _is_slow(view, memory)]):
         return _starting(slow[0], memory)
-    why = f"nobody holds the address{why_unused(best)} and {best.name} {'serves' if best.serves else 'can serve'}"
+    why = f"no host holds the address{why_unused(best)} and {best.name} {'serves' if best.serves else 'can serve'}"
     if best.unusable_addresses and not situation.address_looked:
         return Plan(
-            "refuse", "could_not_look", f"{why}, but nobody could be asked whether another host has it"
+            "refuse", "could_not_look", f"{why}, but it could not be checked whether another host has it"
         )
     if memory.holder is None or best.name == memory.holder:
         return Plan("claim", "unheld", why, (*sure(best), *_take(best, service)), best.name)
-    # The last holder has no address, but its service may still run, and may write data.
+    # The last holder no longer has the address, but its service may still run and write data.
     last = situation.hosts[memory.holder]
     gone = _expel(last, memory)
     if not gone and not vetoes.has_let_go(last, service):
@@ -263,7 +268,7 @@ def _unheld(situation: Situation, memory: Memory, service: Service) -> Plan:
 
 
 def _silent_service(holder: HostView, situation: Situation, memory: Memory, service: Service) -> Plan:
-    """Handle a holder whose gate answers and whose service does not."""
+    """Decide about a holder whose gate answers and whose service does not."""
     respawns = memory.respawns_last_hour.get(holder.name, 0)
     worn_out = respawns >= service.takeover.max_respawns_per_hour
     can_respawn = (
@@ -276,13 +281,15 @@ def _silent_service(holder: HostView, situation: Situation, memory: Memory, serv
         if can_respawn:
             return _respawn(holder, "absent", absent)
         if worn_out:
-            why = f"{absent}, and {respawns} respawns there within an hour are no cure"
+            why = f"{absent}, and {respawns} respawns there within an hour did not help"
             return _takeover(holder, why, situation, memory, service, code="flapping")
         return _takeover(holder, f"{absent} and a respawn did not help", situation, memory, service)
     if holder.name in memory.starting and f"respawn:{holder.name}" not in memory.tried:
         return _starting(holder, memory)
     if not holder.looked_at:
-        return Plan("keep_looking", "could_not_look", f"nobody could look at {holder.name}: {_seen(holder)}")
+        return Plan(
+            "keep_looking", "could_not_look", f"no vantage point could check {holder.name}: {_seen(holder)}"
+        )
     if holder.wrong is not None:
         return _wrong_answer(holder, situation, memory, service, can_respawn=can_respawn)
     if not holder.line_is_clean:
@@ -298,7 +305,7 @@ def _silent_service(holder: HostView, situation: Situation, memory: Memory, serv
 def _wrong_answer(
     holder: HostView, situation: Situation, memory: Memory, service: Service, *, can_respawn: bool
 ) -> Plan:
-    """Handle a holder whose service answers, but not as it should."""
+    """Decide about a holder whose service answers, but not as expected."""
     if (held_back := wrong_answers.held_back(holder, situation, memory, service)) is not None:
         return held_back
     wrong = holder.wrong or "unexpected"
@@ -309,21 +316,23 @@ def _wrong_answer(
 
 
 def _silent_gate(holder: HostView, situation: Situation, memory: Memory, service: Service) -> Plan:
-    """Handle a holder whose gate does not answer, nor its service."""
+    """Decide about a holder whose gate and service do not answer."""
     if not situation.witnessed:
         return vetoes.cut_off(situation)
     if holder.liveness in {"lossy", "slow"}:
         return Plan("keep_looking", "mixed", _uncertain(holder))
     if not holder.gate_asked:
         return vetoes.not_asked(holder)
-    if holder.wrong is not None:  # whatever the pings say: a host that answers is alive
+    if holder.wrong is not None:  # a host whose service answers is alive, whatever the pings show
         return _wrong_answer_beside_silent_gate(holder, situation, memory, service)
     if holder.liveness == "partitioned":
         return _partition(holder)
     if holder.liveness == "alive" and holder.fenceable:
         if not holder.looked_at:
             return Plan(
-                "keep_looking", "could_not_look", f"nobody could look at {holder.name}: {_seen(holder)}"
+                "keep_looking",
+                "could_not_look",
+                f"no vantage point could check {holder.name}: {_seen(holder)}",
             )
         why = f"{holder.name} answers ping, but neither its gate ({holder.gate_fault}) nor its service does"
         return _takeover(holder, why, situation, memory, service)
@@ -332,7 +341,7 @@ def _silent_gate(holder: HostView, situation: Situation, memory: Memory, service
             "refuse",
             "unfenced",
             f"{holder.name} answers ping but not its gate ({holder.gate_fault}): it may still hold the address, "
-            "and there is no fencing to make sure; repair the gate or switch the host off",
+            "and it cannot be fenced; repair the gate or switch the host off",
         )
     return _dead_or_refuse(holder, situation, memory, service)
 
@@ -340,7 +349,7 @@ def _silent_gate(holder: HostView, situation: Situation, memory: Memory, service
 def _wrong_answer_beside_silent_gate(
     holder: HostView, situation: Situation, memory: Memory, service: Service
 ) -> Plan:
-    """Handle a holder whose service answers, but not as it should, and whose gate does not answer."""
+    """Decide about a holder whose service does not answer as expected and whose gate does not answer."""
     if (held_back := wrong_answers.held_back(holder, situation, memory, service)) is not None:
         return held_back
     wrong = holder.wrong or "unexpected"
@@ -351,12 +360,12 @@ def _wrong_answer_beside_silent_gate(
 
 
 def _dead_or_refuse(holder: HostView, situation: Situation, memory: Memory, service: Service) -> Plan:
-    """Handle a host that may hold the address and does not answer at all."""
+    """Decide about a host that may hold the address and does not answer at all."""
     if not situation.witnessed:
         return vetoes.cut_off(situation)
     if not holder.gate_asked:
         return vetoes.not_asked(holder)
-    if holder.life.gate is not None:  # its pings may be filtered
+    if holder.life.gate is not None:  # pings to it may be filtered
         return Plan("refuse", "unfenced", f"{holder.name} may hold the address, and {holder.life.gate}")
     if holder.liveness == "unknown":
         return Plan("refuse", "could_not_look", f"{holder.name} could not be pinged: {holder.ping_fault}")
@@ -372,14 +381,14 @@ def _dead_or_refuse(holder: HostView, situation: Situation, memory: Memory, serv
         return Plan(
             "keep_looking",
             "still_answers",
-            f"{who} answers for the address and nothing else: the line to it may be cut, not its power",
+            f"{who} answers for the address and for nothing else: only the line to it may be cut",
         )
     if holder.name in memory.doubted:
         return Plan(
             "keep_looking",
             "mixed",
-            f"{holder.name} was heard through loss a moment ago and has left {memory.doubted[holder.name]} echoes "
-            "unanswered since: loss must not look like death",
+            f"{holder.name} answered a moment ago over a lossy line and has left {memory.doubted[holder.name]} "
+            "echoes unanswered since: lost packets do not prove that the host is down",
         )
     silent = (
         f"{holder.name} does not answer at all (0 of {holder.echoes_sent} echoes, gate: {holder.gate_fault})"
@@ -394,15 +403,15 @@ def _dead_or_refuse(holder: HostView, situation: Situation, memory: Memory, serv
             f"make sure that {holder.name} is off, then move the service by hand",
         )
     if not situation.address_looked:
-        return Plan("refuse", "could_not_look", "nobody could be asked who has the address")
-    if situation.by_command:  # the record may go on naming a dead host: it moves without it
+        return Plan("refuse", "could_not_look", "it could not be checked which host has the address")
+    if situation.by_command:  # the record may still name a dead host; it can be moved without that host
         return _takeover(holder, f"{silent}, and a witness answers", situation, memory, service)
-    why = f"{silent}, nobody answers for the address and a witness answers"
+    why = f"{silent}, no host answers for the address and a witness answers"
     return _takeover(holder, why, situation, memory, service)
 
 
 def _fencing_settles_it(holder: HostView, situation: Situation, memory: Memory) -> bool:
-    """Tell whether nobody can hold the address once this host is off; where no holder is known, others might."""
+    """Return whether fencing this host proves that no silent host holds the address."""
     silent = [view.name for view in situation.hosts.values() if not view.gate_answers]
     return holder.fenceable and (
         memory.holder == holder.name or all(situation.hosts[name].fenceable for name in silent)
@@ -431,11 +440,11 @@ def _takeover(
         return Plan(
             "refuse",
             "unfenced",
-            f"{why}; fencing {holder.name} did not work, and is tried again after a while",
+            f"{why}; fencing {holder.name} did not work, and will be retried later",
         )
     if not situation.address_looked and any(step.name == "fence" for step in gone):
-        # What comes after a fence needs the wire: a host must not be switched off for nothing.
-        return Plan("refuse", "could_not_look", "nobody could be asked who has the address")
+        # The steps after a fence need an ARP or neighbour check: without it the fence would be in vain.
+        return Plan("refuse", "could_not_look", "it could not be checked which host has the address")
     return Plan(
         "takeover",
         code,
@@ -446,10 +455,10 @@ def _takeover(
 
 
 def _expel(view: HostView, memory: Memory) -> tuple[PlannedStep, ...]:
-    """Return the step that makes sure a host has neither address nor service any more.
+    """Return the step that ensures a host has neither the address nor the service any more.
 
-    Its own word where its gate answers; fencing where it does not, or where its word could not be had just now.
-    None where it is silent and cannot be fenced, or where fencing it failed just now.
+    A release if its gate answers; a fence if it does not, or if a release has just failed. No step if the host is
+    silent and cannot be fenced, or if fencing it has just failed.
     """
     if view.gate_answers and not (view.fenceable and f"release:{view.name}" in memory.tried):
         return (PlannedStep("release", view.name),)
@@ -459,7 +468,7 @@ def _expel(view: HostView, memory: Memory) -> tuple[PlannedStep, ...]:
 
 
 def _take(target: HostView, service: Service) -> tuple[PlannedStep, ...]:
-    """Return the steps that make `target` the holder of an address that nobody holds."""
+    """Return the steps that make `target` the holder of an address that no host holds."""
     claim = PlannedStep("claim", target.name)
     start = (
         ()
@@ -471,9 +480,9 @@ def _take(target: HostView, service: Service) -> tuple[PlannedStep, ...]:
 
 
 def _candidates(situation: Situation, memory: Memory, service: Service) -> list[HostView]:
-    """Return the hosts that could be the holder: those that serve already, the last holder, then by preference.
+    """Return the possible holders: hosts that already serve, then the last holder, then by preference.
 
-    A host whose gate is silent is no candidate, nor is one that was tried in this incident and failed.
+    A host is no candidate if its gate is silent, or if it was tried in this incident and failed.
     """
     able = [view for view in situation.hosts.values() if is_candidate(view, memory, service)]
     return sorted(
@@ -497,23 +506,23 @@ def _is_stale(view: HostView, memory: Memory) -> bool:
 
 
 def _too_old(view: HostView, memory: Memory, service: Service) -> bool:
-    """Tell whether a host's data keep it from being the holder."""
+    """Return whether a host's data are too old for it to be the holder."""
     return _is_stale(view, memory) and service.mirror is not None and service.mirror.when_stale == "refuse"
 
 
 def _with_data(why: str, target: HostView, memory: Memory) -> str:
-    """Say beside the reason how old the data are that go with the move."""
+    """Add to the reason how old the target's data are."""
     copy = memory.copies.get(target.name)
     return why if copy is None else f"{why}; {target.name} has {copy.text}"
 
 
 def _is_slow(target: HostView, memory: Memory) -> bool:
-    """Tell whether the service was started there, has taken longer than it should, and may still answer."""
+    """Return whether the service was started there, has exceeded its start time, and may still answer."""
     return target.name in memory.slow and target.processes != 0 and not target.serves
 
 
 def _starting(view: HostView, memory: Memory) -> Plan:
-    """Wait for a service that was started a moment ago: young is not hung."""
+    """Return the plan that waits for a service that was started a moment ago: starting is not hung."""
     age = memory.starting.get(view.name)
     since = "" if age is None else f" since {age:.0f} s"
     return Plan(
@@ -533,22 +542,22 @@ def _partition(holder: HostView) -> Plan:
     return Plan(
         "refuse",
         "partition",
-        f"{holder.name} does not answer here, but it answers {', '.join(holder.pinged_by)}: "
-        "the line to it is cut, not its power",
+        f"{holder.name} does not answer this host, but it answers {', '.join(holder.pinged_by)}: "
+        "only the line to it is cut",
     )
 
 
 def _uncertain(holder: HostView) -> str:
-    """Say why a host's silence is no proof: it is heard, but not as one whose silence would be clear."""
+    """Describe why the failed check proves nothing: the line to the host loses or delays packets."""
     gate = " and its gate answers" if holder.gate_answers else ""
     if holder.slow:
-        return f"the echoes of {holder.name} are late{gate}: delay must not look like death"
+        return f"the echoes of {holder.name} are late{gate}: delay does not prove that the host is down"
     returned = f"{holder.echoes_received} of {holder.echoes_sent}"
-    return f"{holder.name} returned {returned} echoes{gate}: loss must not look like death"
+    return f"{holder.name} returned {returned} echoes{gate}: lost packets do not prove that the host is down"
 
 
 def _line(view: HostView) -> str:
-    """Say what shows that the line is clean, where it is not the echoes."""
+    """Describe what shows that the line is clean if the echoes do not."""
     if view.liveness == "alive":
         return ""
     echoes = f"{view.echoes_received} of {view.echoes_sent} echoes"
@@ -562,12 +571,12 @@ def _refuse_no_standby(situation: Situation, memory: Memory, service: Service, w
     faults = "; ".join(f"{view.name}: {_unable(view, memory, service)}" for view in situation.hosts.values())
     if too_old:
         way_out = (
-            f"mirror first, or say mirror.when_stale: takeover (max_age is {service.mirror.max_age})"
+            f"mirror first, or set mirror.when_stale: takeover (max_age is {service.mirror.max_age})"
             if service.mirror
             else ""
         )
-        return Plan("refuse", "stale", f"{why}, and nobody can stand in ({faults}): {way_out}")
-    return Plan("refuse", "no_standby", f"{why}, and nobody can stand in ({faults})")
+        return Plan("refuse", "stale", f"{why}, and no standby is available ({faults}): {way_out}")
+    return Plan("refuse", "no_standby", f"{why}, and no standby is available ({faults})")
 
 
 def _unable(view: HostView, memory: Memory, service: Service) -> str:
@@ -583,4 +592,7 @@ def _unable(view: HostView, memory: Memory, service: Service) -> str:
 
 
 def _seen(view: HostView) -> str:
-    return "; ".join(f"{look.vantage_point}: {look.text}" for look in view.looks) or "nobody could look"
+    return (
+        "; ".join(f"{look.vantage_point}: {look.text}" for look in view.looks)
+        or "no vantage point could check it"
+    )

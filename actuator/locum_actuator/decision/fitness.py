@@ -1,4 +1,4 @@
-"""Why a host cannot be given a service, by what its gate reports of itself."""
+"""Decide from a gate's report whether its host can be given a service."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from locum_inventory.site.model import Service
 
 
 def why_unfit(name: str, service: Service, host: str, gate: GateStatus) -> str | None:
-    """Return why a host can neither start nor hold a service, in words; None where nothing is in the way."""
+    """Return why a host can neither start nor hold a service; None if it can."""
     status = gate.services.get(name)
     if status is None:
         return f"its gate does not know {name}: run `locum enrol {host}`"
@@ -26,7 +26,7 @@ def why_unfit(name: str, service: Service, host: str, gate: GateStatus) -> str |
 
 
 def why_drifted(name: str, service: Service, host: str, status: ServiceStatus) -> str | None:
-    """Return how the addresses that a gate knows differ from the site file's, which any version of it shows."""
+    """Return how the addresses that a gate of any version knows differ from the site file's; None if they match."""
     if set(status.held) == {interface.ip for interface in service.addresses}:
         return None
     return _other_addresses(name, service, host, status.addresses or tuple(status.held))

@@ -1,4 +1,4 @@
-"""Which hosts a plan leaves behind without their own word that they let go of the address."""
+"""Find the hosts that a plan leaves without their own confirmation that they released the address."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from locum_inventory.site.model import Service
 
 
 def silent_hosts(plan: Plan, situation: Situation, memory: Memory) -> tuple[str, ...]:
-    """Return the hosts that may hold the address and whose gate is silent.
+    """Return the hosts that may hold the address and whose gates are silent.
 
-    The holder, a host whose release was never confirmed, and any where no holder is known.
+    These are the holder, hosts whose release was never confirmed, and every host if no holder is known.
     """
     return tuple(
         name
@@ -22,7 +22,7 @@ def silent_hosts(plan: Plan, situation: Situation, memory: Memory) -> tuple[str,
 
 
 def need_silence_elsewhere(plan: Plan, silent: tuple[str, ...], service: Service) -> frozenset[str]:
-    """Return those that a plan leaves behind on no more than the word of another vantage point."""
+    """Return the silent hosts for which another vantage point's report is the only evidence."""
     if service.takeover.when_unreachable != "refuse":
         return frozenset()
     made_sure = {step.host for step in plan.steps if step.name in {"release", "fence"}}

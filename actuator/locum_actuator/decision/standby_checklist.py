@@ -1,7 +1,7 @@
-"""What a host must go through before it is a standby, as a checklist. Touches nothing.
+"""Check what a host needs before it is a standby. Pure functions.
 
-Each item is answered with yes, no or "could not look", and says in words what is so, and, where it is not, what
-will mend it: locum by itself, or a person.
+Each item is yes, no or "could not check". Its text describes the state and, if something is wrong, whether locum or
+a person has to repair it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Name = Literal["reachable", "gate", "current", "address", "service", "data", "ne
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One line of the checklist. `ok` is None where nobody could look."""
+    """One line of the checklist. `ok` is None if it could not be checked."""
 
     name: Name
     ok: bool | None
@@ -29,7 +29,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class LastPatrol:
-    """What the last round of the patrol saw of a host."""
+    """What the last round of the patrol found on a host."""
 
     gate: GateStatus | None  # None: silent
     text: str = ""  # why it is silent
@@ -43,15 +43,15 @@ def checklist(
 ) -> tuple[Item, ...]:
     """Return the checklist of a host that does not hold a service.
 
-    `copy` is None where nothing is mirrored. `unseen`: it lost the service in a takeover, and no mirror run has
-    looked since whether it has data that nobody else has.
+    `copy` is None if nothing is mirrored. `unseen`: the host lost the service in a takeover, and no mirror run has
+    checked since whether it has data that no other host has.
     """
     values = site.services[service]
     if seen is None:
         return (Item("reachable", None, "not asked yet"),)
     items = [_reachable(seen)]
     if seen.gate is None:
-        items.append(Item("gate", False, f"{seen.text}: locum goes on asking"))
+        items.append(Item("gate", False, f"{seen.text}: locum keeps asking"))
     else:
         items.append(Item("gate", True, "its gate answers"))
         items.append(_current(site, service, host, seen.gate))
@@ -64,12 +64,12 @@ def checklist(
 
 
 def is_complete(items: tuple[Item, ...]) -> bool:
-    """Tell whether a host is a standby: nothing on its list is open."""
+    """Return whether a host is a standby: every item of its checklist is yes."""
     return all(item.ok for item in items)
 
 
 def obstacles(items: tuple[Item, ...]) -> tuple[str, ...]:
-    """Return what stands in the way of a planned move and would not be mended or looked at by the move itself."""
+    """Return what prevents a planned move and is neither repaired nor checked by the move itself."""
     return tuple(item.text for item in items if item.name == "current" and not item.ok)
 
 
@@ -78,15 +78,15 @@ def _reachable(seen: LastPatrol) -> Item:
         return Item("reachable", True, "it answers")
     if seen.echoes is None:
         return Item("reachable", None, "it could not be pinged")
-    return Item("reachable", False, "it does not answer a ping: switch it on, or mend the line")
+    return Item("reachable", False, "it does not answer a ping: switch it on, or repair the line")
 
 
 def _current(site: Site, service: str, host: str, gate: GateStatus) -> Item:
-    """Judge whether a gate is this site's, and whether its host can be given the service by what it reports."""
+    """Check whether a gate is current, and whether its report allows its host to be given the service."""
     if gate.version != gate_version():
         what = f"its gate is of version {gate.version}, and this locum's is {gate_version()}"
     elif gate.config_sha256 != host_file_sha256(site, host):
-        what = "its gate's configuration is not this site file's"
+        what = "its gate's configuration was generated from a different site file"
     elif (
         gate.clock is not None and (why := why_unfit(service, site.services[service], host, gate)) is not None
     ):
@@ -99,12 +99,12 @@ def _current(site: Site, service: str, host: str, gate: GateStatus) -> Item:
 def _address(status: ServiceStatus) -> Item:
     held = [str(address) for address, here in status.held.items() if here]
     if held:
-        return Item("address", False, f"it holds {', '.join(held)}: locum has it released")
+        return Item("address", False, f"it holds {', '.join(held)}: locum releases it")
     return Item("address", True, "it does not hold the address")
 
 
 def _service(service: Service, status: ServiceStatus) -> Item:
-    """Judge whether the service is as it should be on a standby; where no process is named nobody can say."""
+    """Check that the service is in the state that a standby needs; passes if the site file names no process."""
     if status.processes is None:
         return Item("service", True, "its processes are not counted")
     if service.standby == "running":
@@ -112,10 +112,13 @@ def _service(service: Service, status: ServiceStatus) -> Item:
         return (
             Item("service", True, text)
             if status.processes
-            else Item("service", False, "nothing runs, and it should: start it there")
+            else Item("service", False, "no process runs, and one should: start the service there")
         )
     if status.processes:
-        text = f"{status.processes} processes run: a host that comes back is stopped by locum, else stop it there"
+        text = (
+            f"{status.processes} processes run: locum stops them on a host that returns; "
+            "otherwise stop them there"
+        )
         return Item("service", False, text)
     return Item("service", True, "it does not run there")
 
@@ -128,6 +131,6 @@ def _data(service: str, copy: Copy) -> Item:
 
 def _newer(host: str, *, unseen: bool) -> Item:
     if not unseen:
-        return Item("newer", True, "it has nothing that the holder has not")
-    text = "what it wrote last before it was taken over may be nowhere else: a person must say what becomes of it"
+        return Item("newer", True, "it has no data that the holder lacks")
+    text = "its last writes before the takeover may exist nowhere else: a person must decide what happens to them"
     return Item("newer", False, f"{text} (--discard-changes-on {host})")

@@ -1,13 +1,13 @@
-"""What takes a plan of the decision table back: signs of life, and hosts that may still hold. Touches nothing.
+"""Veto plans: because of signs of life, or because another host may still hold the address. Pure functions.
 
-1. A host that could not be asked is not silent, and one of which anything was heard a moment ago, by whichever
-   service, is not dead: neither is switched off.
-2. A host whose release or fence was tried and never confirmed may still hold the address. Until its gate says that
-   it does not, no other host gets the address.
-3. A host that is silent to this one is not judged at once where no other vantage point could look: an exporter that
-   is being started again, say, can tell in a moment whether only the line is cut.
-4. No host gets an address while it could not be asked who has it, or while no witness answers: then it may be this
-   host that is cut off from the one that has it.
+1. A host that could not be asked is not silent, and a host that answered anything a moment ago, for any service, is
+   not dead: neither is switched off.
+2. A host whose release or fence was tried and never confirmed may still hold the address. Until its gate reports
+   that it does not, no other host gets the address.
+3. A host that does not answer this one is not judged at once if no other vantage point could check it: an exporter
+   that is just restarting, for example, can soon report whether only the line is cut.
+4. No host gets an address if it could not be checked which host has it, or if no witness answers: this host may
+   then be cut off from the host that has it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _EXPELLING = frozenset({"release", "fence"})
 
 
 def applied(plan: Plan, situation: Situation, memory: Memory, service: Service) -> Plan:
-    """Return the plan, or the refusal that takes its place."""
+    """Return the plan, or the refusal that replaces it."""
     plan = _confirmed_first(plan, situation, memory, service)
     for host in fenced(plan):
         if veto := _sign_of_life(situation.hosts[host]):
@@ -40,7 +40,7 @@ def fenced(plan: Plan) -> tuple[str, ...]:
 
 
 def _taken_unasked(plan: Plan, situation: Situation, memory: Memory) -> tuple[str, ...]:
-    """Return the hosts that a plan switches off, or takes the address from without their own word."""
+    """Return the hosts that a plan switches off, or takes the address from without their confirmation."""
     taken, holder = set(fenced(plan)), memory.holder
     is_left = holder != plan.target and any(step.name == "claim" for step in plan.steps)
     if (
@@ -54,16 +54,16 @@ def _taken_unasked(plan: Plan, situation: Situation, memory: Memory) -> tuple[st
 
 
 def unable_to_judge(view: HostView) -> tuple[str, ...]:
-    """Return the vantage points that could not look at a silent host; none where another one beside us could."""
+    """Return the vantage points that could not check a silent host; empty if one other than this host could."""
     if view.gate_answers or view.liveness != "dead" or view.silent_to:
         return ()
     if sum(look.outcome is not Outcome.NOT_LOOKED for look in view.looks) > 1:
-        return ()  # beside this host's own
+        return ()  # besides this host's own
     return tuple(look.vantage_point for look in view.looks if look.outcome is Outcome.NOT_LOOKED)
 
 
 def _await_others(view: HostView, memory: Memory) -> Plan | None:
-    """Return why a silent host is looked at again; None where nobody is waited for."""
+    """Return the plan that checks a silent host again; None if there is nothing to wait for."""
     unable = unable_to_judge(view)
     if not memory.may_wait or not unable:
         return None
@@ -71,43 +71,45 @@ def _await_others(view: HostView, memory: Memory) -> Plan | None:
     return Plan(
         "keep_looking",
         "could_not_look",
-        f"{view.name} does not answer at all, and {names} could not look whether only the line to it is cut",
+        f"{view.name} does not answer at all, and {names} could not check whether only the line to it is cut",
     )
 
 
 def has_let_go(view: HostView, service: Service) -> bool:
-    """Return whether a host's gate says that it neither holds the address nor runs the service."""
+    """Return whether a host's gate reports that it neither holds the address nor runs the service."""
     if not view.gate_answers or view.holds or view.unusable_addresses:
         return False
     return service.standby == "running" or service.commands is None or view.processes == 0
 
 
 def not_asked(view: HostView) -> Plan:
-    """Return the plan where a gate could not be asked for a reason that lies on this host: ask again."""
+    """Return the plan that asks again, for a gate that could not be asked because of a fault on this host."""
     return Plan("keep_looking", "could_not_look", f"the gate of {view.name}: {view.gate_fault}")
 
 
 def cut_off(situation: Situation) -> Plan:
-    """Return the refusal where no witness answers."""
+    """Return the refusal for the case that no witness answers."""
     silent = ", ".join(sorted(situation.witnesses))
     return Plan("refuse", "cut_off", f"no witness answers ({silent}): it may be this host that is cut off")
 
 
 def _asked_first(plan: Plan, situation: Situation) -> Plan:
-    """Return the plan, or a refusal where it would claim an address without knowing who has it."""
+    """Return the plan, or a refusal if it would claim an address whose holder could not be checked."""
     if not any(step.name == "claim" for step in plan.steps):
         return plan
     if not situation.witnessed:
         return cut_off(situation)
     if not situation.address_looked:
         return Plan(
-            "refuse", "could_not_look", f"{plan.reason}; but nobody could be asked who has the address"
+            "refuse",
+            "could_not_look",
+            f"{plan.reason}, but it could not be checked which host has the address",
         )
     return plan
 
 
 def _sign_of_life(view: HostView) -> Plan | None:
-    """Return why a host is not switched off; None where nothing of it was heard."""
+    """Return why a host is not switched off; None if it showed no sign of life."""
     if not view.gate_answers and not view.gate_asked:
         return not_asked(view)
     if view.life.services:
@@ -127,9 +129,9 @@ def _sign_of_life(view: HostView) -> Plan | None:
 
 
 def _confirmed_first(plan: Plan, situation: Situation, memory: Memory, service: Service) -> Plan:
-    """Put a release or a fence of each host that may still hold before a claim, or refuse."""
+    """Put a release or a fence of every host that may still hold the address before the claim, or refuse."""
     if plan.target in situation.holders or not any(step.name == "claim" for step in plan.steps):
-        return plan  # the address goes to no host that does not have it already
+        return plan  # no host gets the address that does not already have it
     expelled = {step.host for step in plan.steps if step.name in _EXPELLING}
     first: list[PlannedStep] = []
     for host in sorted(memory.unconfirmed & situation.hosts.keys() - expelled - {plan.target}):
@@ -142,14 +144,14 @@ def _confirmed_first(plan: Plan, situation: Situation, memory: Memory, service: 
                 "refuse",
                 "unfenced",
                 f"{host} may still hold the address: its release or fencing was tried and not confirmed; "
-                f"repair its gate, or make sure that it is off",
+                f"repair its gate, or make sure that the host is off",
             )
         first.append(step)
     return replace(plan, steps=(*first, *plan.steps)) if first else plan
 
 
 def _expel(view: HostView, situation: Situation, memory: Memory) -> PlannedStep | None:
-    """Return the step that settles whether a host still holds; None where it has just failed or cannot be done."""
+    """Return the step that proves that a host does not hold the address; None if there is none left to try."""
     if view.gate_answers and f"release:{view.name}" not in memory.tried:
         return PlannedStep("release", view.name)
     may_fence = view.fenceable and situation.witnessed and f"fence:{view.name}" not in memory.tried
@@ -159,11 +161,11 @@ def _expel(view: HostView, situation: Situation, memory: Memory) -> PlannedStep 
 
 
 def _site_accepts(view: HostView, situation: Situation, memory: Memory, service: Service) -> bool:
-    """Return whether the site file accepts, in so many words, that it is not known whether a host let go."""
+    """Return whether the site file explicitly accepts that a host's release is not proven."""
     if view.fenceable:
         tried = f"fence:{view.name}" in memory.tried
         return tried and service.takeover.when_fence_unconfirmed == "takeover"
     silent = not view.gate_answers and view.gate_asked and view.liveness == "dead" and view.life.gate is None
-    # A record may go on naming a dead host.
+    # A record may still name a dead host.
     unheld = situation.address_looked and (situation.by_command or not situation.holders)
     return silent and unheld and (service.takeover.when_unreachable == "takeover" or bool(view.silent_to))

@@ -1,8 +1,8 @@
-"""Decide about a service that answers, but not as expected: another fault than silence. Touches nothing.
+"""Decide about a service that answers, but not as expected. Pure functions.
 
-`takeover.when_unexpected` says what to do. Without it, a wrong status or body leads to a takeover, and people are
-told of a bad certificate or a malformed answer, whose cause mostly concerns every host. A host that turned out to
-answer wrongly too is not tried again while the answer stays as it is.
+`takeover.when_unexpected` sets what to do. By default a wrong status or body leads to a takeover; a bad certificate
+or a malformed answer, whose cause usually affects every host, is only reported. A host that turned out to answer
+wrongly too is not tried again while the answer stays the same.
 """
 
 from __future__ import annotations
@@ -18,24 +18,26 @@ _WORDS: dict[WrongAnswer, str] = {
 
 
 def why_wrong(view: HostView, wrong: WrongAnswer) -> str:
-    """Say in words what a host's service answers."""
+    """Describe what a host's service answers."""
     seen = "; ".join(f"{look.vantage_point}: {look.text}" for look in view.looks)
     return f"the service on {view.name} {_WORDS[wrong]} ({seen})"
 
 
 def policy(wrong: WrongAnswer, service: Service) -> str:
-    """Return what the site file says of such an answer: takeover, restart or tell."""
+    """Return the site file's policy for such an answer: takeover, restart or tell."""
     return service.takeover.when_unexpected or ("takeover" if wrong == "unexpected" else "tell")
 
 
 def held_back(holder: HostView, situation: Situation, memory: Memory, service: Service) -> Plan | None:
-    """Return why nothing is done about a wrong answer; None where a restart or a takeover may help."""
+    """Return the refusal for a wrong answer; None if a restart or a takeover may help."""
     if (wrong := holder.wrong) is None:
         return None
     why = why_wrong(holder, wrong)
     if policy(wrong, service) == "tell":
         says = "is tell" if service.takeover.when_unexpected else "is tell for this unless it is given"
-        text = f"{why}; takeover.when_unexpected {says}: mend it on every host, no host is taken over for it"
+        text = (
+            f"{why}; takeover.when_unexpected {says}: repair it on every host; it does not lead to a takeover"
+        )
         return Plan("refuse", wrong, text)
     others = [view for view in situation.hosts.values() if view.name != holder.name]
     if any(view.serves for view in others):

@@ -1,1 +1,1 @@
-"""Values that everything else shares."""
+"""Value types shared by all other packages."""

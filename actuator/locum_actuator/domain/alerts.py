@@ -1,8 +1,8 @@
-"""Alertmanager's webhook, version 4, into alerts; or the reason why not. Pure: touches nothing.
+"""Parse Alertmanager's webhook, version 4, into alerts. Pure functions.
 
-The format: https://prometheus.io/docs/alerting/latest/configuration/#webhook_config. Each alert is judged by
-itself: the payload's own `status` speaks of the group and misleads (prometheus/alertmanager issue 1051). Fields
-that newer versions add are ignored.
+The format: https://prometheus.io/docs/alerting/latest/configuration/#webhook_config. Each alert is judged
+separately: the payload's own `status` describes the group and is misleading (prometheus/alertmanager issue 1051).
+Fields that newer versions add are ignored.
 """
 
 from __future__ import annotations
@@ -13,25 +13,23 @@ from typing import Any, Literal
 from locum_inventory.errors import LocumError
 
 HEARTBEAT = "LocumHeartbeat"
-# Alerts that wake the actuator; the value tells whether they speak of one host.
+# Alerts that wake the actuator; the value says whether the alert has to name a host.
 ACTING = {
     "LocumServiceDown": True,
     "LocumAddressUnheld": False,
     "LocumAddressHeldTwice": False,
     "LocumNotReached": False,
 }
-WOKE = (
-    "woke the worker, which looks again"  # the verdict of an alert that was accepted, in the journal's words
-)
+WOKE = "woke the worker, which looks again"  # an accepted alert's verdict, stored in every journal
 
 
 class PayloadError(LocumError):
-    """The body is not a webhook of Alertmanager; the text says what it should be."""
+    """Raised if the body is not an Alertmanager webhook; the text says what was expected."""
 
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """One alert of a payload. `fault` tells what is wrong with it, where it cannot be used."""
+    """One alert of a payload. `fault` says why it cannot be used; None if it can."""
 
     name: str | None
     status: Literal["firing", "resolved"] | None
@@ -43,9 +41,9 @@ class Alert:
 
 
 def parse(payload: Any) -> tuple[Alert, ...]:
-    """Return a payload's alerts, good and faulty ones alike.
+    """Return all alerts of a payload, valid or faulty.
 
-    Raises `PayloadError` where there is no telling what the payload is.
+    Raises `PayloadError` if the body is not an Alertmanager webhook.
     """
     if not isinstance(payload, dict):
         raise PayloadError(f"the body is {_kind(payload)}; a webhook of Alertmanager is a JSON object")
@@ -58,7 +56,7 @@ def parse(payload: Any) -> tuple[Alert, ...]:
     if not isinstance(alerts, list):
         raise PayloadError(f"alerts is {_kind(alerts)}; it should be a list")
     if not alerts:
-        raise PayloadError("alerts is empty; a webhook carries one alert at least")
+        raise PayloadError("alerts is empty; a webhook contains at least one alert")
     return tuple(_alert(item) for item in alerts)
 
 
@@ -92,7 +90,7 @@ def _fault(name: str | None, service: str | None, host: str | None, status: Any)
 def _text(value: Any) -> str | None:
     if not isinstance(value, str) or not value:
         return None
-    # JSON can carry half a surrogate pair, which no database and no terminal can take.
+    # JSON can carry half a surrogate pair, which neither databases nor terminals accept.
     return value[:256].encode("utf-8", "replace").decode()
 
 

@@ -1,4 +1,4 @@
-"""What comes of a mirror run, and what is asked of one."""
+"""Results and options of a mirror run."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Literal, Protocol
 from locum_inventory.errors import LocumError
 
 Outcome = Literal[
-    "done",  # the copy is whole, and as new as the run's start
-    "refused",  # it was not begun: the copy is as it was, byte for byte
-    "failed",  # it was begun and not ended: in place the copy is not whole; staged the last whole copy is in use
+    "done",  # the copy is complete, and as new as the run's start
+    "refused",  # it did not begin: the copy is unchanged
+    "failed",  # it did not finish: in place the copy is incomplete; staged the last complete copy is in use
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class TreeCount:
-    """What was copied of one directory, or of all of them together."""
+    """Counts of what was copied from one directory, or from all of them."""
 
-    files: int = 0  # in the copy: files, directories and all else
+    files: int = 0  # in the copy: files, directories and everything else
     copied: int = 0  # regular files whose content was sent, whole or in part
     deleted: int = 0
     bytes_sent: int = 0  # over the wire, to the destination
@@ -35,12 +35,12 @@ class TreeCount:
 
 @dataclass(frozen=True, slots=True)
 class MirrorResult:
-    """How one run ended. `text` is one line for people; a run that is done says what was copied."""
+    """The result of one run. `text` is one line for people; for a run that is done it says what was copied."""
 
     service: str
     source: str
     destination: str
-    run: int  # its number: UTC, YYYYMMDDhhmmss; the kept files of a run go by it
+    run: int  # its number: UTC, YYYYMMDDhhmmss; kept files are stored under it
     outcome: Outcome
     text: str
     started_at: float  # seconds since the epoch; the copy is as new as this
@@ -49,33 +49,33 @@ class MirrorResult:
 
     @property
     def done(self) -> bool:
-        """Tell whether the copy is whole and new."""
+        """Return whether the copy is complete and new."""
         return self.outcome == "done"
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a run is, as rsync tells it."""
+    """Progress of a run as rsync reports it."""
 
     tree: int  # which directory of the service, from 1
     trees: int
     bytes_done: int
     percent: int
-    seconds_left: float | None  # None while rsync cannot tell
+    seconds_left: float | None  # None while rsync does not report it
 
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What changed in a host's directories since it last had the same data as another host."""
+    """Changes in a host's directories since it last had the same data as another host."""
 
     host: str
     count: int
-    examples: tuple[str, ...]  # paths, the first few, whole from /
+    examples: tuple[str, ...]  # the first few absolute paths
 
 
 @dataclass(frozen=True, slots=True)
 class Divergence:
-    """Whether two hosts have both changed since they last had the same data. `since` is the run, None: never."""
+    """Changes on two hosts since they last had the same data. `since` is the run; None: they never had."""
 
     since: int | None
     one: Changes
@@ -83,20 +83,20 @@ class Divergence:
 
     @property
     def both(self) -> bool:
-        """Tell whether copying either way would overwrite what the other has of its own."""
+        """Return whether copying in either direction would overwrite the other host's own changes."""
         return self.one.count > 0 and self.other.count > 0
 
 
 class MirrorError(LocumError):
-    """A host could not be asked about its copy; the text is one line."""
+    """Raised if a host could not be asked about its copy; the text is one line."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """What a person may ask of one run beyond the schedule's."""
+    """Options that a person may set for one run, beyond those of the schedule."""
 
-    allowed_deletions: int = 0  # more than max_delete allows; 0: what the site file says
-    discard_changes: bool = False  # overwrite what changed on the destination (it is kept aside)
+    allowed_deletions: int = 0  # overrides max_delete; 0: the site file's limit
+    discard_changes: bool = False  # overwrite changes on the destination (they are kept aside)
     on_progress: Callable[[Progress], None] | None = None
 
 
@@ -104,27 +104,27 @@ NO_WISH = RunOptions()
 
 
 class NoMirrors:
-    """The mirrors of a site that has none."""
+    """A null implementation for a site without mirrors."""
 
     def is_configured(self, service: str) -> bool:
-        """Tell that there is none."""
+        """Return False."""
         return False
 
     def run(self, service: str, source: str, destination: str, wish: RunOptions = NO_WISH) -> MirrorResult:
-        """Refuse: there is nothing to copy."""
+        """Return a refused result: there is nothing to copy."""
         text = f"the site file has no mirror for {service}"
         return MirrorResult(service, source, destination, 0, "refused", text, 0.0, 0.0)
 
     def halt(self, service: str, host: str) -> bool:
-        """Tell that nothing writes."""
+        """Return True: no run writes."""
         return True
 
     def divergence(self, service: str, one: str, other: str) -> Divergence:
-        """Raise `MirrorError`: nobody could tell."""
+        """Raise `MirrorError`."""
         raise MirrorError(f"the site file has no mirror for {service}")
 
     def data_age_seconds(self, service: str, host: str) -> float | None:
-        """Tell that it is not known."""
+        """Return None: the age is not known."""
         return None
 
 
@@ -132,21 +132,23 @@ class Mirrors(Protocol):
     """The mirror of every service of the site. Threads may share it."""
 
     def is_configured(self, service: str) -> bool:
-        """Tell whether the site file has a mirror for the service."""
+        """Return whether the site file has a mirror for the service."""
 
     def run(self, service: str, source: str, destination: str, wish: RunOptions = NO_WISH) -> MirrorResult:
-        """Copy a service's directories from one host to another, all of them; returns when it ended.
+        """Copy all of a service's directories from one host to another; return when the run has ended.
 
-        One run a service at a time: another one is refused. Never raises for what goes wrong on the way: that is
-        the result's outcome and text. The destination must not hold the service.
+        Only one run per service at a time: a second one is refused. Faults during the run are not raised; they are
+        in the result's outcome and text. The destination must not hold the service.
         """
 
     def halt(self, service: str, host: str) -> bool:
-        """End a run that writes on a host, and return whether none writes there now. To be called before that
-        host is made the holder; bounded to a few seconds."""
+        """Stop a run that writes on a host; return whether no run writes there any more.
+
+        To be called before that host is made the holder. Takes at most a few seconds.
+        """
 
     def divergence(self, service: str, one: str, other: str) -> Divergence:
-        """Look what two hosts changed since they last had the same data; raises `MirrorError`."""
+        """Return what changed on two hosts since they last had the same data; raises `MirrorError`."""
 
     def data_age_seconds(self, service: str, host: str) -> float | None:
-        """How old a host's data are: 0 on the holder, None where they are not whole or were never mirrored."""
+        """Return the age of a host's data: 0 on the holder, None if they are incomplete or were never mirrored."""

@@ -1,26 +1,26 @@
-"""How long a service's commands and its first answer may take, from the site file, in seconds."""
+"""Derive from the site file how long commands and first answers may take, in seconds."""
 
 from __future__ import annotations
 
 from locum_inventory.site.model import Commands, Service, Site
 
-GATE_MARGIN_SECONDS = 5.0  # for the way to a gate and back, beside what it was asked to do
-LOCK_SECONDS = 5.0  # a gate waits so long, and a stop besides, for another verb of the same service
-APPEAR_SECONDS = 5.0  # a process may appear so long after its start command has ended
-PLAN_SECONDS = 180.0  # more than all other steps of a plan may take, each with its own deadline
-LEAST_ANSWER_SECONDS = 3.0  # for an answer, however long the command took
-ADDRESS_COMMANDS = 10  # so often at most a plan runs one that stands for an address: move, ask, undo
+GATE_MARGIN_SECONDS = 5.0  # for the way to a gate and back, on top of the verb itself
+LOCK_SECONDS = 5.0  # a gate waits this long, plus a stop, for another verb of the same service
+APPEAR_SECONDS = 5.0  # a process may appear this long after its start command has ended
+PLAN_SECONDS = 180.0  # more than all other steps of a plan take together; each has its own deadline
+LEAST_ANSWER_SECONDS = 3.0  # at least this long for an answer, however long the command took
+ADDRESS_COMMANDS = 10  # a plan runs at most this many address commands: move, ask, undo
 
 _DEFAULT_START_SECONDS: float = Commands.model_fields["start_timeout"].default
 
 
 def start_seconds(service: Service) -> float:
-    """Return how long a start may take until the service answers; also of one that locum cannot start itself."""
+    """Return how long a start may take until the service answers, also if locum cannot start it."""
     return service.commands.start_timeout if service.commands else _DEFAULT_START_SECONDS
 
 
 def stop_seconds(service: Service) -> float:
-    """Return how long a stop may take, 0 where there is nothing to stop."""
+    """Return how long a stop may take; 0 if there is nothing to stop."""
     return service.commands.stop_timeout if service.commands else 0.0
 
 
@@ -45,7 +45,7 @@ def release_call_seconds(service: Service) -> float:
 
 
 def longest_plan_seconds(site: Site, service: Service) -> float:
-    """Return how long a plan may take: stops, starts (undone too), fencing, own commands, and the rest."""
+    """Return how long a plan may take: stops, starts and their undo, fencing, hooks, and the other steps."""
     commands = 2 * stop_seconds(service) + 2 * start_call_seconds(service) + respawn_call_seconds(service)
     devices = (device for host in service.hosts for device in site.hosts[host].fence)
     own = sum(hook.timeout for hook in service.hooks.values()) * len(service.hosts)
@@ -55,9 +55,9 @@ def longest_plan_seconds(site: Site, service: Service) -> float:
 
 
 def end_seconds(site: Site) -> float:
-    """Return how long an actuator that is to end may finish a plan: a minute, or a start and a stop.
+    """Return how long a terminating actuator may take to finish a plan: a minute, or a start and a stop.
 
-    Never more than five minutes: a plan that is broken off is finished or undone by the next start.
+    At most five minutes: the next start finishes or undoes an interrupted plan.
     """
     longest = max(start_seconds(service) + stop_seconds(service) for service in site.services.values())
     return min(max(60.0, longest + 30.0), 300.0)

@@ -1,4 +1,4 @@
-"""What a decision comes to: a plan, with its steps and its reason in words."""
+"""The result of a decision: a plan with its steps and its reason."""
 
 from __future__ import annotations
 
@@ -32,13 +32,11 @@ class Plan:
     reason: str
     steps: tuple[PlannedStep, ...] = ()
     target: str | None = None
-    would: tuple[
-        PlannedStep, ...
-    ] = ()  # what would be done, were it not for observe mode, a pause or a brake
+    would: tuple[PlannedStep, ...] = ()  # the steps that observe mode, a pause or a brake holds back
 
     @property
     def acts(self) -> bool:
-        """Tell whether the plan touches anything."""
+        """Return whether the plan has steps."""
         return bool(self.steps)
 
 
@@ -47,14 +45,14 @@ Verb = Literal["switchover", "failback"]
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """What is asked for, and by whom."""
+    """A planned move: what was requested, and by whom."""
 
     verb: Verb
-    target: str | None = None  # None: the preferred host for a failback, else the first that could
+    target: str | None = None  # None: the preferred host for a failback, otherwise the first able host
     asked_by: str | None = None  # a person, in words; None: locum itself (`failback: auto`)
     reason: str = ""
     despite_pause: bool = False
-    discard_changes_on: str | None = None  # whose changes a person gives up where both sides changed
+    discard_changes_on: str | None = None  # the host whose changes a person gives up if both sides changed
 
     def __str__(self) -> str:
         who = self.asked_by or "locum itself"

@@ -1,4 +1,4 @@
-"""What others need of the gates and of what looks, as protocols."""
+"""Protocols for the gates and for the observer."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ class Gates(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Confirmed:
-    """What was seen right before something is claimed."""
+    """The evidence gathered right before a claim."""
 
     witnessed: bool
     owners: (
         tuple[frozenset[str], frozenset[str]] | None
-    )  # hosts, strangers' MACs; None: nobody could be asked
-    heard_by: tuple[str, ...] = ()  # the other vantage points that get an echo of the host that was silent
-    silent_to: tuple[str, ...] = ()  # … that asked it and got none; one that could not ask is in neither
+    )  # hosts, strangers' MACs; None: it could not be checked
+    heard_by: tuple[str, ...] = ()  # the other vantage points that get an echo from the silent host
+    silent_to: tuple[str, ...] = ()  # … that pinged it and got none; one that could not ping is in neither
 
 
 class Observer(Protocol):
-    """What steps need to see: the service on a host, through its addresses, the witnesses, the wire."""
+    """The checks that steps need: the service on a host and through its addresses, witnesses, the network."""
 
     def service_on(self, service: str, host: str) -> CheckOutcome:
         """Run the deciding checks against a host's own address, from here."""
@@ -38,17 +38,17 @@ class Observer(Protocol):
     def reach(self, service: str) -> Reach | None:
         """Run the deciding checks through the service addresses, from here and from every other vantage point.
 
-        None where there is no address that could be asked through.
+        None if there is no address to check through.
         """
 
     def witness_answers(self, source: str | None = None) -> bool:
-        """Ping the witnesses, from a given source address where one is named."""
+        """Ping the witnesses, from `source` if it is given; return whether any answered."""
 
     def echoes(self, host: str) -> int | None:
-        """Ping a host; return how many echoes came back, None where none could be sent."""
+        """Ping a host; return how many echoes came back, None if none could be sent."""
 
     def late_echo(self, host: str, since: float, seconds: float) -> bool:
-        """Return whether an echo of a host came since a moment of time.monotonic, waiting so long for one."""
+        """Return whether an echo from a host arrived since `since` (time.monotonic), waiting up to `seconds`."""
 
     def confirm(self, service: str, silent: str | None = None) -> Confirmed:
-        """Ask at once whether a witness answers, who has the addresses, and who hears a host that was silent."""
+        """Check at once whether a witness answers, who has the addresses, and who gets echoes from `silent`."""

@@ -1,7 +1,7 @@
-"""Whether clients reach a service through its addresses, as vantage points found that do not hold them. Plain data.
+"""Judge whether clients reach a service through its addresses, from vantage points that do not hold them.
 
-A host that holds an address reaches it without any network. So its own success shows nothing of what clients get;
-its own failure does: nothing listens there.
+A host that holds an address reaches it without using the network, so its own success does not show what clients
+get. Its own failure does: nothing listens on the address.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ NOT_PROVEN = "not proven from outside"
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """What was found when the deciding checks were made through the service addresses.
+    """Results of the deciding checks through the service addresses.
 
-    `outside` has one entry for each vantage point; one that holds an address itself could not look. `here` is what
-    the actuator's own host found where it holds one, else None.
+    `outside` has one entry per vantage point; one that holds an address itself counts as unable to check. `here` is
+    the result of the actuator's own host if it holds one, otherwise None.
     """
 
     outside: tuple[CheckOutcome, ...] = ()
@@ -27,20 +27,20 @@ class Reach:
 
     @property
     def outcome(self) -> Outcome:
-        """Well if a host that does not hold them got an answer, failed if those that could look got none."""
+        """Return WELL if another vantage point got an answer, FAILED if those able to check got none."""
         if any(look.outcome is Outcome.WELL for look in self.outside):
             return Outcome.WELL
         return Outcome.FAILED if self._failed else Outcome.NOT_LOOKED
 
     @property
     def text(self) -> str:
-        """Say it in words."""
+        """Describe the result in words."""
         if well := [look for look in self.outside if look.outcome is Outcome.WELL]:
             return f"{well[0].vantage_point} got an answer through the service address: {well[0].text}"
         if self._failed:
             return f"no answer through the service address ({_words(self._failed)})"
         if not self.outside:
-            return f"{NOT_PROVEN}: there is no vantage point besides the holder"
+            return f"{NOT_PROVEN}: there is no vantage point other than the holder"
         return f"{NOT_PROVEN}: {_words(self.outside)}"
 
     @property
@@ -49,9 +49,9 @@ class Reach:
         return tuple(look for look in looks if look.outcome is Outcome.FAILED)
 
     def failing(self, holder: HostView) -> tuple[CheckOutcome, ...]:
-        """Return the failures that are not a matter of the vantage point; none where the service is reached.
+        """Return the failures that the vantage points do not explain; empty if the service is reached.
 
-        Whoever gets an answer from the holder's own address and none through the service address is not cut off.
+        A vantage point that gets an answer from the holder's own address is not cut off.
         """
         if self.outcome is Outcome.WELL:
             return ()

@@ -1,1 +1,1 @@
-"""The steps of a plan: each can look, do, and undo."""
+"""Steps of a plan: each can check whether it is done, do its work, and undo it."""

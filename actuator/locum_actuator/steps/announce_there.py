@@ -1,4 +1,4 @@
-"""Have another host announce what it holds: a claim over its gate, which says to the wire whose the address is."""
+"""Make another host announce its addresses to the network, by a claim over its gate."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ ANNOUNCE_SECONDS = 2.0
 
 
 def announce_over_gate(gate: GateClient, name: str, service: Service, epoch: int) -> bool:
-    """Announce the addresses on a host that says just now that it holds them; raises `GateError`.
+    """Announce the addresses on a host whose gate reports that it holds them; raises `GateError`.
 
-    False where it does not hold them all, or its gate is of version 1, which claims no more.
+    Return False if it does not hold all of them, or if its gate is of version 1, which no longer claims.
     """
     host = gate.status(deadline_seconds=ANNOUNCE_SECONDS)
     status = host.services.get(name)

@@ -1,4 +1,4 @@
-"""What every step has: look whether it is so already, do it, undo it."""
+"""The interface of every step: check whether it is done, do it, undo it."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ log = logging.getLogger(__name__)
 
 
 class StepError(LocumError):
-    """The step did not work; the text says what was tried and what was seen.
+    """Raised if a step did not work; the text says what was tried and what was found.
 
-    `tried` is False where the cause is on this host, and nothing was asked of the other.
+    `tried` is False if the cause is on this host, and the other host was not asked for anything.
     """
 
     def __init__(self, text: str, *, tried: bool = True) -> None:
@@ -34,7 +34,7 @@ class StepError(LocumError):
 
 @dataclass(frozen=True, slots=True)
 class StepContext:
-    """What steps work with, for one service under one epoch."""
+    """Everything that steps need, for one service under one epoch."""
 
     site: Site
     name: str
@@ -45,10 +45,10 @@ class StepContext:
     epoch: int
     old_holder: str | None
     new_holder: str | None = None
-    # Hosts that may hold the address and cannot say themselves that they let go: the old holder, or where none is
-    # known any whose gate is silent.
+    # Hosts that may hold the address and cannot confirm a release themselves: the old holder, or if none is known,
+    # every host whose gate is silent.
     silent_hosts: tuple[str, ...] = ()
-    # Those of them that the plan leaves behind only as another vantage point gets no echo of them either.
+    # Those of them for which the plan relies on another vantage point getting no echo either.
     needs_silence_elsewhere: frozenset[str] = frozenset()
     incident: int = 0
     reason: str = ""
@@ -56,19 +56,19 @@ class StepContext:
     evidence: PlanEvidence = field(default_factory=PlanEvidence)
     starts: Starts = field(default_factory=Starts)
     wrong_answer: bool = False  # the plan is for a holder that answers, but not as expected
-    only_candidate: bool = False  # no other host could serve, so that a slow start is not broken off
+    only_candidate: bool = False  # no other host could serve, so a slow start is not interrupted
     say: Callable[[str], None] = log.info  # progress, for the log and the journal
 
     def require_silence(self, host: str, wait_seconds: float = 0.0) -> None:
-        """Make sure that no echo of a silent host came late, waiting so long for one; raises `StepError`."""
+        """Raise `StepError` if a late echo from a silent host arrives within `wait_seconds`."""
         since = self.evidence.silent_since.get(host)
         if since is not None and self.observer.late_echo(host, since, wait_seconds):
-            raise StepError(f"an echo of {host} came late: delay must not look like death")
+            raise StepError(f"a late echo arrived from {host}: delay does not prove that the host is down")
 
     def require_silent_holder(self, claimer: str) -> None:
-        """Make sure that the host which the address is taken from is as silent as it was; raises `StepError`.
+        """Raise `StepError` if the host that the address is taken from has answered since.
 
-        What has released by its own word may be heard. Where no holder is known, any silent host may be it.
+        A host that confirmed its release may answer. If no holder is known, any silent host may be the holder.
         """
         if self.evidence.let_go:
             return
@@ -78,7 +78,7 @@ class StepContext:
 
 
 def environment(context: StepContext, step: str, host: str) -> dict[str, str]:
-    """Return what a command is told of a step on a host: this and nothing else."""
+    """Return the complete environment of a command for a step on a host."""
     return command_environment(
         context.name,
         step,
@@ -96,21 +96,21 @@ class Step(Protocol):
     """One step of a plan."""
 
     def already(self) -> bool:
-        """Tell whether there is nothing to do."""
+        """Return whether there is nothing to do."""
 
     def do(self) -> str:
-        """Do it, look that it is so, and return what was seen; raises `StepError`."""
+        """Do the step, check the result, and return what was found; raises `StepError`."""
 
     def undo(self) -> str | None:
-        """Take it back and return what was done, None where there is nothing to take back; raises `StepError`."""
+        """Undo the step and return what was done; None if there is nothing to undo. Raises `StepError`."""
 
 
 def until(
     look: Callable[[], CheckOutcome], deadline_seconds: float, pause_seconds: float = 0.02
 ) -> CheckOutcome:
-    """Look again and again until it is well or the deadline has passed; return the last look.
+    """Repeat a check until it succeeds or the deadline has passed; return the last result.
 
-    The pause grows, so that a service that needs long to start is not asked fifty times a second meanwhile.
+    The pause grows, so that a service that takes long to start is not checked fifty times a second.
     """
     end = runtime.monotonic() + deadline_seconds
     while True:

@@ -1,6 +1,6 @@
-"""Claim: the service addresses onto a host's interface, and the wire told whose they are now.
+"""Claim the service addresses: add them to a host's interface and announce them to the network.
 
-On this machine over netlink; on another through its gate.
+On this machine over netlink, on another one through its gate.
 """
 
 from __future__ import annotations
@@ -29,23 +29,23 @@ class Claim:
     host: str
 
     def already(self) -> bool:
-        """Say no: adding what is there is harmless, and announcing again is what is wanted after any doubt."""
+        """Return False: adding an existing address is harmless, and announcing it again can help."""
         return False
 
     def do(self) -> str:
-        """Add every address, announce, and look that all are held."""
+        """Add every address, announce them, and check that all are held."""
         context = self.context
         if self.host == context.local_host and not is_muted(context.name):
             return self._here()
         context.require_silent_holder(self.host)
-        # Elsewhere, or where the boot guard is on here: its gate alone may lift that.
+        # Another host, or this one while its boot guard is on, which only its gate may lift.
         try:
             after = change_in_time(context, self.host, "claim", GATE_SECONDS)
         except GateError as fault:
             raise StepError(f"claim on {self.host}: {fault}", tried=fault.asked) from fault
         missing = [str(address) for address, here in after.held.items() if not here]
         if missing:
-            raise StepError(f"{self.host} says it does not hold {', '.join(missing)}")
+            raise StepError(f"{self.host} reports that it does not hold {', '.join(missing)}")
         return f"{self.host} confirms that it holds {_words(context)}"
 
     def _here(self) -> str:
@@ -64,38 +64,38 @@ class Claim:
         return f"{interface} holds {_words(self.context)}, announced"
 
     def _still_free(self) -> None:
-        """Make sure that nothing was heard of the old holder since, and that the last question is fresh enough."""
+        """Check that the old holder has not answered since, and that the last answer is fresh enough."""
         self.context.require_silent_holder(self.host)
         self.context.evidence.require_free()
 
     def _tell_own_gate(self) -> None:
-        """Have this host's gate store the epoch, which the kernel does not know; nothing waits for it.
+        """Store the epoch in this host's gate, since the kernel does not keep it; nothing waits for this.
 
-        A journal that is older than the gates is recognised by that.
+        A journal that is older than the gates is detected by comparing epochs.
         """
         context = self.context
 
-        def tell() -> None:
+        def store() -> None:
             try:
                 context.gates[self.host].run_verb(
                     "store-epoch", context.name, context.epoch, deadline_seconds=GATE_SECONDS
                 )
             except GateError as fault:
                 log.info(
-                    "the gate of this host was not told the epoch: %s",
+                    "this host's gate did not store the epoch: %s",
                     fault,
                     extra={"event": "epoch_not_told"},
                 )
 
         try:
-            runtime.thread(tell, name=f"epoch-{context.name}").start()
-        except RuntimeError as fault:  # no more threads: that is no reason to take the address off again
+            runtime.thread(store, name=f"epoch-{context.name}").start()
+        except RuntimeError as fault:  # no more threads: no reason to remove the address again
             log.warning(
-                "the gate of this host was not told the epoch: %s", fault, extra={"event": "epoch_not_told"}
+                "this host's gate did not store the epoch: %s", fault, extra={"event": "epoch_not_told"}
             )
 
     def undo(self) -> str:
-        """Take the addresses off again."""
+        """Remove the addresses again."""
         context = self.context
         try:
             if self.host == context.local_host:
@@ -109,8 +109,8 @@ class Claim:
                     deadline_seconds=release_call_seconds(context.service),
                 )
         except (netlink.AddressChangeError, GateError) as fault:
-            raise StepError(f"taking the address off {self.host} again: {fault}") from fault
-        return f"address off {self.host} again"
+            raise StepError(f"removing the address from {self.host} again: {fault}") from fault
+        return f"address removed from {self.host} again"
 
 
 def _words(context: StepContext) -> str:

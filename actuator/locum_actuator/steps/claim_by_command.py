@@ -1,4 +1,4 @@
-"""Claim by command: the administrator's command moves a record, and another says that it did."""
+"""Claim by command: one command of the administrator moves a record, another checks the result."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from locum_inventory.site.model import AddressCommands
 
 @dataclass(frozen=True, slots=True)
 class ClaimByCommand:
-    """Make a host the holder of what stands in place of an address."""
+    """Make a host the holder of the record that replaces an address."""
 
     context: StepContext
     host: str
 
     def already(self) -> bool:
-        """Say no: to claim what is held is harmless, and a record may be stale somewhere."""
+        """Return False: claiming again is harmless, and the record may be stale somewhere."""
         return False
 
     def do(self) -> str:
-        """Release where the site file says how, claim, and take only the check's word for it."""
+        """Release if the site file has a command for it, claim, and verify the result with the check command."""
         self.context.require_silent_holder(self.host)
         self.context.evidence.require_free()
         try:
@@ -30,11 +30,13 @@ class ClaimByCommand:
         except CommandError as fault:
             raise StepError(f"claim for {self.host}: {fault}") from fault
         if holder != self.host:
-            raise StepError(f"claimed for {self.host}, but the check says that {holder or 'nobody'} holds it")
-        return f"the check says that {self.host} holds it"
+            raise StepError(
+                f"claimed for {self.host}, but the check reports that {holder or 'no host'} holds it"
+            )
+        return f"the check reports that {self.host} holds it"
 
     def undo(self) -> str | None:
-        """Give it back to the holder before."""
+        """Give it back to the previous holder."""
         old = self.context.old_holder
         if old is None or old == self.host:
             return None
@@ -47,8 +49,8 @@ class ClaimByCommand:
     def _move(self, host: str, before: str | None) -> None:
         commands = self._commands()
         if commands.release is not None and before is not None and before != host:
-            told = environment(self.context, "release", before)
-            run(commands.release, told, commands.timeout)
+            variables = environment(self.context, "release", before)
+            run(commands.release, variables, commands.timeout)
         run(commands.claim, environment(self.context, "claim", host), commands.timeout)
 
     def _commands(self) -> AddressCommands:

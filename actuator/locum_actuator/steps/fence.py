@@ -1,6 +1,6 @@
-"""Fence: switch a host off from outside, and believe only what its device's status and the wire show.
+"""Fence: switch a host off from outside, and verify it by its device's status and by ping.
 
-docs/fencing.md says in words what counts.
+docs/fencing.md describes what counts as proof.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from locum_actuator.system.fence_agent import FenceAgent, FenceAgentError
 from locum_inventory.errors import LocumError
 from locum_inventory.site.model import FenceDevice
 
-STATUS_SECONDS = 5.0  # for a look at the status before anything is done
+STATUS_SECONDS = 5.0  # for a status query before anything is done
 SHARE_OF_OFF = 0.75  # of a device's time; the rest is for its status, should `off` hang
-PAUSE_SECONDS = 0.1  # between two looks at the status; it grows
+PAUSE_SECONDS = 0.1  # between two status queries; it grows
 LONGEST_PAUSE_SECONDS = 2.0
 ON_SECONDS = 30.0
-LATE_SECONDS = 0.3  # so long an echo is waited for before a host that seems silent is switched off
+LATE_SECONDS = 0.3  # how long to wait for an echo before a host that seems silent is switched off
 
-# One host's services may all want it fenced at once: one does it, the others wait and find it off.
+# Plans of several services may fence one host at once: one does it, the others wait and find it off.
 _locks: dict[str, runtime.Lock] = {}
 _seen_off_at: dict[str, float] = {}  # by host, runtime.monotonic()
 
@@ -38,17 +38,17 @@ class Fence:
     host: str
 
     def already(self) -> bool:
-        """Tell whether a device says off and the host is silent, so that nothing is left to do."""
+        """Return whether a device already reports off and the host is silent."""
         if any(self._is_off(FenceAgent(self.host, device)) for device in self._devices()):
             self.context.evidence.seen_off(self.host)
             return True
         return False
 
     def do(self) -> str:
-        """Try the devices in order until one shows the host off, and tell what was seen."""
+        """Try the devices in order until one proves that the host is off; return what was found."""
         devices = self._devices()
         if self.host == self.context.local_host or not devices:
-            raise StepError(f"there is nothing to fence {self.host} with")
+            raise StepError(f"there is no way to fence {self.host} from here")
         self.context.require_silence(self.host, LATE_SECONDS)
         asked = runtime.monotonic()
         lock = _locks.setdefault(self.host, runtime.lock())
@@ -58,7 +58,7 @@ class Fence:
         try:
             if _seen_off_at.get(self.host, float("-inf")) > asked:
                 self.context.evidence.seen_off(self.host)
-                return f"{self.host} was seen off while we waited: another of its services fenced it"
+                return f"{self.host} was found off after waiting: another service's plan fenced it"
             for device in devices:
                 try:
                     return self._with(device)
@@ -66,29 +66,29 @@ class Fence:
                     faults.append(f"{device.name}: {fault}")
         finally:
             lock.release()
-        why = f"nobody could confirm that {self.host} is off ({'; '.join(faults)})"
+        why = f"it could not be confirmed that {self.host} is off ({'; '.join(faults)})"
         if self.context.service.takeover.when_fence_unconfirmed == "takeover":
-            return f"{why}; going on all the same, for takeover.when_fence_unconfirmed is takeover"
+            return f"{why}; continuing because takeover.when_fence_unconfirmed is takeover"
         raise StepError(f"{why}: make sure that it is, then move the service by hand")
 
     def undo(self) -> None:
-        """Nothing: power is not given back by a program that does not know why it was needed."""
+        """Do nothing: whether the host may run again is for a person to decide."""
         return
 
     def _devices(self) -> tuple[FenceDevice, ...]:
         return self.context.site.hosts[self.host].fence
 
     def _with(self, device: FenceDevice) -> str:
-        """Switch the host off by one device and watch until it is seen off."""
+        """Switch the host off with one device, and wait until it is found off."""
         agent, end = FenceAgent(self.host, device), runtime.monotonic() + device.timeout
         fault: FenceAgentError | None = None
-        # Right before it is told: a host that was silent when it was looked at may be well again by now.
+        # Right before the device is used: a host that was silent when it was checked may be well by now.
         self.context.evidence.require_due(PlannedStep("fence", self.host))
         try:
             agent.turn("off", deadline_seconds=device.timeout * SHARE_OF_OFF)
         except FenceAgentError as failed:
             fault = failed
-        # An agent that failed may have switched off all the same: it is looked at once, and not pestered.
+        # An agent that failed may still have switched the host off: the status is queried once.
         seen = self._watch(
             agent, end if fault is None else min(end, runtime.monotonic() + STATUS_SECONDS), fault
         )
@@ -100,7 +100,7 @@ class Fence:
         return f"{off}{self._on_again(agent)}"
 
     def _watch(self, agent: FenceAgent, end: float, failed: FenceAgentError | None) -> str | None:
-        """Look until the host is seen off; return what was seen instead where it was not."""
+        """Query the status until the host is found off; return None then, otherwise what was found."""
         pause = PAUSE_SECONDS
         while True:
             try:
@@ -114,7 +114,7 @@ class Fence:
             pause = min(pause * 1.5, LONGEST_PAUSE_SECONDS)
 
     def _still_answers(self) -> str | None:
-        """Return why a host whose device says off may be on all the same; None where it is silent."""
+        """Return why a host may still be on although its device reports off; None if it is silent."""
         echoes = self.context.observer.echoes(self.host)
         if echoes is None:
             return f"status says off, and {self.host} could not be pinged"

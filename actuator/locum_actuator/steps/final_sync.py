@@ -1,4 +1,4 @@
-"""Mirror, the last short pass of a planned move: what changed since the pass before, while nobody writes."""
+"""Mirror the last changes of a planned move, in a short pass while nothing writes."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from dataclasses import dataclass
 from locum_actuator.steps.base import StepContext, StepError
 from locum_actuator.system import runtime
 
-LAST_PASS_SECONDS = 60.0  # the service is stopped meanwhile: what takes longer is broken off and undone
+LAST_PASS_SECONDS = 60.0  # the service is stopped meanwhile: a longer pass is aborted and undone
 
 
 @dataclass(frozen=True, slots=True)
 class LastPass:
-    """Copy from the old holder, which has released, to the host that is to hold next."""
+    """Copy from the old holder, which has released, to the next holder."""
 
     context: StepContext
     host: str
 
     def already(self) -> bool:
-        """Say no: only a copy tells what has changed."""
+        """Return False: only a mirror run finds what has changed."""
         return False
 
     def do(self) -> str:
-        """Copy, and take nothing for done but a whole copy within the deadline."""
+        """Copy; the step succeeds only with a complete copy within the deadline."""
         context = self.context
         if context.old_holder is None:
-            raise StepError("nobody is known to have the data")
+            raise StepError("no host is known to have the data")
         deadline = runtime.timer(LAST_PASS_SECONDS, context.mirrors.halt, (context.name, self.host))
         deadline.start()
         try:
@@ -37,5 +37,5 @@ class LastPass:
         return f"{self.host} has the data of {context.old_holder}: {result.text}"
 
     def undo(self) -> None:
-        """Nothing: a copy that is newer than before is no harm to the old holder."""
+        """Do nothing: a newer copy does no harm."""
         return

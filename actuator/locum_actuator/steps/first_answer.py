@@ -10,41 +10,41 @@ from locum_actuator.system import runtime
 from locum_exporter.result import Outcome
 from locum_inventory.gate.protocol import GateError, ServiceStatus
 
-STATUS_EVERY_SECONDS = 2.0  # between two looks whether its process is still there
-SAY_EVERY_SECONDS = 10.0  # between two lines of progress
+STATUS_EVERY_SECONDS = 2.0  # between two checks that its process still exists
+SAY_EVERY_SECONDS = 10.0  # between two progress messages
 STATUS_SECONDS = 1.0
-SILENT_TIMES = 3  # in a row: then the host is looked at in full, rather than waited for
-SAME_ANSWER_SECONDS = 5.0  # a service may answer wrongly for so long while it warms up
+SILENT_TIMES = 3  # in a row; then the wait ends, and the host is checked in full
+SAME_ANSWER_SECONDS = 5.0  # a service may answer wrongly for this long while it warms up
 
 
 class SameAnswerError(StepError):
-    """The service was started in place of one that answers wrongly, and answers wrongly too."""
+    """Raised if a service that was started to replace one that answers wrongly does the same."""
 
 
 class StillStartingError(StepError):
-    """The service was started and its process is there, and it has not answered within its time."""
+    """Raised if a started service has a process, but has not answered within its time."""
 
 
 @dataclass(slots=True)
 class FirstAnswer:
-    """The wait for one service on one host; it begins when this is made."""
+    """The wait for one service on one host; it begins with the construction of this object."""
 
     context: StepContext
     host: str
     verb: str  # what is under way, such as "started"
     timeout_seconds: float
     _began_at: float = 0.0
-    _status: ServiceStatus | None = None  # as the gate said last; None: it said nothing
-    _silent: int = 0  # how often in a row
+    _status: ServiceStatus | None = None  # the gate's last answer; None: it did not answer
+    _silent: int = 0  # unanswered status queries in a row
 
     def __post_init__(self) -> None:
         self._began_at = runtime.monotonic()
         self.context.starts.began(self.host)
 
     def wait(self, least_seconds: float) -> CheckOutcome:
-        """Look until the service answers; raises `StepError`, at once where its process has gone.
+        """Wait until the service answers. Raises `StepError`, at once if its process has exited.
 
-        It may take what is left of its time, and `least_seconds` in any case.
+        The service has the rest of its timeout, but at least `least_seconds`.
         """
         context, now = self.context, runtime.monotonic()
         end = max(self._began_at + self.timeout_seconds, now + least_seconds)
@@ -61,18 +61,18 @@ class FirstAnswer:
                 status_at = now + STATUS_EVERY_SECONDS
                 self._ask()
                 if self._silent >= SILENT_TIMES:
-                    # The host may have died meanwhile: a fresh look at everything decides.
+                    # The host may have died meanwhile: a fresh observation decides.
                     raise StepError(
-                        f"{self.verb} on {self.host}, and its gate has fallen silent: {seen.text}"
+                        f"{self.verb} on {self.host}, and its gate no longer answers: {seen.text}"
                     )
                 if self.has_gone():
                     context.starts.ended(self.host)
                     raise StepError(
-                        f"{self.verb} on {self.host}, and its process has gone again: {seen.text}"
+                        f"{self.verb} on {self.host}, and its process has exited again: {seen.text}"
                     )
             if now >= end:
                 raise StillStartingError(
-                    f"{self.verb} on {self.host}, but within {self.timeout_seconds:g} s: {seen.text}"
+                    f"{self.verb} on {self.host}, but did not answer within {self.timeout_seconds:g} s: {seen.text}"
                 )
             if now >= say_at:
                 say_at = now + SAY_EVERY_SECONDS
@@ -81,13 +81,13 @@ class FirstAnswer:
                     f" {self.timeout_seconds:g} s ({seen.text})"
                 )
             runtime.sleep(min(pause_seconds, max(end - now, 0.0)))
-            # It grows, so that a service that needs long to start is not asked fifty times a second meanwhile.
+            # The pause grows, so that a service that takes long to start is not checked fifty times a second.
             pause_seconds = min(pause_seconds * 1.3, 0.5)
         context.starts.served(self.host)
         return seen
 
     def failed(self, fault: GateError) -> StepError:
-        """Return what a gate's refusal or silence comes to: a process that is there may answer yet."""
+        """Return the error for a gate's refusal or silence; a service whose process exists may still answer."""
         text = f"{self.context.name} could not be {self.verb} on {self.host}: {fault}"
         if fault.reason in {"failed", "timeout", "closed"} and self._is_there():
             return StillStartingError(text)
@@ -95,7 +95,7 @@ class FirstAnswer:
         return StepError(text, tried=fault.asked)
 
     def has_gone(self) -> bool:
-        """Tell whether the gate says that no process of the service is there, and nothing starts one."""
+        """Return whether the gate reports that the service has no process and none is being started."""
         status = self._status
         return status is not None and status.processes == 0 and status.underway is None
 
@@ -105,11 +105,11 @@ class FirstAnswer:
         return status is not None and (bool(status.processes) or status.underway in {"start", "respawn"})
 
     def _ask(self) -> None:
-        """Ask the gate how the service is; what it does not say is not known."""
+        """Ask the gate for the service's state; without an answer it is not known."""
         try:
             gate = self.context.gates[self.host].status(deadline_seconds=STATUS_SECONDS)
         except GateError as fault:
-            # A cause on this host says nothing of the other.
+            # A cause on this host shows nothing about the other one.
             self._status, self._silent = None, self._silent + fault.asked
             return
         self._status, self._silent = gate.services.get(self.context.name), 0

@@ -15,12 +15,12 @@ log = logging.getLogger(__name__)
 
 
 class HookAbortError(StepError):
-    """A hook before a step would not have it done; nothing of the step was begun."""
+    """Raised if a hook before a step forbids the step; the step did not begin."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hooks:
-    """The hooks of one plan. `note` writes what came of one into the journal: (text, step, host, seconds)."""
+    """The hooks of one plan. `note` writes a hook's result into the journal: (text, step, host, seconds)."""
 
     context: StepContext
     metrics: Metrics
@@ -28,7 +28,7 @@ class Hooks:
 
     @property
     def moves(self) -> bool:
-        """Tell whether the plan changes the holder, so that the hooks of a takeover are meant too."""
+        """Return whether the plan changes the holder, so that the takeover hooks run as well."""
         return self.context.new_holder is not None and self.context.new_holder != self.context.old_holder
 
     def before_plan(self) -> None:
@@ -42,7 +42,7 @@ class Hooks:
             self.after("takeover", self.context.new_holder)
 
     def before(self, step: str, host: str) -> None:
-        """Run the hook before a step; raises `HookAbortError` where it failed and may stop the step."""
+        """Run the hook before a step; raises `HookAbortError` if it failed and may stop the step."""
         fault = self._run("before", step, host)
         if fault is not None and self.context.service.hooks[f"before_{step}"].on_failure == "abort":
             raise HookAbortError(f"hook before_{step}: {fault}")
@@ -52,7 +52,7 @@ class Hooks:
         self._run("after", step, host)
 
     def _run(self, when: str, step: str, host: str) -> str | None:
-        """Run a hook, if there is one; return why it failed."""
+        """Run a hook if there is one; return why it failed, None if it did not."""
         name = f"{when}_{step}"
         hook = self.context.service.hooks.get(name)
         if hook is None:

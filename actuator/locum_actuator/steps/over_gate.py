@@ -1,7 +1,7 @@
-"""Give something to a host over its gate, with a permit that ends when the evidence has become too old.
+"""Start or claim on a host over its gate, with a permit that expires when the evidence is too old.
 
-The permit counts by the clock of the gate's host, as its last answer had it. That clock may have stood still since
-(a virtual machine that was paused), for no longer than that answer is old: so much earlier the permit ends.
+The permit uses the clock of the gate's host, as reported in its last answer. That clock may have stood still since
+(a paused virtual machine), but for no longer than that answer is old; the permit expires that much earlier.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from locum_inventory.gate.clock import Permit
 from locum_inventory.gate.protocol import GateError, GateStatus, ServiceStatus, Verb
 
 STATUS_SECONDS = 1.0
-CLOCK_SECONDS = 1.0  # an answer may be so old that a permit counts from; else the gate is asked first
+CLOCK_SECONDS = 1.0  # a permit may be based on an answer up to this old; otherwise the gate is asked first
 
 
 def change_in_time(context: StepContext, host: str, verb: Verb, deadline_seconds: float) -> ServiceStatus:
-    """Have a host start or claim. Raises `EvidenceTooOldError`, `StepError` or `GateError`."""
+    """Run `start` or `claim` on a host. Raises `EvidenceTooOldError`, `StepError` or `GateError`."""
 
     def permit(gate: GateStatus, age_seconds: float) -> Permit:
         if (why := why_unfit(context.name, context.service, host, gate)) is not None or gate.clock is None:
@@ -33,7 +33,7 @@ def change_in_time(context: StepContext, host: str, verb: Verb, deadline_seconds
 
 
 def respawn_in_time(context: StepContext, host: str, deadline_seconds: float) -> ServiceStatus:
-    """Have a host restart what it runs; a gate of version 1 does so without a permit."""
+    """Restart the service on its host; a gate of version 1 does so without a permit."""
 
     def permit(gate: GateStatus, age_seconds: float) -> Permit | None:
         good_until = context.evidence.due_until + OVER_GATE_SECONDS
@@ -49,7 +49,7 @@ def _in_time(
     deadline_seconds: float,
     permit: Callable[[GateStatus, float], Permit | None],
 ) -> ServiceStatus:
-    """Send a verb, on the gate's last answer where that is new, and on another where the gate finds it too old."""
+    """Send a verb, based on the gate's last answer if it is recent, and on a new one if it has expired."""
     gate = context.gates[host]
     last = gate.last_status()
     if last is not None and last.clock is not None:

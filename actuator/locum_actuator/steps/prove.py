@@ -1,4 +1,4 @@
-"""Prove: the service answers through its address, and the network knows where the address is now."""
+"""Prove that the service answers through its address and that the network knows the new holder."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ log = logging.getLogger(__name__)
 
 ANSWER_SECONDS = 3.0
 ANNOUNCE_AGAIN_SECONDS = 1.0
-NOT_ASKED = "a process answers through no address"
+NOT_ASKED = "a process check uses no address"
 
 
 @dataclass(frozen=True, slots=True)
 class Prove:
-    """Look at the result the way a client does.
+    """Check the result the way a client would.
 
-    On the new holder itself a look through the address succeeds even while everybody else's ARP entry is stale. So
-    a witness is pinged *from* the service address: its answer comes back only if it knows the new way. And every
-    other vantage point makes the deciding checks through the address: one that gets an answer is proof; where those
-    that can look get none it is not proven; and where none can look, that is said.
+    On the new holder itself a check through the address succeeds even while all other ARP entries are stale. So a
+    witness is pinged *from* the service address: its answer arrives only if it knows the new MAC address. In
+    addition, every other vantage point runs the deciding checks through the address: one answer is proof. If those
+    that can check get no answer, the step fails; if none can check, the message says so.
     """
 
     context: StepContext
     host: str
 
     def already(self) -> bool:
-        """Say no: proof is a look, and it is wanted now."""
+        """Return False: the proof has to be new."""
         return False
 
     def do(self) -> str:
-        """Look through the address and, on this host, from it; announce again while the wire is deaf."""
+        """Check through the address and, on this host, from it; announce it again until there is an answer."""
         context = self.context
         if context.service.address_commands is not None:
             return self._on_the_host()
@@ -54,9 +54,9 @@ class Prove:
         return f"answers through its address ({here}); {reached.text}{outside}"
 
     def _answered(self) -> Reach | None:
-        """Ask through the address until there is an answer; announce it again while there is none.
+        """Check through the address until there is an answer, announcing it again meanwhile.
 
-        None where there is nothing to ask through an address. `StepError` where those who could look get no answer.
+        Return None if no check goes through an address. Raise `StepError` if those able to check get no answer.
         """
         context, pause_seconds, announced_at = self.context, 0.02, float("-inf")
         end = runtime.monotonic() + ANSWER_SECONDS
@@ -74,7 +74,7 @@ class Prove:
             pause_seconds = min(pause_seconds * 1.3, 0.5)
 
     def _is_answered(self, reach: Reach) -> bool:
-        """Tell whether that is all that can be had: an answer from outside, or here where nobody else can look."""
+        """Return whether there is an answer from outside, or from this host if no other one can check."""
         if reach.outcome is not Outcome.NOT_LOOKED:
             return reach.outcome is Outcome.WELL
         if self.host == self.context.local_host:
@@ -82,7 +82,7 @@ class Prove:
         return not any(look.reason == "busy" for look in reach.outside)
 
     def _announce_again(self) -> None:
-        """Have the new holder say once more whose the address is: what was lost must not last as an ARP entry."""
+        """Make the new holder announce the address again, so that a lost announcement leaves no stale ARP entry."""
         context = self.context
         try:
             if self.host == context.local_host:
@@ -98,7 +98,7 @@ class Prove:
             )
 
     def _on_the_host(self) -> str:
-        """Where commands stand in for an address, there is none to look through: the claim has looked itself."""
+        """Check the host's own address: with address commands there is no other, and the claim was verified."""
         context = self.context
         seen = until(lambda: context.observer.service_on(context.name, self.host), ANSWER_SECONDS)
         if seen.outcome is not Outcome.WELL:
@@ -120,11 +120,9 @@ class Prove:
                 f"no witness answers to {of_which}: its ARP or neighbour entry is stale?",
             )
         answered = ["a witness answers to the service address"] if asked else []
-        left_out = (
-            [f"no witness of its IP version could be asked about {', '.join(unasked)}"] if unasked else []
-        )
+        left_out = [f"no witness of the same IP version can check {', '.join(unasked)}"] if unasked else []
         return CheckOutcome(context.local_host, Outcome.WELL, "; ".join(answered + left_out))
 
     def undo(self) -> None:
-        """Nothing was done."""
+        """Do nothing: the step changes nothing that has to be undone."""
         return

@@ -1,4 +1,4 @@
-"""Release: the holder gives up the address first, then the service; its gate confirms both."""
+"""Release: remove the address from the holder, then stop the service; its gate confirms both."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from locum_actuator.system import runtime
 from locum_inventory.gate.protocol import GateError, ServiceStatus, Verb
 
 STATUS_SECONDS = 1.0
-GIVE_BACK_TRIES = 3  # each asks who has the address; the answer may have become too old when the gate claims
+GIVE_BACK_TRIES = 3  # each checks who has the address; the answer may be too old by the time the gate claims
 
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """Make sure, with the host's own word, that it neither holds the address nor runs the service."""
+    """Make a host confirm that it neither holds the address nor runs the service."""
 
     context: StepContext
     host: str
 
     def already(self) -> bool:
-        """Tell whether the gate says that nothing is held and nothing runs; a service it cannot count may run."""
+        """Return whether the gate reports that nothing is held or runs; an uncounted service may run."""
         try:
             status = self.context.gates[self.host].status(deadline_seconds=STATUS_SECONDS)
         except GateError:
@@ -35,13 +35,13 @@ class Release:
         return self._released(service)
 
     def do(self) -> str:
-        """Send `release` and take only the gate's confirmation for done."""
+        """Send `release`; only the gate's confirmation counts as done."""
         context = self.context
         try:
             context.evidence.require_due(PlannedStep("release", self.host))
         except EvidenceTooOldError:
             if self.host == context.old_holder:
-                raise  # it may be well again; any other host has no claim to the address
+                raise  # it may be well again; any other host has no right to the address
         try:
             after = context.gates[self.host].run_verb(
                 "release", context.name, context.epoch, deadline_seconds=release_call_seconds(context.service)
@@ -49,16 +49,16 @@ class Release:
         except GateError as fault:
             raise StepError(f"release on {self.host}: {fault}", tried=fault.asked) from fault
         if after.epoch > context.epoch:
-            # A gate releases whatever the epoch, and who changed the holder since goes on from here.
+            # A gate releases under any epoch; the plan that changed the holder since continues from here.
             raise StepError(f"release on {self.host}: epoch {context.epoch} is older than {after.epoch}")
         if not self._released(after):
-            raise StepError(f"{self.host} says it still holds {_words(after)}")
+            raise StepError(f"{self.host} reports that it still holds {_words(after)}")
         return f"{self.host} confirms: address off, {_words(after)}"
 
     def undo(self) -> str | None:
-        """Give service and address back to the old holder, for nobody else could take them.
+        """Give the service and the address back to the old holder, because no other host could take them.
 
-        A host that was no holder gets nothing back, and nobody does while somebody else answers for the address.
+        Only the old holder gets them back, and only while no other host answers for the address.
         """
         context = self.context
         if self.host != context.old_holder:
@@ -70,7 +70,7 @@ class Release:
         self._look_for_others()
         for verb, seconds in verbs:
             self._give(verb, seconds)
-        return f"{self.host} has service and address back"
+        return f"{self.host} has the service and the address back"
 
     def _give(self, verb: Verb, seconds: float) -> None:
         context = self.context
@@ -91,7 +91,9 @@ class Release:
         asked_at = runtime.since_boot()
         found = self.context.observer.confirm(self.context.name).owners
         if found is None:
-            raise StepError(f"not given back to {self.host}: nobody could be asked who has the address")
+            raise StepError(
+                f"not given back to {self.host}: it could not be checked which host has the address"
+            )
         hosts, strangers = found
         if others := sorted((hosts - {self.host}) | strangers):
             raise StepError(f"not given back to {self.host}: {', '.join(others)} answers for the address")

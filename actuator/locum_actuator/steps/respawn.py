@@ -1,4 +1,4 @@
-"""Respawn: restart the service on its holder, and look until it answers or the deadline has passed."""
+"""Respawn: restart the service on its holder, and wait until it answers or the deadline has passed."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class Respawn:
     host: str
 
     def already(self) -> bool:
-        """Say no: the decision to respawn has just looked."""
+        """Return False: the decision to respawn was based on a fresh check."""
         return False
 
     def do(self) -> str:
-        """Run the host's respawn command and wait for the service's own answer."""
+        """Run the host's respawn command and wait for the service's answer."""
         context = self.context
         context.evidence.require_due(PlannedStep("respawn", self.host))
         answer = FirstAnswer(context, self.host, "respawned", patience.respawn_seconds(context.service))
@@ -35,5 +35,5 @@ class Respawn:
         return f"answers again: {answer.wait(patience.LEAST_ANSWER_SECONDS).text}"
 
     def undo(self) -> None:
-        """Nothing: a service that was restarted where it belongs is where it belongs."""
+        """Do nothing: the service runs on the host where it belongs."""
         return

@@ -1,12 +1,13 @@
-"""Run a plan step by step; the journal hears of each before it begins and after it ended.
+"""Run a plan step by step; each step is written to the journal before it begins and after it ended.
 
-A step that fails makes those before it be undone, last first, so that the service does not end up on no host at
-all. An undo that fails ends the undoing: to give an address back while the new host may still have it would put it
-on two hosts, which is worse than on none.
+If a step fails, the steps before it are undone, last first, so that the service does not end up on no host at all.
+If an undo fails, the undoing ends: to give an address back while the new host may still have it would put it on two
+hosts, which is worse than on none.
 
-No step begins whose row could not be written, but for a release, which needs no journal: a journal that does not
-know of a claim would later have the address taken from the host that serves. Between the last question about an
-address and its claim nothing is written, for a slow disk would make every answer too old; those rows follow.
+No step begins if its row could not be written, except a release, which needs no journal. A journal without the
+claim would later lead to a plan that takes the address from the host that serves. Nothing is written between the
+last check of an address and its claim, because a slow disk would make every answer too old; those rows are written
+afterwards.
 """
 
 from __future__ import annotations
@@ -36,12 +37,12 @@ from locum_actuator.system import runtime
 
 log = logging.getLogger(__name__)
 
-# What takes something off, and what changes nothing, needs no journal.
+# Steps that remove something or change nothing need no journal.
 _WITHOUT_A_ROW = frozenset({"release", "prove"})
 
-ASKS = 3  # so often the wire is asked again for one step, where each answer has become too old to act on
+ASKS = 3  # checks of the address for one step, if each answer has become too old to act on
 
-_QUESTIONS = frozenset({"confirm", "prove"})  # steps that ask, and move nothing
+_QUESTIONS = frozenset({"confirm", "prove"})  # steps that check, and move nothing
 
 _STEPS: Mapping[str, type[Respawn | Release | Fence | LastPass | Confirm | Start | Claim | Prove]] = {
     "respawn": Respawn,
@@ -55,19 +56,19 @@ _STEPS: Mapping[str, type[Respawn | Release | Fence | LastPass | Confirm | Start
 }
 
 
-# What comes of a step as the log judges it; all else is as it should be.
+# Log levels of a step's results; all others are INFO.
 _LEVELS = {"failed": logging.ERROR, "undo_failed": logging.ERROR, "undone": logging.WARNING}
 
 
 def _of(spec: PlannedStep) -> dict[str, str]:
-    """Return the fields of a line about a step."""
+    """Return the log fields of a step."""
     return {"step": spec.name, "host": spec.host}
 
 
 def _gives(spec: PlannedStep, plan: Plan) -> bool:
-    """Tell whether a step gives the address or the service to a host that nobody else may have it then.
+    """Return whether a step gives a host something that no other host may have at that time.
 
-    A start that goes on while the old holder still serves (`takeover.start: during_release`) does not.
+    A start while the old holder still serves (`takeover.start: during_release`) does not.
     """
     if spec.name not in {"start", "claim"}:
         return False
@@ -83,19 +84,17 @@ def _made(spec: PlannedStep, context: StepContext) -> Step:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a plan ended. `undone` tells whether everything before the fault was taken back."""
+    """The result of a plan. `undone` says whether all steps before the fault were undone."""
 
     done: bool
     text: str
     undone: bool = True
     failed: PlannedStep | None = field(default=None, compare=False)  # the step that did not work
-    tried: bool = field(
-        default=True, compare=False
-    )  # False: that step could not be asked for, from this host
-    same_answer: bool = field(default=False, compare=False)  # what was started answers wrongly too
-    slow: bool = field(default=False, compare=False)  # a start took too long, and goes on
-    moved: bool = field(default=True, compare=False)  # whether any step began that does more than ask
-    proof: str | None = field(default=None, compare=False)  # what the proof found, where the plan has one
+    tried: bool = field(default=True, compare=False)  # False: this host could not request that step
+    same_answer: bool = field(default=False, compare=False)  # the started service answers wrongly too
+    slow: bool = field(default=False, compare=False)  # a start took too long and still runs
+    moved: bool = field(default=True, compare=False)  # whether a step began that does more than check
+    proof: str | None = field(default=None, compare=False)  # what the proof found, if the plan has one
 
 
 class Sequence:
@@ -105,7 +104,7 @@ class Sequence:
         self._journal = journal
         self._metrics = metrics
         self._incident = incident
-        self._begun = False  # the journal has heard of the first step
+        self._begun = False  # the first step is in the journal
         self._counted = False  # a step that moves something is about to begin, or has
         self._moved = False
         self._held_back: list[Callable[[], None]] | None = None  # rows to write once a step is over
@@ -123,7 +122,7 @@ class Sequence:
             step = _made(spec, context)
             newest = self._journal.holder(context.name).epoch
             if newest > context.epoch:
-                # Nothing is undone either: what is there now may be the newer plan's work.
+                # Nothing is undone either: the current state may be the newer plan's work.
                 text = f"epoch {context.epoch} is older than {newest}: another plan has begun since"
                 return Outcome(False, text, undone=False, failed=spec)
             try:
@@ -131,7 +130,7 @@ class Sequence:
                     hooks.before_plan()
                 hooks.before(spec.name, spec.host)
                 if spec.name not in _QUESTIONS and not self._counted:
-                    begins()  # nothing has moved by now, so a journal that cannot take it ends the plan
+                    begins()  # nothing has moved so far, so a journal that cannot be written ends the plan
                     self._counted = True
                 self._one(spec, step, context, gives=_gives(spec, plan))
             except HookAbortError as fault:
@@ -140,16 +139,15 @@ class Sequence:
             except StepError as fault:
                 self._metrics.step_failures.labels(context.name, spec.name).inc()
                 if spec.name == "prove" or (spec.name == "claim" and spec.host == context.old_holder):
-                    # The address is where it should be, or should be nowhere else: to go back would help nobody,
-                    # and to give back what another host was made to release would put it on two. The next look
-                    # decides.
+                    # The address is where it should be, or belongs on no other host: undoing would not help, and
+                    # giving back what another host released would put it on two. The next check decides.
                     return Outcome(False, str(fault), undone=False, failed=spec, tried=fault.tried)
                 if isinstance(fault, StillStartingError) and (
                     spec.name == "respawn" or context.only_candidate
                 ):
-                    # No other host could serve: what is slow may still answer, and what is stopped cannot.
+                    # No other host could serve: a slow service may still answer, a stopped one cannot.
                     return Outcome(False, str(fault), undone=False, failed=spec, slow=True)
-                # A release that was not even sent took nothing: its undo would start again what runs.
+                # A release that was never sent changed nothing: its undo would start a running service again.
                 begun = [] if spec.name == "release" and not fault.tried else [(spec, step)]
                 undone = self._undo([*finished, *begun], context)
                 same = isinstance(fault, SameAnswerError)
@@ -166,7 +164,7 @@ class Sequence:
         self._held_back = [] if gives else None
         try:
             if not gives and step.already():
-                self._note("already", spec, "it is so already", runtime.monotonic() - begun)
+                self._note("already", spec, "already done", runtime.monotonic() - begun)
                 return
             text = self._in_time(spec, step, context, gives=gives)
             self._moved |= spec.name not in _QUESTIONS
@@ -178,7 +176,7 @@ class Sequence:
             self._note("failed", spec, str(fault), runtime.monotonic() - begun)
             raise StepError(str(fault), tried=False) from fault
         except Exception as fault:
-            # A step must not take the worker with it: whatever went wrong, it did not work.
+            # An exception in a step must not end the worker: the step has failed.
             log.exception("%s broke", spec, extra={"event": "step_broke", **_of(spec)})
             self._moved |= spec.name not in _QUESTIONS
             self._note("failed", spec, f"{type(fault).__name__}: {fault}", runtime.monotonic() - begun)
@@ -192,12 +190,12 @@ class Sequence:
         self._note("done", spec, text, seconds)
 
     def _start(self, spec: PlannedStep, context: StepContext) -> None:
-        """Write down that a step begins, and of a claim whose the address is to be; raises `StepError`."""
+        """Record that a step begins and, for a claim, the new holder; raises `StepError`."""
         try:
             self._note("started", spec, f"epoch {context.epoch}", must=spec.name not in _WITHOUT_A_ROW)
             if spec.name == "claim":
-                # Before the address is added: should we die in between, the journal must not call the new holder
-                # an intruder.
+                # Before the address is added: if the actuator dies in between, the journal must already name the
+                # new holder.
                 holds = partial(self._journal.set_holder, context.name, spec.host, context.epoch)
                 self._write(holds, must=True)
         except JournalError as fault:
@@ -206,7 +204,7 @@ class Sequence:
             raise StepError(f"{spec} was not begun: {fault}", tried=False) from fault
 
     def _in_time(self, spec: PlannedStep, step: Step, context: StepContext, *, gives: bool) -> str:
-        """Carry a step out on new evidence. Raises `EvidenceTooOldError` where there is none to be had."""
+        """Run a step on fresh evidence. Raises `EvidenceTooOldError` if there is none."""
         context.evidence.beside_holder = spec.name == "start" and not gives
         for left in reversed(range(ASKS)):
             if gives and context.evidence.should_ask():
@@ -215,7 +213,7 @@ class Sequence:
                 context.evidence.require_due(spec)
             try:
                 if gives and step.already():
-                    return "it is so already"
+                    return "already done"
                 return step.do()
             except EvidenceTooOldError:
                 if not left or not (gives or context.evidence.beside_holder):
@@ -223,7 +221,7 @@ class Sequence:
         raise AssertionError("the last try returns or raises")
 
     def _ask(self, spec: PlannedStep, context: StepContext) -> None:
-        """Ask the wire again before something is given to a host: the old holder may be back."""
+        """Check the address again before something is given to a host: the old holder may be back."""
         asked, begun = PlannedStep("confirm", spec.host), runtime.monotonic()
         self._note("started", asked, f"epoch {context.epoch}")
         try:
@@ -286,9 +284,9 @@ class Sequence:
         self._write(partial(note, step=step, host=host, seconds=seconds))
 
     def _write(self, write: Callable[[], None], *, must: bool = False) -> None:
-        """Write to the journal. No plan begins that it cannot take, and no step of one where it `must`.
+        """Write to the journal. A plan does not begin if that fails, nor does a step whose row `must` be written.
 
-        What a step came to is told where it can be: what was done stays done.
+        The result of a step is written if possible: what was done is not undone for that.
         """
         try:
             write()
@@ -296,7 +294,7 @@ class Sequence:
             if must or not self._begun:
                 raise
             log.error(
-                "the journal does not hear of this, and the plan goes on: %s",
+                "the plan continues although this could not be written to the journal: %s",
                 fault,
                 extra={"event": "journal_not_written"},
             )

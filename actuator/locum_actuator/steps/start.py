@@ -1,4 +1,4 @@
-"""Start: the service on the host that is to be the holder, until it answers on that host's own address."""
+"""Start the service on the next holder, until it answers on that host's own address."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class Start:
     host: str
 
     def already(self) -> bool:
-        """Tell whether it answers."""
+        """Return whether the service answers."""
         return self.context.observer.service_on(self.context.name, self.host).outcome is Outcome.WELL
 
     def do(self) -> str:
-        """Run the host's start command and look until the service answers."""
+        """Run the host's start command and wait until the service answers."""
         context = self.context
         answer = FirstAnswer(context, self.host, "started", patience.start_seconds(context.service))
         try:
@@ -36,25 +36,25 @@ class Start:
         return f"answers on {self.host}: {answer.wait(patience.LEAST_ANSWER_SECONDS).text}"
 
     def _answers_after_all(self) -> bool:
-        """Ask once more, and again where this program was stopped between the question and its use."""
+        """Check once more, and again if this program was stopped between the check and its use."""
         for _ in range(LOOKS):
             asked_at = runtime.since_boot()
             if self.context.observer.service_on(self.context.name, self.host).outcome is Outcome.WELL:
                 return True
             if runtime.since_boot() - asked_at <= self.context.evidence.look_seconds + LOOK_SECONDS:
                 return False
-        return True  # nothing is known of it that is not too old
+        return True  # all evidence about it is too old
 
     def undo(self) -> str | None:
-        """Stop it again, for its data may not be written on two hosts; not where it runs on standbys anyway.
+        """Stop it again, because two hosts must not write its data; not if it runs on standbys anyway.
 
-        By a release: unlike a stop it ends a start that is still under way, and SIGKILLs what is left.
+        This is a release: unlike a stop it ends a start that is still under way, and kills what is left.
         """
         context = self.context
         if context.service.standby == "running":
             return None
         if self.host == context.old_holder and self._answers_after_all():
-            return None  # and no other host is to have it
+            return None  # and no other host gets it
         try:
             context.gates[self.host].run_verb(
                 "release",

@@ -41,7 +41,7 @@ def payload(*alerts: Any, **root: Any) -> dict[str, Any]:
         pytest.param(
             {"version": "4", "alerts": {}}, "alerts is an object; it should be a list", id="alerts an object"
         ),
-        pytest.param(payload(), "alerts is empty; a webhook carries one alert at least", id="empty alerts"),
+        pytest.param(payload(), "alerts is empty; a webhook contains at least one alert", id="empty alerts"),
     ],
 )
 def test_not_a_webhook(body: Any, words: str) -> None:

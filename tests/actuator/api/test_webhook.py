@@ -60,7 +60,7 @@ def test_accepted_means_in_the_journal(client: FlaskClient, engine: Engine) -> N
             "version is '5'; this actuator reads Alertmanager's webhook version '4'",
             id="wrong version",
         ),
-        pytest.param(body(), 400, "alerts is empty; a webhook carries one alert at least", id="no alerts"),
+        pytest.param(body(), 400, "alerts is empty; a webhook contains at least one alert", id="no alerts"),
         pytest.param("x" * 5_000_000, 413, f"the body is larger than {MAX_BODY_BYTES} bytes", id="5 MB body"),
     ],
 )

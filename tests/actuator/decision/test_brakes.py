@@ -57,7 +57,7 @@ HELD_BACK: dict[str, tuple[Situation, dict[str, Any], dict[str, Any], tuple[str,
         {"takeovers_last_hour": 3},
         {},
         ("refuse", "budget"),
-        "3 takeovers in the last hour, and max_per_hour is 3: find out why it keeps moving",
+        "3 takeovers in the last hour, and max_per_hour is 3: find out why the service keeps moving",
     ),
     "just taken over": (
         DEAD,
@@ -71,14 +71,14 @@ HELD_BACK: dict[str, tuple[Situation, dict[str, Any], dict[str, Any], tuple[str,
         {"holding_hosts": 3, "failing_elsewhere": frozenset({"c"})},
         {},
         ("refuse", "storm"),
-        "a and c began to fail within the same half minute: that is rather a fault of the network than of each; a",
+        "a and c began to fail within the same half minute, which points to the network rather than to each host; ",
     ),
     "another holder is looked at": (
         DEAD,
         {"holding_hosts": 3, "unseen_elsewhere": frozenset({"c"})},
         {},
         ("keep_looking", "storm"),
-        "c is being looked at as well: it may be a storm",
+        "c is being checked as well: it may be a storm",
     ),
 }
 
@@ -143,7 +143,7 @@ def test_goes_on(
 
 def test_flapping_says_how_often() -> None:
     plan = plan_for(ABSENT, {"respawns_last_hour": {"a": 10}}, {})
-    assert plan.reason == "apache2 is not running on a, and 10 respawns there within an hour are no cure"
+    assert plan.reason == "apache2 is not running on a, and 10 respawns there within an hour did not help"
 
 
 def test_a_storm_is_of_hosts_and_of_about_one_time(monkeypatch: pytest.MonkeyPatch) -> None:

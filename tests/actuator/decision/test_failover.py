@@ -49,8 +49,8 @@ ROWS = [
         situation(dead(), STANDBY),
         "keep_looking",
         "mixed",
-        reason="a was heard through loss a moment ago and has left 40 echoes unanswered since: "
-        "loss must not look like death",
+        reason="a answered a moment ago over a lossy line and has left 40 echoes unanswered since: "
+        "lost packets do not prove that the host is down",
         memory=Memory(holder="a", epoch=1, doubted={"a": 40}),
     ),
     Row(
@@ -150,14 +150,14 @@ ROWS = [
         situation(host("a", holds=True, processes=3, echoes=(12, 20)), STANDBY),
         "keep_looking",
         "mixed",
-        reason="a returned 12 of 20 echoes and its gate answers: loss must not look like death",
+        reason="a returned 12 of 20 echoes and its gate answers: lost packets do not prove that the host is down",
     ),
     Row(
         "service silent, and echoes are late: keep looking",
         situation(host("a", holds=True, processes=3, echoes=(20, 20), slow=True), STANDBY),
         "keep_looking",
         "mixed",
-        reason="the echoes of a are late and its gate answers: delay must not look like death",
+        reason="the echoes of a are late and its gate answers: delay does not prove that the host is down",
     ),
     Row(
         "gate silent, and echoes are late: not even fenced",
@@ -166,14 +166,14 @@ ROWS = [
         ),
         "keep_looking",
         "mixed",
-        reason="the echoes of a are late: delay must not look like death",
+        reason="the echoes of a are late: delay does not prove that the host is down",
     ),
     Row(
         "no echo within the burst, but one came afterwards",
         situation(host("a", gate="no answer within 0.4 s", echoes=(0, 20), slow=True), STANDBY),
         "keep_looking",
         "mixed",
-        reason="the echoes of a are late: delay must not look like death",
+        reason="the echoes of a are late: delay does not prove that the host is down",
     ),
     Row(
         "hung, but no witness: not moved",
@@ -187,8 +187,8 @@ ROWS = [
         situation(host("a", gate="connection refused"), STANDBY, holders=("a",)),
         "refuse",
         "unfenced",
-        reason="a answers ping but not its gate (connection refused): it may still hold the address, and there is"
-        " no fencing to make sure; repair the gate or switch the host off",
+        reason="a answers ping but not its gate (connection refused): it may still hold the address, and it cannot"
+        " be fenced; repair the gate or switch the host off",
     ),
     Row(
         "gate silent, ping clean, with fencing: fence, then take over",
@@ -232,7 +232,7 @@ ROWS = [
         situation(dead(fenceable=True), STANDBY, holders=("a",)),
         "keep_looking",
         "still_answers",
-        reason="a answers for the address and nothing else: the line to it may be cut, not its power",
+        reason="a answers for the address and for nothing else: only the line to it may be cut",
     ),
     Row(
         "dead, with fencing, no witness: it is us",
@@ -271,7 +271,7 @@ ROWS = [
         "refuse",
         "unfenced",
         reason="a does not answer at all (0 of 20 echoes, gate: no answer within 0.5 s) and a witness answers;"
-        " fencing a did not work, and is tried again after a while",
+        " fencing a did not work, and will be retried later",
         memory=Memory("a", 1, tried=frozenset({"fence:a"})),
     ),
     Row(
@@ -336,7 +336,7 @@ ROWS = [
         "takeover",
         "takeover",
         MOVE_FROM_DEAD,
-        "a does not answer at all (0 of 20 echoes, gate: no answer within 0.5 s), nobody answers for the address"
+        "a does not answer at all (0 of 20 echoes, gate: no answer within 0.5 s), no host answers for the address"
         " and a witness answers",
     ),
     Row(
@@ -353,7 +353,7 @@ ROWS = [
         situation(dead(), STANDBY, holders=("a",)),
         "keep_looking",
         "still_answers",
-        reason="a answers for the address and nothing else: the line to it may be cut, not its power",
+        reason="a answers for the address and for nothing else: only the line to it may be cut",
         memory=Memory(holder="a", epoch=1, doubted={"a": 0}),
     ),
     Row(
@@ -361,14 +361,14 @@ ROWS = [
         situation(dead(pinged_by=("c",)), STANDBY),
         "refuse",
         "partition",
-        reason="a does not answer here, but it answers c: the line to it is cut, not its power",
+        reason="a does not answer this host, but it answers c: only the line to it is cut",
     ),
     Row(
         "dead, and the wire could not be asked",
         situation(dead(), STANDBY, looked=False),
         "refuse",
         "could_not_look",
-        reason="nobody could be asked who has the address",
+        reason="it could not be checked which host has the address",
     ),
     Row(
         "everything silent, the witness too: it is us",
@@ -387,7 +387,7 @@ ROWS = [
         situation(host("a", holds=True, processes=3), host("b", gate="sudo says no")),
         "refuse",
         "no_standby",
-        reason="the service on a does not answer though the host does (b: no answer), and nobody can stand in"
+        reason="the service on a does not answer though the host does (b: no answer), and no standby is available"
         " (a: does not serve; b: gate silent (sudo says no))",
     ),
     Row(
@@ -402,7 +402,7 @@ ROWS = [
         situation(host("a", holds=True, processes=3), STANDBY),
         "refuse",
         "budget",
-        reason="3 takeovers in the last hour, and max_per_hour is 3: find out why it keeps moving",
+        reason="3 takeovers in the last hour, and max_per_hour is 3: find out why the service keeps moving",
         memory=Memory("a", 1, takeovers_last_hour=3),
     ),
     Row(
@@ -411,7 +411,7 @@ ROWS = [
         "claim",
         "unheld",
         ("start on a", "claim on a", "prove on a"),
-        "nobody holds the address and a serves",
+        "no host holds the address and a serves",
     ),
     Row(
         "address unheld after takeover, a back and serving: the holder that serves comes first",
@@ -433,7 +433,7 @@ ROWS = [
         "claim",
         "unheld",
         ("start on a", "claim on a", "prove on a"),
-        "nobody holds the address and a can serve",
+        "no host holds the address and a can serve",
         NOBODY,
     ),
     Row(
@@ -494,7 +494,7 @@ ROWS = [
         "keep_looking",
         "mixed",
         reason="a and b both hold the address; the holder is a, and b serves; but a returned 9 of 20 echoes and "
-        "its gate answers: loss must not look like death",
+        "its gate answers: lost packets do not prove that the host is down",
     ),
     Row(
         "held twice and the other serves, behind loss, and its process is gone: release it",
@@ -589,14 +589,14 @@ ROWS = [
         situation(host("a", processes=3), STANDBY, holders=("a",)),
         "keep_looking",
         "still_answers",
-        reason="a answers for the address, and its gate says it does not hold it",
+        reason="a answers for the address, although its gate reports that it does not hold it",
     ),
     Row(
         "unheld, and another host that is silent may hold it: nobody could look",
         situation(host("a", gate="refused"), STANDBY, looked=False),
         "refuse",
         "could_not_look",
-        reason="nobody could be asked who has the address, and the gate of a is silent",
+        reason="it could not be checked which host has the address, and the gate of a is silent",
         memory=B_HOLDS,
     ),
     Row(
@@ -607,7 +607,7 @@ ROWS = [
         ),
         "keep_looking",
         "could_not_look",
-        reason="nobody could look at a: b: could not look",
+        reason="no vantage point could check a: b: could not look",
     ),
     Row(
         "a burst that could not be sent in full proves nobody dead",

@@ -38,7 +38,7 @@ ROWS = {
     "the holder's only one: claimed anew once the wire is asked": (
         situation(host("a", serves=True, processes=3, unused="dadfailed"), STANDBY),
         A_HOLDS, "claim", "unheld", ("confirm on a", "start on a", "claim on a", "prove on a"),
-        "nobody holds the address (there, unused: dadfailed) and a serves",
+        "no host holds the address (there, unused: dadfailed) and a serves",
     ),
     "… and somebody of the site answers for it": (
         situation(host("a", serves=True, processes=3, unused="dadfailed"), STANDBY, holders=("b",)),
@@ -50,12 +50,13 @@ ROWS = {
             strangers=("02:00:00:00:00:99",),
         ),
         A_HOLDS, "refuse", "stranger", (),
-        "02:00:00:00:00:99 answers for the service address and is no host of this site: find it and take it off",
+        "02:00:00:00:00:99 answers for the service address and belongs to no host of this site: find that machine"
+        " and remove it there",
     ),
     "… and the wire could not be asked": (
         situation(host("a", serves=True, processes=3, unused="tentative"), STANDBY, looked=False),
         A_HOLDS, "refuse", "could_not_look", (),
-        "nobody holds the address (there, unused: tentative) and a serves, but nobody could be asked whether "
+        "no host holds the address (there, unused: tentative) and a serves, but it could not be checked whether "
         "another host has it",
     ),
     "a standby's: taken off before it comes to be used": (
@@ -66,7 +67,7 @@ ROWS = {
     "… and that did not help": (
         situation(host("a", serves=True, holds=True, processes=3), host("b", unused="dadfailed")),
         replace(A_HOLDS, tried=frozenset({"release:b"})), "refuse", "unused", (),
-        "b has 192.0.2.100 unused (dadfailed), and a release did not take it off: see why there",
+        "b has 192.0.2.100 unused (dadfailed), and a release did not remove it: find out why there",
     ),
     "the standby that takes over has it unused: the wire is asked anyway": (
         situation(host("a", gate="no answer", echoes=(0, 20)), host("b", unused="dadfailed")),

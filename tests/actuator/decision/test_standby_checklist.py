@@ -50,12 +50,12 @@ OPEN: dict[str, tuple[LastPatrol | None, Copy | None, bool, str, bool | None, st
     "not asked": (None, None, False, "reachable", None, "not asked yet"),
     "off": (
         LastPatrol(None, "no answer", 0), None, False, "reachable", False,
-        "it does not answer a ping: switch it on, or mend the line",
+        "it does not answer a ping: switch it on, or repair the line",
     ),
     "nobody could ping": (LastPatrol(None, "no answer"), None, False, "reachable", None, "it could not be pinged"),
     "gate silent": (
         LastPatrol(None, "a: connection refused", 5), None, False, "gate", False,
-        "a: connection refused: locum goes on asking",
+        "a: connection refused: locum keeps asking",
     ),
     "an older gate": (
         LastPatrol(GateStatus("0", SHA, {"www": OFF})), None, False, "current", False,
@@ -63,15 +63,15 @@ OPEN: dict[str, tuple[LastPatrol | None, Copy | None, bool, str, bool | None, st
     ),
     "another site file": (
         LastPatrol(GateStatus(gate_version(), "0" * 64, {"www": OFF})), None, False, "current", False,
-        "its gate's configuration is not this site file's: run `locum enrol a`",
+        "its gate's configuration was generated from a different site file: run `locum enrol a`",
     ),
     "the address": (
         seen(ServiceStatus(1, {ADDRESS: True, ip_address("192.0.2.101"): False}, 0)), None, False, "address",
-        False, "it holds 192.0.2.100: locum has it released",
+        False, "it holds 192.0.2.100: locum releases it",
     ),
     "the service runs": (
         seen(replace(OFF, processes=4)), None, False, "service", False,
-        "4 processes run: a host that comes back is stopped by locum, else stop it there",
+        "4 processes run: locum stops them on a host that returns; otherwise stop them there",
     ),
     "old data": (
         SOUND, OLD, False, "data", False,
@@ -79,7 +79,7 @@ OPEN: dict[str, tuple[LastPatrol | None, Copy | None, bool, str, bool | None, st
     ),
     "data of its own": (
         SOUND, FRESH, True, "newer", False,
-        "what it wrote last before it was taken over may be nowhere else: a person must say what becomes of it "
+        "its last writes before the takeover may exist nowhere else: a person must decide what happens to them "
         "(--discard-changes-on a)",
     ),
 }  # fmt: skip
@@ -109,7 +109,7 @@ def test_what_runs_everywhere_must_run() -> None:
     running = values.model_copy(update={"services": {"www": service}})
     gate = GateStatus(gate_version(), host_file_sha256(running, "a"), {"www": OFF})
     items = checklist(running, "www", "a", LastPatrol(gate), None)
-    assert items[-1] == Item("service", False, "nothing runs, and it should: start it there")
+    assert items[-1] == Item("service", False, "no process runs, and one should: start the service there")
 
 
 def test_only_a_gate_that_is_not_current_stands_in_the_way_of_a_move() -> None:
@@ -208,7 +208,7 @@ def test_by_itself_after_ten_minutes_without_a_break(journal: Journal) -> None:
 
     assert look(0) == "a has to be sound for 600 s more"
     world.gates["a"].fault = "unreachable"
-    assert look(500) == "a is no standby yet: gate unreachable: locum goes on asking"
+    assert look(500) == "a is no standby yet: gate unreachable: locum keeps asking"
     world.gates["a"].fault = None
     assert look(510) == "a has to be sound for 590 s more"
     assert look(1099) == "a has to be sound for 1 s more"

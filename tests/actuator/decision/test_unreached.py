@@ -120,7 +120,7 @@ WORDS: dict[str, tuple[Reach, Outcome, str]] = {
     ),
     "well here alone": (
         Reach((), look("b", WELL)), NOT_LOOKED,
-        "not proven from outside: there is no vantage point besides the holder",
+        "not proven from outside: there is no vantage point other than the holder",
     ),
     "not looked": (
         Reach((look("c", NOT_LOOKED),), look("b", WELL)), NOT_LOOKED, "not proven from outside: c: not looked",

@@ -63,7 +63,7 @@ def test_a1_who_could_not_look_is_waited_for_before_a_silent_host_is_given_up(*,
     view, young = replace(silent(echoes=(0, 20)), fenceable=fenceable), Memory("a", 1, may_wait=True)
     waits = plan(unseen_from_c(view, Outcome.NOT_LOOKED), young)
     assert (waits.kind, waits.code) == ("keep_looking", "could_not_look")
-    assert "c could not look whether only the line to it is cut" in waits.reason
+    assert "c could not check whether only the line to it is cut" in waits.reason
     assert plan(unseen_from_c(view, Outcome.NOT_LOOKED)).kind == "takeover", "not for ever: a may be dead"
     assert plan(unseen_from_c(view, Outcome.FAILED), young).kind == "takeover", "c has looked"
     assert plan(situation(view, STANDBY), young).kind == "takeover", "two hosts: there is nobody to wait for"

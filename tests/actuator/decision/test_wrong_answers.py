@@ -238,7 +238,7 @@ def test_c2_an_expired_certificate_moves_nothing_and_is_told_once(
     assert decided == [
         "refuse: the service on a answers, but with a bad certificate or not in its protocol (b: the certificate is"
         " not accepted: certificate has expired); takeover.when_unexpected is tell for this unless it is given:"
-        " mend it on every host, no host is taken over for it"
+        " repair it on every host; it does not lead to a takeover"
     ]
 
 

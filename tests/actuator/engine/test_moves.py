@@ -107,23 +107,24 @@ NO_PLAN: dict[str, tuple[Situation, Memory, Move, dict[str, Any], str, str]] = {
     ),
     "no holder is known": (
         CALM, Memory(holder=None, epoch=0), TO_B, {}, "refuse/holder: ",
-        "it is not certain who holds it: the journal names nobody, and the address is with a",
+        "it is not certain which host holds it: the journal names no holder, and the address is held by a",
     ),
     "another host has it": (
         situation(WELL, replace(READY, holds=WELL.holds)), KNOWN, TO_B, {}, "refuse/holder: ",
-        "it is not certain who holds it: the journal names a, and the address is with a and b",
+        "it is not certain which host holds it: the journal names a, and the address is held by a and b",
     ),
     "a stranger has it too": (
         situation(WELL, READY, strangers=("02:00:00:00:00:09",)), KNOWN, TO_B, {}, "refuse/holder: ",
-        "it is not certain who holds it: the journal names a, and the address is with 02:00:00:00:00:09 and a",
+        "it is not certain which host holds it: the journal names a, and the address is held by 02:00:00:00:00:09"
+        " and a",
     ),
     "the holder's gate is silent": (
         situation(host("a", serves=True, gate="timeout"), READY, holders=("a",)), KNOWN, TO_B, {},
-        "refuse/release: ", "a could not be told to release: timeout",
+        "refuse/release: ", "a could not be asked to release: timeout",
     ),
     "the holder does not serve": (
         situation(replace(WELL, looks=host("a").looks), READY), KNOWN, TO_B, {}, "refuse/not_well: ",
-        "the service on a does not answer (b: no answer): locum sees to that by itself",
+        "the service on a does not answer (b: no answer): locum handles that automatically",
     ),
     "by itself: the line to the holder loses": (
         situation(replace(WELL, echoes_received=12, echoes_sent=20), READY), KNOWN, BY_ITSELF, {}, "refuse/line: ",
@@ -135,7 +136,7 @@ NO_PLAN: dict[str, tuple[Situation, Memory, Move, dict[str, Any], str, str]] = {
     ),
     "nobody could look at the wire": (
         situation(WELL, READY, looked=False), KNOWN, TO_B, {}, "refuse/could_not_look: ",
-        "nobody could be asked who has the address",
+        "it could not be checked which host has the address",
     ),
     "the target's gate is silent": (
         situation(WELL, host("b", gate="refused")), KNOWN, TO_B, {}, "refuse/target_silent: ",
@@ -152,7 +153,7 @@ NO_PLAN: dict[str, tuple[Situation, Memory, Move, dict[str, Any], str, str]] = {
     ),
     "it should run there and does not answer": (
         CALM, KNOWN, TO_B, {"standby": "running"}, "refuse/target_silent: ",
-        "b cannot take over: the service does not answer there, where it should be running",
+        "b cannot take over: the service does not answer there, although it should be running",
     ),
     "observe": (CALM, KNOWN, TO_B, {"mode": "observe"}, "refuse/observe: ", "mode is observe: nothing is touched"),
     "paused": (
@@ -161,7 +162,7 @@ NO_PLAN: dict[str, tuple[Situation, Memory, Move, dict[str, Any], str, str]] = {
     ),
     "by itself: the budget is spent": (
         CALM, replace(KNOWN, takeovers_last_hour=3), replace(TO_B, asked_by=None), {}, "refuse/budget: ",
-        "3 takeovers in the last hour, and max_per_hour is 3: find out why it keeps moving",
+        "3 takeovers in the last hour, and max_per_hour is 3: find out why the service keeps moving",
     ),
     "by itself: right after a takeover": (
         CALM, replace(KNOWN, seconds_since_takeover=5.0), replace(TO_B, asked_by=None), {},
@@ -342,12 +343,12 @@ def lose_witness_later(world: FakeWorld) -> None:
 FAILURES: dict[str, tuple[Callable[[FakeWorld], None], dict[str, Any], str]] = {
     "the target does not start": (
         refuse_start, {},
-        "switchover: started on b, and its process has gone again: no answer; then b got an answer from a: "
+        "switchover: started on b, and its process has exited again: no answer; then b got an answer from a: "
         "answered 200",
     ),
     "the target does not start, before anything was released": (
         refuse_start, {"start": "during_release"},
-        "switchover: started on b, and its process has gone again: no answer; then b got an answer from a: "
+        "switchover: started on b, and its process has exited again: no answer; then b got an answer from a: "
         "answered 200",
     ),
     "the release is not confirmed": (
@@ -398,7 +399,7 @@ def test_what_a_move_leaves_half_done_is_cared_for_as_a_fault(
     incident = carry_out(world, journal)
     assert incident["outcome"] == "claim"
     assert incident["reason"].startswith(
-        "switchover: started on b, and its process has gone again: no answer; then nobody holds"
+        "switchover: started on b, and its process has exited again: no answer; then no host holds"
     )
     assert world.gates["a"].held
 
@@ -470,7 +471,7 @@ def test_what_lasts_is_refused_after_three_looks_and_is_no_fault(
     metrics = Metrics()
     incident = carry_out(world, journal, metrics=metrics)
     assert (incident["outcome"], incident["reason"]) == (
-        "refused", "nobody could be asked who has the address",
+        "refused", "it could not be checked which host has the address",
     )  # fmt: skip
     assert world.looks == 3
     assert b"locum_actuator_refusals_total{" not in metrics.render(), "nobody is woken for it"
@@ -675,7 +676,7 @@ def test_from_the_command_line(url: str, site_file: Path, world: FakeWorld, engi
     code, said = locum("failback", "www", "--yes")
     assert code == 1
     assert (
-        "locum failback: failed: failback: started on a, and its process has gone again: no answer; then"
+        "locum failback: failed: failback: started on a, and its process has exited again: no answer; then"
         in said
     )
     world.gates["a"].start_works = True
@@ -824,7 +825,7 @@ def test_b12_a_move_that_was_undone_has_failed(move_requests: MoveRequests, worl
     world.gates["b"].start_works = False
     phase, text = phase_of(move_requests)
     assert (phase, text.partition(";")[0]) == (
-        "failed", "switchover: started on b, and its process has gone again: no answer",
+        "failed", "switchover: started on b, and its process has exited again: no answer",
     )  # fmt: skip
 
 

@@ -198,7 +198,7 @@ def test_b2_a_process_that_goes_again_is_not_waited_for(world: SlowWorld, journa
     world.ended_after = ended, 2  # the look after the plan
     Incident(about, journal.open_incident("www", "LocumServiceDown")).handle(ended)
     texts = [event["text"] for event in journal.incidents()[0]["events"] if event["kind"] == "failed"]
-    assert texts[0] == "started on b, and its process has gone again: no answer"
+    assert texts[0] == "started on b, and its process has exited again: no answer"
 
 
 def test_b2_a_host_that_dies_while_its_service_starts_is_not_waited_for(
@@ -304,7 +304,7 @@ ROWS: dict[str, tuple[Situation, Memory, tuple[str, str]]] = {
         Memory("a", 1, slow=frozenset({"b"})),
         ("takeover", "takeover"),
     ),
-    "nobody holds the address, and the slow standby does not answer yet": (
+    "no host holds the address, and the slow standby does not answer yet": (
         situation(host("a", processes=0, gate=None), host("b", processes=3, age=70.0)),
         Memory("a", 1, slow=frozenset({"b"}), tried=frozenset({"take:a"})),
         ("keep_looking", "starting"),

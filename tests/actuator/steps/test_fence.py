@@ -80,9 +80,8 @@ class Row:
 
 def no(*said: str) -> str:
     faults = "; ".join(said)
-    return (
-        f"nobody could confirm that a is off ({faults}): make sure that it is, then move the service by hand"
-    )
+    why = f"it could not be confirmed that a is off ({faults})"
+    return f"{why}: make sure that it is, then move the service by hand"
 
 
 ROWS = [
@@ -218,7 +217,9 @@ def test_a_host_whose_echo_comes_late_is_not_switched_off(tmp_path: Path) -> Non
     assert isinstance(fence_a.context.observer, World)
     fence_a.context.observer.late = {"a"}
     fence_a.context.evidence.silent_since["a"] = 0.0
-    with pytest.raises(StepError, match=r"^an echo of a came late: delay must not look like death$"):
+    with pytest.raises(
+        StepError, match=r"^a late echo arrived from a: delay does not prove that the host is down$"
+    ):
         fence_a.do()
     assert actions(tmp_path) == []
 
@@ -242,8 +243,8 @@ def test_a_device_that_says_off_while_the_host_is_there_does_not_count(tmp_path:
 def test_the_service_may_say_that_an_unconfirmed_fence_is_enough(tmp_path: Path) -> None:
     device = {"command": [str(make(tmp_path, "one", "dies"))]}
     assert step(tmp_path, device, when_fence_unconfirmed="takeover").do() == (
-        "nobody could confirm that a is off (one: off failed: was killed by signal 9 and said nothing; status is"
-        " not clear: was killed by signal 9 and said nothing); going on all the same, for"
+        "it could not be confirmed that a is off (one: off failed: was killed by signal 9 and said nothing; status"
+        " is not clear: was killed by signal 9 and said nothing); continuing because"
         " takeover.when_fence_unconfirmed is takeover"
     )
 
@@ -252,7 +253,7 @@ def test_the_service_may_say_that_an_unconfirmed_fence_is_enough(tmp_path: Path)
 def test_what_cannot_be_fenced_is_not(tmp_path: Path, host: str) -> None:
     it = step(tmp_path, host=host)
     assert not it.already()
-    with pytest.raises(StepError, match=f"^there is nothing to fence {host} with$"):
+    with pytest.raises(StepError, match=f"^there is no way to fence {host} from here$"):
         it.do()
 
 
@@ -266,8 +267,8 @@ def test_services_that_want_one_host_fenced_at_once_do_it_once(tmp_path: Path) -
         thread.join(5)
     assert actions(tmp_path).count("off") == 1
     assert sorted(text.split(",")[0] for text in said) == [
-        "a was seen off while we waited: another of its services fenced it",
-        "a was seen off while we waited: another of its services fenced it",
+        "a was found off after waiting: another service's plan fenced it",
+        "a was found off after waiting: another service's plan fenced it",
         "one says that a is off",
     ]
 

@@ -127,8 +127,8 @@ ABORTS = {
     # hook: (what is undone, does a keep the address, verbs that reached b's gate)
     "before_takeover": ([], []),
     "before_release": ([], []),
-    "before_start": (["a has service and address back"], []),
-    "before_claim": (["stopped on b again", "a has service and address back"], ["start", "release"]),
+    "before_start": (["a has the service and the address back"], []),
+    "before_claim": (["stopped on b again", "a has the service and the address back"], ["start", "release"]),
 }
 
 
@@ -193,7 +193,7 @@ def test_a_takeover_moves_the_record(
     assert run(world, journal, values).done
     assert (tmp_path / "record").read_text() == "b"
     assert journal.holder("www").host == "b"
-    assert "the check says that b holds it" in events(journal, "done")
+    assert "the check reports that b holds it" in events(journal, "done")
 
 
 def test_a_claim_that_did_not_take_is_undone(
@@ -202,7 +202,7 @@ def test_a_claim_that_did_not_take_is_undone(
     commands = record(tmp_path, script) | {"claim": "true"}
     world.gates["a"].held = False
     outcome = run(world, journal, by_command(**commands))
-    assert outcome.text == "claimed for b, but the check says that a holds it"
+    assert outcome.text == "claimed for b, but the check reports that a holds it"
     assert outcome.undone
     assert journal.holder("www").host == "a"
     assert world.gates["a"].processes > 0, "a serves again"

@@ -84,7 +84,7 @@ def proof(
 
 FOUR, SIX = "192.0.2.100/24", "2001:db8::100/64"
 ANSWERS = "answers through its address (answered 200); "
-ALONE = "; not proven from outside: there is no vantage point besides the holder"
+ALONE = "; not proven from outside: there is no vantage point other than the holder"
 
 
 @pytest.mark.parametrize(
@@ -93,13 +93,13 @@ ALONE = "; not proven from outside: there is no vantage point besides the holder
         pytest.param([FOUR], ["192.0.2.254"], "a witness answers to the service address", id="IPv4"),
         pytest.param([SIX], ["2001:db8::fe"], "a witness answers to the service address", id="IPv6"),
         pytest.param(
-            [SIX], ["192.0.2.254"], "no witness of its IP version could be asked about 2001:db8::100",
+            [SIX], ["192.0.2.254"], "no witness of the same IP version can check 2001:db8::100",
             id="IPv6, and the witness has IPv4 alone",
         ),
         pytest.param(
             [FOUR, SIX], ["192.0.2.254"],
             "a witness answers to the service address; "
-            "no witness of its IP version could be asked about 2001:db8::100",
+            "no witness of the same IP version can check 2001:db8::100",
             id="both, and the witness has IPv4 alone",
         ),
     ],

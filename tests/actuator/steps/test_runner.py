@@ -116,7 +116,7 @@ def test_a_release_that_was_never_sent_is_not_undone(world: FakeWorld, journal: 
     """Its undo would start the service again that a person may be looking at, though nothing was taken."""
     old = PlanEvidence(asked_at=since_boot.seconds() - 60.0, look_again=lambda step: "keep_looking: loss")
     outcome = run(world, journal, *TAKEOVER, evidence=old)
-    assert outcome.text == "release on a is due no more: keep_looking: loss"
+    assert outcome.text == "release on a is no longer due: keep_looking: loss"
     assert (outcome.moved, outcome.undone) == (False, True)
     assert world.gates["a"].calls == []
     assert events(journal) == ["started release:a", "failed release:a"]
@@ -157,7 +157,7 @@ def test_a_wire_that_nobody_could_be_asked_at_first_is_asked_again(
     monkeypatch.setattr(world, "confirm", confirm)
     outcome = run(world, journal, *TAKEOVER)
     assert outcome.done == done
-    assert done or outcome.text == "nobody could be asked who has the address"
+    assert done or outcome.text == "it could not be checked which host has the address"
 
 
 def test_a_standby_that_does_not_start_gives_everything_back(world: FakeWorld, journal: Journal) -> None:
@@ -240,7 +240,7 @@ def test_a_respawn_that_helps(world: FakeWorld, journal: Journal) -> None:
 
 def test_a_respawn_that_does_not_help(world: FakeWorld, journal: Journal) -> None:
     outcome = run(world, journal, PlannedStep("respawn", "a"), epoch=1)
-    assert outcome.text == "respawned on a, but within 0.05 s: no answer"
+    assert outcome.text == "respawned on a, but did not answer within 0.05 s: no answer"
 
 
 def test_a_release_that_is_so_already_is_not_repeated(world: FakeWorld, journal: Journal) -> None:
@@ -396,7 +396,9 @@ def test_a8_an_echo_that_comes_late_counts_until_the_claim(
     plan = Plan("takeover", "t", "it is silent", TAKEOVER[1:], "b")
     outcome = Sequence(journal, Metrics(), incident).run(plan, context)
     assert (outcome.done, world.gates["b"].held) == ((False, False) if comes else (True, True))
-    assert not comes or outcome.text == "an echo of a came late: delay must not look like death"
+    assert (
+        not comes or outcome.text == "a late echo arrived from a: delay does not prove that the host is down"
+    )
 
 
 def test_a8_what_has_released_or_was_seen_off_may_be_heard(world: FakeWorld, journal: Journal) -> None:
@@ -404,7 +406,7 @@ def test_a8_what_has_released_or_was_seen_off_may_be_heard(world: FakeWorld, jou
     values = site()
     context = StepContext(values, "www", values.services["www"], "b", world.gates, world, 2, "a")
     context.evidence.silent_since["a"] = 0.0
-    with pytest.raises(StepError, match="an echo of a came late"):
+    with pytest.raises(StepError, match="a late echo arrived from a"):
         context.require_silent_holder("b")
     context.require_silent_holder("a")  # which it is itself that claims
     context.evidence.let_go = True
