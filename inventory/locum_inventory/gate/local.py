@@ -11,12 +11,10 @@ from pathlib import Path
 from typing import IO, Literal
 
 from locum_inventory.gate.answers import ANSWER_LIMIT_BYTES, read_answer
-from locum_inventory.gate.clock import Permit
+from locum_inventory.gate.client_base import GateClientBase
 from locum_inventory.gate.deadline import OWN_LIMITS, Deadline, within
 from locum_inventory.gate.host_file import GATE_PATH
-from locum_inventory.gate.protocol import GateError, GateStatus, ServiceStatus, Verb
-from locum_inventory.gate.shared_status import SharedStatus
-from locum_inventory.gate.watch import Watch
+from locum_inventory.gate.protocol import GateError, GateStatus
 
 # A sudo that hangs must not take every descriptor of this process, call by call. Looks and changes have each so
 # many, so that neither waits for the other.
@@ -24,38 +22,17 @@ CALLS_AT_ONCE = 16
 COMPLAINT_SECONDS = 0.1
 
 
-class LocalGate:
+class LocalGate(GateClientBase):
     """A `GateClient` on this machine."""
 
     def __init__(
         self, host: str, role: Literal["actuator", "exporter"], *, gate_path: Path = GATE_PATH
     ) -> None:
-        self._host = host
+        super().__init__(host)
         self._gate_path = gate_path
         self._room_for_looks = threading.BoundedSemaphore(CALLS_AT_ONCE)
         self._room_for_changes = threading.BoundedSemaphore(CALLS_AT_ONCE)
-        self._status = SharedStatus(host, self._ask_status)
         self._command = [*([] if os.geteuid() == 0 else ["sudo", "-n", "--"]), str(gate_path), role]
-        self._watch = Watch(host, self._open_watch)
-
-    def status(self, *, deadline_seconds: float) -> GateStatus:
-        """Ask what is held and what runs."""
-        return self._status.get(Deadline(deadline_seconds))
-
-    def last_status(self) -> GateStatus | None:
-        """Return the last answer to `status`."""
-        return self._status.last
-
-    def run_verb(
-        self, verb: Verb, service: str, epoch: int, *, deadline_seconds: float, permit: Permit | None = None
-    ) -> ServiceStatus:
-        """Carry out one verb and return how things are afterwards."""
-        deadline = Deadline(deadline_seconds)
-        words = () if permit is None else permit.words
-        status = self._ask(self._room_for_changes, deadline, verb, service, str(epoch), *words)
-        if service not in status.services:
-            raise GateError("gate", f"{self._host}: the gate's answer leaves {service} out")
-        return status.services[service]
 
     def count_processes(self, *, deadline_seconds: float) -> Mapping[str, int]:
         """Count the live processes of every service, over the kept `watch`."""
@@ -70,6 +47,9 @@ class LocalGate:
 
     def _ask_status(self, deadline: Deadline) -> GateStatus:
         return self._ask(self._room_for_looks, deadline, "status")
+
+    def _change(self, deadline: Deadline, *words: str) -> GateStatus:
+        return self._ask(self._room_for_changes, deadline, *words)
 
     def _ask(self, room: threading.BoundedSemaphore, deadline: Deadline, *words: str) -> GateStatus:
 

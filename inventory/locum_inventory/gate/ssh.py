@@ -10,50 +10,30 @@ import paramiko
 
 from locum_inventory.gate.answers import ANSWER_LIMIT_BYTES, read_answer
 from locum_inventory.gate.change_connections import ChangeLanes
-from locum_inventory.gate.clock import Permit
+from locum_inventory.gate.client_base import GateClientBase
 from locum_inventory.gate.deadline import Deadline, within
-from locum_inventory.gate.protocol import GateError, GateStatus, ServiceStatus, Verb
-from locum_inventory.gate.shared_status import SharedStatus
+from locum_inventory.gate.protocol import GateError, GateStatus
 from locum_inventory.gate.ssh_connection import Connection, Destination, connect
 from locum_inventory.gate.ssh_reconnect import KeptConnection
-from locum_inventory.gate.watch import Watch
 from locum_inventory.site.model import Address, Ssh
 
 
-class SshGate:
+class SshGate(GateClientBase):
     """A `GateClient` over SSH. Threads may share it; nothing of one host waits for another."""
 
     def __init__(self, host: str, address: Address, ssh: Ssh, role: Literal["actuator", "exporter"]) -> None:
-        self._host = host
+        super().__init__(host)
         destination = Destination(host, address, ssh, ssh.key_for(role))
         self._role = role
         self._kept = KeptConnection(host, lambda: connect(destination))
         self._lanes = ChangeLanes(host, lambda: connect(destination))
-        self._status = SharedStatus(host, self._ask_status)
-        self._watch = Watch(host, self._open_watch)
 
     def status(self, *, deadline_seconds: float) -> GateStatus:
         """Ask what is held and what runs."""
-        status = self._status.get(Deadline(deadline_seconds))
+        status = super().status(deadline_seconds=deadline_seconds)
         if self._role == "actuator":
             self._lanes.warm()
         return status
-
-    def last_status(self) -> GateStatus | None:
-        """Return the last answer to `status`."""
-        return self._status.last
-
-    def run_verb(
-        self, verb: Verb, service: str, epoch: int, *, deadline_seconds: float, permit: Permit | None = None
-    ) -> ServiceStatus:
-        """Carry out one verb and return how things are afterwards."""
-        deadline = Deadline(deadline_seconds)
-        words = () if permit is None else permit.words
-        with self._lanes.lane(deadline) as kept:
-            status = self._ask(kept, deadline, verb, service, str(epoch), *words)
-        if service not in status.services:
-            raise GateError("gate", f"{self._host}: the gate's answer leaves {service} out")
-        return status.services[service]
 
     def count_processes(self, *, deadline_seconds: float) -> Mapping[str, int]:
         """Count the live processes of every service, over the kept `watch`."""
@@ -74,6 +54,10 @@ class SshGate:
 
     def _ask_status(self, deadline: Deadline) -> GateStatus:
         return self._ask(self._kept, deadline, "status")
+
+    def _change(self, deadline: Deadline, *words: str) -> GateStatus:
+        with self._lanes.lane(deadline) as kept:
+            return self._ask(kept, deadline, *words)
 
     def _ask(self, kept: KeptConnection, deadline: Deadline, *words: str) -> GateStatus:
         late_text = f"{self._host}: the gate did not finish {words[0]} within {deadline.seconds:g} s"
