@@ -102,7 +102,7 @@ def _mirror(console: Console, locum: Locum) -> None:
     """Mirror the files; where locum has begun that by itself, for a host that came back, wait for its run first."""
     deadline = time.monotonic() + MIRROR_SECONDS
     done = locum.command("mirror", "www", check=False)
-    while "another run of www goes on" in done.stderr and time.monotonic() < deadline:
+    while "another run of www is active" in done.stderr and time.monotonic() < deadline:
         time.sleep(0.5)
         done = locum.command("mirror", "www", check=False)
     if done.returncode != 0:

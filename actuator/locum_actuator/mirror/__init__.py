@@ -1,1 +1,1 @@
-"""The data: copy it from the holder to the other hosts of a service, and never destroy a copy."""
+"""Copy a service's data from its holder to its other hosts, and never destroy a copy."""

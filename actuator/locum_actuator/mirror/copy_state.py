@@ -1,4 +1,4 @@
-"""What the gates of a service's hosts know and do of its copies, apart from a run itself."""
+"""Ask the gates about a service's copies: their state, their changes, and the files that runs have kept."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from locum_inventory.site.mirror import Mirror, MirrorTree, age_seconds
 from locum_inventory.site.model import Service
 
 ASK_SECONDS = 10.0
-CHANGES_SECONDS = 300.0  # a look through a whole tree
+CHANGES_SECONDS = 300.0  # the gate walks through a whole directory tree
 HALT_SECONDS = 6.0
 
 
 @dataclass(frozen=True, slots=True)
 class Copies:
-    """The copies of one service, under one epoch. Every call raises `MirrorError` where a host cannot be asked."""
+    """The copies of one service, under one epoch. Every call raises `MirrorError` if a host does not answer."""
 
     lines: GateCommands
     name: str
@@ -41,11 +41,11 @@ class Copies:
         return tuple(enumerate(self.mirror.trees, 1))
 
     def look(self, host: str, number: int) -> list[tuple[str, str]]:
-        """Return what a host's gate knows of one directory, as keys and values."""
+        """Return the state of one directory as a host's gate reports it, as keys and values."""
         return self._ask(host, "mirror-look", ASK_SECONDS, number)
 
     def state(self, host: str, number: int) -> dict[str, str] | None:
-        """Return the same, or None where the host cannot be asked."""
+        """Return the state of one directory, or None if the host does not answer."""
         try:
             known = dict(self.look(host, number))
         except MirrorError:
@@ -53,11 +53,11 @@ class Copies:
         return known if {"state", "run", "writing"} <= known.keys() else None
 
     def halt(self, host: str) -> None:
-        """End whatever run writes on a host; returns when none does."""
+        """Stop any run that writes on a host; return when none does."""
         self._ask(host, "mirror-halt", HALT_SECONDS)
 
     def changes(self, host: str, run: int) -> Changes:
-        """Look what changed on a host since a run."""
+        """Return what has changed on a host since a run."""
         count, names = 0, list[str]()
         for number, tree in self.trees:
             path = tree.path_on(preferred=host == self.service.preferred)
@@ -69,34 +69,34 @@ class Copies:
         return Changes(host, count, tuple(names))
 
     def mark(self, holder: str) -> list[str]:
-        """Have each host note that its directories are the right ones, where it has them; return what was done."""
+        """Make each host record that its directories are the right ones; return what was done."""
         done = []
         for host in sorted(self.service.hosts, key=lambda host: host != holder):
             for number, tree in self.trees:
                 is_standby = host != holder and tree.mounted_source is None
                 if is_standby and ("there", "yes") not in self.look(host, number):
-                    done.append(f"{host}: directory {number} is not there yet: the first run makes it")
+                    done.append(f"{host}: directory {number} does not exist yet: the first run creates it")
                     continue
                 self._ask(host, "mirror-mark", ASK_SECONDS, number)
                 done.append(f"{host}: directory {number} is marked")
         return done
 
     def kept(self, host: str) -> list[int]:
-        """Return the runs of which a host keeps files."""
+        """Return the runs whose deleted or overwritten files a host has kept."""
         known = [pair for number, _ in self.trees for pair in self.look(host, number)]
         return sorted({_number(host, value) for key, value in known if key == "kept"})
 
     def restore(self, host: str, run: int) -> list[str]:
-        """Put back what a run deleted or overwrote; return what was done."""
+        """Restore what a run deleted or overwrote; return what was done."""
         if run not in self.kept(host):
-            raise MirrorError(f"{host}: nothing is kept of run {run}")
+            raise MirrorError(f"{host}: no files are kept from run {run}")
         done = []
         for number, _ in self.trees:
             if ("kept", str(run)) not in self.look(host, number):
-                done.append(f"{host}: directory {number}: nothing is kept of run {run}")
+                done.append(f"{host}: directory {number}: no files are kept from run {run}")
                 continue
             self._ask(host, "mirror-restore", age_seconds(self.mirror.timeout), number, run)
-            done.append(f"{host}: directory {number}: what run {run} deleted or overwrote is back")
+            done.append(f"{host}: directory {number}: restored what run {run} deleted or overwrote")
         return done
 
     def _ask(
@@ -107,8 +107,10 @@ class Copies:
 
 
 def _number(host: str, text: str) -> int:
-    """Return a number of a gate's answer; `MirrorError` for anything else, which a count must not leave out."""
+    """Return a number from a gate's answer; raise `MirrorError` for anything else, so no count is too low."""
     try:
         return answers.number(text)
     except ValueError:
-        raise MirrorError(f"{host}: the gate's answer holds {answers.clean(text)!r} as a number") from None
+        raise MirrorError(
+            f"{host}: the gate's answer holds {answers.clean(text)!r} instead of a number"
+        ) from None

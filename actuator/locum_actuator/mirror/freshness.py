@@ -1,4 +1,4 @@
-"""How old each host's data are, from what the journal remembers. Touches nothing else."""
+"""Compute the age of each host's data from the journal. Asks no host."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from locum_inventory.site.model import Service
 def copies(
     ledger: MirrorLedger, name: str, service: Service, holder: str | None, now: float
 ) -> dict[str, Copy]:
-    """Return the copies by host; none where nothing is mirrored, or nobody is known to have newer data."""
+    """Return the copies by host; empty if nothing is mirrored, or no holder is known."""
     if service.mirror is None or holder is None:
         return {}
     return {
@@ -20,7 +20,7 @@ def copies(
 
 
 def copy_on(ledger: MirrorLedger, name: str, mirror: Mirror, host: str, now: float) -> Copy:
-    """Return what is known of one host's copy."""
+    """Return the state of one host's copy."""
     done, left_at = ledger.last_done(name, host), ledger.left_at(name, host)
     wrote = ledger.last_that_wrote(name, host)
     if (
@@ -29,7 +29,7 @@ def copy_on(ledger: MirrorLedger, name: str, mirror: Mirror, host: str, now: flo
         and wrote.outcome != "done"
         and _is_later(wrote, left_at)
     ):
-        return Copy(None, stale=True, text=f"a copy that is not whole (run {wrote.run} was broken off)")
+        return Copy(None, stale=True, text=f"an incomplete copy (run {wrote.run} was interrupted)")
     if done is None and left_at is None:
         return Copy(None, stale=True, text="no copy: it was never mirrored")
     if done is not None and _is_later(done, left_at):
@@ -46,7 +46,7 @@ def _is_later(run: Run, left_at: float | None) -> bool:
 
 
 def words(seconds: float) -> str:
-    """Return a time for people: 45 s, 12 min, 26 h, 3 days."""
+    """Return a duration as text for people: 45 s, 12 min, 26 h, 3 days."""
     for unit, name in ((86400.0 * 2, "days"), (7200.0, "h"), (120.0, "min")):
         if seconds >= unit:
             return f"{seconds / (unit / 2):.0f} {name}"

@@ -1,7 +1,7 @@
-"""Command lines that reach a host's gate: OpenSSH to another host, the gate itself on this one.
+"""Build command lines that run a host's gate: over OpenSSH on another host, directly on this one.
 
-The kept connection of the other calls (paramiko) would carry the data through Python; OpenSSH and a pipe between
-two of its processes do not.
+With paramiko, which all other calls use, the data would pass through Python; with a pipe between two OpenSSH
+processes they do not.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from locum_inventory.site.model import Site
 ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
 
 _VERDICT = re.compile(r"^end (ok|refused|failed|old_epoch)(?: (.*))?$", re.MULTILINE)
-# A peer that is gone is given up after 15 s; a name or a port that is not the site file's is never tried.
+# ssh gives up an unreachable peer after 15 s, and uses no name or port other than the site file's.
 _SSH = (
     "ssh", "-F", "none", "-T", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes",
     "-o", "GlobalKnownHostsFile=/dev/null", "-o", "IdentitiesOnly=yes", "-o", "IdentityAgent=none",
@@ -31,7 +31,7 @@ _SSH = (
 
 @dataclass(frozen=True, slots=True)
 class MirrorArguments:
-    """What a verb of the mirror is told beside the service; 0 where there is nothing to say."""
+    """The arguments of a mirror command after the service; 0 means not set."""
 
     epoch: int
     tree: int = 0
@@ -48,28 +48,28 @@ class MirrorArguments:
 
 @dataclass(frozen=True, slots=True)
 class GateVerdict:
-    """The last line of what a gate said: ok, refused, failed or old_epoch; "" where there was none."""
+    """The last line of a gate's output: ok, refused, failed or old_epoch; "" if there was none."""
 
     word: str
     text: str
 
     @staticmethod
     def of(said: str) -> GateVerdict:
-        """Return the verdict in what a gate said."""
+        """Return the verdict in a gate's output."""
         found = _VERDICT.findall(said)
         return GateVerdict(found[-1][0], clean(found[-1][1], 600)) if found else GateVerdict("", "")
 
 
 @dataclass(frozen=True, slots=True)
 class GateCommands:
-    """The ways to the gates of a site's hosts."""
+    """Run commands on the gates of a site's hosts."""
 
     site: Site
     local_host: str
     gate_path: Path = GATE_PATH
 
     def command(self, host: str, verb: str, service: str, words: MirrorArguments) -> list[str]:
-        """Return what to run; raises `MirrorError` where there is no way to that host."""
+        """Return the command line; raise `MirrorError` if the site file has no access to that host."""
         if host == self.local_host:
             sudo = [] if os.geteuid() == 0 else ["sudo", "-n", "--"]
             return [*sudo, str(self.gate_path), "actuator", verb, service, *str(words).split()]
@@ -84,7 +84,7 @@ class GateCommands:
     def ask(
         self, host: str, verb: str, service: str, words: MirrorArguments, *, deadline_seconds: float
     ) -> list[tuple[str, str]]:
-        """Run a short verb and return its lines as keys and values; raises `MirrorError`."""
+        """Run a short command and return its lines as keys and values; raises `MirrorError`."""
         try:
             ran = run_bounded(
                 self.command(host, verb, service, words), "",

@@ -1,4 +1,4 @@
-"""The mirror of every service of a site: one run a service at a time, never onto its holder."""
+"""Run the mirrors of all services: one run per service at a time, never onto the holder."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class MirrorManager:
-    """Runs mirrors, and tells what is known of the copies."""
+    """Run mirrors, and return the state of the copies."""
 
     site: Callable[[], Site]
     journal: Journal
@@ -41,15 +41,15 @@ class MirrorManager:
     _under_way: dict[str, MirrorRun] = field(default_factory=dict)
 
     def is_configured(self, service: str) -> bool:
-        """Tell whether the site file has a mirror for the service."""
+        """Return whether the site file has a mirror for the service."""
         return self.site().services[service].mirror is not None
 
     def under_way(self, service: str) -> MirrorRun | None:
-        """Return the run of a service that goes on now."""
+        """Return the current run of a service, or None."""
         return self._under_way.get(service)
 
     def run(self, service: str, source: str, destination: str, wish: RunOptions = NO_WISH) -> MirrorResult:
-        """Copy a service's directories from one host to another; the result says what came of it."""
+        """Copy a service's directories from one host to another, and return the result."""
         begun, now = time.monotonic(), self.journal.clock.now()
         nothing = MirrorResult(service, source, destination, 0, "refused", "", now, 0.0)
         try:
@@ -59,7 +59,7 @@ class MirrorManager:
         except MirrorError as fault:
             result = replace(nothing, text=str(fault))
         except JournalError as fault:
-            result = replace(nothing, text=f"nothing is begun while the journal cannot be written: {fault}")
+            result = replace(nothing, text=f"no run is started while the journal cannot be written: {fault}")
         result = replace(result, seconds=time.monotonic() - begun)
         log.log(
             logging.INFO if result.done else logging.WARNING,
@@ -81,20 +81,20 @@ class MirrorManager:
         return result
 
     def cancel_all(self, why: str) -> None:
-        """Break off every run that goes on."""
+        """Cancel every current run."""
         for run in list(self._under_way.values()):
             run.cancel(why)
 
     def halt(self, service: str, host: str) -> bool:
-        """End a run that writes on a host; return whether none writes there now.
+        """Stop a run that writes on a host; return whether it is certain that none writes there now.
 
-        The host's gate is asked only where a run may have left something there: a takeover must not wait for it.
+        The host's gate is asked only if an earlier run may still write there, because a takeover must not wait.
         """
         if not self.is_configured(service):
             return True
         run = self._under_way.get(service)
         if run is not None:
-            run.cancel(f"broken off: {host} is to hold {service}")
+            run.cancel(f"cancelled: {host} takes over {service}")
         wrote = self.journal.mirrors.last_that_wrote(service, host)
         if wrote is None or wrote.outcome == "done":
             return True
@@ -102,7 +102,7 @@ class MirrorManager:
             self.copies(service).halt(host)
         except MirrorError as fault:
             log.warning(
-                "whether a mirror run writes on %s is not known: %s",
+                "cannot determine whether a mirror run still writes on %s: %s",
                 host,
                 fault,
                 extra={"event": "mirror_not_known", "service": service, "host": host},
@@ -111,15 +111,17 @@ class MirrorManager:
         return True
 
     def divergence(self, service: str, one: str, other: str) -> Divergence:
-        """Look what two hosts changed since they last had the same data; raises `MirrorError`."""
+        """Return what two hosts changed since they last had the same data; raises `MirrorError`."""
         common = self.journal.mirrors.last_common(service, one, other)
         if common is None:
-            raise MirrorError(f"nothing tells when {one} and {other} last had the same data of {service}")
+            raise MirrorError(
+                f"the journal does not show when {one} and {other} last had the same data of {service}"
+            )
         copies = self.copies(service)
         return Divergence(common.run, copies.changes(one, common.run), copies.changes(other, common.run))
 
     def data_age_seconds(self, service: str, host: str) -> float | None:
-        """How old a host's data are: 0 on the holder, None where they are not whole or were never mirrored."""
+        """Return the age of a host's data: 0 on the holder, None if incomplete or never mirrored."""
         mirror = self.site().services[service].mirror
         if self.journal.holder(service).host == host:
             return 0.0
@@ -128,23 +130,23 @@ class MirrorManager:
         return copy_on(self.journal.mirrors, service, mirror, host, self.journal.clock.now()).age_seconds
 
     def copies(self, service: str) -> Copies:
-        """Return what asks the hosts about their copies."""
+        """Return an object that asks the hosts about their copies."""
         return Copies(self.lines(self.site()), service, self.journal.holder(service).epoch)
 
     def mark(self, service: str) -> list[str]:
-        """Have each host note that its directories are the right ones; raises `MirrorError`."""
+        """Make each host record that its directories are the right ones; raises `MirrorError`."""
         holder = self.journal.holder(service).host
         return self.copies(service).mark(holder or self.site().services[service].preferred)
 
     def restore(self, service: str, host: str, run: int) -> list[str]:
-        """Put back what a run deleted or overwrote on a host that does not hold; raises `MirrorError`."""
+        """Restore what a run deleted or overwrote, on a host that is not the holder; raises `MirrorError`."""
         self._refuse_to_write(service, host)
         nothing = MirrorResult(service, host, host, run, "refused", "", self.journal.clock.now(), 0.0)
         with self._alone(MirrorRun(nothing, NO_WISH)):
             return self.copies(service).restore(host, run)
 
     def settle(self) -> None:
-        """Find out how runs ended that a stop of the actuator broke off; what cannot be asked stays open."""
+        """Find out how runs ended that were interrupted by a stop of the actuator; unknown ones stay open."""
         for entry in self.journal.mirrors.unfinished():
             run = self._under_way.get(entry.service)
             if run is not None and run.nothing.run == entry.run:
@@ -153,7 +155,9 @@ class MirrorManager:
             if outcome is None:
                 continue
             text = (
-                "ended while no actuator ran" if outcome == "done" else "broken off by a stop of the actuator"
+                "ended while no actuator ran"
+                if outcome == "done"
+                else "interrupted by a stop of the actuator"
             )
             result = MirrorResult(
                 entry.service,
@@ -185,7 +189,7 @@ class MirrorManager:
         service, source, destination = nothing.service, nothing.source, nothing.destination
         common = ledger.last_common(service, source, destination)
         entry = ledger.begin(service, source, destination, nothing.run, nothing.started_at)
-        result = replace(nothing, outcome="failed", text="it broke")
+        result = replace(nothing, outcome="failed", text="internal error")
         try:
             self._refuse(service, source, destination)
             result = run.copy(self.copies(service), common.run if common is not None else 0)
@@ -196,31 +200,31 @@ class MirrorManager:
         return result
 
     def _refuse(self, service: str, source: str, destination: str) -> None:
-        """Raise `MirrorError` where nothing may be mirrored from one host to another."""
+        """Raise `MirrorError` if mirroring from one host to another is not allowed."""
         values = self.site().services.get(service)
         if values is None or values.mirror is None:
             raise MirrorError(f"the site file has no mirror for {service}")
         for host in (source, destination):
             if host not in values.hosts:
-                raise MirrorError(f"{host} is no host of {service}")
+                raise MirrorError(f"{host} is not a host of {service}")
         if source == destination:
             raise MirrorError(f"{source} cannot be mirrored onto itself")
         self._refuse_to_write(service, destination)
 
     def _refuse_to_write(self, service: str, host: str) -> None:
-        """Raise `MirrorError` where a host holds the service, or nobody can say that it does not."""
+        """Raise `MirrorError` if a host holds the service, or if that cannot be determined."""
         values = self.site().services[service]
         holders = {self.journal.holder(service).host}
         if values.address_commands is not None:
             try:
                 holders.add(holder_by_command(service, values))
             except CommandError as fault:
-                raise MirrorError(f"nobody could say who holds {service}: {fault}") from None
+                raise MirrorError(f"cannot determine which host holds {service}: {fault}") from None
         if host in holders:
-            raise MirrorError(f"{host} holds {service}, and nothing is mirrored onto the holder")
+            raise MirrorError(f"{host} holds {service}; data is never mirrored onto the holder")
 
     def _outcome_of(self, entry: Run) -> Outcome | None:
-        """Return how a run ended that nobody listened to; None where it cannot be said yet."""
+        """Return how an unobserved run ended; None if that cannot be determined yet."""
         service = self.site().services.get(entry.service)
         if service is None or service.mirror is None or entry.destination not in service.hosts:
             return "failed"
@@ -242,13 +246,13 @@ class MirrorManager:
 
     @contextmanager
     def _alone(self, run: MirrorRun) -> Iterator[MirrorRun]:
-        """Let one run of a service go on at a time; raises `MirrorError` for another one."""
+        """Allow one run per service at a time; raise `MirrorError` for a second one."""
         service = run.nothing.service
         with self._lock:
             busy = self._under_way.setdefault(service, run)
         if busy is not run:
             what = f"from {busy.nothing.source} to {busy.nothing.destination}"
-            raise MirrorError(f"another run of {service} goes on, {what}")
+            raise MirrorError(f"another run of {service} is active, {what}")
         try:
             yield run
         finally:

@@ -1,4 +1,4 @@
-"""The copies for Prometheus: read from the journal at each scrape, for they grow older by themselves."""
+"""Metrics of the copies, read from the journal at each scrape because their age grows all the time."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ _OUTCOMES = ("done", "refused", "failed")
 _HOST = ("service", "host")
 _GAUGES = {
     "locum_mirror_last_success_timestamp_seconds": (
-        "When the last run began that made the copy whole",
+        "Start time of the last run that completed the copy",
         _HOST,
     ),
-    "locum_mirror_age_seconds": ("How old the data on a host are that does not hold the service", _HOST),
-    "locum_mirror_stale": ("1 where a copy is older than max_age, not whole, or was never made", _HOST),
-    "locum_mirror_max_age_seconds": ("How old a copy may be", ("service",)),
-    "locum_mirror_running": ("1 while a run goes on", ("service",)),
-    "locum_mirror_last_result": ("1 for how the last run onto a host ended", (*_HOST, "outcome")),
-    "locum_mirror_last_duration_seconds": ("How long the last run onto a host took", _HOST),
-    "locum_mirror_last_files": ("Files, directories and all else in the copy, by the last run", _HOST),
+    "locum_mirror_age_seconds": ("Age of the data on a host that does not hold the service", _HOST),
+    "locum_mirror_stale": ("1 if a copy is older than max_age, incomplete, or was never made", _HOST),
+    "locum_mirror_max_age_seconds": ("Maximum age of a copy, from the site file", ("service",)),
+    "locum_mirror_running": ("1 while a run is active", ("service",)),
+    "locum_mirror_last_result": ("1 for the outcome of the last run onto a host", (*_HOST, "outcome")),
+    "locum_mirror_last_duration_seconds": ("Duration of the last run onto a host", _HOST),
+    "locum_mirror_last_files": ("Files, directories and other entries in the copy at the last run", _HOST),
     "locum_mirror_last_copied_files": ("Files whose content the last run sent", _HOST),
     "locum_mirror_last_deleted_files": ("Files that the last run deleted", _HOST),
     "locum_mirror_last_sent_bytes": ("Bytes that the last run sent", _HOST),
@@ -33,17 +33,17 @@ _GAUGES = {
 
 
 class MirrorCollector(Collector):
-    """Age and last run of every copy; the holder has none."""
+    """Age and last run of every copy; the holder has no copy."""
 
     def __init__(self, mirrors: MirrorManager) -> None:
         self._mirrors = mirrors
 
     def describe(self) -> list[GaugeMetricFamily]:
-        """Name nothing beforehand: to register must not read the journal."""
+        """Return nothing, because registering the collector must not read the journal."""
         return []
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """Yield the gauges of every service that is mirrored; none while the journal cannot be read."""
+        """Yield the gauges of every mirrored service; nothing while the journal cannot be read."""
         families = {
             name: GaugeMetricFamily(name, text, labels=labels) for name, (text, labels) in _GAUGES.items()
         }

@@ -1,4 +1,4 @@
-"""Runs that a person asked for: begun at once, in a thread of their own, for others to look at."""
+"""Run mirrors that a person requested: at once, in a background thread, with visible progress."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from locum_actuator.mirror.manager import MirrorManager
 
 @dataclass(slots=True)
 class RequestedRun:
-    """What a person asked for, and how far it is. `number` grows with each."""
+    """A requested run and its results so far. `number` grows with each request."""
 
     number: int
     source: str
@@ -22,7 +22,7 @@ class RequestedRun:
 
 
 class AskedRuns:
-    """The last thing that was asked for, by service."""
+    """The last requested run of each service."""
 
     def __init__(self, mirrors: MirrorManager) -> None:
         self._mirrors = mirrors
@@ -31,16 +31,16 @@ class AskedRuns:
         self._last: dict[str, RequestedRun] = {}
 
     def last(self, service: str) -> RequestedRun | None:
-        """Return what was asked for last, None since the actuator started."""
+        """Return the last requested run, or None if there was none since the actuator started."""
         return self._last.get(service)
 
     def begin(self, service: str, source: str, destinations: Sequence[str], wish: RunOptions) -> RequestedRun:
-        """Mirror from one host to others, one after the other; returns at once."""
+        """Start mirroring from one host to others, one after the other; return at once."""
         with self._lock:
             self._count += 1
             asked = self._last[service] = RequestedRun(self._count, source, tuple(destinations))
-        # Progress is asked of rsync for those who look; where it is kept is the run itself.
-        watched = RunOptions(wish.allowed_deletions, wish.discard_changes, _nobody)
+        # A callback makes rsync report its progress, which the run itself keeps.
+        watched = RunOptions(wish.allowed_deletions, wish.discard_changes, _ignore)
         threading.Thread(
             target=self._run, args=(service, asked, watched), name=f"asked-mirror-{service}", daemon=True
         ).start()
@@ -54,5 +54,5 @@ class AskedRuns:
             asked.ended = True
 
 
-def _nobody(_progress: Progress) -> None:
-    """Tell nobody."""
+def _ignore(_progress: Progress) -> None:
+    """Do nothing: the run keeps its progress itself."""

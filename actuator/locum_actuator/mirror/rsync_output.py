@@ -1,4 +1,4 @@
-"""What rsync says of a run: its progress (--info=progress2) and its statistics (--stats)."""
+"""Parse rsync's output: progress (--info=progress2), statistics (--stats) and errors."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from locum_actuator.domain.mirror_run import TreeCount
 from locum_actuator.domain.numbers import DIGITS
 from locum_inventory.gate.answers import clean
 
-MOST_LINES = 10  # of what went wrong
+MOST_LINES = 10  # of errors
 LINE_LENGTH = 200
 SAID_LIMIT = 65536
 
@@ -29,17 +29,17 @@ _SUMMARY = re.compile(r"rsync (error|warning): |IO error encountered")
 _HINTS = (
     (
         "set_acl",
-        "where the file system keeps no access control lists, set acls: false in its mirror",
+        "if the file system has no access control lists, set acls: false in its mirror",
     ),
     (
         "rsync_xal_set",
-        "where the file system keeps no extended attributes, set xattrs: false in its mirror",
+        "if the file system has no extended attributes, set xattrs: false in its mirror",
     ),
 )
 
 
 def progress(line: str) -> tuple[int, int, float] | None:
-    """Return bytes done, percent and seconds left; None for a line that tells no progress."""
+    """Return bytes done, percent and seconds left; None for a line without progress."""
     found = _PROGRESS.match(line)
     if found is None:
         return None
@@ -48,22 +48,22 @@ def progress(line: str) -> tuple[int, int, float] | None:
 
 
 def statistics(said: str) -> TreeCount:
-    """Return what was copied; what rsync did not say is 0."""
+    """Return what was copied; figures missing from rsync's output are 0."""
     found = {name: pattern.search(said) for name, pattern in _STATS.items()}
     return TreeCount(**{name: _number(match[1]) if match else 0 for name, match in found.items()})
 
 
 def vanished(said: str) -> str:
-    """Return which files vanished at the source while they were read, the first few; "" where none did."""
+    """Return the first few files that vanished at the source while they were read; "" if none did."""
     names = [found[1] for line in said.splitlines() if (found := _VANISHED.match(line.strip()))]
     return _few(names)
 
 
 def complaints(said: str, said_by_source: str = "") -> str:
-    """Return what went wrong in the words of rsync, ssh and hooks, the first few lines; "" where nothing did.
+    """Return the first few error lines of rsync, ssh and hooks; "" if there are none.
 
-    A line of either end that is neither a gate's nor a figure of rsync's is one. The last line of rsync ("some
-    files were not transferred, see previous errors") counts only where it is alone.
+    Every line that is neither from a gate nor a figure of rsync's counts as an error. rsync's last line ("some
+    files were not transferred, see previous errors") counts only if there is no other.
     """
     lines = _unusual(said)
     named = [line for line in lines if not _SUMMARY.match(line)]
@@ -80,14 +80,14 @@ def _unusual(said: str) -> list[str]:
 
 
 def _few(lines: list[str]) -> str:
-    """Return some lines as one, bounded, without repetitions and without what no terminal should get."""
+    """Join lines into one, bounded, without repetitions and without control characters."""
     different = list(dict.fromkeys(_short(clean(line, 2 * SAID_LIMIT)) for line in lines))
     more = f"; and {len(different) - MOST_LINES} more" if len(different) > MOST_LINES else ""
     return "; ".join(different[:MOST_LINES]) + more
 
 
 def _short(line: str) -> str:
-    """Return a line with its middle left out where it is long: a path may have 4,096 bytes and more."""
+    """Shorten a long line in its middle: a path may have 4,096 bytes and more."""
     return (
         line
         if len(line) <= LINE_LENGTH
@@ -96,6 +96,6 @@ def _short(line: str) -> str:
 
 
 def _number(text: str) -> int:
-    """Return a number that the other host's rsync gave; 0 where it has more digits than any real one."""
+    """Return a number printed by the other host's rsync; 0 if it has too many digits to be real."""
     digits = text.replace(",", "")
     return int(digits) if 0 < len(digits) <= DIGITS else 0

@@ -1,4 +1,4 @@
-"""One run of a service's mirror: its directories one after the other, from one host to another."""
+"""Run a service's mirror once: copy its directories one after the other from one host to another."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from locum_actuator.mirror.gate_commands import MirrorArguments
 from locum_actuator.mirror.transfer import Ended, OnProgress, Transfer
 from locum_inventory.site.mirror import age_seconds
 
-PASSES = 3  # over one directory, where files vanish at the source while it is read
+PASSES = 3  # over one directory, if files vanish at the source while it is read
 
 
 @dataclass(slots=True)
 class MirrorRun:
-    """A run that goes on. Another thread may look at it, and cancel it."""
+    """An active run. Other threads may read its progress and cancel it."""
 
-    nothing: MirrorResult  # what there is to say of it before anything was done
+    nothing: MirrorResult  # the result as long as nothing has been done
     wish: RunOptions
     progress: Progress | None = None
     _transfer: Transfer | None = None
@@ -44,7 +44,7 @@ class MirrorRun:
         for number, _ in copies.trees:
             ended = self._passes(copies, number, since, end_by)
             if ended.word != "ok":
-                # Where an earlier directory was copied already they no longer fit together.
+                # If an earlier directory was copied already, the directories no longer match.
                 refused = ended.word in {"refused", "old_epoch"} and number == 1
                 outcome: Outcome = "refused" if refused else "failed"
                 return replace(self.nothing, outcome=outcome, text=ended.text, count=count)
@@ -53,17 +53,17 @@ class MirrorRun:
         return replace(self.nothing, outcome="done", text=text, count=count)
 
     def _passes(self, copies: Copies, number: int, since: int, end_by: float) -> Ended:
-        """Copy one directory; again at once while files vanish at the source, a few times at most.
+        """Copy one directory; repeat at once while files vanish at the source, a few times at most.
 
-        A file that was renamed meanwhile is in the copy under neither name until a pass finds the new one.
+        A file that was renamed during a pass is missing from the copy until a later pass finds its new name.
         """
         for _ in range(PASSES - 1):
-            ended = self._heard_out(copies, number, self._one(copies, number, since, end_by))
+            ended = self._with_verdict(copies, number, self._one(copies, number, since, end_by))
             if not ended.vanished:
                 return ended
-        ended = self._heard_out(copies, number, self._one(copies, number, since, end_by))
+        ended = self._with_verdict(copies, number, self._one(copies, number, since, end_by))
         if ended.vanished:
-            hint = "exclude what comes and goes all the time"
+            hint = "exclude files that come and go all the time"
             ended = replace(ended, text=f"{ended.text} (in each of {PASSES} passes: {hint})")
         return ended
 
@@ -87,24 +87,24 @@ class MirrorRun:
             receive = copies.lines.command(destination, "mirror-receive", service, words)
         except MirrorError as fault:
             return Ended("refused", str(fault))
-        self._transfer = Transfer(send, receive, self._teller(number, len(copies.trees)))
+        self._transfer = Transfer(send, receive, self._reporter(number, len(copies.trees)))
         if self._why_ended is not None:
             return Ended("refused", self._why_ended)
         return self._transfer.run(max(1.0, end_by - time.monotonic()))
 
-    def _teller(self, number: int, trees: int) -> OnProgress:
-        def tell(bytes_done: int, percent: int, seconds_left: float) -> None:
+    def _reporter(self, number: int, trees: int) -> OnProgress:
+        def report(bytes_done: int, percent: int, seconds_left: float) -> None:
             self.progress = Progress(number, trees, bytes_done, percent, seconds_left)
             if self.wish.on_progress is not None:
                 self.wish.on_progress(self.progress)
 
-        return tell
+        return report
 
-    def _heard_out(self, copies: Copies, number: int, ended: Ended) -> Ended:
-        """Return an end with the verdict that it has.
+    def _with_verdict(self, copies: Copies, number: int, ended: Ended) -> Ended:
+        """Return the end of a transfer with its verdict; if no gate gave one, determine it.
 
-        Where no gate gave one, the destination is told to end what may still write there, and asked how it is then:
-        a run may have been whole before its gate could say so.
+        Without a verdict, the destination's gate stops what may still write there and then reports the state of the
+        directory: the copy may have been complete before the connection was lost.
         """
         if ended.word:
             return ended

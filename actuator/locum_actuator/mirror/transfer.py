@@ -1,7 +1,7 @@
-"""One directory from one host to another: the source's gate and the destination's, joined by two pipes.
+"""Copy one directory from one host to another: two pipes connect the gates of source and destination.
 
-The data never pass through this process: each of the two gates' command lines has the other's output for its input.
-So no host needs a key of another's, and nobody else can begin a run.
+The data never pass through this process: each gate's command line reads the other's output. So no host needs a key
+for another, and only the actuator can start a run.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from locum_actuator.mirror.gate_commands import ENVIRONMENT, GateVerdict
 from locum_actuator.mirror.rsync_output import complaints, progress, statistics, vanished
 
 POLL_SECONDS = 0.05
-END_SECONDS = 10.0  # for the other end to notice that its peer has ended
-LINE_BYTES = 4096  # of a line that has not ended yet
+END_SECONDS = 10.0  # for the other end to detect that its peer has ended
+LINE_BYTES = 4096  # of an incomplete line
 SAID_BYTES = 65536  # of each end, the first and the last half of it
-ONCE_MORE = "locum-mirror again"  # what the destination's gate says where files vanished at the source
+ONCE_MORE = "locum-mirror again"  # printed by the destination's gate if files vanished at the source
 
 OnProgress = Callable[[int, int, float], None]  # bytes done, percent, seconds left
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a transfer ended. `word` is the verdict that counts; "" where neither end gave one."""
+    """How a transfer ended. `word` is the verdict; "" if neither end gave one."""
 
     word: str
     text: str
@@ -39,7 +39,7 @@ class Ended:
 
 
 class Transfer:
-    """A run of one directory, which another thread may cancel."""
+    """The transfer of one directory, which another thread may cancel."""
 
     def __init__(self, send: Sequence[str], receive: Sequence[str], on_progress: OnProgress | None) -> None:
         self._commands = {"source": list(send), "destination": list(receive)}
@@ -54,21 +54,21 @@ class Transfer:
             end.kill()
 
     def run(self, deadline_seconds: float) -> Ended:
-        """Run it to its end; returns at its deadline, with both ends told to end."""
+        """Run the transfer; at its deadline both ends are killed."""
         try:
             self._start()
         except OSError as fault:
             self.cancel("")
-            return Ended("refused", f"{fault.filename or 'a program'} cannot be run: {fault.strerror}")
+            return Ended("refused", f"cannot run {fault.filename or 'a program'}: {fault.strerror}")
         end_by = time.monotonic() + deadline_seconds
         while any(end.is_running for end in self._ends.values()):
             if self._why_ended is not None:
                 for end in self._ends.values():
                     end.kill()
             elif time.monotonic() >= end_by:
-                self.cancel(f"it did not end within {deadline_seconds:.0f} s")
+                self.cancel(f"timed out after {deadline_seconds:.0f} s")
             elif any(not end.is_running for end in self._ends.values()):
-                # One has ended: the other sees its pipe close, and is done soon.
+                # One end has ended: the other finds its pipe closed and ends soon.
                 end_by = min(end_by, time.monotonic() + END_SECONDS)
             if self._why_ended is not None and time.monotonic() >= end_by + END_SECONDS:
                 break
@@ -78,7 +78,7 @@ class Transfer:
     def _start(self) -> None:
         to_source, from_source = os.pipe(), os.pipe()
         try:
-            # Whoever is started later must not keep a pipe open: Popen hands on 0, 1 and 2 alone.
+            # No later child must keep a pipe open: Popen passes on only descriptors 0, 1 and 2.
             self._ends["source"] = _End(self._commands["source"], to_source[0], from_source[1], None)
             self._ends["destination"] = _End(
                 self._commands["destination"], from_source[0], to_source[1], self._on_progress
@@ -92,11 +92,11 @@ class Transfer:
         of_source, of_destination = GateVerdict.of(source.said()), GateVerdict.of(destination.said())
         if of_destination.word == "ok":
             return Ended("ok", "", statistics(destination.said()))
-        began = "locum-gate " in destination.said()  # a gate greets before it does anything
+        began = "locum-gate " in destination.said()  # a gate prints this before it does anything
         if self._why_ended is not None:
             return Ended("" if began else "refused", self._why_ended)
         if of_source.word in {"refused", "failed", "old_epoch"}:
-            # Before it sent anything: whatever the destination says follows from it.
+            # The source refused before it sent anything: the destination's message is only a consequence.
             return Ended("refused", of_source.text)
         said = destination.said()
         if of_destination.word:
@@ -109,7 +109,7 @@ class Transfer:
 
 
 class _End:
-    """One gate of a transfer, as a child of this process, and what it says on standard error."""
+    """One gate of a transfer, as a child of this process, with its standard error."""
 
     def __init__(self, command: list[str], read: int, write: int, on_progress: OnProgress | None) -> None:
         self._on_progress = on_progress
@@ -130,14 +130,14 @@ class _End:
             self._process.wait(seconds)
 
     def kill(self) -> None:
-        """Kill what is ours to kill; a gate that root runs through sudo ends when its pipes close."""
+        """Kill the process group; a gate that runs as root through sudo ends when its pipes close."""
         if self.is_running:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
 
     def said(self) -> str:
-        """Return what it said, once it has ended."""
-        self._reader.join(1.0)  # something it left behind may keep the pipe open
+        """Return the standard error of an ended gate."""
+        self._reader.join(1.0)  # a process it left behind may keep the pipe open
         if not self._reader.is_alive() and self._process.stderr is not None:
             self._process.stderr.close()
         return (bytes(self._first) + bytes(self._last)).decode("utf-8", "replace").replace("\r", "\n")

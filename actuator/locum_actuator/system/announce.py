@@ -1,8 +1,8 @@
-"""Tell the network whose a service address is now: gratuitous ARP and unsolicited neighbour advertisements.
+"""Announce a service address on the network: gratuitous ARP and unsolicited neighbour advertisements.
 
-RFC 5227 section 3, RFC 9131. The first goes out before `announce` returns; a few more follow from a thread, because
-one frame can be lost and then its clients would wait for their caches. Those end with the address being held here:
-to go on would turn clients away from its next holder.
+RFC 5227 section 3, RFC 9131. The first frame is sent before `announce` returns. A thread sends a few more, because
+a frame can be lost, and clients would then use their old cache entries. The thread stops when this host no longer
+has the address: more frames would direct clients away from its next holder.
 """
 
 from __future__ import annotations
@@ -22,29 +22,29 @@ from locum_inventory.site.model import Address
 
 log = logging.getLogger(__name__)
 
-_Frame = tuple[Address, bytes]  # what it announces, and how it goes on the wire
+_Frame = tuple[Address, bytes]  # the address, and the frame that announces it
 _BURST_SECONDS = (0.05, 0.2, 0.5, 1.0, 2.0)  # after the first
 
 
 def announce(interface: str, addresses: Sequence[Address]) -> None:
-    """Announce addresses on an interface now, and a few times more in the next seconds. Needs CAP_NET_RAW.
+    """Announce addresses on an interface now, and again a few times in the next seconds. Needs CAP_NET_RAW.
 
-    On an interface that is not Ethernet there is no ARP cache, and nothing is sent.
+    On an interface that is not Ethernet nothing is sent, because there is no ARP cache.
     """
     mac = mac_of(interface)
     if mac is None:
-        log.info("%s is not Ethernet: nothing to announce there", interface, extra={"event": "not_ethernet"})
+        log.info("%s is not Ethernet: nothing to announce on it", interface, extra={"event": "not_ethernet"})
         return
     wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
     wire.bind((interface, 0))
     _send(wire, _frames(mac, addresses))
-    # In a copy of this context, so that the log says which service and incident its words are about.
+    # In a copy of this context, so that its log lines name the service and the incident.
     follow = partial(copy_context().run, _follow, wire, interface, addresses)
     try:
         threading.Thread(target=follow, name=f"announce-{interface}", daemon=True).start()
-    except RuntimeError as fault:  # no more threads are to be had: what was sent first has to do
+    except RuntimeError as fault:  # no thread is available: the first frame has to suffice
         wire.close()
-        log.warning("it was announced only once: %s", fault, extra={"event": "not_announced"})
+        log.warning("the address was announced only once: %s", fault, extra={"event": "not_announced"})
 
 
 def _frames(mac: str, addresses: Sequence[Address]) -> list[_Frame]:
@@ -66,9 +66,9 @@ def _follow(wire: socket.socket, interface: str, addresses: Sequence[Address]) -
             time.sleep(pause)
             here = netlink.present()
             try:
-                mac = mac_of(interface)  # read again: a bond that fails over takes that of another card
+                mac = mac_of(interface)  # read again: after a failover a bond uses another card's MAC
             except OSError:
-                return  # the interface is gone, and the addresses with it
+                return  # the interface no longer exists, and so neither do its addresses
             if mac is not None:
                 _send(wire, _frames(mac, [address for address in addresses if address in here]))
 

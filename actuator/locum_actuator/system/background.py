@@ -1,7 +1,7 @@
 """Run background threads under supervision: none ends unnoticed, and one that keeps failing is reported.
 
-A thread is held, never inherited from: `runtime.Thread` has private names of its own, and each version of Python
-may add one that a subclass uses already, as 3.13 did with `_handle`.
+`BackgroundThread` has a thread and is not a subclass of one: `threading.Thread` has private names, and a new
+version of Python may add one that a subclass uses already, as 3.13 did with `_handle`.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ from locum_actuator.system import runtime
 log = logging.getLogger(__name__)
 
 RESTART_SECONDS = 1.0  # before a thread whose work raised is run again
-FAILURES_IN_A_ROW = 2  # make a thread "failing": one alone may be a passing fault, and is tried again at once
-OTHER = "other"  # a thread that has no name of its own in the metrics
+FAILURES_IN_A_ROW = 2  # make a thread "failing": a single one may be temporary, and is retried at once
+OTHER = "other"  # the name in the metrics of all other threads
 
 
 def in_words(fault: BaseException) -> str:
-    """Return one line that names an exception's kind and says what it says."""
+    """Return one line with an exception's class and message."""
     return f"{type(fault).__name__}: {fault}".splitlines()[0].removesuffix(": ")
 
 
 class Health:
-    """How the background threads fare, by name. Threads may share it."""
+    """The failures of the background threads, by name. Safe for use from several threads."""
 
     def __init__(self, metrics: Metrics | None = None) -> None:
         self._metrics = metrics or Metrics()
         self._lock = runtime.lock()
         self._failures: dict[str, int] = {}  # in a row
-        self._faults: dict[str, str] = {}  # the last of each in words
+        self._faults: dict[str, str] = {}  # the last one of each thread, as text
 
     def failed(self, thread: str, fault: BaseException) -> None:
         """Count one failed attempt of a thread."""
@@ -42,14 +42,14 @@ class Health:
             self._metrics.thread_failed(thread, failing=self._failures[thread] >= FAILURES_IN_A_ROW)
 
     def succeeded(self, thread: str) -> None:
-        """Note that a thread did what it is for; it is no longer failing."""
+        """Record that a thread succeeded; it is no longer failing."""
         with self._lock:
             self._failures.pop(thread, None)
             self._faults.pop(thread, None)
             self._metrics.thread_succeeded(thread)
 
     def failing(self) -> list[str]:
-        """Return a line for each thread that failed several times in a row and not succeeded since."""
+        """Return a line for each thread whose last attempts failed."""
         with self._lock:
             return [
                 f"the thread {name} has failed {count} times in a row: {self._faults[name]}"
@@ -63,7 +63,7 @@ class BackgroundThread:
 
     def __init__(self, name: str, body: Callable[[], None], health: Health) -> None:
         self.name = name
-        self.ended = runtime.event()  # the body is to return soon
+        self.ended = runtime.event()  # set: the body must return soon
         self._body = body
         self._health = health
         self._thread = runtime.thread(self._run, name=name)
@@ -81,14 +81,14 @@ class BackgroundThread:
         return self._thread.is_alive()
 
     def join(self, timeout_seconds: float | None = None) -> None:
-        """Wait until the thread has ended, at most so long."""
+        """Wait until the thread has ended, or until the timeout."""
         self._thread.join(timeout_seconds)
 
     def _run(self) -> None:
         while True:
             try:
                 self._body()
-            # SystemExit as well: Python ends a thread that raises it without a word.
+            # SystemExit as well: Python ends a thread that raises it without a message.
             except BaseException as fault:
                 self._health.failed(self.name, fault)
                 log.critical(
@@ -101,11 +101,11 @@ class BackgroundThread:
                 if not self.ended.wait(RESTART_SECONDS):
                     continue
             break
-        self._health.succeeded(self.name)  # it ended as it should: no failure of it lasts
+        self._health.succeeded(self.name)  # it ended normally, so it is not failing
 
 
 def count_uncaught(metrics: Metrics) -> None:
-    """Count what no thread of this process catches, in libraries too, as failures of the thread "other"."""
+    """Count exceptions that no thread catches, also in libraries, as failures of the thread "other"."""
     metrics.thread_succeeded(OTHER)
     log_it = threading.excepthook
 

@@ -1,4 +1,4 @@
-"""Run a program with a deadline, a bounded answer and its input out of sight."""
+"""Run a program with a deadline and bounded output; its input appears neither in arguments nor on disk."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import IO
 from locum_inventory.errors import LocumError
 
 MAX_OUTPUT_BYTES = (
-    65536  # of each stream; what comes after it is read and dropped, so that nobody blocks on a pipe
+    65536  # of each stream; more output is read and discarded, so that the program never blocks on a pipe
 )
 KILLED_SECONDS = 1.0  # for a killed program to be gone
 _CHUNK_BYTES = 65536
@@ -39,8 +39,8 @@ def run_bounded(
 ) -> Ran:
     """Run a program with `text` on its standard input; raises `ProcessError`.
 
-    The text goes through a file in memory (memfd_create(2)), so a program that never reads cannot block us, and it
-    shows neither in arguments nor on a disk. Whatever the program leaves behind in its process group is killed.
+    The text is in a file in memory (memfd_create(2)): a program that never reads cannot block us, and the text
+    appears neither in arguments nor on a disk. What the program leaves behind in its process group is killed.
     """
     end = time.monotonic() + deadline_seconds
     with open(os.memfd_create("input"), "w+b") as given:  # noqa: PTH123 - a descriptor, no path
@@ -70,8 +70,8 @@ def run_bounded(
 
 
 def _end(process: subprocess.Popen[bytes]) -> int | None:
-    """Kill what is left of a program and its children; return how it ended, None where SIGKILL took too long."""
-    # Before it is waited for: until then its number, and so its group's, is nobody else's.
+    """Kill a program's remaining processes; return its exit status, None if SIGKILL took too long."""
+    # Before wait(): until then no other process can get its process id, and so its group's.
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     for stream in _streams(process):
@@ -87,7 +87,7 @@ def _streams(process: subprocess.Popen[bytes]) -> list[IO[bytes]]:
 
 
 def _listen(process: subprocess.Popen[bytes], end: float) -> tuple[bytes, bytes, bool]:
-    """Read both streams until the program has ended, not until they close: a child of it may keep them open."""
+    """Read both streams until the program has ended; a child of it may keep them open for longer."""
     heard = {stream: bytearray() for stream in _streams(process)}
     pidfd = os.pidfd_open(process.pid)
     ended = False
@@ -112,7 +112,7 @@ def _listen(process: subprocess.Popen[bytes], end: float) -> tuple[bytes, bytes,
 
 
 def _read(stream: IO[bytes], words: bytearray) -> bool:
-    """Read once; tell whether more may come."""
+    """Read once; return whether more may come."""
     try:
         chunk = os.read(stream.fileno(), _CHUNK_BYTES)
     except BlockingIOError:

@@ -1,7 +1,7 @@
-"""Talk to one fence device through its agent: options on standard input, the answer in the exit status.
+"""Control a fence device through its agent: options on standard input, the answer in the exit status.
 
-The interface is that of ClusterLabs' fence agents (FenceAgentAPI.md): `off` and `on` end with 0 when done; `status`
-with 0 when the host is on, 2 when it is off, anything else when nobody could tell.
+This is the interface of ClusterLabs' fence agents (FenceAgentAPI.md): `off` and `on` exit with 0 when done;
+`status` exits with 0 if the host is on, 2 if it is off, and anything else if the state is not known.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from locum_inventory.site.model import FenceDevice
 Power = Literal["on", "off"]
 Action = Literal["off", "on", "status"]
 
-# Agents live in sbin, which an unprivileged user's PATH often lacks. Nothing else of our environment is theirs.
+# Agents are in sbin, which an unprivileged user's PATH often lacks. They get nothing else of our environment.
 AGENT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _ENVIRONMENT = {"PATH": AGENT_PATH, "LANG": "C.UTF-8", "HOME": "/nonexistent"}
 _SAYS_OFF = re.compile(r"\boff\b", re.IGNORECASE)
-_LONGEST_WORDS = 200  # characters of what an agent said, told to people
+_LONGEST_WORDS = 200  # characters of an agent's output that are shown to people
 _MAX_SECRET_BYTES = 4096
 
 
@@ -39,25 +39,25 @@ class FenceAgent:
     device: FenceDevice
 
     def power(self, *, deadline_seconds: float) -> Power:
-        """Ask whether the host is on or off; raises `FenceAgentError` where that is not clear."""
+        """Return whether the host is on or off; raise `FenceAgentError` if that is not clear."""
         ran = self._run("status", deadline_seconds)
         says_off = bool(_SAYS_OFF.search(ran.output))
         if ran.status == 0 and not says_off:
             return "on"
-        # Interpreters too end with 2, when they cannot read a script. They complain; a device that is off does not.
+        # Interpreters also exit with 2, if they cannot read a script, but then they print an error.
         if ran.status == 2 and (says_off or not ran.errors.strip()):
             return "off"
         raise FenceAgentError(f"status is not clear: {self._words(ran)}")
 
     def turn(self, action: Literal["off", "on"], *, deadline_seconds: float) -> None:
-        """Have the host switched off or on; raises `FenceAgentError`. That it returns is no proof of anything."""
+        """Switch the host off or on; raises `FenceAgentError`. Returning proves nothing: check with `power`."""
         ran = self._run(action, deadline_seconds)
         if ran.status != 0:
             raise FenceAgentError(f"{action} failed: {self._words(ran)}")
 
     def _run(self, action: Action, deadline_seconds: float) -> Ran:
-        told = {**self.device.options, **self._secrets(), "nodename": self.host, "action": action}
-        text = "".join(f"{key}={value}\n" for key, value in told.items())
+        options = {**self.device.options, **self._secrets(), "nodename": self.host, "action": action}
+        text = "".join(f"{key}={value}\n" for key, value in options.items())
         try:
             return run_bounded(
                 self._argv(), text, deadline_seconds=deadline_seconds, environment=_ENVIRONMENT
@@ -76,14 +76,14 @@ class FenceAgent:
         return {key: _first_line(path) for key, path in self.device.secret_files.items()}
 
     def _words(self, ran: Ran) -> str:
-        """Return how an agent ended and what it said last, without secrets, in one printable line."""
+        """Return how an agent ended and its last line of output, without secrets, in one printable line."""
         ended = f"ended with {ran.status}" if ran.status >= 0 else f"was killed by signal {-ran.status}"
         lines = (ran.errors.strip() or ran.output.strip()).splitlines()
         said = lines[-1] if lines else ""
         for secret in self._secrets().values():
             said = said.replace(secret, "***")
         said = "".join(c if c.isprintable() else "?" for c in said[:_LONGEST_WORDS])
-        return f"{ended}: {said}" if said else f"{ended} and said nothing"
+        return f"{ended}: {said}" if said else f"{ended} without output"
 
 
 def _first_line(path: Path) -> str:

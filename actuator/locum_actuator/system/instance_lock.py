@@ -1,4 +1,4 @@
-"""One actuator at a time: two with one journal would both act, and could give an address to two hosts."""
+"""Allow one actuator per state directory: two would both act, and could give an address to two hosts."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from locum_inventory.errors import LocumError
 
 
 class AlreadyRunningError(LocumError):
-    """Another actuator has the state directory, or nobody can tell."""
+    """Another actuator uses the state directory, or that cannot be determined."""
 
 
 def acquire_instance_lock(directory: Path) -> IO[str]:
     """Return a file that is locked until it is closed or this process ends, however it ends.
 
-    Raises `AlreadyRunningError`. No child of ours keeps the lock: Python's files close on exec.
+    Raises `AlreadyRunningError`. No child keeps the lock, because Python's files close on exec.
     """
     path = directory / "actuator.lock"
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # Past no link, and nothing is cut off: root may run with the directory of another user.
+        # Follow no link and truncate nothing: root may run with the directory of another user.
         file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600), "w")
     except OSError as fault:
         raise AlreadyRunningError(f"{path}: cannot be written: {fault.strerror}") from fault

@@ -1,4 +1,4 @@
-"""The Ethernet address of an interface of this host, as sysfs has it."""
+"""Read the Ethernet address of an interface of this host from sysfs."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ _ARPHRD_ETHER = 1  # linux/if_arp.h
 
 
 def mac_of(interface: str) -> str | None:
-    """Return the MAC address of an interface; None where it is not Ethernet, such as tun, and so has no ARP.
+    """Return the MAC address of an interface; None if it is not Ethernet (such as tun) and so has no ARP.
 
-    Raises OSError where there is no such interface.
+    Raises OSError if there is no such interface.
     """
     directory = Path("/sys/class/net") / interface
     if int((directory / "type").read_text()) != _ARPHRD_ETHER:

@@ -1,7 +1,7 @@
-"""Service addresses on this machine's interfaces, over rtnetlink (rtnetlink(7)). Needs CAP_NET_ADMIN.
+"""Add, remove and list service addresses on this machine's interfaces (rtnetlink(7)). Needs CAP_NET_ADMIN.
 
-Idempotent: adding what is there and removing what is not are both fine. Addresses are compared as values, never as
-text. To be called from plain threads: pyroute2's IPRoute does not run inside an event loop.
+Idempotent: adding an existing address and removing a missing one both succeed. Addresses are compared as values,
+never as text. Call it from plain threads: pyroute2's IPRoute does not run inside an event loop.
 """
 
 from __future__ import annotations
@@ -19,16 +19,14 @@ from locum_inventory.errors import LocumError
 from locum_inventory.site.model import Address, Interface
 
 # Flags of linux/if_addr.h.
-_NODAD = 0x02  # usable at once; who else has the address was asked before
-_TENTATIVE = (
-    0x40  # the kernel still waits to learn whether another host has it: nobody is answered (RFC 4862)
-)
-_DADFAILED = 0x08  # … and has learnt that one has: the address stays there unused until somebody takes it off
+_NODAD = 0x02  # usable at once, because locum has already probed for another owner
+_TENTATIVE = 0x40  # the kernel still probes for another owner and does not answer for the address (RFC 4862)
+_DADFAILED = 0x08  # … and has found one: the address stays on the interface, unused, until it is removed
 _FOR_EVER = 0xFFFFFFFF  # a lifetime, of `struct ifa_cacheinfo`
 
 
 class AddressChangeError(LocumError):
-    """The kernel would not do it; the text says what and why."""
+    """The kernel refused a change; the text names the change and the reason."""
 
 
 def held(addresses: list[Interface] | tuple[Interface, ...]) -> set[Address]:
@@ -43,7 +41,7 @@ def present() -> set[Address]:
 
 
 def stuck(addresses: list[Interface] | tuple[Interface, ...]) -> dict[Address, str]:
-    """Return those of `addresses` that are on an interface and in use nowhere, with the kernel's word for why."""
+    """Return those of `addresses` that are on an interface but not in use, each with the kernel's reason."""
     wanted = {address.ip for address in addresses}
     with IPRoute() as route:
         states = [(address, _unused(message)) for address, message in _listed(route) if address in wanted]
@@ -54,9 +52,9 @@ def stuck(addresses: list[Interface] | tuple[Interface, ...]) -> dict[Address, s
 def add(interface: str, address: Interface, *, right_before: Callable[[], None] | None = None) -> None:
     """Put a service address on an interface, once `right_before` has returned.
 
-    One of IPv6 is not preferred (RFC 4862, 5.5.4): the kernel would else choose it as the source of what this host
-    itself begins, and those connections would end when the address moves on. One that stands there unused is taken
-    off first, for the kernel never takes a detection up again that has failed.
+    An IPv6 address is added as deprecated (RFC 4862, 5.5.4): the kernel would otherwise choose it as the source of
+    connections that this host opens, and those would break when the address moves. An unused address is removed
+    first, because the kernel never repeats a failed duplicate address detection.
     """
     if stuck((address,)):
         remove(address)
@@ -80,7 +78,7 @@ def add(interface: str, address: Interface, *, right_before: Callable[[], None] 
 
 
 def remove(address: Interface) -> None:
-    """Take a service address off whatever interface has it, and leave the interface's other addresses."""
+    """Remove a service address from the interface that has it, and keep the interface's other addresses."""
     with IPRoute() as route:
         for found, message in list(_listed(route)):
             if found != address.ip:
@@ -105,7 +103,7 @@ def _listed(route: IPRoute) -> Iterator[tuple[Address, Any]]:
 
 
 def _unused(message: Any) -> str | None:
-    """Return why an address stands there and is not used, None where it is."""
+    """Return why an address is not in use; None if it is."""
     flags = message.get_attr("IFA_FLAGS") or message["flags"]
     if flags & _DADFAILED:
         return "dadfailed"
@@ -122,7 +120,7 @@ def _index(route: IPRoute, interface: str) -> int:
 def _promote_secondaries(route: IPRoute, index: int) -> None:
     """Keep the kernel from dropping the subnet's other addresses with its first (ip-sysctl, promote_secondaries).
 
-    Best effort: without root it may be read-only, and then /32 and /128 service addresses keep out of it.
+    Best effort: without root the setting may be read-only; service addresses with /32 or /128 are not affected.
     """
     (link,) = route.get_links(index)
     path = Path("/proc/sys/net/ipv4/conf") / str(link.get_attr("IFLA_IFNAME")) / "promote_secondaries"

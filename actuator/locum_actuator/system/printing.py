@@ -1,4 +1,4 @@
-"""The one way in which the `locum` command prints: no text from outside is markup, and none controls a terminal.
+"""All output of the `locum` command: no text from outside is used as markup, and none controls the terminal.
 
 Names, reasons, answers of gates and commands, and alerts come from outside. A text such as `[/dev/sdb1]` would be
 markup to rich, and an escape sequence would be an instruction to the terminal. A test (system/test_printing.py)
@@ -46,17 +46,17 @@ def confirm(question: str) -> bool:
 
 
 def prompt(question: str, default: str | None = None) -> str:
-    """Ask a person for a line, on standard error; raises `click.Abort` where there is no one to answer."""
+    """Ask a person for a line, on standard error; raises `click.Abort` at the end of input."""
     return str(click.prompt(printable(question), default=default, type=str, err=True)).strip()
 
 
 def prompt_password(question: str) -> str:
-    """Ask a person for a password, on standard error, and show none of it; raises `click.Abort`."""
+    """Ask a person for a password, on standard error, without echo; raises `click.Abort`."""
     return str(click.prompt(printable(question), hide_input=True, err=True))
 
 
 def styled(*parts: str | tuple[str, str]) -> Text:
-    """Return a text for a terminal, out of words and of pairs (words, style)."""
+    """Return a text for a terminal, made of strings and of pairs (string, style)."""
     made = Text()
     for part in parts:
         words, style = (part, "") if isinstance(part, str) else part
@@ -82,17 +82,17 @@ class Terminal(Console):
         )  # fmt: skip
 
     def render_str(self, text: str, **options: Any) -> Text:
-        """Return what a plain string looks like; rich calls this for each string that it is given."""
+        """Return a plain string as Text; rich calls this for each string."""
         options |= {"markup": False, "emoji": False, "highlight": False}
         return super().render_str(printable_lines(text), **options)
 
     def write_captured(self, rendered: str) -> None:
-        """Write what this console has rendered into a `capture()`, with its own control sequences in it."""
+        """Write what this console rendered into a `capture()`, including its own control sequences."""
         self.file.write(rendered)
 
 
 def progress_of_bytes(*, silent: bool) -> Progress:
-    """Return a display for a task with a field `left`, which shows nothing where there is no terminal."""
+    """Return a display for a task with a field `left`, which shows nothing without a terminal."""
     console = Terminal(stderr=True)
     return Progress(
         TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(),

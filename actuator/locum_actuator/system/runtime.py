@@ -1,7 +1,7 @@
-"""Time, waiting, threads and chance: what engine, observation, steps and journal take from here and nowhere else.
+"""Time, waiting, threads and random numbers: the only source of them for engine, observation, steps and journal.
 
-So whole takeovers can run in virtual time, under a scheduler that decides which thread runs next: `use` puts
-another `Runtime` in place of this machine's. tests/actuator/test_runtime_seam.py holds that nothing goes past it.
+So tests can run whole takeovers in virtual time, under a scheduler that decides which thread runs next: `use`
+replaces this machine's `Runtime`. tests/actuator/test_runtime_seam.py checks that nothing bypasses it.
 """
 
 from __future__ import annotations
@@ -17,119 +17,119 @@ from typing import Any, Protocol, TypeVar
 
 from locum_inventory import since_boot as boot_clock
 
-Empty = queue.Empty  # what `Queue.get` raises where nothing came in time
+Empty = queue.Empty  # raised by `Queue.get` if no item came in time
 
 T = TypeVar("T")
 
 
 class Lock(Protocol):
-    """As `threading.Lock`."""
+    """Like `threading.Lock`."""
 
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
-        """Take it; return whether it was to be had in time."""
+        """Acquire the lock; return False if that timed out."""
 
     def release(self) -> None:
-        """Give it back."""
+        """Release the lock."""
 
     def __enter__(self) -> bool:
-        """Take it."""
+        """Acquire the lock."""
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
     ) -> bool | None:
-        """Give it back."""
+        """Release the lock."""
 
 
 class Event(Protocol):
-    """As `threading.Event`."""
+    """Like `threading.Event`."""
 
     def is_set(self) -> bool:
-        """Return whether it has happened."""
+        """Return whether the event is set."""
 
     def set(self) -> None:
-        """Let it have happened."""
+        """Set the event."""
 
     def clear(self) -> None:
-        """Let it not have happened yet."""
+        """Clear the event."""
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait until it has happened; return whether it has."""
+        """Wait until the event is set; return whether it is."""
 
 
 class Condition(Protocol):
-    """As `threading.Condition`."""
+    """Like `threading.Condition`."""
 
     def __enter__(self) -> bool:
-        """Take its lock."""
+        """Acquire its lock."""
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
     ) -> bool | None:
-        """Give its lock back."""
+        """Release its lock."""
 
     def wait_for(self, predicate: Callable[[], T], timeout: float | None = None) -> T:
-        """Wait until something is true; return what it is at the end."""
+        """Wait until a predicate is true; return its last value."""
 
     def notify_all(self) -> None:
-        """Wake all who wait."""
+        """Wake all waiting threads."""
 
 
 class Queue(Protocol[T]):
-    """As `queue.SimpleQueue`."""
+    """Like `queue.SimpleQueue`."""
 
     def put(self, item: T) -> None:
         """Add an item."""
 
     def get(self, block: bool = True, timeout: float | None = None) -> T:
-        """Return the oldest item. Raises `Empty` where none came in time."""
+        """Return the oldest item. Raises `Empty` if none came in time."""
 
     def get_nowait(self) -> T:
-        """Return the oldest item. Raises `Empty` where there is none."""
+        """Return the oldest item. Raises `Empty` if there is none."""
 
     def empty(self) -> bool:
-        """Return whether there is no item."""
+        """Return whether the queue is empty."""
 
 
 class Thread(Protocol):
-    """As `threading.Thread`."""
+    """Like `threading.Thread`."""
 
     @property
     def name(self) -> str:
         """Its name."""
 
     def start(self) -> None:
-        """Start it. Raises `RuntimeError` where this machine has none left."""
+        """Start the thread. Raises `RuntimeError` if this machine has no thread left."""
 
     def join(self, timeout: float | None = None) -> None:
-        """Wait until it has ended, at most so long."""
+        """Wait until the thread has ended, or until the timeout."""
 
     def is_alive(self) -> bool:
-        """Return whether it was started and has not ended."""
+        """Return whether the thread was started and has not ended."""
 
 
 class Timer(Protocol):
-    """As `threading.Timer`."""
+    """Like `threading.Timer`."""
 
     def start(self) -> None:
-        """Let its time begin."""
+        """Start the timer."""
 
     def cancel(self) -> None:
-        """Let it not come."""
+        """Cancel the timer."""
 
 
 class Runtime:
-    """This machine's own."""
+    """The real clock, threads and random numbers of this machine."""
 
     def monotonic(self) -> float:
-        """Return the seconds of a clock that nobody sets, which may stand still while the machine sleeps."""
+        """Return the seconds of a clock that cannot be set and may stop while the machine sleeps."""
         return time.monotonic()
 
     def since_boot(self) -> float:
-        """Return the seconds since this machine booted, those included that it slept."""
+        """Return the seconds since this machine booted, including the time it slept."""
         return boot_clock.seconds()
 
     def wall_time(self) -> float:
-        """Return the seconds since the epoch, by a clock that anybody may set."""
+        """Return the seconds since the epoch, by a clock that may be set at any time."""
         return time.time()
 
     def sleep(self, seconds: float) -> None:
@@ -137,15 +137,15 @@ class Runtime:
         time.sleep(seconds)
 
     def random(self) -> float:
-        """Return a number of [0, 1) by chance."""
-        return chance.random()  # noqa: S311 - spreads load, and keeps no secret
+        """Return a random number in [0, 1)."""
+        return chance.random()  # noqa: S311 - only spreads load, protects no secret
 
     def lock(self) -> Lock:
         """Return a lock."""
         return threading.Lock()
 
     def semaphore(self, value: int) -> Lock:
-        """Return a lock that so many may have at once."""
+        """Return a semaphore that `value` threads may hold at once."""
         return threading.BoundedSemaphore(value)
 
     def event(self) -> Event:
@@ -153,19 +153,19 @@ class Runtime:
         return threading.Event()
 
     def condition(self) -> Condition:
-        """Return a condition with a lock of its own."""
+        """Return a condition with its own lock."""
         return threading.Condition()
 
     def queue(self) -> Queue[Any]:
-        """Return an empty queue without a bound."""
+        """Return an empty, unbounded queue."""
         return queue.SimpleQueue()
 
     def thread(self, target: Callable[..., object], *, name: str, args: tuple[object, ...] = ()) -> Thread:
-        """Return a thread that ends with the process; it is not started yet."""
+        """Return a daemon thread that is not started yet."""
         return threading.Thread(target=target, name=name, args=args, daemon=True)
 
     def timer(self, seconds: float, call: Callable[..., object], args: tuple[object, ...] = ()) -> Timer:
-        """Return a timer; its time does not run yet."""
+        """Return a timer that is not started yet."""
         made = threading.Timer(seconds, call, args)
         made.daemon = True
         return made
@@ -176,8 +176,8 @@ _current = Runtime()
 
 @contextmanager
 def use(runtime: Runtime) -> Iterator[None]:
-    """Put another runtime in place for the block, in every thread of this process."""
-    global _current  # noqa: PLW0603 - a process has one time
+    """Replace the runtime for the duration of the block, in every thread of this process."""
+    global _current  # noqa: PLW0603 - one runtime per process
     before, _current = _current, runtime
     try:
         yield
@@ -186,17 +186,17 @@ def use(runtime: Runtime) -> Iterator[None]:
 
 
 def monotonic() -> float:
-    """Return the seconds of a clock that nobody sets."""
+    """Return the seconds of a clock that cannot be set."""
     return _current.monotonic()
 
 
 def since_boot() -> float:
-    """Return the seconds since this machine booted, those included that it slept."""
+    """Return the seconds since this machine booted, including the time it slept."""
     return _current.since_boot()
 
 
 def wall_time() -> float:
-    """Return the seconds since the epoch, by a clock that anybody may set."""
+    """Return the seconds since the epoch, by a clock that may be set at any time."""
     return _current.wall_time()
 
 
@@ -206,7 +206,7 @@ def sleep(seconds: float) -> None:
 
 
 def random() -> float:
-    """Return a number of [0, 1) by chance."""
+    """Return a random number in [0, 1)."""
     return _current.random()
 
 
@@ -216,7 +216,7 @@ def lock() -> Lock:
 
 
 def semaphore(value: int) -> Lock:
-    """Return a lock that so many may have at once."""
+    """Return a semaphore that `value` threads may hold at once."""
     return _current.semaphore(value)
 
 
@@ -226,20 +226,20 @@ def event() -> Event:
 
 
 def condition() -> Condition:
-    """Return a condition with a lock of its own."""
+    """Return a condition with its own lock."""
     return _current.condition()
 
 
 def new_queue() -> Queue[Any]:
-    """Return an empty queue without a bound."""
+    """Return an empty, unbounded queue."""
     return _current.queue()
 
 
 def thread(target: Callable[..., object], *, name: str, args: tuple[object, ...] = ()) -> Thread:
-    """Return a thread that ends with the process; it is not started yet."""
+    """Return a daemon thread that is not started yet."""
     return _current.thread(target, name=name, args=args)
 
 
 def timer(seconds: float, call: Callable[..., object], args: tuple[object, ...] = ()) -> Timer:
-    """Return a timer; its time does not run yet."""
+    """Return a timer that is not started yet."""
     return _current.timer(seconds, call, args)

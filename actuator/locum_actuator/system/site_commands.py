@@ -1,6 +1,6 @@
-"""The administrator's own commands, on this host: what they are told, and what is heard of them.
+"""Run the administrator's own commands on this host: their environment, their output and their exit status.
 
-docs/hooks.md says the same to the administrator.
+docs/hooks.md documents the same for administrators.
 """
 
 from __future__ import annotations
@@ -13,28 +13,28 @@ from locum_inventory.errors import LocumError
 from locum_inventory.site.model import Service
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-HEARD_CHARACTERS = 1000  # of what a command prints; the rest is dropped
+HEARD_CHARACTERS = 1000  # of a command's output; the rest is discarded
 
 
 class CommandError(LocumError):
-    """The command could not be run, did not end in time, or ended with another status than 0."""
+    """The command could not be started, timed out, or exited with a status other than 0."""
 
 
 def command_environment(service: str, step: str, **more: str) -> dict[str, str]:
-    """Return what a command is told: this and nothing else."""
+    """Return the complete environment of a command."""
     keys = ("incident", "host", "host_address", "epoch", "reason", "old_holder", "new_holder")
-    told = {"service": service, "step": step, **{key: more.get(key, "") for key in keys}}
+    values = {"service": service, "step": step, **{key: more.get(key, "") for key in keys}}
     # A NUL ends a variable early (environ(7)), and Python refuses it.
     return {
         "PATH": PATH,
-        **{f"LOCUM_{key.upper()}": value.replace("\0", " ") for key, value in told.items()},
+        **{f"LOCUM_{key.upper()}": value.replace("\0", " ") for key, value in values.items()},
     }
 
 
-def run(words: Sequence[str], told: Mapping[str, str], timeout_seconds: float) -> str:
-    """Run a command and return what it printed, in one bounded line; raises `CommandError`."""
+def run(words: Sequence[str], environment: Mapping[str, str], timeout_seconds: float) -> str:
+    """Run a command and return its output in one bounded line; raises `CommandError`."""
     try:
-        ran = run_bounded(words, "", deadline_seconds=timeout_seconds, environment=told)
+        ran = run_bounded(words, "", deadline_seconds=timeout_seconds, environment=environment)
     except ProcessError as fault:
         raise CommandError(f"{words[0]}: {fault}") from fault
     printed = _one_line(f"{ran.output} {ran.errors}")
@@ -45,9 +45,9 @@ def run(words: Sequence[str], told: Mapping[str, str], timeout_seconds: float) -
 
 
 def holder_by_command(name: str, service: Service) -> str | None:
-    """Ask the service's `check` command who holds the record: a name, None where nobody does.
+    """Return the holder of the record according to the service's `check` command; None if no host holds it.
 
-    Raises `CommandError` where it could not look, which is neither.
+    Raises `CommandError` if the command failed, so that the holder is not known.
     """
     commands = service.address_commands
     if commands is None:

@@ -1,4 +1,4 @@
-"""Whether the files in the state directory can be written by the user that this program runs as."""
+"""Check that the current user can write the files in the state directory."""
 
 from __future__ import annotations
 
@@ -7,38 +7,38 @@ import pwd
 from collections.abc import Iterator
 from pathlib import Path
 
-DEPTH = 2  # the journal and each program's directory; what lies deeper was made by whoever made those
+DEPTH = 2  # the journal and each program's directory; deeper files have the same owner as those
 
 
 def ownership_fault(directory: Path) -> str | None:
-    """Return why this user cannot use the state directory, in one line; None where it can.
+    """Return why the current user cannot use the state directory, in one line; None if it can.
 
-    A `locum up` that root once ran leaves files of root's behind, and the unit, which runs as another user, could
-    never write them. And where root runs with the directory of another user, it would write wherever a link of that
-    user's leads.
+    A `locum up` run by root leaves files that belong to root, which the systemd unit, running as another user,
+    could not write. And if root runs with the directory of another user, it would follow that user's symbolic
+    links.
     """
     me = _name(os.geteuid())
     try:
         if os.geteuid() == 0 and (link := _strange_link(directory)) is not None:
             owner = _name(link.lstat().st_uid)
             return (
-                f"{link}: is a symbolic link of {owner}'s, and root would write where it leads: "
+                f"{link}: is a symbolic link of {owner}, and root would write to its target: "
                 f"remove it, or run this as {owner}"
             )
         for path in _entries(directory, DEPTH):
             if not os.access(path, os.W_OK, effective_ids=True):
                 owner = _name(path.stat().st_uid)
                 return (
-                    f"{path}: belongs to {owner} and cannot be written by {me}, as which this runs: "
-                    f"give it back as root with: chown -R {me}: {directory}"
+                    f"{path}: belongs to {owner} and cannot be written by {me}, the user running this: "
+                    f"as root, run: chown -R {me}: {directory}"
                 )
     except PermissionError as error:
-        return f"{error.filename}: cannot be reached by {me}, as which this runs: {error.strerror}"
+        return f"{error.filename}: cannot be accessed by {me}, the user running this: {error.strerror}"
     return None
 
 
 def _entries(directory: Path, depth: int) -> Iterator[Path]:
-    """Yield the directory and what is in it, as deep as asked; links are left out, for they lead elsewhere."""
+    """Yield the directory and its content down to a depth; links are skipped, because they lead elsewhere."""
     if not directory.exists():
         return
     yield directory
@@ -54,7 +54,7 @@ def _entries(directory: Path, depth: int) -> Iterator[Path]:
 
 
 def _strange_link(directory: Path) -> Path | None:
-    """Return a link in the directory of another user than root that root has not made; None where there is none."""
+    """Return a symbolic link that is not root's, in a directory that is not root's; None if there is none."""
     if not directory.exists() or directory.stat().st_uid == 0:
         return None
     for parent in (

@@ -1,7 +1,7 @@
-"""Tell the service manager that we are alive, as long as we are: every worker moves, and HTTP answers.
+"""Notify systemd's watchdog while every worker makes progress and the HTTP server answers.
 
-When we no longer say so, systemd (WatchdogSec) ends the actuator and starts it anew; a held address stays where it
-is, and the new one looks at the world and finishes or undoes what was under way.
+Without these notifications systemd (WatchdogSec) restarts the actuator. A held address stays where it is; the new
+actuator evaluates the state and finishes or undoes an interrupted plan.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ ANSWER_SECONDS = 3.0
 
 
 class Watchdog:
-    """The thread that tells. `stuck` returns in words what no longer moves, or None.
+    """The thread that notifies systemd. `stuck` returns a text about what makes no progress, or None.
 
-    `connect` returns a connection to our own HTTP server, on a way that strangers cannot crowd.
+    `connect` returns a connection to our own HTTP server, on a path that other clients cannot fill.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Watchdog:
         self._thread.join(timeout_seconds)
 
     def ending(self) -> None:
-        """Ask nothing any more: a plan under way is finished before the end, and then HTTP no longer answers."""
+        """Stop checking: the actuator finishes its plan before it ends, and its HTTP server no longer answers."""
         self._ending.set()
 
     def end(self) -> None:
@@ -58,7 +58,7 @@ class Watchdog:
         self._thread.end()
 
     def run(self) -> None:
-        """Tell until told to end; return at once where nobody waits to be told."""
+        """Notify systemd until `end` is called; return at once if systemd has no watchdog for us."""
         if self._every_seconds is None:
             return
         while not self._thread.ended.is_set():
@@ -66,13 +66,11 @@ class Watchdog:
             if why is None:
                 tell(ALIVE)
             else:
-                log.critical(
-                    "the watchdog is not told that we are alive: %s", why, extra={"event": "not_alive"}
-                )
+                log.critical("systemd's watchdog is not notified: %s", why, extra={"event": "not_alive"})
             self._thread.ended.wait(self._every_seconds)
 
     def look(self) -> str | None:
-        """Return in words why we are not alive, or None."""
+        """Return a text with the reason if we are not alive, or None."""
         return self._stuck() or self._silent()
 
     def _silent(self) -> str | None:

@@ -64,11 +64,11 @@ REFUSED: dict[str, tuple[str, bytes, dict[str, str], int, str]] = {
         'give a JSON object such as {"host": "b", "run": 20260101040000}',
     ),
     "to restore a run of which nothing is kept": (
-        f"{MIRROR}/restore", b'{"host": "b", "run": 7}', AUTH, 409, "b: nothing is kept of run 7",
+        f"{MIRROR}/restore", b'{"host": "b", "run": 7}', AUTH, 409, "b: no files are kept from run 7",
     ),
     "to restore on the holder": (
         f"{MIRROR}/restore", b'{"host": "a", "run": 7}', AUTH, 409,
-        "a holds www, and nothing is mirrored onto the holder",
+        "a holds www; data is never mirrored onto the holder",
     ),
 }  # fmt: skip
 
@@ -92,7 +92,7 @@ def test_what_both_sides_changed_can_be_asked(client: FlaskClient, hosts: Mirror
     # Both hosts search their trees for the answer.
     assert client.get(f"{MIRROR}/divergence?one=a&other=b").status_code == 401
     assert client.get(f"{MIRROR}/divergence?one=a&other=b", headers=AUTH).json == {
-        "error": "nothing tells when a and b last had the same data of www"
+        "error": "the journal does not show when a and b last had the same data of www"
     }
     result = hosts.run()
     (hosts.tree("a") / "new").write_text("new\n")
@@ -134,7 +134,7 @@ def test_mirror_now_and_see_it(locum: Locum, hosts: MirrorHosts) -> None:
     marked = locum("mirror", "www", "--mark")
     assert (marked.exit_code, marked.output) == (
         0,
-        "a: directory 1 is marked\nb: directory 1 is not there yet: the first run makes it\n",
+        "a: directory 1 is marked\nb: directory 1 does not exist yet: the first run creates it\n",
     )
     done = locum("mirror", "www")
     assert (done.exit_code, done.output.startswith("a to b: done: 2 files, 1 copied, 0 deleted, ")) == (
@@ -196,7 +196,7 @@ def test_restore_from_the_command(locum: Locum, hosts: MirrorHosts) -> None:
     restored = locum("mirror", "www", "--restore", str(result["run"]), "--on", "b")
     assert (restored.exit_code, restored.output) == (
         0,
-        f"b: directory 1: what run {result['run']} deleted or overwrote is back\n",
+        f"b: directory 1: restored what run {result['run']} deleted or overwrote\n",
     )
     assert (hosts.tree("b") / "index.html").read_text() == "tree 1\n"
     assert locum("mirror", "www", "--restore", "7").exit_code == 2

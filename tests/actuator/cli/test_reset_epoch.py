@@ -55,7 +55,7 @@ class DamagedGate(FakeGate):
 
 
 @pytest.mark.parametrize(
-    "shell",
+    "gate",
     [DamagedGate(epoch=HUGE), DamagedGate(epoch=10**12)],
     ids=["the highest there is", "more than any service comes to"],
 )
@@ -81,7 +81,7 @@ def hosts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeGates:
 
     monkeypatch.setattr(command, "load_or_exit", load)
     monkeypatch.setattr(command, "on_actuator_host_or_exit", lambda site: None)
-    monkeypatch.setattr(command, "Shells", lambda *words: gates)
+    monkeypatch.setattr(command, "GateClients", lambda *words: gates)
     journal = Journal(tmp_path / "journal.sqlite")
     journal.set_holder("www", "a", 7)
     journal.close()

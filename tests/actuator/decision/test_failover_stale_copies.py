@@ -15,7 +15,7 @@ from tests.actuator.fakes import host, site, situation
 DEAD = host("a", echoes=(0, 20), gate="no answer within 0.5 s")
 FRESH = Copy(3600.0, stale=False, text="a copy of 60 min ago (run 20260101040000)")
 OLD = Copy(200_000.0, stale=True, text="a copy of 2 days ago (run 20260101040000)")
-BROKEN = Copy(None, stale=True, text="a copy that is not whole (run 20260101040000 was broken off)")
+BROKEN = Copy(None, stale=True, text="an incomplete copy (run 20260101040000 was interrupted)")
 GO_AHEAD = {"when_stale": "takeover"}
 
 

@@ -74,5 +74,5 @@ def test_e7_a_count_that_is_no_number_is_a_fault_and_not_nothing(what: str) -> N
         update={"mirror": Mirror.model_validate({"source": "/srv/www"})}
     )
     copies = Copies(HostileLines(plain.model_copy(update={"services": {"www": service}}), "b"), "www", 3)
-    with pytest.raises(MirrorError, match=r"^a: the gate's answer holds '.+' as a number$"):
+    with pytest.raises(MirrorError, match=r"^a: the gate's answer holds '.+' instead of a number$"):
         copies.changes("a", 1) if what == "changes" else copies.kept("a")

@@ -183,7 +183,7 @@ ROWS: dict[str, tuple[Callable[[MirrorHosts], None], str]] = {
     ),
     "the journal names the destination": (
         b_is_the_holder,
-        "b holds www, and nothing is mirrored onto the holder",
+        "b holds www; data is never mirrored onto the holder",
     ),
     "an epoch that is over": (b_has_seen_a_later_epoch, "www: epoch 3 is older than 9"),
     "the gate knows of no mirror": (nobody_enrolled_b_again, "www has no tree 1 here"),

@@ -94,7 +94,7 @@ def test_what_a_run_deleted_or_overwrote_can_be_put_back(hosts: MirrorHosts) -> 
     (hosts.tree("a") / "index.html").write_text("a mistake\n")
     mistaken = hosts.run()
     assert hosts.mirrors.restore("www", "b", mistaken.run) == [
-        f"b: directory 1: what run {mistaken.run} deleted or overwrote is back"
+        f"b: directory 1: restored what run {mistaken.run} deleted or overwrote"
     ]
     assert (hosts.tree("b") / "index.html").read_text() == "tree 1\n"
     # What was put back is the mirror's own work, and no change that would hold the next run back.
@@ -298,7 +298,7 @@ class TestBrokenOff:
         thread.join(15)
         assert picture(slow.tree("b")) == there
         assert slow.results[-1].outcome == "failed"
-        assert slow.results[-1].text == "broken off: b is to hold www"
+        assert slow.results[-1].text == "cancelled: b takes over www"
         assert slow.mirrors.data_age_seconds("www", "b") is None
 
     def test_a_claim_over_the_gate_ends_it_too(self, slow: MirrorHosts) -> None:
@@ -364,7 +364,7 @@ class TestBrokenOff:
         assert slow.mirrors.data_age_seconds("www", "b") is None
         slow.mirrors.settle()
         assert [(run.outcome, run.text) for run in ledger.runs("www", 2)] == [
-            ("refused", "broken off by a stop of the actuator"),
+            ("refused", "interrupted by a stop of the actuator"),
             ("done", "ended while no actuator ran"),
         ]
         assert slow.mirrors.data_age_seconds("www", "b") is not None
@@ -514,7 +514,7 @@ def test_d1_what_vanishes_in_each_pass_is_named_and_the_copy_is_not_whole(base: 
     assert result.outcome == "failed"
     assert result.text.partition("): ")[2] == (
         f"files vanished at the source while they were read: {names}; and 2 more "
-        "(in each of 3 passes: exclude what comes and goes all the time)"
+        "(in each of 3 passes: exclude files that come and go all the time)"
     )
     assert (hosts.mirrors.data_age_seconds("www", "b") is None) == (mode == "in_place")
     if mode == "staged":

@@ -124,8 +124,8 @@ ROWS = [
         "dies",
         ("dies",),
         fault=no(
-            "one: off failed: was killed by signal 9 and said nothing; status is not clear: was killed by signal 9"
-            " and said nothing"
+            "one: off failed: was killed by signal 9 without output; status is not clear: was killed by signal 9"
+            " without output"
         ),
         actions=("off", "status"),
     ),
@@ -156,8 +156,8 @@ ROWS = [
         ("claims success and never is", "dies"),
         fault=no(
             "one: status says on",
-            "two: off failed: was killed by signal 9 and said nothing; status is not clear: was killed by signal 9"
-            " and said nothing",
+            "two: off failed: was killed by signal 9 without output; status is not clear: was killed by signal 9"
+            " without output",
         ),
         timeout=0.4,
     ),
@@ -243,8 +243,8 @@ def test_a_device_that_says_off_while_the_host_is_there_does_not_count(tmp_path:
 def test_the_service_may_say_that_an_unconfirmed_fence_is_enough(tmp_path: Path) -> None:
     device = {"command": [str(make(tmp_path, "one", "dies"))]}
     assert step(tmp_path, device, when_fence_unconfirmed="takeover").do() == (
-        "it could not be confirmed that a is off (one: off failed: was killed by signal 9 and said nothing; status"
-        " is not clear: was killed by signal 9 and said nothing); continuing because"
+        "it could not be confirmed that a is off (one: off failed: was killed by signal 9 without output; status"
+        " is not clear: was killed by signal 9 without output); continuing because"
         " takeover.when_fence_unconfirmed is takeover"
     )
 

@@ -50,7 +50,7 @@ def test_b11_a_tunnel_has_no_mac_address_and_is_asked_nothing(tunnel: str) -> No
         capture_output=True, text=True, check=False, timeout=60, cwd=Path(__file__).parents[3],
     )  # fmt: skip
     assert used.stdout == "None []\n", used.stderr
-    assert used.stderr == "tun0 is not Ethernet: nothing to announce there\n"
+    assert used.stderr == "tun0 is not Ethernet: nothing to announce on it\n"
 
 
 def test_b11_loopback_is_no_ethernet_and_a_card_that_is_not_there_is_a_fault() -> None:

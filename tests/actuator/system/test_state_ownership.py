@@ -43,8 +43,8 @@ def test_f_what_a_run_as_root_left_behind_is_named(shared_directory: Path, owned
 
     os.chown(state / owned_by_root, 0, 0)
     assert asked_as_nobody(state) == (
-        f"{state / owned_by_root}: belongs to root and cannot be written by nobody, as which this runs: "
-        f"give it back as root with: chown -R nobody: {state}"
+        f"{state / owned_by_root}: belongs to root and cannot be written by nobody, the user running this: "
+        f"as root, run: chown -R nobody: {state}"
     )
 
 
@@ -55,7 +55,7 @@ def test_f_a_state_directory_behind_a_closed_one_is_named(shared_directory: Path
     state.mkdir()
     assert (
         asked_as_nobody(state)
-        == f"{state}: cannot be reached by nobody, as which this runs: Permission denied"
+        == f"{state}: cannot be accessed by nobody, the user running this: Permission denied"
     )
 
 
@@ -73,7 +73,7 @@ def test_e2_root_does_not_run_over_a_link_of_the_directorys_owner(shared_directo
     for path in (state, state / "chain", link):
         os.chown(path, 65534, 65534, follow_symlinks=False)
     assert ownership_fault(state) == (
-        f"{link}: is a symbolic link of nobody's, and root would write where it leads: "
+        f"{link}: is a symbolic link of nobody, and root would write to its target: "
         "remove it, or run this as nobody"
     )
     assert asked_as_nobody(state) == "None", "its owner may lead his own files elsewhere"

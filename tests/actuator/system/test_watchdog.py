@@ -77,7 +77,7 @@ def test_it_is_not_told_while_a_worker_stands_still(
         with pytest.raises(TimeoutError):
             manager.recv(100)
         assert (
-            "the watchdog is not told that we are alive: the worker for www has not moved for 700 s"
+            "systemd's watchdog is not notified: the worker for www has not moved for 700 s"
             in caplog.messages
         )
         watchdog.ending()
