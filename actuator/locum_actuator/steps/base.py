@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from locum_actuator.domain.mirror_run import Mirrors, NoMirrors
 from locum_actuator.domain.ports import Gates, Observer
@@ -92,15 +92,22 @@ def environment(context: StepContext, step: str, host: str) -> dict[str, str]:
     )
 
 
-class Step(Protocol):
-    """One step of a plan."""
+@dataclass(frozen=True, slots=True)
+class Step(ABC):
+    """One step of a plan, on one host."""
 
+    context: StepContext
+    host: str
+
+    @abstractmethod
     def already(self) -> bool:
         """Return whether there is nothing to do."""
 
+    @abstractmethod
     def do(self) -> str:
         """Do the step, check the result, and return what was found; raises `StepError`."""
 
+    @abstractmethod
     def undo(self) -> str | None:
         """Undo the step and return what was done; None if there is nothing to undo. Raises `StepError`."""
 

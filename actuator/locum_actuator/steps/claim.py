@@ -6,10 +6,9 @@ On this machine over netlink, on another one through its gate.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 
 from locum_actuator.domain.patience import release_call_seconds
-from locum_actuator.steps.base import StepContext, StepError
+from locum_actuator.steps.base import Step, StepContext, StepError
 from locum_actuator.steps.over_gate import change_in_time
 from locum_actuator.system import netlink, runtime
 from locum_actuator.system.announce import announce
@@ -21,12 +20,8 @@ log = logging.getLogger(__name__)
 GATE_SECONDS = 5.0
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(Step):
     """Put the addresses on the host and announce them."""
-
-    context: StepContext
-    host: str
 
     def already(self) -> bool:
         """Return False: adding an existing address is harmless, and announcing it again can help."""

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from locum_actuator.steps.base import StepContext, StepError, environment
+from locum_actuator.steps.base import Step, StepError, environment
 from locum_actuator.system.site_commands import CommandError, holder_by_command, run
 from locum_inventory.site.model import AddressCommands
 
 
-@dataclass(frozen=True, slots=True)
-class ClaimByCommand:
+class ClaimByCommand(Step):
     """Make a host the holder of the record that replaces an address."""
-
-    context: StepContext
-    host: str
 
     def already(self) -> bool:
         """Return False: claiming again is harmless, and the record may be stale somewhere."""

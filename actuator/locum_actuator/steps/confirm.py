@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 from locum_actuator.domain.ports import Confirmed
-from locum_actuator.steps.base import StepContext, StepError
+from locum_actuator.steps.base import Step, StepError
 from locum_actuator.system import runtime
 
 ASKS = 3  # a busy machine may ask too late, which alone is no reason to undo the steps before
 
 
-@dataclass(frozen=True, slots=True)
-class Confirm:
+class Confirm(Step):
     """Check that this host is not cut off, that no host has the address, and that none reaches the old holder."""
-
-    context: StepContext
-    host: str
 
     def already(self) -> bool:
         """Return False: only a fresh check is evidence."""

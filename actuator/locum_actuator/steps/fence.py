@@ -5,10 +5,8 @@ docs/fencing.md describes what counts as proof.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from locum_actuator.domain.plan import PlannedStep
-from locum_actuator.steps.base import StepContext, StepError
+from locum_actuator.steps.base import Step, StepError
 from locum_actuator.system import runtime
 from locum_actuator.system.fence_agent import FenceAgent, FenceAgentError
 from locum_inventory.errors import LocumError
@@ -30,12 +28,8 @@ class _NotConfirmedError(LocumError):
     """One device failed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fence:
+class Fence(Step):
     """Make sure from outside that a host can neither serve nor hold an address."""
-
-    context: StepContext
-    host: str
 
     def already(self) -> bool:
         """Return whether a device already reports off and the host is silent."""

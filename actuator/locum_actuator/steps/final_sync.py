@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from locum_actuator.steps.base import StepContext, StepError
+from locum_actuator.steps.base import Step, StepError
 from locum_actuator.system import runtime
 
 LAST_PASS_SECONDS = 60.0  # the service is stopped meanwhile: a longer pass is aborted and undone
 
 
-@dataclass(frozen=True, slots=True)
-class LastPass:
+class LastPass(Step):
     """Copy from the old holder, which has released, to the next holder."""
-
-    context: StepContext
-    host: str
 
     def already(self) -> bool:
         """Return False: only a mirror run finds what has changed."""

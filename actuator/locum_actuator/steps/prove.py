@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 
 from locum_actuator.domain.reach import Reach
 from locum_actuator.domain.situation import CheckOutcome
 from locum_actuator.steps.announce_there import announce_over_gate
-from locum_actuator.steps.base import StepContext, StepError, until
+from locum_actuator.steps.base import Step, StepError, until
 from locum_actuator.system import runtime
 from locum_actuator.system.announce import announce
 from locum_exporter.result import Outcome
@@ -21,8 +20,7 @@ ANNOUNCE_AGAIN_SECONDS = 1.0
 NOT_ASKED = "a process check uses no address"
 
 
-@dataclass(frozen=True, slots=True)
-class Prove:
+class Prove(Step):
     """Check the result the way a client would.
 
     On the new holder itself a check through the address succeeds even while all other ARP entries are stale. So a
@@ -30,9 +28,6 @@ class Prove:
     addition, every other vantage point runs the deciding checks through the address: one answer is proof. If those
     that can check get no answer, the step fails; if none can check, the message says so.
     """
-
-    context: StepContext
-    host: str
 
     def already(self) -> bool:
         """Return False: the proof has to be new."""

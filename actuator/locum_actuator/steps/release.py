@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from locum_actuator.domain.patience import release_call_seconds, start_call_seconds
 from locum_actuator.domain.plan import PlannedStep
-from locum_actuator.steps.base import StepContext, StepError
+from locum_actuator.steps.base import Step, StepError
 from locum_actuator.steps.over_gate import change_in_time
 from locum_actuator.steps.plan_evidence import EvidenceTooOldError
 from locum_actuator.system import runtime
@@ -16,12 +14,8 @@ STATUS_SECONDS = 1.0
 GIVE_BACK_TRIES = 3  # each checks who has the address; the answer may be too old by the time the gate claims
 
 
-@dataclass(frozen=True, slots=True)
-class Release:
+class Release(Step):
     """Make a host confirm that it neither holds the address nor runs the service."""
-
-    context: StepContext
-    host: str
 
     def already(self) -> bool:
         """Return whether the gate reports that nothing is held or runs; an uncounted service may run."""

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from locum_actuator.domain import patience
 from locum_actuator.domain.plan import PlannedStep
-from locum_actuator.steps.base import StepContext
+from locum_actuator.steps.base import Step
 from locum_actuator.steps.first_answer import FirstAnswer
 from locum_actuator.steps.over_gate import respawn_in_time
 from locum_inventory.gate.protocol import GateError
 
 
-@dataclass(frozen=True, slots=True)
-class Respawn:
+class Respawn(Step):
     """Restart the service where it is."""
-
-    context: StepContext
-    host: str
 
     def already(self) -> bool:
         """Return False: the decision to respawn was based on a fresh check."""

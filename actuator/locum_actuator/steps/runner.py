@@ -44,7 +44,7 @@ ASKS = 3  # checks of the address for one step, if each answer has become too ol
 
 _QUESTIONS = frozenset({"confirm", "prove"})  # steps that check, and move nothing
 
-_STEPS: Mapping[str, type[Respawn | Release | Fence | LastPass | Confirm | Start | Claim | Prove]] = {
+_STEPS: Mapping[str, type[Step]] = {
     "respawn": Respawn,
     "release": Release,
     "fence": Fence,

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from locum_actuator.domain import patience
-from locum_actuator.steps.base import StepContext, StepError
+from locum_actuator.steps.base import Step, StepError
 from locum_actuator.steps.first_answer import FirstAnswer
 from locum_actuator.steps.over_gate import change_in_time
 from locum_actuator.steps.plan_evidence import LOOK_SECONDS, LOOKS
@@ -14,12 +12,8 @@ from locum_exporter.result import Outcome
 from locum_inventory.gate.protocol import GateError
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
+class Start(Step):
     """Start the service and wait for its answer."""
-
-    context: StepContext
-    host: str
 
     def already(self) -> bool:
         """Return whether the service answers."""
