@@ -1,4 +1,4 @@
-"""Hosts on one machine, made of namespaces, with faults as verbs. Knows nothing of locum."""
+"""Hosts on one machine, built from namespaces, with faults as verbs. Independent of locum."""
 
 from lab.client import Sample
 from lab.lab import Lab

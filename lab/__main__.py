@@ -1,4 +1,4 @@
-"""`python -m lab`: the lab for a person to play with; `python -m lab VERB …` says a verb to it."""
+"""`python -m lab` starts a lab for manual use; `python -m lab VERB …` sends a verb to it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ME = "sudo .venv/bin/python -m lab" if os.geteuid() != 0 else ".venv/bin/python 
 
 # locum's own pages on b, and their ports
 _CHAIN = {"locum": 10752, "Prometheus": 9090, "the exporter": 10751}
-_WITH_PASSWORD = {"Prometheus"}  # Alertmanager wants a certificate: amtool on b has it
+_WITH_PASSWORD = {"Prometheus"}  # Alertmanager requires a certificate, which amtool on b has
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -30,19 +30,19 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m lab",
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        description="Without a verb: bring up the lab and stay until Ctrl-C. With one: say it to the running lab.",
+        description="Without a verb: start the lab and run until Ctrl-C. With a verb: send it to the running lab.",
         epilog=f"verbs:\n{verbs}\n  {'shell HOST [COMMAND …]':<36} a shell in a host (gw and client as well)"
         f"\n  {'locum …':<36} the locum command on b, for example: locum status",
     )
-    parser.add_argument("--bare", action="store_true", help="without locum: nobody stands in for anybody")
-    parser.add_argument("--hosts", default="a,b", help="which hosts to make: a,b (the default) or a,b,c")
-    parser.add_argument("--lab", type=int, help="which lab, where several run")
+    parser.add_argument("--bare", action="store_true", help="without locum, so that no host takes over")
+    parser.add_argument("--hosts", default="a,b", help="which hosts to create: a,b (the default) or a,b,c")
+    parser.add_argument("--lab", type=int, help="which lab, if several are running")
     parser.add_argument("words", nargs=argparse.REMAINDER, metavar="VERB …")
     return parser
 
 
 def _shell(words: list[str], lab: int | None) -> None:
-    """Become a shell in a host."""
+    """Replace this process by a shell in a host."""
     if not words:
         raise LabError("use: shell HOST [COMMAND …]")
     pid = int(ask(["pid", words[0]], lab))
@@ -74,7 +74,7 @@ def _explain(lab: Lab, forwarder: Forwarder, *, bare: bool) -> None:
         words[1:1] = ["locum status", "locum explain www", "locum incidents"]
     for word in words:
         print(f"  {ME} {word}")
-    print("\nCtrl-C ends it; nothing is left behind.", flush=True)
+    print("\nCtrl-C ends the lab and removes everything it created.", flush=True)
 
 
 def _stay(hosts: str, *, bare: bool) -> None:
@@ -89,12 +89,12 @@ def _stay(hosts: str, *, bare: bool) -> None:
         forwarder = stack.enter_context(Forwarder())
         stack.enter_context(Control(lab))
         _explain(lab, forwarder, bare=bare)
-        while not over.wait(0.5):  # a person ends it; a signal may come to a thread that only looks on
+        while not over.wait(0.5):  # a person ends it; the signal may be delivered to another thread
             pass
 
 
 def main() -> int:
-    """Return 0 when all went well, 1 with one line on standard error when not."""
+    """Return 0 on success, 1 with one line on standard error otherwise."""
     options = _parser().parse_args()
     try:
         if not options.words:

@@ -1,4 +1,4 @@
-"""The client: what somebody who uses the service sees of it, request by request."""
+"""The client: the service from a user's point of view, request by request."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from lab.stream import Stream
 
 PACE_SECONDS = 0.02
 TIMEOUT_SECONDS = 0.2
-IN_A_ROW = 25  # so many good answers, one after the other, and the service is back: half a second
+IN_A_ROW = 25  # so many consecutive good answers mean that the service is back: half a second
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One request. `fault` is None for a good answer; `host` is who answered, if anybody did."""
+    """One request. `fault` is None for a good answer; `host` is the host that answered, if any."""
 
     number: int
     started: float  # time.time()
@@ -32,12 +32,12 @@ class Sample:
 
     @property
     def ok(self) -> bool:
-        """Whether the answer was a good one."""
+        """Whether the answer was good."""
         return self.fault is None
 
     @property
     def ended(self) -> float:
-        """When the answer was there, or was given up (time.time())."""
+        """When the request was answered or timed out (time.time())."""
         return self.started + self.seconds
 
 
@@ -46,7 +46,7 @@ def _since(samples: Sequence[Sample], since: float) -> list[Sample]:
 
 
 def _good_runs(samples: Sequence[Sample], n: int) -> Iterator[list[Sample]]:
-    """Yield each first `n` good answers in a row. A request that has not ended yet breaks the row."""
+    """Yield the first `n` good answers of each unbroken row. A request that has not ended yet breaks the row."""
     run: list[Sample] = []
     for sample in samples:
         if not sample.ok or (run and sample.number != run[-1].number + 1):
@@ -58,13 +58,12 @@ def _good_runs(samples: Sequence[Sample], n: int) -> Iterator[list[Sample]]:
 
 
 def seconds_without_service(samples: Sequence[Sample], since: float, n: int = IN_A_ROW) -> float | None:
-    """Return the seconds from `since` to the answer with which the service was back.
+    """Return the seconds from `since` until the service was back.
 
-    Only requests that started at `since` or later count. If none of them failed: 0.0. Otherwise the first `n`
-    good answers in a row after the first failure tell that the service is back, and the first of these is when
-    it came back. None: it is not back yet, or too little was asked to know. Good answers before the first
-    failure do not count (a fault may take a moment to show), and failures after the service was back are a new
-    outage, which `failed_requests` tells.
+    Only requests that started at `since` or later count. If none of them failed: 0.0. Otherwise the service is
+    back at the first of the first `n` consecutive good answers after the first failure. None: it is not back yet,
+    or there were too few requests to decide. Good answers before the first failure do not count (a fault may take
+    a moment to take effect), and failures after the service was back are a new outage: see `failed_requests`.
     """
     later = _since(samples, since)
     first_failure = next((index for index, sample in enumerate(later) if not sample.ok), None)
@@ -75,7 +74,7 @@ def seconds_without_service(samples: Sequence[Sample], since: float, n: int = IN
 
 
 class Client:
-    """Asks a service address every 20 ms from the lab's client host and keeps what came of it."""
+    """Sends a request to a service address every 20 ms from the lab's client host and records the results."""
 
     def __init__(self, host: Host, address: Address) -> None:
         self.address = address
@@ -89,13 +88,13 @@ class Client:
         self._stream = Stream(f"client of {address}", process, _sample)
 
     def samples(self, since: float = 0.0) -> list[Sample]:
-        """Return the requests that started at `since` or later and have ended, in the order of their start."""
+        """Return the finished requests that started at `since` or later, in the order of their start."""
         return _since(self._stream.records(), since)
 
     def wait_good(self, n: int = IN_A_ROW, timeout: float = 60.0, since: float | None = None) -> float:
-        """Wait for `n` good answers in a row to requests made from now on (or from `since` on).
+        """Wait for `n` consecutive good answers to requests sent from now on (or from `since` on).
 
-        Returns when the first of them was there (time.time()); raises TimeoutError if they do not come.
+        Return the time of the first of them (time.time()); raise TimeoutError if they do not arrive.
         """
         begin = time.time() if since is None else since
         deadline = time.monotonic() + timeout
@@ -112,7 +111,7 @@ class Client:
             seen = self._stream.wait(seen, left)
 
     def wait_failed(self, timeout: float = 60.0, since: float | None = None) -> float:
-        """Wait for a request made from now on (or from `since` on) to fail; return when it started."""
+        """Wait until a request sent from now on (or from `since` on) fails; return when it started."""
         begin = time.time() if since is None else since
         deadline = time.monotonic() + timeout
         seen = 0
@@ -126,7 +125,7 @@ class Client:
             seen = self._stream.wait(seen, left)
 
     def seconds_without_service(self, since: float) -> float | None:
-        """As the function of that name says, for what the client has seen until now."""
+        """Call the function of that name on the requests so far."""
         return seconds_without_service(self._stream.records(), since)
 
     def failed_requests(self, since: float) -> int:
@@ -134,11 +133,11 @@ class Client:
         return sum(not sample.ok for sample in self.samples(since))
 
     def answered_by(self, since: float) -> str | None:
-        """Return the host of the latest good answer to a request made at `since` or later."""
+        """Return the host of the latest good answer to a request sent at `since` or later."""
         return next((sample.host for sample in reversed(self.samples(since)) if sample.ok), None)
 
     def close(self) -> None:
-        """Stop reading; the client's host must be gone."""
+        """Stop reading; the client's host must have ended."""
         self._stream.close()
 
     def _last_words(self, since: float) -> str:

@@ -1,9 +1,9 @@
-"""A wall clock that jumps: programs of a host see another time of day, and only the time of day.
+"""A wall clock that jumps: programs of a host read a different time of day, and only the time of day.
 
-libfaketime (Debian's `faketime`) stands between a program and the C library: real time is shifted, the monotonic
-clocks and the time since boot are not, as when somebody sets a machine's clock. The kernel offers no more: a time
-namespace shifts the other clocks and not this one. Programs that ask the kernel themselves, as those in Go do
-(Prometheus, Alertmanager), see nothing of it.
+libfaketime (Debian's `faketime`) intercepts calls to the C library: real time is shifted, the monotonic clocks and
+the time since boot are not, as when a machine's clock is set. The kernel cannot do this: a time namespace shifts
+the other clocks and not this one. Programs that call the kernel directly, such as those written in Go (Prometheus,
+Alertmanager), are not affected.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from lab.needs import LabError
 
 LIBRARY = "libfaketimeMT.so.1"
 PLACES = "/usr/lib/*/faketime"
-SHIFT = "/etc/faketimerc"  # where libfaketime looks where nothing else is said
+SHIFT = "/etc/faketimerc"  # libfaketime's default file
 PYTHON_PATH = "/usr/local/lib/lab-clock"
 
-# libfaketime 0.9.10 gets clock_nanosleep(2) with a moment of the monotonic clock wrong (EINVAL), and that is how
-# Python sleeps from 3.11 on. Waiting with select(2) is as good.
+# libfaketime 0.9.10 fails clock_nanosleep(2) with an absolute monotonic time (EINVAL), which Python uses to sleep
+# from 3.11 on. Waiting with select(2) is equivalent.
 _SITECUSTOMIZE = """\
 import select, time
 
@@ -35,7 +35,7 @@ time.sleep = sleep
 
 
 class Clock:
-    """The time of day that programs of a host see which were started with `environment`."""
+    """The time of day that programs of a host read if they were started with `environment`."""
 
     def __init__(self, host: Host) -> None:
         found = sorted(Path("/").glob(f"{PLACES[1:]}/{LIBRARY}"))
@@ -50,20 +50,20 @@ class Clock:
 
     @property
     def environment(self) -> Mapping[str, str]:
-        """With these variables a program sees each jump within a second. Not to be handed to another user."""
+        """The variables with which a program follows each jump within a second. Not for another user."""
         return {
             "LD_PRELOAD": self._library,
             "FAKETIME_TIMESTAMP_FILE": SHIFT,
-            "FAKETIME_CACHE_DURATION": "1",  # seconds; to read the file at every call would slow everything down
+            "FAKETIME_CACHE_DURATION": "1",  # seconds; reading the file at every call would slow everything down
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
             "NO_FAKE_STAT": "1",
             "PYTHONPATH": PYTHON_PATH,
         }
 
     def jump(self, seconds: float) -> float:
-        """Set the clock this far ahead of the true time, or behind; return when (time.time())."""
+        """Set the clock this far ahead of or behind the true time; return when (time.time())."""
         shift, moment = self._host.root / SHIFT.lstrip("/"), time.time()
-        new = shift.with_name("faketimerc.new")  # a half-written file would be another time
+        new = shift.with_name("faketimerc.new")  # a half-written file would be a wrong time
         new.write_text(f"{seconds:+.0f}\n", encoding="ascii")
         new.replace(shift)
         return moment

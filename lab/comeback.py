@@ -1,4 +1,4 @@
-"""A host comes back after a takeover: for how long did two hosts hold the address, as the wire heard it?"""
+"""Measure how long two hosts hold the address, as observed on the wire, when a host returns after a takeover."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from lab.lab import SSHD, Lab
 from lab.locum import Locum
 
 AWAY_SECONDS = 3.0  # between the takeover and the return
-WATCHED_SECONDS = 4.0  # after the boot; locum looks at a host that is missing at least every second
+WATCHED_SECONDS = 4.0  # after the boot; locum checks a missing host at least every second
 TAKEOVER_SECONDS = 20.0
 
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """How a host is set up that will return one day."""
+    """A way to set up a host for its return."""
 
     name: str
-    configured: bool  # its boot configuration names the service address, and starts the service
+    configured: bool  # its boot configuration has the service address and starts the service
     guarded: bool  # it has a boot guard
     fenced: bool  # locum switches it off before the takeover, and a person switches it on again
-    never_two: bool  # what is promised
+    never_two: bool  # whether locum guarantees that two hosts never hold the address
 
 
 WAYS = {
@@ -36,34 +36,34 @@ WAYS = {
 
 @dataclass(frozen=True, slots=True)
 class Comeback:
-    """What came of one return."""
+    """The result of one return."""
 
     way: Way
     at: float  # time.time() when it began to boot
     held_by_two_seconds: float
-    longest_gap_seconds: float  # in which nobody looked who holds the address
+    longest_gap_seconds: float  # time without an observation of the holder
     failed_requests: int
-    holders: tuple[str, ...]  # at the end, by a look into each host
+    holders: tuple[str, ...]  # at the end, from each host's own state
 
     def faults(self) -> list[str]:
-        """Return what did not hold, in words; empty where all did."""
+        """Return the violated expectations as text; empty if there are none."""
         found = []
         if self.way.never_two and self.held_by_two_seconds > 0:
             found.append(f"two hosts held the address for {self.held_by_two_seconds * 1000:.0f} ms")
         if self.way.never_two and self.longest_gap_seconds > 0:
-            found.append(f"nobody looked for {self.longest_gap_seconds * 1000:.0f} ms")
+            found.append(f"the holder was not observed for {self.longest_gap_seconds * 1000:.0f} ms")
         if self.holders != ("b",):
-            found.append(f"{' and '.join(self.holders) or 'nobody'} holds the address at the end, not b")
+            found.append(f"{' and '.join(self.holders) or 'no host'} holds the address at the end, not b")
         return found
 
 
 def locum_for(lab: Lab, way: Way) -> Locum:
-    """Return locum set up as this way has it, still to be entered."""
+    """Return locum with this setup, not yet entered as a context."""
     return Locum(lab, fence=way.fenced, boot_guard=way.guarded)
 
 
 def crash_and_take_over(lab: Lab, locum: Locum, way: Way) -> None:
-    """Let a die holding the service, and b take over; a is set up for its return."""
+    """Cut the power of a, which holds the service, wait until b has taken over, and set a up for its return."""
     lab.client.wait_good()
     host = lab.host("a")
     if way.configured:
@@ -76,7 +76,7 @@ def crash_and_take_over(lab: Lab, locum: Locum, way: Way) -> None:
 
 
 def come_back(lab: Lab, way: Way) -> Comeback:
-    """Give a its power back and watch what happens."""
+    """Restore the power of a and observe what happens."""
     at = time.time()
     lab.reboot("a")
     time.sleep(WATCHED_SECONDS)

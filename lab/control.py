@@ -1,7 +1,7 @@
-"""The verbs over a Unix socket, so that a person in another terminal can use them.
+"""Accept verbs over a Unix socket, so that a person can use them from another terminal.
 
-The socket lies in the lab's own directory in memory, which only root can reach and which vanishes with the
-lab: nothing is ever left behind. One request a connection, one line of JSON each way.
+The socket is in the lab's own directory in memory, which only root can access and which disappears with the lab.
+One request per connection, one line of JSON each way.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ LONGEST_REQUEST = 4096
 
 @dataclass(frozen=True, slots=True)
 class Verb:
-    """What a person can say, and how it is carried out. `least` to `most` words follow the verb."""
+    """A verb and its implementation. `least` to `most` words follow the verb."""
 
     words: str
     help: str
@@ -48,11 +48,11 @@ def _loss(lab: Lab, words: Sequence[str]) -> object:
     directions: dict[str, Direction] = {"in": "in", "out": "out", "both": "both"}
     direction = directions.get(way[0] if way else "both")
     if direction is None:
-        raise LabError(f"'{way[0]}' is no direction: in, out or both, as the host sees it")
+        raise LabError(f"'{way[0]}' is not a direction: in, out or both, from the host's point of view")
     try:
         share = float(percent.rstrip("%")) / 100
     except ValueError:
-        raise LabError(f"'{percent}' is no percentage") from None
+        raise LabError(f"'{percent}' is not a percentage") from None
     return lab.loss(name, share, direction)
 
 
@@ -67,7 +67,7 @@ def _delay(lab: Lab, words: Sequence[str]) -> object:
     try:
         milliseconds = float(words[1].removesuffix("ms"))
     except ValueError:
-        raise LabError(f"'{words[1]}' are no milliseconds") from None
+        raise LabError(f"'{words[1]}' is not a number of milliseconds") from None
     return lab.delay(words[0], milliseconds)
 
 
@@ -76,7 +76,7 @@ def _cut_off(lab: Lab, words: Sequence[str]) -> object:
 
 
 def _flag(words: Sequence[str], name: str) -> bool:
-    """Return False if the flag was given, True if nothing was."""
+    """Return False if the flag was given, True if nothing was given."""
     if words and words[0] != name:
         raise LabError(f"'{words[0]}' is not known: {name} or nothing")
     return not words
@@ -88,7 +88,11 @@ def _heal(lab: Lab, words: Sequence[str]) -> object:
 
 VERBS: Mapping[str, Verb] = {
     "status": Verb(
-        "", "who is up, who holds the address, what the client sees", lambda lab, _: status(lab), 0, 0
+        "",
+        "which hosts are up, which hold the address, what the client receives",
+        lambda lab, _: status(lab),
+        0,
+        0,
     ),
     "crash": Verb("HOST", "power loss", lambda lab, words: lab.crash(words[0])),
     "reboot": Verb("HOST", "power back, same disk", lambda lab, words: lab.reboot(words[0])),
@@ -98,35 +102,37 @@ VERBS: Mapping[str, Verb] = {
     "stop": Verb("HOST", "apachectl stop", lambda lab, words: lab.stop_service(words[0])),
     "zombie": Verb("HOST [NAME]", "leave a dead process in its process table", _zombie, 1, 2),
     "blackhole": Verb(
-        "HOST", "its link is dead, silently; it lives on", lambda lab, words: lab.blackhole(words[0])
+        "HOST", "its link fails silently; the host keeps running", lambda lab, words: lab.blackhole(words[0])
     ),
-    "cut-off": Verb("HOST [no-carrier]", "the same; or its cable is pulled", _cut_off, 1, 2),
+    "cut-off": Verb("HOST [no-carrier]", "the same, or its cable is pulled", _cut_off, 1, 2),
     "partition": Verb(
         "HOST HOST [arp-passes] [one-way]",
-        "two hosts do not hear each other; or the second not the first",
+        "two hosts do not receive each other's frames; or only the second does not",
         _partition,
         2,
         4,
     ),
-    "delay": Verb("HOST MILLISECONDS", "make its frames so much late, each way", _delay, 2, 2),
+    "delay": Verb("HOST MILLISECONDS", "delay its frames by this much, each way", _delay, 2, 2),
     "freeze": Verb(
-        "HOST", "stop all its processes; its kernel answers still", lambda lab, words: lab.freeze(words[0])
+        "HOST", "stop all its processes; its kernel still answers", lambda lab, words: lab.freeze(words[0])
     ),
-    "thaw": Verb("HOST", "let them go on", lambda lab, words: lab.thaw(words[0])),
-    "loss": Verb("HOST PERCENT [in|out|both]", "lose a share of its frames", _loss, 2, 3),
-    "heal": Verb("[HOST]", "mend wires, wake a stopped Apache", _heal, 0, 1),
+    "thaw": Verb("HOST", "let them continue", lambda lab, words: lab.thaw(words[0])),
+    "loss": Verb("HOST PERCENT [in|out|both]", "drop a share of its frames", _loss, 2, 3),
+    "heal": Verb("[HOST]", "repair wires, resume a stopped Apache", _heal, 0, 1),
     "add-address": Verb(
-        "HOST", "put the service address on its card", lambda lab, words: lab.add_address(words[0])
+        "HOST", "add the service address to its card", lambda lab, words: lab.add_address(words[0])
     ),
-    "drop-address": Verb("HOST", "take it off", lambda lab, words: lab.drop_address(words[0])),
+    "drop-address": Verb("HOST", "remove it from its card", lambda lab, words: lab.drop_address(words[0])),
     "pid": Verb(
-        "HOST", "its process 1, as this machine counts", lambda lab, words: lab.host(words[0]).running_pid
+        "HOST",
+        "the process id of its process 1 on this machine",
+        lambda lab, words: lab.host(words[0]).running_pid,
     ),
 }
 
 
 def status(lab: Lab) -> str:
-    """Return how things are, for people."""
+    """Return the state of the lab as text."""
     holders = lab.holders()
     lines = []
     for name, host in lab.hosts.items():
@@ -145,17 +151,17 @@ def status(lab: Lab) -> str:
     for watcher in lab.watchers:
         rounds = watcher.rounds(time.time() - 1)
         answering = ", ".join(sorted(rounds[-1].holders)) if rounds else ""
-        lines.append(f"watcher: {answering or 'nobody'} answers for {watcher.address}")
+        lines.append(f"watcher: {answering or 'no host'} answers for {watcher.address}")
     lines += [f"wire: {rule}" for rule in lab.switch.faults.list()]
     return "\n".join(lines)
 
 
 def carry_out(lab: Lab, words: Sequence[str]) -> str:
-    """Do what the words say and return a line about it; raise `LabError` if they say nothing."""
+    """Carry out a verb and return a line about it; raise `LabError` if it is invalid."""
     name, *rest = words or [""]
     verb = VERBS.get(name)
     if verb is None:
-        raise LabError(f"'{name}' is no verb: {', '.join(VERBS)}, shell")
+        raise LabError(f"'{name}' is not a verb: use {', '.join(VERBS)}, shell")
     if not verb.least <= len(rest) <= verb.most:
         raise LabError(f"use: {name} {verb.words}".rstrip())
     done = verb.do(lab, rest)
@@ -163,14 +169,14 @@ def carry_out(lab: Lab, words: Sequence[str]) -> str:
 
 
 class Control:
-    """Answers on the lab's socket until it is closed. One request at a time: verbs never cross."""
+    """Answers on the lab's socket until it is closed, one request at a time, so that verbs never overlap."""
 
     def __init__(self, lab: Lab) -> None:
         self._lab = lab
         self._path = lab.anchor.directory / SOCKET
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            self._socket.bind(str(self._path))  # its directory is root's alone
+            self._socket.bind(str(self._path))  # only root can access its directory
             self._path.chmod(0o600)
             self._socket.listen()
         except BaseException:
@@ -186,7 +192,7 @@ class Control:
         self.close()
 
     def close(self) -> None:
-        """Stop answering; a verb that is being carried out is finished first."""
+        """Stop answering; a running verb is finished first."""
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)  # wakes accept
         self._thread.join(ANSWER_SECONDS)
@@ -230,7 +236,7 @@ def _read_line(connection: socket.socket) -> bytes:
 
 
 def running() -> dict[int, Path]:
-    """Return the labs that can be controlled: anchor's process number -> socket."""
+    """Return the labs that can be controlled: process id of the anchor -> socket."""
     labs = {}
     for directory in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
@@ -243,9 +249,9 @@ def running() -> dict[int, Path]:
 
 
 def ask(words: Sequence[str], lab: int | None = None) -> str:
-    """Have the running lab carry out a verb; return what it says, raise `LabError` if it did not work."""
+    """Let the running lab carry out a verb; return its answer, raise `LabError` if it failed."""
     if os.geteuid() != 0:
-        raise LabError("the lab is root's: run this with sudo")
+        raise LabError("the lab belongs to root: run this with sudo")
     labs = running()
     if not labs:
         raise LabError("no lab is running: start one with `make lab` in another terminal")

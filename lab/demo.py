@@ -1,6 +1,6 @@
-"""`make demo`: locum keeps a web site alive on two hosts while its holder is killed, hung and crashed.
+"""`make demo`: locum keeps a web site available on two hosts while its holder is killed, hung and crashed.
 
-Its files are mirrored, and in between Prometheus is asked for every panel of the dashboards and every rule.
+Its files are mirrored, and in between Prometheus is queried for every panel of the dashboards and every rule.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from lab.seen import ask
 from lab.timeline import draw, moments
 from lab.trial import FAULTS, Trial, trial
 
-# After a takeover b holds the service, so the crash gets a lab of its own in which a does.
-MIRROR_SECONDS = 30.0  # a run of a few files that locum began itself is over by then
+# After a takeover b holds the service, so the crash runs in a separate lab in which a holds it.
+MIRROR_SECONDS = 30.0  # long enough for a run of a few files that locum started itself
 ACTS = (("killed", "hung"), ("crashed",))
 FILES = {"index.html": "<html>one</html>", "pages/about.html": "<html>about</html>"}
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Run every act; return 0 if everything held."""
+    """Run all acts; return 0 if all expectations were met."""
     parser = argparse.ArgumentParser(prog="python -m lab.demo", description=__doc__.split("\n", 1)[0])
     parser.add_argument(
         "--picture", type=Path, metavar="FILE.png", help="draw the first act as dashboards show it"
@@ -51,12 +51,12 @@ def main(words: Sequence[str] | None = None) -> int:
         write_incidents(options.incidents, trials)
     held = _conclude(console, trials, time.monotonic() - begun)
     if not all_seen:
-        console.print("[bold red]demo:[/] a panel was empty that should not be, or a rule was not evaluated")
+        console.print("[bold red]demo:[/] a panel was unexpectedly empty, or a rule was not evaluated")
     return 0 if held and all_seen else 1
 
 
 def _first_act(console: Console, picture: Path | None) -> tuple[list[Trial], bool]:
-    """Kill and hang Apache, mirror the files, and ask for all that Grafana would show."""
+    """Kill and hang Apache, mirror the files, and query everything that Grafana would show."""
     console.rule("two hosts, a gateway and a client; Apache on a, its files mirrored to b")
     with Lab() as lab, MirroredLocum(lab, say=_dimly(console)) as locum:
         since = time.time()
@@ -66,7 +66,7 @@ def _first_act(console: Console, picture: Path | None) -> tuple[list[Trial], boo
         _mirror(console, locum)
         trials = [_suffered(console, lab, locum, name) for name in ACTS[0]]
         _mirror(console, locum)
-        console.rule("what Grafana would show of it: every panel and every rule, asked of Prometheus")
+        console.rule("what Grafana would show: every panel and every rule, queried from Prometheus")
         all_seen, tables = ask(locum, since, picture=picture)
         console.print(tables, markup=False, end="")
     return trials, all_seen
@@ -79,19 +79,19 @@ def _second_act(console: Console) -> list[Trial]:
 
 
 def _suffered(console: Console, lab: Lab, locum: Locum, name: str) -> Trial:
-    """Bring a fault upon a, and draw what came of it."""
+    """Inject a fault on a, and draw its course."""
     fault = FAULTS[name]
     console.rule(f"Apache on a is {name}" if name != "crashed" else "a loses its power")
     done = trial(lab, locum, fault)
     draw(console, moments(done, locum), f"{fault.name}: {fault.promise}")
     seconds = done.seconds_without_service
-    told = "it did not come back" if seconds is None else f"{seconds:.2f}"
-    console.print(f"[bold]seconds without service: {told}[/]")
+    duration = "it did not come back" if seconds is None else f"{seconds:.2f}"
+    console.print(f"[bold]seconds without service: {duration}[/]")
     return done
 
 
 def write_incidents(directory: Path, trials: Sequence[Trial]) -> None:
-    """Write what the journal has of each fault, for `python -m tools.incident_diagram`."""
+    """Write the journal's incident of each fault, for `python -m tools.incident_diagram`."""
     directory.mkdir(parents=True, exist_ok=True)
     for one in trials:
         text = json.dumps(one.incident, indent=1, ensure_ascii=False)
@@ -99,7 +99,7 @@ def write_incidents(directory: Path, trials: Sequence[Trial]) -> None:
 
 
 def _mirror(console: Console, locum: Locum) -> None:
-    """Mirror the files; where locum has begun that by itself, for a host that came back, wait for its run first."""
+    """Mirror the files; if locum has already begun a run for a returned host, wait for that first."""
     deadline = time.monotonic() + MIRROR_SECONDS
     done = locum.command("mirror", "www", check=False)
     while "another run of www is active" in done.stderr and time.monotonic() < deadline:
@@ -115,7 +115,7 @@ def _dimly(console: Console) -> Callable[[str], None]:
 
 
 def _conclude(console: Console, trials: list[Trial], seconds: float) -> bool:
-    table = Table(title="What the client saw", title_justify="left", title_style="bold")
+    table = Table(title="What the client received", title_justify="left", title_style="bold")
     for column in (
         "fault",
         "promise",

@@ -1,4 +1,4 @@
-"""What can go wrong, as verbs. Each returns the moment (time.time()) just before it took hold."""
+"""Faults as verbs. Each returns the time (time.time()) just before it took effect."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lab.switch import Direction, Switch
 SERVICE_PROCESS = "apache2"
 LONGEST_DELAY_MILLISECONDS = 60_000.0
 
-# Leaves a dead child that nobody collects: its parent sleeps. The kernel keeps 15 bytes of the name.
+# Leaves a dead child that is not reaped, because its parent sleeps. The kernel keeps 15 bytes of the name.
 _ZOMBIE = """
 import os, sys, time
 from pathlib import Path
@@ -33,7 +33,7 @@ time.sleep(1e9)
 
 
 class Faults:
-    """The verbs. Those of the wire, and a stopped service, are undone by `heal`."""
+    """The verbs. `heal` undoes those of the wire and resumes a stopped service."""
 
     hosts: Mapping[str, Host]
     everybody: Mapping[str, Host]
@@ -50,18 +50,18 @@ class Faults:
     # Power
 
     def crash(self, name: str) -> float:
-        """Power loss: the link is dead at once, then every process is gone. The disk remains."""
+        """Power loss: first the link fails, then all processes are killed. The disk remains."""
         host = self.host(name)
-        host.running_pid  # noqa: B018 - says so if there is nothing to crash
+        host.running_pid  # noqa: B018 - raises if there is nothing to crash
         moment = time.time()
         host.power_off()
         return moment
 
     def reboot(self, name: str) -> float:
-        """Give a host its power back (taking it away first if it is up); return when its services had started.
+        """Restore the power of a host (after cutting it if it is up); return when its services have started.
 
-        Same disk, same card, link up; no service address: nothing claims one at boot. What is wrong with its
-        wire stays wrong until `heal`.
+        Same disk, same card, link up; no service address, because none is claimed at boot. Faults of its wire last
+        until `heal`.
         """
         host = self.host(name)
         host.power_off()
@@ -71,13 +71,13 @@ class Faults:
     # Wires
 
     def blackhole(self, name: str) -> float:
-        """The link is dead, silently: the host lives on with its addresses, and its card has its carrier."""
+        """The link fails silently: the host keeps running with its addresses, and its card keeps its carrier."""
         self.host(name)
         return self._wire(lambda: self.switch.faults.dead.add(name))
 
     def cut_off(self, name: str, *, carrier: bool = True) -> float:
-        """The host reaches nobody. On the wire it is as `blackhole`; without carrier the cable is pulled, so that
-        the host can notice."""
+        """The host cannot reach any other host. On the wire this equals `blackhole`; without carrier the cable is
+        pulled, so that the host can detect it."""
         if carrier:
             return self.blackhole(name)
         self.host(name)
@@ -86,9 +86,9 @@ class Faults:
         return moment
 
     def partition(self, one: str, other: str, *, arp: bool = True, one_way: bool = False) -> float:
-        """Two hosts do not hear each other, everybody else hears both; with `arp=False` ARP still passes.
+        """Two hosts do not receive each other's frames, all others do; with `arp=False` ARP still passes.
 
-        With `one_way` only `other` does not hear `one`.
+        With `one_way` only `other` does not receive the frames of `one`.
         """
         self.host(one)
         self.host(other)
@@ -96,26 +96,26 @@ class Faults:
         return self._wire(lambda: self.switch.faults.parted.update(ways))
 
     def loss(self, name: str, share: float, direction: Direction = "both") -> float:
-        """Lose a share (0 to 1) of the frames on a host's wire, `in` and `out` as the host sees it."""
+        """Drop a share (0 to 1) of the frames on a host's wire, `in` and `out` from the host's point of view."""
         self.host(name)
         if not 0 <= share <= 1:
-            raise LabError(f"a share of {share:g} cannot be lost: give 0 to 1")
+            raise LabError(f"a share of {share:g} cannot be dropped: give 0 to 1")
         ways: list[Literal["in", "out"]] = ["in", "out"] if direction == "both" else [direction]
         return self._wire(lambda: self.switch.faults.lost.update({(name, way): share for way in ways}))
 
     def delay(self, name: str, milliseconds: float) -> float:
-        """Make every frame on a host's wire so much late, each way. A relay passes them on, until `heal`."""
+        """Delay every frame on a host's wire, each way, until `heal`. A relay passes them on."""
         self.host(name)
         if not 0 < milliseconds <= LONGEST_DELAY_MILLISECONDS:
             raise LabError(
-                f"{milliseconds:g} ms is no delay: give more than 0, {LONGEST_DELAY_MILLISECONDS:g} at most"
+                f"{milliseconds:g} ms is not a delay: give more than 0, at most {LONGEST_DELAY_MILLISECONDS:g}"
             )
         return self._wire(lambda: self.switch.faults.slow.update({name: milliseconds / 1000}))
 
     def heal(self, name: str) -> float:
-        """Mend a host's wire, wake it or its service if they were stopped, and take its zombies away.
+        """Repair a host's wire, resume it or its service if they were stopped, and remove its zombies.
 
-        A crashed host wants `reboot`, a killed service `start_service`.
+        A crashed host needs `reboot`, a killed service `start_service`.
         """
         host = self.host(name)
         moment = self._wire(lambda: self.switch.faults.heal(name))
@@ -138,21 +138,21 @@ class Faults:
     # Every process
 
     def freeze(self, name: str) -> float:
-        """SIGSTOP to every process of a host: its kernel answers pings and ARP, and takes connections, still.
+        """Send SIGSTOP to all processes of a host: its kernel still answers pings, ARP and connections.
 
-        With `blackhole` it is what a paused virtual machine is to others: silent, and as it was when it goes on.
+        Together with `blackhole` it behaves like a paused virtual machine: silent, and unchanged when it resumes.
         """
         host = self.host(name)
         moment = time.time()
         while running := [pid for pid, _, state in host.processes() if state not in "TZX"]:
-            for pid in running:  # again: one may have forked meanwhile
+            for pid in running:  # repeated, because a process may have forked meanwhile
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGSTOP)
             time.sleep(0.001)
         return moment
 
     def thaw(self, name: str) -> float:
-        """SIGCONT to every stopped process of a host; whatever else is wrong with it stays wrong."""
+        """Send SIGCONT to all stopped processes of a host; its other faults remain."""
         host = self.host(name)
         moment = time.time()
         if host.up:
@@ -166,25 +166,27 @@ class Faults:
     # The service
 
     def kill_service(self, name: str) -> float:
-        """SIGKILL to every process of the service."""
+        """Send SIGKILL to all processes of the service."""
         host = self.host(name)
         moment = time.time()
-        while self._signal(host, signal.SIGKILL):  # again: one may have forked meanwhile
+        while self._signal(host, signal.SIGKILL):  # repeated, because a process may have forked meanwhile
             time.sleep(0.001)
         return moment
 
     def hang_service(self, name: str) -> float:
-        """SIGSTOP to every process of the service: connections are accepted by the kernel, and nobody answers."""
+        """Send SIGSTOP to all processes of the service: the kernel accepts connections, nothing is answered."""
         host = self.host(name)
         moment = time.time()
         if not self._signal(host, signal.SIGSTOP):
             raise LabError(f"{name}: no {SERVICE_PROCESS} runs there")
-        while self._signal(host, signal.SIGSTOP, but="T"):  # again: one may have forked meanwhile
+        while self._signal(
+            host, signal.SIGSTOP, but="T"
+        ):  # repeated, because a process may have forked meanwhile
             time.sleep(0.001)
         return moment
 
     def wake_service(self, name: str) -> float:
-        """SIGCONT to every process of the service; whatever else is wrong with the host stays wrong."""
+        """Send SIGCONT to all processes of the service; the host's other faults remain."""
         host = self.host(name)
         moment = time.time()
         if host.up:
@@ -192,11 +194,11 @@ class Faults:
         return moment
 
     def stop_service(self, name: str) -> float:
-        """Stop the service as its administrator would."""
+        """Stop the service with its administrator's command."""
         return self._apachectl(name, "stop")
 
     def start_service(self, name: str) -> float:
-        """Start the service as its administrator would; return when it listens."""
+        """Start the service with its administrator's command; return when it listens."""
         self._apachectl(name, "start")
         self.host(name).wait_listening(80, 10)
         return time.time()
@@ -215,18 +217,18 @@ class Faults:
     # The service address, by hand
 
     def add_address(self, name: str, *, announce: bool = False) -> float:
-        """Put the service address on a host's card; without `announce` nobody is told, as the 2001 scheme did."""
+        """Add the service address to a host's card; without `announce` unannounced, as in the 2001 scheme."""
         host, moment = self.host(name), time.time()
         for address in self.service_addresses:
             how = ["nodad"] if address.version == 6 else []
             host.run(["ip", "address", "replace", str(address), "dev", CARD, *how])
             if announce:
-                # arping waits out its second although it sends at once: nobody has to wait with it.
+                # arping waits for a second although it sends at once: do not wait for it.
                 host.popen(_announcing(address), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         return moment
 
     def drop_address(self, name: str, *, only: Interface | None = None) -> float:
-        """Take the service addresses off a host's card, or `only` one of them."""
+        """Remove the service addresses from a host's card, or `only` one of them."""
         moment = time.time()
         for address in self.service_addresses if only is None else (only,):
             self.host(name).run(["ip", "address", "delete", str(address), "dev", CARD])
@@ -239,11 +241,11 @@ class Faults:
         return moment
 
     def _signal(self, host: Host, number: int, but: str = "") -> int:
-        """Signal every live process of the service but those in a state of `but`; return how many there were."""
+        """Signal all live processes of the service except those in state `but`; return their number."""
         count = 0
         for pid, name, state in sorted(
             host.processes()
-        ):  # parents first, so that a stopped one forks no more
+        ):  # parents first, because a stopped parent does not fork
             if name == SERVICE_PROCESS and state not in "ZX" + but:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, number)

@@ -1,6 +1,6 @@
-"""Firewalls of hosts: what an administrator's own rules keep from a host that is well.
+"""Firewalls of hosts: an administrator's own rules that block traffic of a healthy host.
 
-Each verb loads a table of nftables (nft(8)) on the host, and `drop_firewall` takes it away again.
+Each verb loads a table of nftables (nft(8)) on the host, and `drop_firewall` removes it.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ class Firewall(HalfDead):
     """The verbs."""
 
     def limit_pings(self, name: str, each_second: int = 1) -> float:
-        """Answer no more than so many pings a second, as a hardened host does; everything else passes."""
+        """Limit answers to this many pings per second, as on a hardened host; all other traffic passes."""
         more = f"limit rate over {each_second}/second burst 1 packets drop"
         return self._load(name, [f"icmp type echo-request {more}", f"icmpv6 type echo-request {more}"])
 
     def close_service_address(self, name: str) -> float:
-        """Drop what comes for the service addresses from other hosts; the host's own address passes as before."""
+        """Drop traffic from other hosts to the service addresses; the host's own address is not affected."""
         return self._load(
             name,
             [
@@ -31,7 +31,7 @@ class Firewall(HalfDead):
         )
 
     def drop_firewall(self, name: str) -> float:
-        """Take the rules of the verbs above away."""
+        """Remove the rules of the verbs above."""
         moment = time.time()
         self.host(name).run(["nft", "-f", "-"], input=f"table inet {TABLE}\ndelete table inet {TABLE}\n")
         return moment

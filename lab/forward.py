@@ -1,4 +1,4 @@
-"""Makes pages inside the lab reachable from this machine's own browser, on loopback and nowhere else."""
+"""Make pages inside the lab reachable for a browser on this machine, on loopback only."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ from lab.needs import LabError
 
 CLONE_NEWNET = 0x40000000  # setns(2)
 CONNECT_SECONDS = 5.0
-IDLE_SECONDS = 600.0  # a connection over which nothing has passed for so long is closed
+IDLE_SECONDS = 600.0  # a connection without traffic for this long is closed
 _LOOPBACK = "127.0.0.1"
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page of the lab's, as this machine reaches it. `note` says so if the wanted port was taken."""
+    """A page of the lab as reachable from this machine. `note` is set if the preferred port was taken."""
 
     port: int
     note: str | None
 
     @property
     def url(self) -> str:
-        """Where a browser finds it."""
+        """The URL for a browser."""
         return f"http://{_LOOPBACK}:{self.port}/"
 
 
 def socket_in(pid: int) -> socket.socket:
-    """Make a TCP socket in the network namespace of process `pid`.
+    """Create a TCP socket in the network namespace of process `pid`.
 
-    A socket stays in the namespace in which it was made. A thread of its own goes there and ends: none that is
-    used for anything else is ever in another network than the machine's.
+    A socket stays in the namespace in which it was created. A separate thread enters the namespace and ends, so
+    that all other threads stay in the machine's network.
     """
     made: list[socket.socket | OSError] = []
 
@@ -65,7 +65,7 @@ def socket_in(pid: int) -> socket.socket:
 
 
 class Forwarder:
-    """Listens on loopback and passes what comes to hosts of the lab. Runs in a thread until it is closed."""
+    """Listens on loopback and forwards connections to hosts of the lab. Runs in a thread until it is closed."""
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
@@ -81,9 +81,9 @@ class Forwarder:
         self.close()
 
     def forward(self, host: Host, port: int, *, address: str = _LOOPBACK, prefer: int = 0) -> Page:
-        """Make `address`:`port`, as seen from inside a host, reachable here; on port `prefer` if that is free.
+        """Make `address`:`port` of a host reachable here, on port `prefer` if that is free.
 
-        The host may be rebooted meanwhile: each connection goes to the host as it is then.
+        The host may be rebooted meanwhile: each connection goes to its current instance.
         """
         listener, note = _listen(prefer)
 
@@ -97,7 +97,7 @@ class Forwarder:
         return Page(listener.getsockname()[1], note)
 
     def close(self) -> None:
-        """Stop listening and break off what is open."""
+        """Stop listening and close open connections."""
         if self._loop.is_closed():
             return
         asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result(CONNECT_SECONDS)
@@ -125,7 +125,7 @@ def _listen(prefer: int) -> tuple[socket.socket, str | None]:
             listener.close()
             raise
         listener.bind((_LOOPBACK, 0))
-        note = f"port {prefer} is taken: {listener.getsockname()[1]} is used instead"
+        note = f"port {prefer} is in use: {listener.getsockname()[1]} is used instead"
     return listener, note
 
 
@@ -136,7 +136,7 @@ async def _pass_on(
     address: str,
     port: int,
 ) -> None:
-    """Connect inside and copy both ways until both sides have said all; a browser sees faults as a closed door."""
+    """Connect inside and copy in both directions until both sides have finished; on a fault just close."""
     far_writer = None
     try:
         async with asyncio.timeout(CONNECT_SECONDS):

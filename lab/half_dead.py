@@ -1,6 +1,6 @@
-"""Hosts that are neither well nor dead: they answer ping, and something else of them does not work.
+"""Half-dead hosts: they answer ping, but something else does not work.
 
-What a verb here did is undone by `mend`; the service, wires and power have their own verbs.
+`mend` undoes the verbs of this module; the service, wires and power have their own verbs.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ VOLATILE = ("/run", "/tmp")
 SMALL_KILOBYTES = 64
 GROUPS = Path("/sys/fs/cgroup")
 
-# Lays a small full file system over a directory; what was in the directory is in it too.
+# Mounts a small, full file system over a directory, with a copy of the directory's content.
 _FILL = """
 set -e
 mkdir -p "$1"
@@ -30,7 +30,7 @@ mount -t tmpfs -o "size=$2k,mode=755" lab-full "$1"
 cp -a /run/lab-kept/. "$1" && rm -r /run/lab-kept
 cat /dev/zero >"$1/lab-filler" 2>/dev/null || :
 """
-# Gives a tmpfs no more room than it has used, to a page.
+# Shrinks a tmpfs to its used size, to within a page.
 _SHRINK = """
 set -e
 used=$(df --output=used -k "$1" | tail -n 1)
@@ -42,28 +42,28 @@ cat /dev/zero >"$1/lab-filler" 2>/dev/null || :
 class HalfDead(Faults):
     """The verbs."""
 
-    _starved: list[tuple[int, str, int]]  # processes that may open nothing more, whose, and what they might
+    _starved: list[tuple[int, str, int]]  # processes that cannot open files: process id, user, former limit
 
     def stop_sshd(self, name: str) -> float:
-        """sshd and its sessions are gone: port 22 refuses, everything else goes on."""
+        """Kill sshd and its sessions: port 22 refuses connections, everything else works."""
         moment = time.time()
-        # The listener first: it would start new ones.
+        # The listener first, because it would start new sessions.
         while self._signal_all(self.host(name), "sshd", signal.SIGKILL):
             time.sleep(0.001)
         return moment
 
     def freeze_sshd(self, name: str) -> float:
-        """sshd and its sessions are stopped: the kernel takes connections, and nobody says a word on them."""
+        """Stop sshd and its sessions: the kernel accepts connections, and nothing is sent on them."""
         moment = time.time()
         if not self._signal_all(self.host(name), "sshd", signal.SIGSTOP):
             raise LabError(f"{name}: no sshd runs there")
         return moment
 
     def hang_gate(self, name: str) -> float:
-        """The gate waits for ever when it reads its host file, as it would on a file system that hangs.
+        """Make the gate hang when it reads its host file, as on a hanging file system.
 
-        The file becomes a FIFO into which nobody writes: logins work, and each command stays where it is. A gate
-        that watches is ended, for it would go on with the file that it has.
+        The file becomes a FIFO without a writer: logins work, and each command hangs. A running `watch` is ended,
+        because it would continue with the file that it has read.
         """
         host, moment = self.host(name), time.time()
         host.run(["sh", "-c", 'mv "$1" "$1.kept" && mkfifo -m 644 "$1"', "sh", GATE_FILE])
@@ -71,7 +71,7 @@ class HalfDead(Faults):
         return moment
 
     def fill_disk(self, name: str) -> float:
-        """No byte more fits where the gate keeps its epochs, nor into /run and /tmp."""
+        """Fill the file systems of the gate's epochs, /run and /tmp."""
         host, moment = self.host(name), time.time()
         host.run(["sh", "-c", _FILL, "sh", GATE_STATE, str(SMALL_KILOBYTES)])
         for place in VOLATILE:
@@ -79,13 +79,13 @@ class HalfDead(Faults):
         return moment
 
     def read_only_disk(self, name: str) -> float:
-        """The disk can be read and not written, as after a fault that made the kernel remount it so."""
+        """Make the disk read-only, as when the kernel has remounted it after an error."""
         host, moment = self.host(name), time.time()
         host.run(["mount", "-o", "remount,ro,bind", "/"])
         return moment
 
     def no_more_processes(self, name: str) -> float:
-        """The host can start no process more (pids.max of a control group); those that it has go on."""
+        """Prevent the host from starting processes (pids.max of a control group); running ones continue."""
         host, moment = self.host(name), time.time()
         group = self._group(host)
         group.mkdir(exist_ok=True)
@@ -93,18 +93,18 @@ class HalfDead(Faults):
             for pid, _name, _state in list(host.processes()):
                 with contextlib.suppress(ProcessLookupError):
                     (group / "cgroup.procs").write_text(str(pid))
-        (group / "pids.max").write_text("1")  # fewer than there are: no fork succeeds
+        (group / "pids.max").write_text("1")  # fewer than there are, so that every fork fails
         return moment
 
     def no_more_processes_of(self, name: str, user: str) -> float:
-        """A user of the host may have no process at all (RLIMIT_NPROC, set by PAM when somebody logs in)."""
+        """Prevent a user of the host from having any process (RLIMIT_NPROC, set by PAM at login)."""
         host, moment = self.host(name), time.time()
         (host.root / "etc/security/limits.d/lab.conf").write_text(f"{user} - nproc 0\n", encoding="ascii")
-        self._signal_all(host, "sshd", signal.SIGKILL, children_only=True)  # sessions that were there before
+        self._signal_all(host, "sshd", signal.SIGKILL, children_only=True)  # existing sessions
         return moment
 
     def no_more_files(self, name: str, program: str, user: str) -> float:
-        """Processes of a user whose command line holds `program` can open no file and no socket more."""
+        """Prevent processes of a user with `program` in the command line from opening files and sockets."""
         host, moment, found = self.host(name), time.time(), False
         for pid, _, state in host.processes():
             if state not in "ZX" and program in Path(f"/proc/{pid}/cmdline").read_text(errors="replace"):
@@ -116,7 +116,7 @@ class HalfDead(Faults):
         return moment
 
     def mend(self, name: str) -> float:
-        """Undo what the verbs of this file did to a host; sshd runs again."""
+        """Undo the verbs of this module on a host; sshd runs again."""
         host, moment = self.host(name), time.time()
         if not host.up:
             return moment
@@ -138,8 +138,8 @@ class HalfDead(Faults):
 
     @staticmethod
     def _limit_files(host: Host, pid: int, user: str, files: int) -> None:
-        """Set how many files a process may have; as its own user, for root needs a capability (prlimit(2))."""
-        with contextlib.suppress(FileNotFoundError):  # it ended meanwhile
+        """Set the limit of open files of a process, as its own user: root needs a capability (prlimit(2))."""
+        with contextlib.suppress(FileNotFoundError):  # it has ended meanwhile
             status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
             (line,) = [line for line in status.splitlines() if line.startswith("NSpid:")]
             inside = line.split()[-1]
@@ -158,12 +158,12 @@ class HalfDead(Faults):
         if not base.is_dir():
             base = GROUPS
             if "pids" not in (base / "cgroup.subtree_control").read_text(encoding="ascii").split():
-                raise LabError(f"{base}: no pids controller is to be had")
+                raise LabError(f"{base}: there is no pids controller")
         return base / f"lab-{host.running_pid}"
 
     @staticmethod
     def _signal_all(host: Host, command: str, number: int, *, children_only: bool = False) -> int:
-        """Signal every live process of a command, parents first; return how many there were."""
+        """Signal all live processes of a command, parents first; return their number."""
         pids = {pid for pid, its, state in host.processes() if its == command and state not in "ZX"}
         children = {pid for pid in pids if _parent(pid) in pids}
         for pid in [*(() if children_only else pids - children), *children]:
@@ -173,7 +173,7 @@ class HalfDead(Faults):
 
 
 def _parent(pid: int) -> int | None:
-    """Return a process's parent; None where it has ended meanwhile."""
+    """Return a process's parent; None if it has ended meanwhile."""
     with contextlib.suppress(FileNotFoundError, ProcessLookupError):
         for line in Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines():
             if line.startswith("PPid:"):
@@ -182,13 +182,13 @@ def _parent(pid: int) -> int | None:
 
 
 def _soft_limit(pid: int) -> int:
-    """Return how many files a process may have open."""
+    """Return the limit of open files of a process."""
     limits = Path(f"/proc/{pid}/limits").read_text(encoding="ascii")
     (line,) = [line for line in limits.splitlines() if line.startswith("Max open files")]
     return int(line.split()[3])
 
 
 def _lowest_free(pid: int) -> int:
-    """Return the lowest number that no open file of a process has: a limit is a limit of numbers (getrlimit(2))."""
+    """Return the lowest unused descriptor number of a process, because the limit is on numbers (getrlimit(2))."""
     used = {int(path.name) for path in Path(f"/proc/{pid}/fd").iterdir()}
     return next(number for number in range(len(used) + 1) if number not in used)

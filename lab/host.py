@@ -1,4 +1,4 @@
-"""A host of the lab: namespaces, a disk, a network card; it can be booted, lose its power, and be booted again."""
+"""A host of the lab: namespaces, a disk, a network card. It can be booted, lose its power, and be rebooted."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _LISTENING = "0A"  # TCP_LISTEN, as /proc/net/tcp writes it
 
 
 class Host:
-    """One host. What runs in it dies with it; its disk lives as long as the lab."""
+    """One host. Its processes end with it; its disk lasts as long as the lab."""
 
     def __init__(
         self,
@@ -41,11 +41,11 @@ class Host:
     ) -> None:
         self.name = place.name
         self.mac = place.mac
-        self.pid: int | None = None  # process 1 of the host, by the machine's numbering; None while it is off
+        self.pid: int | None = None  # machine's process id of the host's process 1; None while it is off
         self.boot_services = [list(argv) for argv in services]
         self.boot_addresses: list[
             Interface
-        ] = []  # beside its own: service addresses in its boot configuration
+        ] = []  # in addition to its own: service addresses in its boot configuration
         self._place = place
         self._ip_versions = ip_versions  # of its own addresses
         self._anchor = anchor
@@ -56,7 +56,7 @@ class Host:
 
     @property
     def address(self) -> Address:
-        """The host's own address: IPv4, unless it has none."""
+        """The host's own address: the IPv4 one if it has one."""
         return self._place.address if 4 in self._ip_versions else self._place.address6
 
     @property
@@ -71,7 +71,7 @@ class Host:
 
     @property
     def running_pid(self) -> int:
-        """Process 1 of the host; raises `LabError` while it is off."""
+        """Process 1 of the host. Raises `LabError` while it is off."""
         if self.pid is None:
             raise LabError(f"{self.name} is down: reboot it first")
         return self.pid
@@ -84,7 +84,7 @@ class Host:
     def boot(self) -> None:
         """Give the host power and wait until its services have started."""
         if self.up:
-            raise LabError(f"{self.name} is up already")
+            raise LabError(f"{self.name} is already up")
         init = [*PYTHON, str(INSIDE / "init.py")]
         unshare = ["unshare", "--net", "--mount", "--uts", "--pid", "--fork", "--propagation=private", *init]
         reporter = start(
@@ -112,12 +112,12 @@ class Host:
                 process.stdin.close()
 
     def power_off(self) -> None:
-        """Cut the power: the link is dead at once, then every process, then the namespaces are gone."""
+        """Cut the power: first the link fails, then all processes are killed, then the namespaces end."""
         process, pid = self._process, self.pid
         if process is None:
             return
         if pid is not None:
-            with contextlib.suppress(LabError):  # the port may never have been made
+            with contextlib.suppress(LabError):  # the port may not exist
                 self._switch.set_carrier(self.name, on=False)
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -127,7 +127,7 @@ class Host:
         self.forget()
 
     def forget(self) -> None:
-        """Collect what is left of a host whose processes were all killed."""
+        """Clean up after a host whose processes were all killed."""
         for process in (self._process, *self._inside):
             if process is not None:
                 process.wait(timeout=BOOT_SECONDS)
@@ -138,10 +138,10 @@ class Host:
         self, argv: Sequence[str], *, env: Mapping[str, str] | None = None, user: str | None = None,
         cwd: str = "/", stdin: Any = subprocess.DEVNULL, **options: Any,
     ) -> Inside:  # fmt: skip
-        """Start a program in the host; it dies with the host. `options` are those of `subprocess.Popen`.
+        """Start a program in the host; it ends with the host. `options` are those of `subprocess.Popen`.
 
-        `env` is added to a plain environment: nothing of the caller's is handed on. As Popen's, the program's
-        output goes where the caller's goes unless `stdout` and `stderr` say otherwise.
+        `env` is added to a minimal environment: nothing is inherited from the caller. As with Popen, the program's
+        output goes to the caller's unless `stdout` and `stderr` are given.
         """
         words = ["env", "-C", cwd, *self._become(user), *argv]
         inside = Inside(
@@ -156,7 +156,7 @@ class Host:
         self, argv: Sequence[str], *, check: bool = True, timeout: float = 30.0, input: str | None = None,  # noqa: A002
         user: str | None = None, env: Mapping[str, str] | None = None, cwd: str = "/",
     ) -> subprocess.CompletedProcess[str]:  # fmt: skip
-        """Run a program in the host and return what it printed; errors are those of `subprocess.run`."""
+        """Run a program in the host and return its output; errors are those of `subprocess.run`."""
         pipe = subprocess.PIPE
         with self.popen(
             argv, env=env, user=user, cwd=cwd, stdin=pipe if input is not None else subprocess.DEVNULL,
@@ -173,10 +173,10 @@ class Host:
         return done
 
     def processes(self) -> Iterator[tuple[int, str, str]]:
-        """List the host's processes: number (the machine's), name, state (proc(5): R, S, T, Z …)."""
+        """List the host's processes: the machine's process id, name, state (proc(5): R, S, T, Z …)."""
         mine = Path(f"/proc/{self.running_pid}/ns/pid").readlink()
         for directory in Path("/proc").glob("[0-9]*"):
-            # One that ended meanwhile is none; one that root may not look at is not of the lab.
+            # Skip processes that have ended meanwhile; one that root may not inspect is not part of the lab.
             with contextlib.suppress(FileNotFoundError, ProcessLookupError, PermissionError):
                 if (directory / "ns/pid").readlink() == mine:
                     stat = (directory / "stat").read_text(encoding="utf-8", errors="replace")
@@ -184,7 +184,7 @@ class Host:
                     yield int(directory.name), name, rest.split()[0]
 
     def wake_entrances(self) -> None:
-        """Wake each nsenter through which a program was started: it stops when the program is stopped."""
+        """Resume each nsenter through which a program was started: it stops when the program is stopped."""
         for process in self._inside:
             if process.poll() is None:
                 with contextlib.suppress(ProcessLookupError):
@@ -253,7 +253,7 @@ class Host:
 
 
 def _on_other_file_systems() -> list[str]:
-    """Return what a host must be shown besides the machine's root: the project, its Python, a /usr of its own."""
+    """Return the paths to bind into a host besides the machine's root: the project, its Python, a separate /usr."""
     wanted = [CHECKOUT, Path("/usr"), Path(sys.prefix).resolve(), Path(sys.base_prefix).resolve()]
     there = Path("/").stat().st_dev
     others = [path for path in wanted if path == CHECKOUT or path.stat().st_dev != there]

@@ -1,4 +1,4 @@
-"""SIGINT for programs that a shell script started in the background: there it is ignored (POSIX sh, 2.11)."""
+"""Restore SIGINT, which is ignored in programs that a shell script started in the background (POSIX sh, 2.11)."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import threading
 
 
 def hear_interrupts() -> None:
-    """Have SIGINT raise KeyboardInterrupt again where this process was started with it ignored.
+    """Make SIGINT raise KeyboardInterrupt again if this process was started with SIGINT ignored.
 
-    A lab has to end by SIGINT however it was started. A handler that a program has set itself stays.
+    A lab must end on SIGINT no matter how it was started. A handler that the program has set is kept.
     """
     if (
         threading.current_thread() is threading.main_thread()

@@ -1,4 +1,4 @@
-"""A lab: hosts, a gateway and a client on one switch, closed off from the machine it runs on."""
+"""A lab: hosts, a gateway and a client on one switch, isolated from the machine it runs on."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ BOOT_SERVICES: Mapping[str, Sequence[Sequence[str]]] = MappingProxyType(
 
 
 class Lab(Firewall):
-    """Everything there is in a lab, for as long as the `with` block lasts.
+    """A lab with all its hosts, for the duration of the `with` block.
 
-    `hosts` are those that may serve, `everybody` also the gateway `gw`, the `client` and the `watcher`. Nobody
-    holds the service address at first, unless `holder` names a host. Labs do not see each other: any number
-    may run at once. When the process that made a lab ends, the lab is gone, however it ended.
+    `hosts` are those that may serve, `everybody` also the gateway `gw`, the `client` and the `watcher`. No host
+    holds the service address at first, unless `holder` names one. Labs are isolated from each other: any number
+    may run at once. When the process that created a lab ends for any reason, the lab ends too.
 
-    `speaks` says which addresses there are. `ipv4`: the service has one, of IPv4, the hosts have both. `ipv6`:
-    nobody has IPv4. `both`: service and hosts have both; then `clients` and `watchers` are two each, and `client`
+    `speaks` selects the IP versions. `ipv4`: the service has an IPv4 address, the hosts have both. `ipv6`: there
+    is no IPv4. `both`: service and hosts have both; then there are two `clients` and two `watchers`, and `client`
     and `watcher` are those of IPv4.
     """
 
     service_address: IPv4Interface = plan.SERVICE_ADDRESS
     service_address6: IPv6Interface = plan.SERVICE_ADDRESS6
-    admin_key: Path = ADMIN_KEY  # on b, beside a known_hosts with everybody's host keys
+    admin_key: Path = ADMIN_KEY  # on b, with a known_hosts that has all host keys
 
     def __init__(
         self, hosts: Sequence[str] = ("a", "b"), *, holder: str | None = None,
@@ -67,11 +67,11 @@ class Lab(Firewall):
         self._starved = []
         self.hosts: Mapping[str, Host] = {}
         self.everybody: Mapping[str, Host] = {}
-        self.note: str | None = None  # one line for people: addresses that the machine uses too
+        self.note: str | None = None  # a message: addresses that the machine also uses
 
     def __enter__(self) -> Lab:
         if self._anchor is not None:
-            raise LabError("this lab is running already")
+            raise LabError("this lab is already running")
         hear_interrupts()
         needs.check()
         self.note = plan.clash()
@@ -89,12 +89,12 @@ class Lab(Firewall):
 
     @property
     def client(self) -> Client:
-        """The client that asks the first service address."""
+        """The client of the first service address."""
         return self.clients[0]
 
     @property
     def watcher(self) -> Watcher:
-        """The watcher that asks who has the first service address."""
+        """The watcher of the first service address."""
         return self.watchers[0]
 
     @property
@@ -105,7 +105,7 @@ class Lab(Firewall):
 
     @property
     def anchor(self) -> Anchor:
-        """What holds the lab together."""
+        """The anchor of the lab's namespaces."""
         if self._anchor is None:
             raise LabError("the lab is not running: use it in a with block")
         return self._anchor
@@ -119,11 +119,11 @@ class Lab(Firewall):
         return self.host(host).popen(argv, **options)
 
     def holders(self) -> list[str]:
-        """Return the hosts that have a service address on a card, and in use: a look into each, not on the wire."""
+        """Return the hosts that have a service address in use on a card, from their state, not from the wire."""
         return [name for name, host in self.hosts.items() if host.up and self._has_address(host)]
 
     def close(self) -> None:
-        """End everything. May be called again."""
+        """End the lab. May be called again."""
         if self._anchor is not None:
             self._anchor.close()
             self._anchor = None

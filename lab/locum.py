@@ -1,4 +1,4 @@
-"""locum in the lab, set up and run on b with its own commands, as an administrator would.
+"""locum in the lab, set up and run on b with its own commands, as by an administrator.
 
 `init` writes the site file, `enrol` prepares both hosts, and `locum up` runs as the user locum with two
 capabilities and no root.
@@ -28,7 +28,7 @@ from lab.power import PowerSwitch
 
 HOME = "b"
 SITE = "/etc/locum/locum.yml"
-FENCE_PASSWORD = "/etc/locum/fence.password"  # a file of that name, on b
+FENCE_PASSWORD = "/etc/locum/fence.password"  # on b
 FENCE = """\
     fence:
       agent: fence_lab
@@ -36,7 +36,7 @@ FENCE = """\
       secret_files: {{password: {password_file}}}
       timeout: 10
 """
-BIN = Path(sys.executable).parent  # of the virtual environment, which the hosts see at the same path
+BIN = Path(sys.executable).parent  # of the virtual environment, which has the same path in the hosts
 UP_SECONDS = 90.0
 UNPRIVILEGED = (
     "setpriv", "--reuid=locum", "--regid=locum", "--init-groups",
@@ -72,11 +72,11 @@ class Locum:
         self.lab = lab
         self.say = say
         self._settings = {"when_unreachable": when_unreachable, "interval": interval, "mode": mode}
-        self._watchers = tuple(watchers)  # hosts besides b that run an exporter, such as c
+        self._watchers = tuple(watchers)  # hosts other than b that run an exporter, such as c
         self._fence = fence
         self._guard_words = ["--boot-guard"] if boot_guard else []  # of a
         self._environment = ["env", *(f"{name}={value}" for name, value in (environment or {}).items())]
-        self.power: PowerSwitch | None = None  # what fences, where `fence` was asked for
+        self.power: PowerSwitch | None = None  # the fence device, if `fence` was requested
         self._up: Inside | None = None
         self._said: queue.SimpleQueue[str | None] = queue.SimpleQueue()
 
@@ -97,7 +97,7 @@ class Locum:
     # -- set up ------------------------------------------------------------------------------------------------
 
     def install(self) -> None:
-        """Write the site file and enrol b, then a over the administrator's SSH."""
+        """Create the site file and enrol b, then a over the administrator's SSH."""
         open_the_way(self.lab, HOME)
         self.say("locum init: writes the site file")
         self.command(
@@ -124,7 +124,7 @@ class Locum:
         return [word for value in values for word in (option, str(value))]
 
     def _install_fencing(self) -> None:
-        """Plug every other host into the power switch, and write down for the user locum how it is told."""
+        """Connect all other hosts to the power switch, and store its password for the user locum."""
         self.power = PowerSwitch(self.lab, self.lab.hosts[HOME])
         secret = f"umask 077; printf '%s\\n' \"$1\" > {FENCE_PASSWORD}; chgrp locum $0; chmod 640 $0"
         self.lab.run(HOME, ["sh", "-c", secret, FENCE_PASSWORD, self.power.password])
@@ -141,7 +141,7 @@ class Locum:
     def command(
         self, *words: str, check: bool = True, timeout: float = 60.0
     ) -> subprocess.CompletedProcess[str]:
-        """Run a locum command on b as the administrator; raises `LabError` with what it said."""
+        """Run a locum command on b as the administrator. Raises `LabError` with its output."""
         done = self.lab.run(HOME, [str(BIN / "locum"), "--site", SITE, *words], check=False, timeout=timeout)
         if check and done.returncode != 0:
             raise LabError(f"locum {words[0]} ended with {done.returncode}: {done.stderr}{done.stdout}")
@@ -152,13 +152,13 @@ class Locum:
         path.write_text(self.own_site(path.read_text(encoding="utf-8")), encoding="utf-8")
 
     def own_site(self, text: str) -> str:
-        """Return the site file that `init` wrote with this lab's own settings in it."""
+        """Return the site file that `init` wrote, with this lab's settings."""
         for key in ("interval", "mode"):
             text = _with(text, key, self._settings[key])
         return self._with_watchers(text) if self._watchers else text
 
     def _with_watchers(self, text: str) -> str:
-        """Add hosts that only look, as an administrator would write them into the site file."""
+        """Add hosts that only run an exporter, as an administrator would write them into the site file."""
         addresses = {host: self.lab.hosts[host].address for host in self._watchers}
         hosts = "".join(f'  {host}: {{address: "{address}"}}\n' for host, address in addresses.items())
         points = {HOME: "127.0.0.1", **{host: _in_url(address) for host, address in addresses.items()}}
@@ -168,7 +168,7 @@ class Locum:
     # -- run ---------------------------------------------------------------------------------------------------
 
     def up(self) -> None:
-        """Start `locum up` on b and wait until it says that it is up."""
+        """Start `locum up` on b and wait until it reports that it is up."""
         self.launch()
         heard: list[str] = []
         deadline = time.monotonic() + UP_SECONDS
@@ -180,18 +180,18 @@ class Locum:
         raise LabError("locum did not come up:\n" + "\n".join(heard))
 
     def launch(self) -> None:
-        """Start `locum up` on b, and wait for nothing."""
+        """Start `locum up` on b without waiting."""
         self._up = self.lab.popen(
             HOME, [*UNPRIVILEGED, *self._environment, str(BIN / "locum"), "--site", SITE, "up"],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
         self._said = queue.SimpleQueue()
-        # Read to its end, whatever it says: a full pipe would stop it.
+        # Read to the end, because a full pipe would block it.
         threading.Thread(target=self._listen, args=(self._up, self._said), daemon=True).start()
 
     @property
     def running(self) -> bool:
-        """Whether the `locum up` that was launched last has not ended."""
+        """Whether the last launched `locum up` is still running."""
         return self._up is not None and self._up.poll() is None
 
     def _next_line(self, deadline: float) -> str | None:
@@ -209,7 +209,7 @@ class Locum:
         said.put(None)
 
     def down(self) -> None:
-        """End the chain, as an administrator would."""
+        """End `locum up`, as an administrator would."""
         if self._up is not None and self._up.poll() is None:
             self._up.terminate()
             try:
@@ -218,7 +218,7 @@ class Locum:
                 self._up.kill()
 
     def watch_from(self, host: str) -> None:
-        """Run an exporter on another host, as an unprivileged user; it has no key, and so asks no gate."""
+        """Run an exporter on another host as an unprivileged user; it has no key, so it calls no gate."""
         there, here = self.lab.hosts[host].root, self.lab.hosts[HOME].root
         site = there / SITE.lstrip("/")
         site.parent.mkdir(parents=True, exist_ok=True)
@@ -229,7 +229,7 @@ class Locum:
         self.launch_exporter(host)
 
     def launch_exporter(self, host: str, *, may_ping: bool = True) -> None:
-        """Start the exporter of a host that looks from outside; without `may_ping` it lacks the capability."""
+        """Start the exporter of an outside vantage point; without `may_ping` it lacks the capability."""
         listen = f"{_in_url(self.lab.hosts[host].address)}:{EXPORTER_PORT}"
         self.lab.popen(
             host,
@@ -242,15 +242,15 @@ class Locum:
     # -- look --------------------------------------------------------------------------------------------------
 
     def incidents(self) -> list[dict[str, Any]]:
-        """Return the incidents, oldest first, as the actuator tells them: asking it itself starts no Python."""
+        """Return the incidents, oldest first, from the actuator's API, which avoids starting Python."""
         try:
             rows: list[dict[str, Any]] = self.get(f"{ACTUATOR}/api/v1/incidents")["incidents"]
         except subprocess.CalledProcessError as fault:
-            raise LabError(f"the actuator does not say what happened: {fault.stderr}") from fault
+            raise LabError(f"the actuator does not report its incidents: {fault.stderr}") from fault
         return rows[::-1]
 
     def wait_incident(self, outcome: str, since: float, seconds: float = 60.0) -> dict[str, Any]:
-        """Wait for an incident of a look at `since` (time.time()) or later that ends with `outcome`."""
+        """Wait for an incident with a check at `since` (time.time()) or later that ends with `outcome`."""
         deadline = time.monotonic() + seconds
         while True:
             found = [
@@ -267,7 +267,7 @@ class Locum:
         return json.loads(self.lab.run(HOME, curl(url)).stdout)
 
     def samples(self, selector: str, end: float, seconds: float) -> list[list[tuple[float, float]]]:
-        """Return Prometheus's raw samples of the `seconds` before `end`: (time.time(), value) for each series."""
+        """Return Prometheus' raw samples of the `seconds` before `end`: (time.time(), value) for each series."""
         form = {"query": f"{selector}[{round(seconds * 1000)}ms]", "time": f"{end:.3f}"}
         answer = self.lab.run(
             HOME,
@@ -278,7 +278,7 @@ class Locum:
 
 
 def curl(*words: str) -> list[str]:
-    """Return a command for b that asks a part of the chain: it shows a password and a certificate."""
+    """Return a command for b that queries a part of the chain, with a password and a certificate."""
     command = "exec curl -sSf --max-time 5"
     if any(word.startswith((PROMETHEUS, ALERTMANAGER)) for word in words):
         command += f' --cacert {STATE}/tls/chain.crt -u "locum:$(cat {STATE}/chain/web.password)"'
@@ -287,14 +287,14 @@ def curl(*words: str) -> list[str]:
 
 
 def open_the_way(lab: Lab, host: str) -> None:
-    """Let the user locum reach the interpreter and the checkout, on that host's own disk and nowhere else."""
+    """Give the user locum access to the interpreter and the checkout, only on that host's own disk."""
     for target in {CHECKOUT, Path(sys.base_prefix), Path(os.path.realpath(sys.executable))}:
         for parent in target.parents:
             lab.run(host, ["chmod", "o+x", str(parent)], check=False)
 
 
 def _looked_at(incident: dict[str, Any]) -> float:
-    """Return when an incident began; of many looks that found nothing, when the last of them ended."""
+    """Return when an incident began; for many checks without a finding, when the last of them ended."""
     at: float = incident["closed_at"] if incident["looks"] > 1 else incident["opened_at"]
     return at
 

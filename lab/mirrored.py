@@ -1,4 +1,4 @@
-"""locum in the lab with a mirror, and a directory of its own on each host to be mirrored."""
+"""locum in the lab with a mirror, and a separate directory on each host to be mirrored."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TREE = "/srv/www"
 
 
 class MirroredLocum(Locum):
-    """locum whose service has a mirror of /srv/www; `mirror` is what the site file says of it."""
+    """locum whose service has a mirror of /srv/www; `mirror` is its value in the site file."""
 
     def __init__(
         self,
@@ -37,7 +37,7 @@ class MirroredLocum(Locum):
         return before(super().own_site(text), TAKEOVER, f"    mirror: {self._mirror}\n")
 
     def wait_holder(self, seconds: float = 90.0) -> str:
-        """Wait until locum knows who holds the service, which is what a mirror is made from; return the host."""
+        """Wait until locum knows the holder, which is the source of the mirror; return it."""
         deadline = time.monotonic() + seconds
         while True:
             (row,) = json.loads(self.command("status", "--json").stdout)

@@ -1,4 +1,4 @@
-"""Entering and leaving: the anchor that holds a lab together, and processes started inside a namespace."""
+"""The anchor of a lab's namespaces, and processes started inside a namespace."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from typing import IO, Any
 from lab.needs import ENVIRONMENT, LabError
 
 INSIDE = Path(__file__).parent / "inside"
-PYTHON = (sys.executable, "-I", "-S", "-B")  # standard library only, and quick to start
+PYTHON = (sys.executable, "-I", "-S", "-B")  # standard library only, for a quick start
 START_SECONDS = 10.0
 
 
 class Inside(subprocess.Popen[Any]):
     """A process in a host's namespaces, started through nsenter.
 
-    It is a Popen in every way, except that signals go to the process itself and not to the nsenter that waits
-    for it; nsenter then ends the same way, so that `returncode` is the process's own.
+    It behaves like a Popen, except that signals go to the process itself and not to the nsenter that waits for it;
+    nsenter then ends in the same way, so that `returncode` is that of the process.
     """
 
     def send_signal(self, sig: int) -> None:
@@ -38,20 +38,20 @@ class Inside(subprocess.Popen[Any]):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, sig)
                 return
-            time.sleep(0.001)  # nsenter has not come round to starting it
+            time.sleep(0.001)  # nsenter has not started it yet
         super().send_signal(sig)
 
     def terminate(self) -> None:
-        """Ask the process inside to end (SIGTERM)."""
+        """Send SIGTERM to the process inside."""
         self.send_signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        """End the process inside (SIGKILL)."""
+        """Send SIGKILL to the process inside."""
         self.send_signal(signal.SIGKILL)
 
     @property
     def inner_pid(self) -> int | None:
-        """The process inside, by the machine's numbering; None before it runs and after it ended."""
+        """The machine's process id of the process inside; None before it runs and after it has ended."""
         try:
             children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text(encoding="ascii")
         except (FileNotFoundError, ProcessLookupError):
@@ -65,7 +65,7 @@ def enter(pid: int, kinds: str, argv: Sequence[str]) -> list[str]:
 
 
 def command(pid: int, kinds: str, argv: Sequence[str], *, text: str = "", seconds: float = 10.0) -> str:
-    """Run a program of the lab's own in namespaces of process `pid`; return what it printed, or raise."""
+    """Run a program of the lab in namespaces of process `pid`; return its output, or raise."""
     done = subprocess.run(
         enter(pid, kinds, argv),
         env=dict(ENVIRONMENT), input=text, capture_output=True, text=True, timeout=seconds, check=False,
@@ -77,20 +77,20 @@ def command(pid: int, kinds: str, argv: Sequence[str], *, text: str = "", second
 
 @dataclass
 class Reporter:
-    """A process that reports on a pipe. What it says on standard error is kept for the case that it fails."""
+    """A process that reports on a pipe. Its standard error is kept for an error message."""
 
     process: subprocess.Popen[bytes]
     pipe: int
     errors: IO[bytes]
 
     def line(self, seconds: float, what: str) -> str:
-        """Read one line within a deadline; raise `LabError` if it does not come."""
+        """Read one line within a deadline; raise `LabError` if it does not arrive."""
         deadline = time.monotonic() + seconds
         line = b""
         while not line.endswith(b"\n"):
             left = deadline - time.monotonic()
             if left <= 0 or not select.select([self.pipe], [], [], left)[0]:
-                raise LabError(f"{what}: no word within {seconds:g} s")
+                raise LabError(f"{what}: no report within {seconds:g} s")
             byte = os.read(self.pipe, 1)
             if not byte:
                 raise LabError(f"{what} ended before it was ready: {self._last_words()}")
@@ -98,18 +98,18 @@ class Reporter:
         return line.decode().strip()
 
     def close(self) -> None:
-        """Close what this process holds of it; the process itself goes on."""
+        """Close this process's end of the pipe; the reporting process continues."""
         os.close(self.pipe)
         self.errors.close()
 
     def _last_words(self) -> str:
         self.errors.seek(0)
         said = self.errors.read().decode(errors="replace").strip().splitlines()
-        return said[-1] if said else "it said nothing"
+        return said[-1] if said else "it printed nothing"
 
 
 def start(make_argv: Callable[[int], Sequence[str]], *, stdin: int, pass_fds: Sequence[int] = ()) -> Reporter:
-    """Start a process that reports on a pipe, whose writing end `make_argv` gets as a number."""
+    """Start a process that reports on a pipe; `make_argv` receives the descriptor of its writing end."""
     reading, writing = os.pipe()
     errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed by the reporter
     try:
@@ -148,16 +148,16 @@ class Anchor:
             reporter.close()
         if Path(f"/proc/{self.pid}/ns/net").readlink() == Path("/proc/self/ns/net").readlink():
             self.close()
-            raise LabError("the lab got no network of its own")  # nothing may ever reach the machine's
+            raise LabError("the lab got no network of its own")  # nothing may reach the machine's network
         command(self.pid, "m", ["mount", "-t", "tmpfs", "-o", "mode=700", "lab", "/run"])
 
     @property
     def directory(self) -> Path:
-        """The lab's own directory in memory, seen from outside; it vanishes with the lab."""
+        """The lab's own directory in memory, as a path outside; it disappears with the lab."""
         return Path(f"/proc/{self.pid}/root/run")
 
     def close(self) -> None:
-        """End every process of the lab and drop all that they held."""
+        """End all processes of the lab and release their resources."""
         if self._process.poll() is None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""What the lab needs of the machine, and one clear line for whatever is missing."""
+"""The lab's requirements on the machine, and one clear line for each one that is not met."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import shutil
 from collections.abc import Callable, Mapping
 
-# Programs are looked for where Debian puts them, whatever PATH the caller has.
+# Programs are searched where Debian installs them, independent of the caller's PATH.
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 ENVIRONMENT: Mapping[str, str] = {
     "PATH": PATH,
@@ -31,18 +31,18 @@ PACKAGES: Mapping[str, str] = {
 
 
 class LabError(Exception):
-    """The lab cannot do what was asked; the text says why in one line."""
+    """The lab cannot do what was requested; the text is one line with the reason."""
 
 
 def find(program: str) -> str | None:
-    """Return where a program is."""
+    """Return the path of a program."""
     return shutil.which(program, path=PATH)
 
 
 def check(uid: int | None = None, where: Callable[[str], str | None] = find) -> None:
-    """Raise `LabError` if this process is not root's, or a program is missing."""
+    """Raise `LabError` if this process does not run as root, or a program is missing."""
     if (os.geteuid() if uid is None else uid) != 0:
-        raise LabError("the lab makes namespaces and needs root: run it with sudo")
+        raise LabError("the lab creates namespaces and needs root: run it with sudo")
     missing = [program for program in PACKAGES if where(program) is None]
     if missing:
         packages = " ".join(sorted({PACKAGES[program] for program in missing}))

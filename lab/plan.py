@@ -1,4 +1,4 @@
-"""Who is in the lab: names, addresses, network cards. The same in every lab, since no lab sees another."""
+"""The hosts of a lab: names, addresses, network cards. The same in every lab, because labs are isolated."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ IPVersions = Literal["ipv4", "ipv6", "both"]
 
 @dataclass(frozen=True, slots=True)
 class Speech:
-    """What is spoken in a lab: the IP versions of the hosts' own addresses, and the service addresses."""
+    """The IP versions in a lab: those of the hosts' own addresses, and the service addresses."""
 
     hosts: tuple[int, ...]
     service: tuple[Interface, ...]
@@ -45,7 +45,7 @@ class Place:
 
     name: str
     number: int | None
-    has_disk: bool  # a file system, sshd and Apache of its own
+    has_disk: bool  # whether it has its own file system, sshd and Apache
     mac: str
 
     @property
@@ -55,7 +55,7 @@ class Place:
 
     @property
     def address6(self) -> IPv6Address:
-        """The host's own IPv6 address: the digits of the IPv4 one, so that people recognize it."""
+        """The host's own IPv6 address: with the same final digits as the IPv4 one, for readability."""
         return IPv6Address(f"2001:db8::{self._number}")
 
     @property
@@ -78,15 +78,13 @@ PLACES = MappingProxyType(
             _place("c", 3, has_disk=True),
             _place("gw", 254),
             _place("client", 200),
-            # The watcher has a card of its own and no address, so that what it hears changes nobody's cache.
+            # The watcher has its own card and no address, so that its requests change no cache.
             _place("watcher", None, tail=0xFD),
         )
     }
 )
 SERVERS = tuple(place.name for place in PLACES.values() if place.has_disk)
-ADMINISTRATOR = (
-    "b"  # the host at which the administrator sits: it has the key and knows the others' host keys
-)
+ADMINISTRATOR = "b"  # the administrator's host: it has the key and the other hosts' host keys
 
 
 def _ask(what: str) -> list[dict[str, Any]]:
@@ -100,9 +98,9 @@ def _ask(what: str) -> list[dict[str, Any]]:
 def clash(
     addresses: list[dict[str, Any]] | None = None, routes: list[dict[str, Any]] | None = None
 ) -> str | None:
-    """Return one line if the machine itself uses addresses of the lab's, as `ip -j address` and `route` tell.
+    """Return one line if the machine itself uses addresses of the lab, according to `ip -j address` and `route`.
 
-    It is no fault: the lab's bridge is in a network namespace that has no way out, so both work side by side.
+    This is not an error: the lab's bridge is in a network namespace without a route out, so both work.
     """
     own = [
         (f"{info['local']}/{info['prefixlen']}", str(link.get("ifname", "?")))
@@ -120,7 +118,7 @@ def clash(
         for mine in (NETWORK, NETWORK6):
             if network.version == mine.version and network.overlaps(mine):
                 return (
-                    f"this machine uses {text} ({card}), and the lab {mine}: they do not disturb each other, "
+                    f"this machine uses {text} ({card}), and the lab {mine}: they do not conflict, "
                     "but inside the lab these addresses are the lab's"
                 )
     return None

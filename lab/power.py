@@ -1,7 +1,7 @@
-"""The lab's power switch: it cuts a host's port and power, or gives them back, when a fence agent says so.
+"""The lab's power switch: it cuts or restores a host's port and power on request of a fence agent.
 
 `fence_lab` (inside/fence_lab.py) is the agent. It reaches the switch over a Unix socket in its own host's /run:
-like a real controller, it can be reached although the network of the host that is to be fenced is dead.
+like a real controller, the switch is reachable even if the network of the host to be fenced is down.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from lab.needs import LabError
 AGENT = "usr/sbin/fence_lab"
 SOCKET = "run/lab-power.sock"
 REQUEST_SECONDS = 5.0
-END_SECONDS = 40.0  # a host that is being booted is booted
+END_SECONDS = 40.0  # a boot that is under way is completed first
 ON, FAILED, OFF = 0, 1, 2  # exit statuses of an agent
 
 Temper = Literal[
     "sound", "refuses", "claims"
-]  # works; does nothing and says so; does nothing and says it did
+]  # works; does nothing and reports failure; does nothing and reports success
 
 
 class PowerSwitch:
-    """Answers the agent on one host until it is closed. `temper` makes it fail; `switched` is what it did."""
+    """Answers the agent on one host until it is closed. `temper` makes it fail; `switched` lists its actions."""
 
     def __init__(self, lab: Lab, host: Host) -> None:
         self.temper: Temper = "sound"
@@ -48,7 +48,7 @@ class PowerSwitch:
         self._thread.start()
 
     def close(self) -> None:
-        """Stop answering; a host that is being switched is switched first."""
+        """Stop answering; an action that is under way is completed first."""
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)  # wakes accept
         self._thread.join(END_SECONDS)
@@ -60,7 +60,7 @@ class PowerSwitch:
         listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             listening.bind(str(path))
-            path.chmod(0o666)  # whoever knows the password may, as with a real one
+            path.chmod(0o666)  # anyone with the password may use it, as with a real one
             listening.listen()
         except BaseException:
             listening.close()

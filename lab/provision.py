@@ -1,4 +1,4 @@
-"""What is written on a host's disk before its first boot: its names, keys and web page."""
+"""The files on a host's disk before its first boot: its names, keys and web page."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from lab.needs import ENVIRONMENT
 from lab.plan import ADMINISTRATOR, PLACES, SERVICE_ADDRESS, SERVICE_ADDRESS6, Place
 
-ADMIN_KEY = Path("/root/.ssh/id_ed25519")  # on the administrator's host; elsewhere there is none
+ADMIN_KEY = Path("/root/.ssh/id_ed25519")  # only on the administrator's host
 SERVED_BY = "X-Served-By"
 
 _SSHD_CONFIG = """\
@@ -35,7 +35,7 @@ _PAGE = """\
 <body><h1>www</h1><p>This page was served by <b>{name}</b>.</p></body>
 </html>
 """
-# The machine's own: a host of the lab shall not have them.
+# The machine's own files, which a host of the lab must not have.
 ABSENT = (
     "/etc/ssh/ssh_host_rsa_key",
     "/etc/ssh/ssh_host_rsa_key.pub",
@@ -50,7 +50,7 @@ ABSENT = (
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file, or, without text, a directory."""
+    """A file, or a directory if there is no text."""
 
     path: str
     text: str | None
@@ -59,14 +59,14 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """An ed25519 key pair as OpenSSH writes it."""
+    """An ed25519 key pair in OpenSSH's format."""
 
     private: str
     public: str
 
 
 def make_keys(names: Iterable[str], where: Path) -> dict[str, Key]:
-    """Make a key pair for each name, in a directory of the lab's own memory: never on the machine's disk."""
+    """Create a key pair for each name in the lab's own memory, never on the machine's disk."""
     keys = {}
     with tempfile.TemporaryDirectory(prefix="keys-", dir=where) as directory:
         for name in names:
@@ -80,7 +80,7 @@ def make_keys(names: Iterable[str], where: Path) -> dict[str, Key]:
 
 
 def known_hosts(keys: dict[str, Key]) -> str:
-    """Return a known_hosts file with the host keys, as an administrator has it who checked them at the consoles."""
+    """Return a known_hosts file with the host keys, as after an administrator verified them at the consoles."""
     lines = []
     for name, key in keys.items():
         if name in PLACES:
@@ -91,7 +91,7 @@ def known_hosts(keys: dict[str, Key]) -> str:
 
 
 def files(place: Place, keys: dict[str, Key]) -> list[File]:
-    """Return what belongs on a host's disk. `keys` holds every server's host key, and `admin`."""
+    """Return the files for a host's disk. `keys` has every server's host key, and `admin`."""
     name = place.name
     written = [
         File("/etc/hostname", f"{name}\n"),
@@ -100,7 +100,7 @@ def files(place: Place, keys: dict[str, Key]) -> list[File]:
         File("/etc/ssh/ssh_host_ed25519_key", keys[name].private, 0o600),
         File("/etc/ssh/ssh_host_ed25519_key.pub", keys[name].public),
         File("/etc/ssh/sshd_config", _SSHD_CONFIG),
-        File("/root/.bashrc", ""),  # whatever the machine's does, it costs time at every login
+        File("/root/.bashrc", ""),  # empty: the machine's would cost time at every login
         File("/root/.profile", ""),
         File("/root/.ssh", None, 0o700),
         File("/root/.ssh/authorized_keys", keys["admin"].public, 0o600),

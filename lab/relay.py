@@ -1,4 +1,4 @@
-"""A relay between a host's cable and its port: passes every frame on, later. There only while a wire is slow."""
+"""A relay between a host's cable and its port that delays every frame. It exists only while a wire is slow."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ START_SECONDS = 10.0
 
 
 class Relay:
-    """Joins two cards of the switch's namespace, once `begin` was said. It dies with the lab, or by `end`."""
+    """Connects two cards of the switch's namespace after `begin`. It ends with the lab, or by `end`."""
 
     def __init__(self, anchor: int, one: str, other: str, seconds: float) -> None:
         self.seconds = seconds
@@ -23,14 +23,14 @@ class Relay:
         self._hear("ready")
 
     def begin(self) -> None:
-        """Let it pass frames on: what came before is not passed, for the bridge did that itself."""
+        """Start passing frames. Earlier frames are not passed, because the bridge has already done so."""
         assert self._process.stdin is not None
         self._process.stdin.write(b"begin\n")
         self._process.stdin.flush()
         self._hear("begun")
 
     def end(self) -> None:
-        """End it; what is on its way is lost."""
+        """End the relay; frames in transit are lost."""
         self._process.kill()
         self._process.wait(timeout=START_SECONDS)
         for pipe in (self._process.stdin, self._process.stdout):

@@ -1,4 +1,4 @@
-"""What Grafana would show of a lab: its Prometheus asked for every panel and every rule, and drawn."""
+"""What Grafana would show of a lab: query its Prometheus for every panel and every rule, and draw them."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from lab.locum import HOME, STATE, Locum
 from lab.needs import LabError
 
 PROMETHEUS_PORT = 9090
-# The parts of the chain are scraped every 5 s, and it takes two samples to see what changed.
+# The parts of the chain are scraped every 5 s, and a change needs two samples.
 SCRAPED_TWICE_SECONDS = 11.0
 PROGRAM_SECONDS = 120.0
 PICTURE = ("--dashboard", "service", "--section", "Now", "--section", "Its checks")
 
 
 def ask(locum: Locum, since: float, *, picture: Path | None = None) -> tuple[bool, str]:
-    """Ask for all that there is to see since a moment (time.time()); return whether all is there, and the tables.
+    """Query everything since a time (time.time()); return whether it is complete, and the tables.
 
-    With `picture` a part of the dashboard *service* is drawn into that file too.
+    With `picture`, a part of the dashboard *service* is also drawn into that file.
     """
     time.sleep(SCRAPED_TWICE_SECONDS)
     until = time.time()
@@ -43,7 +43,7 @@ def ask(locum: Locum, since: float, *, picture: Path | None = None) -> tuple[boo
 
 
 def credentials(host: Host) -> list[str]:
-    """Return the options by which the programs of grafana/ ask the Prometheus of `locum up` on a host."""
+    """Return the options with which the programs of grafana/ query the Prometheus of `locum up` on a host."""
     state = host.root / STATE.lstrip("/")
     return ["--password-file", str(state / "chain/web.password"), "--ca-file", str(state / "tls/chain.crt")]
 

@@ -1,20 +1,20 @@
-"""Lines put into the site file that `locum init` wrote, where a lab wants something of its own."""
+"""Insert a lab's own lines into the site file that `locum init` wrote."""
 
 from __future__ import annotations
 
 from lab.needs import LabError
 
-TAKEOVER = "    takeover:\n"  # where the section of the lab's service begins
+TAKEOVER = "    takeover:\n"  # an anchor line in the section of the lab's service
 
 
 def before(text: str, head: str, lines: str) -> str:
-    """Return a text with lines before the first `head`; raises `LabError` where there is none."""
+    """Insert lines before the first `head`; raise `LabError` if there is none."""
     at = _find(text, head)
     return f"{text[:at]}{lines}{text[at:]}"
 
 
 def after(text: str, head: str, lines: str) -> str:
-    """Return a text with lines after the first `head`; raises `LabError` where there is none."""
+    """Insert lines after the first `head`; raise `LabError` if there is none."""
     at = _find(text, head) + len(head)
     return f"{text[:at]}{lines}{text[at:]}"
 

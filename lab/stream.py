@@ -1,4 +1,4 @@
-"""Reads what an observer inside the lab prints, line by line, while the lab's maker does something else."""
+"""Read an observer's output inside the lab line by line in the background."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Record = TypeVar("Record")
 
 
 class Stream(Generic[Record]):
-    """Records in the order in which they came. The observer lives as long as its host."""
+    """Records in the order of arrival. The observer lives as long as its host."""
 
     def __init__(self, name: str, process: Inside, make: Callable[[Mapping[str, Any]], Record]) -> None:
         self._name = name
@@ -27,22 +27,22 @@ class Stream(Generic[Record]):
         self._thread.start()
 
     def records(self) -> list[Record]:
-        """Return a copy of all records there are."""
+        """Return a copy of all records so far."""
         with self._news:
             return list(self._records)
 
     def wait(self, seen: int, seconds: float) -> int:
-        """Wait until there are more records than `seen`, or until time is up; return how many there are."""
+        """Wait until there are more records than `seen`, or until the timeout; return their number."""
         deadline = time.monotonic() + seconds
         with self._news:
             while len(self._records) <= seen and (left := deadline - time.monotonic()) > 0:
                 if not self._thread.is_alive():
-                    raise LabError(f"the {self._name} has ended: nobody observes the lab any more")
+                    raise LabError(f"the {self._name} has ended: the lab is no longer observed")
                 self._news.wait(min(left, 0.5))
             return len(self._records)
 
     def close(self) -> None:
-        """Wait for the reader's end; the observer's process must have ended."""
+        """Wait for the reader to end; the observer's process must have ended."""
         self._thread.join(timeout=5)
         if self._process.stdout is not None:
             self._process.stdout.close()

@@ -1,4 +1,4 @@
-"""The switch: a bridge in a network namespace of its own, and what its ports do not let through."""
+"""The switch: a bridge in its own network namespace, and the faults of its ports."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from lab.namespaces import command
 from lab.plan import CARD, Place
 from lab.relay import Relay
 
-Direction = Literal["in", "out", "both"]  # as the host sees it
+Direction = Literal["in", "out", "both"]  # from the host's point of view
 
 _BRIDGE = "switch"
-# What a cut takes where ARP passes, and with it what IPv6 has in its place: solicitations and advertisements.
+# The traffic that a cut drops if ARP passes, and with it IPv6's equivalent: solicitations and advertisements.
 _ALL_BUT_ARP = (
     "ether type != { arp, ip6 } ",
     "ether type ip6 meta l4proto != ipv6-icmp ",
@@ -22,7 +22,7 @@ _ALL_BUT_ARP = (
 
 
 def port(name: str) -> str:
-    """Return the name of the switch's end of a host's cable: its port, unless a relay is between the two."""
+    """Return the name of the switch's end of a host's cable, which is its port unless a relay is in between."""
     return f"port-{name}"
 
 
@@ -33,24 +33,22 @@ def slow_port(name: str) -> str:
 
 @dataclass
 class WireFaults:
-    """What is wrong with the wires, as the lab wants it. `rules()` says the same to nftables."""
+    """The faults of the wires. `rules()` expresses them for nftables."""
 
-    dead: set[str] = field(default_factory=set)  # hosts to and from which nothing passes
-    parted: dict[tuple[str, str], bool] = field(
-        default_factory=dict
-    )  # (from, to); whether ARP is cut as well
+    dead: set[str] = field(default_factory=set)  # hosts with all traffic dropped in both directions
+    parted: dict[tuple[str, str], bool] = field(default_factory=dict)  # (from, to); whether ARP is also cut
     lost: dict[tuple[str, Literal["in", "out"]], float] = field(default_factory=dict)  # share of frames lost
-    slow: dict[str, float] = field(default_factory=dict)  # seconds by which each frame is late, each way
+    slow: dict[str, float] = field(default_factory=dict)  # delay of each frame in seconds, each way
 
     def heal(self, host: str) -> None:
-        """Forget every fault that has to do with a host."""
+        """Remove all faults of a host."""
         self.dead.discard(host)
         self.parted = {pair: arp for pair, arp in self.parted.items() if host not in pair}
         self.lost = {(name, way): share for (name, way), share in self.lost.items() if name != host}
         self.slow.pop(host, None)
 
     def rules(self) -> str:
-        """Return the whole table in nftables' language; loaded at once, it replaces what was there (nft(8))."""
+        """Return the whole table in nftables' language; loading it replaces the previous one (nft(8))."""
         lines = "".join(f"    {rule}\n" for rule in self.list())
         chain = f"  chain wires {{\n    type filter hook forward priority 0; policy accept;\n{lines}  }}\n"
         return f"table bridge lab\ndelete table bridge lab\ntable bridge lab {{\n{chain}}}\n"
@@ -67,7 +65,7 @@ class WireFaults:
             if share == 0:
                 continue
             side = "oifname" if way == "in" else "iifname"
-            of_10000 = round(share * 10000)  # nftables refuses a comparison that is always true
+            of_10000 = round(share * 10000)  # nftables rejects a comparison that is always true
             some = f"numgen random mod 10000 < {of_10000} " if of_10000 < 10000 else ""
             yield f'{side} "{self._port(host)}" {some}drop'
 
@@ -98,16 +96,16 @@ class Switch:
         self._slow_down(place.name)
 
     def set_carrier(self, host: str, on: bool) -> None:
-        """Pull or plug a host's cable: its card notices."""
+        """Pull or plug a host's cable: its card loses or gains its carrier."""
         self._ip(f"link set {port(host)} {'up' if on else 'down'}")
 
     def unplug(self, host: str) -> None:
-        """Take a host's card and cable away."""
+        """Remove a host's card and cable."""
         self._speed_up(host)
         self._ip(f"link delete {port(host)}")
 
     def apply(self) -> None:
-        """Make the wires be as `faults` says. Frames that a relay had not passed on yet are lost."""
+        """Apply `faults` to the wires. Frames in transit in a relay are lost."""
         for host in [*self._relays]:
             if self._relays[host].seconds != self.faults.slow.get(host):
                 self._speed_up(host)
@@ -116,7 +114,7 @@ class Switch:
         command(self._pid, "n", ["nft", "-f", "-"], text=self.faults.rules())
 
     def _slow_down(self, host: str) -> None:
-        """Take a host's cable out of the bridge and put a relay between them, if that is wanted and not yet so."""
+        """Put a relay between a host's cable and the bridge, if it is wanted and not yet there."""
         if host not in self.faults.slow or host in self._relays or not self._plugged(host):
             return
         self._ip(
@@ -131,7 +129,7 @@ class Switch:
         self._relays[host] = relay
 
     def _speed_up(self, host: str) -> None:
-        """Take the relay away again, and put the cable back where it was."""
+        """Remove the relay and connect the cable to the bridge again."""
         relay = self._relays.pop(host, None)
         if relay is None:
             return

@@ -1,7 +1,7 @@
-"""The course of one incident, from the fault to the first good answer, with milliseconds.
+"""The course of one incident in milliseconds, from the fault to the first good answer.
 
-Not `locum incident`'s picture: this one begins with the fault and ends with what the client heard, which only the
-lab knows.
+Unlike the picture of `locum incident`, this one begins with the fault and ends with the client's answer, which only
+the lab knows.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _FAILED_CHECKS = 'locum_check_success{service="www",host="a",decides="true"}'
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """Something that happened `seconds` after the fault."""
+    """An event `seconds` after the fault."""
 
     seconds: float
     what: str
@@ -30,7 +30,7 @@ class Moment:
 
 
 def moments(trial: Trial, locum: Locum) -> list[Moment]:
-    """Gather what everybody noted of the incident: Prometheus, Alertmanager, the journal, the client."""
+    """Collect the records of the incident from Prometheus, Alertmanager, the journal and the client."""
     incident, found = trial.incident, [Moment(0.0, "fault", f"{trial.fault.verb} on a")]
     failed = _first_failed_check(trial, locum)
     if failed is not None:
@@ -44,7 +44,7 @@ def moments(trial: Trial, locum: Locum) -> list[Moment]:
     if trial.seconds_without_service is not None:
         found.append(
             Moment(
-                trial.seconds_without_service, "first good answer", f"the client hears {trial.answered_by}"
+                trial.seconds_without_service, "first good answer", f"{trial.answered_by} answers the client"
             )
         )
     return sorted(found, key=lambda moment: moment.seconds)

@@ -1,4 +1,4 @@
-"""One fault on the holder, or one planned move, and what the client and the watcher saw of it."""
+"""One fault on the holder, or one planned move, as observed by the client and the watcher."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from lab.lab import Lab
 from lab.locum import Locum
 from lab.needs import LabError
 
-SETTLE_SECONDS = 1.5  # what is watched after the service is back, for late second holders
+SETTLE_SECONDS = 1.5  # how long to watch after the service is back, to detect late second holders
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A fault by its name for people, the lab's verb, and what should come of it."""
+    """A fault: its display name, the lab's verb, and the expected result."""
 
     name: str
     verb: str
@@ -33,7 +33,7 @@ FAULTS = {
     )
 }
 
-# Asked for, not suffered: the verb is locum's own command.
+# Planned moves rather than faults: the verb is locum's own command.
 MOVES = {
     move.name: move
     for move in (
@@ -45,7 +45,7 @@ MOVES = {
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What came of one fault. Times are time.time() or seconds; None where the service did not come back."""
+    """The result of one fault. Times are time.time() or seconds; None if the service did not come back."""
 
     fault: Fault
     at: float
@@ -56,7 +56,7 @@ class Trial:
     incident: dict[str, Any]
 
     def faults(self) -> list[str]:
-        """Return what did not hold, in words; empty where all did."""
+        """Return the violated expectations as text; empty if there are none."""
         found = []
         if self.seconds_without_service is None:
             found.append("the service did not come back")
@@ -70,19 +70,19 @@ class Trial:
 
 
 def trial(lab: Lab, locum: Locum, fault: Fault, *, seconds: float = 20.0) -> Trial:
-    """Bring a fault upon a, which holds the service, and watch until it is over."""
+    """Inject a fault on a, which holds the service, and observe until it is over."""
     lab.client.wait_good(timeout=seconds)
     at: float = getattr(lab, fault.verb)("a")
     try:
         lab.client.wait_failed(since=at, timeout=5)
         lab.client.wait_good(since=at, timeout=seconds)
     except TimeoutError:
-        pass  # then it is not back, and that is what is told
+        pass  # it is not back, which the result shows
     return _told(lab, locum, fault, at)
 
 
 def planned(lab: Lab, locum: Locum, move: Fault, *, seconds: float = 60.0) -> Trial:
-    """Ask for a planned move, and watch until it is over; without service is what lies behind the first failure."""
+    """Request a planned move, and observe until it is over; time without service begins at the first failure."""
     lab.client.wait_good(timeout=seconds)
     asked = time.time()
     locum.command(move.verb, "www", "--yes", timeout=seconds)
@@ -92,7 +92,7 @@ def planned(lab: Lab, locum: Locum, move: Fault, *, seconds: float = 60.0) -> Tr
 
 
 def _told(lab: Lab, locum: Locum, fault: Fault, at: float, begun: float | None = None) -> Trial:
-    """Return what came of a fault at `at`, whose outage began then, or at `begun`."""
+    """Return the result of a fault at `at`, whose outage began then or at `begun`."""
     time.sleep(SETTLE_SECONDS)
     begun = at if begun is None else begun
     try:

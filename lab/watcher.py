@@ -1,4 +1,4 @@
-"""The watcher: which hosts answer for the service address, all the time, independent of what anybody claims."""
+"""The watcher: continuously observes on the wire which hosts answer for the service address."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from lab.plan import CARD, PLACES, Address
 from lab.stream import Stream
 
 PACE_SECONDS = 0.02
-GAP_SECONDS = 0.1  # between two rounds so far apart nobody looked
+GAP_SECONDS = 0.1  # a longer time between two rounds is a gap in the observation
 _NAMES = {place.mac: place.name for place in PLACES.values()}
 
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One question and who answered it: hosts by name, an unknown card by its MAC."""
+    """One request and its answers: hosts by name, an unknown card by its MAC."""
 
     sent: float  # time.time()
     holders: frozenset[str]
@@ -29,7 +29,7 @@ class Round:
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """Somebody told everybody, unasked, that he has the service address."""
+    """An unsolicited announcement of the service address."""
 
     at: float  # time.time()
     host: str
@@ -37,18 +37,18 @@ class Announcement:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """A time in which the watcher did not look (it was starved of CPU); nothing is known of it."""
+    """A time without observations (the watcher got no CPU time); nothing is known about it."""
 
     began: float
     seconds: float
 
 
 def held_by_two_seconds(rounds: Sequence[Round], since: float) -> float:
-    """Return the seconds, since then, in which more than one host answered for the service address.
+    """Return the seconds since `since` during which more than one host answered for the service address.
 
-    A round speaks for the time until the next one, but for no more than `GAP_SECONDS`: what follows is a gap,
-    which `gaps` tells. What does not reach the watcher (a host that is cut off, a frame lost) is not heard: a
-    look into the hosts (`Lab.holders`) tells of those.
+    A round counts for the time until the next one, but for at most `GAP_SECONDS`: the rest is a gap, see `gaps`.
+    Answers that do not reach the watcher (from a host that is cut off, or in a lost frame) are not counted:
+    `Lab.holders` reads the state of the hosts themselves.
     """
     later = [one for one in rounds if one.sent >= since]
     seconds = 0.0
@@ -60,13 +60,13 @@ def held_by_two_seconds(rounds: Sequence[Round], since: float) -> float:
 
 
 def gaps(rounds: Sequence[Round], since: float) -> list[Gap]:
-    """Return the times in which nobody looked, since then."""
+    """Return the times without observations since `since`."""
     later = [one.sent for one in rounds if one.sent >= since]
     return [Gap(one, following - one) for one, following in pairwise(later) if following - one > GAP_SECONDS]
 
 
 def timeline(rounds: Iterable[Round], since: float) -> list[Round]:
-    """Return only the rounds in which the answer changed, the first of all included."""
+    """Return the first round and the rounds in which the answer changed."""
     changes: list[Round] = []
     for one in rounds:
         if one.sent >= since and (not changes or changes[-1].holders != one.holders):
@@ -75,7 +75,7 @@ def timeline(rounds: Iterable[Round], since: float) -> list[Round]:
 
 
 class Watcher:
-    """Asks the wire every 20 ms who has a service address, from a host and card of its own."""
+    """Asks every 20 ms on the wire which host has a service address, from a separate host and card."""
 
     def __init__(self, host: Host, address: Address) -> None:
         self.address = address
@@ -90,19 +90,19 @@ class Watcher:
         return [one for one in self._stream.records() if isinstance(one, Round) and one.sent >= since]
 
     def announcements(self, since: float = 0.0) -> list[Announcement]:
-        """Return the gratuitous ARP and unsolicited neighbour advertisements heard at `since` or later."""
+        """Return the gratuitous ARP and unsolicited neighbour advertisements received at `since` or later."""
         return [one for one in self._stream.records() if isinstance(one, Announcement) and one.at >= since]
 
     def holders(self, since: float = 0.0) -> list[Round]:
-        """Return who held the address since then, as a list of changes."""
+        """Return the holders of the address since `since`, as a list of changes."""
         return timeline(self.rounds(since), since)
 
     def held_by_two_seconds(self, since: float) -> float:
-        """As the function of that name says, for what the watcher has seen until now."""
+        """Call the function of that name on the observations so far."""
         return held_by_two_seconds(self.rounds(since), since)
 
     def gaps(self, since: float = 0.0) -> list[Gap]:
-        """Return the times in which the watcher did not look."""
+        """Return the times without observations."""
         return gaps(self.rounds(since), since)
 
     def wait_holders(self, holders: Iterable[str], timeout: float = 30.0) -> float:
@@ -119,12 +119,12 @@ class Watcher:
             if left <= 0:
                 last = ", ".join(sorted(rounds[-1].holders)) if rounds else "not asked"
                 raise TimeoutError(
-                    f"held by {last or 'nobody'}, not by {', '.join(sorted(wanted)) or 'nobody'}"
+                    f"held by {last or 'no host'}, not by {', '.join(sorted(wanted)) or 'no host'}"
                 )
             seen = self._stream.wait(seen, left)
 
     def close(self) -> None:
-        """Stop reading; the watcher's host must be gone."""
+        """Stop reading; the watcher's host must have ended."""
         self._stream.close()
 
 

@@ -1,1 +1,1 @@
-"""The eyes: checks that run when asked, and the Prometheus exporter that serves them."""
+"""Checks that run on request, and the Prometheus exporter that serves them."""

@@ -1,7 +1,7 @@
-"""Accepting connections: so many and so often for each other user, and Prometheus finds room whatever they do.
+"""Accept connections, with a limit on number and rate per user, so that Prometheus can always connect.
 
-asyncio's own servers take in all who come. Each connection costs a descriptor, and each byte over it a turn of the
-event loop; the checks need both.
+asyncio's own servers accept every connection. Each connection costs a descriptor, and each byte over it a turn of
+the event loop; the checks need both.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from locum_inventory.token_bucket import ClientRates, TokenBucket
 
 log = logging.getLogger("locum.exporter")
 
-MOST = 1024  # connections of others: a Prometheus of another user has one for each check that runs
-DESCRIPTORS_SHARE = 0.5  # and no more than this of the descriptors: the checks need theirs
+MOST = 1024  # connections of other users: another user's Prometheus has one per running check
+DESCRIPTORS_SHARE = 0.5  # and at most this share of the descriptors: the checks need the rest
 BURST, PER_SECOND = 512.0, 32.0  # new connections of one user of this machine
-# A flood of new connections waits in the kernel, and does not take the event loop from the checks. Who comes too
-# often is accepted and closed at once, so that others do not wait behind him.
+# A flood of new connections waits in the kernel and does not keep the event loop from the checks. A connection of a
+# user above the rate limit is accepted and closed at once, so that others do not wait behind it.
 ACCEPTS_AT_ONCE, ACCEPTS_PER_SECOND = 200.0, 2000.0
 BACKLOG = 1024
 NO_DESCRIPTOR_SECONDS = 0.05
@@ -36,24 +36,24 @@ NO_DESCRIPTOR_SECONDS = 0.05
 class _Open:
     client: str
     transport: asyncio.Transport
-    asked_at: float = 0.0  # monotonic: when a request over it was answered last
+    asked_at: float = 0.0  # monotonic time of the last answered request
 
 
 class Accepting:
-    """Accepts connections for a server; `protocol` makes what handles one. For one event loop alone.
+    """Accepts connections for a server, in one event loop; `protocol` creates the handler of a connection.
 
-    Those of root and of the user this runs as are not counted.
+    Connections of root and of this program's own user are not limited.
     """
 
     def __init__(self, protocol: Callable[[], asyncio.Protocol]) -> None:
         self._protocol = protocol
         descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         self._most = max(1, min(MOST, int(descriptors * DESCRIPTORS_SHARE)))
-        self._others: dict[asyncio.BaseTransport, _Open] = {}  # the oldest first
+        self._others: dict[asyncio.BaseTransport, _Open] = {}  # oldest first
         self._rates = ClientRates(BURST, PER_SECOND)
 
     def answered(self, transport: asyncio.BaseTransport | None) -> None:
-        """Note that a request over a connection is answered: those over which nothing is asked make room first."""
+        """Record that a request over a connection was answered; idle connections are closed first to make room."""
         if transport is not None and transport in self._others:
             self._others[transport].asked_at = time.monotonic()
 
@@ -65,15 +65,15 @@ class Accepting:
         while True:
             try:
                 sock, _ = await loop.sock_accept(listening)
-            except OSError as fault:  # no descriptors left, or the client has gone
-                log.debug("not accepted: %s", fault, extra={"event": "not_accepted"})
+            except OSError as fault:  # no descriptors left, or the client has disconnected
+                log.debug("connection not accepted: %s", fault, extra={"event": "not_accepted"})
                 await asyncio.sleep(NO_DESCRIPTOR_SECONDS)
                 continue
             await self._take(sock)
             await asyncio.sleep(max(0.0, -tokens.take(time.monotonic()) / ACCEPTS_PER_SECOND))
 
     async def _take(self, sock: socket.socket) -> None:
-        """Hand one to the server, or close it where its user comes too often."""
+        """Hand a connection to the server, or close it if its user exceeds the rate limit."""
         client, uid = _client_of(sock)
         is_ours = uid in {0, os.geteuid()}
         if uid is not None and not is_ours and not self._rates.allows(client, time.monotonic()):
@@ -83,14 +83,14 @@ class Accepting:
             transport, _ = await asyncio.get_running_loop().connect_accepted_socket(self._protocol, sock)
         except OSError as fault:
             sock.close()
-            log.debug("not accepted: %s", fault, extra={"event": "not_accepted"})
+            log.debug("connection not accepted: %s", fault, extra={"event": "not_accepted"})
             return
         if not is_ours:
             self._make_room()
             self._others[transport] = _Open(client, transport)
 
     def _make_room(self) -> None:
-        """End a connection of the client that has most, if there are too many: that of the oldest request."""
+        """If there are too many connections, close the longest idle one of the client that has the most."""
         if len(self._others) < self._most:
             return
         self._others = {
@@ -104,7 +104,7 @@ class Accepting:
 
 
 def _client_of(sock: socket.socket) -> tuple[str, int | None]:
-    """Return who is at the other end: an address, or a user of this machine, with his number; raises nothing."""
+    """Return the peer: its address, or a local user with the user id. Raises nothing."""
     try:
         address, uid = tcp_peer(sock)
     except (OSError, ValueError, struct.error):

@@ -21,7 +21,7 @@ _LONGEST_SECONDS = 60.0
 
 
 class Exporter:
-    """What the handlers need: the runner in use now, which a reload replaces, and the metrics of its own."""
+    """The state of the handlers: the current runner, which a reload replaces, and the exporter's own metrics."""
 
     def __init__(self, runner: Runner) -> None:
         self.runner = runner
@@ -67,11 +67,11 @@ class Exporter:
 
 
 def deadline_from(header: str | None) -> float:
-    """Return the seconds a look may take: the scrape's timeout less a margin for the answer's way back.
+    """Return the seconds a check may take: the scrape timeout less a margin for returning the answer.
 
-    The margin is three tenths, 300 ms at most. A check that hangs answers as late as it may, and a scrape that
-    runs into its timeout is no vote: on a busy machine a margin of a tenth left hung services untold.
-    Raises ParameterMissingError if the header is no number of seconds.
+    The margin is three tenths, at most 300 ms. A check of a hung service uses all its time, and a scrape that times
+    out is no vote: with a margin of a tenth, hung services went unreported on a busy machine.
+    Raises ParameterMissingError if the header is not a number of seconds.
     """
     if header is None:
         return _DEFAULT_SECONDS
@@ -87,7 +87,7 @@ def deadline_from(header: str | None) -> float:
 
 def _exposition(request: web.Request, registry: CollectorRegistry, comment: str = "") -> web.Response:
     encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-    # OpenMetrics knows no free comments; the plain text format does (and people read that one).
+    # OpenMetrics has no free comments; the plain text format, which people read, does.
     prefix = b"" if "openmetrics" in content_type else comment.encode()
     return web.Response(body=prefix + encode(registry), headers={"Content-Type": content_type})
 

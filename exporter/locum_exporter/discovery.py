@@ -1,7 +1,7 @@
-"""What Prometheus should scrape: every check at every vantage point, as HTTP service discovery wants it.
+"""List the targets for Prometheus' HTTP service discovery: every check at every vantage point.
 
-Format: https://prometheus.io/docs/prometheus/latest/http_sd/. Targets carry their own interval, so that a new
-service needs no edit of prometheus.yml.
+Format: https://prometheus.io/docs/prometheus/latest/http_sd/. Targets carry their own interval, so that a
+new service needs no change of prometheus.yml.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from urllib.parse import urlsplit
 from locum_exporter.probe_request import through_checks
 from locum_inventory.site.model import INTERVAL_SECONDS, Interval, Service, Site, VantagePoint
 
-_SLOW: Interval = "1s"  # for what does not decide whether a service is down
+_SLOW: Interval = "1s"  # for checks that do not decide whether a service is down
 
 
 def targets(site: Site) -> list[dict[str, Any]]:
-    """Return all targets of a site, in an order that depends on nothing but the site."""
+    """Return all targets of a site, in an order that depends only on the site."""
     entries = [
         entry for name, point in site.vantage_points.items() for entry in _targets_of(site, name, point)
     ]
@@ -70,10 +70,10 @@ def _looks(site: Site, point_name: str) -> Iterator[tuple[dict[str, str], Interv
 
 
 def _checks(site: Site, service: Service, host_name: str, point_name: str) -> Iterator[str]:
-    """Yield the checks of a service that a vantage point can make of a host."""
+    """Yield the checks of a service that a vantage point can make on a host."""
     asked = [name for name in ("http", "tcp", "process") if getattr(service.checks, name) is not None]
     for check in asked or ["ping"]:
-        # A gate is asked over SSH, or directly on its own host; a host with neither cannot be asked.
+        # A gate is reached over SSH, or directly on its own host; without either, the process cannot be checked.
         if check != "process" or host_name == point_name or site.hosts[host_name].ssh is not None:
             yield check
 
@@ -83,7 +83,7 @@ def _slower(service: Service) -> Interval:
 
 
 def _slowest(services: Any) -> Interval:
-    """Return the interval for a host's ping: as fast as the fastest of its services, but not below a second."""
+    """Return the interval for a host's ping: that of its fastest service, but at least one second."""
     return min((_slower(service) for service in services), key=INTERVAL_SECONDS.__getitem__, default=_SLOW)
 
 

@@ -1,4 +1,4 @@
-"""How late this program's event loop was: while it was held up, an answer may have come and not been read."""
+"""Measure the lag of the event loop: while it is blocked, an answer may arrive and not be read."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from types import TracebackType
 from typing import Self
 
 TICK_SECONDS = 0.02
-_KEPT = 3_000  # of a minute: no check takes longer
+_KEPT = 3_000  # one minute: no check takes longer
 
 
 class LoopLag:
-    """Measures all the time by how much the event loop is late; `async with LoopLag() as lag`."""
+    """Continuously measures how late the event loop is; `async with LoopLag() as lag`."""
 
     def __init__(self) -> None:
-        self._late: deque[tuple[float, float]] = deque(maxlen=_KEPT)  # (noticed at, by so many seconds)
+        self._late: deque[tuple[float, float]] = deque(maxlen=_KEPT)  # (time of measurement, lag in seconds)
         self._due: float | None = None
         self._ticking: asyncio.Task[None] | None = None
 
@@ -34,7 +34,7 @@ class LoopLag:
                 await self._ticking
 
     def worst_seconds(self, since: float) -> float:
-        """Return by how much the loop was late at most since a moment of its own clock."""
+        """Return the largest lag since a time of the loop's clock."""
         now = asyncio.get_running_loop().time()
         worst = 0.0 if self._due is None else now - self._due
         for noticed_at, late_seconds in reversed(self._late):

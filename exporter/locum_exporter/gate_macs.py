@@ -1,4 +1,4 @@
-"""Whose a MAC address is that answered for a service address, asked of the gates when it is no host's own."""
+"""Find the owner of a MAC address through the gates, if no host uses it for its own address."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from locum_inventory.gate.protocol import GateClient
 log = logging.getLogger(__name__)
 
 ASK_SECONDS = 2.0
-PAUSE_SECONDS = 30.0  # between two rounds of questions: a real stranger may answer for days
+PAUSE_SECONDS = 30.0  # between two rounds of calls: an unknown device may answer for days
 
 
 class GateMacs:
-    """The MAC addresses that gates report. They are asked in the background, so that no check waits for them."""
+    """The MAC addresses that gates report. Gates are asked in the background, so that no check waits for them."""
 
     def __init__(self, gates: Mapping[str, GateClient], executor: Executor | None) -> None:
         self._gates = gates
@@ -31,20 +31,20 @@ class GateMacs:
         return self._macs.owner(mac)
 
     def ask_soon(self) -> None:
-        """Ask every gate, unless that was done a moment ago; returns at once."""
+        """Start asking all gates, unless that was done recently; return at once."""
         if time.monotonic() - self._asked_at < PAUSE_SECONDS:
             return
         self._asked_at = time.monotonic()
         asyncio.get_running_loop().run_in_executor(self._executor, self.ask)
 
     def ask(self) -> None:
-        """Ask every gate now; one that does not answer leaves what is known of its host as it was."""
+        """Ask all gates now; if one does not answer, the known addresses of its host are kept."""
         for host in self._gates:
             try:
                 self._macs.learn(host, self._gates[host].status(deadline_seconds=ASK_SECONDS).macs)
-            except Exception as fault:  # whatever hindered it: the address check goes on without
+            except Exception as fault:  # for any reason: the address check continues without it
                 log.debug(
-                    "the gate of %s was not asked for its MACs: %s",
+                    "could not read the MAC addresses of %s from its gate: %s",
                     host,
                     fault,
                     extra={"event": "no_macs", "host": host},

@@ -1,4 +1,4 @@
-"""The gates an exporter may ask: a client for each host that has one."""
+"""The gates that an exporter can ask: a client for each host with a gate."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from locum_inventory.site.model import Site
 
 
 def open_gates(site: Site, this_name: str | None) -> GateClients:
-    """Return the gates by host name; nothing is connected before it is asked.
+    """Return the gates by host name; a gate connects on first use.
 
-    The host this runs on (`this_name`) is asked directly, others over SSH with the exporter's key.
+    The gate of this host (`this_name`) is run directly, others are reached over SSH with the exporter's key.
     """
     gates = GateClients(site, this_name, role="exporter")
     for name in hosts_with_gates(site, this_name):
-        # Making one may load a library for a tenth of a second: better now than while others' looks wait.
+        # Creating one may load a library for a tenth of a second: do it now, before checks wait for it.
         gates[name]
     return gates
 
 
 def hosts_with_gates(site: Site, this_name: str | None) -> list[str]:
-    """Return the hosts whose gate can be asked from here and has a process to look for."""
+    """Return the hosts whose gate can be reached from here and has a process to check."""
     watched = {
         host
         for service in site.services.values()

@@ -1,4 +1,4 @@
-"""The page for people: what this exporter can look at, a link each."""
+"""The HTML page: a link for each check that this exporter can make."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _STYLE = (
 
 
 def looks_of(site: Site) -> list[ProbeRequest]:
-    """Return every look the site file allows, in its order."""
+    """Return every check that the site file allows, in its order."""
     looks = [ProbeRequest("ping", None, host) for host in site.hosts]
     for name, service in site.services.items():
         looks.append(ProbeRequest("address", name, None))
@@ -40,8 +40,8 @@ def render(site: Site, this_name: str | None) -> str:
     )
     return (
         f"<!doctype html><html lang=en><meta charset=utf-8><title>locum exporter</title><style>{_STYLE}</style>"
-        f"<h1>locum exporter</h1><p>The eyes of locum, {here}. A probe looks when it is asked, and only at what "
-        "the site file names.</p>"
+        f"<h1>locum exporter</h1><p>This exporter runs {here}. It makes a check when it is requested, and only "
+        "checks of the site file.</p>"
         f"<table><tr><th>check<th>service<th>host<th></tr>{rows}</table>"
         "<p><a href=/sd>targets for Prometheus</a> · <a href=/metrics>its own metrics</a> · "
         "<a href=/-/healthy>healthy?</a></p></html>\n"
@@ -53,4 +53,4 @@ def _row(look: ProbeRequest) -> str:
     query = escape(urlencode({key: value for key, value in named.items() if value}))
     where = "through its address" if look.through else look.host
     cells = "".join(f"<td>{escape(value or '')}" for value in (look.check, look.service, where))
-    return f"<tr>{cells}<td><a href='/probe?{query}'>look now</a></tr>"
+    return f"<tr>{cells}<td><a href='/probe?{query}'>check now</a></tr>"

@@ -1,4 +1,4 @@
-"""The options that say how a program logs: the same for exporter and actuator."""
+"""The logging options that exporter and actuator share."""
 
 from __future__ import annotations
 
@@ -16,13 +16,17 @@ _FORMAT = click.option(
     type=click.Choice(LOG_FORMATS),
     default="logfmt",
     show_default=True,
-    help="how each line is written",
+    help="the format of log lines",
 )
 _LEVEL = click.option(
-    "--log-level", type=click.Choice(LOG_LEVELS), default="info", show_default=True, help="the least to log"
+    "--log-level",
+    type=click.Choice(LOG_LEVELS),
+    default="info",
+    show_default=True,
+    help="the lowest level to log",
 )
 
 
 def log_options(command: _Command) -> _Command:
-    """Give a command `--log-format` and `--log-level`."""
+    """Add `--log-format` and `--log-level` to a command."""
     return _FORMAT(_LEVEL(command))

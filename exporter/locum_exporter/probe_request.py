@@ -1,4 +1,4 @@
-"""One thing to look at: a check by name, with the service and the host it is asked for."""
+"""A requested check: its name, with the service and the host to check."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class NotInSiteError(LocumError, ValueError):
 class ProbeRequest:
     """A check of a service on a host; `ping` needs only the host, `address` only the service.
 
-    With `through` it is a deciding check of a service through the service addresses, whoever holds them.
+    With `through` it is a deciding check of a service through the service addresses, whichever host holds them.
     """
 
     check: CheckName
@@ -36,10 +36,10 @@ class ProbeRequest:
 def parse_probe_request(
     site: Site, check: str | None, service: str | None, host: str | None, through: str | None = None
 ) -> ProbeRequest:
-    """Return the look that was asked for.
+    """Return the requested check.
 
-    Raises `ParameterMissingError`, or `NotInSiteError` where the site file does not have what is named: an exporter
-    looks at what the site file says, and at nothing else.
+    Raises `ParameterMissingError`, or `NotInSiteError` if the site file does not contain it: an exporter makes only
+    the checks of the site file.
     """
     if not check:
         raise ParameterMissingError(f"parameter 'check' is missing: one of {', '.join(CHECKS)}")
@@ -65,7 +65,7 @@ def parse_probe_request(
     ):
         raise NotInSiteError(f"service '{service}' has no {check} check")
     if service and check == "address" and not site.services[service].addresses:
-        raise NotInSiteError(f"service '{service}' has no address: commands stand in its place")
+        raise NotInSiteError(f"service '{service}' has no address: it uses address_commands")
     name: CheckName = check  # type: ignore[assignment]  # it is one of CHECKS
     return ProbeRequest(name, service or None, (host or None) if needs_host else None)
 
@@ -79,12 +79,12 @@ def _look_through(
         raise ParameterMissingError("parameter 'service' is missing: through=address needs it")
     if host:
         raise ParameterMissingError(
-            "parameter 'host' does not go with through=address: whoever holds the address answers"
+            "parameter 'host' cannot be combined with through=address: the holder of the address answers"
         )
     if service not in site.services:
         raise NotInSiteError(f"the site file has no service '{service}'")
     if not site.services[service].addresses:
-        raise NotInSiteError(f"service '{service}' has no address: commands stand in its place")
+        raise NotInSiteError(f"service '{service}' has no address: it uses address_commands")
     if check not in through_checks(site.services[service]):
         raise NotInSiteError(f"check '{check}' of service '{service}' is not made through its address")
     name: CheckName = check  # type: ignore[assignment]  # it is one of CHECKS
@@ -92,7 +92,7 @@ def _look_through(
 
 
 def through_checks(service: Service) -> tuple[str, ...]:
-    """Return the checks of a service that are made through its addresses: the deciding ones that need no gate."""
+    """Return the checks of a service that are made through its addresses: the deciding ones without a gate."""
     if not service.addresses:
         return ()
     return tuple(check for check in service.checks.deciding if check != "process")

@@ -1,4 +1,4 @@
-"""From a site to a runner for it, and to the next one when the site file is read again."""
+"""Create the runner for a site, and replace it when the site file is reloaded."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from locum_inventory.site.model import Site
 
 log = logging.getLogger("locum.exporter")
 
-_OLD_SHELLS_SECONDS = 60.0  # looks that began before a reload may need their connections this long
+_OLD_SHELLS_SECONDS = 60.0  # checks that began before a reload may need their connections this long
 
 
 class Runners:
-    """Makes runners that share sockets and threads; `host` is the name the command line gave this host."""
+    """Creates runners that share sockets and threads; `host` is this host's name from the command line."""
 
     def __init__(
         self,
@@ -44,11 +44,11 @@ class Runners:
         self._reload: asyncio.Task[None] | None = None
 
     async def runner_for(self, site: Site) -> Runner:
-        """Return a runner for a site. Its gates are new, for keys and addresses may have changed."""
+        """Return a runner for a site. Its gates are new, because keys and addresses may have changed."""
         this_name = self._host or await find_this_name(site)
         if this_name is None:
             log.warning(
-                "the site file has no host with an address of this machine: --host NAME says which it is",
+                "the site file has no host with an address of this machine: give its name with --host NAME",
                 extra={"event": "host_not_known"},
             )
         gates = open_gates(site, this_name)
@@ -66,7 +66,7 @@ class Runners:
         )
 
     def start_reload(self, exporter: Exporter, site_file: Path) -> None:
-        """Begin to read the site file again; a reload under way is waited for by the next signal's reload."""
+        """Start a reload of the site file; it waits for a reload that is under way."""
         before = self._reload
         self._reload = asyncio.create_task(self._read_again(exporter, site_file, before))
 
@@ -79,16 +79,20 @@ class Runners:
             site = await asyncio.to_thread(self._load, site_file)
             exporter.runner = await self.runner_for(site)
         except (SiteError, OSError) as fault:
-            log.error("the old site stays in use: %s", fault, extra={"event": "not_reloaded"})
+            log.error(
+                "the site file was not reloaded, the previous one stays in use: %s",
+                fault,
+                extra={"event": "not_reloaded"},
+            )
             exporter.own_metrics.reloaded(success=False)
             return
         exporter.own_metrics.reloaded(success=True)
-        log.info("read %s again", site_file, extra={"event": "reloaded"})
+        log.info("reloaded %s", site_file, extra={"event": "reloaded"})
 
     def _load(self, site_file: Path) -> Site:
         site = load_site(site_file)
         if self._host is not None and self._host not in site.hosts:
-            raise SiteError(f"{site_file}: has no host '{self._host}', which --host says this is")
+            raise SiteError(f"{site_file}: has no host '{self._host}', the name given with --host")
         return site
 
     def _close_old(self, gates: GateClients) -> None:
@@ -98,7 +102,7 @@ class Runners:
             self._executor.submit(gates.close)
 
     def close(self) -> None:
-        """Close all gates' connections."""
+        """Close the connections of all gates."""
         for gates in self._gates:
             gates.close()
         self._gates.clear()

@@ -1,4 +1,4 @@
-"""All looks asked for, at once, under one deadline."""
+"""Run all requested checks at once, with one deadline."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from locum_exporter.result import CheckResult
 from locum_inventory.gate.protocol import GateClient
 from locum_inventory.site.model import Address, Site
 
-_LATE_SHARE = 0.5  # of a check's deadline, gone while this program was held up
+_LATE_SHARE = 0.5  # share of a check's deadline during which this program was blocked
 
 
 class Runner:
     """Runs checks for one site, from one host and one event loop.
 
-    `this_name` is the host this runs on, by its name in the site file, if it is there. `gates` has the gates
-    that can be asked, by host name.
+    `this_name` is the name of this host in the site file, if it is there. `gates` has the reachable gates by host
+    name.
     """
 
     def __init__(
@@ -55,15 +55,15 @@ class Runner:
     async def run(
         self, looks: Iterable[ProbeRequest], deadline_seconds: float
     ) -> dict[ProbeRequest, CheckResult]:
-        """Run all looks at once. None of them takes longer than the deadline, and none raises for a failure."""
+        """Run all checks at once. None of them takes longer than the deadline, and none raises for a failure."""
         asked = list(dict.fromkeys(looks))
         results = await asyncio.gather(*(self.run_one(look, deadline_seconds) for look in asked))
         return dict(zip(asked, results, strict=True))
 
     async def run_one(self, look: ProbeRequest, deadline_seconds: float) -> CheckResult:
-        """Run one look, which `look_for` found to be in the site file.
+        """Run one check, which `parse_probe_request` found in the site file.
 
-        Where nothing came in time while this program was held up, the answer may have come and not been read.
+        If nothing arrived in time while this program was blocked, the answer may have arrived and not been read.
         """
         begun = asyncio.get_running_loop().time()
         result = await self._run(look, deadline_seconds)
@@ -72,7 +72,7 @@ class Runner:
         late_seconds = self._lag.worst_seconds(begun)
         if late_seconds < deadline_seconds * _LATE_SHARE:
             return result
-        text = f"could not look: this host was {late_seconds * 1000:.0f} ms too busy: {result.text}"
+        text = f"could not check: this host was too busy ({late_seconds * 1000:.0f} ms late): {result.text}"
         return replace(result, reason="busy", text=text)
 
     async def _run(self, look: ProbeRequest, deadline_seconds: float) -> CheckResult:
@@ -89,7 +89,7 @@ class Runner:
         return await self._of_service(look, host_address, deadline_seconds)
 
     async def _address(self, service: str, deadline_seconds: float) -> CheckResult:
-        """Ask who holds a service's addresses; a MAC of no host's own may be another card of one."""
+        """Check which hosts hold a service's addresses; an unknown MAC address may be another card of a host."""
         result = await address(
             self._neighbours,
             self.site,
@@ -122,7 +122,7 @@ class Runner:
         gate = self._gates.get(host_name)
         if gate is None:
             text = (
-                f"process of {service_name}: could not look: host '{host_name}' has no ssh in the site file"
+                f"process of {service_name}: could not check: host '{host_name}' has no ssh in the site file"
             )
             return CheckResult("shell", 0.0, text)
         return await process(gate, service_name, deadline_seconds, executor=self._executor)

@@ -1,4 +1,4 @@
-"""The exporter's own metrics: its process, its probes, and facts of the site that the rules need."""
+"""The exporter's own metrics: its process, its probes, and data of the site for the alert rules."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _BUCKETS_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0
 
 
 class OwnMetrics:
-    """What `/metrics` shows. `current_site` returns the site in use now, which a reload may change."""
+    """The metrics of `/metrics`. `current_site` returns the current site, which a reload may replace."""
 
     def __init__(self, current_site: Callable[[], Site]) -> None:
         self.registry = CollectorRegistry()
@@ -39,19 +39,19 @@ class OwnMetrics:
         )
         self._reload_success = Gauge(
             "locum_exporter_site_reload_success",
-            "1 if the site file could be read when it was last asked for; 0: the site before it is in use.",
+            "1 if the last reload of the site file succeeded; 0: the previous site is in use.",
             registry=self.registry,
         )
         self._reload_success.set(1)
 
     def count(self, look: ProbeRequest, result: CheckResult) -> None:
-        """Note one probe."""
+        """Record one probe."""
         self._probe_seconds.labels(look.check).observe(result.seconds)
         if result.reason is not None:
             self._failures.labels(look.check, result.reason).inc()
 
     def reloaded(self, *, success: bool) -> None:
-        """Note whether the site file could be read."""
+        """Record whether the site file could be read."""
         self._reload_success.set(1 if success else 0)
 
 
@@ -68,7 +68,7 @@ class _SiteCollector(Collector):
         yield info
         voters = GaugeMetricFamily(
             "locum_site_voters",
-            "Configured vantage points whose look at the service on that host is a vote.",
+            "Configured vantage points whose check of the service on that host is a vote.",
             labels=["service", "host"],
         )
         for service_name, service in sorted(site.services.items()):

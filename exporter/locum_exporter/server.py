@@ -1,4 +1,4 @@
-"""locum-exporter: the eyes of locum, as a program."""
+"""The program locum-exporter."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ from locum_inventory.site.model import Site
 log = logging.getLogger("locum.exporter")
 
 _DEFAULT_LISTEN = "127.0.0.1:10751"
-_LOOKING_THREADS = 64  # each waits for one gate; a dead host must not keep others waiting
+_LOOKING_THREADS = 64  # each waits for one gate; a dead host must not delay others
 _SHUTDOWN_SECONDS = 1.0
 _EXIT_FAILED, _EXIT_USAGE = 1, 2
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the command line says."""
+    """The options of the command line."""
 
     site_file: Path
     listen: Listen
@@ -49,7 +49,7 @@ class Options:
 
 
 async def serve(options: Options, site: Site) -> None:
-    """Serve until SIGTERM or SIGINT; SIGHUP reads the site file again. Raises `OSError` and `SystemExit`."""
+    """Serve until SIGTERM or SIGINT; reload the site file on SIGHUP. Raises `OSError` and `SystemExit`."""
     raise_limit()
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
@@ -91,7 +91,7 @@ async def serve(options: Options, site: Site) -> None:
 
 
 def _handler(web_runner: web.AppRunner) -> asyncio.Protocol:
-    """Return what handles one more connection."""
+    """Return the handler for a new connection."""
     if web_runner.server is None:
         raise RuntimeError("a connection before the server was set up")
     return web_runner.server()
@@ -102,7 +102,7 @@ async def _note_answer(accepting: Accepting, request: web.Request, _response: we
 
 
 def _end_deaf(ended: asyncio.Event, task: asyncio.Task[None]) -> None:
-    """End the program where nothing is accepted any more, by a fault of ours: who runs it starts it again."""
+    """Exit if accepting connections has failed; the service manager restarts the program."""
     if not task.cancelled():
         log.error("connections are no longer accepted", exc_info=task.exception(), extra={"event": "deaf"})
         ended.set()
@@ -114,7 +114,7 @@ async def _cancelled(task: asyncio.Task[None]) -> None:
 
 
 async def _tell_alive() -> None:
-    """Tell the service manager that the event loop turns, where it waits for that."""
+    """Send the watchdog message of the service manager from the event loop, if it expects one."""
     every_seconds = tell_alive_every_seconds()
     while every_seconds is not None:
         tell(ALIVE)
@@ -127,12 +127,18 @@ async def _tell_alive() -> None:
     "--site", "site_option", metavar="FILE", help="The site file [/etc/locum/locum.yml, ./locum.yml]."
 )
 @click.option(
-    "--listen", metavar="HOST:PORT", default=_DEFAULT_LISTEN, show_default=True, help="Where to listen."
+    "--listen",
+    metavar="HOST:PORT",
+    default=_DEFAULT_LISTEN,
+    show_default=True,
+    help="The address to listen on.",
 )
-@click.option("--host", metavar="NAME", help="The host this is, if its address does not tell.")
+@click.option(
+    "--host", metavar="NAME", help="This host's name in the site file, if its address does not show it."
+)
 @log_options
 def main(site_option: str | None, listen: str, host: str | None, log_format: str, log_level: str) -> None:
-    """Look at hosts and services when asked over HTTP: the eyes of locum."""
+    """Check hosts and services on request over HTTP."""
     try:
         site_file = find_site(site_option)
         site = load_site(site_file)
@@ -150,7 +156,7 @@ def main(site_option: str | None, listen: str, host: str | None, log_format: str
     begin_log(log_format, log_level)
     if not where.is_loopback:
         log.warning(
-            "listening beyond loopback (%s) without TLS: anybody there can read what it sees",
+            "%s is not a loopback address, and there is no TLS: anyone on that network can read the results",
             where,
             extra={"event": "beyond_loopback"},
         )

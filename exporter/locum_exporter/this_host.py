@@ -1,4 +1,4 @@
-"""Which host of the site file this machine is: the one whose address is on one of its interfaces."""
+"""Find the host of the site file that this machine is: its address is on one of this machine's interfaces."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from locum_inventory.site.model import Address, Site
 
 
 class WrongMachineError(LocumError):
-    """This machine is not the host that a program must run on; the text is one line that says why."""
+    """This machine is not the host that a program must run on; the text is one line with the reason."""
 
 
 async def find_this_name(site: Site) -> str | None:
-    """Return the name of the host whose address is configured on this machine; None if there is none."""
+    """Return the name of the host whose address is configured on this machine, or None."""
     here = await local_addresses()
     return next((name for name, host in site.hosts.items() if host.address in here), None)
 
 
 def require_actuator_host(site: Site) -> None:
-    """Make sure that this machine is `actuator.host`. Raises `WrongMachineError`, also if that is not known.
+    """Verify that this machine is `actuator.host`. Raises `WrongMachineError` if it is not or if it is unknown.
 
-    What is claimed "on the actuator's host" is claimed on this machine: it must be no other host. Not to be called
-    where an event loop runs.
+    Addresses that are claimed "on the actuator's host" are claimed on this machine, so it must be that host. Do
+    not call this in a running event loop.
     """
     host = site.actuator.host
     if host not in (names := names_here(site)):
@@ -35,9 +35,9 @@ def require_actuator_host(site: Site) -> None:
 
 
 def require_no_other_host(site: Site, host: str) -> None:
-    """Make sure that this machine, which is said to be `host`, is not another host of the site instead.
+    """Verify that this machine, given as `host`, is not another host of the site.
 
-    A machine that has no host's address may be any of them: it may be behind NAT. Raises `WrongMachineError`.
+    A machine without any host's address may be any of them, for example behind NAT. Raises `WrongMachineError`.
     """
     names = names_here(site)
     if names and host not in names:
@@ -45,7 +45,7 @@ def require_no_other_host(site: Site, host: str) -> None:
 
 
 def names_here(site: Site) -> tuple[str, ...]:
-    """Return the hosts whose addresses are on this machine. Raises `WrongMachineError` if that is not known."""
+    """Return the hosts whose addresses are on this machine. Raises `WrongMachineError` if it is unknown."""
     try:
         here = asyncio.run(configured_addresses())
     except OSError as error:

@@ -1,1 +1,1 @@
-"""What there is: hosts, services, and how to reach them. Imports nothing else of locum."""
+"""The inventory: hosts, services, and how to reach them. Imports no other package of locum."""

@@ -1,7 +1,7 @@
-"""The base of every exception that locum raises itself."""
+"""The base class of all exceptions that locum raises."""
 
 from __future__ import annotations
 
 
 class LocumError(Exception):
-    """Something did not work, and the text says what, for people."""
+    """An error of locum; its text describes the error to a person."""

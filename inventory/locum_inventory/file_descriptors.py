@@ -1,4 +1,4 @@
-"""How many files and sockets this program may have open."""
+"""The limit on open files and sockets of this program."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ WANTED = 16384
 
 
 def raise_limit(wanted: int = WANTED) -> int:
-    """Raise the limit as far as wanted and allowed; return what it is now.
+    """Raise the limit to `wanted`, as far as allowed; return the limit in effect.
 
-    The usual 1024 can be used up by other users' connections, and then no host can be asked any more. It is so low
-    for programs that use select(2), which ours do not.
+    Other users' connections can exhaust the usual 1024, and then locum can no longer connect to any host. That
+    default is low for the sake of programs that use select(2), which locum does not.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= wanted:

@@ -1,4 +1,4 @@
-"""A host and a port that a program listens on, as it is written on command lines."""
+"""A host and port to listen on, as given on command lines."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ _DIALLED = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 
 
 @dataclass(frozen=True, slots=True)
 class Listen:
-    """Where a program listens, or is reached. No host at all means every address of the machine."""
+    """The host and port at which a program listens or is reached. No host means all addresses of the machine."""
 
     host: str
     port: int
 
     @classmethod
     def parse(cls, text: str) -> Listen:
-        """Read `HOST:PORT`, an IPv6 address in brackets; raise `ValueError` saying what would be right."""
+        """Parse `HOST:PORT`, with an IPv6 address in brackets; raise `ValueError` with a hint if it is invalid."""
         host, colon, port = text.rpartition(":")
         if host.startswith("[") and host.endswith("]"):
             host = host[1:-1]
@@ -32,17 +32,17 @@ class Listen:
 
     @property
     def url(self) -> str:
-        """The address as a browser on this machine takes it."""
+        """The URL for a browser on this machine."""
         return f"http://{Listen(_DIALLED.get(self.host, self.host), self.port)}"
 
     @property
     def is_loopback(self) -> bool:
-        """Tell whether it is for this machine alone."""
+        """Return whether only this machine can connect to it."""
         return is_loopback(self.host)
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether a host, by address or name, is this machine over its loopback interface."""
+    """Return whether a host, given as address or name, is the loopback interface."""
     try:
         return ip_address(host).is_loopback
     except ValueError:

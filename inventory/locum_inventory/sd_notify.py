@@ -1,6 +1,6 @@
-"""Tell the service manager that started us how we are: sd_notify(3), in a datagram.
+"""Notify the service manager of this program's state: sd_notify(3), in a datagram.
 
-Without one (no NOTIFY_SOCKET in the environment) nothing is said, and that is no fault.
+Without a service manager (no NOTIFY_SOCKET in the environment) nothing is sent, which is not an error.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ READY, ALIVE, STOPPING = "READY=1", "WATCHDOG=1", "STOPPING=1"
 
 
 def tell(state: str) -> None:
-    """Send one state. A service manager that does not listen is no reason to stop working."""
+    """Send one state. If the service manager does not receive it, log a warning and go on."""
     address = os.environ.get("NOTIFY_SOCKET", "")
     if not address:
         return
@@ -27,7 +27,7 @@ def tell(state: str) -> None:
             line.sendto(state.encode(), address)
     except OSError as fault:
         log.warning(
-            "the service manager could not be told %s: %s",
+            "could not send %s to the service manager: %s",
             state,
             fault.strerror,
             extra={"event": "sd_notify_failed"},
@@ -35,7 +35,7 @@ def tell(state: str) -> None:
 
 
 def tell_alive_every_seconds() -> float | None:
-    """Return how often to say that we are alive: a third of WatchdogSec; None where nobody waits for it."""
+    """Return the interval of WATCHDOG=1 messages, a third of WatchdogSec; None if none are expected."""
     try:
         microseconds = int(os.environ.get("WATCHDOG_USEC", ""))
         meant = int(os.environ.get("WATCHDOG_PID", os.getpid()))

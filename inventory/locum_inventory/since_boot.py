@@ -1,7 +1,7 @@
-"""The clock by which evidence grows old: seconds since this machine booted.
+"""The clock for the age of evidence: seconds since this machine booted.
 
-CLOCK_BOOTTIME (clock_gettime(2)) is not set by anybody and also counts while the machine is suspended. A hypervisor
-that pauses this machine without its clock counting is not noticed: docs/trust.md.
+CLOCK_BOOTTIME (clock_gettime(2)) cannot be set and also counts while the machine is suspended. If a hypervisor
+pauses this machine and its clock, that is not detected: docs/trust.md.
 """
 
 from __future__ import annotations

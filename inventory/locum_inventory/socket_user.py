@@ -1,4 +1,4 @@
-"""Which user of this machine is at the other end of a TCP connection, by the kernel's word: sock_diag(7)."""
+"""Find the user of this machine at the other end of a TCP connection, from the kernel: sock_diag(7)."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _ANSWER_SECONDS = 0.2
 
 
 def tcp_peer(sock: socket.socket) -> tuple[str, int | None]:
-    """Return the address at the other end of an accepted connection, and on loopback the user there.
+    """Return the peer address of an accepted connection, and for loopback its user id.
 
-    The user is None where the kernel does not say: he may have gone meanwhile. Raises `OSError`, `ValueError` and
-    `struct.error`.
+    The user is None if the kernel does not report one, for example because the peer has closed meanwhile. Raises
+    `OSError`, `ValueError` and `struct.error`.
     """
     there, here = sock.getpeername()[:2], sock.getsockname()[:2]
     uid = _tcp_uid(there, here) if ip_address(there[0].partition("%")[0]).is_loopback else None
@@ -29,7 +29,7 @@ def tcp_peer(sock: socket.socket) -> tuple[str, int | None]:
 
 
 def _tcp_uid(there: tuple[str, int], here: tuple[str, int]) -> int | None:
-    """Return the user who made the socket at `there` of a connection to `here`, both on this machine."""
+    """Return the owner of the socket at `there` of a connection to `here`, both on this machine."""
     family = socket.AF_INET6 if ":" in there[0] else socket.AF_INET
     source, target = (
         socket.inet_pton(family, end[0].partition("%")[0]).ljust(16, b"\0") for end in (there, here)
@@ -48,6 +48,6 @@ def _tcp_uid(there: tuple[str, int], here: tuple[str, int]) -> int | None:
             answer = kernel.recv(4096)
             if _REQUEST_HEAD.unpack_from(answer)[1] == _SOCK_DIAG_BY_FAMILY:
                 uid, inode = _OWNER.unpack_from(answer, _OWNER_AT)
-                # Of a socket that its user has closed the kernel reports user 0, root's, whoever that was.
+                # For a socket that its owner has closed the kernel reports user 0, whichever user it was.
                 return int(uid) if inode else None
-    return None  # it has gone meanwhile
+    return None  # it was closed meanwhile

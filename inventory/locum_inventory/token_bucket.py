@@ -1,4 +1,4 @@
-"""Token buckets: a burst, and then so many a second; for all who come, or for each client by itself."""
+"""Token buckets: a burst, then a fixed rate per second; for all clients together or for each one."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ CLIENTS_REMEMBERED = 4096
 
 
 class TokenBucket:
-    """A burst, and then so many a second. Times are of time.monotonic."""
+    """A burst, then a fixed rate per second. Times are from time.monotonic."""
 
     def __init__(self, burst: float, per_second: float) -> None:
         self._burst, self._per_second = burst, per_second
         self.left, self._at = burst, -math.inf
 
     def take(self, now: float) -> float:
-        """Take one; return what is left, below zero where there was none."""
+        """Take one token; return the number left, which is negative if there was none."""
         self._fill(now)
         self.left -= 1
         return self.left
 
     def allows(self, now: float) -> bool:
-        """Take one where there is one, and return whether there was: who is refused does not pay."""
+        """Take one token if there is one, and return whether there was; a refusal takes none."""
         self._fill(now)
         if self.left < 1:
             return False
@@ -34,14 +34,14 @@ class TokenBucket:
 
 
 class ClientRates:
-    """A bucket for each client, by name."""
+    """One bucket per client, by name."""
 
     def __init__(self, burst: float, per_second: float) -> None:
         self._burst, self._per_second = burst, per_second
         self._buckets: dict[str, TokenBucket] = {}
 
     def allows(self, client: str, now: float) -> bool:
-        """Count something that a client does at monotonic time `now`; return whether it may."""
+        """Count an action of a client at monotonic time `now`; return whether it is allowed."""
         if client not in self._buckets:
             if len(self._buckets) >= CLIENTS_REMEMBERED:
                 self._buckets.clear()

@@ -1,1 +1,1 @@
-"""Programs that run inside the lab's namespaces. Each stands alone: standard library only, nothing of the lab."""
+"""Programs that run inside the lab's namespaces. Each uses only the standard library and nothing of the lab."""

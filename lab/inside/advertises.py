@@ -1,7 +1,7 @@
-"""Tells all nodes once that this host has an IPv6 address: an unsolicited neighbour advertisement.
+"""Announce once to all nodes that this host has an IPv6 address: an unsolicited neighbour advertisement.
 
-RFC 4861, 7.2.6. From a raw socket bound to the address, so that only a host that has it can say so; the kernel
-fills in the checksum.
+RFC 4861, 7.2.6. Sent from a raw socket bound to the address, so that only a host that has it can announce it; the
+kernel fills in the checksum.
 
 Usage: advertises.py CARD IPV6_ADDRESS
 """
@@ -19,7 +19,7 @@ HOP_LIMIT = 255  # anything less was forwarded by a router, and is ignored
 
 
 def main() -> None:
-    """Send one."""
+    """Send one advertisement."""
     card, address = sys.argv[1:3]
     mac = bytes.fromhex(Path("/sys/class/net", card, "address").read_text("ascii").replace(":", ""))
     message = struct.pack("!BBHI", ADVERTISEMENT, 0, 0, OVERRIDE) + socket.inet_pton(socket.AF_INET6, address)

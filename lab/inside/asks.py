@@ -1,8 +1,8 @@
-"""Asks the service address for its page at a steady pace, and prints what came of each request.
+"""Request the page of the service address at a steady pace, and print the result of each request.
 
-Every request has a connection of its own and starts when its time has come, whether or not earlier ones are
-back. A line of JSON per request, when it has ended: its number, when it started (time.time()), how many
-seconds it took, which host answered (null if none), and why it failed (null if it did not).
+Every request has its own connection and starts on schedule, even if earlier ones have not ended. A line of JSON per
+request, when it has ended: its number, when it started (time.time()), how many seconds it took, which host answered
+(null if none), and why it failed (null if it did not).
 
 Usage: asks.py ADDRESS PORT PACE_SECONDS TIMEOUT_SECONDS HEADER
 """
@@ -27,7 +27,7 @@ TEXTS = {
 
 
 async def fetch(address: str, port: int) -> bytes:
-    """Ask for the page and return all that comes."""
+    """Request the page and return the whole answer."""
     reader, writer = await asyncio.open_connection(address, port)
     try:
         host = f"[{address}]" if ":" in address else address
@@ -41,7 +41,7 @@ async def fetch(address: str, port: int) -> bytes:
 
 
 def judge(answer: bytes, header: str) -> tuple[str | None, str | None]:
-    """Return which host an answer came from, and why it is not a good one (None if it is)."""
+    """Return the host that an answer came from, and why it is not good (None if it is)."""
     head, _, body = answer.partition(b"\r\n\r\n")
     status, *lines = head.decode("latin-1").split("\r\n")
     names = [line.split(":", 1)[1].strip() for line in lines if line.lower().startswith(header.lower() + ":")]
@@ -54,7 +54,7 @@ def judge(answer: bytes, header: str) -> tuple[str | None, str | None]:
 
 
 async def ask(number: int, address: str, port: int, timeout_seconds: float, header: str) -> None:
-    """Make one request and print what came of it."""
+    """Send one request and print its result."""
     started, clock = time.time(), time.monotonic()
     host = None
     try:
@@ -70,15 +70,15 @@ async def ask(number: int, address: str, port: int, timeout_seconds: float, head
         sys.stdout.write(json.dumps(line) + "\n")
         sys.stdout.flush()
     except BrokenPipeError:
-        os._exit(0)  # nobody listens any more
+        os._exit(0)  # the reader has ended
 
 
 async def main() -> None:
-    """Ask for ever."""
+    """Send requests for ever."""
     address, port = sys.argv[1], int(sys.argv[2])
     pace_seconds, timeout_seconds, header = float(sys.argv[3]), float(sys.argv[4]), sys.argv[5]
     with suppress(OSError):
-        os.nice(-10)  # an observer who is starved sees faults that are not there
+        os.nice(-10)  # an observer without CPU time would report faults that do not exist
     running: set[asyncio.Task[None]] = set()
     loop = asyncio.get_running_loop()
     due = loop.time()
@@ -88,7 +88,7 @@ async def main() -> None:
         running.add(task)
         task.add_done_callback(running.discard)
         number += 1
-        due = max(due + pace_seconds, loop.time())  # turns that were missed are not made up for
+        due = max(due + pace_seconds, loop.time())  # missed turns are skipped
         await asyncio.sleep(due - loop.time())
 
 

@@ -1,8 +1,8 @@
 #!/usr/bin/python3 -ISB
 """A fence agent for hosts of the lab, with the interface of ClusterLabs' agents (FenceAgentAPI.md).
 
-It reads `key=value` lines on standard input and asks the lab's power switch, which listens on a Unix socket in this
-host's /run. It ends with 0 when done or on, with 2 where `status` finds the host off, and with 1 otherwise.
+It reads `key=value` lines on standard input and calls the lab's power switch, which listens on a Unix socket in
+this host's /run. It exits with 0 when done or on, with 2 if `status` finds the host off, and with 1 otherwise.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ ANSWER_SECONDS = 30.0
 
 
 def main() -> int:
-    """Read the options, ask the switch, say what it said."""
+    """Read the options, call the switch, print its answer."""
     lines = (line.strip() for line in sys.stdin)
     options = dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
     request = {

@@ -1,8 +1,8 @@
-"""Process 1 of a host: mounts its disk, starts its services at boot, reaps what dies.
+"""Process 1 of a host: mounts its disk, starts its services at boot, reaps children.
 
-It reads two lines on its standard input: first what it needs to know, as JSON, then, when its network is
-there, `boot`. It writes lines to REPORT_FD: its number as the machine knows it, `mounted` when what a boot runs
-before the network has run, then `booted`; or `fault: …`.
+It reads two lines on its standard input: first its configuration as JSON, then, when its network is ready, `boot`.
+It writes lines to REPORT_FD: its process id on the machine, `mounted` after the part of the boot that precedes the
+network, then `booted`; or `fault: …`.
 
 Usage: init.py REPORT_FD
 """
@@ -25,8 +25,8 @@ from typing import Any
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT, MS_BIND, MS_REC = 1, 2, 4, 8, 32, 4096, 16384
 MNT_DETACH = 2
 SYS_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
-SERVICE_SECONDS = 20  # a service that has not started by then never will
-# Of what a boot without systemd runs before the network; all else there is about real hardware.
+SERVICE_SECONDS = 20  # after this time a service counts as failed
+# Started before the network at a boot without systemd; the other scripts there are for real hardware.
 EARLY_SCRIPT = "/etc/rcS.d/S01locum-guard"
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -41,12 +41,12 @@ def mount(source: str, target: str, kind: str = "", flags: int = 0, options: str
 
 
 def pivot(root: str) -> None:
-    """Make `root` the root of this mount namespace and let go of the old one."""
+    """Make `root` the root of this mount namespace and detach the old one."""
     os.chdir(root)
     if _libc.syscall(SYS_PIVOT_ROOT[os.uname().machine], b".", b".") != 0:
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code), root)
-    # The old root lies on top of the new one: see the notes of pivot_root(2).
+    # The old root is mounted on top of the new one: see the notes of pivot_root(2).
     if _libc.umount2(b".", MNT_DETACH) != 0:
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code), "old root")
@@ -54,7 +54,7 @@ def pivot(root: str) -> None:
 
 
 def mount_disk(disk: str, shown: Sequence[str]) -> bool:
-    """Mount the host's own file system over the machine's and move into it; return whether it is a new disk."""
+    """Mount the host's own file system over the machine's and enter it; return whether the disk is new."""
     new = not Path(disk).exists()
     for part in ("upper", "work", "root", "log"):
         Path(disk, part).mkdir(parents=True, exist_ok=True)
@@ -64,9 +64,9 @@ def mount_disk(disk: str, shown: Sequence[str]) -> bool:
     mount("shm", f"{root}/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777")
     mount("run", f"{root}/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=755")
     mount("tmp", f"{root}/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777")
-    Path(root, "var/log").mkdir(parents=True, exist_ok=True)  # /var may be a file system of its own
+    Path(root, "var/log").mkdir(parents=True, exist_ok=True)  # /var may be a separate file system
     mount(f"{disk}/log", f"{root}/var/log", flags=MS_BIND)
-    for path in shown:  # an overlay shows one file system only: what lies on others is bound into it
+    for path in shown:  # an overlay covers one file system only: directories on others are bound into it
         Path(root + path).mkdir(parents=True, exist_ok=True)
         mount(path, root + path, flags=MS_BIND | MS_REC)
         mount(path, root + path, flags=MS_BIND | MS_REMOUNT | MS_RDONLY)
@@ -79,7 +79,7 @@ def mount_disk(disk: str, shown: Sequence[str]) -> bool:
 
 
 def write_files(absent: Sequence[str], files: Sequence[Mapping[str, Any]]) -> None:
-    """Make the files that tell one host from another. A file without text is a directory."""
+    """Create the files that distinguish hosts from each other. A file without text is a directory."""
     for name in absent:
         path = Path(name)
         if path.is_dir() and not path.is_symlink():
@@ -92,14 +92,14 @@ def write_files(absent: Sequence[str], files: Sequence[Mapping[str, Any]]) -> No
         if file["text"] is None:
             path.mkdir(exist_ok=True)
         else:
-            path.unlink(missing_ok=True)  # never through a link of the machine's
+            path.unlink(missing_ok=True)  # never write through a link of the machine
             path.touch(mode=0o600)
             path.write_text(file["text"], encoding="utf-8")
         path.chmod(file["mode"])
 
 
 def start_services(services: Sequence[Sequence[str]]) -> str:
-    """Start each; return what went wrong, nothing if nothing did."""
+    """Start each program; return the error, empty if there is none."""
     for argv in services:
         try:
             done = subprocess.run(
@@ -119,7 +119,7 @@ def start_services(services: Sequence[Sequence[str]]) -> str:
 
 
 def reap_for_ever() -> None:
-    """Collect every child that ends, own or orphaned; this never returns."""
+    """Reap every child that ends, own or orphaned; never return."""
     while True:
         signal.sigwait({signal.SIGCHLD})
         try:
@@ -145,7 +145,7 @@ def main() -> None:
     fault = start_services([early] if early else [])
     os.write(report_fd, f"fault: {fault}\n".encode() if fault else b"mounted\n")
     if sys.stdin.readline() != "boot\n":
-        return  # whoever was to boot us is gone
+        return  # the process that creates the lab has ended
     fault = start_services(told["services"])
     os.write(report_fd, f"fault: {fault}\n".encode() if fault else b"booted\n")
     os.close(report_fd)

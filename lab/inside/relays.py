@@ -1,7 +1,7 @@
-"""Passes every frame between two cards, each so many seconds late; for this kernel has no netem.
+"""Pass every frame between two cards with a delay, because not every kernel has netem.
 
-Frames travel with what the kernel knows of them (PACKET_VNET_HDR, packet(7)): a checksum that a card is still to
-fill in, or a segment longer than a frame may be. Without it the receiver would find them broken.
+Frames are passed with the kernel's metadata (PACKET_VNET_HDR, packet(7)), such as a checksum that the card has yet
+to fill in, or a segment longer than a frame. Without it they would be invalid for the receiver.
 
 Usage: relays.py CARD CARD SECONDS
 """
@@ -18,14 +18,14 @@ from contextlib import suppress
 
 ETH_P_ALL = 0x0003
 SOL_PACKET, PACKET_VNET_HDR, PACKET_IGNORE_OUTGOING = 263, 15, 23
-LONGEST_FRAME = 0x11000  # 64 KiB of segments, and their headers
+LONGEST_FRAME = 0x11000  # 64 KiB of segments plus headers
 BUFFER_BYTES = 8 << 20
-AT_ONCE = 256  # frames read from one card before the other has its turn
+AT_ONCE = 256  # frames read from one card before it is the other card's turn
 
 
 def open_card(card: str) -> socket.socket:
-    """Open a socket that hears what comes in on a card, and what it sends goes out there."""
-    wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)  # hears nothing until it is bound
+    """Open a socket that receives and sends frames on a card."""
+    wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)  # receives nothing until it is bound
     wire.setsockopt(SOL_PACKET, PACKET_VNET_HDR, 1)
     wire.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
     for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
@@ -36,7 +36,7 @@ def open_card(card: str) -> socket.socket:
 
 
 class Line:
-    """One way from a card to the other, and the frames that are on it, in the order of their coming."""
+    """One direction between the cards, with the frames in transit in the order of arrival."""
 
     def __init__(self, come: socket.socket, go: socket.socket, seconds: float) -> None:
         self.come = come
@@ -45,26 +45,26 @@ class Line:
         self._frames: deque[tuple[float, bytes]] = deque()
 
     def take(self) -> None:
-        """Put what has come on the line."""
-        with suppress(BlockingIOError, OSError):  # a card that is down: what it would have heard is lost
+        """Queue received frames."""
+        with suppress(BlockingIOError, OSError):  # the card is down: its frames are lost
             for _ in range(AT_ONCE):
                 frame = self.come.recv(LONGEST_FRAME)
                 self._frames.append((time.monotonic() + self._seconds, frame))
 
     def give(self) -> float | None:
-        """Send what is due; return the seconds until the next is, None where there is none."""
+        """Send the frames that are due; return the seconds until the next one, or None."""
         while self._frames:
             left = self._frames[0][0] - time.monotonic()
             if left > 0:
                 return left
             frame = self._frames.popleft()[1]
-            with suppress(OSError):  # as a cable does: what cannot be passed on is lost
+            with suppress(OSError):  # frames that cannot be sent are lost, as on a cable
                 self._go.send(frame)
         return None
 
 
 def main() -> None:
-    """Wait for the word, then relay for ever."""
+    """Wait for the start command, then relay for ever."""
     seconds = float(sys.argv[3])
     with suppress(OSError):
         os.nice(-10)
@@ -72,7 +72,7 @@ def main() -> None:
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     if sys.stdin.readline() != "begin\n":
-        return  # whoever wanted a relay is gone
+        return  # the process that started the relay has ended
     for wire, card in ((one, sys.argv[1]), (other, sys.argv[2])):
         wire.bind((card, ETH_P_ALL))
     sys.stdout.write("begun\n")

@@ -1,11 +1,11 @@
-"""Asks the wire all the time who has an address, and prints who answered in each round.
+"""Continuously ask on the wire which host has an address, and print the answers of each round.
 
-A round is one question that changes nobody's opinion of the address: an ARP probe (RFC 5227, 2.1.1: the sender's
-address is 0.0.0.0) or a neighbour solicitation from a link-local address that is nobody's (RFC 4861, 4.3; from
-`::` it would break the duplicate address detection of whoever has just begun to claim it, RFC 4862, 5.4.3). Each
-round is sent from one of sixteen MAC addresses in turn, and an answer goes back to the one that asked: a late
-answer is never counted in a later round. A line of JSON per round, when it is closed: when it was sent
-(time.time()) and the MACs that answered; and one for each announcement: what somebody tells everybody, unasked.
+A round is one request that changes no cache: an ARP probe (RFC 5227, 2.1.1: the sender's address is 0.0.0.0) or a
+neighbour solicitation from an unused link-local address (RFC 4861, 4.3; from `::` it would disturb the duplicate
+address detection of a host that is about to claim the address, RFC 4862, 5.4.3). Each round is sent from one of
+sixteen MAC addresses in turn, and an answer goes back to that address, so that a late answer is never counted in a
+later round. A line of JSON per round, when it is closed: when it was sent (time.time()) and the MACs that answered;
+and one for each unsolicited announcement.
 
 Usage: watches.py CARD ADDRESS PACE_SECONDS
 """
@@ -24,7 +24,7 @@ from contextlib import suppress
 ETH_P_ARP, ETH_P_IPV6 = 0x0806, 0x86DD
 SOL_PACKET, PACKET_ADD_MEMBERSHIP, PACKET_MR_PROMISC = 263, 1, 1
 ASKERS = 16
-OPEN_ROUNDS = 5  # a round is closed this many rounds later: an answer takes no 100 ms
+OPEN_ROUNDS = 5  # a round is closed this many rounds later: an answer takes less than 100 ms
 REQUEST, REPLY = 1, 2
 ARP = struct.Struct("!HHBBH6s4s6s4s")  # RFC 826
 ICMPV6, SOLICITATION, ADVERTISEMENT = 58, 135, 136
@@ -35,12 +35,12 @@ EVERYBODY = (b"\xff" * 6, b"\x33\x33\0\0\0\x01")  # Ethernet's broadcast, and IP
 
 
 def asker(number: int) -> bytes:
-    """Return the MAC address that asks in a round."""
+    """Return the MAC address that a round is sent from."""
     return bytes((0x02, 0x00, 0x5E, 0x10, 0x01, number % ASKERS))
 
 
 def probe(number: int, address: bytes) -> bytes:
-    """Return a round's question, as it goes on the wire."""
+    """Return a round's request frame."""
     mac = asker(number)
     if len(address) == 16:
         return solicitation(mac, address)
@@ -49,7 +49,7 @@ def probe(number: int, address: bytes) -> bytes:
 
 
 def solicitation(mac: bytes, address: bytes) -> bytes:
-    """Return a neighbour solicitation, from a link-local address made of the asker's MAC."""
+    """Return a neighbour solicitation, from a link-local address derived from the sender's MAC."""
     source = b"\xfe\x80" + bytes(8) + mac
     group = SOLICITED_NODE + address[13:]
     body = struct.pack("!I", 0) + address + bytes((SOURCE_MAC, 1)) + mac
@@ -69,10 +69,10 @@ def checksum(data: bytes) -> int:
 
 
 def claimed(frame: bytes, address: bytes) -> bytes | None:
-    """Return the MAC address at which a frame says that the address is; None if it says nothing of it."""
+    """Return the MAC address that a frame gives for the address, or None."""
     kind = int.from_bytes(frame[12:14], "big")
     if len(address) == 16:
-        # Of hop limits and checksums: nobody forwards in the lab, and nothing damages its frames.
+        # Hop limits and checksums are not checked: the lab has no routers between hosts and damages no frames.
         if kind != ETH_P_IPV6 or (frame[20:21], frame[54:55]) != (bytes((ICMPV6,)), bytes((ADVERTISEMENT,))):
             return None
         option = frame[80:86] if frame[78:80] == bytes((TARGET_MAC, 1)) and len(frame) >= 86 else frame[6:12]
@@ -84,19 +84,19 @@ def claimed(frame: bytes, address: bytes) -> bytes | None:
 
 
 def answer(frame: bytes, address: bytes) -> tuple[int, str] | None:
-    """Return which asker a frame answers and from which MAC; None if it is no answer to us."""
+    """Return the sender that a frame answers and the answering MAC; None if it is not an answer to a round."""
     mac = claimed(frame, address)
     return (frame[5], mac.hex(":")) if mac is not None and frame[:5] == asker(0)[:5] else None
 
 
 def announcement(frame: bytes, address: bytes) -> str | None:
-    """Return the MAC that tells everybody that it has the address, None where a frame is no announcement."""
+    """Return the MAC that announces the address; None if the frame is not an announcement."""
     mac = claimed(frame, address)
     return mac.hex(":") if mac is not None and frame[:6] in EVERYBODY else None
 
 
 def open_wire(card: str, kind: int) -> socket.socket:
-    """Open a socket that hears every frame of a kind that reaches the card, whomever it is for (packet(7))."""
+    """Open a socket that receives all frames of a type on the card, for any destination (packet(7))."""
     wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(kind))
     wire.bind((card, kind))
     membership = struct.pack("iHH8s", socket.if_nametoindex(card), PACKET_MR_PROMISC, 0, b"")
@@ -106,7 +106,7 @@ def open_wire(card: str, kind: int) -> socket.socket:
 
 
 def hear(wire: socket.socket, address: bytes, heard: dict[int, set[str]], seconds: float) -> None:
-    """Collect answers until the time is up, and tell of announcements at once."""
+    """Collect answers until the time is up, and print announcements at once."""
     until = time.monotonic() + seconds
     while (left := until - time.monotonic()) > 0 and select.select([wire], [], [], left)[0]:
         with suppress(BlockingIOError):
@@ -126,7 +126,7 @@ def tell(record: dict[str, object]) -> None:
 
 
 def main() -> None:
-    """Watch for ever."""
+    """Run rounds for ever."""
     card, text, pace_seconds = sys.argv[1], sys.argv[2], float(sys.argv[3])
     ipv6 = ":" in text
     address = socket.inet_pton(socket.AF_INET6 if ipv6 else socket.AF_INET, text)
@@ -140,7 +140,7 @@ def main() -> None:
         closed = number - OPEN_ROUNDS
         if closed in sent:
             tell({"sent": sent.pop(closed), "macs": sorted(heard.pop(closed % ASKERS, set()))})
-        with suppress(OSError):  # a card that is down sends nothing: that round has no answers
+        with suppress(OSError):  # the card is down: the round has no answers
             sent[number] = time.time()
             wire.send(probe(number, address))
         number += 1

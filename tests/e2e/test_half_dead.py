@@ -60,7 +60,9 @@ def serves_on(locum: OftenMoved, fault: Verb) -> float:
 
 
 # What sshd cannot start ends in one of these ways; which one is a matter of the moment.
-NOT_STARTED = "the connection was closed|the login was broken off|did not finish status|no connection in time"
+NOT_STARTED = (
+    "the connection was closed|the login was interrupted|did not finish status|no connection in time"
+)
 SILENT_GATE: dict[str, tuple[Verb, str]] = {
     "sshd gone": (lambda lab: lab.stop_sshd("a"), "refused the connection"),
     "sshd stopped": (lambda lab: lab.freeze_sshd("a"), "no connection in time|did not finish status"),

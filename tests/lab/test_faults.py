@@ -170,7 +170,7 @@ def test_a_delayed_host_that_reboots_is_delayed_still(served: Lab) -> None:
 
 @pytest.mark.parametrize("milliseconds", [0, -1, 1e9])
 def test_no_delay_is_refused(served: Lab, milliseconds: float) -> None:
-    with pytest.raises(LabError, match=r" ms is no delay: give more than 0, 60000 at most$"):
+    with pytest.raises(LabError, match=r" ms is not a delay: give more than 0, at most 60000$"):
         served.delay("a", milliseconds)
 
 
@@ -196,7 +196,7 @@ def test_loss_is_about_the_share_that_was_asked_for(served: Lab, direction: str)
 
 
 def test_loss_of_more_than_all_is_refused(served: Lab) -> None:
-    with pytest.raises(LabError, match=r"^a share of 30 cannot be lost: give 0 to 1$"):
+    with pytest.raises(LabError, match=r"^a share of 30 cannot be dropped: give 0 to 1$"):
         served.loss("a", 30)
 
 

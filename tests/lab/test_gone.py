@@ -109,5 +109,5 @@ def test_a_lab_can_be_made_in_a_thread_that_ends() -> None:
         with ThreadPoolExecutor(1) as pool:
             lab = pool.submit(stack.enter_context, Lab(("a",), holder="a")).result()
         lab.client.wait_good()
-        with pytest.raises(LabError, match=r"^this lab is running already$"):
+        with pytest.raises(LabError, match=r"^this lab is already running$"):
             lab.__enter__()

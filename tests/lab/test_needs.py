@@ -8,7 +8,7 @@ import pytest
 
 from lab import Lab, LabError, needs, plan
 
-APART = "they do not disturb each other, but inside the lab these addresses are the lab's"
+APART = "they do not conflict, but inside the lab these addresses are the lab's"
 
 
 def address(local: str, length: int, card: str = "eth7") -> dict[str, Any]:
@@ -36,7 +36,7 @@ def test_missing_programs(missing: set[str], line: str) -> None:
 def test_not_root() -> None:
     with pytest.raises(LabError) as fault:
         needs.check(uid=1000)
-    assert str(fault.value) == "the lab makes namespaces and needs root: run it with sudo"
+    assert str(fault.value) == "the lab creates namespaces and needs root: run it with sudo"
 
 
 @pytest.mark.parametrize(

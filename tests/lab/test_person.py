@@ -31,21 +31,21 @@ def control(kept_lab: Lab) -> Iterator[Lab]:
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        pytest.param(["crush", "a"], "'crush' is no verb: status, crash, reboot, kill, hang, start, stop, zombie, "
-                     "blackhole, cut-off, partition, delay, freeze, thaw, loss, heal, add-address, drop-address, "
-                     "pid, shell",
+        pytest.param(["crush", "a"], "'crush' is not a verb: use status, crash, reboot, kill, hang, start, stop, "
+                     "zombie, blackhole, cut-off, partition, delay, freeze, thaw, loss, heal, add-address, "
+                     "drop-address, pid, shell",
                      id="no verb"),
         pytest.param(["crash"], "use: crash HOST", id="too few words"),
         pytest.param(["crash", "a", "b"], "use: crash HOST", id="too many words"),
         pytest.param(["crash", "z"],
                      "there is no host 'z' in this lab: it has a, b, gw, client, watcher", id="no host"),
-        pytest.param(["loss", "a", "much"], "'much' is no percentage", id="no percentage"),
-        pytest.param(["loss", "a", "130"], "a share of 1.3 cannot be lost: give 0 to 1", id="more than all"),
+        pytest.param(["loss", "a", "much"], "'much' is not a percentage", id="no percentage"),
+        pytest.param(["loss", "a", "130"], "a share of 1.3 cannot be dropped: give 0 to 1", id="more than all"),
         pytest.param(["loss", "a", "5", "up"],
-                     "'up' is no direction: in, out or both, as the host sees it", id="way"),
+                     "'up' is not a direction: in, out or both, from the host's point of view", id="way"),
         pytest.param(["partition", "a", "b", "arp"], "'arp' is not known: arp-passes, one-way or nothing",
                      id="no flag"),
-        pytest.param(["delay", "a", "long"], "'long' are no milliseconds", id="no milliseconds"),
+        pytest.param(["delay", "a", "long"], "'long' is not a number of milliseconds", id="no milliseconds"),
         pytest.param(["hang", "b"], "b: no apache2 runs there", id="nothing to hang"),
         pytest.param(["drop-address", "b"], "ip address delete 192.0.2.100/24 dev eth0 ended with 2: "
                      "Error: ipv4: Address not found.", id="nothing to drop"),

@@ -1,1 +1,1 @@
-"""The checks, one file each."""
+"""The checks, one module each."""

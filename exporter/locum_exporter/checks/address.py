@@ -1,11 +1,11 @@
-"""Who holds a service's addresses: the neighbours' answers joined with what this host itself holds.
+"""Check which hosts hold a service's addresses, from the neighbours' answers and this host's own addresses.
 
-Details: `owners`, the number of different hosts that hold them (there when it could look), `owner_names`,
-`held`, the owners of each address, and `names_of_macs`, whose the MAC addresses are that were heard. One that
-belongs to no known host counts as a host of its own.
+Details: `owners`, the number of different hosts that hold them (present if the check could be made),
+`owner_names`, `held`, the owners of each address, and `names_of_macs`, the owners of the MAC addresses that
+answered. A MAC address of no known host counts as a separate host.
 
-Silence counts only where something could be heard: the witnesses on the same network, or the gateway on the way to
-them, are asked as well, and where they are silent too the check could not be made.
+Silence counts only if answers can arrive at all: the witnesses on the same network, or the gateway to them, are
+asked too, and if they do not answer either, the check could not be made.
 """
 
 from __future__ import annotations
@@ -26,13 +26,15 @@ from locum_inventory.site.model import Address, Service, Site
 UNKNOWN_MAC = "unknown MAC "
 _ATTEMPTS = 3
 _AGAIN_ATTEMPTS = 2  # more than one, so that a lost packet does not hide a second holder
-_ROUND_SHARE = 0.6  # of the deadline for the first round; the rest is for asking again when two hosts answer
+_ROUND_SHARE = (
+    0.6  # share of the deadline for the first round; the rest is for a second round when two hosts answer
+)
 _LONGEST_SPACING_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class _Question:
-    """What is asked, of whom, and from where."""
+    """The addresses to ask for, and the host and interface to ask from."""
 
     service: Service
     service_addresses: tuple[Address, ...]
@@ -42,14 +44,16 @@ class _Question:
     this_name: str | None
     must_answer: tuple[
         Address, ...
-    ]  # neighbours that are there whoever holds it: witnesses, or the way to them
-    muted: bool  # the boot guard keeps this host unheard for these addresses, whatever it has
-    owner_of_mac: Callable[[str], str | None]  # whose a MAC address is that no host answered with for itself
+    ]  # neighbours that answer whichever host holds it: witnesses, or the gateway to them
+    muted: bool  # the boot guard blocks this host's traffic for these addresses
+    owner_of_mac: Callable[
+        [str], str | None
+    ]  # the owner of a MAC address that no host uses for its own address
 
 
 @dataclass(frozen=True, slots=True)
 class _Heard:
-    """Who answered: the owners of each service address, and whose MAC address is which."""
+    """The answers: the owners of each service address, and the owner of each MAC address."""
 
     held: Mapping[Address, frozenset[str]]
     names: Mapping[str, str]
@@ -65,11 +69,11 @@ async def address(
     spacing_seconds: float = _LONGEST_SPACING_SECONDS,
     owner_of_mac: Callable[[str], str | None] = lambda mac: None,
 ) -> CheckResult:
-    """Ask which hosts hold a service's addresses: one should, and two never may.
+    """Check which hosts hold a service's addresses: it should be one, and must never be two.
 
-    `this_name` is the name of the host this runs on, if the site file knows it. `spacing_seconds` is how long
-    to wait for answers after each of the three times it is asked, as far as the deadline has room for it.
-    `owner_of_mac` says whose other cards are.
+    `this_name` is the name of this host, if the site file has it. `spacing_seconds` is how long to wait for
+    answers after each of the three requests, as far as the deadline allows. `owner_of_mac` returns the owner of
+    other cards.
     """
     started_at = time.perf_counter()
     where = f"address of {service_name}"
@@ -81,13 +85,13 @@ async def address(
             )
     except NeighbourError as fault:
         seconds = time.perf_counter() - started_at
-        return CheckResult(fault.reason, seconds, f"{where}: could not look: {fault}")
+        return CheckResult(fault.reason, seconds, f"{where}: could not check: {fault}")
     except TimeoutError:
         seconds = time.perf_counter() - started_at
-        text = f"{where}: could not look within {deadline_seconds * 1000:.0f} ms"
+        text = f"{where}: could not check within {deadline_seconds * 1000:.0f} ms"
         return CheckResult("busy", seconds, text)
     except (OSError, NetlinkError) as fault:
-        text = f"{where}: could not look: the kernel did not say what this host has: {fault}"
+        text = f"{where}: could not check: the kernel did not list this host's addresses: {fault}"
         return CheckResult("interface", time.perf_counter() - started_at, text)
     return _judge(where, heard, time.perf_counter() - started_at)
 
@@ -120,8 +124,8 @@ async def _question(
 async def _held(neighbours: Neighbours, question: _Question, spacing_seconds: float) -> _Heard:
     """Return the owners of each service address.
 
-    Within one round an address may move from one host to another, and both are heard. So two are believed only
-    if both answer again.
+    An address may move from one host to another within a round, so that both answer. So two owners count only if
+    both answer again.
     """
     heard = await _ask(neighbours, question, _ATTEMPTS, spacing_seconds)
     if any(len(owners) > 1 for owners in heard.held.values()):
@@ -141,7 +145,7 @@ async def _ask(neighbours: Neighbours, question: _Question, attempts: int, spaci
     )
     this_name = question.this_name or "this host"
     names = {mac: name for name, own in question.host_addresses.items() for mac in answers[own]}
-    # Another card of this host on the same network answers too.
+    # Another card of this host on the same network also answers.
     names |= dict.fromkeys(question.this_host.macs, this_name)
     held = {}
     for service_address in question.service_addresses:
@@ -170,6 +174,6 @@ def _judge(where: str, heard: _Heard, seconds: float) -> CheckResult:
             "conflict", seconds, f"{where}: held by {len(hosts)} hosts: {', '.join(hosts)}", details
         )
     if free:
-        return CheckResult("absent", seconds, f"{where}: nobody holds {', '.join(free)}", details)
+        return CheckResult("absent", seconds, f"{where}: no host holds {', '.join(free)}", details)
     details["owner"] = hosts[0]
     return CheckResult(None, seconds, f"{where}: held by {hosts[0]}", details)

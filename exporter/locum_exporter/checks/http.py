@@ -1,6 +1,6 @@
-"""An HTTP or HTTPS service: one GET, status, body.
+"""Check an HTTP or HTTPS service: one GET, its status and its body.
 
-Details, as far as the conversation got: `status_code`, `body_bytes`, `phases` (seconds of resolve, connect,
+Details, as far as the exchange got: `status_code`, `body_bytes`, `phases` (seconds of resolve, connect,
 tls, first_byte, transfer) and `certificate_expiry_timestamp_seconds`.
 """
 
@@ -23,7 +23,7 @@ from locum_exporter.result import CheckResult, Reason
 from locum_inventory.errors import LocumError
 from locum_inventory.site.model import Address, HttpCheck
 
-# What a URL may hold as it stands: RFC 3986, and what is percent-encoded already.
+# Characters that stay as they are in a URL: those of RFC 3986, and existing percent-encoding.
 _PLAIN = "/?:@!$&'()*+,;=-._~%[]"
 
 
@@ -34,10 +34,10 @@ class _CheckFailedError(LocumError):
 
 
 async def http(check: HttpCheck, address: Address, deadline_seconds: float) -> CheckResult:
-    """Ask whether a service answers a GET with the status and the body that are expected.
+    """Check whether a service answers a GET with the expected status and body.
 
-    One deadline covers all of it: an answer that drips in byte by byte does not stretch it. No proxy of the
-    environment is used, no redirect followed, and no more than `max_body_bytes` of the body are kept.
+    One deadline covers everything: an answer that arrives byte by byte does not extend it. No proxy from the
+    environment is used, no redirect is followed, and at most `max_body_bytes` of the body are kept.
     """
     started_at = time.perf_counter()
     url = url_for(check, address)
@@ -50,11 +50,11 @@ async def http(check: HttpCheck, address: Address, deadline_seconds: float) -> C
     except (_CheckFailedError, AnswerError) as failed:
         reason, text = failed.reason, str(failed)
     except CaFileError as fault:
-        reason, text = "permission", str(fault)  # says nothing of the server: nobody was asked
+        reason, text = "permission", str(fault)  # no evidence about the server: no request was sent
     except TimeoutError:
-        # A resolver that does not answer says nothing of the server.
+        # A resolver that does not answer is no evidence about the server.
         reason = "dns" if phases.resolving else "timeout"
-        text = f"{phases.stage} not over within {deadline_seconds * 1000:.0f} ms"
+        text = f"{phases.stage} within {deadline_seconds * 1000:.0f} ms"
     except (OSError, ValueError) as error:
         reason, text = _explain(error, phases)
     seconds = time.perf_counter() - started_at
@@ -66,7 +66,7 @@ async def http(check: HttpCheck, address: Address, deadline_seconds: float) -> C
 
 
 def url_for(check: HttpCheck, address: Address) -> str:
-    """Return the URL with the address of a host in it; RFC 3986 wants IPv6 addresses in brackets."""
+    """Return the URL with the address of a host in it, an IPv6 address in brackets (RFC 3986)."""
     host = f"[{address}]" if isinstance(address, IPv6Address) else str(address)
     return check.url.replace("{host}", host)
 
@@ -92,14 +92,14 @@ async def _converse(
         size = f"{len(body.data)} bytes" if body.whole else f"more than {len(body.data)} bytes"
         return f"answered {head.status}, {size}"
     finally:
-        # Not `wait_closed`: a peer that reads nothing would hold us beyond the deadline.
+        # Not `wait_closed`: with a peer that does not read, it would wait beyond the deadline.
         writer.transport.abort()
 
 
 async def _connected(
     check: HttpCheck, url: SplitResult, phases: Phases, handshake: Handshake
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """Connect to where the URL points, TLS included where it says https."""
+    """Connect to the server of the URL, with TLS for https."""
     secure = url.scheme == "https"
     host, port = url.hostname or "", url.port or (443 if secure else 80)
     context = client_context(check.ca_file) if secure else None
@@ -124,9 +124,9 @@ async def _connected(
 
 
 async def _addresses_of(host: str, port: int, phases: Phases) -> list[str]:
-    """Return the addresses of a name, in the order to try them; an address stands for itself.
+    """Return the addresses of a name in the order to try them; an address is returned as it is.
 
-    Names are resolved in threads, and a resolver that hangs holds all of them: an address must not wait for one.
+    Names are resolved in threads, and a hanging resolver can occupy all of them: an address must not wait for one.
     """
     try:
         return [str(ip_address(host))]
@@ -146,7 +146,7 @@ def _request(check: HttpCheck, url: SplitResult) -> bytes:
         f"Host: {check.host_header or _host_of(url)}",
         f"User-Agent: locum/{version('locum')}",
         "Accept: */*",
-        "Accept-Encoding: identity",  # saves the server the work; one that compresses all the same is read
+        "Accept-Encoding: identity",  # saves the server work; a compressed body is decoded nevertheless
         "Connection: close",
     )
     return "".join(f"{line}\r\n" for line in (*lines, "")).encode("ascii")
@@ -158,19 +158,20 @@ def _host_of(url: SplitResult) -> str:
 
 
 def _judge(check: HttpCheck, head: Head, body: Body) -> None:
-    """Raise unless a body, as it came or without its compression, contains what is expected."""
+    """Raise unless a body, raw or decompressed, contains the expected text."""
     if check.expect_body is None or (wanted := check.expect_body.encode()) in body.data:
         return
     encodings = head.values("content-encoding")
     plain = unfolded(body, encodings, check.max_body_bytes)
     if plain is None:
         raise _CheckFailedError(
-            "limit", f"could not judge: locum cannot read a body of encoding {', '.join(encodings)[:60]}"
+            "limit",
+            f"could not evaluate: locum cannot decode a body with encoding {', '.join(encodings)[:60]}",
         )
     if wanted in plain.data:
         return
     if not plain.whole:
-        text = f"could not judge: the first {check.max_body_bytes} bytes of the body, which is larger,"
+        text = f"could not evaluate: the first {check.max_body_bytes} bytes of the body, which is larger,"
         raise _CheckFailedError("limit", f"{text} do not contain {check.expect_body!r}")
     raise _CheckFailedError(
         "body", f"the body of {len(plain.data)} bytes does not contain {check.expect_body!r}"
@@ -178,13 +179,13 @@ def _judge(check: HttpCheck, head: Head, body: Body) -> None:
 
 
 def _explain(error: OSError | ValueError, phases: Phases) -> tuple[Reason, str]:
-    """Turn what a socket or TLS raised into a reason and one line."""
+    """Return the reason and one line of text for an error of a socket or of TLS."""
     if isinstance(error, UnicodeError):
         return "dns", f"the name does not resolve: {error}".lower()
     if not isinstance(error, OSError):
         return "protocol", f"does not speak HTTP: {error}"
-    if isinstance(error, ConnectionError) and not error.errno:  # asyncio's own, without a number
-        when = "before the answer was complete" if phases.connected else "in the handshake"
+    if isinstance(error, ConnectionError) and not error.errno:  # raised by asyncio, without an errno
+        when = "before the answer was complete" if phases.connected else "during the handshake"
         return "reset", f"the connection was closed {when}"
     return reason_of_os_error(error), text_of_os_error(error)
 

@@ -1,7 +1,7 @@
-"""Read one HTTP answer as leniently as curl does: status, headers, and as much of the body as is allowed.
+"""Read one HTTP answer as leniently as curl does: status, headers, and the body up to a limit.
 
-RFC 9112 says what an answer looks like, and servers differ from it: lines that end in a bare LF, folded headers, no
-reason phrase, HTTP/1.0. What curl reads is read here;
+RFC 9112 defines the format, but servers deviate from it: lines that end in a bare LF, folded headers, no
+reason phrase, HTTP/1.0. Everything that curl accepts is accepted here;
 tests/exporter/checks/test_http_like_curl.py compares the two.
 """
 
@@ -16,17 +16,17 @@ from typing import Literal
 
 from locum_inventory.errors import LocumError
 
-MAX_HEAD_BYTES = 300 * 1024  # curl's own bound for the headers of one answer
+MAX_HEAD_BYTES = 300 * 1024  # curl's own limit for the headers of one answer
 _READ_BYTES = 65_536
-_MAX_LINE_BYTES = 16_384  # of a chunk's size or a trailer
+_MAX_LINE_BYTES = 16_384  # for a chunk size or a trailer
 
 _BEGIN = b"HTTP/"
 _BLANK = re.compile(rb"\s*")
 _STATUS_LINE = re.compile(rb"\s*HTTP/(\d)(?:\.(\d+))?[ \t]+(\d{3})")
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;.*)?$", re.DOTALL)
 _DIGITS = re.compile(rb"\d+")
-_MOST_ENCODINGS = 5  # curl's own bound
-_MOST_MEMBERS = 10_000  # of gzip, one after the other; what goes through them holds up every other check
+_MOST_ENCODINGS = 5  # curl's own limit
+_MOST_MEMBERS = 10_000  # consecutive gzip members; decoding them delays all other checks
 _INFLATED_AT_ONCE_BYTES = 2_048
 _WITHOUT_BODY = frozenset({204, 304})
 _BODY = "the body"
@@ -36,7 +36,7 @@ AnswerReason = Literal["protocol", "reset", "limit"]
 
 
 class AnswerError(LocumError):
-    """The answer could not be read: malformed, cut short, or larger than what this program reads."""
+    """The answer could not be read: malformed, cut short, or larger than the limits here."""
 
     def __init__(self, reason: AnswerReason, text: str) -> None:
         super().__init__(text)
@@ -45,20 +45,20 @@ class AnswerError(LocumError):
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The status and the headers of an answer; names are in lower case, values in the order they came."""
+    """The status and headers of an answer; names in lower case, values in the order received."""
 
     status: int
     headers: tuple[tuple[str, str], ...]
 
     def values(self, name: str) -> list[str]:
-        """Return the comma-separated values of all headers of a name, in lower case."""
+        """Return the comma-separated values of all headers with a name, in lower case."""
         parts = [part for key, value in self.headers if key == name for part in value.split(",")]
         return [part.strip().lower() for part in parts if part.strip()]
 
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """The bytes of a body. `whole` is false where there were more than allowed: these are the first."""
+    """The bytes of a body. `whole` is false if the body exceeds the limit: these are its first bytes."""
 
     data: bytes
     whole: bool = True
@@ -73,7 +73,7 @@ class Answer:
         self._has_begun = False
 
     async def head(self) -> Head:
-        """Read the status and the headers; interim answers (1xx) before them are skipped."""
+        """Read the status and the headers; skip interim answers (1xx) before them."""
         left = MAX_HEAD_BYTES
         while True:
             lines = await self._head_lines(left)
@@ -83,7 +83,7 @@ class Answer:
                 return head
 
     async def body(self, head: Head, max_bytes: int) -> Body:
-        """Read the body, `max_bytes` of it at most."""
+        """Read the body, at most `max_bytes` of it."""
         if head.status in _WITHOUT_BODY or head.status < 200:
             return Body(b"")
         if "chunked" in head.values("transfer-encoding"):
@@ -125,7 +125,7 @@ class Answer:
                     "protocol", f"a chunk is longer than its size says: {_shown(line)} follows it"
                 )
         while await self._line(_BODY, _MAX_LINE_BYTES):
-            pass  # trailers say nothing of the service
+            pass  # trailers are no evidence about the service
         return Body(bytes(body))
 
     async def _head_lines(self, max_bytes: int) -> list[bytes]:
@@ -137,9 +137,7 @@ class Answer:
                 line = await self._line("the headers", left)
             except AnswerError as fault:
                 if lines and fault.reason == "reset":
-                    return (
-                        lines  # small scripts close without the empty line, and curl takes that for the end
-                    )
+                    return lines  # small scripts close without the empty line; curl treats that as the end
                 raise
             left -= len(line) + 1
             if not lines and _STATUS_LINE.match(line) is None:
@@ -149,7 +147,7 @@ class Answer:
             lines.append(line)
 
     async def _begins_as_http(self) -> None:
-        """Raise at once where what comes is something else: its first line may never end."""
+        """Raise at once if the answer is not HTTP: its first line may never end."""
         blank = 0
         while True:
             blank = _BLANK.match(self._held, blank).end()  # type: ignore[union-attr]  # it matches nothing, too
@@ -157,14 +155,14 @@ class Answer:
             if len(begun) == len(_BEGIN) or not _BEGIN.startswith(begun):
                 break
             if blank > MAX_HEAD_BYTES:
-                raise AnswerError("limit", "could not judge: more blank space comes first than locum reads")
+                raise AnswerError("limit", "could not evaluate: more leading blank space than locum reads")
             if not await self._fill():
-                return  # the connection has ended, which is said of the line
+                return  # the connection has ended; reading the line reports that
         if begun != _BEGIN:
             raise AnswerError("protocol", f"does not speak HTTP: it begins with {_shown(bytes(self._held))}")
 
     async def _line(self, of_what: str, max_bytes: int) -> bytes:
-        """Return the next line without its end (LF, or CR LF)."""
+        """Return the next line without its line break (LF or CR LF)."""
         searched = 0
         while (end := self._held.find(b"\n", searched)) < 0:
             searched = len(self._held)
@@ -174,14 +172,14 @@ class Answer:
                 raise AnswerError("reset", f"the connection was closed before {self._missing(of_what)}")
         if end < 0 or end > max_bytes:
             raise AnswerError(
-                "limit", f"could not judge: a line or all of {of_what} is longer than locum reads"
+                "limit", f"could not evaluate: a line or all of {of_what} is longer than locum reads"
             )
         line = bytes(self._held[:end])
         del self._held[: end + 1]
         return line.removesuffix(b"\r")
 
     async def _some(self, most: int = _READ_BYTES) -> bytes:
-        """Return what is there, `most` bytes at most; b"" at the end."""
+        """Return available bytes, at most `most`; b"" at the end."""
         if not self._held:
             await self._fill()
         part = bytes(self._held[:most])
@@ -196,7 +194,7 @@ class Answer:
 
     def _missing(self, of_what: str) -> str:
         if not self._has_begun:
-            return "there was an answer"
+            return "an answer arrived"
         return f"{of_what} {'was' if of_what == _BODY else 'were'} complete"
 
 
@@ -209,7 +207,7 @@ def _parsed(lines: Sequence[bytes]) -> Head:
         if b"\0" in line:
             raise AnswerError("protocol", f"does not speak HTTP: a header is {_shown(line)}")
         if line[:1] in {b" ", b"\t"}:
-            if headers:  # folded: it goes on from the line before
+            if headers:  # folded: it continues the previous line
                 name, value = headers[-1]
                 headers[-1] = (name, f"{value} {line.decode('latin-1').strip()}")
             continue
@@ -220,7 +218,7 @@ def _parsed(lines: Sequence[bytes]) -> Head:
 
 
 def _length(head: Head) -> int | None:
-    """Return the body's length as the headers give it; None: it goes on until the connection ends."""
+    """Return the body's length from the headers; None if it extends to the end of the connection."""
     for name, value in head.headers:
         if name == "content-length":
             matched = _DIGITS.match(value.encode("latin-1"))
@@ -231,31 +229,31 @@ def _length(head: Head) -> int | None:
 
 
 def unfolded(body: Body, encodings: Sequence[str], max_bytes: int) -> Body | None:
-    """Return a body without its content encodings (gzip, deflate), `max_bytes` at most.
+    """Return a body without its content encodings (gzip, deflate), at most `max_bytes`.
 
-    None where an encoding is not one of these. Raises `AnswerError` where the bytes are not what they should be.
+    Returns None if an encoding is not one of these. Raises `AnswerError` if the data is invalid.
     """
     folded = [one for one in encodings if one != "identity"]
     if len(folded) > _MOST_ENCODINGS:
-        raise AnswerError("limit", f"could not judge: its body has {len(folded)} encodings over each other")
+        raise AnswerError("limit", f"could not evaluate: its body has {len(folded)} nested encodings")
     for encoding in reversed(folded):
         if encoding not in _UNFOLD:
             return None
         try:
             body = _UNFOLD[encoding](body, max_bytes)
         except zlib.error as fault:
-            raise AnswerError("protocol", f"its body is not the {encoding} that it says: {fault}") from None
+            raise AnswerError("protocol", f"its body is not valid {encoding}: {fault}") from None
     return body
 
 
 def _inflated(body: Body, max_bytes: int, window_bits: int) -> Body:
-    """Inflate within a bound, however far the data would unfold; more than one gzip member may follow another."""
+    """Inflate up to a limit, however large the data would become; several gzip members may follow each other."""
     out, at, data = bytearray(), 0, body.data
     if not data:
         return body
     for _ in range(_MOST_MEMBERS):
         stream = zlib.decompressobj(window_bits)
-        # In parts: of each part zlib copies what comes after the member, and there may be ten thousands of members.
+        # In parts: zlib copies the data after a member each time, and there may be tens of thousands of members.
         while at < len(data) and not stream.eof:
             part = data[at : at + _INFLATED_AT_ONCE_BYTES]
             out += stream.decompress(part, max_bytes + 1 - len(out))
@@ -266,14 +264,14 @@ def _inflated(body: Body, max_bytes: int, window_bits: int) -> Body:
             raise zlib.error("it ends too early")
         if window_bits != _GZIP or data[at : at + 2] != b"\x1f\x8b":
             return Body(bytes(out), body.whole)
-    raise AnswerError("limit", f"could not judge: its body has more than {_MOST_MEMBERS} gzip members")
+    raise AnswerError("limit", f"could not evaluate: its body has more than {_MOST_MEMBERS} gzip members")
 
 
 _GZIP, _ZLIB, _RAW = 16 + zlib.MAX_WBITS, zlib.MAX_WBITS, -zlib.MAX_WBITS
 
 
 def _deflate(body: Body, max_bytes: int) -> Body:
-    """Inflate what is called deflate: zlib's format by RFC 9110, bare DEFLATE by many servers."""
+    """Inflate the encoding `deflate`: zlib's format in RFC 9110, bare DEFLATE from many servers."""
     try:
         return _inflated(body, max_bytes, _ZLIB)
     except zlib.error:

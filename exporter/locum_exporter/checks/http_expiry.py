@@ -1,4 +1,4 @@
-"""Read when a server's certificate ends, also where it was not accepted: an expired one is the reason to look."""
+"""Read the expiry time of a server's certificate, even if it was not accepted because it has expired."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from locum_exporter.checks.http_tls import Handshake, reading_context
 
 
 async def expiry_of(handshake: Handshake, left_seconds: float) -> float | None:
-    """Return when the server's certificate ends, in seconds since 1970; None where it showed none.
+    """Return the expiry time of the server's certificate in seconds since 1970; None if it sent none.
 
-    Where the certificate was not accepted the handshake has ended without it, so a second connection reads it
-    and sends nothing else; it ends within `left_seconds`.
+    If the certificate was not accepted, the handshake has failed and does not provide it, so a second connection
+    reads it and sends nothing else; it ends within `left_seconds`.
     """
     shown = handshake.certificate()
     if shown is None and handshake.was_refused and handshake.peer is not None:
@@ -27,11 +27,11 @@ async def expiry_of(handshake: Handshake, left_seconds: float) -> float | None:
     try:
         return x509.load_der_x509_certificate(shown).not_valid_after_utc.timestamp()
     except ValueError:
-        return None  # a certificate that even this library cannot read
+        return None  # a certificate that this library cannot parse either
 
 
 async def _shown_by(address: str, port: int, name: str | None) -> bytes | None:
-    """Return the certificate that a server shows, whether it is to be trusted or not."""
+    """Return the certificate of a server, trusted or not."""
     _reader, writer = await asyncio.open_connection(
         address, port, ssl=reading_context(), server_hostname=name
     )

@@ -1,4 +1,4 @@
-"""How long each phase of an HTTP check took."""
+"""Measure the phases of an HTTP check."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _Mark = Literal["resolve", "connected", "first_byte", "transfer"]
 
 
 class Phases:
-    """The moments at which the phases of one look were over. Times are of `time.perf_counter`."""
+    """The times at which the phases of one check ended, from `time.perf_counter`."""
 
     def __init__(self, started_at: float) -> None:
         self._started_at = started_at
@@ -21,24 +21,24 @@ class Phases:
 
     @property
     def connected(self) -> bool:
-        """Whether the connection was there, TLS included."""
+        """Whether the connection was established, including TLS."""
         return "connected" in self._over_at
 
     @property
     def stage(self) -> str:
-        """What was under way last, in words."""
+        """What the last phase did not achieve, as the beginning of a message."""
         if self.resolving:
-            return "the resolution of the name was"
+            return "the name was not resolved"
         if "first_byte" in self._over_at:
-            return "the body was"
-        return "the answer was" if "connected" in self._over_at else "the connection was"
+            return "the body was not complete"
+        return "no answer" if "connected" in self._over_at else "no connection"
 
     def mark(self, what: _Mark) -> None:
-        """Note that something is over now."""
+        """Record that a phase has ended now."""
         self._over_at[what] = time.perf_counter()
 
     def seconds(self, handshake: Handshake) -> dict[Phase, float]:
-        """Return the seconds of each phase that was completed, in their order."""
+        """Return the duration of each completed phase in seconds, in order."""
         ends: list[tuple[Phase, float | None]] = [
             ("resolve", self._over_at.get("resolve")),
             ("connect", handshake.started_at or self._over_at.get("connected")),

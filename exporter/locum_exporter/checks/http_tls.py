@@ -1,4 +1,4 @@
-"""TLS for the HTTP check: what is trusted, when the handshake began, which certificate came."""
+"""TLS for the HTTP check: trusted certificates, start of the handshake, the server's certificate."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class CaFileError(LocumError):
 
 @dataclass(slots=True)
 class Handshake:
-    """One TLS handshake, as far as it got. Times are of `time.perf_counter`."""
+    """One TLS handshake, as far as it got. Times are from `time.perf_counter`."""
 
     started_at: float | None = None
     connection: ssl.SSLObject | None = None
-    peer: tuple[str, int, str | None] | None = None  # address, port and the name that is asked for
+    peer: tuple[str, int, str | None] | None = None  # address, port and the requested name
     was_refused: bool = False  # the server's certificate was not accepted
 
     def certificate(self) -> bytes | None:
@@ -35,7 +35,7 @@ class Handshake:
             return None
         try:
             return self.connection.getpeercert(binary_form=True)
-        except ValueError:  # the handshake was not done
+        except ValueError:  # the handshake was not completed
             return None
 
 
@@ -44,7 +44,7 @@ _watched: ContextVar[Handshake | None] = ContextVar("watched_handshake", default
 
 @contextmanager
 def watch_handshake(handshake: Handshake) -> Iterator[None]:
-    """Note the next handshake that this task, or one it starts, begins."""
+    """Record the next handshake that this task or one of its child tasks begins."""
     token = _watched.set(handshake)
     try:
         yield
@@ -53,7 +53,7 @@ def watch_handshake(handshake: Handshake) -> Iterator[None]:
 
 
 class _WatchedContext(ssl.SSLContext):
-    """Tells when a handshake begins: asyncio calls `wrap_bio` for it, and aiohttp has no trace signal."""
+    """Records the start of a handshake: asyncio calls `wrap_bio` for it, and aiohttp has no trace signal."""
 
     def wrap_bio(self, *args: Any, **kwargs: Any) -> ssl.SSLObject:
         connection = super().wrap_bio(*args, **kwargs)
@@ -64,10 +64,9 @@ class _WatchedContext(ssl.SSLContext):
 
 
 def client_context(ca_file: Path | None) -> ssl.SSLContext:
-    """Return what to trust: the certificates of `ca_file`, or the system's.
+    """Return a context that trusts the certificates of `ca_file`, or the system's.
 
-    Loading the system's takes some 20 ms, so a context is kept for as long as its file is the same one. Raises
-    CaFileError.
+    Loading the system's takes about 20 ms, so a context is kept until its file changes. Raises CaFileError.
     """
     path = ca_file or _system_file()
     if path is None:
@@ -76,7 +75,7 @@ def client_context(ca_file: Path | None) -> ssl.SSLContext:
         facts = path.stat()
         return _load(path, facts.st_mtime_ns, facts.st_size)
     except ssl.SSLError:
-        raise CaFileError("the CA file cannot be used: it holds no certificate") from None
+        raise CaFileError("the CA file cannot be used: it contains no certificate") from None
     except OSError as error:
         raise CaFileError(f"the CA file cannot be used: {text_of_os_error(error)}") from None
 
@@ -94,7 +93,7 @@ def _load(path: Path | None, _mtime_ns: int, _size: int) -> ssl.SSLContext:
 
 @functools.cache
 def reading_context() -> ssl.SSLContext:
-    """Return a context that accepts every certificate, for reading when it ends and for nothing else."""
+    """Return a context that accepts every certificate, only for reading its expiry time."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.check_hostname = False

@@ -1,4 +1,4 @@
-"""Reachability: one ICMP echo request. Details: `rtt_seconds`."""
+"""Check reachability with one ICMP echo request. Details: `rtt_seconds`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from locum_inventory.site.model import Address
 
 
 async def ping(pinger: Pinger, address: Address, deadline_seconds: float) -> CheckResult:
-    """Ask whether a host answers an echo request."""
+    """Check whether a host answers an echo request."""
     started_at = time.perf_counter()
     echo = await pinger.ping(address, deadline_seconds)
     seconds = time.perf_counter() - started_at

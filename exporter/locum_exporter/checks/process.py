@@ -1,6 +1,6 @@
-"""Process presence on a host, asked of its gate: present, absent, or could not look. Details: `count`.
+"""Check through a host's gate whether a process is running: present, absent, or not checked. Details: `count`.
 
-`count` is there exactly when the gate could look; a zombie is not counted (the gate sees to that).
+`count` is present exactly if the gate could check; the gate does not count zombies.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _REASONS: Mapping[FaultReason, Reason] = {
 async def process(
     gate: GateClient, service_name: str, deadline_seconds: float, *, executor: Executor | None = None
 ) -> CheckResult:
-    """Ask a host's gate whether a service's process is there.
+    """Ask a host's gate whether a service's process is running.
 
     `GateClient.count_processes` blocks, so it runs in a thread of `executor` (the loop's own by default).
     """
@@ -36,20 +36,22 @@ async def process(
     loop = asyncio.get_running_loop()
     where = f"process of {service_name}"
     try:
-        # The gate's client keeps the deadline itself; this one is for the wait for a free thread.
+        # The gate client enforces the deadline itself; this one covers the wait for a free thread.
         async with asyncio.timeout(deadline_seconds):
             counts = await loop.run_in_executor(
                 executor, lambda: gate.count_processes(deadline_seconds=deadline_seconds)
             )
     except GateError as fault:
         reason = _REASONS.get(fault.reason, "shell")
-        return CheckResult(reason, _since(started_at), f"{where}: could not look: {fault}")
+        return CheckResult(reason, _since(started_at), f"{where}: could not check: {fault}")
     except TimeoutError:
-        text = f"{where}: could not look within {deadline_seconds * 1000:.0f} ms"
+        text = f"{where}: could not check within {deadline_seconds * 1000:.0f} ms"
         return CheckResult("timeout", _since(started_at), text)
     count = counts.get(service_name)
     if count is None:
-        text = f"{where}: could not look: the gate knows no such service; run `locum enrol` for this host"
+        text = (
+            f"{where}: could not check: the gate does not know this service; run `locum enrol` for this host"
+        )
         return CheckResult("shell", _since(started_at), text)
     details = {"count": count}
     if count == 0:

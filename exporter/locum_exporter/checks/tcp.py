@@ -1,4 +1,4 @@
-"""A TCP service: connect, send, expect. Details: `connect_seconds`."""
+"""Check a TCP service: connect, send, expect. Details: `connect_seconds`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from locum_inventory.errors import LocumError
 from locum_inventory.site.model import Address, TcpCheck
 from locum_inventory.site.payload import shown_bytes
 
-_LISTEN_BYTES = 65_536  # what is expected must come within these first bytes
+_LISTEN_BYTES = 65_536  # the expected text must be within these first bytes
 
 
 class _CheckFailedError(LocumError):
@@ -21,7 +21,7 @@ class _CheckFailedError(LocumError):
 
 
 async def tcp(check: TcpCheck, address: Address, deadline_seconds: float) -> CheckResult:
-    """Ask whether a service accepts a connection and, where the check says so, answers as expected."""
+    """Check whether a service accepts a connection and, if configured, answers as expected."""
     started_at = time.perf_counter()
     details: dict[str, object] = {}
     where = f"tcp {address} port {check.port}"
@@ -31,7 +31,7 @@ async def tcp(check: TcpCheck, address: Address, deadline_seconds: float) -> Che
     except _CheckFailedError as failed:
         return CheckResult(failed.reason, _since(started_at), f"{where}: {failed}", details)
     except TimeoutError:
-        stage = "no answer that was expected" if "connect_seconds" in details else "no connection"
+        stage = "not the expected answer" if "connect_seconds" in details else "no connection"
         text = f"{where}: {stage} within {deadline_seconds * 1000:.0f} ms"
         return CheckResult("timeout", _since(started_at), text, details)
     except OSError as error:
@@ -53,12 +53,12 @@ async def _converse(check: TcpCheck, address: Address, details: dict[str, object
             return "answered as expected"
         return "accepts connections"
     finally:
-        # Not `wait_closed`: a peer that reads nothing would hold us beyond the deadline.
+        # Not `wait_closed`: with a peer that does not read, it would wait beyond the deadline.
         writer.transport.abort()
 
 
 async def _hear(reader: asyncio.StreamReader, wanted: bytes) -> None:
-    """Read until what is expected has come, however it is cut into packets."""
+    """Read until the expected text has arrived, however it is split into packets."""
     heard = bytearray()
     while wanted not in heard:
         if len(heard) >= _LISTEN_BYTES:

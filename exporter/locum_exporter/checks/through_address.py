@@ -1,6 +1,6 @@
-"""A deciding check through the service addresses, as a client makes it: it shows that the way there works too.
+"""A deciding check through the service addresses, as a client would make it: it verifies the network path too.
 
-A host that holds an address reaches it without any network, so its own answer shows nothing of that way.
+A host that holds an address reaches it without any network, so its own answer is no evidence about that path.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ Ask = Callable[[Address], Coroutine[Any, Any, CheckResult]]
 
 
 async def through_addresses(service: str, addresses: Sequence[Address], ask: Ask) -> CheckResult:
-    """Check every service address that this host has a route to; the result is well if all are.
+    """Check every service address that this host has a route to; the result is well if all of them are.
 
-    Not looked where this host holds one of them itself, or has a route to none.
+    The result is "not looked" if this host holds one of them itself or has a route to none of them.
     """
     name = f"{service} through its address"
     try:
@@ -28,7 +28,7 @@ async def through_addresses(service: str, addresses: Sequence[Address], ask: Ask
     except OSError as error:
         return CheckResult("permission", 0.0, f"{name}: this host's own addresses are not known: {error}")
     if held := [str(address) for address in addresses if address in here]:
-        text = f"{name}: this host holds {', '.join(held)} itself, and can show nothing of the way there"
+        text = f"{name}: this host holds {', '.join(held)} itself, so it cannot check the network path to it"
         return CheckResult("holder", 0.0, text)
     asked = [address for address in addresses if has_route_to(address)]
     if not asked:
@@ -42,7 +42,7 @@ async def through_addresses(service: str, addresses: Sequence[Address], ask: Ask
 
 
 def has_route_to(address: Address) -> bool:
-    """Tell whether this host has a route to an address: one without IPv6 cannot check an address of it."""
+    """Return whether this host has a route to an address: without IPv6 it cannot check an IPv6 address."""
     family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
     try:
         with socket.socket(family, socket.SOCK_DGRAM) as asking:

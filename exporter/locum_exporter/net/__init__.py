@@ -1,1 +1,1 @@
-"""Packets and sockets: pings, ARP and neighbour discovery, what the kernel's errors mean."""
+"""Packets and sockets: pings, ARP and neighbour discovery, the meaning of the kernel's errors."""

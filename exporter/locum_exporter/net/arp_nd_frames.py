@@ -1,7 +1,7 @@
-"""ARP and neighbour discovery as Ethernet frames: built and read, nothing sent.
+"""Build and parse Ethernet frames of ARP and neighbour discovery; nothing is sent here.
 
 Sources: RFC 826 and RFC 5227 (ARP), RFC 4861 (neighbour discovery), RFC 2464 (IPv6 over Ethernet). MAC
-addresses are text of the form `02:00:5e:10:00:01`.
+addresses are strings like `02:00:5e:10:00:01`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ ETHERTYPE_IPV6 = 0x86DD
 
 _BROADCAST = b"\xff" * 6
 _NO_MAC = bytes(6)
-_NOBODY_V4 = bytes(4)
+_UNSPECIFIED_V4 = bytes(4)
 _REQUEST, _REPLY = 1, 2
 
 _ALL_NODES = IPv6Address("ff02::1")
@@ -31,36 +31,36 @@ _HOP_LIMIT = 255  # anything less was forwarded by a router and must be ignored:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Somebody said on the wire that an address is at a MAC address."""
+    """A received statement that an address is at a MAC address."""
 
     address: Address
     mac: str
 
 
 def arp_probe(mac: str, address: IPv4Address) -> bytes:
-    """Build the question who has an address, from nobody's address: it changes no ARP cache (RFC 5227, 2.1)."""
-    return _arp(_REQUEST, _raw(mac), _NOBODY_V4, _NO_MAC, address.packed)
+    """Build an ARP probe, a request from the unspecified address: it changes no ARP cache (RFC 5227, 2.1)."""
+    return _arp(_REQUEST, _raw(mac), _UNSPECIFIED_V4, _NO_MAC, address.packed)
 
 
 def arp_request(mac: str, source: IPv4Address, address: IPv4Address) -> bytes:
-    """Build the ordinary question who has an address, as the kernel asks it (RFC 826)."""
+    """Build an ordinary ARP request, as the kernel sends it (RFC 826)."""
     return _arp(_REQUEST, _raw(mac), source.packed, _NO_MAC, address.packed)
 
 
 def gratuitous_arp(mac: str, address: IPv4Address, *, reply: bool = False) -> bytes:
-    """Build the broadcast that tells everybody where an address is now (RFC 5227, 3).
+    """Build the broadcast that announces the new location of an address (RFC 5227, 3).
 
-    As a request by default; some old stacks heed only the form of a reply, so that an announcer sends both.
+    By default as a request; some old stacks accept only a reply, so an announcer sends both.
     """
     operation, target_mac = (_REPLY, _raw(mac)) if reply else (_REQUEST, _NO_MAC)
     return _arp(operation, _raw(mac), address.packed, target_mac, address.packed)
 
 
 def neighbour_solicitation(mac: str, source: IPv6Address, address: IPv6Address) -> bytes:
-    """Build the question who has an IPv6 address, to its solicited-node group (RFC 4861, 4.3).
+    """Build a neighbour solicitation for an IPv6 address, to its solicited-node group (RFC 4861, 4.3).
 
-    Never from `::`: that is a probe as in duplicate address detection, and whoever is about to claim the address
-    takes it for another's claim and gives up (RFC 4862, 5.4.3).
+    Never from `::`: that would be a probe of duplicate address detection, and a host that is about to claim the
+    address would take it for another host's claim and give up (RFC 4862, 5.4.3).
     """
     group = IPv6Address(_SOLICITED_NODE_PREFIX + address.packed[13:])
     message = struct.pack("!BBHI", _SOLICITATION, 0, 0, 0) + address.packed
@@ -69,20 +69,20 @@ def neighbour_solicitation(mac: str, source: IPv6Address, address: IPv6Address) 
 
 
 def link_local_of(mac: str) -> IPv6Address:
-    """Return the link-local address that a card forms of its MAC address (RFC 4291, appendix A)."""
+    """Return the link-local address that is derived from a MAC address (RFC 4291, appendix A)."""
     raw = _raw(mac)
     return IPv6Address(b"\xfe\x80" + bytes(6) + bytes((raw[0] ^ 2,)) + raw[1:3] + b"\xff\xfe" + raw[3:])
 
 
 def unsolicited_na(mac: str, address: IPv6Address) -> bytes:
-    """Build the advertisement that tells all nodes where an address is now (RFC 4861, 7.2.6)."""
+    """Build the advertisement that announces the new location of an address to all nodes (RFC 4861, 7.2.6)."""
     message = struct.pack("!BBHI", _ADVERTISEMENT, 0, 0, _FLAG_OVERRIDE) + address.packed
     message += struct.pack("!BB", _OPTION_TARGET_MAC, 1) + _raw(mac)
     return _icmpv6(mac, address, _ALL_NODES, message)
 
 
 def read_claim(frame: bytes) -> Claim | None:
-    """Return what a received frame says about who has an address, or None if it says nothing.
+    """Return the claim of an address in a received frame, or None if there is none.
 
     An ARP packet of either kind claims its sender's address (RFC 5227, 1.1), an advertisement its target.
     """
@@ -95,7 +95,7 @@ def read_claim(frame: bytes) -> Claim | None:
 
 
 def mac_text(raw: bytes) -> str:
-    """Write a MAC address as text."""
+    """Return a MAC address as text."""
     return raw.hex(":")
 
 
@@ -113,7 +113,7 @@ def _arp(operation: int, sender_mac: bytes, sender: bytes, target_mac: bytes, ta
 
 
 def _icmpv6(mac: str, source: IPv6Address, group: IPv6Address, message: bytes) -> bytes:
-    """Wrap an ICMPv6 message to a multicast group into its headers."""
+    """Add the headers to an ICMPv6 message to a multicast group."""
     checksum = _checksum(source.packed + group.packed + struct.pack("!II", len(message), 58) + message)
     message = message[:2] + struct.pack("!H", checksum) + message[4:]
     ipv6 = struct.pack("!IHBB", 6 << 28, len(message), _NEXT_HEADER_ICMPV6, _HOP_LIMIT)
@@ -135,7 +135,7 @@ def _read_arp(arp: bytes) -> Claim | None:
     if len(arp) < 28 or arp[:6] != struct.pack("!HHBB", 1, 0x0800, 6, 4):
         return None
     sender = arp[14:18]
-    return None if sender == _NOBODY_V4 else Claim(IPv4Address(sender), mac_text(arp[8:14]))
+    return None if sender == _UNSPECIFIED_V4 else Claim(IPv4Address(sender), mac_text(arp[8:14]))
 
 
 def _read_advertisement(frame: bytes) -> Claim | None:
@@ -153,7 +153,7 @@ def _read_advertisement(frame: bytes) -> Claim | None:
 
 
 def _option(options: bytes, wanted: int) -> bytes | None:
-    """Return the MAC address that an option carries (RFC 4861, 4.6.1)."""
+    """Return the MAC address in an option (RFC 4861, 4.6.1)."""
     while len(options) >= 8:
         kind, length = options[0], options[1] * 8
         if length == 0:

@@ -1,8 +1,8 @@
-"""Pings: many targets at once over one ICMP socket for each IP version.
+"""Ping many targets at once over one ICMP socket per IP version.
 
-icmplib's own `ping` opens a socket for each ping and matches replies by id and sequence alone; with many
-targets it calls living hosts dead, and with two processes of one id a dead host alive. Here a reply must come
-from the address that was asked and carry the id, the sequence and the random token that were sent.
+icmplib's own `ping` opens a socket per ping and matches replies by id and sequence alone; with many targets it
+reports live hosts as dead, and with two processes of the same id a dead host as alive. Here a reply must come
+from the pinged address and carry the id, the sequence and the random token that were sent.
 """
 
 from __future__ import annotations
@@ -20,30 +20,30 @@ from locum_exporter.net.os_errors import reason_of_unsent, text_of_os_error
 from locum_exporter.result import Reason
 from locum_inventory.site.model import Address
 
-_DRAIN_EVERY = 64  # sends between two looks at the socket while the loop is too busy to look itself
+_DRAIN_EVERY = 64  # sends between two reads of the socket while the loop is too busy to read it
 _FULL_BUFFER_PAUSE_SECONDS = 0.001
-_PADDING = bytes(40)  # with the token's 16 bytes the 56 that ping(8) sends
+_PADDING = bytes(40)  # with the 16 bytes of the token: 56, as ping(8) sends
 
 
 @dataclass(frozen=True, slots=True)
 class Echo:
-    """What became of one echo request: `rtt_seconds`, or else the reason why there is none."""
+    """The result of one echo request: `rtt_seconds`, or the reason why there is none."""
 
     rtt_seconds: float | None
     reason: Reason | None = None
     text: str = ""
-    was_sent: bool = True  # False: it never left this host, which says nothing of the target
+    was_sent: bool = True  # False: it did not leave this host, so it is no evidence about the target
 
 
 @dataclass(frozen=True, slots=True)
 class Burst:
-    """What became of several echo requests to one target. Those that never left this host are not `sent`."""
+    """The result of several echo requests to one target. Those that did not leave this host are not `sent`."""
 
     sent: int
     received: int
     rtts_seconds: tuple[float, ...]
     unsent: int = 0
-    reason: Reason | None = None  # of the last request that failed
+    reason: Reason | None = None  # of the last failed request
     text: str = ""
 
 
@@ -57,8 +57,8 @@ class _Waiting:
 class Pinger:
     """Sends echo requests from one event loop; `async with Pinger() as pinger`.
 
-    Sockets are opened when first needed, so that a host without IPv6 can ping IPv4. `source` is the address to
-    ping from, of the same IP version as the targets.
+    Sockets are opened on first use, so that a host without IPv6 can ping IPv4. `source` is the address to ping
+    from, of the same IP version as the targets.
     """
 
     def __init__(self, *, source: Address | None = None) -> None:
@@ -68,7 +68,7 @@ class Pinger:
         self._secret = secrets.token_bytes(8)
         self._numbers = itertools.count(secrets.randbelow(0x10000))
         self._sends_since_drain = 0
-        self._heard_at: dict[bytes, float] = {}  # packed address -> when an echo of ours last came from it
+        self._heard_at: dict[bytes, float] = {}  # packed address -> time of the last reply from it
 
     async def __aenter__(self) -> Self:
         return self
@@ -79,16 +79,16 @@ class Pinger:
         self.close()
 
     def close(self) -> None:
-        """Close the sockets. Pings under way end by their deadlines."""
+        """Close the sockets. Pings under way end at their deadlines."""
         for echo_socket in self._sockets.values():
             asyncio.get_running_loop().remove_reader(echo_socket)
             echo_socket.close()
         self._sockets.clear()
 
     def heard_since(self, address: Address, moment: float) -> bool:
-        """Tell whether an echo came from an address since then, one that its ping no longer waited for included.
+        """Return whether a reply came from an address since `moment`, even after its ping's deadline.
 
-        `moment` is the event loop's time. Whoever returns this pinger's secret is alive.
+        `moment` is the event loop's time. A host that returns this pinger's secret is alive.
         """
         return self._heard_at.get(address.packed, float("-inf")) >= moment
 
@@ -123,21 +123,21 @@ class Pinger:
         """Send up to `count` echo requests, one every `spacing_seconds`, and wait `wait_seconds` after the last.
 
         With `enough`, stop early once the first `enough` or more were answered with none missing among them; with
-        `hurry` not before that is set: whoever has the time gets more echoes, which say more.
+        `hurry`, not before that event is set: as long as there is time, more echoes give more evidence.
         """
         loop = asyncio.get_running_loop()
         pings: list[asyncio.Task[Echo]] = []
         try:
             for left in reversed(range(count)):
-                # A ping's time runs from its own start: a busy moment must not make a live host look dead.
+                # Timed from the ping's own start: a delay on this host must not make a live host appear dead.
                 deadline_seconds = left * spacing_seconds + wait_seconds
                 pings.append(asyncio.create_task(self.ping(address, deadline_seconds)))
                 pause_seconds = spacing_seconds if left else wait_seconds
                 wanted = count if hurry is not None and not hurry.is_set() else enough
                 if await _none_missing(pings, wanted, loop.time() + pause_seconds):
                     over = [ping for ping in pings if ping.done()]
-                    return _count(over, sent=len(over))  # what is still on its way is not lost
-            await asyncio.wait(pings)  # each ends by its own deadline
+                    return _count(over, sent=len(over))  # requests that are still under way are not lost
+            await asyncio.wait(pings)  # each ends at its own deadline
             return _count(pings, sent=len(pings))
         finally:
             for ping in pings:
@@ -145,7 +145,7 @@ class Pinger:
             await asyncio.gather(*pings, return_exceptions=True)
 
     async def _send(self, address: Address, sequence: int, waiting: _Waiting, ends_at: float) -> Echo | None:
-        """Send; None when the request is on its way (or its time is up), else what hindered it."""
+        """Send a request; return None if it was sent (or its time is up), else the failure."""
         loop = asyncio.get_running_loop()
         while not waiting.answer.done():
             try:
@@ -173,7 +173,7 @@ class Pinger:
         return echo_socket
 
     def _drain(self, echo_socket: EchoSocket) -> None:
-        """Match everything that has arrived with who waits for it."""
+        """Match all received messages with the pings that wait for them."""
         self._sends_since_drain = 0
         now = asyncio.get_running_loop().time()
         for sender, message in echo_socket.receive():
@@ -181,7 +181,7 @@ class Pinger:
                 self._heard_at[sender] = now
             asked = sender if message.target is None else message.target
             waiting = self._waiting.get((asked, message.sequence))
-            # Errors may quote no more than eight bytes of what was sent: then there is no token to compare.
+            # An error message may quote only eight bytes of the request: then there is no token to compare.
             if waiting is None or waiting.answer.done() or not _carries(message, waiting.token):
                 continue
             waiting.answer.set_result(_echo(message, now - waiting.sent_at))
@@ -197,8 +197,8 @@ def _echo(message: Message, rtt_seconds: float) -> Echo:
     if message.error is None:
         return Echo(rtt_seconds)
     if message.error == "prohibited":
-        return Echo(None, "refused", "a router or firewall on the way prohibits it")
-    return Echo(None, "unreachable", f"a router on the way says: {message.error}")
+        return Echo(None, "refused", "a router or firewall on the path prohibits it")
+    return Echo(None, "unreachable", f"a router on the path reports: {message.error}")
 
 
 def _give_up(answer: asyncio.Future[Echo], deadline_seconds: float) -> None:
@@ -207,7 +207,7 @@ def _give_up(answer: asyncio.Future[Echo], deadline_seconds: float) -> None:
 
 
 async def _none_missing(pings: list[asyncio.Task[Echo]], enough: int | None, until: float) -> bool:
-    """Wait until `until`, or until the first `enough` pings or more were answered with none missing."""
+    """Wait until `until`, or until at least the first `enough` pings were answered with none missing."""
     loop = asyncio.get_running_loop()
     while True:
         if enough is not None and _answered_from_first(pings) >= enough:
@@ -230,7 +230,7 @@ def _answered_from_first(pings: list[asyncio.Task[Echo]]) -> int:
 
 
 def _count(pings: list[asyncio.Task[Echo]], *, sent: int) -> Burst:
-    """Count what came of the pings of a burst that are over."""
+    """Count the results of the finished pings of a burst."""
     echoes = [ping.result() for ping in pings]
     rtts = tuple(echo.rtt_seconds for echo in echoes if echo.rtt_seconds is not None)
     unsent = sum(not echo.was_sent for echo in echoes)

@@ -1,4 +1,4 @@
-"""ICMP messages as they arrive: bytes to typed values, nothing else."""
+"""Parse received ICMP messages into typed values."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ECHO_REPLY = {4: 0, 6: 129}
 UNREACHABLE = {4: 3, 6: 1}
 TIME_EXCEEDED = {4: 11, 6: 3}
 
-# Codes of "unreachable" that are a decision of somebody on the way, not a fact of the network.
+# Codes of "unreachable" that mean an administrative prohibition rather than a network fault.
 _PROHIBITED = {4: frozenset({9, 10, 13}), 6: frozenset({1, 5, 6})}
 
 _PROTOCOL_ICMP = {4: 1, 6: 58}
@@ -25,9 +25,9 @@ _ECHO_HEADER_BYTES = 8
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """An echo reply, or an error about an echo request of ours.
+    """An echo reply, or an error about one of this program's echo requests.
 
-    `target` is the address that was asked, packed; None in a reply, where the socket tells the sender.
+    `target` is the pinged address, packed; None in a reply, whose sender the socket provides.
     `error` is None in a reply.
     """
 
@@ -39,7 +39,7 @@ class Message:
 
 
 def parse(family: Family, packet: bytes, *, with_ip_header: bool) -> Message | None:
-    """Return what a received packet says about an echo request, or None if it says nothing about one.
+    """Return the message about an echo request in a received packet, or None if there is none.
 
     A raw IPv4 socket delivers the IP header too; raw IPv6 and datagram sockets do not (ip(7), ipv6(7)).
     """
@@ -60,7 +60,7 @@ def parse(family: Family, packet: bytes, *, with_ip_header: bool) -> Message | N
 
 
 def _quoted_request(family: Family, quoted: bytes, error: str) -> Message | None:
-    """Find the echo request that an error message quotes: an IP header and at least eight bytes."""
+    """Find the echo request quoted in an error message: an IP header and at least eight bytes."""
     if family == 4:
         header_bytes, protocol_at, target = _ipv4_header_bytes(quoted), 9, quoted[16:20]
     else:

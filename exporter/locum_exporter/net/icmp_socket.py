@@ -1,4 +1,4 @@
-"""One ICMP socket for many targets: raw where allowed, else the kernel's unprivileged echo socket."""
+"""One ICMP socket for many targets: raw if allowed, else the kernel's unprivileged echo socket."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from locum_exporter.net.icmp_messages import (
 from locum_exporter.net.os_errors import ExplainedError
 from locum_inventory.site.model import Address
 
-# Linux's numbers, which the socket module does not name: include/uapi/linux/icmp.h and icmpv6.h.
+# Linux constants that the socket module does not have: include/uapi/linux/icmp.h and icmpv6.h.
 _SOL_RAW, _ICMP_FILTER = 255, 1
 _ICMPV6_FILTER = 1
 _SO_RCVBUFFORCE, _SO_SNDBUFFORCE = 33, 32
@@ -34,7 +34,7 @@ _TTL = 64
 
 
 class EchoSocket:
-    """Sends echo requests and hears what comes back, for one IP version.
+    """Sends echo requests and receives the replies, for one IP version.
 
     Opening raises OSError: EPERM where the process may open neither kind of socket, EADDRNOTAVAIL where
     `source` is not an address of this host.
@@ -50,7 +50,7 @@ class EchoSocket:
             self._identifier = secrets.randbelow(0x10000)
             _hear_only(self._inner, family)
         else:
-            # The kernel puts a number of its own into every request and delivers only the replies to it.
+            # The kernel sets its own id in every request and delivers only the replies to it.
             if source is None:
                 self._inner.bind(("" if family == 4 else "::", 0))
             self._identifier = self._inner.getsockname()[1]
@@ -60,7 +60,7 @@ class EchoSocket:
         return self._inner.fileno()
 
     def send(self, target: Address, sequence: int, payload: bytes) -> None:
-        """Send one echo request, or raise the OSError that the kernel gave."""
+        """Send one echo request, or raise the kernel's OSError."""
         request = ICMPRequest(str(target), self._identifier, sequence, payload=payload, ttl=_TTL)
         try:
             self._socket.send(request)
@@ -68,7 +68,7 @@ class EchoSocket:
             raise _kernel_error(error) from error
 
     def receive(self) -> Iterator[tuple[bytes, Message]]:
-        """Yield what has arrived for this socket's requests: (packed sender, message), until there is no more."""
+        """Yield the messages that have arrived for this socket's requests: (packed sender, message)."""
         with_ip_header = self.is_raw and self.family == 4
         while True:
             try:
@@ -76,7 +76,7 @@ class EchoSocket:
             except BlockingIOError:
                 return
             except OSError:
-                # An error that the kernel kept for an earlier request; that request ends by its deadline.
+                # A pending error of an earlier request; that request ends at its deadline.
                 continue
             message = parse(self.family, packet, with_ip_header=with_ip_header)
             if message is not None and message.identifier == self._identifier:
@@ -104,13 +104,13 @@ def _open(family: Family, source: Address | None) -> tuple[ICMPv4Socket | ICMPv6
 
 
 def _kernel_error(error: ICMPSocketError) -> OSError:
-    """Return the OSError that icmplib wrapped: its errno is the reason, its text alone is not."""
+    """Return the OSError that icmplib wrapped, because its errno gives the reason."""
     cause = error.__context__
     return cause if isinstance(cause, OSError) else OSError(str(error))
 
 
 def _enlarge_buffers(inner: socket.socket) -> None:
-    """Make room for a thousand replies at once; the default holds some 250 before it drops."""
+    """Enlarge the receive buffer to a thousand replies; the default drops packets after about 250."""
     for forced, plain in ((_SO_RCVBUFFORCE, socket.SO_RCVBUF), (_SO_SNDBUFFORCE, socket.SO_SNDBUF)):
         try:
             inner.setsockopt(socket.SOL_SOCKET, forced, _BUFFER_BYTES)
@@ -119,9 +119,9 @@ def _enlarge_buffers(inner: socket.socket) -> None:
 
 
 def _hear_only(inner: socket.socket, family: Family) -> None:
-    """Let the kernel drop every type but replies and errors, so that others' traffic wakes nobody."""
+    """Let the kernel drop all types except replies and errors, so that other traffic causes no wake-ups."""
     wanted = (ECHO_REPLY[family], UNREACHABLE[family], TIME_EXCEEDED[family])
-    with contextlib.suppress(OSError):  # a filter saves time; without it the result is the same
+    with contextlib.suppress(OSError):  # the filter only saves time
         if family == 4:
             blocked = 0xFFFFFFFF & ~sum(1 << kind for kind in wanted)
             inner.setsockopt(_SOL_RAW, _ICMP_FILTER, struct.pack("=I", blocked))

@@ -1,4 +1,4 @@
-"""Listening sockets, opened here so that a failure keeps its reason: asyncio drops it from Python 3.13 on."""
+"""Open listening sockets, so that a failure keeps its reason: asyncio drops it from Python 3.13 on."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from locum_inventory.listen import Listen
 _NOT_HERE = {
     errno.EADDRNOTAVAIL,
     errno.EAFNOSUPPORT,
-}  # localhost has two addresses, and a host may lack one of them
+}  # localhost has two addresses, and a host may not have both
 
 
 def listening_sockets(where: Listen) -> list[socket.socket]:
-    """Return a listening socket for each address that a host and port stand for.
+    """Return a listening socket for each address of a host and port.
 
-    An address that this machine does not have is left out where another is there. Raises OSError with its number.
+    An address that this machine does not have is skipped if there is another. Raises OSError with its errno.
     """
     found = socket.getaddrinfo(
         where.host or None, where.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE

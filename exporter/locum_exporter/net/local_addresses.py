@@ -1,4 +1,4 @@
-"""What this host itself holds: nobody hears his own ARP answer, so the kernel has to be asked."""
+"""Read this host's own addresses from the kernel, because a host does not receive its own ARP answers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pyroute2.netlink.exceptions import NetlinkError
 
 from locum_inventory.site.model import Address, Interface
 
-# include/uapi/linux/if_addr.h: an address that is not (or not yet) in use, because another may have it.
+# include/uapi/linux/if_addr.h: an address that is not (or not yet) in use, because another host may have it.
 _NOT_IN_USE = 0x40 | 0x08  # IFA_F_TENTATIVE | IFA_F_DADFAILED
 
 _LOOPBACK_MAC = "00:00:00:00:00:00"
@@ -27,17 +27,17 @@ class LocalAddress:
 
 @dataclass(frozen=True, slots=True)
 class LocalHost:
-    """What this host has: addresses in use, and the MAC addresses of all its interfaces."""
+    """This host's addresses in use, and the MAC addresses of all its interfaces."""
 
     addresses: tuple[LocalAddress, ...]
     macs: frozenset[str]
 
     def holds(self, address: Address) -> bool:
-        """Tell whether an address is in use on any interface of this host."""
+        """Return whether an address is in use on any interface of this host."""
         return any(local.address.ip == address for local in self.addresses)
 
     def link_local(self, interface: str) -> IPv6Address | None:
-        """Return the IPv6 link-local address of an interface, None if it has none."""
+        """Return the IPv6 link-local address of an interface, or None."""
         for local in self.addresses:
             ip = local.address.ip
             if local.interface == interface and isinstance(ip, IPv6Address) and ip.is_link_local:
@@ -45,7 +45,7 @@ class LocalHost:
         return None
 
     def ipv4(self, interface: str) -> IPv4Address | None:
-        """Return an IPv4 address of an interface with a network of its own, None if it has none."""
+        """Return an IPv4 address of an interface whose prefix is a network, or None."""
         for local in self.addresses:
             ip = local.address.ip
             if (
@@ -57,7 +57,7 @@ class LocalHost:
         return None
 
     def interface_towards(self, address: Address) -> str | None:
-        """Return the interface whose network an address belongs to, the narrowest; None if there is none."""
+        """Return the interface with the narrowest network that contains an address, or None."""
         on_link = [
             local
             for local in self.addresses
@@ -71,7 +71,7 @@ class LocalHost:
 
 
 async def local_host() -> LocalHost:
-    """Ask the kernel over netlink (rtnetlink(7)); takes about 2 ms. OSError if it does not answer."""
+    """Query the kernel over netlink (rtnetlink(7)) in about 2 ms. Raises OSError if it does not answer."""
     async with AsyncIPRoute() as route:
         links = [link async for link in await route.link("dump")]
         addresses = [entry async for entry in await route.addr("dump")]
@@ -81,9 +81,9 @@ async def local_host() -> LocalHost:
 
 
 async def neighbours_towards(interface: str, targets: Iterable[Address]) -> tuple[Address, ...]:
-    """Return who on the network of an interface is asked first on the way to some targets: each, or its gateway.
+    """Return the first hop on the network of an interface for each target: the target itself or a gateway.
 
-    Targets that this host reaches by another interface, or not at all, have none.
+    Targets that this host reaches through another interface, or not at all, have none.
     """
     found: list[Address] = []
     async with AsyncIPRoute() as route:
@@ -92,7 +92,7 @@ async def neighbours_towards(interface: str, targets: Iterable[Address]) -> tupl
             try:
                 ways = await route.route("get", dst=str(target))
             except NetlinkError:
-                continue  # there is no way to it
+                continue  # no route to it
             found += [
                 ip_address(way.get("gateway") or str(target))
                 for way in ways
@@ -108,7 +108,7 @@ async def local_addresses() -> frozenset[Address]:
 
 
 async def configured_addresses() -> frozenset[Address]:
-    """Return every address of this host, in use or not yet. OSError if the kernel does not answer."""
+    """Return all addresses of this host, in use or not yet. Raises OSError if the kernel does not answer."""
     async with AsyncIPRoute() as route:
         entries = [entry async for entry in await route.addr("dump")]
     texts = (entry.get("local") or entry.get("address") for entry in entries)

@@ -1,6 +1,6 @@
-"""Who on an interface's network has an address: asked by ARP and neighbour solicitation.
+"""Find the hosts on an interface's network that have an address, by ARP and neighbour solicitation.
 
-What this host itself holds is not heard here (`local_addresses.py` tells that).
+This host's own addresses do not answer here (see `local_addresses.py`).
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from locum_exporter.result import Reason
 from locum_inventory.errors import LocumError
 from locum_inventory.site.model import Address
 
-_MORE_ATTEMPTS = 5  # where nothing was heard at all
+_MORE_ATTEMPTS = 5  # if nothing answered at all
 
 
 class NeighbourError(LocumError):
-    """It was not possible to ask on an interface: this says nothing about who has an address."""
+    """The request could not be sent on an interface: no evidence about an address."""
 
     def __init__(self, reason: Reason, text: str) -> None:
         super().__init__(text)
@@ -38,9 +38,9 @@ class NeighbourError(LocumError):
 
 
 class Neighbours:
-    """Asks who has an address, from one event loop; `async with Neighbours() as neighbours`.
+    """Finds the owners of addresses, from one event loop; `async with Neighbours() as neighbours`.
 
-    Sockets are kept open between two questions: to close a packet socket takes the kernel some 16 ms.
+    Sockets stay open between requests, because closing a packet socket takes the kernel about 16 ms.
     """
 
     def __init__(self) -> None:
@@ -73,15 +73,15 @@ class Neighbours:
         this_host: LocalHost | None = None,
         must_answer: Iterable[Address] = (),
     ) -> dict[Address, set[str]]:
-        """Return, for every address asked, the MAC addresses that answered for it; empty if none did.
+        """Return the MAC addresses that answered for each address; an empty set if none did.
 
-        `must_answer` are neighbours that are sure to be there, such as a gateway. They are asked too, and where
-        neither one of them nor any of the others answers, it may be this host that hears nothing: that is a fault.
+        `must_answer` are neighbours that are certain to exist, such as a gateway. They are asked too, and if
+        neither they nor any of the others answer, this host may not be receiving anything: that is an error.
 
-        All attempts are made and listened to in full, so that a second holder is heard too, unless
-        `until_answered`: then one answer for each address is enough. `this_host` saves asking the kernel again.
-        Raises NeighbourError if it was not possible to look, or not within the deadline: a look that was cut
-        short has not found that nobody is there.
+        All attempts are made and waited for in full, so that a second holder is detected too, unless
+        `until_answered`: then one answer per address is enough. `this_host` saves another query of the kernel.
+        Raises NeighbourError if the check could not be made within the deadline: an incomplete check does not prove
+        that no host has the address.
         """
         wanted, proofs = tuple(addresses), frozenset(must_answer)
         answers: dict[Address, set[str]] = {address: set() for address in (*wanted, *sorted(proofs, key=str))}
@@ -99,15 +99,15 @@ class Neighbours:
                     proofs=proofs,
                 )
         except TimeoutError:
-            text = f"could not ask {attempts} times on interface {interface} within {deadline_seconds} s"
+            text = f"could not send {attempts} requests on interface {interface} within {deadline_seconds} s"
             raise NeighbourError("busy", text) from None
         except OSError as error:
-            text = f"cannot ask on interface {interface}: {text_of_os_error(error)}"
+            text = f"cannot send on interface {interface}: {text_of_os_error(error)}"
             raise NeighbourError(reason_of_unsent(error), text) from error
         if _is_deaf(answers, proofs):
             silent = ", ".join(sorted(map(str, proofs)))
             text = (
-                f"no answer at all on {interface}, not even of {silent}: it may be this host that hears none"
+                f"no answer at all on {interface}, not even from {silent}: this host may not be receiving any"
             )
             raise NeighbourError("interface", text)
         return {address: answers[address] for address in wanted}
@@ -123,10 +123,10 @@ class Neighbours:
         until_answered: bool,
         proofs: frozenset[Address],
     ) -> None:
-        """Send every question `attempts` times and gather the answers.
+        """Send each request `attempts` times and collect the answers.
 
-        Some times more where nothing was heard at all: behind 30 % loss each way a neighbour leaves three questions
-        unanswered once in 8 times (0.51^3), and eight once in 200.
+        If nothing answers at all, send it a few more times: with 30 % loss in each direction three requests to a
+        neighbour stay unanswered once in 8 times (0.51^3), eight requests once in 200.
         """
         all_answered = asyncio.Event()
         with ExitStack() as stack:
@@ -143,7 +143,7 @@ class Neighbours:
                     packet_socket.read_mac()
                 for packet_socket, one in questions:
                     packet_socket.send(_question(packet_socket, one, this_host, ordinary=one in proofs))
-                # Counted from here, however long it took to get here: a busy moment must not shorten listening.
+                # Counted from here, whatever the delay before: a busy host must not shorten the wait.
                 await _pause(spacing_seconds, all_answered if until_answered else None)
                 if until_answered and all_answered.is_set():
                     return
@@ -152,7 +152,7 @@ class Neighbours:
     def _hearing(
         self, interface: str, version: int, answers: dict[Address, set[str]], all_answered: asyncio.Event
     ) -> Iterator[PacketSocket]:
-        """Lend a socket that nobody else uses meanwhile, and put what it hears into `answers`."""
+        """Lend a socket for exclusive use, and add the answers that it receives to `answers`."""
         idle = self._idle[interface, version]
         packet_socket = _usable(idle) or PacketSocket(interface, version)
         loop = asyncio.get_running_loop()
@@ -171,7 +171,7 @@ class Neighbours:
             finally:
                 loop.remove_reader(packet_socket)
         except OSError:
-            packet_socket.close()  # the interface went down or away: a new socket next time
+            packet_socket.close()  # the interface is down or gone: use a new socket next time
             raise
         except BaseException:
             idle.append(packet_socket)
@@ -180,31 +180,31 @@ class Neighbours:
 
 
 def _usable(idle: list[PacketSocket]) -> PacketSocket | None:
-    """Take a kept socket that still belongs to its interface; those of one that is gone are closed."""
+    """Take an open socket that still belongs to its interface; close those of an interface that is gone."""
     while idle:
         packet_socket = idle.pop()
         try:
             packet_socket.read_mac()
             for _ in packet_socket.receive():
-                pass  # what came between two questions is not an answer to this one
+                pass  # messages from before this request are not answers to it
         except OSError:
-            packet_socket.close()  # the interface went away, or down since: a new socket says what is the matter
+            packet_socket.close()  # the interface is gone or down: a new socket raises the exact error
             continue
         return packet_socket
     return None
 
 
 def _is_deaf(answers: Mapping[Address, set[str]], proofs: frozenset[Address]) -> bool:
-    """Return whether nothing was heard though something must answer, of either IP version: they share a card."""
+    """Return whether nothing answered although something must, over both IP versions, which share a card."""
     return bool(proofs) and not any(answers.values())
 
 
 def _question(
     packet_socket: PacketSocket, address: Address, this_host: LocalHost | None, *, ordinary: bool
 ) -> bytes:
-    """Build the question; of an address that may be claimed right now it must look like no claim.
+    """Build the request; for an address that is possibly being claimed it must not appear to be a claim.
 
-    `ordinary` is for one that is nobody's but its owner's: some answer only to those who name themselves.
+    `ordinary` is for an address that does not move: some devices answer only requests with a sender address.
     """
     if isinstance(address, IPv4Address):
         source4 = this_host.ipv4(packet_socket.interface) if ordinary and this_host is not None else None

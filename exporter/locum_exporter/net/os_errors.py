@@ -1,4 +1,4 @@
-"""What the kernel's errors mean, in the short list of reasons."""
+"""Map the kernel's errors to the reasons of a check."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from locum_exporter.net.tls_errors import is_end, text_of_tls_error
 from locum_exporter.result import NOT_LOOKED_REASONS, Reason
 from locum_inventory.errors import LocumError
 
-# The errors of this host's own stack say nothing about the target. What is left out comes from the network or the
-# target, and is `unreachable`.
+# Errors of this host's own network stack are no evidence about the target. Errors that are not listed come from the
+# network or the target, and mean `unreachable`.
 _REASONS: dict[int, Reason] = {
     errno.ECONNREFUSED: "refused",
     errno.ECONNRESET: "reset",
@@ -37,10 +37,10 @@ _REASONS: dict[int, Reason] = {
 
 
 class ExplainedError(LocumError, OSError):
-    """An OSError whose own text says more than the kernel's words for its number."""
+    """An OSError whose own text is more specific than the kernel's text for its errno."""
 
 
-# Python raises these without a number of the kernel's, as asyncio does where a peer closes in a handshake.
+# Python raises these without an errno, for example asyncio when a peer closes during a handshake.
 _KINDS: tuple[tuple[type[OSError], Reason, str], ...] = (
     (ConnectionRefusedError, "refused", "connection refused"),
     (ConnectionError, "reset", "the connection was closed"),
@@ -50,10 +50,10 @@ _KINDS: tuple[tuple[type[OSError], Reason, str], ...] = (
 
 
 def reason_of_os_error(error: OSError) -> Reason:
-    """Return the reason an OSError stands for; what has no name of its own is `unreachable`."""
-    if isinstance(error, ssl.SSLError):  # its number is OpenSSL's, and so would be EPERM or ENOENT
+    """Return the reason for an OSError; `unreachable` if there is no specific one."""
+    if isinstance(error, ssl.SSLError):  # its errno is OpenSSL's and could be mistaken for EPERM or ENOENT
         return "reset" if is_end(error) else "tls"
-    if isinstance(error, socket.gaierror):  # its number is the resolver's
+    if isinstance(error, socket.gaierror):  # its errno is the resolver's
         return "dns"
     if error.errno:
         return _REASONS.get(error.errno, "unreachable")
@@ -61,13 +61,13 @@ def reason_of_os_error(error: OSError) -> Reason:
 
 
 def reason_of_unsent(error: OSError) -> Reason:
-    """Return the reason why a question could not be sent at all, which says nothing about the target."""
+    """Return the reason why a request could not be sent, which is no evidence about the target."""
     reason = reason_of_os_error(error)
     return reason if reason in NOT_LOOKED_REASONS else "interface"
 
 
 def text_of_os_error(error: OSError) -> str:
-    """Return one line for people, without the address that asyncio puts into the text."""
+    """Return the message as one line, without the address that asyncio adds."""
     if isinstance(error, ssl.SSLError):
         return text_of_tls_error(error)
     if isinstance(error, socket.gaierror):

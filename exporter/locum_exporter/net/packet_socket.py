@@ -1,4 +1,4 @@
-"""A packet socket on one interface that hears ARP or neighbour advertisements (packet(7))."""
+"""A packet socket on one interface that receives ARP or neighbour advertisements (packet(7))."""
 
 from __future__ import annotations
 
@@ -21,27 +21,28 @@ _ARPHRD_ETHER = 1
 _FRAME_BYTES = 2048
 _SO_ATTACH_FILTER = 26
 
-# Classic BPF (linux/filter.h): of all IPv6 that passes, only neighbour advertisements reach the socket.
+# Classic BPF (linux/filter.h): of all IPv6 traffic only neighbour advertisements reach the socket.
 _ADVERTISEMENTS_ONLY = (
     (0x30, 0, 0, 20),  # load the next header
     (0x15, 0, 3, 58),  # ICMPv6?
     (0x30, 0, 0, 54),  # load the ICMPv6 type
     (0x15, 0, 1, 136),  # a neighbour advertisement?
-    (0x06, 0, 0, 0xFFFF),  # take it
-    (0x06, 0, 0, 0),  # leave it
+    (0x06, 0, 0, 0xFFFF),  # accept
+    (0x06, 0, 0, 0),  # drop
 )
 
 
 class PacketSocket:
-    """Sends frames on an interface and hears who claims which address there.
+    """Sends frames on an interface and receives the claims of addresses there.
 
     `ip_version` is 4 for ARP, 6 for neighbour discovery. Opening raises OSError: EPERM without CAP_NET_RAW,
-    ENODEV where there is no such interface, EPFNOSUPPORT where it is not Ethernet.
+    ENODEV if there is no such interface, EPFNOSUPPORT if it is not Ethernet.
     """
 
     def __init__(self, interface: str, ip_version: int) -> None:
         self.interface, self.ip_version = interface, ip_version
-        # Opened deaf (protocol 0) and bound last, so that nothing unfiltered or of other interfaces slips in.
+        # Opened with protocol 0, which receives nothing, and bound last, so that no unfiltered frames and none of
+        # other interfaces arrive.
         self._inner = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK, 0)
         try:
             if ip_version == 6:
@@ -54,11 +55,11 @@ class PacketSocket:
             raise
 
     def read_mac(self) -> str:
-        """Read the MAC address that the interface has now, and keep it as `mac`.
+        """Read the current MAC address of the interface and store it as `mac`.
 
-        A bond takes that of another card when it fails over, and an interface that was made again under the same
-        name is another one: answers to the old address would not reach this socket. Raises OSError: ENODEV where
-        the interface of this socket is gone or has another name, EPFNOSUPPORT where it is not Ethernet.
+        A bond takes the address of another card when it fails over, and an interface that was recreated under the
+        same name has a new one: answers to the old address would not reach this socket. Raises OSError: ENODEV if
+        the interface of this socket is gone or renamed, EPFNOSUPPORT if it is not Ethernet.
         """
         name, _, _, hardware_type, mac = self._inner.getsockname()
         if name != self.interface:
@@ -77,7 +78,7 @@ class PacketSocket:
         self._inner.send(frame)
 
     def receive(self) -> Iterator[Claim]:
-        """Yield the claims that have arrived, until there is no more."""
+        """Yield the claims that have arrived."""
         while True:
             try:
                 frame, sender = self._inner.recvfrom(_FRAME_BYTES)

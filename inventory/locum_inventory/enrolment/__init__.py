@@ -1,1 +1,1 @@
-"""Enrolment: what puts a gate on a host, and the boot guard."""
+"""Enrolment: installing the gate and the boot guard on a host."""

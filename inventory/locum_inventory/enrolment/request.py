@@ -1,4 +1,4 @@
-"""What `locum enrol` sends to a host, and what the host reports."""
+"""The script that `locum enrol` sends to a host, and the report that the host returns."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from locum_inventory.gate.host_file import GATE_PATH, gate_script, host_file
 from locum_inventory.site.model import Site
 
 State = Literal["absent", "same", "differs"]
-GuardWish = Literal["keep", "install", "remove"]  # keep: renew the boot guard where there is one
+GuardWish = Literal["keep", "install", "remove"]  # keep: update the boot guard if it is installed
 PARTS = ("gate", "host_file", "user", "keys", "runner", "private", "sudo_rule", "guard")
 _MARK = "locum-install "
 
@@ -27,22 +27,22 @@ class EnrolmentError(LocumError):
 
 @dataclass(frozen=True, slots=True)
 class HostSetup:
-    """What is to be on a host."""
+    """The wanted setup of a host."""
 
     host: str
-    address: str  # of the host: only a machine that has it is enrolled
-    user: str  # whom the locum keys log in as; "" where no key may log in
-    sudo_user: str  # who may run the gate as root
+    address: str  # the host's own: a machine without it is not enrolled
+    user: str  # the user that locum's keys log in as; "" if no key may log in
+    sudo_user: str  # the user that may run the gate as root
     host_file: str
     authorized_keys: tuple[str, ...]
-    runner: str = ""  # who runs locum on this host; "" where it does not run
+    runner: str = ""  # the user that runs locum on this host; "" if it does not run here
     state_directory: str = ""
-    private: tuple[str, ...] = ()  # files that are the runner's, and nobody else's to read
+    private: tuple[str, ...] = ()  # files that only the runner may read
     guard_wish: GuardWish = "keep"
     kept_off: Mapping[str, str | None] = field(default_factory=dict)  # service -> unit that starts it at boot
 
     def script(self, mode: Literal["look", "install"]) -> str:
-        """Return the text for `sh -s`, run there as root: `look` changes nothing."""
+        """Return the script for `sh -s`, which runs there as root; in mode `look` it changes nothing."""
         words = {
             "mode": mode,
             "host": self.host,
@@ -67,7 +67,7 @@ class HostSetup:
 
 @dataclass(frozen=True, slots=True)
 class HostReport:
-    """What a host has."""
+    """The actual setup of a host, as it reported it."""
 
     parts: Mapping[str, State]
     missing: tuple[str, ...]  # programs the gate needs
@@ -83,9 +83,9 @@ def wanted_on(
     *,
     guard_wish: GuardWish = "keep",
 ) -> HostSetup:
-    """Return what is to be on a host; the keys are the public halves, None where that role logs in nowhere.
+    """Return the wanted setup of a host. The keys are public keys, None if that role does not log in there.
 
-    `runner` is who runs locum on the actuator's host; he is given what locum writes and its secrets there.
+    `runner` is the user that runs locum on the actuator's host; it owns locum's state and secrets there.
     """
     ssh = site.hosts[host].ssh
     lines = [
@@ -116,7 +116,7 @@ def wanted_on(
 
 
 def _secrets(site: Site) -> list[Path]:
-    """Return the files that only locum itself may read, on the host it runs on."""
+    """Return the files that only locum may read on the host where it runs."""
     actuator = site.actuator
     keys = [
         key
@@ -129,14 +129,14 @@ def _secrets(site: Site) -> list[Path]:
 
 
 def read_report(text: str) -> HostReport:
-    """Return what a host reported; raise `EnrolmentError` where it failed or the report is cut short."""
+    """Parse a host's report; raise `EnrolmentError` if the script failed there or the report is cut short."""
     parts: dict[str, State] = {}
     missing: list[str] = []
     host_key: str | None = None
     done = False
     for line in text.splitlines():
         if not line.startswith(_MARK):
-            continue  # a greeting of the host's own
+            continue  # other output of the host, such as a greeting
         key, _, value = line.removeprefix(_MARK).partition(" ")
         match key, value:
             case "failed", _:
@@ -150,7 +150,7 @@ def read_report(text: str) -> HostReport:
             case _, "absent" | "same" | "differs" if key in PARTS:
                 parts[key] = value
             case _:
-                raise EnrolmentError(f"the host's report holds {line!r}")
+                raise EnrolmentError(f"the host's report has an invalid line: {line!r}")
     if not done:
         raise EnrolmentError("the host's report was cut short")
     return HostReport(parts, tuple(missing), host_key)

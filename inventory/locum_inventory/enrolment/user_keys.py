@@ -1,4 +1,4 @@
-"""locum's own SSH keys: ed25519, made once, never overwritten."""
+"""locum's own SSH keys: ed25519, created once, never overwritten."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ KEYGEN_SECONDS = 30.0
 
 
 def make_key(path: Path, owner: str | None) -> None:
-    """Make a key pair for `owner` (None: who runs this), readable by nobody else."""
+    """Create a key pair that only `owner` can read (None: the current user)."""
     try:
         user = pwd.getpwnam(owner) if owner is not None else None
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -28,25 +28,23 @@ def make_key(path: Path, owner: str | None) -> None:
             _put(_public(path), _public(made).read_bytes(), 0o644, user)
             _put(path, made.read_bytes(), 0o600, user)
     except KeyError:
-        raise EnrolmentError(f"the key {path} cannot be given to {owner}: there is no such user") from None
+        raise EnrolmentError(f"the key {path} cannot be created for {owner}: there is no such user") from None
     except OSError as error:
-        raise EnrolmentError(f"the key {path} cannot be made: {error.strerror}") from None
+        raise EnrolmentError(f"the key {path} cannot be created: {error.strerror}") from None
     except subprocess.SubprocessError as error:
         said = getattr(error, "stderr", None) or str(error)
-        raise EnrolmentError(f"the key {path} cannot be made: {said.strip()}") from None
+        raise EnrolmentError(f"the key {path} cannot be created: {said.strip()}") from None
 
 
 def _put(path: Path, content: bytes, mode: int, user: pwd.struct_passwd | None) -> None:
-    """Write a new file for a user, past no symbolic link: the directory may be that user's own.
+    """Write a new file for a user without following symbolic links: the directory may belong to that user.
 
-    The public half of a key that is gone is replaced.
+    A public key whose private key is gone is replaced.
     """
     directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
         if Path(f"/proc/self/fd/{directory}").readlink() != path.parent.absolute():
-            raise EnrolmentError(
-                f"the key {path} cannot be made: the way to it leads through a symbolic link"
-            )
+            raise EnrolmentError(f"the key {path} cannot be created: its path contains a symbolic link")
         if path.suffix == ".pub":
             with suppress(FileNotFoundError):
                 os.unlink(path.name, dir_fd=directory)
@@ -61,7 +59,7 @@ def _put(path: Path, content: bytes, mode: int, user: pwd.struct_passwd | None) 
 
 
 def public_key(path: Path) -> str:
-    """Return the public half of a key, from its own file or from the private one."""
+    """Return the public key, from its own file or derived from the private key."""
     try:
         if _public(path).exists():
             return _public(path).read_text(encoding="utf-8").strip()

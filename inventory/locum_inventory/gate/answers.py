@@ -1,4 +1,4 @@
-"""What a gate answers, read strictly: anything else than docs/gate.md describes is a fault, never a guess."""
+"""Parse a gate's answers strictly: everything that docs/gate.md does not describe is an error."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ANSWER_LIMIT_BYTES = 262_144
 _REFUSALS: Mapping[str, FaultReason] = {
     "old_epoch": "old_epoch", "too_late": "too_late", "failed": "failed", "refused": "gate",
 }  # fmt: skip
-# On an interface, and not in use: ip-address(8); muted by the host's boot guard.
+# On an interface but not in use: ip-address(8), or muted by the host's boot guard.
 _STUCK = ("tentative", "dadfailed", "muted")
 _STATES: Mapping[str, bool] = {"held": True, "absent": False, **dict.fromkeys(_STUCK, False)}
 _LINK_STATES: Mapping[str, LinkState] = {"up": "up", "no_carrier": "no_carrier", "down": "down"}
@@ -37,7 +37,7 @@ _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 
 @dataclass
 class _Section:
-    """One service of an answer, while it is read."""
+    """One service of an answer while it is being parsed."""
 
     epoch: int = 0
     held: dict[IPv4Address | IPv6Address, bool] = field(default_factory=dict)
@@ -51,7 +51,7 @@ class _Section:
     epoch_damaged: bool = False
 
     def take(self, key: str, value: str) -> None:
-        """Take in one line; ValueError where it says nothing known."""
+        """Parse one line; raise ValueError if it is not known."""
         match key:
             case "epoch":
                 self.epoch = number(value)
@@ -81,7 +81,7 @@ class _Section:
                 raise ValueError(key)
 
     def done(self) -> ServiceStatus:
-        """Return what was read."""
+        """Return the parsed service."""
         return ServiceStatus(
             self.epoch, self.held, self.processes, self.unusable_addresses, self.guarded, self.addresses,
             self.interface, self.age_seconds, self.underway, self.epoch_damaged,
@@ -90,7 +90,7 @@ class _Section:
 
 @dataclass
 class _Host:
-    """What an answer says of the host itself, while it is read."""
+    """The part of an answer about the host itself while it is being parsed."""
 
     config_sha256: str = ""
     boot_id: str | None = None
@@ -98,7 +98,7 @@ class _Host:
     links: dict[str, Link] = field(default_factory=dict)
 
     def take(self, key: str, value: str) -> bool:
-        """Take in one line; False where it says nothing of the host, ValueError where it is wrong."""
+        """Parse one line; return False if it is not about the host; raise ValueError if it is invalid."""
         match key:
             case "config":
                 self.config_sha256 = value
@@ -118,21 +118,21 @@ class _Host:
         return True
 
     def clock(self) -> GateClock | None:
-        """Return the host's clock, read no later than now."""
+        """Return the host's clock, which it read no later than now."""
         if self.boot_id is None or self.uptime_hundredths is None:
             return None
         return GateClock(self.boot_id, self.uptime_hundredths, since_boot.seconds())
 
 
 def number(text: str) -> int:
-    """Return a decimal number of at most 18 digits; ValueError for anything else."""
+    """Return a decimal number of at most 18 digits; raise ValueError for anything else."""
     if not _NUMBER.fullmatch(text):
         raise ValueError(text)
     return int(text)
 
 
 def parse_banner(line: str, host: str) -> str:
-    """Return the version of the gate that greets with this line."""
+    """Return the version in a gate's greeting line."""
     match line.split(" "):
         case ["locum-gate", protocol, version]:
             if protocol not in PROTOCOLS:
@@ -146,16 +146,16 @@ def parse_banner(line: str, host: str) -> str:
 
 
 def refusal(words: str, host: str) -> GateError:
-    """Return the fault that an `end` line other than `end ok` stands for."""
+    """Return the error for an `end` line other than `end ok`."""
     reason, _, text = words.partition(" ")
     return GateError(_REFUSALS.get(reason, "gate"), f"{host}: {clean(text) or reason}")
 
 
 def read_answer(answer: str, complaint: str, host: str) -> GateStatus:
-    """Return what a gate answered to `status` or to a change.
+    """Parse a gate's answer to `status` or to a change.
 
-    `complaint` is what came on standard error, for an answer that is none. Raises `GateError`: `closed` where
-    the last line is missing.
+    `complaint` is the text from standard error, used if there is no answer. Raises `GateError`: `closed` if the
+    last line is missing.
     """
     lines = answer.split("\n")
     if len(lines) < 2:
@@ -177,11 +177,13 @@ def read_answer(answer: str, complaint: str, host: str) -> GateStatus:
             elif not of_host.take(key, value):
                 section.take(key, value)
         except (ValueError, KeyError, UnboundLocalError):
-            raise GateError("gate", f"{host}: the gate's answer holds {clean(line)!r}") from None
+            raise GateError(
+                "gate", f"{host}: the gate's answer has an invalid line: {clean(line)!r}"
+            ) from None
     services = {name: section.done() for name, section in sections.items()}
     return GateStatus(version, of_host.config_sha256, services, of_host.clock(), of_host.links)
 
 
 def clean(text: str, limit: int = 300) -> str:
-    """Return a text from outside as one printable line."""
+    """Return an untrusted text as one printable line."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:limit]

@@ -1,4 +1,4 @@
-"""The connections over which changes go: never the one for looks, for a change may take as long as a stop does."""
+"""Connections for changes, separate from the one for status calls because a change can take as long as a stop."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from locum_inventory.gate.ssh_connection import Connection
 from locum_inventory.gate.ssh_reconnect import KeptConnection
 
 CALLS_A_LANE = 8  # sshd allows ten channels a connection (MaxSessions)
-LANES = 4  # so many services of one host may be changed at once, times CALLS_A_LANE
+LANES = 4  # times CALLS_A_LANE: the number of concurrent changes on one host
 
 
 class _Lane:
@@ -24,7 +24,7 @@ class _Lane:
 
 
 class ChangeLanes:
-    """Connections to one host; a second is made only while the first is full."""
+    """The connections to one host; a second is opened only while the first is full."""
 
     def __init__(self, host: str, dial: Callable[[], Connection]) -> None:
         self._host = host
@@ -33,9 +33,9 @@ class ChangeLanes:
 
     @contextmanager
     def lane(self, deadline: Deadline) -> Iterator[KeptConnection]:
-        """Lend a connection that has room for one call more. Raises `GateError`, `busy` where none has."""
+        """Lend a connection with a free channel. Raises `GateError`: `busy` if there is none."""
         if not self._room.acquire(timeout=deadline.left_seconds):
-            raise GateError.busy(f"{self._host}: {CALLS_A_LANE * LANES} changes are under way there already")
+            raise GateError.busy(f"{self._host}: {CALLS_A_LANE * LANES} changes are already under way there")
         try:
             lane = next(lane for lane in self._lanes if lane.room.acquire(blocking=False))
             try:
@@ -46,11 +46,11 @@ class ChangeLanes:
             self._room.release()
 
     def warm(self) -> None:
-        """Connect in advance: a takeover must not wait for a login."""
+        """Connect in advance, so that a takeover does not wait for a login."""
         self._lanes[0].kept.warm()
 
     def retry_now(self) -> None:
-        """Let the next call connect at once."""
+        """Allow the next call to connect at once."""
         for lane in self._lanes:
             lane.kept.retry_now()
 

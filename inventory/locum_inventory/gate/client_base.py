@@ -34,7 +34,7 @@ class GateClientBase(ABC):
         words = () if permit is None else permit.words
         status = self._change(Deadline(deadline_seconds), verb, service, str(epoch), *words)
         if service not in status.services:
-            raise GateError("gate", f"{self._host}: the gate's answer leaves {service} out")
+            raise GateError("gate", f"{self._host}: the gate's answer does not include {service}")
         return status.services[service]
 
     @abstractmethod

@@ -1,8 +1,8 @@
-"""Until when a gate may still carry out a verb, by the clock of its own host.
+"""The time until which a gate may carry out a verb, by the clock of its own host.
 
-Two hosts have no clock in common, and SSH may deliver a verb long after it was sent. So the actuator says until
-when its evidence is good in the other host's own time: the boot id and the uptime of its last answer, plus what
-remains.
+Two hosts share no clock, and SSH may deliver a verb long after it was sent. So the actuator expresses the end of
+validity of its evidence in the other host's time: the boot id and uptime of that host's last answer, plus the time
+that remains.
 """
 
 from __future__ import annotations
@@ -15,31 +15,31 @@ from locum_inventory.site.model import Interface
 
 @dataclass(frozen=True, slots=True)
 class Permit:
-    """What a verb that moves something is sent with: it is refused in another boot, or after this uptime."""
+    """Sent with a verb that moves something: the gate refuses it after a reboot or after this uptime."""
 
     boot_id: str
     good_until_hundredths: int  # of the uptime of the gate's host
-    addresses: tuple[Interface, ...] = ()  # that the host file must have, these and no others
+    addresses: tuple[Interface, ...] = ()  # the host file must have exactly these
 
     @property
     def words(self) -> tuple[str, ...]:
-        """Return the words that follow the epoch."""
+        """Return the words that follow the epoch in the protocol."""
         return self.boot_id, str(self.good_until_hundredths), *map(str, self.addresses)
 
 
 @dataclass(frozen=True, slots=True)
 class GateClock:
-    """The uptime of a gate's host, as its last answer had it."""
+    """The uptime of a gate's host according to its last answer."""
 
     boot_id: str
     uptime_hundredths: int
-    answered_at: float  # since_boot.seconds() here, when the answer had come
+    answered_at: float  # since_boot.seconds() of this machine when the answer arrived
 
     def permit(self, good_until: float, addresses: tuple[Interface, ...] = ()) -> Permit:
-        """Return a permit that ends at a moment of this machine's own clock, or somewhat before.
+        """Return a permit that ends at a time of this machine's clock, or slightly earlier.
 
-        The host read its uptime at some moment before its answer came. To take it for that of the answer makes the
-        permit end early by what the answer took on its way, and never late.
+        The host read its uptime some time before its answer arrived here. Treating it as the time of arrival ends
+        the permit early by the answer's travel time, and never late.
         """
         left_hundredths = math.floor((good_until - self.answered_at) * 100)
         return Permit(self.boot_id, max(0, self.uptime_hundredths + left_hundredths), addresses)

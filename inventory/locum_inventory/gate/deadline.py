@@ -1,4 +1,4 @@
-"""Deadlines for what may block for ever: one moment each, which everything below it shares."""
+"""Deadlines for operations that may block for ever: one point in time, shared by all nested calls."""
 
 from __future__ import annotations
 
@@ -13,37 +13,37 @@ from locum_inventory.gate.protocol import GateError
 
 T = TypeVar("T")
 
-# No descriptor, process, memory or buffer left on this machine: says nothing of the host that was to be asked.
+# No descriptor, process, memory or buffer left on this machine: not evidence about the other host.
 OWN_LIMITS = frozenset({errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM, errno.ENOBUFS})
 
 
 class Deadline:
-    """A moment on the monotonic clock."""
+    """A point in time on the monotonic clock."""
 
     def __init__(self, seconds: float) -> None:
-        self.seconds = seconds  # how far away it was when it was set
+        self.seconds = seconds  # the time until the deadline when it was set
         self._at = time.monotonic() + seconds
 
     @property
     def left_seconds(self) -> float:
-        """Seconds until then, never less than 0."""
+        """The seconds until the deadline, at least 0."""
         return max(0.0, self._at - time.monotonic())
 
     @property
     def passed(self) -> bool:
-        """Whether it is over."""
+        """Whether the deadline has passed."""
         return self.left_seconds == 0.0
 
     def sooner(self, seconds: float) -> Deadline:
-        """Return this deadline, or one `seconds` from now where that comes first."""
+        """Return this deadline, or one `seconds` from now if that is earlier."""
         return Deadline(min(seconds, self.left_seconds))
 
 
 def within(deadline: Deadline, late_text: str, function: Callable[[], T]) -> T:
     """Return what `function` returns, or raise `GateError("timeout", late_text)` at the deadline.
 
-    It runs in a thread of its own, for several of paramiko's calls wait without any deadline. A thread that
-    is left behind ends when its socket does.
+    It runs in a separate thread, because several of paramiko's calls wait without a deadline. A thread that is
+    abandoned ends when its socket is closed.
     """
     outcomes: queue.SimpleQueue[tuple[T, None] | tuple[None, BaseException]] = queue.SimpleQueue()
 
@@ -64,8 +64,8 @@ def within(deadline: Deadline, late_text: str, function: Callable[[], T]) -> T:
 
 
 def start_thread(thread: threading.Thread) -> None:
-    """Start a thread that is to ask a gate. Raises `GateError` where this machine has none left."""
+    """Start a thread that calls a gate. Raises `GateError` if this machine cannot start another one."""
     try:
         thread.start()
     except RuntimeError as error:
-        raise GateError.busy(f"could not be asked: {error}") from None
+        raise GateError.busy(f"the gate could not be called: {error}") from None

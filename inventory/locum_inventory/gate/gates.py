@@ -1,4 +1,4 @@
-"""The gates of a site's hosts: over SSH, or the one of this machine."""
+"""The gates of a site's hosts: over SSH, or run as a process on this machine."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from locum_inventory.site.model import Site
 
 
 class GateClients(Mapping[str, GateClient]):
-    """The gates of a site's hosts by host name, each opened when it is first asked for.
+    """The gates of a site's hosts by host name, each opened on first use.
 
-    `local_host` is the host this program runs on (None where it is none of the site's): its gate is run as a
+    `local_host` is the host this program runs on (None if it is not a host of the site): its gate is run as a
     process. The role decides which key is used and what the gate allows.
     """
 
@@ -50,14 +50,14 @@ class GateClients(Mapping[str, GateClient]):
         return len(self._site.hosts)
 
     def close(self) -> None:
-        """Give up every connection; a gate that is asked afterwards opens a new one."""
+        """Close all connections; a gate that is called afterwards opens a new one."""
         with self._lock:
             gates, self._open = list(self._open.values()), {}
         for gate in gates:
             gate.close()
 
     def _make(self, host: str) -> GateClient:
-        # Imported here: paramiko takes 0.1 s to load, and who asks this machine's gate alone needs none of it.
+        # Imported here: paramiko takes 0.1 s to load, and is not needed for the gate of this machine.
         from locum_inventory.gate.local import LocalGate  # noqa: PLC0415
         from locum_inventory.gate.ssh import SshGate  # noqa: PLC0415
 
@@ -68,31 +68,31 @@ class GateClients(Mapping[str, GateClient]):
 
 
 class UnreachableGate:
-    """The gate of a host to which the site file names no way."""
+    """The gate of a host that the site file gives no means to reach."""
 
     def __init__(self, host: str) -> None:
         self._text = f"{host}: the site file gives no ssh for this host, and it is not this machine"
 
     def status(self, *, deadline_seconds: float) -> GateStatus:
-        """Say that there is no way."""
+        """Raise: the gate cannot be reached."""
         raise GateError("gate", self._text)
 
     def last_status(self) -> GateStatus | None:
-        """Return None: it was never asked."""
+        """Return None: it is never called."""
         return None
 
     def run_verb(
         self, verb: Verb, service: str, epoch: int, *, deadline_seconds: float, permit: Permit | None = None
     ) -> ServiceStatus:
-        """Say that there is no way."""
+        """Raise: the gate cannot be reached."""
         raise GateError("gate", self._text)
 
     def count_processes(self, *, deadline_seconds: float) -> Mapping[str, int]:
-        """Say that there is no way."""
+        """Raise: the gate cannot be reached."""
         raise GateError("gate", self._text)
 
     def retry_now(self) -> None:
-        """There is nothing to try."""
+        """Do nothing: there is no connection to retry."""
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: there is no connection to close."""

@@ -1,4 +1,4 @@
-"""The file on a host that says what its gate may run, made from the site."""
+"""The file on a host that defines what its gate may run, generated from the site."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ locum-gate 1
 
 
 def gate_script() -> str:
-    """Return the gate itself, as it is to be installed."""
+    """Return the gate's script in the form in which it is installed."""
     text = _part("gate.sh")
     for name in ("gate_mirror.sh", "gate_tree.sh"):
         text = text.replace(f"#@ {name}\n", _part(name).removeprefix("#!/bin/sh\n"), 1)
@@ -38,14 +38,14 @@ def gate_version() -> str:
 
 
 def host_file(site: Site, host: str) -> str:
-    """Return the host-side file for the gate of `host`: its services, one `key value` a line."""
+    """Return the host file for the gate of `host`: its services, one `key value` per line."""
     return _HEAD.format(host=host) + "".join(
         _section(name, service, host) for name, service in sorted(site.services_on(host).items())
     )
 
 
 def host_file_sha256(site: Site, host: str) -> str:
-    """Return the SHA-256 that the gate of `host` reports when its file is this site's."""
+    """Return the SHA-256 that the gate of `host` reports if its file was generated from this site."""
     return hashlib.sha256(host_file(site, host).encode()).hexdigest()
 
 
@@ -60,7 +60,7 @@ def _section(name: str, service: Service, host: str) -> str:
         lines += [f"process_user {process.user}"] if process.user is not None else []
         lines += [f"process_unit {process.unit}"] if process.unit is not None else []
     commands = service.commands
-    # What locum can neither start nor stop runs on every host: a release takes the address and nothing else.
+    # A service without commands runs on every host: a release removes the address and nothing else.
     lines.append(f"standby {service.standby if commands is not None else 'running'}")
     if commands is not None:
         lines += [f"start {commands.start.strip()}", f"stop {commands.stop.strip()}"]
@@ -74,7 +74,7 @@ def _section(name: str, service: Service, host: str) -> str:
 
 
 def _encoded(name: str) -> str:
-    """Return a process name as the gate decodes it: what a line would not keep is an octal escape."""
+    """Encode a process name for the gate: characters that a line cannot contain become octal escapes."""
     encoded = name.encode()
     return "".join(
         chr(byte)

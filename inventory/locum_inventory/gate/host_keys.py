@@ -1,4 +1,4 @@
-"""Pinned host keys: a known_hosts file (sshd(8)), read and rewritten for one host at a time."""
+"""Pinned host keys in a known_hosts file (sshd(8)), read and rewritten for one host at a time."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from locum_inventory.site.model import Address, Ssh
 
 
 def known_hosts_name(address: Address, ssh: Ssh | None) -> str:
-    """Return how a known_hosts file names a host: enrolment writes it so, and each connection looks for it so."""
+    """Return a host's name in the known_hosts file, as enrolment writes it and connections look it up."""
     port = ssh.port if ssh is not None else 22
     return str(address) if port == 22 else f"[{address}]:{port}"
 
 
 def fingerprint(key: str) -> str:
-    """Return the SHA-256 fingerprint of a key (`ssh-ed25519 AAAA…`), as ssh-keygen -l shows it."""
+    """Return the SHA-256 fingerprint of a key (`ssh-ed25519 AAAA…`), in the form of ssh-keygen -l."""
     digest = hashlib.sha256(base64.b64decode(key.split()[1])).digest()
     return "SHA256:" + base64.b64encode(digest).decode().rstrip("=")
 
 
 def pinned(path: Path, name: str) -> tuple[str, ...]:
-    """Return the keys pinned for a name; none where there is no file. Other OSErrors are the caller's."""
+    """Return the keys pinned for a name; none if the file does not exist. Raises other OSErrors."""
     return tuple(
         " ".join(fields[1:3])
         for fields in map(str.split, _lines(path))
@@ -35,7 +35,7 @@ def pinned(path: Path, name: str) -> tuple[str, ...]:
 
 
 def pin(path: Path, name: str, key: str) -> None:
-    """Make `key` the one key of `name`; every other host's lines stay. The file is replaced as a whole."""
+    """Make `key` the only key of `name` and keep the other hosts' lines. The file is replaced as a whole."""
     kept = [line for line in _lines(path) if not _is_of(line, name)]
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, new = tempfile.mkstemp(prefix=path.name, dir=path.parent)

@@ -1,4 +1,4 @@
-"""The gate of the host this program runs on, run as a process; through `sudo -n` when not root."""
+"""The gate of this machine, run as a process; through `sudo -n` if not root."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from locum_inventory.gate.deadline import OWN_LIMITS, Deadline, within
 from locum_inventory.gate.host_file import GATE_PATH
 from locum_inventory.gate.protocol import GateError, GateStatus
 
-# A sudo that hangs must not take every descriptor of this process, call by call. Looks and changes have each so
-# many, so that neither waits for the other.
+# A sudo that hangs must not exhaust the descriptors of this process call by call. Status calls and changes have
+# separate limits, so that neither waits for the other.
 CALLS_AT_ONCE = 16
 COMPLAINT_SECONDS = 0.1
 
@@ -39,7 +39,7 @@ class LocalGate(GateClientBase):
         return self._watch.look(Deadline(deadline_seconds))
 
     def retry_now(self) -> None:
-        """There is nothing in the way that could go."""
+        """Do nothing: there is no connection to retry."""
 
     def close(self) -> None:
         """End the kept `watch`."""
@@ -54,9 +54,9 @@ class LocalGate(GateClientBase):
     def _ask(self, room: threading.BoundedSemaphore, deadline: Deadline, *words: str) -> GateStatus:
 
         def run() -> tuple[bytes, bytes]:
-            # Given up before the deadline, so that the caller learns that nothing was asked.
+            # Ends before the deadline, so that the caller learns that the gate was not called.
             self._enter(room, deadline.sooner(deadline.left_seconds * 0.9))
-            # Past its deadline the gate is left to finish what it does: a release broken off helps nobody.
+            # Past its deadline the gate is left running: an interrupted release would be worse than a late one.
             try:
                 with self._start(*words) as process:
                     return process.communicate()
@@ -81,9 +81,9 @@ class LocalGate(GateClientBase):
             raise
 
     def _enter(self, room: threading.BoundedSemaphore, deadline: Deadline) -> None:
-        """Wait for room for one process more, to be given back when it has ended."""
+        """Wait until one more process may run; it gives its place back when it has ended."""
         if not room.acquire(timeout=deadline.left_seconds):
-            raise GateError.busy(f"{self._host}: {CALLS_AT_ONCE} calls of the gate hang already")
+            raise GateError.busy(f"{self._host}: {CALLS_AT_ONCE} calls of the gate are already hanging")
 
     def _start(self, *words: str) -> subprocess.Popen[bytes]:
         if not self._gate_path.exists():
@@ -91,7 +91,7 @@ class LocalGate(GateClientBase):
                 "gate", f"{self._host}: {self._gate_path} is missing: run `locum enrol {self._host}`"
             )
         try:
-            # A session of its own, so that Ctrl-C in a terminal does not break a release off half-way.
+            # In a separate session, so that Ctrl-C in a terminal does not interrupt a release half-way.
             return subprocess.Popen(
                 [*self._command, *words],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -103,7 +103,7 @@ class LocalGate(GateClientBase):
 
 
 class _WatchProcess:
-    """A gate that watches, over pipes."""
+    """The `watch` verb of a gate, over pipes."""
 
     def __init__(self, process: subprocess.Popen[bytes], ended: Callable[[], None]) -> None:
         self._process = process
@@ -117,16 +117,16 @@ class _WatchProcess:
             raise GateError("closed", "the gate's watch ended") from None
 
     def receive(self, deadline: Deadline) -> bytes:
-        """Return what came."""
+        """Return received bytes."""
         output = _pipe(self._process.stdout)
         poll = select.poll()
         poll.register(output, select.POLLIN)
         if not poll.poll(deadline.left_seconds * 1000):
-            raise GateError("timeout", "the gate did not answer a look in time")
+            raise GateError("timeout", "the gate did not answer a check in time")
         return os.read(output.fileno(), 65536)
 
     def complaint(self) -> str:
-        """Return what it said before it ended."""
+        """Return what it wrote to standard error before it ended."""
         errors = _pipe(self._process.stderr)
         poll = select.poll()
         poll.register(errors, select.POLLIN)
@@ -135,14 +135,14 @@ class _WatchProcess:
         return os.read(errors.fileno(), 4096).decode("utf-8", "replace")
 
     def is_suspect(self) -> bool:
-        """Whether it has ended."""
+        """Whether the process has ended."""
         return self._process.poll() is not None
 
     def close(self) -> None:
-        """Close its input, at which it ends."""
+        """Close its input, which ends it."""
         for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
             _pipe(pipe).close()
-        # Reaped beside us: the end of its input ends it, and root's process could not be killed from here anyway.
+        # Reaped in the background: the end of its input ends it, and a process of root cannot be killed from here.
         threading.Thread(target=self._reap, name="locum-reap", daemon=True).start()
 
     def _reap(self) -> None:

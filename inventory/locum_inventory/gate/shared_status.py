@@ -1,4 +1,4 @@
-"""Share one gate's answer: a `status` tells of every service, so those who ask at one moment need one call."""
+"""Share one gate's answer: `status` reports all services, so concurrent callers need only one call."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from collections.abc import Callable
 from locum_inventory.gate.deadline import Deadline, start_thread
 from locum_inventory.gate.protocol import GateError, GateStatus
 
-CALLS_AT_ONCE = 3  # the next call answers all who came meanwhile
+CALLS_AT_ONCE = 3  # the next call answers all callers that arrived meanwhile
 
 
 class SharedStatus:
-    """Calls of `status` on one host. An answer is given only to those who asked before its call began."""
+    """Calls of `status` on one host. A call's answer goes only to callers that asked before it began."""
 
     def __init__(self, host: str, ask: Callable[[Deadline], GateStatus]) -> None:
         self._host = host
         self._ask = ask
         self._lock = threading.Lock()
         self._running = 0
-        self._next: _Batch | None = None  # those who wait for the next call
+        self._next: _Batch | None = None  # the callers that wait for the next call
         self.last: GateStatus | None = None  # the newest answer
 
     def get(self, deadline: Deadline) -> GateStatus:
-        """Return a status that was begun after this call. Raises `GateError`, at the deadline at the latest."""
+        """Return the answer of a call that begins after this one. Raises `GateError` by the deadline."""
         with self._lock:
             begins = self._running < CALLS_AT_ONCE and self._next is None
             if begins:
@@ -44,7 +44,7 @@ class SharedStatus:
         return status
 
     def _end_call(self) -> None:
-        """Begin the call that others wait for, if any do."""
+        """Begin the next call if any callers wait for it."""
         with self._lock:
             batch, self._next = self._next, None
             if batch is None:
@@ -65,41 +65,43 @@ class SharedStatus:
         except GateError as fault:
             batch.fail(fault)
         except Exception as error:
-            batch.fail(GateError.busy(f"{self._host}: could not be asked: {type(error).__name__}: {error}"))
+            batch.fail(
+                GateError.busy(f"{self._host}: the gate could not be called: {type(error).__name__}: {error}")
+            )
         finally:
             self._end_call()
 
 
 class _Batch:
-    """Those who wait for the same call."""
+    """The callers that wait for the same call."""
 
     def __init__(self) -> None:
-        self.deadline = Deadline(0.0)  # the latest of theirs
+        self.deadline = Deadline(0.0)  # the latest deadline of the callers
         self.waiting = 0
         self._done = threading.Event()
         self._answer: GateStatus | None = None
         self._fault: GateError | None = None
 
     def join(self, deadline: Deadline) -> None:
-        """Count one more in, before the call begins."""
+        """Add a caller before the call begins."""
         self.waiting += 1
         if deadline.left_seconds > self.deadline.left_seconds:
             self.deadline = deadline
 
     def answer(self, status: GateStatus) -> None:
-        """Give everybody the answer."""
+        """Give the answer to all callers."""
         self._answer = status
         self._done.set()
 
     def fail(self, fault: GateError) -> None:
-        """Give everybody the fault."""
+        """Give the error to all callers."""
         self._fault = fault
         self._done.set()
 
     def wait(self, deadline: Deadline, host: str) -> GateStatus:
-        """Return the answer, or raise the fault."""
+        """Return the answer, or raise the error."""
         if not self._done.wait(deadline.left_seconds):
-            # The calls before this one are the same question, and none of them was answered all the while.
+            # The earlier calls are the same request, and none of them was answered in this time.
             raise GateError("timeout", f"{host}: the gate did not finish status in time")
         if self._answer is None:
             raise self._fault.again() if self._fault else GateError("timeout", f"{host}: no answer")

@@ -1,4 +1,4 @@
-"""The gate of another host, over kept SSH connections: one for looks, others for changes."""
+"""The gate of another host over persistent SSH connections: one for status and watch, others for changes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from locum_inventory.site.model import Address, Ssh
 
 
 class SshGate(GateClientBase):
-    """A `GateClient` over SSH. Threads may share it; nothing of one host waits for another."""
+    """A `GateClient` over SSH. Threads may share it; a slow host does not delay calls to another."""
 
     def __init__(self, host: str, address: Address, ssh: Ssh, role: Literal["actuator", "exporter"]) -> None:
         super().__init__(host)
@@ -38,16 +38,16 @@ class SshGate(GateClientBase):
     def count_processes(self, *, deadline_seconds: float) -> Mapping[str, int]:
         """Count the live processes of every service, over the kept `watch`."""
         deadline = Deadline(deadline_seconds)
-        late_text = f"{self._host}: the gate did not answer a look within {deadline_seconds:g} s"
+        late_text = f"{self._host}: the gate did not answer a check within {deadline_seconds:g} s"
         return within(deadline, late_text, lambda: self._watch.look(deadline))
 
     def retry_now(self) -> None:
-        """Let the next call connect at once, also where an attempt is under way that may be waiting in vain."""
+        """Allow the next call to connect at once, even if a possibly hanging attempt is under way."""
         self._kept.retry_now()
         self._lanes.retry_now()
 
     def close(self) -> None:
-        """Give up the connection."""
+        """Close the connection."""
         self._watch.close()
         self._kept.close()
         self._lanes.close()
@@ -83,8 +83,8 @@ class SshGate(GateClientBase):
             complaint = channel.recv_stderr(4096) if channel.recv_stderr_ready() else b""
             return answer.decode("utf-8", "replace"), complaint.decode("utf-8", "replace")
         except GateError as fault:
-            # sshd keeps a connection on which it could start nothing, and may be able to on the next: what holds a
-            # session back (a limit on processes, say) is often set at its login.
+            # sshd keeps a connection on which it could not start a program, and a new one may work: the obstacle
+            # (a limit on processes, for example) is often set at login.
             if fault.reason == "closed" or (fault.reason == "timeout" and connection.is_silent()):
                 connection.retire()
             raise
@@ -92,7 +92,7 @@ class SshGate(GateClientBase):
             connection.release(channel)
 
     def _open_channel(self, kept: KeptConnection, deadline: Deadline) -> tuple[Connection, paramiko.Channel]:
-        """Open a channel; on a fresh connection where the kept one is dead: nothing has run by then."""
+        """Open a channel; on a new connection if the old one is dead, since no command has run on it yet."""
         connection = kept.get(deadline)
         try:
             return connection, connection.open_channel(deadline.sooner(deadline.left_seconds / 2))
@@ -116,13 +116,13 @@ class SshGate(GateClientBase):
 
 
 class _WatchSession:
-    """A channel on which the gate watches."""
+    """A channel with the `watch` verb of a gate."""
 
     def __init__(self, host: str, connection: Connection, channel: paramiko.Channel) -> None:
         self._host = host
         self._connection = connection
         self._channel = channel
-        self._late_text = f"{host}: the gate did not answer a look in time"
+        self._late_text = f"{host}: the gate did not answer a check in time"
 
     def send(self, data: bytes, deadline: Deadline) -> None:
         """Send all of it."""
@@ -131,26 +131,26 @@ class _WatchSession:
             self._channel.sendall(data)
 
     def receive(self, deadline: Deadline) -> bytes:
-        """Return what came."""
+        """Return received bytes."""
         with _faults(self._host, self._late_text):
             self._channel.settimeout(deadline.left_seconds)
             return self._channel.recv(65536)
 
     def complaint(self) -> str:
-        """Return what the other side said on standard error."""
+        """Return what the gate wrote to standard error."""
         if not self._channel.recv_stderr_ready():
             return ""
         return self._channel.recv_stderr(4096).decode("utf-8", "replace")
 
     def is_suspect(self) -> bool:
-        """Whether the host has stopped acknowledging: then the connection takes no new calls either."""
+        """Whether the host has stopped acknowledging; then the connection takes no new calls either."""
         if not self._connection.is_silent():
             return False
         self._connection.retire()
         return True
 
     def close(self) -> None:
-        """Close the channel; the gate's watch ends with it."""
+        """Close the channel, which ends the gate's watch."""
         self._connection.release(self._channel)
 
 

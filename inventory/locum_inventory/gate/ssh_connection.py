@@ -1,4 +1,4 @@
-"""One SSH connection to a host's gate: made with a pinned host key and a key file, or not at all."""
+"""One SSH connection to a host's gate, always with a pinned host key and a key file."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from locum_inventory.gate.host_keys import known_hosts_name
 from locum_inventory.gate.protocol import GateError
 from locum_inventory.site.model import Address, Ssh
 
-DIAL_SECONDS = 1.0  # a SYN that was lost is sent again after 1 s: a new attempt is as good
+DIAL_SECONDS = 1.0  # a lost SYN is retransmitted after 1 s: a new attempt is as good
 LOGIN_SECONDS = 3.0  # banner, key exchange and authentication together
-DEAD_PEER_SECONDS = 3.0  # data or keepalive unacknowledged for so long: the kernel gives the connection up
-FULL_PAUSE_SECONDS = 0.02  # between two tries to open a channel where sshd has none free
+DEAD_PEER_SECONDS = 3.0  # data or a keepalive unacknowledged for so long: the kernel closes the connection
+FULL_PAUSE_SECONDS = 0.02  # between two attempts to open a channel while sshd has none free
 
 _SILENT_LOG = "locum.paramiko"
-logging.getLogger(_SILENT_LOG).setLevel(logging.CRITICAL + 1)  # its faults reach us as exceptions
+logging.getLogger(_SILENT_LOG).setLevel(logging.CRITICAL + 1)  # its errors are raised as exceptions
 
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Where a gate is, and what it takes to get in."""
+    """Where a gate is, and the credentials for it."""
 
     host: str
     address: Address
@@ -39,10 +39,10 @@ class Destination:
     key_file: Path
 
     def fault(self, error: OSError) -> GateError:
-        """Return what the kernel's error means."""
+        """Return the `GateError` for an error of the kernel."""
         where = f"{self.host}: {self.address} port {self.ssh.port}"
         if error.errno in OWN_LIMITS:
-            return GateError.busy(f"{self.host}: could not be asked: {error.strerror}")
+            return GateError.busy(f"{self.host}: the gate could not be called: {error.strerror}")
         if isinstance(error, TimeoutError) or error.errno == errno.ETIMEDOUT:
             return GateError("timeout", f"{where} did not answer in time")
         if error.errno == errno.ECONNREFUSED:
@@ -53,7 +53,7 @@ class Destination:
 
 
 class Connection:
-    """A connection that is logged in. Once retired it takes no new call, and closes with its last one."""
+    """A logged-in connection. Once retired it takes no new calls, and closes after its last one."""
 
     def __init__(self, sock: socket.socket, transport: paramiko.Transport) -> None:
         self._sock = sock
@@ -64,14 +64,14 @@ class Connection:
 
     @property
     def is_usable(self) -> bool:
-        """Whether a new call may try it."""
+        """Whether a new call may use it."""
         return not self._retired and self._transport.is_active()
 
     def open_channel(self, deadline: Deadline) -> paramiko.Channel:
-        """Open a channel, to be given back with `release`. Raises `SSHException`.
+        """Open a channel, to be returned with `release`. Raises `SSHException`.
 
-        sshd counts a channel that we have closed until it has collected its program, and may refuse a new one
-        meanwhile (MaxSessions): the connection is as good as before, and a moment later there is room.
+        sshd counts a closed channel until it has reaped its program, and may refuse a new one until then
+        (MaxSessions): the connection is still good, and a channel is free shortly afterwards.
         """
         with self._lock:
             self._users += 1
@@ -88,9 +88,9 @@ class Connection:
             raise
 
     def begin(self, channel: paramiko.Channel, command: str, deadline: Deadline) -> None:
-        """Have sshd run a command on a channel. Raises `SSHException`, `TimeoutError` at the deadline.
+        """Run a command on a channel. Raises `SSHException`, or `TimeoutError` at the deadline.
 
-        paramiko waits for sshd's word without a deadline of its own: closing the channel is what wakes it.
+        paramiko waits for sshd's reply without a deadline: closing the channel ends the wait.
         """
         alarm = threading.Timer(deadline.left_seconds, _close, [channel])
         alarm.daemon = True
@@ -111,7 +111,7 @@ class Connection:
         self._leave()
 
     def is_silent(self) -> bool:
-        """Whether the other side's kernel has left our last packets unacknowledged."""
+        """Whether the other host's kernel has not acknowledged the last packets."""
         try:
             info = self._sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 8)
         except OSError:
@@ -119,7 +119,7 @@ class Connection:
         return info[2] > 0 or info[3] > 0  # tcpi_retransmits, tcpi_probes (tcp(7), linux/tcp.h)
 
     def retire(self) -> None:
-        """Take no new call: calls that still run are not broken off."""
+        """Take no new calls; calls that still run are not interrupted."""
         with self._lock:
             self._retired = True
             unused = self._users == 0
@@ -141,7 +141,7 @@ class Connection:
 
 def connect(destination: Destination) -> Connection:
     """Connect and log in. Raises `GateError`; ends within DIAL_SECONDS and LOGIN_SECONDS."""
-    # Dialled first: a host that takes no connection is silent, whatever is wrong with the key files here.
+    # Connect first: a host that accepts no connection is silent, whether or not the key files here are valid.
     sock = _dial(destination)
     transport: paramiko.Transport | None = None
     try:
@@ -159,7 +159,9 @@ def connect(destination: Destination) -> Connection:
 
 
 def _close(channel: paramiko.Channel) -> None:
-    with contextlib.suppress(EOFError, OSError, paramiko.SSHException):  # its connection may be gone already
+    with contextlib.suppress(
+        EOFError, OSError, paramiko.SSHException
+    ):  # the connection may already be closed
         channel.close()
 
 
@@ -178,7 +180,7 @@ def _dial(destination: Destination) -> socket.socket:
         raise destination.fault(error) from None
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(DEAD_PEER_SECONDS * 1000))
-    # Keepalives, so that a peer that is gone is noticed also while nothing is asked.
+    # Keepalives, so that a dead peer is detected while no call is running.
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 1)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 1)
@@ -222,7 +224,7 @@ def _log_in(
     host, deadline = destination.host, Deadline(LOGIN_SECONDS)
     transport.set_log_channel(_SILENT_LOG)
     transport.banner_timeout = transport.handshake_timeout = LOGIN_SECONDS
-    # Only the pinned kinds are asked for: another kind could not be compared.
+    # Only the pinned key types are requested: another type could not be compared.
     options = transport.get_security_options()
     kinds = {*pinned, *(("rsa-sha2-512", "rsa-sha2-256") if "ssh-rsa" in pinned else ())}
     options.key_types = [kind for kind in options.key_types if kind in kinds] or options.key_types
@@ -234,12 +236,12 @@ def _log_in(
     except (paramiko.SSHException, EOFError) as error:
         if deadline.left_seconds < LOGIN_SECONDS * 0.05:
             raise late from None
-        raise GateError("closed", f"{host}: the login was broken off: {clean(str(error))}") from None
+        raise GateError("closed", f"{host}: the login was interrupted: {clean(str(error))}") from None
     if deadline.passed or not transport.is_active():
         raise late
     shown = transport.get_remote_server_key()
     if pinned.get(shown.get_name()) != shown:
-        text = f"{host}: the host shows another key ({shown.fingerprint}) than the pinned one"
+        text = f"{host}: the host presented a different key ({shown.fingerprint}) than the pinned one"
         raise GateError("host_key_changed", text)
     transport.auth_timeout = deadline.left_seconds
     try:
@@ -248,7 +250,7 @@ def _log_in(
         if deadline.passed:
             raise late from None
     except (paramiko.SSHException, EOFError) as error:
-        raise GateError("closed", f"{host}: the login was broken off: {clean(str(error))}") from None
+        raise GateError("closed", f"{host}: the login was interrupted: {clean(str(error))}") from None
     if not transport.is_authenticated():
         text = f"{host}: sshd does not accept {destination.key_file} for user {destination.ssh.user}"
         raise GateError("auth", text)

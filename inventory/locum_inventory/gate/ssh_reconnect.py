@@ -1,4 +1,4 @@
-"""Keeps a connection: made when needed, by one thread at a time, and after a fault no sooner than is decent."""
+"""Keep a connection open: connect on demand, in one thread at a time, and back off after failures."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BACK_OFF_MOST_SECONDS = 1.0
 
 
 class KeptConnection:
-    """The one connection to a host that new calls use."""
+    """The connection to a host that new calls use."""
 
     def __init__(self, host: str, dial: Callable[[], Connection]) -> None:
         self._host = host
@@ -26,17 +26,17 @@ class KeptConnection:
         self._changed = threading.Condition()
         self._connection: Connection | None = None
         self._dialling = False
-        self._begun = 0  # attempts; the outcome of the newest counts
-        self._attempts = 0  # finished ones
-        self._closed = 0  # how often: what was dialled before the last time is not kept
+        self._begun = 0  # number of attempts; the outcome of the newest one is used
+        self._attempts = 0  # number of finished attempts
+        self._closed = 0  # number of closes: a connection begun before the last close is not kept
         self._faults = 0  # in a row
         self._fault: GateError | None = None
         self._not_before = 0.0  # of the monotonic clock
 
     def get(self, deadline: Deadline) -> Connection:
-        """Return a usable connection, waiting for a new one where there is none.
+        """Return a usable connection; if there is none, wait for a new one.
 
-        While a failed attempt is so fresh that the next must wait, its fault is raised at once.
+        While the back-off after a failed attempt lasts, the error of that attempt is raised at once.
         """
         with self._changed:
             joined_at: int | None = None
@@ -53,15 +53,15 @@ class KeptConnection:
                     raise GateError("timeout", f"{self._host}: no connection in time")
 
     def warm(self) -> None:
-        """Begin to connect where there is no connection, so that the next `get` need not wait for a login."""
+        """Start connecting if there is no connection, so that the next `get` does not wait for a login."""
         with self._changed, contextlib.suppress(GateError):
             if self._connection is None or not self._connection.is_usable:
                 self._begin_or_pause()
 
     def retry_now(self) -> None:
-        """Let the next `get` dial at once; an attempt that is under way is no longer waited for, and not kept.
+        """Allow the next `get` to connect at once; an attempt that is under way is abandoned.
 
-        For when the host is known to take connections again: a packet of that attempt may have been lost before.
+        Used when the host is known to accept connections again: a packet of that attempt may have been lost before.
         """
         with self._changed:
             if self._connection is not None and self._connection.is_usable:
@@ -72,7 +72,7 @@ class KeptConnection:
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Close it; a later `get` makes a new one."""
+        """Close the connection; a later `get` opens a new one."""
         with self._changed:
             self._closed += 1
             connection, self._connection = self._connection, None
@@ -80,7 +80,7 @@ class KeptConnection:
             connection.close()
 
     def _begin_or_pause(self) -> float:
-        """Begin an attempt unless one is under way or it is too soon; return the seconds until there is news."""
+        """Begin an attempt unless one is under way or backing off; return the seconds until the next change."""
         now = time.monotonic()
         if self._dialling:
             return math.inf
@@ -88,7 +88,7 @@ class KeptConnection:
             if self._fault is not None:
                 raise self._fault.again()
             return self._not_before - now
-        # Counted from the attempt's start: one that took a second to fail has waited long enough.
+        # Counted from the start of the attempt: one that took a second to fail has waited long enough.
         most = min(BACK_OFF_MOST_SECONDS, BACK_OFF_FIRST_SECONDS * 2**self._faults)
         self._not_before = now + most * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
         self._dialling = True
@@ -112,8 +112,10 @@ class KeptConnection:
         except GateError as error:
             fault = error
         except Exception as error:
-            # Not a fault of the network or of the host: those are all known.
-            fault = GateError.busy(f"{self._host}: could not be asked: {type(error).__name__}: {error}")
+            # An unexpected error, not one of the network or the host.
+            fault = GateError.busy(
+                f"{self._host}: the gate could not be called: {type(error).__name__}: {error}"
+            )
         with self._changed:
             if number != self._begun:
                 if connection is not None:
@@ -123,7 +125,7 @@ class KeptConnection:
             self._attempts += 1
             if connection is not None and closed != self._closed:
                 connection.close()
-                connection, fault = None, GateError("closed", f"{self._host}: the connection was given up")
+                connection, fault = None, GateError("closed", f"{self._host}: the connection was abandoned")
             self._connection, self._fault = connection, fault
             self._faults = 0 if fault is None else min(self._faults + 1, 10)
             self._changed.notify_all()

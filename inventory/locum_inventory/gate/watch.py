@@ -1,4 +1,4 @@
-"""The kept `watch` of a gate: one look at the process table serves everybody who asks at that moment."""
+"""The persistent `watch` of a gate: one scan of the process table serves all concurrent callers."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from locum_inventory.gate.protocol import GateError
 
 
 class WatchChannel(Protocol):
-    """Bytes to and from a gate that watches."""
+    """The byte stream to and from the `watch` of a gate."""
 
     def send(self, data: bytes, deadline: Deadline) -> None:
-        """Send all of it. Raises `GateError`."""
+        """Send all of `data`. Raises `GateError`."""
 
     def receive(self, deadline: Deadline) -> bytes:
-        """Return what came, b"" at the end. Raises `GateError`, `timeout` at the deadline."""
+        """Return received bytes, b"" at the end. Raises `GateError`: `timeout` at the deadline."""
 
     def complaint(self) -> str:
-        """Return what has come on standard error."""
+        """Return what has arrived on standard error."""
 
     def is_suspect(self) -> bool:
-        """Whether the other side may be gone, asked after a look that was late."""
+        """Whether the other side may be gone; called after a late answer."""
 
     def close(self) -> None:
-        """Give it up."""
+        """Close the channel."""
 
 
 class Watch:
-    """Looks over one channel, which is opened when needed and kept."""
+    """Counts processes over one channel, which is opened on demand and kept open."""
 
     def __init__(self, host: str, open_channel: Callable[[Deadline], WatchChannel]) -> None:
         self._host = host
@@ -39,20 +39,20 @@ class Watch:
         self._channel: WatchChannel | None = None
         self._lines = _Lines()
         self._greeted = False
-        self._late = 0  # looks in a row
+        self._late = 0  # consecutive late answers
         self._turn = threading.Condition()
         self._looking = False
-        self._begun = 0  # looks so far; each carries its number, so that no late answer passes for fresh
+        self._begun = 0  # each request carries this number, so that a late answer is recognised
         self._answered = 0
         self._counts: Mapping[str, int] = {}
 
     def look(self, deadline: Deadline) -> Mapping[str, int]:
-        """Count processes by service, in a look that began after this call."""
+        """Count processes by service, in a scan that begins after this call."""
         with self._turn:
             needed = self._begun + 1
             while self._looking and self._answered < needed:
                 if not self._turn.wait(deadline.left_seconds):
-                    raise GateError("timeout", f"{self._host}: the gate was still busy with another look")
+                    raise GateError("timeout", f"{self._host}: the gate was still busy with another check")
             if self._answered >= needed:
                 return self._counts
             self._looking = True
@@ -70,7 +70,7 @@ class Watch:
         return counts
 
     def close(self) -> None:
-        """Give up the channel."""
+        """Close the channel."""
         channel, self._channel = self._channel, None
         if channel is not None:
             channel.close()
@@ -80,7 +80,7 @@ class Watch:
         try:
             return self._ask_once(sequence, deadline)
         except GateError as fault:
-            # The gate ends a watch that was long idle, or whose host file has changed: then a new one is begun.
+            # The gate ends a watch that was idle for long, or whose host file has changed: begin a new one.
             if fault.reason != "closed" or not was_kept:
                 raise
             return self._ask_once(sequence, deadline)
@@ -94,7 +94,7 @@ class Watch:
             counts = self._read(self._channel, sequence, deadline)
         except GateError as fault:
             self._late += 1
-            # One late answer costs no new channel: its number tells it from the next.
+            # After one late answer the channel is kept: the number distinguishes it from the next one.
             if fault.reason != "timeout" or self._late > 1 or (self._channel and self._channel.is_suspect()):
                 self.close()
             raise
@@ -106,10 +106,10 @@ class Watch:
         left_bytes = ANSWER_LIMIT_BYTES
         while True:
             line = self._next_line(channel, deadline)
-            # A host that is no longer to be trusted may send lines without an end, and faster than they are read.
+            # A compromised host may send endless lines, and faster than they are read.
             left_bytes -= len(line) + 1
             if left_bytes < 0:
-                raise GateError("gate", f"{self._host}: the gate's answer has no end")
+                raise GateError("gate", f"{self._host}: the gate's answer is too long")
             if not self._greeted:
                 parse_banner(line, self._host)
                 self._greeted = True
@@ -126,7 +126,7 @@ class Watch:
                     counts[word] = number(value)
                 except ValueError:
                     raise GateError(
-                        "gate", f"{self._host}: the gate's answer holds {clean(line)!r}"
+                        "gate", f"{self._host}: the gate's answer has an invalid line: {clean(line)!r}"
                     ) from None
 
     def _next_line(self, channel: WatchChannel, deadline: Deadline) -> str:
@@ -140,23 +140,23 @@ class Watch:
                     "gate", f"{self._host}: no gate answered{f': {complaint}' if complaint else ''}"
                 )
             if not self._lines.add(data):
-                raise GateError("gate", f"{self._host}: the gate's answer has no end")
+                raise GateError("gate", f"{self._host}: the gate's answer is too long")
         return line
 
 
 class _Lines:
-    """Bytes into lines."""
+    """Splits bytes into lines."""
 
     def __init__(self) -> None:
         self._rest = b""
 
     def add(self, data: bytes) -> bool:
-        """Take bytes in; False when it grows beyond any sensible answer."""
+        """Add bytes; return False if the buffer exceeds the size of any valid answer."""
         self._rest += data
         return len(self._rest) <= ANSWER_LIMIT_BYTES
 
     def take(self) -> str | None:
-        """Return the next whole line without its end, or None."""
+        """Return the next complete line without its line break, or None."""
         line, newline, rest = self._rest.partition(b"\n")
         if not newline:
             return None

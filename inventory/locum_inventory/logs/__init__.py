@@ -1,1 +1,1 @@
-"""How the log is written (docs/logs.md)."""
+"""Writing the log (docs/logs.md)."""

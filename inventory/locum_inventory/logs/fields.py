@@ -1,4 +1,4 @@
-"""What a line of the log is about: fields that each line of a stretch of work bears, such as its service."""
+"""Context fields for log lines, such as the service that a piece of work concerns."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from types import MappingProxyType
 
 _about: ContextVar[Mapping[str, object]] = ContextVar("about", default=MappingProxyType({}))
 
-# What a record has of its own; whatever else it has came with `extra`.
+# The standard attributes of a record; all others were passed with `extra`.
 _OWN = frozenset({*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"})
 
 
 @contextmanager
 def about(**fields: object) -> Iterator[None]:
-    """Let every line that is logged within, by this thread or task, bear these fields."""
+    """Add these fields to every line that this thread or task logs within the context."""
     token = _about.set({**_about.get(), **fields})
     try:
         yield
@@ -25,7 +25,7 @@ def about(**fields: object) -> Iterator[None]:
 
 
 def add_fields(record: logging.LogRecord) -> bool:
-    """Add what the work at hand is about to a record; what the line says itself stands. A filter of handlers."""
+    """Add the context fields to a record, without overwriting its own. A filter for handlers."""
     for name, value in _about.get().items():
         if name not in vars(record):
             setattr(record, name, value)
@@ -33,7 +33,7 @@ def add_fields(record: logging.LogRecord) -> bool:
 
 
 def fields_of(record: logging.LogRecord) -> dict[str, object]:
-    """Return the fields of a record: event, service and incident first, then the others as they were given."""
+    """Return the fields of a record: event, service and incident first, then the others in the order given."""
     given = {name: value for name, value in vars(record).items() if name not in _OWN and value is not None}
     first = [name for name in ("event", "service", "incident") if name in given]
     return {name: given[name] for name in (*first, *(name for name in given if name not in first))}

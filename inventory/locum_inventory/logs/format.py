@@ -1,7 +1,7 @@
-"""How the log is written: one line an event, as logfmt, JSON or text, to standard error.
+"""Write the log to standard error: one line per event, as logfmt, JSON or text.
 
-For systemd's journal a line begins with its priority, as sd-daemon(3) has it, and bears no time: the journal has
-its own. logfmt: https://brandur.org/logfmt.
+For systemd's journal a line begins with its priority (sd-daemon(3)) and has no timestamp, because the journal adds
+one. logfmt: https://brandur.org/logfmt.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _PRIORITIES = {  # syslog(3)
     logging.ERROR: 3,
     logging.CRITICAL: 2,
 }
-# What json leaves as it is, and a terminal or a reader of lines does not: C1 controls and other ends of lines.
+# Characters that json does not escape but terminals and line readers interpret: C1 controls and line separators.
 _UNSEEN = {code: f"\\u{code:04x}" for code in (*range(0x7F, 0xA0), 0x2028, 0x2029)}
 _BARE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:/@+,%")
 
@@ -44,10 +44,10 @@ class LineFormatter(logging.Formatter):
         self._for_journal = for_journal
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line; only text has more than one, for a traceback."""
+        """Return the line; only text format has more than one, for a traceback."""
         fields: dict[str, object] = {"level": record.levelname.lower(), **fields_of(record)}
         if not record.name.startswith("locum"):
-            fields["logger"] = record.name  # a library's words, which are no event of ours
+            fields["logger"] = record.name  # a message of a library, without an event name
         fields["msg"] = record.getMessage()
         if record.exc_info:
             fields["exc"] = self.formatException(record.exc_info)
@@ -82,7 +82,7 @@ def _quoted(text: str) -> str:
 
 
 def _text(fields: Mapping[str, object], at: float | None) -> str:
-    """Write for people: when, how bad, of which service and incident, and the message; a traceback below it."""
+    """Format for people: time, level, service, incident and message, with a traceback below."""
     words = [] if at is None else [time.strftime("%Y-%m-%d %H:%M:%S%z", time.localtime(at))]
     words.append(str(fields["level"]).upper())
     about = [str(fields["service"])] if "service" in fields else []
@@ -93,12 +93,12 @@ def _text(fields: Mapping[str, object], at: float | None) -> str:
 
 
 def _on_one_line(text: str) -> str:
-    """Return a text in which nothing ends the line or steers a terminal: it may come from anywhere."""
+    """Escape line breaks and terminal control characters in an untrusted text."""
     return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)
 
 
 def is_journal(stream: TextIO, environment: Mapping[str, str]) -> bool:
-    """Tell whether a stream is the journal's: JOURNAL_STREAM names its device and inode, systemd.exec(5)."""
+    """Return whether a stream is the journal's: JOURNAL_STREAM names its device and inode, systemd.exec(5)."""
     try:
         status = os.fstat(stream.fileno())
     except (OSError, ValueError):
@@ -107,7 +107,7 @@ def is_journal(stream: TextIO, environment: Mapping[str, str]) -> bool:
 
 
 def begin_log(style: str, level: str = "info") -> None:
-    """Write the log of this process to standard error from now on; what nobody caught goes there too."""
+    """Log to standard error from now on, including uncaught exceptions."""
     handler = logging.StreamHandler(sys.stderr)
     handler.addFilter(add_fields)
     handler.setFormatter(LineFormatter(style, for_journal=is_journal(sys.stderr, os.environ)))
@@ -120,5 +120,5 @@ def begin_log(style: str, level: str = "info") -> None:
 def _uncaught(kind: type[BaseException], fault: BaseException | None, trace: TracebackType | None) -> None:
     if issubclass(kind, KeyboardInterrupt | SystemExit):
         return
-    told = (kind, fault or kind(), trace)
-    log.critical("broke: %s: %s", kind.__name__, fault, exc_info=told, extra={"event": "broke"})
+    exc_info = (kind, fault or kind(), trace)
+    log.critical("uncaught %s: %s", kind.__name__, fault, exc_info=exc_info, extra={"event": "broke"})

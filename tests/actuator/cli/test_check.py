@@ -234,7 +234,7 @@ def test_live_tells_what_is_wrong_and_how_to_mend_it(site_file: Path, tmp_path: 
         "gate of b": ("wrong", "its configuration was generated from a different site file", "locum enrol b"),
         "addresses of www (192.0.2.100)": (
             "unknown",
-            "could not look: cannot ask on interface eth7: no such device",
+            "could not check: cannot send on interface eth7: no such device",
             "run this as root, on a host with an interface in that network",
         ),
         "exporter of b (http://127.0.0.1:10751)": (
@@ -257,7 +257,7 @@ def test_live_sees_an_address_held_twice_or_by_nobody(site_file: Path) -> None:
         nobody = seen_from(names["b"], site, GATE_PATH, with_exporter=False)[what]
 
     assert (twice.state, twice.text) == ("wrong", "held by 2 hosts: a, b")
-    assert (nobody.state, nobody.text) == ("note", "nobody holds 192.0.2.100")
+    assert (nobody.state, nobody.text) == ("note", "no host holds 192.0.2.100")
 
 
 @needs_root

@@ -327,11 +327,11 @@ REPORTS = {
     "cut short": ("locum-install gate same\n", "the host's report was cut short"),
     "an unknown part": (
         "locum-install colour same\nlocum-install done\n",
-        "the host's report holds 'locum-install colour same'",
+        "the host's report has an invalid line: 'locum-install colour same'",
     ),
     "an unknown state": (
         "locum-install gate odd\nlocum-install done\n",
-        "the host's report holds 'locum-install gate odd'",
+        "the host's report has an invalid line: 'locum-install gate odd'",
     ),
 }
 

@@ -50,7 +50,7 @@ class Row:
 ROWS: dict[str, Row] = {
     "the preferred host": Row([("a", SERVICE4)], None, 1, "held by a"),
     "the host that looks": Row([("b", SERVICE4)], None, 1, "held by b"),
-    "nobody": Row([], "absent", 0, "nobody holds 10.9.0.100"),
+    "nobody": Row([], "absent", 0, "no host holds 10.9.0.100"),
     "another host and the one that looks": Row(
         [("a", SERVICE4), ("b", SERVICE4)], "conflict", 2, "held by 2 hosts: a, b"
     ),
@@ -69,7 +69,7 @@ ROWS: dict[str, Row] = {
     ),
     "both addresses here": Row([("b", SERVICE4), ("b", SERVICE6)], None, 1, "held by b", BOTH_FAMILIES),
     "one of two addresses on nobody": Row(
-        [("a", SERVICE4)], "absent", 0, "nobody holds fd09::100", BOTH_FAMILIES
+        [("a", SERVICE4)], "absent", 0, "no host holds fd09::100", BOTH_FAMILIES
     ),
     "two addresses on two hosts": Row(
         [("a", SERVICE4), ("b", SERVICE6)], "conflict", 2, "held by 2 hosts: a, b", BOTH_FAMILIES
@@ -120,7 +120,7 @@ def test_what_this_host_has_behind_its_boot_guard_it_does_not_hold(
     monkeypatch.setattr(boot_guard, "MUTE_DIRECTORY", tmp_path)
     add_address(names["b"], SERVICE4)
     (tmp_path / "www").touch()
-    assert look(names["b"], SITE, "b").text == "address of www: nobody holds 10.9.0.100"
+    assert look(names["b"], SITE, "b").text == "address of www: no host holds 10.9.0.100"
     (tmp_path / "www").unlink()
     assert look(names["b"], SITE, "b").text == "address of www: held by b"
 
@@ -152,7 +152,7 @@ FAULTS: dict[str, tuple[Site, str | None, str, str]] = {
         site(hosts=HOSTS, services={"www": service(interface="nosuch0")}),
         "b",
         "interface",
-        "cannot ask on interface nosuch0: no such device",
+        "cannot send on interface nosuch0: no such device",
     ),
     "not on the network of the address": (
         SITE,
@@ -168,5 +168,5 @@ def test_could_not_look_is_neither_held_nor_free(row: str) -> None:
     from_site, this_name, reason, text = FAULTS[row]
     with namespace("alone") as name:
         result = look(name, from_site, this_name)
-    assert (result.reason, result.text) == (reason, f"address of www: could not look: {text}")
+    assert (result.reason, result.text) == (reason, f"address of www: could not check: {text}")
     assert result.details == {}

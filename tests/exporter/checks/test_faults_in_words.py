@@ -52,9 +52,9 @@ def alert(description: int) -> bytes:
 
 
 HANDSHAKES: dict[str, tuple[Talk, str, str]] = {
-    "closed without a word": (after_the_hello(b""), "reset", "the connection was closed in the handshake"),
+    "closed without a word": (after_the_hello(b""), "reset", "the connection was closed during the handshake"),
     "closed in the middle of a record": (
-        after_the_hello(b"\x16\x03\x03\x00\x50\x02\x00"), "reset", "the connection was closed in the handshake",
+        after_the_hello(b"\x16\x03\x03\x00\x50\x02\x00"), "reset", "the connection was closed during the handshake",
     ),
     "reset": (resetting, "reset", "connection reset by peer"),
     "no TLS at all": (
@@ -63,12 +63,12 @@ HANDSHAKES: dict[str, tuple[Talk, str, str]] = {
         "the handshake failed: the server does not speak TLS on this port",
     ),
     "no version in common": (
-        after_the_hello(alert(70)), "tls", "the handshake failed: the server knows no version of TLS from 1.2 on",
+        after_the_hello(alert(70)), "tls", "the handshake failed: the server does not support TLS 1.2 or later",
     ),
     "handshake failure": (
         after_the_hello(alert(40)),
         "tls",
-        "the handshake failed: the server ended it: no cipher in common, or it demands a client certificate",
+        "the handshake failed: the server closed it: no common cipher, or it requires a client certificate",
     ),
     "no such name": (
         after_the_hello(alert(112)), "tls", "the handshake failed: the server has no certificate for this name",
@@ -156,7 +156,7 @@ RESOLVERS: dict[str, tuple[Exception | None, str, str]] = {
         "dns",
         "the name does not resolve: temporary failure in name resolution",
     ),
-    "the resolver does not answer": (None, "dns", "the resolution of the name was not over within 200 ms"),
+    "the resolver does not answer": (None, "dns", "the name was not resolved within 200 ms"),
     "no descriptors": (OSError(errno.EMFILE, "Too many open files"), "permission", "too many open files"),
 }
 
@@ -205,7 +205,7 @@ ERRORS: dict[str, tuple[Callable[[], OSError], str, str]] = {
     ),
     "OpenSSL's end": (
         lambda: _of_openssl(ssl.SSLEOFError, 8, "UNEXPECTED_EOF_WHILE_READING"), "reset",
-        "the connection was closed in the handshake",
+        "the connection was closed during the handshake",
     ),
     "OpenSSL's, with no number and no reason": (ssl.SSLError, "tls", "the handshake failed: no reason is given"),
     "the resolver's -2": (

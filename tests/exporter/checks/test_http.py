@@ -78,7 +78,7 @@ ROWS: dict[str, Row] = {
     "what is expected is beyond the bound": Row(
         http_answer(HUGE + b"<html>"),
         "limit",
-        "could not judge: the first 1048576 bytes of the body, which is larger, do not contain '<html>'",
+        "could not evaluate: the first 1048576 bytes of the body, which is larger, do not contain '<html>'",
         {"expect_body": "<html>"},
     ),
     "a body that is no gzip, and nothing is expected in it": Row(
@@ -95,7 +95,7 @@ ROWS: dict[str, Row] = {
     "ten thousands of gzip members": Row(
         http_answer(gzip.compress(b"", mtime=0) * 52_000, headers="Content-Encoding: gzip\r\n"),
         "limit",
-        "could not judge: its body has more than 10000 gzip members",
+        "could not evaluate: its body has more than 10000 gzip members",
         {"expect_body": "<html>"},
     ),
     "two gzip members, cut anywhere": Row(
@@ -107,19 +107,19 @@ ROWS: dict[str, Row] = {
     "more encodings over each other than curl reads": Row(
         http_answer(b"x", headers=f"Content-Encoding: {', '.join(['gzip'] * 6)}\r\n"),
         "limit",
-        "could not judge: its body has 6 encodings over each other",
+        "could not evaluate: its body has 6 nested encodings",
         {"expect_body": "<html>"},
     ),
     "a gzip bomb is unfolded no further than allowed": Row(
         http_answer(gzip.compress(HUGE + b"<html>"), headers="Content-Encoding: gzip\r\n"),
         "limit",
-        "could not judge: the first 100000 bytes of the body, which is larger, do not contain '<html>'",
+        "could not evaluate: the first 100000 bytes of the body, which is larger, do not contain '<html>'",
         {"expect_body": "<html>", "max_body_bytes": 100_000},
     ),
     "a body in an encoding that cannot be read": Row(
         http_answer(b"\x1b\x03\x00", headers="Content-Encoding: br\r\n"),
         "limit",
-        "could not judge: locum cannot read a body of encoding br",
+        "could not evaluate: locum cannot decode a body with encoding br",
         {"expect_body": "<html>"},
     ),
     "another body": Row(
@@ -146,10 +146,10 @@ ROWS: dict[str, Row] = {
         "status",
         "answered 302, expected 200",
     ),
-    "a byte at a time": Row(dripping, "timeout", "the body was not over within 400 ms"),
-    "accepts and says nothing": Row(silent, "timeout", "the answer was not over within 400 ms"),
+    "a byte at a time": Row(dripping, "timeout", "the body was not complete within 400 ms"),
+    "accepts and says nothing": Row(silent, "timeout", "no answer within 400 ms"),
     "breaks off with a reset": Row(resetting, "reset", "connection reset by peer"),
-    "closes without an answer": Row(closing, "reset", "the connection was closed before there was an answer"),
+    "closes without an answer": Row(closing, "reset", "the connection was closed before an answer arrived"),
     "closes half-way through the body": Row(
         http_answer(b"half", length=100), "reset", "the connection was closed before the body was complete"
     ),
@@ -169,11 +169,11 @@ ROWS: dict[str, Row] = {
         "the connection was closed before the body was complete",
     ),
     "headers without an end": Row(
-        says(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 100_000), "limit", "could not judge: "
+        says(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 100_000), "limit", "could not evaluate: "
     ),
-    "blank space without an end": Row(says(b"\r\n" * 1_000_000), "limit", "could not judge: "),
+    "blank space without an end": Row(says(b"\r\n" * 1_000_000), "limit", "could not evaluate: "),
     "a header without an end": Row(
-        says(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 1_000_000), "limit", "could not judge: "
+        says(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 1_000_000), "limit", "could not evaluate: "
     ),
     "a header that is none": Row(
         says(b"HTTP/1.1 200 OK\r\n\x00\x00\r\n\r\n"), "protocol", "does not speak HTTP: "
@@ -330,9 +330,7 @@ TLS_ROWS: dict[str, TlsRow] = {
         "; ca_file names the issuer to trust",
         trusts=False,
     ),
-    "silent after the handshake": TlsRow(
-        ("127.0.0.1",), "timeout", "the answer was not over within 400 ms", talk=silent
-    ),
+    "silent after the handshake": TlsRow(("127.0.0.1",), "timeout", "no answer within 400 ms", talk=silent),
 }
 
 
@@ -396,7 +394,7 @@ NO_TLS: dict[str, tuple[Talk, str, str]] = {
         "tls",
         "the handshake failed: the server does not speak TLS on this port",
     ),
-    "no answer to the handshake": (silent, "timeout", "the connection was not over within 400 ms"),
+    "no answer to the handshake": (silent, "timeout", "no connection within 400 ms"),
     "a reset in the handshake": (resetting, "reset", "connection reset by peer"),
 }
 
@@ -410,8 +408,8 @@ async def test_https_without_tls(row: str, authority: Authority) -> None:
 
 CA_FILES = {
     "missing": (None, "the CA file cannot be used: no such file or directory"),
-    "not a certificate": ("hello", "the CA file cannot be used: it holds no certificate"),
-    "empty": ("", "the CA file cannot be used: it holds no certificate"),
+    "not a certificate": ("hello", "the CA file cannot be used: it contains no certificate"),
+    "empty": ("", "the CA file cannot be used: it contains no certificate"),
 }
 
 

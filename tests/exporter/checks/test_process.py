@@ -19,10 +19,10 @@ ROWS: dict[str, tuple[FakeGate, str | None, str, object]] = {
     "a gate that does not know the service": (
         FakeGate({"mail": 3}),
         "shell",
-        "process of www: could not look: the gate knows no such service; run `locum enrol` for this host",
+        "process of www: could not check: the gate does not know this service; run `locum enrol` for this host",
         None,
     ),
-    "a gate that hangs": (FakeGate(hangs=True), "timeout", "process of www: could not look", None),
+    "a gate that hangs": (FakeGate(hangs=True), "timeout", "process of www: could not check", None),
 }
 
 
@@ -52,7 +52,7 @@ FAULTS: dict[FaultReason, str] = {
 async def test_could_not_look_is_neither_present_nor_absent(fault: FaultReason) -> None:
     result = await process(FakeGate(fault=GateError(fault, "what the gate said")), "www", 1.0)
     assert (result.reason, result.details) == (FAULTS[fault], {})
-    assert result.text == "process of www: could not look: what the gate said"
+    assert result.text == "process of www: could not check: what the gate said"
 
 
 async def test_hanging_gates_do_not_keep_others_waiting_beyond_the_deadline() -> None:

@@ -100,7 +100,7 @@ def test_a6_an_interface_of_another_name_is_no_longer_this_one(names: dict[str, 
         ip("-n", names["b"], "link", "set", "eth0", "name", "lan0")
         ip("-n", names["b"], "link", "set", "lan0", "up")
 
-    gone = "interface: cannot ask on interface eth0: no such device"
+    gone = "interface: cannot send on interface eth0: no such device"
     assert in_turns(names["b"], rename, who_has_a) == [mac_of(names["a"]), gone]
 
 
@@ -171,8 +171,8 @@ def test_a6_silence_counts_only_where_something_could_be_heard(names: dict[str, 
     assert (result.outcome, result.reason) == (Outcome.NOT_LOOKED, "interface")
     assert "owners" not in result.details
     assert result.text == (
-        "address of www: could not look: no answer at all on eth0, not even of 10.9.0.3: "
-        "it may be this host that hears none"
+        "address of www: could not check: no answer at all on eth0, not even from 10.9.0.3: "
+        "this host may not be receiving any"
     )
 
 
@@ -212,4 +212,4 @@ def test_b11_an_interface_that_is_not_ethernet_could_not_be_asked_on() -> None:
         add_address(name, "10.9.0.2/24")
         result = look(name, with_witness(str(WITNESS)))
     assert (result.outcome, result.reason) == (Outcome.NOT_LOOKED, "interface")
-    assert result.text.endswith("cannot ask on interface eth0: eth0 is not an Ethernet interface")
+    assert result.text.endswith("cannot send on interface eth0: eth0 is not an Ethernet interface")

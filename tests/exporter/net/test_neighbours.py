@@ -149,7 +149,7 @@ def test_a_look_cut_short_is_no_look(wire: Wire, row: str) -> None:
             return f"{fault.reason}: {fault}"
         return "looked"
 
-    assert run_in(wire.me, work) == "busy: could not ask 3 times on interface eth0 within 0.08 s"
+    assert run_in(wire.me, work) == "busy: could not send 3 requests on interface eth0 within 0.08 s"
 
 
 def test_a_busy_moment_does_not_shorten_listening(wire: Wire) -> None:
@@ -264,9 +264,9 @@ def test_sockets_are_kept_and_used_again(wire: Wire) -> None:
 
 
 FAULTS: dict[str, tuple[str, str]] = {
-    "nosuch0": ("interface", "cannot ask on interface nosuch0: no such device"),
-    "lo": ("interface", "cannot ask on interface lo: lo is not an Ethernet interface"),
-    "down0": ("interface", "cannot ask on interface down0: network is down"),
+    "nosuch0": ("interface", "cannot send on interface nosuch0: no such device"),
+    "lo": ("interface", "cannot send on interface lo: lo is not an Ethernet interface"),
+    "down0": ("interface", "cannot send on interface down0: network is down"),
 }
 
 
@@ -314,7 +314,7 @@ def test_without_the_capability() -> None:
     )
     drop = ["setpriv", "--bounding-set", "-net_raw", sys.executable, "-c", ask]
     done = subprocess.run(drop, check=True, capture_output=True, text=True, timeout=20, cwd=Path.cwd())
-    assert done.stdout == "permission cannot ask on interface lo: operation not permitted\n"
+    assert done.stdout == "permission cannot send on interface lo: operation not permitted\n"
 
 
 def test_what_this_host_holds() -> None:

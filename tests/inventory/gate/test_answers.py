@@ -88,7 +88,7 @@ def test_whether_a_boot_guard_is_on(said: str, guarded: bool | None) -> None:
 
 HEAD = "locum-gate 1 1\n"
 CUT = "a: the gate's answer was cut short"
-HOLDS = "a: the gate's answer holds {!r}"
+HOLDS = "a: the gate's answer has an invalid line: {!r}"
 NEWER = "a: its gate speaks protocol 3, not 2: run `locum enrol a`"
 BAD = {
     "nothing": ("", "gate", "a: no gate answered"),

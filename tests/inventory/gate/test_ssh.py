@@ -231,7 +231,7 @@ KEYS: dict[str, tuple[Break, str, str]] = {
             sshd, tmp, f"[127.0.0.1]:{sshd.port} {make_key(tmp / 'other')}\n"
         ),
         "host_key_changed",
-        "a: the host shows another key (SHA256:",
+        "a: the host presented a different key (SHA256:",
     ),
     "host key of another kind": (
         lambda sshd, tmp: _other_known_hosts(sshd, tmp, f"[127.0.0.1]:{sshd.port} {_rsa_key(tmp)}\n"),
@@ -454,7 +454,7 @@ def test_a2_no_descriptor_left_here_is_not_the_hosts_silence(
     ):
         shell.status(deadline_seconds=5)
     assert (raised.value.reason, raised.value.asked) == ("busy", False)
-    assert str(raised.value) == "a: could not be asked: Too many open files"
+    assert str(raised.value) == "a: the gate could not be called: Too many open files"
 
 
 @pytest.mark.parametrize("thread", ["locum-dial-a", "locum-gate"])

@@ -46,7 +46,7 @@ def test_what_is_dialled_when_it_is_closed_is_not_kept() -> None:
         may_end.set()
 
     threading.Thread(target=give_up).start()
-    with pytest.raises(GateError, match="a: the connection was given up"):
+    with pytest.raises(GateError, match="a: the connection was abandoned"):
         kept.get(Deadline(3))
     assert late.closed.wait(1)
 

@@ -150,8 +150,12 @@ WRONG = {
         "a: what answered is not a gate: 'bash: status: not found'",
     ),
     "a refusal": (b"locum-gate 1 1\nend refused no file\n", b"", "a: no file"),
-    "no number": (b"locum-gate 1 1\n", b"look 1\nwww x\nend 1\n", "a: the gate's answer holds 'www x'"),
-    "no end": (b"locum-gate 1 1\n", b"x" * 300_000, "a: the gate's answer has no end"),
+    "no number": (
+        b"locum-gate 1 1\n",
+        b"look 1\nwww x\nend 1\n",
+        "a: the gate's answer has an invalid line: 'www x'",
+    ),
+    "no end": (b"locum-gate 1 1\n", b"x" * 300_000, "a: the gate's answer is too long"),
 }
 
 
@@ -189,6 +193,6 @@ class Flood(FakeChannel):
 
 def test_e7_an_answer_of_ever_more_lines_is_read_to_its_bound_and_no_further() -> None:
     channel = Flood(lambda number: f"look {number}\n".encode())
-    with pytest.raises(GateError, match=r"^a: the gate's answer has no end$"):
+    with pytest.raises(GateError, match=r"^a: the gate's answer is too long$"):
         Watch("a", Opened(channel)).look(Deadline(30))
     assert channel.closed

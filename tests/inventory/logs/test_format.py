@@ -153,8 +153,8 @@ def test_what_nobody_caught_is_a_line_too() -> None:
     lines: list[dict[str, Any]] = [json.loads(line) for line in said_by_a_program()]
     assert [(line["level"], line["event"], line["msg"]) for line in lines] == [
         ("info", "it", "begun"),
-        ("critical", "broke", "broke: ZeroDivisionError: division by zero"),
-        ("critical", "broke", "broke: RuntimeError: the end"),
+        ("critical", "broke", "uncaught ZeroDivisionError: division by zero"),
+        ("critical", "broke", "uncaught RuntimeError: the end"),
     ]
     assert all("ts" in line for line in lines), "standard error is no journal, whatever the environment says"
 
