@@ -11,6 +11,7 @@ import pytest
 from lab.lab import Lab
 from lab.locum import HOME, Locum
 from lab.trial import FAULTS, trial
+from tests.support.polling import wait_for
 
 pytestmark = pytest.mark.e2e
 
@@ -105,14 +106,12 @@ def test_an_address_held_twice_at_first_start_is_told() -> None:
 
 def _that_says(locum: Locum, text: str, seconds: float = 10.0) -> dict[str, Any]:
     """Wait for an incident that says so: the chain is up before its first look is over, and it looks again."""
-    deadline = time.monotonic() + seconds
-    while True:
+
+    def found() -> dict[str, Any] | None:
         rows = locum.incidents()
-        for row in rows:
-            if any(text in event["text"] for event in row["events"]):
-                return row
-        assert time.monotonic() < deadline, f"nothing says '{text}': {rows}"
-        time.sleep(0.1)
+        return next((row for row in rows if any(text in event["text"] for event in row["events"])), None)
+
+    return wait_for(found, f"an incident says '{text}'", seconds, state=locum.incidents)
 
 
 @pytest.mark.parametrize("name", ["hung", "crashed"])

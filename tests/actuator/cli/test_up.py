@@ -68,7 +68,7 @@ def test_a_chain_in_the_site_file_is_not_passed_over_in_silence(site_file: Path,
         file.write("chain: {prometheus: http://192.0.2.9:9090}\n")
     _, text = _up(site_file, prometheus=taken)
     assert text.splitlines()[0] == (
-        "the site file's `chain` is not used: locum up runs a Prometheus and an Alertmanager of its own"
+        "the site file's `chain` is not used: locum up runs its own Prometheus and Alertmanager"
     )
 
 
