@@ -129,7 +129,7 @@ def says_which(incident: dict[str, Any]) -> None:
     """See that an incident says that it was broken off, and what became of it."""
     assert "resumed" in [event["kind"] for event in incident["events"]]
     reason = incident["reason"]
-    assert "broken off in the middle of" in reason
+    assert "interrupted in the middle of" in reason
     assert ("finished, " in reason) != ("undone, " in reason)
 
 
@@ -162,7 +162,7 @@ def test_killed_while_a_killed_service_is_respawned(mortal: Mortal, instant: str
     assert mortal.lab.holders() == ["a"]
     if instant == "after_respawn":
         says_which(incident)
-        assert incident["reason"].endswith("respawn on a, and finished, a holds as before)")
+        assert incident["reason"].endswith("respawn on a, and finished: a is still the holder)")
 
 
 @pytest.mark.parametrize("instant", ["before_claim", "after_claim"])
@@ -177,4 +177,4 @@ def test_killed_while_it_stands_in_for_a_crashed_host(mortal: Mortal, instant: s
     assert lab.holders() == ["b"]
     assert lab.watcher.held_by_two_seconds(at) == 0
     says_which(incident)
-    assert incident["reason"].endswith("and finished, b holds now)")
+    assert incident["reason"].endswith("and finished: b is the holder now)")

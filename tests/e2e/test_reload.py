@@ -38,7 +38,7 @@ def test_an_address_is_changed_as_the_words_say(running: Locum) -> None:
     said = running.command("check", "--live", check=False).stdout
     assert "running actuator: 192.0.2.100 of www is no longer in the site file: a reload is refused" in said
     assert reload(running)["error"].startswith(
-        "services.www.addresses: 192.0.2.100 is no longer there, and a still has it: locum pause www, take"
+        "services.www.addresses: 192.0.2.100 is no longer there, and a still has it: locum pause www, remove"
     )
     assert running.get("http://127.0.0.1:10752/api/v1/services/www")["addresses"] == ["192.0.2.100/24"]
     lab.client.wait_good()
@@ -57,7 +57,7 @@ def test_an_address_is_changed_as_the_words_say(running: Locum) -> None:
 def test_a_service_that_is_taken_out_stays_where_it_is_and_people_are_told(running: Locum) -> None:
     edit(running, lambda text: text.replace("\n  www:", "\n  web:").replace("192.0.2.101/", "192.0.2.102/"))
     assert reload(running)["notes"] == [
-        "www is no longer in the site file: it stays on a, and nobody watches it any more"
+        "www is no longer in the site file: it stays on a, and locum no longer watches it"
     ]
     assert "inet 192.0.2.101/24" in addresses_of_a(running)
     assert [row["service"] for row in running.get("http://127.0.0.1:10752/api/v1/services")["services"]] == [

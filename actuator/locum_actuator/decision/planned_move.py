@@ -17,8 +17,8 @@ from locum_inventory.site.model import Service
 _NONE: Mapping[str, tuple[str, ...]] = {}
 # Refusals that the next check may clear: a machine was too busy to check or to answer, or an echo was lost.
 PASSING = frozenset({"could_not_look", "line", "release", "cut_off", "holder_silent", "target_silent"})
-LOOKS = 3  # at least so many checks before one of these is the answer
-PATIENCE_SECONDS = 4.0  # … and at least for so long: a planned move is not urgent
+LOOKS = 3  # at least this many checks before one of these is the answer
+PATIENCE_SECONDS = 4.0  # … and at least this long: a planned move is not urgent
 
 
 def may_pass(plan: Plan, situation: Situation, memory: Memory, looks: int, seconds: float) -> bool:

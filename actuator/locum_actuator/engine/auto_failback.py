@@ -1,7 +1,8 @@
-"""Bring a service back to its preferred host by itself, where the site file says `failback: auto`.
+"""Move a service back to its preferred host automatically, if the site file says `failback: auto`.
 
-Never in a hurry: the preferred host must have been a sound standby for long enough, the time of the day must be
-right, and it is never done twice in a row without a person: what took the service away after one may do so again.
+This is never urgent: the preferred host must have been a standby for long enough, the time must be inside the
+configured window, and locum never does it twice in a row without a person, because the cause of the first failover
+may still be there.
 """
 
 from __future__ import annotations
@@ -28,39 +29,41 @@ TICK_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """What a failback by itself depends on, for one service."""
+    """What an automatic failback of one service depends on."""
 
     items: tuple[Item, ...]  # the checklist of the preferred host
-    busy: str | None  # why nothing of the kind may be begun now: an incident, a pause, observe mode
+    busy: str | None  # why no failback may begin now: an incident, a pause, observe mode
     last: MoveDone | None  # the last planned move
 
 
 def held_back(service: Service, seen: Moment, sound_seconds: float, now: datetime) -> str | None:
-    """Return why a service is not brought back now, in words; None where it is to be. `now` is local time."""
+    """Return why a service is not moved back now; None if it is due. `now` is local time."""
     preferred = service.preferred
     if service.failback.mode == "manual":
-        return f"a person brings it back to {preferred}: `locum failback`"
+        return f"a person has to move it back to {preferred}: `locum failback`"
     if seen.last is not None and seen.last.asked_by is None:
-        return f"it was brought back to {preferred} by itself before, and went away again: a person must do it now"
+        return (
+            f"locum moved it back to {preferred} before, and it failed over again: a person must move it now"
+        )
     if not is_complete(seen.items):
         open_items = "; ".join(item.text for item in seen.items if not item.ok)
-        return f"{preferred} is no standby yet: {open_items}"
+        return f"{preferred} is not a standby yet: {open_items}"
     if seen.busy is not None:
         return seen.busy
     if (left := service.failback.after - sound_seconds) > 0:
-        return f"{preferred} has to be sound for {left:.0f} s more"
+        return f"{preferred} has to stay a standby for another {left:.0f} s"
     if not service.failback.allows(now.time()):
-        return f"it is brought back between {service.failback.window}"
+        return f"it is moved back only between {service.failback.window}"
     return None
 
 
 class AutoFailback(PeriodicThread):
-    """The thread that looks once a second which service may come back."""
+    """The thread that checks once a second which services can be moved back."""
 
     every_seconds = TICK_SECONDS
     log = log
-    what_rests = "nothing is brought back"
-    known_as = "the look-out for the way back"
+    what_rests = "automatic failback is suspended"
+    known_as = "automatic failback"
 
     def __init__(
         self,
@@ -79,11 +82,11 @@ class AutoFailback(PeriodicThread):
         self._words: dict[str, str] = {}
 
     def words(self, service: str) -> str | None:
-        """Return why a service that is not on its preferred host is not brought back; None where it is there."""
+        """Return why a service is not moved back to its preferred host; None if it is there."""
         return self._words.get(service)
 
     def tick(self) -> None:
-        """Look at every service once, and begin what is due."""
+        """Check every service once, and begin the failbacks that are due."""
         workers = self._workers()
         for name in self._words.keys() - workers.keys():
             self._forget(name)
@@ -100,16 +103,16 @@ class AutoFailback(PeriodicThread):
             self._sound_since[name] = now
         since = self._sound_since.setdefault(name, now)
         why = held_back(service, seen, now - since, self._local_time())
-        self._words[name] = why or "it is being brought back"
+        self._words[name] = why or "it is being moved back"
         if why is None:
-            self._sound_since[name] = now  # where it does not work the whole time counts anew
+            self._sound_since[name] = now  # if the failback fails, the full waiting time starts again
             self._begin(name)
 
     def _begin(self, name: str) -> None:
         try:
             self._move_requests.begin(name, Move("failback", reason="failback: auto"))
         except MoveRefusedError as fault:
-            log.warning("not brought back: %s", fault, extra={"event": "not_brought_back", "service": name})
+            log.warning("not moved back: %s", fault, extra={"event": "not_brought_back", "service": name})
 
     def _forget(self, name: str) -> None:
         self._words.pop(name, None)

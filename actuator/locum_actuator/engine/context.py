@@ -1,4 +1,4 @@
-"""What there is to work with for one service: its site, its journal, its gates, and what observes it."""
+"""Bundle what is needed to handle one service: site, journal, metrics, gates and observer."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ HOUR_SECONDS = 3600.0
 
 
 class SituationObserver(Observer, Protocol):
-    """What an incident needs to see."""
+    """The checks that an incident needs."""
 
     def situation(self, service: str) -> Situation:
-        """Look at everything, all at once."""
+        """Run all checks of a service at the same time."""
 
     def life(self, service: str, host: str, *, pinged: bool) -> Life:
-        """Ask a host that is to be switched off once more, also for the other services on it."""
+        """Check a host once more before it is switched off, including the other services on it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What there is to work with for one service."""
+    """Everything needed to handle one service."""
 
     site: Site
     name: str
@@ -74,7 +74,7 @@ class Context:
         failing, unseen = self.storm.near(self.name)
         holders = self.journal.holders()
         return Memory(
-            # A holder that the site file no longer lists is nobody we could judge.
+            # A holder that the site file no longer lists cannot be judged.
             holder=known.host if known.host in self.service.hosts else None,
             epoch=known.epoch,
             takeovers_last_hour=self.journal.takeovers_since(self.name, now - HOUR_SECONDS),
@@ -97,7 +97,7 @@ class Context:
     def decide(
         self, situation: Situation, memory: Memory, elsewhere: Callable[[Memory], frozenset[str]]
     ) -> Plan:
-        """Decide; before anything moves, `elsewhere` says which other holder hosts fail beside those known."""
+        """Decide; before a move, `elsewhere` returns further holder hosts that are failing."""
         situation = self.asked_once_more(situation, memory)
         plan = decide(situation, memory, self.service)
         if not (plan.acts and moves(plan, memory)):
@@ -106,7 +106,7 @@ class Context:
         return decide(situation, replace(memory, failing_elsewhere=failing), self.service)
 
     def asked_once_more(self, situation: Situation, memory: Memory) -> Situation:
-        """Return a situation with the last word of each host that would be switched off."""
+        """Return the situation with a last check of each host that would be switched off."""
         for host in fenced(decide(situation, memory, self.service)):
             view = situation.hosts[host]
             life = self.observer.life(self.name, host, pinged=view.echoes_received > 0)
@@ -116,31 +116,31 @@ class Context:
         return situation
 
     def silent_elsewhere(self, memory: Memory) -> frozenset[str]:
-        """Ask the hosts that hold other services, and return the silent ones; none where no brake would care."""
+        """Check the hosts that hold other services; return the silent ones, or none if no brake depends on it."""
         if self.service.takeover.when_storm != "refuse" or memory.holding_hosts < STORM_HOLDERS:
             return frozenset()
         holders = {host for name, host in self.journal.holders().items() if name in self.site.services}
-        nobody_to_ask = {memory.holder, self.site.actuator.host} | self.storm.known()
-        return silent_ones(holders - nobody_to_ask, self.observer, self.gates)
+        not_asked = {memory.holder, self.site.actuator.host} | self.storm.known()
+        return silent_ones(holders - not_asked, self.observer, self.gates)
 
     def update_starting_metric(self) -> None:
-        """Bring the metric of which hosts' services are starting up to date."""
+        """Update the metric that shows on which hosts the service is starting."""
         starting = self.starts.starting(math.inf)
         for host in self.service.hosts:
             self.metrics.starting.labels(self.name, host).set(host in starting)
 
     def update_holder_metric(self) -> None:
-        """Bring the metric of who holds the service up to the journal."""
+        """Update the metric of the holder from the journal."""
         known = self.journal.holder(self.name)
         self.metrics.set_holder(self.name, self.service.hosts, known.host, known.epoch)
 
 
 def _with_life(view: HostView, life: Life, service: str, vantage_point: str) -> HostView:
-    """Return what was seen of a host, with what it answered when it was asked once more."""
+    """Return a host's view with the results of the last check before it would be switched off."""
     if service not in life.services:
         return replace(view, life=life)
-    # The service itself is back: that is a look like any other, and a newer one.
-    answered = CheckOutcome(vantage_point, Found.WELL, "it answered when it was asked once more")
+    # The service itself answers again: a check like any other, and a newer one.
+    answered = CheckOutcome(vantage_point, Found.WELL, "it answered when it was checked once more")
     others = tuple(name for name in life.services if name != service)
     return replace(view, life=replace(life, services=others), looks=(*view.looks, answered))
 

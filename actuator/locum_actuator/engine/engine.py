@@ -1,4 +1,4 @@
-"""The running actuator: its site, a worker a service, and what becomes of each alert that is accepted."""
+"""Run the actuator: hold its site, run one worker per service, and accept alerts."""
 
 from __future__ import annotations
 
@@ -40,19 +40,19 @@ class ClosableGates(Gates, Protocol):
     """The gates by host, which can be closed together."""
 
     def close(self) -> None:
-        """Give up every connection."""
+        """Close every connection."""
 
 
 class ClosableObserver(SituationObserver, Protocol):
-    """A looker that keeps threads and sockets."""
+    """An observer that keeps threads and sockets."""
 
     def close(self) -> None:
-        """Give them up."""
+        """Stop the threads and close the sockets."""
 
 
 @dataclass(frozen=True, slots=True)
 class SiteRuntime:
-    """All that works for one reading of the site file."""
+    """Everything that runs for one reading of the site file."""
 
     site: Site
     gates: ClosableGates
@@ -60,12 +60,12 @@ class SiteRuntime:
     workers: Mapping[str, Worker]
 
     def end(self) -> None:
-        """Ask the workers to end, each between two looks or after the plan at hand."""
+        """Ask the workers to end, each between two checks or after its current plan."""
         for worker in self.workers.values():
             worker.end()
 
     def join(self, seconds: float | None = None) -> None:
-        """Wait until all have ended, then give up what they used."""
+        """Wait until all have ended, then close gates and observer."""
         deadline = None if seconds is None else runtime.monotonic() + seconds
         for worker in self.workers.values():
             if worker.is_alive():
@@ -75,7 +75,7 @@ class SiteRuntime:
 
 
 class Engine:
-    """Everything that lives as long as the actuator does."""
+    """Everything that lives as long as the actuator."""
 
     def __init__(
         self,
@@ -89,7 +89,9 @@ class Engine:
     ) -> None:
         self.journal = journal
         self.metrics = metrics
-        self.heartbeat_at: float | None = None  # on the monotonic clock: a clock that is set must not age it
+        self.heartbeat_at: float | None = (
+            None  # on the monotonic clock, so that setting the wall clock does not age it
+        )
         self._make_gates = make_gates
         self._make_observer = make_observer
         self._storm = StormDetector()
@@ -102,7 +104,7 @@ class Engine:
         self._lock = runtime.lock()
         self._stopped = False
         self._retiring: list[runtime.Thread] = []
-        self._leaving: list[Worker] = []  # of earlier readings, and perhaps in the middle of a plan
+        self._leaving: list[Worker] = []  # of earlier readings; they may be in the middle of a plan
         self._runtime = self._gather(site, [])
         self.move_requests = MoveRequests(lambda: self.workers)
         self.failback = AutoFailback(lambda: self.workers, self.move_requests, health=self.health)
@@ -117,31 +119,31 @@ class Engine:
 
     @property
     def site(self) -> Site:
-        """The site as it was read last."""
+        """Return the site as it was last read."""
         return self._runtime.site
 
     @property
     def stopped(self) -> bool:
-        """Whether it was told to end."""
+        """Return whether it was asked to stop."""
         return self._stopped
 
     @property
     def gates(self) -> Gates:
-        """The gates, by host."""
+        """Return the gates, by host."""
         return self._runtime.gates
 
     @property
     def workers(self) -> Mapping[str, Worker]:
-        """The workers, by service."""
+        """Return the workers, by service."""
         return self._runtime.workers
 
     @property
     def heartbeat_age_seconds(self) -> float | None:
-        """How long ago the last heartbeat came; None where none ever did."""
+        """Return how long ago the last heartbeat arrived; None if none has."""
         return None if self.heartbeat_at is None else runtime.monotonic() - self.heartbeat_at
 
     def hung_workers(self) -> str | None:
-        """Say which workers are gone or have not moved for longer than a plan may take; None where all move."""
+        """Describe workers that have died or are stuck for longer than a plan may take; None if none."""
         found = []
         for name, worker in self.workers.items():
             if not worker.is_alive():
@@ -181,7 +183,7 @@ class Engine:
         return SiteRuntime(site, gates, observer, workers)
 
     def _leave_alone(self, service: str) -> str | None:
-        """Return why a service is not to be mirrored by the schedule just now, or None."""
+        """Return why the schedule must not mirror a service now, or None."""
         worker = self.workers.get(service)
         if worker is None or self.site.services[service].takeover.mode == "observe":
             return "mode is observe"
@@ -190,7 +192,7 @@ class Engine:
         return "it is paused" if self.journal.pause(service) is not None else None
 
     def start(self) -> None:
-        """Let the workers run, and the mirrors' schedule."""
+        """Start the workers and the periodic threads."""
         self._start_workers()
         self._schedule.start()
         self.failback.start()
@@ -201,7 +203,7 @@ class Engine:
             worker.start()
 
     def stop(self) -> None:
-        """End the workers, each between two looks or after the plan at hand; held addresses stay where they are."""
+        """Stop the workers, each between two checks or after its current plan; addresses stay where they are."""
         with self._lock:
             self._stopped = True
             self._runtime.end()
@@ -214,10 +216,10 @@ class Engine:
             thread.join(max(0.0, deadline - runtime.monotonic()))
 
     def reload(self, site: Site) -> None:
-        """Go on with another site; incidents that are open go on under it.
+        """Switch to another reading of the site file; open incidents continue under it.
 
-        A worker in the middle of a plan finishes it under the old site, and whoever is to handle its service or
-        one of its addresses waits for it: two at work for one address could give it to two hosts.
+        A worker in the middle of a plan finishes it under the old site. The new worker of its service, or of one of
+        its addresses, waits for it: two workers for one address could give it to two hosts.
         """
         with self._lock:
             if self._stopped:
@@ -236,7 +238,7 @@ class Engine:
         log.info("reloaded: services %s", ", ".join(site.services), extra={"event": "reloaded"})
 
     def _retire(self, old: SiteRuntime) -> None:
-        """Tidy up after an old crew once its last plan has ended."""
+        """Clean up after the old workers once their last plan has ended."""
         old.join()
         for name, service in old.site.services.items():
             now = self.site.services.get(name)
@@ -247,13 +249,13 @@ class Engine:
             self._forget_unnamed()
         except JournalError as fault:
             log.warning(
-                "incidents of services that are gone stay open: %s",
+                "incidents of removed services stay open: %s",
                 fault,
                 extra={"event": "incidents_stay_open"},
             )
 
     def _forget_unnamed(self) -> None:
-        """Close incidents of services that the site file no longer names and no worker handles any more."""
+        """Close the incidents of services that are no longer in the site file and have no worker."""
         with self._lock:
             at_work = {worker.context.name for worker in self._leaving if worker.is_alive()}
             for name, incident in self.journal.open_incidents().items():
@@ -261,7 +263,7 @@ class Engine:
                     self.journal.close_incident(incident, "dropped", self._why_dropped(name))
 
     def _why_dropped(self, name: str) -> str:
-        """Say what became of a service that the site file no longer names."""
+        """Describe what happened to a service that is no longer in the site file."""
         gone = [worker.context.service for worker in self._leaving if worker.context.name == name]
         now = {
             new for service in gone for new, values in self.site.services.items() if shared(service, values)
@@ -271,15 +273,15 @@ class Engine:
         return f"the site file names its address under {' and '.join(sorted(now))} now"
 
     def context(self, service: str) -> Context:
-        """Return what there is to work with for a service; raises KeyError for one the site does not name."""
+        """Return the context of a service; raises KeyError if the site does not name it."""
         return self.workers[service].context
 
     def accept(self, alerts: tuple[Alert, ...]) -> dict[str, int]:
-        """Write alerts down, durably, and wake the workers they are for; return how many got which verdict.
+        """Record alerts durably and wake the workers concerned; return the number of alerts per verdict.
 
-        Raises `JournalError` where the journal cannot take them: then nobody was woken.
+        Raises `JournalError` if the journal cannot be written; then no worker was woken.
         """
-        workers = self.workers  # one reading for all of it: a reload may come between
+        workers = self.workers  # one reading for the whole call: a reload may happen meanwhile
         judged: list[tuple[Alert, str, str]] = []
         for alert in alerts:
             if alert.name == HEARTBEAT and alert.fault is None:
@@ -304,7 +306,7 @@ class Engine:
         return counts
 
     def _judge(self, alert: Alert, workers: Mapping[str, Worker]) -> tuple[str, str]:
-        """Return a verdict in one word and in words. An alert is a hint: accepted means only that we look."""
+        """Return an alert's verdict as a code and in words. Accepted only means that the worker checks."""
         if alert.fault is not None:
             return "faulty", f"not usable: {alert.fault}"
         if alert.name not in ACTING:
@@ -320,12 +322,12 @@ class Engine:
 
 
 def _last_of(before: Sequence[Worker], name: str) -> Context | None:
-    """Return what the last worker of a service worked with; the newest comes last."""
+    """Return the context of the last worker of a service; `before` lists the newest last."""
     return next((worker.context for worker in reversed(before) if worker.context.name == name), None)
 
 
 def _signs_after(before: Sequence[Worker], name: str, service: Service) -> LossHistory:
-    """Return the signs of life that a service's worker goes on with: a reload makes no host look dead."""
+    """Return the loss history that a service's new worker continues with, so that a reload loses no evidence."""
     last = _last_of(before, name)
     if last is None:
         return LossHistory()
@@ -334,18 +336,18 @@ def _signs_after(before: Sequence[Worker], name: str, service: Service) -> LossH
 
 
 def _starts_after(before: Sequence[Worker], name: str, service: Service) -> Starts:
-    """Return the starts that a service's worker goes on with."""
+    """Return the starts that a service's new worker continues with."""
     last = _last_of(before, name)
     return last.starts if last is not None and last.service.checks == service.checks else Starts()
 
 
 def _was_at_work_for(worker: Worker, name: str, service: Service) -> bool:
-    """Tell whether a worker handled a service, or one of its addresses under whatever name."""
+    """Return whether a worker handled a service, or one of its addresses under any name."""
     return worker.context.name == name or shared(worker.context.service, service) > 0
 
 
 def _tell(alert: Alert, verdict: str, workers: Mapping[str, Worker]) -> None:
-    """Log an alert; only those that make us look are of interest every day."""
+    """Log an alert: accepted ones as INFO, all others as DEBUG."""
     log.log(
         logging.INFO if verdict == "accepted" else logging.DEBUG,
         "alert %s of host %s: %s",

@@ -1,4 +1,4 @@
-"""What locum would do now and why: look, decide, and touch nothing."""
+"""Explain what locum would do now and why, without doing it."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from locum_actuator.engine.engine import Engine
 from locum_actuator.observation.storm import NEAR_SECONDS
 from locum_actuator.system import runtime
 
-# Anybody on this host may ask, and whoever does holds a thread of the HTTP server: alerts must find one free.
+# Each explanation holds a thread of the HTTP server, and alert webhooks must always find a free one.
 MOST_AT_ONCE = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What a look found and what would come of it. `moves`: of a switchover to each host that does not hold it."""
+    """A situation and the plan for it. `moves` has the plan of a switchover to each other host."""
 
     situation: Situation
     plan: Plan
@@ -27,7 +27,7 @@ class Explanation:
 
 
 def decide_now(context: Context, situation: Situation) -> Plan:
-    """Decide as an incident would that begins now: before anything moves, the other holder hosts are asked."""
+    """Decide as a new incident would: before a move, the other holder hosts are checked."""
 
     def elsewhere(memory: Memory) -> frozenset[str]:
         return context.storm.failing(NEAR_SECONDS) | context.silent_elsewhere(memory)
@@ -37,7 +37,7 @@ def decide_now(context: Context, situation: Situation) -> Plan:
 
 
 class Explainer:
-    """Explains, one service at a time. Threads may share it."""
+    """Explains services, one at a time. Threads may share it."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -45,7 +45,7 @@ class Explainer:
         self._room = runtime.semaphore(MOST_AT_ONCE)
 
     def explain(self, name: str, wait_seconds: float) -> Explanation | None:
-        """Look at a service and return what would be done; None where others were before us all the time."""
+        """Check a service and return what would be done; None if other requests took all the time."""
         if not self._room.acquire(blocking=False):
             return None
         try:
@@ -55,7 +55,7 @@ class Explainer:
 
     def _explain(self, name: str, wait_seconds: float) -> Explanation | None:
         context = self._engine.context(name)
-        # One at a time: looks that anybody asks for must not take the gates' room from those that decide.
+        # One at a time: requested checks must not keep gates busy that incidents need.
         if not self._lock.acquire(timeout=wait_seconds):
             return None
         try:
@@ -65,7 +65,7 @@ class Explainer:
             self._lock.release()
         holder = context.journal.holder(name).host
         asked_for = {
-            host: self._engine.move_requests.judge(name, Move("switchover", host, "somebody"), situation)
+            host: self._engine.move_requests.judge(name, Move("switchover", host, "a person"), situation)
             for host in context.service.hosts
             if host != holder
         }

@@ -1,8 +1,8 @@
-"""Log in at every gate before the first look: a login takes longer than a look gives a gate.
+"""Log in at every gate before the first check, because a login takes longer than a check allows.
 
-A kept connection answers in milliseconds; a new one needs key exchange and login first, on a busy machine for
-longer than a look lasts. Right after a start every gate would seem silent, and a host whose gate is silent while
-it returns echoes is one to be fenced.
+A kept connection answers in milliseconds. A new one first needs key exchange and login, which on a busy machine
+take longer than a check. Right after a start every gate would seem silent, and a host that returns echoes while its
+gate is silent may be fenced.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from locum_inventory.gate.protocol import GateError
 
 log = logging.getLogger(__name__)
 
-GREET_SECONDS = 2.0  # for all hosts at once; one that returns no echo is not waited for
+GREET_SECONDS = 2.0  # for all hosts at once; hosts that return no echo are not waited for
 
 
 def warm_up(context: Context) -> None:
@@ -36,15 +36,15 @@ def _greet(context: Context, host: str) -> None:
             context.gates[host].status(deadline_seconds=GREET_SECONDS)
     except GateError as fault:
         log.info(
-            "the gate of %s is not there yet: %s",
+            "the gate of %s does not answer yet: %s",
             host,
             fault,
             extra={"event": "gate_silent", "service": context.name, "host": host},
         )
     except Exception:
-        # The look that follows says what is so.
+        # The first check that follows reports the gate's state.
         log.exception(
-            "%s could not be greeted",
+            "the gate of %s could not be contacted",
             host,
             extra={"event": "unexpected_error", "service": context.name, "host": host},
         )

@@ -1,6 +1,6 @@
-"""Handle one incident: look again, decide, act, until the service is well or there is nothing left to do.
+"""Handle one incident: check, decide and act until the service is well or nothing is left to do.
 
-While an incident is open the actuator looks again by itself; it waits for no repeated alert.
+While an incident is open the actuator keeps checking; it does not wait for repeated alerts.
 """
 
 from __future__ import annotations
@@ -33,63 +33,69 @@ from locum_exporter.result import Outcome as Found
 
 log = logging.getLogger(__name__)
 
-KEEP_LOOKING_SECONDS = 0.1  # between two looks while the evidence is mixed
-WAITING_SECONDS = 1.0  # between two looks after a refusal, or in observe mode: the situation may change
-# So long a vantage point that could not look is waited for before a silent host is judged without it: an exporter
-# that is started again takes a few seconds.
+KEEP_LOOKING_SECONDS = 0.1  # between two checks while the evidence is mixed
+WAITING_SECONDS = 1.0  # between two checks after a refusal, or in observe mode: the situation may change
+# How long to wait for a vantage point that could not check a silent host before judging without it: restarting an
+# exporter takes a few seconds.
 OTHERS_SECONDS = 5.0
-TRY_AGAIN_SECONDS = 30.0  # after this a plan that failed may be tried once more
-ANNOUNCE_AGAIN_SECONDS = 600.0  # until a holder that nobody reaches announces the address once more
-MOVE_AGAIN_SECONDS = 60.0  # beside the cooldown, until a service is moved once more for want of proof
-MIXED_TOO_LONG_SECONDS = 30.0  # after this people are told that the evidence stays mixed
-MOST_IN_VAIN = 3  # so often something may be moved, and moved back, for a question that then fails
-SAY_EVERY_SECONDS = 10.0  # between two lines that a service is still starting
+TRY_AGAIN_SECONDS = 30.0  # after this a failed plan may be tried again
+ANNOUNCE_AGAIN_SECONDS = 600.0  # until an unreached holder announces the address again
+MOVE_AGAIN_SECONDS = 60.0  # on top of the cooldown, until an unproven service is moved again
+MIXED_TOO_LONG_SECONDS = 30.0  # after this people are notified that the evidence stays mixed
+MOST_IN_VAIN = 3  # how often a plan may move something and undo it because a check then fails
+SAY_EVERY_SECONDS = 10.0  # between two messages that a service is still starting
 HOUR_SECONDS = 3600.0
 
-# Plans and outcomes that are no more than the log's ordinary course: nothing is wrong, or it was asked for.
+# Plans and outcomes that are logged as INFO: nothing is wrong, or a person requested it.
 _QUIET = frozenset({"nothing", "adopt", "keep_looking", "switchover", "failback", "already"})
 
 
 @dataclass(slots=True)
 class Incident:
-    """One fault of one service, from what woke us to the last step."""
+    """One fault of one service, from its trigger to the last step."""
 
     context: Context
     number: int
     returned: frozenset[str] = frozenset()  # hosts that were silent and answer again
-    left_over: bool = False  # a plan was broken off: a standby may run what it began there
+    left_over: bool = False  # a plan was interrupted: a standby may still run what it started there
     strategy: Strategy | None = None  # None: it is a fault
-    silent: set[str] = field(default_factory=set)  # hosts whose gate did not answer in one of its looks
+    silent: set[str] = field(default_factory=set)  # hosts whose gate did not answer in one of its checks
     last_look: Situation | None = None
-    doubtful: bool = False  # once at least it was not clear that the holder, and nobody else, has the address
+    doubtful: bool = False  # at least once it was not clear that the holder alone has the address
     opened: float = field(default_factory=runtime.monotonic)
-    last_progress_at: float = field(default_factory=runtime.monotonic)  # when it last began to look
+    last_progress_at: float = field(default_factory=runtime.monotonic)  # when its last check began
     _strategy: Strategy = field(init=False)
     _tried: dict[str, float] = field(default_factory=dict)
-    _told: str = ""
-    _told_mixed: bool = False
-    _said_at: float = field(default_factory=runtime.monotonic)  # when progress was said last
+    _noted: str = ""
+    _noted_mixed: bool = False
+    _said_at: float = field(default_factory=runtime.monotonic)  # when progress was last reported
     _slow: dict[str, float] = field(
         default_factory=dict
-    )  # hosts whose start took too long and goes on, since when
+    )  # hosts whose start took too long and still runs, since when
     _same_answer: set[str] = field(default_factory=set)  # hosts that were started and answered wrongly too
-    _given_back: set[str] = field(default_factory=set)  # hosts that got the service back, for nothing better
-    _alone_since: float | None = None  # when no other vantage point could look at a silent host any more
-    _vain: int = 0  # how often something moved before a question that failed
-    _unconfirmed: frozenset[str] | None = None  # hosts that may still hold; None: the journal knows
-    _unproven: Plan | None = None  # ran to its end, and its proof failed
-    _announced_at: float = float("-inf")  # when a holder was told last to announce what nobody reaches
-    _moved_at: float = float("-inf")  # when a takeover ended that was not proven, or was for want of proof
+    _given_back: set[str] = field(
+        default_factory=set
+    )  # hosts that got the service back because a plan failed
+    _alone_since: float | None = None  # since when no other vantage point can check a silent host
+    _vain: int = 0  # how often something moved before a check that failed
+    _unconfirmed: frozenset[str] | None = (
+        None  # hosts that may still hold the address; None: read the journal
+    )
+    _unproven: Plan | None = None  # a plan that was completed, but whose proof failed
+    _announced_at: float = float("-inf")  # when an unreached holder was last made to announce the address
+    _moved_at: float = float(
+        "-inf"
+    )  # when a takeover ended unproven, or ended that moved an unreached service
 
     def __post_init__(self) -> None:
         self._strategy = self.strategy or FaultStrategy(self.context, self.number)
 
     def handle(self, ended: runtime.Event) -> None:
-        """Look, decide and act until the incident is closed, or `ended` is set: then it stays open."""
+        """Check, decide and act until the incident is closed; if `ended` is set it stays open."""
         interrupted = self.context.journal.interrupted_step(self.number)
         if interrupted is not None:
             self.left_over = True
-            self.context.journal.note(self.number, "resumed", f"stopped in the middle of: {interrupted}")
+            self.context.journal.note(self.number, "resumed", f"interrupted in the middle of: {interrupted}")
         self.context.storm.opened(self.context.name, self.context.journal.holder(self.context.name).host)
         try:
             self._work(ended, interrupted)
@@ -101,28 +107,28 @@ class Incident:
             self.last_progress_at = runtime.monotonic()
             situation = self._look()
             plan = self._strategy.decide(situation, self._memory(), self._silent_elsewhere)
-            self._tell(plan, situation)
+            self._record(plan, situation)
             ending = self._follow(plan, situation)
             if ending is not None:
                 outcome = self._strategy.ending(*ending, interrupted)
                 self.number = self.context.journal.close_incident(self.number, *outcome)
-                self._tell_end(*outcome)
+                self._log_end(*outcome)
                 return
             ended.wait(self._rest_seconds(plan))
 
-    def _tell_end(self, outcome: str, reason: str) -> None:
+    def _log_end(self, outcome: str, reason: str) -> None:
         log.log(
             logging.INFO if outcome in _QUIET else logging.WARNING,
             "closed: %s: %s",
             outcome,
             reason,
-            # Its number may be another by now: that of the incident which it only repeats.
+            # The number may have changed to that of the incident that this one repeats.
             extra={"event": "incident_closed", "incident": self.number, "outcome": outcome},
         )
 
     def _silent_elsewhere(self, memory: Memory) -> frozenset[str]:
-        """Ask the other holder hosts before anything moves: a storm's other alerts may be on their way."""
-        if self._age() > NEAR_SECONDS:  # by then whoever fails is known to fail
+        """Check the other holder hosts before a move: further alerts of a storm may be on their way."""
+        if self._age() > NEAR_SECONDS:  # by then every failing host is known
             return frozenset()
         return self.context.silent_elsewhere(memory)
 
@@ -135,7 +141,7 @@ class Incident:
             left_over=self.left_over,
             unconfirmed=self._unconfirmed,
         )
-        # A service that is started again and again is always young: its time is counted from the first look.
+        # A service that keeps being restarted is always young: its time counts from the first check.
         is_patient = self._age() < patience.start_seconds(self.context.service)
         return self._strategy.adjust(
             replace(
@@ -149,7 +155,7 @@ class Incident:
         )
 
     def _slow_hosts(self) -> Iterator[str]:
-        """Yield the hosts whose start took too long and goes on; where no process shows that, for a while only."""
+        """Yield the hosts whose start took too long and still runs; for a limited time if no process shows it."""
         service = self.context.service
         for host, since in self._slow.items():
             if service.checks.process is not None or runtime.monotonic() - since < patience.start_seconds(
@@ -178,31 +184,31 @@ class Incident:
         }
         self.doubtful |= bool(situation.strangers) or situation.holders != {holder}
         view = None if holder is None else situation.hosts.get(holder)
-        if view is None or view.looked_at:  # a holder that nobody could look at is no holder that fails
+        if view is None or view.looked_at:  # a holder that could not be checked does not count as failing
             self.context.storm.looked(self.context.name, holder, failing=view is not None and view.is_silent)
         return situation
 
     def _confirm(self, situation: Situation) -> None:
-        """Write down which hosts, of those that may still hold, say now that they do not."""
+        """Record which of the hosts that may still hold the address now report that they do not."""
         journal, name = self.context.journal, self.context.name
         may_hold = journal.unconfirmed(name) if self._unconfirmed is None else self._unconfirmed
         for host in may_hold & situation.hosts.keys():
             if has_let_go(situation.hosts[host], self.context.service):
-                text = f"{host} says that it neither holds the address nor runs the service"
-                with suppress(JournalError):  # unwritten it is confirmed again after a restart
+                text = f"{host} reports that it neither holds the address nor runs the service"
+                with suppress(JournalError):  # if not written, it is confirmed again after a restart
                     journal.note(self.number, "confirmed", text, host=host)
                 may_hold -= {host}
         self._unconfirmed = may_hold
 
-    def _tell(self, plan: Plan, situation: Situation) -> None:
-        """Write a decision down when it differs from the one before: a refusal that lasts is one event."""
-        context, told = self.context, f"{plan.kind}/{plan.code}"
+    def _record(self, plan: Plan, situation: Situation) -> None:
+        """Record a decision if it differs from the previous one: a lasting refusal is one event."""
+        context, decision = self.context, f"{plan.kind}/{plan.code}"
         too_long = MIXED_TOO_LONG_SECONDS
         if plan.code == "starting":
             self._say_starting(plan)
             too_long = max(too_long, patience.start_seconds(context.service))
-        if plan.kind == "keep_looking" and not self._told_mixed and self._age() > too_long:
-            self._told_mixed = True
+        if plan.kind == "keep_looking" and not self._noted_mixed and self._age() > too_long:
+            self._noted_mixed = True
             context.metrics.refusals.labels(context.name, plan.code).inc()
             context.journal.note(self.number, "refused", f"for {self._age():.0f} s now: {plan.reason}")
             log.warning(
@@ -211,9 +217,9 @@ class Incident:
                 plan.reason,
                 extra={"event": "evidence_unclear", "code": plan.code},
             )
-        if told == self._told:
+        if decision == self._noted:
             return
-        self._told = told
+        self._noted = decision
         log.log(
             logging.INFO if plan.kind in _QUIET else logging.WARNING,
             "%s: %s",
@@ -239,7 +245,7 @@ class Incident:
         )
 
     def _say_starting(self, plan: Plan) -> None:
-        """Say every so often that a service is still starting."""
+        """Report from time to time that a service is still starting."""
         now = runtime.monotonic()
         if now - self._said_at >= SAY_EVERY_SECONDS:
             self._said_at = now
@@ -247,25 +253,25 @@ class Incident:
 
     def _say(self, text: str, host: str | None) -> None:
         log.info("%s", text, extra={"event": "starting", "host": host})
-        with suppress(JournalError):  # progress is no reason to stop
+        with suppress(JournalError):  # a failed progress report is no reason to stop
             self.context.journal.note(self.number, "progress", text, host=host)
 
     def _data_ages(self) -> dict[str, object]:
-        """Return how old the data on each standby are, where they are mirrored."""
+        """Return how old the data on each standby are, if they are mirrored."""
         context, journal = self.context, self.context.journal
         holder, now = journal.holder(context.name).host, journal.clock.now()
         known = copies(journal.mirrors, context.name, context.service, holder, now)
         return {"copies": {host: asdict(copy) for host, copy in known.items()}} if known else {}
 
     def _follow(self, plan: Plan, situation: Situation) -> Ending | None:
-        """Go on as the strategy says after a decision; return outcome and reason where the incident ends."""
+        """Do what the strategy chooses after a decision; return outcome and reason if the incident ends."""
         following = self._strategy.next(plan, situation, self._memory(), self._age())
         if following == "carry_out":
             return self._carry_out(plan, situation)
         return None if following == "look_again" else following
 
     def _carry_out(self, plan: Plan, situation: Situation) -> Ending | None:
-        """Do what the plan says; return outcome and reason where that ends the incident."""
+        """Carry out a plan; return outcome and reason if that ends the incident."""
         context = self.context
         if plan.kind == "nothing" and self._unproven is not None:
             return self._unproven.kind, f"{self._unproven.reason} (not proven at first; then {plan.reason})"
@@ -280,14 +286,14 @@ class Incident:
             return None
         outcome = self._act(plan, situation)
         context.update_holder_metric()
-        self._tell_proof(outcome)
+        self._update_reached_metric(outcome)
         if plan.kind == "claim" and plan.code == "unreached" and outcome.failed is not None:
             self._announced_at = runtime.monotonic()
         if plan.kind == "takeover" and outcome.moved and (plan.code == "unreached" or not outcome.done):
             self._moved_at = runtime.monotonic()
         before, again = self._unproven, self._only_repeats(plan)
         if outcome.failed is not None and outcome.failed.name == "prove" and not again:
-            # The address has moved all the same, and people are told of that; the next look decides.
+            # The address has moved anyway, and people are notified of that; the next check decides.
             self._unproven = plan
             self._strategy.count(plan)
         if not outcome.done:
@@ -295,18 +301,18 @@ class Incident:
             return None
         self._strategy.count(plan)
         if plan.kind == "respawn" and before is not None:
-            return None  # what has moved is still to be proven: the next look decides
+            return None  # the earlier move is still unproven: the next check decides
         if again and before is not None:
             return before.kind, f"{before.reason} (not proven at first; then {_proven(plan, outcome)})"
         return plan.kind, _proven(plan, outcome)
 
     def _only_repeats(self, plan: Plan) -> bool:
-        """Tell whether a plan only announces again what an earlier one, which was not proven, has moved."""
+        """Return whether a plan only announces again what an earlier, unproven plan has moved."""
         before = self._unproven
         return before is not None and plan.kind == "claim" and plan.target == before.target
 
-    def _tell_proof(self, outcome: Outcome) -> None:
-        """Bring the metric of whether clients reach the service up to what the proof found, if there was one."""
+    def _update_reached_metric(self, outcome: Outcome) -> None:
+        """Update the metric of whether clients reach the service from the proof, if there was one."""
         reached = self.context.metrics.set_reached
         if outcome.failed is not None and outcome.failed.name == "prove":
             reached(self.context.name, Found.FAILED)
@@ -353,12 +359,12 @@ class Incident:
             plan, step_context, lambda: counted.extend(self._count_beginning(plan, before.host))
         )
         if counted and not outcome.moved:
-            with suppress(JournalError):  # counted though nothing moved: no more than too careful
+            with suppress(JournalError):  # a takeover counted for nothing only makes locum more careful
                 context.journal.uncount(counted[0], self.number)
         return outcome
 
     def _count_beginning(self, plan: Plan, holder: str | None) -> tuple[Counted, ...]:
-        """Count what is about to begin against its brake, before it begins; return what it was counted as."""
+        """Count a plan against its brake before it begins; return what it was counted as."""
         journal, name = self.context.journal, self.context.name
         moves = plan.kind == "claim" and holder not in {None, plan.target}
         if plan.kind == "takeover" or moves:
@@ -370,7 +376,7 @@ class Incident:
         return ()
 
     def _plan_evidence(self, plan: Plan, memory: Memory, situation: Situation) -> PlanEvidence:
-        """Return what a plan rests on; where that grows old, the look and the decision are made once more."""
+        """Return a plan's evidence; if it becomes too old, the checks and the decision are repeated."""
 
         def look_again(step: PlannedStep) -> str | None:
             fresh = self._look()
@@ -386,7 +392,7 @@ class Incident:
         )
 
     def _others(self, plan: Plan, situation: Situation) -> frozenset[str]:
-        """Return the hosts besides the target that could still be tried, the old holder included."""
+        """Return the hosts other than the target that could still be tried, including the old holder."""
         memory = self._memory()
         return frozenset(
             view.name
@@ -407,7 +413,7 @@ class Incident:
         if failed is not None and failed.name == "start":
             self._given_back |= {step.host for step in plan.steps if step.name == "release"}
         if failed is not None and (failed.name == "confirm" or not outcome.tried):
-            # A question is no attempt, and is asked again at once; but not for ever where each costs a release.
+            # A failed check is no attempt and is repeated at once, but not for ever if each one costs a release.
             self._vain += outcome.moved
             if self._vain < MOST_IN_VAIN:
                 return
@@ -417,7 +423,7 @@ class Incident:
             and failed.name in {"release", "fence"}
             and situation.hosts[failed.host].fenceable
         ):
-            # Not the target's fault: a release that did not work leads to fencing, a fence to a refusal.
+            # Not the target's fault: a failed release leads to fencing, a failed fence to a refusal.
             self._tried[f"{failed.name}:{failed.host}"] = runtime.monotonic()
             return
         mark = {"respawn": "respawn", "release": "release"}.get(plan.kind, "take")
@@ -426,14 +432,14 @@ class Incident:
             self._tried[f"{mark}:{host}"] = runtime.monotonic()
 
     def _go_on_starting(self, plan: Plan, failed: PlannedStep) -> None:
-        """Remember a start or respawn that took too long and that nothing was undone for."""
+        """Remember a start or respawn that took too long and was not undone."""
         self._slow[failed.host] = runtime.monotonic()
         if failed.name == "respawn":
             self._tried[f"respawn:{failed.host}"] = runtime.monotonic()
             return
         self.left_over = True
         if "claim" in {step.name for step in plan.steps[: plan.steps.index(failed)]} and not self._unproven:
-            # The address has moved all the same, and people are told of that.
+            # The address has moved anyway, and people are notified of that.
             self._unproven = plan
             self._strategy.count(plan)
 
@@ -455,14 +461,14 @@ class Incident:
 
 
 def _proven(plan: Plan, outcome: Outcome) -> str:
-    """Say the plan's reason, and where nobody else could prove it, that as well."""
+    """Return the plan's reason, with a note if no other vantage point could prove the result."""
     if outcome.proof is None or NOT_PROVEN not in outcome.proof:
         return plan.reason
     return f"{plan.reason} ({NOT_PROVEN})"
 
 
 def situation_to_json(situation: Situation) -> dict[str, object]:
-    """Return a situation in plain values, for the journal and for people."""
+    """Return a situation as JSON values, for the journal and for people."""
     return {
         "holders": sorted(situation.holders),
         "strangers": sorted(situation.strangers),

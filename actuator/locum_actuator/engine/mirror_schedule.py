@@ -1,4 +1,4 @@
-"""When mirrors run by themselves: a thread that looks once a second which service is due."""
+"""Run mirrors on schedule: a thread that checks once a second which services are due."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from locum_inventory.site.model import Service
 log = logging.getLogger(__name__)
 
 TICK_SECONDS = 1.0
-SETTLE_SECONDS = 60.0  # between two tries to find out how a run ended that nobody listened to
-RETRY_SECONDS = 300.0  # after a run that was broken off; one that was refused waits for its schedule
+SETTLE_SECONDS = 60.0  # between two attempts to find out how unattended runs ended
+RETRY_SECONDS = 300.0  # after a run that failed; one that was refused waits for its schedule
 RETRIES = 3
-JUMP_SECONDS = 5.0  # a wall clock that was set by more makes every service's next run be reckoned anew
+JUMP_SECONDS = 5.0  # if the wall clock was set by more than this, all next runs are calculated again
 END_SECONDS = 5.0
 
 
 def next_time(mirror: Mirror, after: float, chance: Callable[[], float] = runtime.random) -> float:
-    """Return when a run is due after a moment (both seconds since the epoch), with its jitter."""
+    """Return when the next run after `after` is due, including jitter (both in seconds since the epoch)."""
     due = next(CronSim(mirror.schedule, datetime.fromtimestamp(after)))
     return due.timestamp() + age_seconds(mirror.jitter) * chance()
 
 
 @dataclass(slots=True)
 class _Due:
-    """When a service is to be mirrored next."""
+    """The next scheduled run of a service."""
 
     schedule: str
     at: float
@@ -43,12 +43,12 @@ class _Due:
 
 
 class Schedule(PeriodicThread):
-    """The thread that begins runs. `held_back` says why a service is to be left alone now, or None."""
+    """The thread that begins runs. `held_back` returns why a service must not be mirrored now, or None."""
 
     every_seconds = TICK_SECONDS
     log = log
-    what_rests = "nothing is mirrored"
-    known_as = "the mirrors' schedule"
+    what_rests = "no scheduled mirror runs begin"
+    known_as = "the mirror schedule"
 
     def __init__(
         self,
@@ -65,19 +65,19 @@ class Schedule(PeriodicThread):
         self._runs: dict[str, runtime.Thread] = {}
 
     def end(self) -> None:
-        """Ask the thread to end, and break off what runs: its next start finds out how far that came."""
+        """Ask the thread to end, and abort current runs; the next start finds out how far they got."""
         super().end()
         self._mirrors.cancel_all("the actuator ends")
 
     def run(self) -> None:
-        """Begin what is due, until the end."""
+        """Begin due runs until the thread is asked to end."""
         self._settled_at, self._clocks = float("-inf"), (self._wall(), runtime.monotonic())
         super().run()
         for thread in self._runs.values():
             thread.join(END_SECONDS)
 
     def tick(self) -> None:
-        """Find out how runs ended that nobody listened to, notice a clock that was set, and begin what is due."""
+        """Find out how unattended runs ended, detect a changed wall clock, and begin what is due."""
         if runtime.monotonic() - self._settled_at > SETTLE_SECONDS:
             self._settled_at = runtime.monotonic()
             self._mirrors.settle()
@@ -87,7 +87,7 @@ class Schedule(PeriodicThread):
         self.begin_due()
 
     def begin_due(self) -> None:
-        """Look once which services are due, and begin their runs, each in a thread of its own."""
+        """Check which services are due, and begin their runs, each in its own thread."""
         services = self._mirrors.site().services
         for name in self._due.keys() - services.keys():
             del self._due[name]
@@ -109,7 +109,7 @@ class Schedule(PeriodicThread):
             thread.start()
 
     def _first(self, name: str, mirror: Mirror) -> float:
-        """Return when the first run of this process is due: at once where one was missed while no actuator ran."""
+        """Return when this process's first run is due: at once if one was missed while no actuator ran."""
         runs = self._mirrors.journal.mirrors.runs(name, limit=1)
         now = self._wall()
         return next_time(mirror, min(now, runs[0].started_at) if runs else now)
@@ -132,7 +132,7 @@ def mirror_all(mirrors: MirrorManager, name: str, service: Service) -> list[Mirr
     holder = mirrors.journal.holder(name).host
     if holder is None:
         log.info(
-            "not mirrored now: nobody is known to hold it",
+            "not mirrored now: no holder is known",
             extra={"event": "mirror_held_back", "service": name},
         )
         return []

@@ -1,8 +1,7 @@
-"""Handle a planned move as an incident: one look, one plan, and where that fails the ordinary care for a fault.
+"""Handle a planned move as an incident: decide once, and if the move fails, handle that as a fault.
 
-The worker of the service carries it out, so that nothing else is at work for that service meanwhile. After a crash
-in the middle of it the next start asks nobody: the world decides, as after any crash, and the move is then finished
-or undone.
+The service's worker carries it out, so that nothing else works on that service meanwhile. After a crash in the
+middle of a move the next start checks the actual state, as after any crash, and then finishes or undoes the move.
 """
 
 from __future__ import annotations
@@ -23,22 +22,22 @@ _NO_OBSTACLES: Obstacles = {}
 
 @dataclass(slots=True)
 class MoveRequest:
-    """A move that somebody waits for until a worker takes it up.
+    """A requested move until a worker takes it.
 
-    The first of two decides: the worker that takes it up, once, or the one who waits and gives it up. A worker that
-    has taken it up always answers, with its incident or with why it failed.
+    Either the worker takes it, once, or the waiting requester gives up; whichever is first wins. A worker that has
+    taken it always answers, with its incident or with the reason for a failure.
     """
 
     move: Move
     incident: int | None = None
-    fault: str | None = None  # why the worker that took it up could not begin
+    fault: str | None = None  # why the worker that took it could not begin
     _lock: runtime.Lock = field(default_factory=runtime.lock)
     _answered: runtime.Event = field(default_factory=runtime.event)
     _taken: bool = False
     _given_up: bool = False
 
     def take(self) -> bool:
-        """Take it up; False where it was taken up before, or is no longer waited for: then it must not be done."""
+        """Take it; return False if it was taken before, or if the requester gave up: it must then not be done."""
         with self._lock:
             if self._taken or self._given_up:
                 return False
@@ -46,18 +45,18 @@ class MoveRequest:
             return True
 
     def answer(self, incident: int | None) -> None:
-        """Say which incident it became; None: a fault came first, and it is not done."""
+        """Answer with its incident; None: a fault came first, and the move is not done."""
         self.incident = incident
         self._answered.set()
 
     def fail(self, fault: str) -> None:
-        """Say that it could not be begun, unless it was."""
+        """Answer that it could not begin, unless it was answered before."""
         if not self._answered.is_set():
             self.fault = fault
             self._answered.set()
 
     def wait(self, seconds: float) -> bool:
-        """Wait until a worker has answered; give it up, and return False, where none takes it up in that time."""
+        """Wait for a worker's answer; give up and return False if none takes it within `seconds`."""
         if self._answered.wait(seconds):
             return True
         with self._lock:
@@ -69,49 +68,49 @@ class MoveRequest:
 
 @dataclass(slots=True)
 class MoveStrategy:
-    """The strategy for a planned move: one decision of its own, and ordinary care for whatever comes after it."""
+    """The strategy for a planned move: one decision of its own, then that of a fault."""
 
     context: Context
     number: int
     move: Move
     obstacles: Obstacles = field(default_factory=dict)
-    over: bool = False  # the move has been decided about: what comes now is ordinary care
+    over: bool = False  # the move has been decided; the incident is now handled as a fault
     _care: FaultStrategy = field(init=False)
     _after_crash: bool = field(init=False)
-    _failed: str = ""  # why it did not work
-    _looks: int = 0  # while it is decided about
+    _failed: str = ""  # why the move failed
+    _looks: int = 0  # number of checks before its decision
 
     def __post_init__(self) -> None:
         self._care, self._after_crash = FaultStrategy(self.context, self.number), self.over
 
     @property
     def is_fault(self) -> bool:
-        """A refused move leaves the service as well as it was."""
+        """Return whether it is handled as a fault: a refused move does not harm the service."""
         return self.over
 
     def adjust(self, memory: Memory) -> Memory:
-        """Return what is remembered without the pause that the move may ignore, and with every storm."""
+        """Return the memory without a pause that the move may ignore, and with all failing holder hosts."""
         if self.move.despite_pause:
-            memory = replace(memory, paused=None)  # what it began it may also put right
+            memory = replace(memory, paused=None)  # it may also undo what it began
         if not self.over:
             failing = self.context.storm.failing() - {memory.holder}
             memory = replace(memory, failing_elsewhere=memory.failing_elsewhere | failing)
         return memory
 
     def decide(self, situation: Situation, memory: Memory, silent_elsewhere: SilentElsewhere) -> Plan:
-        """Decide about the move, and after that as about a fault."""
+        """Decide about the move, and afterwards as for a fault."""
         if self.over:
             return self._care.decide(situation, memory, silent_elsewhere)
         return decide_move(self.move, situation, memory, self.context.service, self.obstacles)
 
     def decide_again(self, plan: Plan, situation: Situation, memory: Memory) -> Plan:
-        """Decide about the move where the plan is its own, else as about a fault."""
+        """Decide about the move if the plan belongs to it, otherwise as for a fault."""
         if plan.kind not in MOVES:
             return self._care.decide_again(plan, situation, memory)
         return decide_move(self.move, situation, memory, self.context.service, self.obstacles)
 
     def next(self, plan: Plan, situation: Situation, memory: Memory, age_seconds: float) -> Next:
-        """Look again where what hinders the move may pass, and end where it is refused or done already."""
+        """Check again if the obstacle may pass; end if the move is refused or already done."""
         if self.over:
             return self._care.next(plan, situation, memory, age_seconds)
         self._looks += 1
@@ -123,26 +122,26 @@ class MoveStrategy:
         return "carry_out" if plan.acts else ("refused", plan.reason)
 
     def has_failed(self, plan: Plan, text: str) -> bool:
-        """Keep why the move failed."""
+        """Remember why the move failed."""
         if plan.kind not in MOVES:
             return self._care.has_failed(plan, text)
         self._failed = text
         return True
 
     def count(self, plan: Plan) -> None:
-        """Count a move of its own, and all else as of a fault."""
+        """Count a completed move, and everything else as for a fault."""
         self._care.count(plan)
         if plan.kind in MOVES and plan.target is not None:
             self.context.metrics.moves.labels(self.context.name, plan.kind).inc()
             self.context.journal.move_done(self.number, plan.target)
 
     def ending(self, outcome: str, reason: str, interrupted: str | None) -> Ending:
-        """Tell a move that was broken off or failed by what became of it: who holds the service now."""
+        """Return how the move ended; an interrupted or failed one is judged by who holds the service now."""
         outcome, reason = self._care.ending(outcome, reason, interrupted)
         if self._failed and outcome not in MOVES:
             reason = f"{self.move.verb}: {self._failed}; then {reason}"
         elif self._after_crash and interrupted is None:
-            reason = f"{self.move.verb}: broken off before its first step; then {reason}"
+            reason = f"{self.move.verb}: interrupted before its first step; then {reason}"
         if outcome != "nothing":
             return outcome, reason
         journal = self.context.journal
@@ -162,7 +161,7 @@ def begin_incident(
     move: Move | None = None,
     obstacles: Obstacles = _NO_OBSTACLES,
 ) -> Incident:
-    """Return an incident as what it is: a fault, a planned move, or what a crash has left of one."""
+    """Return the incident of a fault, of a planned move, or of a move that a crash interrupted."""
     if move is not None:
         context.journal.begin_move(number, context.name, move)
         return Incident(context, number, strategy=MoveStrategy(context, number, move, obstacles))

@@ -1,7 +1,8 @@
-"""Planned moves from being asked for until a worker has them: one at a time for each service.
+"""Handle requests for planned moves until a worker takes them, one at a time per service.
 
-Where a mirror is configured the data go first, while the holder still serves and its worker still watches it. Only
-then the worker is told, and service is missing for no longer than the last short pass and the move itself.
+If a mirror is configured, the data are copied first, while the holder still serves and its worker still watches it.
+Only then does the worker get the move, so that the service is interrupted only for the last short pass and the
+move.
 """
 
 from __future__ import annotations
@@ -27,21 +28,21 @@ from locum_inventory.logs.fields import about
 
 log = logging.getLogger(__name__)
 
-TAKEN_UP_SECONDS = 10.0  # a patrol that is under way is broken off within much less
+TAKEN_UP_SECONDS = 10.0  # a patrol round that is under way is stopped within much less
 
 
 Phase = Literal["copying", "waiting", "moving", "done", "refused", "failed"]
 
 
 class MoveRefusedError(LocumError):
-    """The move is not begun; the text says why."""
+    """Raised if the move does not begin; the text says why."""
 
 
 @dataclass(slots=True)
 class Progress:
-    """How far a move is. `incident` has its steps, once it has begun.
+    """The progress of a move. `incident` contains its steps once it has begun.
 
-    It ends in exactly one of `done`, `refused` (nothing was begun) and `failed`.
+    It ends in exactly one of `done`, `refused` (it did not begin) and `failed`.
     """
 
     number: int
@@ -53,17 +54,17 @@ class Progress:
 
 
 class MoveRequests:
-    """Begins planned moves. `workers` returns those of the site as it was read last. Threads may share it."""
+    """Begins planned moves. `workers` returns those of the site as it was last read. Threads may share it."""
 
     def __init__(self, workers: Callable[[], Mapping[str, Worker]]) -> None:
         self._workers = workers
         self._lock = runtime.lock()
         self._looking = runtime.lock()
-        self._begun: dict[str, Progress] = {}  # the last of each service
+        self._begun: dict[str, Progress] = {}  # the last move of each service
         self._count = 0
 
     def progress(self, service: str) -> Progress | None:
-        """Return how far the last move of a service is that was asked for since the start."""
+        """Return the progress of the last move of a service that was requested since the start."""
         progress = self._begun.get(service)
         if progress is not None and progress.phase == "moving" and progress.incident is not None:
             worker = self._workers().get(service)
@@ -74,11 +75,11 @@ class MoveRequests:
         return progress
 
     def look(self, service: str, move: Move) -> tuple[Plan, Situation]:
-        """Look now and return what would come of a move; touches nothing."""
+        """Check now and return the plan that a move would have; changes nothing."""
         context = self._workers()[service].context
-        # One at a time: looks that anybody asks for must not take the gates' room from those that decide.
+        # One at a time: requested checks must not keep gates busy that incidents need.
         if not self._looking.acquire(timeout=TAKEN_UP_SECONDS):
-            raise MoveRefusedError("another look is under way; ask again")
+            raise MoveRefusedError("another check is under way; try again")
         try:
             begun, looks = runtime.monotonic(), 0
             while True:
@@ -93,17 +94,17 @@ class MoveRequests:
         return plan, situation
 
     def judge(self, service: str, move: Move, situation: Situation) -> Plan:
-        """Return what would come of a move in a situation that was seen already."""
+        """Return the plan that a move would have in a given situation."""
         worker = self._workers()[service]
         context = worker.context
         return decide_move(move, situation, context.memory(), context.service, worker.obstacles())
 
     def begin(self, service: str, move: Move) -> Progress:
-        """Begin a move, in a thread of its own. Raises `MoveRefusedError` where it would come to nothing."""
+        """Begin a move in its own thread. Raises `MoveRefusedError` if it cannot begin."""
         with self._lock:
             under_way = self._begun.get(service)
             if under_way is not None and under_way.phase in {"copying", "waiting"}:
-                raise MoveRefusedError(f"a {under_way.move.verb} of {service} is under way already")
+                raise MoveRefusedError(f"a {under_way.move.verb} of {service} is already under way")
             worker = self._workers()[service]
             if worker.incident is not None:
                 raise MoveRefusedError(f"incident {worker.incident} of {service} is open: it comes first")
@@ -111,26 +112,26 @@ class MoveRequests:
             progress = self._begun[service] = Progress(self._count, service, move)
         try:
             runtime.thread(self._run, args=(progress,), name=f"move-{service}").start()
-        except RuntimeError as fault:  # no more threads are to be had
+        except RuntimeError as fault:  # no more threads are available
             progress.text, progress.phase = f"it was not begun: {fault}", "failed"
         return progress
 
     def _run(self, progress: Progress) -> None:
         with about(service=progress.service):
-            self._bring_about(progress)
+            self._carry_out(progress)
 
-    def _bring_about(self, progress: Progress) -> None:
+    def _carry_out(self, progress: Progress) -> None:
         try:
             self._hand_over(self._copy(progress))
         except MoveRefusedError as fault:
             progress.text, progress.phase = str(fault), "refused"
             log.warning("%s not begun: %s", progress.move.verb, fault, extra={"event": "move_refused"})
-        except BaseException as fault:  # whatever it was, it must not be waited for any longer
+        except BaseException as fault:  # the requester must not wait any longer, whatever the fault
             progress.text, progress.phase = f"it was not begun: {in_words(fault)}", "failed"
             log.exception("%s not begun", progress.move.verb, extra={"event": "move_failed"})
 
     def _copy(self, progress: Progress) -> Progress:
-        """Mirror to the target while the holder still serves; raises `MoveRefusedError` where that is no use."""
+        """Mirror to the target while the holder still serves; raises `MoveRefusedError` if that fails."""
         service, move = progress.service, progress.move
         context = self._workers()[service].context
         holder = context.journal.holder(service).host
@@ -138,21 +139,19 @@ class MoveRequests:
             return progress
         plan, _ = self.look(service, move)
         if not plan.acts or plan.target is None:
-            return progress  # the worker says why, and writes it down
+            return progress  # the worker reports why, and records it
         progress.phase, target = "copying", plan.target
-        progress.text = f"mirrors from {holder} to {target}; {holder} goes on serving"
+        progress.text = f"mirrors from {holder} to {target}; {holder} keeps serving"
         discard = move.discard_changes_on
         if discard not in {None, target}:
-            raise MoveRefusedError(
-                f"{discard} holds {service}: only what changed on {target} can be given up"
-            )
+            raise MoveRefusedError(f"{discard} holds {service}: only changes on {target} can be discarded")
         if discard is None:
             _refuse_divergence(context.mirrors, service, holder, target)
 
-        def tell(done: MirrorProgress) -> None:
+        def report(done: MirrorProgress) -> None:
             progress.text = f"mirrors to {target}: directory {done.tree} of {done.trees}, {done.percent} %"
 
-        wish = RunOptions(discard_changes=discard is not None, on_progress=tell)
+        wish = RunOptions(discard_changes=discard is not None, on_progress=report)
         result = context.mirrors.run(service, holder, target, wish)
         if not result.done:
             raise MoveRefusedError(f"the data could not be mirrored to {target}: {result.text}")
@@ -161,12 +160,12 @@ class MoveRequests:
         return progress
 
     def _hand_over(self, progress: Progress) -> None:
-        """Have the worker do it, and wait until it has begun."""
+        """Hand the move to the worker, and wait until it has begun."""
         worker = self._workers()[progress.service]
         asked, progress.phase = MoveRequest(progress.move), "waiting"
         worker.ask(asked)
         if not asked.wait(TAKEN_UP_SECONDS):
-            raise MoveRefusedError("its worker is busy and did not take it up: see `locum status`")
+            raise MoveRefusedError("its worker is busy and did not accept the move: see `locum status`")
         if asked.fault is not None:
             progress.text, progress.phase = f"it was not begun: {asked.fault}", "failed"
             return
@@ -176,25 +175,25 @@ class MoveRequests:
 
 
 def _end_of(outcome: str) -> Phase:
-    """Return how a move ended whose incident closed with an outcome."""
+    """Return a move's final phase from the outcome of its incident."""
     if outcome in MOVES or outcome == "already":
         return "done"
     return "refused" if outcome == "refused" else "failed"
 
 
 def _refuse_divergence(mirrors: Mirrors, service: str, holder: str, target: str) -> None:
-    """Raise `MoveRefusedError` where each host has data that the other lacks: a person decides whose go."""
+    """Raise `MoveRefusedError` if each host has data that the other lacks: a person has to decide."""
     try:
         found = mirrors.divergence(service, holder, target)
     except MirrorError:
-        return  # they never had the same data, or it cannot be seen: the run itself refuses what it must
+        return  # they never had the same data, or it is not known: the run itself refuses if necessary
     if not found.both:
         return
     since = f"{datetime.strptime(str(found.since), '%Y%m%d%H%M%S'):%Y-%m-%d %H:%M:%S}"
     sides = "; ".join(_words(side) for side in (found.one, found.other))
     raise MoveRefusedError(
-        f"both sides have changed since the mirror run of {since} UTC: {sides}. To give up what changed on"
-        f" {target}, which is kept aside there: --discard-changes-on {target}"
+        f"both sides have changed since the mirror run of {since} UTC: {sides}. To discard the changes on"
+        f" {target}, which are kept aside there: --discard-changes-on {target}"
     )
 
 

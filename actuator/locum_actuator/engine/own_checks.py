@@ -1,7 +1,7 @@
-"""The deciding checks, run by the actuator itself in each round: how a fault is noticed without any other part.
+"""Run the deciding checks in each patrol round, to detect faults without any other part of the chain.
 
-Exporters, Prometheus and Alertmanager notice faster. What this notices it notices with any of them dead, stopped,
-silenced, or set back in time.
+Exporters, Prometheus and Alertmanager detect faults faster. These checks also work while any of them is dead,
+stopped, silenced, or has a wrong clock.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from locum_exporter.result import Outcome
 
 log = logging.getLogger(__name__)
 
-# A failure through the address that its incident takes for none (the vantage point itself is cut off) comes again.
+# A failure through the address that its incident does not confirm is reported again after this time.
 UNREACHED_AGAIN_SECONDS = 60.0
-BLIND_ROUNDS = 3  # before people are told: a busy machine misses one now and then
-EVERY_SECONDS = 4.0  # less than between two rounds: rounds come every second while a host is missing
+BLIND_ROUNDS = 3  # before people are notified: a busy machine misses a round now and then
+EVERY_SECONDS = 4.0  # less than the time between two rounds; while a host is missing, rounds run every second
 
 
 @dataclass(frozen=True, slots=True)
 class Failing:
-    """What failed, in words that do not change while it lasts. `everywhere`: on the holder's own address too."""
+    """A failure, in words that stay the same while it lasts. `everywhere`: on the holder's own address too."""
 
     text: str
     everywhere: bool
@@ -38,18 +38,18 @@ class OwnChecks:
 
     service: str
     observer: Observer
-    served: Callable[[str], None] = lambda host: None  # called where the service on a host answers
-    reached: Callable[[Reach], None] = lambda reach: None  # called with what is found through the addresses
-    reach: Reach | None = None  # what the last round found through the addresses
-    _seen: CheckOutcome | None = None  # what the holder's own address answered last
-    _blind_rounds: int = 0  # in a row in which the holder could not be checked
+    served: Callable[[str], None] = lambda host: None  # called if the service on a host answers
+    reached: Callable[[Reach], None] = lambda reach: None  # called with the result through the addresses
+    reach: Reach | None = None  # the last round's result through the addresses
+    _seen: CheckOutcome | None = None  # the last result on the holder's own address
+    _blind_rounds: int = 0  # consecutive rounds in which the holder could not be checked
     _due_at: float = float("-inf")
-    _told_at: float = float("-inf")  # when it was said last that the service is not reached
+    _reported_at: float = float("-inf")  # when it was last reported that the service is not reached
 
     def run(self, holder: str) -> Failing | None:
-        """Run them where they are due; return what failed, if anything did.
+        """Run the checks if they are due; return a failure, if there is one.
 
-        What fails is asked again at once. Only two failures count, and a look that could not be made is none.
+        A failed check is repeated at once, and only two failures count. A check that could not be made is none.
         """
         now = runtime.monotonic()
         if now < self._due_at:
@@ -64,22 +64,22 @@ class OwnChecks:
                 return Failing(f"the service answers on {holder}, but not as expected", everywhere=True)
             return Failing(f"the service does not answer on {holder}", everywhere=True)
         if not self._is_unreached():
-            self._told_at = float("-inf")
-        elif now - self._told_at >= UNREACHED_AGAIN_SECONDS:
-            self._told_at = now
-            return Failing(f"the service answers on {holder} and not through its address", everywhere=False)
+            self._reported_at = float("-inf")
+        elif now - self._reported_at >= UNREACHED_AGAIN_SECONDS:
+            self._reported_at = now
+            return Failing(f"the service answers on {holder} but not through its address", everywhere=False)
         return None
 
     def be_due(self) -> None:
-        """Have the next round make the checks: an incident may have changed what the last ones found."""
+        """Make the next round run the checks: an incident may have changed their results."""
         self._due_at = float("-inf")
 
     @property
     def blind(self) -> str | None:
-        """Return in words why the holder could not be checked for some rounds in a row; None where it could."""
+        """Return why the holder could not be checked for several rounds in a row; None if it could."""
         if self._blind_rounds < BLIND_ROUNDS:
             return None
-        return "the check broke: see the log" if self._seen is None else self._seen.text
+        return "the check failed: see the log" if self._seen is None else self._seen.text
 
     def _own_address(self, holder: str) -> Outcome:
         def look() -> CheckOutcome:
@@ -99,13 +99,17 @@ class OwnChecks:
 
 
 def _asked_again(look: Callable[[], CheckOutcome | Reach | None]) -> Outcome:
-    """Return what a check finds that is made once more where it fails; one that breaks could not be made."""
+    """Return a check's outcome, repeating it once if it fails; NOT_LOOKED if it raises."""
     outcome = Outcome.NOT_LOOKED
     for _ in range(2):
         try:
             seen = look()
         except Exception:
-            log.warning("the round could not make a check", exc_info=True, extra={"event": "not_looked"})
+            log.warning(
+                "a check of the patrol round failed with an exception",
+                exc_info=True,
+                extra={"event": "not_looked"},
+            )
             return Outcome.NOT_LOOKED
         outcome = Outcome.NOT_LOOKED if seen is None else seen.outcome
         if outcome is not Outcome.FAILED:

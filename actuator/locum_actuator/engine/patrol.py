@@ -1,8 +1,8 @@
-"""Walk round while all is well: who holds what, who could stand in, who has come back; and announce the address.
+"""Patrol while all is well: check holders, standbys and returned hosts, and announce the address.
 
-A patrol asks the gates, and runs the deciding checks on the holder. It is how a fault is noticed without any alert:
-an address that was taken off by hand, a host that returns with it, and a service that does not answer while a part
-of the chain is missing.
+A patrol round asks the gates and runs the deciding checks on the holder. It detects faults without any alert: an
+address that was removed by hand, a host that returns with it, and a service that does not answer while a part of
+the monitoring chain is missing.
 """
 
 from __future__ import annotations
@@ -27,24 +27,24 @@ from locum_inventory.gate.protocol import GateError, ServiceStatus
 log = logging.getLogger(__name__)
 
 CALM_SECONDS = 5.0  # between two rounds while every host answers
-WARY_SECONDS = 1.0  # … while one does not: when it returns it must not keep what it should not have
+WARY_SECONDS = 1.0  # … while one does not: when it returns it must not keep the address or the service
 WARY_FOR_SECONDS = (
-    60.0  # … and so long after it did, or after an incident: a host that boots goes on doing so
+    60.0  # … and for this long after it does, or after an incident: a booting host keeps changing
 )
 ANNOUNCE_SECONDS = 60.0  # a lost announcement must not last for as long as an ARP cache
 STATUS_SECONDS = 2.0
-HURRY_SECONDS = 0.02  # an alert that comes during a round waits no longer than this
+HURRY_SECONDS = 0.02  # an alert that arrives during a round waits no longer than this
 
 
 class _NotAsked(str):
-    """Why a gate could not be asked by this host, which says nothing of the other."""
+    """Why this host could not ask a gate, which shows nothing about the other host."""
 
     __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A reason to look closer. `returned` are hosts that were silent and answer again."""
+    """A reason for an incident. `returned` are hosts that were silent and answer again."""
 
     reason: str
     returned: frozenset[str] = frozenset()
@@ -52,14 +52,14 @@ class Finding:
 
 @dataclass(slots=True)
 class Patrol:
-    """The rounds of one service."""
+    """The patrol rounds of one service."""
 
     context: Context
-    seen: dict[str, str] = field(default_factory=dict)  # what each host's gate said last, in words
-    gates: dict[str, LastPatrol] = field(default_factory=dict)  # … and all of it
+    seen: dict[str, str] = field(default_factory=dict)  # each gate's last answer, in words
+    gates: dict[str, LastPatrol] = field(default_factory=dict)  # … and complete
     standby_available: bool = True  # another host could take over from the holder
     checks: OwnChecks = field(init=False)
-    _told_unfit: dict[str, str | None] = field(default_factory=dict)
+    _logged_unfit: dict[str, str | None] = field(default_factory=dict)
     _silent: set[str] = field(default_factory=set)
     _wary_since: float = float("-inf")
     _announced: float = float("-inf")
@@ -84,7 +84,7 @@ class Patrol:
         return WARY_SECONDS if wary else CALM_SECONDS
 
     def checklists(self) -> dict[str, tuple[Item, ...]]:
-        """Return of each host that does not hold the service what it lacks to be a standby."""
+        """Return the standby checklist of each host that does not hold the service."""
         context = self.context
         memory = context.memory()
         return {
@@ -101,9 +101,9 @@ class Patrol:
         }
 
     def poll_faster(self, *, announce: bool = False, missing: frozenset[str] = frozenset()) -> None:
-        """Walk round more often for a while; with `announce`, have the holder say at once whose the address is.
+        """Shorten the pause between rounds for a while; with `announce`, announce the address at once.
 
-        That is for when it was in doubt: whoever believed another host must not do so for as long as an ARP cache.
+        Announcing is for addresses whose holder was in doubt: stale ARP entries must not last for minutes.
         `missing` are hosts that an incident found silent: one may have crashed and booted between two rounds.
         """
         self._silent |= missing
@@ -113,10 +113,10 @@ class Patrol:
             self._announced = float("-inf")
 
     def round(self, wanted: Callable[[], bool] = lambda: False) -> Finding | None:
-        """Ask every gate and run the deciding checks, all at once; return a reason to look closer, if there is one.
+        """Ask every gate and run the deciding checks at the same time; return a finding, if any.
 
-        A round is broken off, with no finding, as soon as `wanted` says that there is something to do: the gate
-        of a host that just died answers nobody, and an alert must not wait for it.
+        A round stops without a finding as soon as `wanted` returns True: the gate of a dead host does not answer,
+        and an alert must not wait for it.
         """
         context = self.context
         holder = context.memory().holder
@@ -131,13 +131,13 @@ class Patrol:
         returned = self._silent & (heard.keys() - {holder})
         if self._silent & heard.keys():
             self.poll_faster()
-        # One that could not be asked just now is as it was: neither gone nor back.
+        # A host that could not be asked keeps its state: it is neither gone nor back.
         unasked = {host for host, answer in answers.items() if isinstance(answer, _NotAsked)}
         self._silent = (answers.keys() - heard.keys() - unasked) | (self._silent & unasked)
         there = heard.keys() | (unasked - self._silent)
         self.standby_available = any(host != holder and self.why_unfit(host) is None for host in there)
         context.metrics.standby_available.labels(context.name).set(self.standby_available)
-        self._tell_unfit()
+        self._report_unfit()
         finding = _finding(holder, heard, returned) or self._moved(holder)
         if finding is None and failing is not None:
             finding = Finding(f"patrol: {failing.text}")
@@ -146,21 +146,21 @@ class Patrol:
         return finding
 
     def why_unfit(self, host: str) -> str | None:
-        """Return why a host cannot be given the service, by what its gate said in the last round."""
+        """Return why a host cannot be given the service, from its gate's answer in the last round."""
         gate = self.gates[host].gate if host in self.gates else None
         return None if gate is None else why_unfit(self.context.name, self.context.service, host, gate)
 
-    def _tell_unfit(self) -> None:
-        """Tell the metrics, and the log once, which hosts cannot be given the service."""
+    def _report_unfit(self) -> None:
+        """Update the metric of hosts that cannot be given the service, and log each change once."""
         context = self.context
         for host in context.service.hosts:
             why = self.why_unfit(host)
             context.metrics.unfit.labels(context.name, host).set(why is not None)
-            if why is not None and self._told_unfit.get(host) != why:
+            if why is not None and self._logged_unfit.get(host) != why:
                 log.warning(
                     "%s cannot be given the service: %s", host, why, extra={"event": "unfit", "host": host}
                 )
-            self._told_unfit[host] = why
+            self._logged_unfit[host] = why
 
     def _words(self, host: str, answer: ServiceStatus | str) -> str:
         fenced = None if isinstance(answer, ServiceStatus) else self.context.journal.fenced(host)
@@ -173,9 +173,9 @@ class Patrol:
     def _ask_all(
         self, holder: str | None, wanted: Callable[[], bool]
     ) -> tuple[dict[str, ServiceStatus | str], Failing | None] | None:
-        """Return what each gate said and what failed on the holder; None where the round is broken off.
+        """Return each gate's answer and the failure on the holder; None if the round was stopped.
 
-        A service that does not answer at all waits for no gate, whose deadline is long: the host may be dead.
+        If the service does not answer at all, the gates are not waited for: their deadline is long.
         """
         hosts = self.context.service.hosts
         pool = ThreadPoolExecutor(len(hosts) + 1, thread_name_prefix=f"patrol-{self.context.name}")
@@ -206,27 +206,31 @@ class Patrol:
         return status if status is not None else f"its gate does not know {name}: run locum enrol {host}"
 
     def _echoes(self, host: str) -> int | None:
-        """Return how many echoes of a host came back, None where none could be sent; no round ends for that."""
+        """Return how many echoes of a host came back; None if none could be sent. Does not raise."""
         try:
             return self.context.observer.echoes(host)
         except Exception:
-            log.warning("the round could not ping %s", host, exc_info=True, extra={"event": "not_looked"})
+            log.warning(
+                "the patrol round could not ping %s", host, exc_info=True, extra={"event": "not_looked"}
+            )
             return None
 
     def _moved(self, holder: str | None) -> Finding | None:
-        """Where commands stand in for an address, ask whom the record names; no answer is no finding."""
+        """With address commands, check which host the record names; no answer is no finding."""
         service = self.context.service
         if service.address_commands is None:
             return None
         try:
             named = holder_by_command(self.context.name, service)
         except CommandError as fault:
-            log.warning("who holds it could not be asked: %s", fault, extra={"event": "holder_not_known"})
+            log.warning(
+                "it could not be checked which host holds it: %s", fault, extra={"event": "holder_not_known"}
+            )
             return None
-        return None if named == holder else Finding(f"patrol: the record names {named or 'nobody'}")
+        return None if named == holder else Finding(f"patrol: the record names {named or 'no host'}")
 
     def _announce(self, holder: str) -> None:
-        """Have the holder say again whose the address is: here on the wire, elsewhere by a claim over its gate."""
+        """Announce the address again: directly from this host, or from another by a claim over its gate."""
         context, now = self.context, runtime.monotonic()
         if now - self._announced < ANNOUNCE_SECONDS or context.service.takeover.mode == "observe":
             return
@@ -248,10 +252,10 @@ class Patrol:
             )
 
     def _announce_there(self, holder: str) -> None:
-        """Have a holder that said in this round that it holds the address announce it."""
+        """Make a holder announce the address, if its gate reported in this round that it holds it."""
         context, seen = self.context, self.gates[holder].gate
         if seen is None or seen.clock is None:
-            return  # a gate of version 1 claims no more: `locum status` and the metrics say so
+            return  # a gate of version 1 no longer claims; `locum status` and the metrics report it
         good_until = seen.clock.answered_at + STATUS_SECONDS
         context.gates[holder].run_verb(
             "claim",

@@ -1,4 +1,4 @@
-"""A thread that does one thing again and again; neither an unreadable journal nor any other fault ends it."""
+"""Run a periodic job in a thread; neither an unreadable journal nor any other fault ends it."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ class PeriodicThread(ABC):
 
     every_seconds: float
     log: logging.Logger
-    what_rests: str  # what is not done while the journal cannot be read, such as "nothing is mirrored"
-    known_as: str  # whose round failed, such as "the mirrors' schedule"
+    what_rests: str  # the effect of an unreadable journal, such as "automatic failback is suspended"
+    known_as: str  # the job's name in the log, such as "the mirror schedule"
 
     def __init__(self, name: str, health: Health | None = None) -> None:
         self._health = health or Health()
@@ -23,7 +23,7 @@ class PeriodicThread(ABC):
 
     @abstractmethod
     def tick(self) -> None:
-        """Look once, and begin what is due."""
+        """Check once, and begin what is due."""
 
     def start(self) -> None:
         """Start the thread."""
@@ -34,7 +34,7 @@ class PeriodicThread(ABC):
         return self._thread.is_alive()
 
     def join(self, timeout_seconds: float | None = None) -> None:
-        """Wait until the thread has ended, at most so long."""
+        """Wait until the thread has ended, at most `timeout_seconds`."""
         self._thread.join(timeout_seconds)
 
     def end(self) -> None:
@@ -42,7 +42,7 @@ class PeriodicThread(ABC):
         self._thread.end()
 
     def run(self) -> None:
-        """Look until the end."""
+        """Call `tick` periodically until the thread is asked to end."""
         while not self._thread.ended.wait(self.every_seconds):
             try:
                 self.tick()
@@ -57,7 +57,9 @@ class PeriodicThread(ABC):
             except Exception as fault:
                 self._health.failed(self._thread.name, fault)
                 self.log.exception(
-                    "%s stumbled and goes on", self.known_as, extra={"event": "unexpected_error"}
+                    "unexpected error in %s, which continues",
+                    self.known_as,
+                    extra={"event": "unexpected_error"},
                 )
             else:
                 self._health.succeeded(self._thread.name)

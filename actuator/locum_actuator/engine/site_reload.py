@@ -1,8 +1,8 @@
-"""What another reading of the site file would leave behind on a holder: addresses that it no longer names.
+"""Refuse a reload of the site file that would leave unmanaged addresses behind on a host.
 
-Nobody would watch them, announce them or take them off any more. A reading that drops an address which somebody
-still has is refused, and so is one that drops the host that holds the service: a person takes it off first. A
-service that is gone altogether stays where it is, and people are told.
+locum would no longer watch, announce or remove them. A reading that drops an address which a host still has is
+refused, and so is one that drops the host that holds the service: a person has to remove it first. A service that
+is removed completely stays where it is, and the reload reports that.
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ from locum_inventory.site.model import Interface, Service, Site
 WIRE_SECONDS = 1.0
 GATE_SECONDS = 2.0
 
-# (service, the addresses to look for) -> by address, the hosts and strange MACs that have it; `CouldNotLookError`.
+# (service, addresses) -> by address, the hosts and unknown MACs that have it; raises `CouldNotLookError`.
 WhoHas = Callable[[str, tuple[Interface, ...]], Mapping[str, frozenset[str]]]
 
 
 class CouldNotLookError(LocumError):
-    """Nobody could be asked who has an address."""
+    """Raised if it could not be checked which host has an address."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReloadResult:
-    """What became of another reading of the site file: it was taken, unless there are faults."""
+    """The result of a reload: the new reading was accepted if there are no faults."""
 
     faults: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
 
 def check_reload(old: Site, new: Site, holders: Mapping[str, str], who_has: WhoHas) -> ReloadResult:
-    """Say what keeps a new reading from being taken, and what people should know where it is."""
+    """Return the faults that prevent a reload, and notes for people if it is accepted."""
     faults: list[str] = []
     for name, service in old.services.items():
         if name in new.services:
@@ -47,8 +47,8 @@ def check_reload(old: Site, new: Site, holders: Mapping[str, str], who_has: WhoH
 
 
 def unwatched(name: str, holder: str) -> str:
-    """Say what it means that a service which is held is no longer in the site file."""
-    return f"{name} is no longer in the site file: it stays on {holder}, and nobody watches it any more"
+    """Describe what happens to a held service that is no longer in the site file."""
+    return f"{name} is no longer in the site file: it stays on {holder}, and locum no longer watches it"
 
 
 def _notes(old: Site, new: Site, holders: Mapping[str, str]) -> Iterator[str]:
@@ -57,7 +57,7 @@ def _notes(old: Site, new: Site, holders: Mapping[str, str]) -> Iterator[str]:
         if name in new.services:
             continue
         if name not in holders:
-            yield f"{name} is no longer in the site file, and nobody watches it any more"
+            yield f"{name} is no longer in the site file, and locum no longer watches it"
         elif not service.addresses or not {address.ip for address in service.addresses} & named:
             yield unwatched(name, holders[name])
         else:
@@ -69,7 +69,7 @@ def _addresses(site: Site) -> set[object]:
 
 
 def _dropped(name: str, service: Service, new: Site, holder: str | None, who_has: WhoHas) -> Iterator[str]:
-    """Yield what would be left behind by a service that the new reading still names."""
+    """Yield the addresses that a service still named in the new reading would leave behind."""
     named = _addresses(new)
     leaves = holder is not None and holder not in new.services[name].hosts
     sought = tuple(address for address in service.addresses if leaves or address.ip not in named)
@@ -81,7 +81,7 @@ def _dropped(name: str, service: Service, new: Site, holder: str | None, who_has
     try:
         found = who_has(name, sought)
     except CouldNotLookError as fault:
-        yield f"{key}: {what}, and nobody could be asked who has {words}: {fault}"
+        yield f"{key}: {what}, and it could not be checked which host has {words}: {fault}"
         return
     for address in sought:
         owners = found[str(address.ip)]
@@ -91,16 +91,16 @@ def _dropped(name: str, service: Service, new: Site, holder: str | None, who_has
             continue
         who = ", ".join(sorted(owners))
         if leaves:
-            yield f"{key}: {what}, and {who} still has {address.ip}: let another of its hosts be the holder first"
+            yield f"{key}: {what}, and {who} still has {address.ip}: move the service to another of its hosts first"
         else:
             yield (
-                f"{key}: {what}, and {who} still has it: locum pause {name}, take {address} off there"
+                f"{key}: {what}, and {who} still has it: locum pause {name}, remove {address} there"
                 f" (ip addr del), reload again, and locum resume {name}"
             )
 
 
 class AddressLookup:
-    """Asks the wire, and the gate of who holds a service, who has an address of the reading before."""
+    """Finds the hosts that have an address of the old reading, over the network and the holder's gate."""
 
     def __init__(self, site: Site, gates: Gates, holders: Mapping[str, str]) -> None:
         self._site = site
@@ -108,11 +108,11 @@ class AddressLookup:
         self._holders = holders
 
     def who_has(self, name: str, addresses: tuple[Interface, ...]) -> Mapping[str, frozenset[str]]:
-        """Return who has each address; raises `CouldNotLookError`."""
+        """Return the hosts that have each address; raises `CouldNotLookError`."""
         return self.with_the_gate(name, asyncio.run(self.on_the_wire(name, addresses)))
 
     def with_the_gate(self, name: str, found: Mapping[str, frozenset[str]]) -> Mapping[str, frozenset[str]]:
-        """Add what the gate of the holder says that it has: it may be heard where its ARP is not."""
+        """Add the addresses that the holder's gate reports: it may answer even if ARP does not get through."""
         holder = self._holders.get(name)
         said = {} if holder is None else self._at_the_gate(name, holder)
         return {
@@ -121,7 +121,7 @@ class AddressLookup:
         }
 
     async def on_the_wire(self, name: str, addresses: tuple[Interface, ...]) -> Mapping[str, frozenset[str]]:
-        """Ask by ARP or neighbour solicitation, and look at this host itself; raises `CouldNotLookError`."""
+        """Check by ARP or neighbour solicitation, and on this host itself; raises `CouldNotLookError`."""
         service = self._site.services[name].model_copy(update={"addresses": addresses})
         asked = self._site.model_copy(update={"services": {name: service}})
         async with Neighbours() as neighbours:
@@ -137,5 +137,5 @@ class AddressLookup:
         try:
             status = self._gates[holder].status(deadline_seconds=GATE_SECONDS).services.get(name)
         except GateError:
-            return {}  # the wire has been asked; a host that is off has nothing
+            return {}  # the network has been checked; a host that is off has no address
         return {} if status is None else {str(address): held for address, held in status.held.items()}

@@ -1,7 +1,7 @@
-"""Bring a host that lost a service in a takeover up to date as soon as it is back, so that it is a standby again.
+"""Mirror to a host that lost a service in a takeover as soon as it is back, so that it is a standby again.
 
-The schedule would do it too, perhaps tomorrow. Where the host has data of its own the mirror run is refused, and a
-person is asked; it is not tried again until the service has moved.
+The schedule would do it too, but possibly much later. If the host has data of its own, the mirror run is refused
+and a person has to decide; it is not tried again until the service has moved.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ _SEEN_TO_BY_A_RUN = {"data", "newer"}
 
 
 class StandbyResync(PeriodicThread):
-    """The thread that looks who has come home."""
+    """The thread that checks which hosts have returned."""
 
     every_seconds = TICK_SECONDS
     log = log
-    what_rests = "nobody is brought up to date"
-    known_as = "the look-out for hosts that come home"
+    what_rests = "returned hosts are not mirrored to"
+    known_as = "the resync of returned hosts"
 
     def __init__(self, workers: Callable[[], Mapping[str, Worker]], health: Health | None = None) -> None:
         super().__init__("homecoming", health)
@@ -35,7 +35,7 @@ class StandbyResync(PeriodicThread):
         self._tried: set[tuple[str, str, int]] = set()  # service, host, epoch
 
     def tick(self) -> None:
-        """Look at every mirrored service once, and begin what is due, each in a thread of its own."""
+        """Check every mirrored service once, and begin the runs that are due, each in its own thread."""
         for name, worker in self._workers().items():
             context = worker.context
             if context.service.mirror is None or context.service.takeover.mode == "observe":
@@ -56,6 +56,6 @@ class StandbyResync(PeriodicThread):
 
 
 def is_home(items: tuple[Item, ...]) -> bool:
-    """Tell whether nothing but a mirror run keeps a host that lost the service from being a standby again."""
+    """Return whether a mirror run is all that a host that lost the service needs to be a standby again."""
     waiting = {item.name for item in items if not item.ok}
     return "newer" in waiting and waiting <= _SEEN_TO_BY_A_RUN

@@ -1,6 +1,6 @@
-"""What an incident decides by, what it counts, and what its end is called.
+"""Strategies of incidents: how they decide, what they count, and how they end.
 
-`FaultStrategy` is that of a fault; that of a planned move is in move_incident.py.
+`FaultStrategy` handles a fault; the strategy for a planned move is in move_incident.py.
 """
 
 from __future__ import annotations
@@ -14,41 +14,41 @@ from locum_actuator.domain.plan import Plan
 from locum_actuator.domain.situation import Memory, Situation
 from locum_actuator.engine.context import Context
 
-Ending = tuple[str, str]  # the outcome in one word, and its reason
-# What comes after a decision: the plan is carried out, the world is looked at again, or the incident ends.
+Ending = tuple[str, str]  # the outcome code and its reason
+# What follows a decision: carry out the plan, check again, or end the incident.
 Next = Literal["carry_out", "look_again"] | Ending
 SilentElsewhere = Callable[
     [Memory], frozenset[str]
-]  # which other holder hosts are silent, asked before a move
+]  # returns the other silent holder hosts; called before a move
 
 
 class Strategy(Protocol):
-    """How one incident is handled; the incident itself looks, acts and keeps the time."""
+    """How one incident is handled; the incident itself checks, acts and keeps the time."""
 
     @property
     def is_fault(self) -> bool:
-        """Whether a refusal leaves a fault as it is, so that people must be told."""
+        """Return whether a refusal leaves a fault in place, so that people must be notified."""
 
     def adjust(self, memory: Memory) -> Memory:
-        """Return what is remembered, as this strategy takes it."""
+        """Return the memory as this strategy uses it."""
 
     def decide(self, situation: Situation, memory: Memory, silent_elsewhere: SilentElsewhere) -> Plan:
         """Decide what to do."""
 
     def decide_again(self, plan: Plan, situation: Situation, memory: Memory) -> Plan:
-        """Decide in a fresh situation, as an earlier plan was decided."""
+        """Decide in a fresh situation, in the way the earlier plan was decided."""
 
     def next(self, plan: Plan, situation: Situation, memory: Memory, age_seconds: float) -> Next:
-        """Say what comes after a decision, so long after the incident began."""
+        """Return what follows a decision, `age_seconds` after the incident began."""
 
     def has_failed(self, plan: Plan, text: str) -> bool:
-        """Note that a plan failed, and why; return whether a standby may run what the plan began there."""
+        """Record that a plan failed, and why; return whether a standby may still run what it started."""
 
     def count(self, plan: Plan) -> None:
-        """Count a plan that has moved something, or restarted it."""
+        """Count a plan that has moved or restarted the service."""
 
     def ending(self, outcome: str, reason: str, interrupted: str | None) -> Ending:
-        """Return how the incident ended; `interrupted` is the step that a stop of this program broke off."""
+        """Return how the incident ended; `interrupted` is the step that a stop of this program interrupted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class FaultStrategy:
     is_fault: bool = True
 
     def adjust(self, memory: Memory) -> Memory:
-        """Return it as it is."""
+        """Return the memory unchanged."""
         return memory
 
     def decide(self, situation: Situation, memory: Memory, silent_elsewhere: SilentElsewhere) -> Plan:
@@ -68,20 +68,20 @@ class FaultStrategy:
         return self.context.decide(situation, memory, silent_elsewhere)
 
     def decide_again(self, plan: Plan, situation: Situation, memory: Memory) -> Plan:
-        """Decide by the decision table, without the other holder hosts: they were asked before."""
+        """Decide by the decision table, without checking the other holder hosts again."""
         situation = self.context.asked_once_more(situation, memory)
         return decide(situation, memory, self.context.service)
 
     def next(self, plan: Plan, situation: Situation, memory: Memory, age_seconds: float) -> Next:
-        """Carry every plan out."""
+        """Carry out every plan."""
         return "carry_out"
 
     def has_failed(self, plan: Plan, text: str) -> bool:
-        """Note nothing: what is left is seen when it is looked again."""
+        """Return False: the next check finds what is left."""
         return False
 
     def count(self, plan: Plan) -> None:
-        """Count it in the metrics, and a takeover in the journal."""
+        """Count a plan in the metrics, and a takeover in the journal as well."""
         metrics, name = self.context.metrics, self.context.name
         if plan.kind == "respawn":
             metrics.respawns.labels(name).inc()
@@ -92,25 +92,25 @@ class FaultStrategy:
             metrics.claims.labels(name).inc()
 
     def ending(self, outcome: str, reason: str, interrupted: str | None) -> Ending:
-        """Return it with what became of a plan that was broken off."""
+        """Return the ending, with the result of an interrupted plan."""
         if interrupted is not None:
             reason = f"{reason} ({self._resumed(interrupted)})"
         return outcome, reason
 
     def _resumed(self, interrupted: str) -> str:
-        """Say what became of a plan that a stop broke off: the world decides, so it shows in who holds now."""
+        """Describe how an interrupted plan ended, judged by which host holds the service now."""
         before = self.context.journal.holder_before(self.number)
         now = self.context.journal.holder(self.context.name).host
         if now != before:
-            became = f"finished, {now} holds now"
+            became = f"finished: {now} is the holder now"
         elif _takes_from(before, interrupted):
-            became = f"undone, {now} holds as before"
+            became = f"undone: {now} is still the holder"
         else:
-            became = f"finished, {now} holds as before"
-        return f"broken off in the middle of {interrupted}, and {became}"
+            became = f"finished: {now} is still the holder"
+        return f"interrupted in the middle of {interrupted}, and {became}"
 
 
 def _takes_from(holder: str | None, step: str) -> bool:
-    """Tell whether a step ("claim on b") belongs to a plan that makes another host the holder."""
+    """Return whether a step ("claim on b") belongs to a plan that makes another host the holder."""
     name, _, host = step.partition(" on ")
     return name != "respawn" and (name in {"release", "fence"}) == (host == holder)

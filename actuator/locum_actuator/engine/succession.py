@@ -1,7 +1,8 @@
-"""Who comes after whom at a reload: one worker at a time for each address, whatever its service is called.
+"""Order the workers of a reload: one worker at a time per address, whatever its service is called.
 
-A service may be renamed, taken out and put back, or swap its address with another while a plan is under way. The
-worker that is new for an address waits for all that were at work for it, and goes on with what is known of it.
+A service may be renamed, removed and added again, or swap its address with another while a plan is under way. The
+new worker of an address waits for all its earlier workers, and continues with what the journal knows about the
+address.
 """
 
 from __future__ import annotations
@@ -17,14 +18,14 @@ log = logging.getLogger(__name__)
 
 
 def shared(one: Service, other: Service) -> int:
-    """Return how many addresses two services have in common; commands that stand for an address count as one."""
+    """Return how many addresses two services have in common; equal address commands count as one."""
     addresses = {address.ip for address in one.addresses} & {address.ip for address in other.addresses}
     by_command = one.address_commands is not None and one.address_commands == other.address_commands
     return len(addresses) + by_command
 
 
 def predecessor(name: str, service: Service, before: Iterable[tuple[str, Service]]) -> str | None:
-    """Return the name under which a service's address was known before; None where that is its own, or none was."""
+    """Return the earlier name of the service with this address; None if it is the same, or there was none."""
     known, most = name, 0
     for other, values in before:
         count = shared(service, values)
@@ -34,15 +35,15 @@ def predecessor(name: str, service: Service, before: Iterable[tuple[str, Service
 
 
 class Succession:
-    """What the workers of one reading of the site file take over from those before. Threads may share it."""
+    """What the workers of a new reading of the site file take over. Threads may share it."""
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self._lock = runtime.lock()
-        self._replaced: dict[str, Holder] = {}  # what the journal said before a worker wrote over it
+        self._replaced: dict[str, Holder] = {}  # the journal's rows before a worker overwrote them
 
     def inherit(self, name: str, before: str, services: Mapping[str, Service]) -> None:
-        """Go on with what the journal knows of an address under the name that its service had before."""
+        """Take over what the journal knows about an address under its service's earlier name."""
         journal = self._journal
         with self._lock:
             self._replaced[name] = journal.holder(name)
@@ -56,7 +57,7 @@ class Succession:
                 seconds = pause.until - journal.clock.on_the_wall(journal.clock.now())
                 journal.begin_pause(name, max(0.0, seconds), pause.reason)
         log.info(
-            "its address was that of %s, which %s held",
+            "its address belonged to %s before, held by %s",
             before,
             old.host or "no known host",
             extra={"event": "address_renamed", "service": name, "before": before},

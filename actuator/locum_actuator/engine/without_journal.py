@@ -1,4 +1,4 @@
-"""Release the wrong host of two while the journal cannot be written: what takes an address off needs no journal."""
+"""Release the wrong one of two holders while the journal cannot be written: a release needs no journal."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ log = logging.getLogger(__name__)
 
 
 def release_wrong_holder(context: Context) -> bool:
-    """Look, and have the host release that should not hold the address; return whether one was asked to.
+    """Check, and release the host that should not hold the address; return whether one was asked to.
 
-    Nothing else is done: no host is switched off and none is given anything. What the journal would have recorded
-    is in the log. Where the journal cannot even be read, the holder is not known, and nothing is done.
+    Nothing else is done: no host is switched off, and none is given anything. The log contains what the journal
+    would have recorded. If the journal cannot be read either, the holder is not known, and nothing is done.
     """
     try:
         memory = context.memory()
@@ -49,7 +49,7 @@ def release_wrong_holder(context: Context) -> bool:
         except StepError as fault:
             text = str(fault)
         log.warning(
-            "%s; the journal cannot be written, and %s was released all the same: %s",
+            "%s; the journal cannot be written, but %s was still released: %s",
             plan.reason,
             host,
             text,
@@ -59,7 +59,7 @@ def release_wrong_holder(context: Context) -> bool:
 
 
 def _plan(situation: Situation, memory: Memory, context: Context) -> tuple[Plan, Memory]:
-    """Decide; where the gates know a newer holder than the journal, which cannot be told, decide by theirs."""
+    """Decide; if the gates know a newer holder than the unwritable journal, decide with that one."""
     plan = decide(situation, memory, context.service)
     if plan.kind == "adopt" and plan.target is not None:
         memory = replace(memory, holder=plan.target, epoch=highest_epoch(situation, memory.epoch))

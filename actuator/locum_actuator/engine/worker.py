@@ -1,6 +1,6 @@
-"""One worker a service: a thread that waits for a reason to look, and patrols while there is none.
+"""One worker per service: a thread that waits for a reason to check, and patrols meanwhile.
 
-Services never wait for each other. One incident a service at a time: its worker is the only one that opens, works
+Services never wait for each other. There is one incident per service at a time, and only its worker opens, handles
 and closes it.
 """
 
@@ -33,13 +33,13 @@ from locum_inventory.logs.fields import about
 
 log = logging.getLogger(__name__)
 
-START_UP = "start-up"  # why a worker looks first of all
+START_UP = "start-up"  # the trigger of a worker's first check
 AFTER_FAULT_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Wake:
-    """Why a worker should look: an alert of the journal, a move that is asked for, or a reason of our own."""
+    """Why a worker should check: an alert of the journal, a requested move, or a finding of its own."""
 
     trigger: str
     alert: int | None = None
@@ -48,7 +48,7 @@ class Wake:
 
 
 class Worker:
-    """The one thread that handles a service, and what it knows."""
+    """The thread that handles a service, with its state."""
 
     def __init__(
         self,
@@ -61,13 +61,13 @@ class Worker:
         self._health = health or Health(context.metrics)
         self._thread = BackgroundThread(worker_thread(context.name), self.run, self._health)
         self._ended = self._thread.ended
-        self._after = tuple(after)  # who handled the service or one of its addresses before a reload
+        self._after = tuple(after)  # the workers of the service or of its addresses before a reload
         self._succession = succession or Succession(context.journal)
-        self.incident: int | None = None  # the open one, for those who look
+        self.incident: int | None = None  # the open incident, for other threads
         self.patrol = Patrol(context)
         self._reconnect_probe = ReconnectProbe.of(context.site, context.service)
-        self._seen = False  # a missing host, that is: it is to be asked at once
-        self._could_wait = True  # the last wait between two looks did not fail
+        self._seen = False  # a missing host accepts SSH: ask its gate at once
+        self._could_wait = True  # the last wait between two checks did not fail
         self._turned_at = runtime.monotonic()
         self._at_work: Incident | None = None
         self._wakes: runtime.Queue[Wake | None] = runtime.new_queue()
@@ -83,12 +83,12 @@ class Worker:
         return self._thread.is_alive()
 
     def join(self, timeout_seconds: float | None = None) -> None:
-        """Wait until the thread has ended, at most so long."""
+        """Wait until the thread has ended, at most `timeout_seconds`."""
         self._thread.join(timeout_seconds)
 
     @property
     def stuck_seconds(self) -> float | None:
-        """How long it has not moved, where that is longer than the longest plan may take; else None."""
+        """Return how long it has been stuck, if that is longer than any plan may take; otherwise None."""
         at_work = self._at_work
         seconds = runtime.monotonic() - max(
             self._turned_at, at_work.last_progress_at if at_work else self._turned_at
@@ -97,35 +97,35 @@ class Worker:
 
     @property
     def witnesses(self) -> Mapping[str, bool]:
-        """Which witnesses answered the last look of the incident that is open; empty where none is."""
+        """Return which witnesses answered in the open incident's last check; empty if no incident is open."""
         look = self._last_look()
         return {} if look is None else look.witnesses
 
     @property
     def reach(self) -> Reach | None:
-        """What was found last through the service addresses: by the open incident, or else on patrol."""
+        """Return the last result through the service addresses: of the open incident, otherwise of the patrol."""
         look = self._last_look()
         return self.patrol.checks.reach if look is None else look.reach
 
     @property
     def gate_faults(self) -> Mapping[str, str | None]:
-        """Why each host's gate did not answer when it was asked last, None where it did; no host not asked yet."""
+        """Return why each host's gate did not answer last, None if it did; hosts not yet asked are omitted."""
         look = self._last_look()
         if look is not None:
             return {host: view.gate_fault for host, view in look.hosts.items()}
         return {host: None if seen.gate else seen.text for host, seen in self.patrol.gates.items()}
 
     def _last_look(self) -> Situation | None:
-        """Return the last look of the incident that is open; None where none is, for then the patrol asks."""
+        """Return the last situation of the open incident; None if none is open."""
         at_work = self._at_work
         return at_work.last_look if at_work is not None and self.incident is not None else None
 
     def wake(self, trigger: str, alert: int | None = None) -> None:
-        """Make the worker look; returns at once."""
+        """Make the worker check the service; returns at once."""
         self._wakes.put(Wake(trigger, alert))
 
     def ask(self, asked: MoveRequest) -> None:
-        """Have the worker carry out a planned move as soon as it can; returns at once."""
+        """Queue a planned move for the worker; returns at once."""
         self._wakes.put(Wake(asked.move.verb, asked=asked))
 
     def end(self) -> None:
@@ -134,7 +134,7 @@ class Worker:
         self._wakes.put(None)
 
     def run(self) -> None:
-        """Look once at the start, for nobody says how long the world went on without us; then wait and patrol."""
+        """Check once at the start, because much may have changed while no actuator ran; then wait and patrol."""
         with about(service=self.context.name):
             self._run()
 
@@ -153,9 +153,9 @@ class Worker:
         self._reconnect_probe.close()
 
     def _work(self, wake: Wake | None) -> Wake | None:
-        """Follow a reason to look, or go on patrol without one; return the reason where that is not over.
+        """Handle a wake, or patrol if there is none; return the wake if it has to be repeated.
 
-        Whatever it was that broke, the service still needs its worker, and a fault that was seen is still there.
+        After any exception the service still needs its worker, and a detected fault is still there.
         """
         try:
             if wake is None and (found := self.patrol.round(self._is_wanted_elsewhere)) is not None:
@@ -165,7 +165,7 @@ class Worker:
         except JournalError as fault:
             self._health.failed(self._thread.name, fault)
             log.error(
-                "nothing is done while the journal cannot be written: %s",
+                "no action is taken while the journal cannot be written: %s",
                 fault,
                 extra={"event": "journal_not_written"},
             )
@@ -173,35 +173,39 @@ class Worker:
             return _again(wake)
         except Exception as fault:
             self._health.failed(self._thread.name, fault)
-            log.exception("the worker stumbled and goes on", extra={"event": "unexpected_error"})
+            log.exception(
+                "unexpected error in the worker, which continues", extra={"event": "unexpected_error"}
+            )
             return _again(wake)
         if self._could_wait:
             self._health.succeeded(self._thread.name)
         return None
 
     def _release_without_journal(self) -> None:
-        """Have a host that holds the address beside its holder release it; whatever fails is tried again."""
+        """Release the wrong one of two holders; a failure is tried again."""
         try:
             release_wrong_holder(self.context)
         except Exception as fault:
             self._health.failed(self._thread.name, fault)
-            log.exception("a look without the journal failed", extra={"event": "unexpected_error"})
+            log.exception("a check without the journal failed", extra={"event": "unexpected_error"})
 
     def _wait(self) -> Wake | None:
-        """Wait for a reason to look; a wait that fails is over after a moment, and the next patrol follows."""
+        """Wait for a wake; if the wait itself fails, pause briefly and continue with a patrol."""
         self._could_wait = False
         try:
             wake = self._next_wake()
         except Exception as fault:
             self._health.failed(self._thread.name, fault)
-            log.exception("the worker stumbled and goes on", extra={"event": "unexpected_error"})
+            log.exception(
+                "unexpected error in the worker, which continues", extra={"event": "unexpected_error"}
+            )
             self._ended.wait(AFTER_FAULT_SECONDS)
             return None
         self._could_wait = True
         return wake
 
     def _succeed(self) -> None:
-        """Wait for the plans that the workers before are in the middle of: each of their steps has its deadline."""
+        """Wait until the earlier workers have finished their plans: each of their steps has a deadline."""
         for worker in self._after:
             if worker.is_alive():
                 worker.join()
@@ -227,12 +231,12 @@ class Worker:
         return None
 
     def _is_wanted_elsewhere(self) -> bool:
-        """Tell whether to break a round off: for what woke us, or for a host that this round asks in vain."""
+        """Return whether to stop a patrol round: because of a wake, or because a missing host accepts SSH."""
         self._look_out()
         return self._is_wanted() or self._seen
 
     def _look_out(self) -> None:
-        """See whether a missing host can be asked again: the sooner it is told what it is no more, the better."""
+        """Check whether a missing host accepts SSH again, so that it releases the address without delay."""
         for host in self._reconnect_probe.glimpse(self.patrol.missing):
             self.context.gates[host].retry_now()
             self._seen = True
@@ -261,7 +265,7 @@ class Worker:
         if wake.alert is not None:
             context.journal.attach([wake.alert], number)
         if wake.trigger == START_UP:
-            # What was accepted and not looked into when the actuator died: this look is the one that it is owed.
+            # Alerts that were accepted but not handled when the actuator died belong to this check.
             context.journal.attach(context.journal.unattended(context.name, WOKE), number)
         try:
             self._at_work = self._begun(number, wake)
@@ -275,11 +279,11 @@ class Worker:
             context.update_holder_metric()
 
     def obstacles(self) -> Obstacles:
-        """Say of each host what keeps it from taking over by plan, beside what a look shows."""
+        """Return what else prevents a planned move to each host, besides what a check shows."""
         return {host: obstacles(items) for host, items in self.patrol.checklists().items()}
 
     def _begun(self, number: int, wake: Wake) -> Incident:
-        """Return the incident as what it is: a fault, a planned move, or what is left of one after a crash."""
+        """Return the incident of a fault, of a planned move, or of a move that a crash interrupted."""
         context = self.context
         asked = wake.asked
         move = None if asked is None else asked.move
@@ -287,7 +291,7 @@ class Worker:
             context,
             number,
             returned=wake.returned,
-            # Nobody knows what went on before the start: a release that was not even begun is owed all the same.
+            # It is not known what ran before the start: a release may be due that had not even begun.
             left_over=wake.trigger == START_UP,
             move=move,
             obstacles=self.obstacles(),
@@ -297,7 +301,7 @@ class Worker:
         return incident
 
     def _attach_waiting(self, incident: int) -> None:
-        """Count the alerts that came while we worked to the same incident: the look that closed it was later."""
+        """Attach alerts that arrived during the incident to it: the check that closed it was later."""
         alerts: list[int] = []
         with contextlib.suppress(runtime.Empty):
             while True:
@@ -311,5 +315,5 @@ class Worker:
 
 
 def _again(wake: Wake | None) -> Wake | None:
-    """Return the reason to look again after a failure: a planned move is not begun a second time by itself."""
+    """Return the wake to repeat after a failure; a planned move is not repeated automatically."""
     return None if wake is None else replace(wake, asked=None)

@@ -1,1 +1,1 @@
-"""Everything durable."""
+"""The journal: everything that has to survive a restart."""

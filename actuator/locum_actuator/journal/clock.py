@@ -1,9 +1,9 @@
-"""The clock by which pauses end and takeovers are counted: nobody can set it while the actuator runs.
+"""The clock for pauses and for counting takeovers, which cannot be set while the actuator runs.
 
-A wall clock that is put an hour ahead must neither end a pause nor hand out a new hour's takeovers, and one that is
-put back must not make them last. So the wall clock is read once, at the start, and from there time goes on by the
-kernel's count since boot (CLOCK_BOOTTIME, clock_gettime(2)), which also counts what the machine slept. Only a start
-reads the wall clock anew: what the journal then holds of the future counts as now (future_rows.py).
+A wall clock that is set an hour ahead must neither end a pause nor allow another hour's takeovers, and one that is
+set back must not prolong them. The wall clock is therefore read only once, at the start; from then on the time
+advances with the kernel's clock since boot (CLOCK_BOOTTIME, clock_gettime(2)), which also counts time asleep.
+Journal rows that are in the future at a start count as now (future_rows.py).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ def _since_boot() -> float:
 
 
 class BrakeClock:
-    """Seconds since the epoch, as the wall clock had them when this was made, and nobody's to set since."""
+    """Seconds since the epoch, based on the wall clock at construction and independent of it since."""
 
     def __init__(
         self, wall: Callable[[], float] = runtime.wall_time, since_boot: Callable[[], float] = _since_boot
@@ -28,9 +28,9 @@ class BrakeClock:
         self._offset = wall() - since_boot()
 
     def now(self) -> float:
-        """Return the moment that it is."""
+        """Return the current time."""
         return self._offset + self._since_boot()
 
     def on_the_wall(self, moment: float) -> float:
-        """Return what the wall clock shows at a moment of this one, for people; to the second it was set by."""
+        """Return a time of this clock as the wall clock shows it, for people; precise to the second."""
         return moment + round(self._wall() - self.now())

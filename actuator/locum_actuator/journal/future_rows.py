@@ -1,7 +1,8 @@
-"""What the journal holds of the future: the wall clock was set back, and nobody knows by how much time went on.
+"""Correct rows dated in the future, left behind when the wall clock was set back.
 
-Then the newest of what holds back (takeovers, respawns, pauses) counts as now, and the others keep their distance
-from it. So a clock that is an hour, or fifty years, behind makes a cooldown or a pause begin anew and no longer.
+The newest row that holds locum back (takeover, respawn, pause) then counts as now, and the others keep their
+distance from it. A clock that is an hour or fifty years behind thus restarts a cooldown or a pause, but does not
+prolong it.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ _MOMENTS = {
     "respawns": ("at",),
     "pauses": ("begun_at", "until", "ended_at"),
 }
-_HAPPENED = {**_MOMENTS, "pauses": ("begun_at", "ended_at")}  # a pause may well end in the future
+_HAPPENED = {**_MOMENTS, "pauses": ("begun_at", "ended_at")}  # a pause may end in the future
 
 
 def clamp_to_now(db: sqlite3.Connection, now: float) -> float:
-    """Move what holds back so that none of it has begun after `now`; return by how many seconds.
+    """Move the rows so that none of them began after `now`; return by how many seconds.
 
-    All moments are in seconds since the epoch. Raises `sqlite3.Error`.
+    All times are in seconds since the epoch. Raises `sqlite3.Error`.
     """
     looked = " UNION ALL ".join(
         f"SELECT max({column}) AS at FROM {table}"  # noqa: S608 - names from above

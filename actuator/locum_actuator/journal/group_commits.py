@@ -1,10 +1,10 @@
-"""Commit together what several threads write at the same time, so that they share one wait for the disk.
+"""Commit simultaneous writes of several threads together, so that they share one wait for the disk.
 
-A commit waits until the disk has the data: milliseconds, or hundreds of them on a slow one. With a commit for each
-write, twenty services would wait for each other. Here the statements of a write run at once, one thread after the
-other, in a transaction that they share; the thread that began it commits it as soon as no other is about to join.
-Each write returns only after that commit, so what has returned is durable. A write waits for two commits at most:
-the one under way, and its own.
+A commit waits until the data are on the disk, which takes milliseconds, or hundreds of them on a slow disk. With
+one commit per write, twenty services would wait for each other. Here the statements of each write run immediately,
+one thread after the other, in a shared transaction; the thread that began it commits it as soon as no other is
+about to join. Each write returns only after that commit, so it is durable when it returns. A write waits for at
+most two commits: the one under way, and its own.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from locum_actuator.system import runtime
 
-JOIN_SECONDS = 0.05  # at most so long a transaction waits for threads that are about to join it
+JOIN_SECONDS = 0.05  # how long a transaction waits at most for threads that are about to join
 
 
 @dataclass(slots=True, eq=False)
@@ -24,7 +24,7 @@ class _Group:
     """The writes of one transaction."""
 
     writes: int = 0
-    fault: sqlite3.Error | None = None  # why none of them is written
+    fault: sqlite3.Error | None = None  # why none of them was written
     ended: runtime.Event = field(default_factory=runtime.event)
 
     def end(self, fault: sqlite3.Error | None = None) -> None:
@@ -44,7 +44,7 @@ class GroupCommits:
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
-        """Run the statements of the block all or none; return once they are durable. Raises `sqlite3.Error`."""
+        """Run the block's statements atomically; return when they are durable. Raises `sqlite3.Error`."""
         with self._arrivals:
             self._coming += 1
         try:
@@ -64,7 +64,7 @@ class GroupCommits:
             finally:
                 self._connection.release()
         finally:
-            # Whatever became of its own statements: those of the others wait for whoever began the transaction.
+            # Even if its own statements failed: the other threads wait for the one that began the transaction.
             if leads:
                 self._commit(group)
         if not leads:
@@ -78,7 +78,7 @@ class GroupCommits:
             self._db.close()
 
     def _join(self) -> tuple[_Group, bool]:
-        """Return the open transaction, begun where there is none, and whether this thread has begun it."""
+        """Return the open transaction, or begin one; also return whether this thread has begun it."""
         if self._group is not None:
             return self._group, False
         self._db.execute("BEGIN IMMEDIATE")
@@ -96,7 +96,7 @@ class GroupCommits:
             raise
 
     def _take_back(self, group: _Group, fault: BaseException) -> None:
-        """Undo the statements of one write; where SQLite ended the whole transaction, all its writes fail."""
+        """Undo the statements of one write; if SQLite has ended the whole transaction, all its writes fail."""
         try:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK TO one_write")
@@ -105,7 +105,7 @@ class GroupCommits:
         except sqlite3.Error as worse:
             fault = worse
             self._roll_back()
-        # A full or broken disk, for example: SQLite rolls back by itself (sqlite.org/lang_transaction.html).
+        # For example a full or broken disk: SQLite has rolled back already (sqlite.org/lang_transaction.html).
         self._group = None
         group.end(fault if isinstance(fault, sqlite3.Error) else sqlite3.OperationalError(str(fault)))
 
@@ -120,7 +120,7 @@ class GroupCommits:
 
     def _end(self, group: _Group) -> None:
         self._group = None
-        fault: sqlite3.Error | None = sqlite3.OperationalError("the commit was broken off")
+        fault: sqlite3.Error | None = sqlite3.OperationalError("the commit was interrupted")
         try:
             self._db.execute("COMMIT" if group.writes else "ROLLBACK")
             fault = None
@@ -131,6 +131,6 @@ class GroupCommits:
             group.end(fault)
 
     def _roll_back(self) -> None:
-        with suppress(sqlite3.Error):  # the next BEGIN says what is wrong
+        with suppress(sqlite3.Error):  # the next BEGIN reports what is wrong
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")

@@ -1,6 +1,6 @@
-"""What an incident of the journal comes to, for people: its moments in order, its length, who holds after it.
+"""Summarise an incident for people: its events in order, its impact, and the holder after it.
 
-Pure: from an incident as the API gives it, docs/api.md. Times are seconds since the epoch.
+Pure functions of an incident as the API returns it (docs/api.md). Times are seconds since the epoch.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ Incident = Mapping[str, Any]
 ENDED = {"done", "already", "failed"}
 _PLANNED = {"switchover", "failback"}
 _PROVING = {"prove", "respawn"}  # a respawn is over when the service answers again
-_MENDED = {"takeover", "respawn", "claim", *_PLANNED}
+_REPAIRED = {"takeover", "respawn", "claim", *_PLANNED}
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """Something that happened. What took its time has `seconds`, and was over at `at`."""
+    """Something that happened. An event with a duration has `seconds`, and ended at `at`."""
 
     at: float
     what: str
@@ -30,7 +30,7 @@ class Moment:
 
 
 def starts_at(alert: Mapping[str, Any]) -> float | None:
-    """Return when an alert began to fire by Prometheus's clock; None where it does not say so."""
+    """Return when an alert began to fire by Prometheus's clock; None if it does not say."""
     try:
         at = datetime.fromisoformat(alert["starts_at"])
         return at.timestamp() if at.tzinfo is not None else None
@@ -39,10 +39,10 @@ def starts_at(alert: Mapping[str, Any]) -> float | None:
 
 
 def impact(incident: Incident) -> dict[str, Any]:
-    """Return from when to when people may have been without the service, as far as locum can know.
+    """Return the time in which clients may have been without the service, as far as locum knows.
 
-    It begins with the first alert, else with the incident, and ends when the service was last proven to answer.
-    `seconds` is None where nothing was proven: nothing was done, or it is not over.
+    It begins with the first alert, or else with the incident, and ends when the service was last proven to answer.
+    `seconds` is None without a proof: nothing was done, or the incident is not over.
     """
     firing = [(at, alert["name"]) for alert in incident["alerts"] if (at := starts_at(alert)) is not None]
     begun_at, begun_by = min(firing, default=(incident["opened_at"], incident["trigger"]))
@@ -52,15 +52,15 @@ def impact(incident: Incident) -> dict[str, Any]:
 
 
 def _proved_at(incident: Incident) -> float | None:
-    """Return when a step last saw the service answer, else when a look closed what had not been proven at first."""
+    """Return when a step last proved that the service answers, or when a check closed an unproven incident."""
     proofs = [e["at"] for e in incident["events"] if e["kind"] == "done" and e["step"] in _PROVING]
-    if not proofs and incident["outcome"] in _MENDED:
+    if not proofs and incident["outcome"] in _REPAIRED:
         proofs = [incident["closed_at"]]
     return max(proofs, default=None)
 
 
 def holder_after(incident: Incident) -> str | None:
-    """Return who holds the service after the last event, as the journal has written it down; None: not known."""
+    """Return the holder after the last event, according to the journal; None: not known."""
     before: str | None = incident["holder_before"]
     holder = before
     for event in incident["events"]:
@@ -75,7 +75,7 @@ def holder_after(incident: Incident) -> str | None:
 
 
 def moments(incident: Incident) -> list[Moment]:
-    """Return everything that happened, in the order of time."""
+    """Return all events in chronological order."""
     return sorted(_moments(incident), key=lambda moment: moment.at)
 
 
@@ -97,7 +97,7 @@ def _moments(incident: Incident) -> Iterator[Moment]:
 
 
 def ends(begun: Mapping[str, Any], later: Mapping[str, Any]) -> bool:
-    """Tell whether an event says how a step ended that another began."""
+    """Return whether an event ends the step that another event began."""
     same = (begun["step"], begun["host"]) == (later["step"], later["host"])
     return same and later["kind"] in ENDED
 
@@ -111,7 +111,7 @@ def _of_event(event: Mapping[str, Any]) -> Moment:
 
 
 def title(incident: Incident) -> str:
-    """Return what came of it in a few words."""
+    """Return the result of an incident in a few words."""
     before, after, outcome = incident["holder_before"], holder_after(incident), incident["outcome"]
     service = incident["service"]
     if outcome is None:
@@ -119,22 +119,22 @@ def title(incident: Incident) -> str:
     if outcome == "takeover":
         return f"{service} taken over by {after}"
     if outcome in _PLANNED:
-        return f"{service} moved from {before} to {after} by plan"
+        return f"{service} moved from {before} to {after} as planned"
     words = {
         "respawn": f"{service} restarted on {after}",
         "claim": f"address of {service} given to {after}",
         "release": f"{service} released where it should not be",
         "nothing": f"{service}: nothing was done",
-        "already": f"{service}: nothing was to be done",
+        "already": f"{service}: nothing had to be done",
         "refused": f"{service}: move refused",
-        "failed": f"{service}: move did not work",
+        "failed": f"{service}: move failed",
         "dropped": f"{service}: no longer watched",
     }
     return words.get(outcome, f"{service}: {outcome}")
 
 
 def sentence(incident: Incident) -> str:
-    """Return what happened in one sentence: what woke locum, what it did, and why."""
+    """Return one sentence about what woke locum, what it did, and why."""
     planned, outcome = incident["planned"], incident["outcome"]
     if planned is not None:
         for_whom = planned["asked_by"] or "locum itself"
@@ -145,11 +145,11 @@ def sentence(incident: Incident) -> str:
     if outcome is None:
         decided = [event["text"] for event in incident["events"] if event["kind"] == "decided"]
         now = decided[-1] if decided else "it has not decided yet"
-        return f"{began}, and is at it: {now}."
-    looks = f", the last of {incident['looks']} looks" if incident["looks"] > 1 else ""
+        return f"{began}, and is still working on it: {now}."
+    looks = f", the last of {incident['looks']} checks" if incident["looks"] > 1 else ""
     return f"{began}; {title(incident)}{looks}: {incident['reason']}."
 
 
 def decisions(incident: Incident) -> list[Mapping[str, Any]]:
-    """Return the events in which something was decided, each with what was seen in its `data`."""
+    """Return the decisions of an incident, each with its situation in `data`."""
     return [event for event in incident["events"] if event["kind"] == "decided"]

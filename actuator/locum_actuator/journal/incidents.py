@@ -1,4 +1,4 @@
-"""The incidents as the journal has them: whole, with alerts and events, or as bare rows for a list."""
+"""Read incidents from the journal: complete with alerts and events, or as plain rows for a list."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 
 from locum_actuator.journal.incident_summary import holder_after, impact
 
-ALERTS_TOLD = 100  # of one incident: a long one gathers thousands
-AT_ONCE = 500  # incidents in one question: SQLite takes 999 values at least
+ALERTS_TOLD = 100  # returned per incident: a long one has thousands
+AT_ONCE = 500  # incidents per query: SQLite accepts at least 999 values
 
 Read = Callable[..., list[dict[str, Any]]]
 
@@ -27,12 +27,12 @@ class IncidentQueries:
         return self._filled(rows)
 
     def one(self, number: int) -> dict[str, Any] | None:
-        """Return one incident with its alerts and events; None where there is none of that number."""
+        """Return one incident with its alerts and events; None if there is none with that number."""
         row = self.row(number)
         return None if row is None else self._filled([row])[0]
 
     def row(self, number: int) -> dict[str, Any] | None:
-        """Return one incident without alerts and events; None where there is none of that number."""
+        """Return one incident without alerts and events; None if there is none with that number."""
         rows = self._read("SELECT * FROM incidents WHERE id=?", number)
         return rows[0] if rows else None
 
@@ -43,7 +43,7 @@ class IncidentQueries:
     def rows(
         self, service: str | None = None, before: int | None = None, limit: int = 20
     ) -> list[dict[str, Any]]:
-        """Return incidents older than `before`, newest first, without alerts and events: none of these is read."""
+        """Return incidents older than `before`, newest first, without reading alerts and events."""
         return self._read(
             "SELECT * FROM incidents WHERE (? IS NULL OR service=?) AND (? IS NULL OR id<?)"
             " ORDER BY id DESC LIMIT ?",
@@ -51,7 +51,7 @@ class IncidentQueries:
         )  # fmt: skip
 
     def _filled(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Add to incidents all that belongs to them: one question for each table, however many incidents."""
+        """Add alerts, events and moves to incidents, with one query per table for all of them."""
         alerts = self._of(
             rows,
             "SELECT * FROM (SELECT incident, received_at, name, host, status, starts_at, verdict,"
@@ -71,20 +71,20 @@ class IncidentQueries:
             " WHERE incident IN ({})",
         )
         for row in rows:
-            told = alerts[row["id"]]
-            row["alert_count"] = told[0]["alert_count"] if told else 0
-            row["alerts"] = [_without(alert, "place", "alert_count") for alert in told]
+            returned = alerts[row["id"]]
+            row["alert_count"] = returned[0]["alert_count"] if returned else 0
+            row["alerts"] = [_without(alert, "place", "alert_count") for alert in returned]
             row["events"] = events[row["id"]]
             for event in row["events"]:
                 event["data"] = json.loads(event["data"]) if event["data"] else None
-            # Of a planned move what was asked for, in plain values; None for a fault.
+            # What was requested, for a planned move; None for a fault.
             row["planned"] = next(({**move, "done": bool(move["done"])} for move in moves[row["id"]]), None)
             row["holder_after"] = holder_after(row)
             row["impact"] = impact(row)
         return rows
 
     def _of(self, rows: list[dict[str, Any]], sql: str, *values: object) -> dict[int, list[dict[str, Any]]]:
-        """Return what belongs to each incident, by its number; `sql` has `{}` where their numbers go."""
+        """Return the rows of each incident, by its number; `sql` has `{}` in place of the numbers."""
         found: dict[int, list[dict[str, Any]]] = {row["id"]: [] for row in rows}
         for begin in range(0, len(rows), AT_ONCE):
             numbers = [row["id"] for row in rows[begin : begin + AT_ONCE]]

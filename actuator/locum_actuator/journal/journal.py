@@ -1,8 +1,8 @@
-"""The durable journal: alerts accepted, incidents, every step before and after it ran, and who holds what.
+"""The durable journal: accepted alerts, incidents, each step before and after it ran, and holders.
 
-SQLite with a write-ahead log and `synchronous=FULL`: what a method has returned from survives `kill -9` and power
-loss. All writes go through one connection, and those of the same moment are committed together
-(`group_commits.py`); reads have a connection of their own and wait for no write.
+SQLite with a write-ahead log and `synchronous=FULL`: a write survives `kill -9` and power loss once its method has
+returned. All writes use one connection, and simultaneous ones are committed together (`group_commits.py`); reads
+have their own connection and do not wait for writes.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ from locum_inventory.errors import LocumError
 
 log = logging.getLogger(__name__)
 Pruned = TypeVar("Pruned")
-Counted = Literal["takeovers", "respawns"]  # tables of what is counted against a brake
+Counted = Literal["takeovers", "respawns"]  # tables with the counts for brakes
 
-SYNCHRONOUS = "FULL"  # what is written outlives a power loss (sqlite.org/pragma.html)
+SYNCHRONOUS = "FULL"  # writes survive a power loss (sqlite.org/pragma.html)
 _UNCONFIRMED = frozenset({"started", "failed", "undo_failed"})
-PROOF_SECONDS = 5.0  # for so long a write shows that the journal can be written
+PROOF_SECONDS = 5.0  # for this long a write proves that the journal can be written
 
 
 class JournalError(LocumError):
-    """The journal cannot be opened or written."""
+    """Raised if the journal cannot be opened, read or written."""
 
 
 @dataclass(frozen=True, slots=True)
 class AlertRow:
-    """One alert of a webhook, as it goes into the journal."""
+    """One alert of a webhook, as it is stored."""
 
     name: str | None
     service: str | None
@@ -55,7 +55,7 @@ class AlertRow:
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Who holds a service, and since which change of holder."""
+    """The holder of a service, with its epoch and the time of the last change."""
 
     host: str | None
     epoch: int
@@ -64,7 +64,7 @@ class Holder:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """A person's word that a service is to be left alone, with its end (seconds since the epoch)."""
+    """A pause of a service ordered by a person; times in seconds since the epoch."""
 
     begun_at: float
     until: float
@@ -73,7 +73,7 @@ class Pause:
 
 @dataclass(frozen=True, slots=True)
 class MoveDone:
-    """A planned move that made its target the holder, at a moment of the journal's clock."""
+    """A planned move that made its target the holder; `done_at` is a time of the journal's clock."""
 
     incident: int
     verb: str
@@ -87,10 +87,10 @@ class Journal:
 
     def __init__(self, path: Path, clock: BrakeClock | None = None) -> None:
         self.path = path
-        self.clock = BrakeClock() if clock is None else clock  # by which all is counted that holds back
+        self.clock = BrakeClock() if clock is None else clock  # for pauses and for all counts of brakes
         self._reading = runtime.lock()  # held while the second connection is read
-        self._fault: str | None = None  # why the last write did not work
-        self._read_fault: str | None = None  # why a read did not work, until the file was found to be sound
+        self._fault: str | None = None  # why the last write failed
+        self._read_fault: str | None = None  # why a read failed, until the file is found to be sound
         self._written_at = float("-inf")  # monotonic
         self.mirrors = MirrorLedger(self._read, self._write)
         self._shelf = IncidentQueries(self._read)
@@ -131,12 +131,13 @@ class Journal:
             self._db.executescript(f"BEGIN IMMEDIATE; {script} PRAGMA user_version={number}; COMMIT;")
 
     def _clamp_future_rows(self) -> None:
-        """Where the wall clock was set back the newest brake counts as now; unwritten it holds back longer."""
+        """Correct rows in the future if the wall clock was set back; if that fails, brakes only last longer."""
         with suppress(sqlite3.OperationalError):
             ahead = clamp_to_now(self._db, self.clock.now())
             if ahead:
                 log.warning(
-                    "the wall clock is %.0f s behind the journal: the newest brake counts as now",
+                    "the wall clock is %.0f s behind the journal: the newest takeover, respawn or pause counts"
+                    " as now",
                     ahead,
                     extra={"event": "clock_set_back"},
                 )
@@ -148,12 +149,10 @@ class Journal:
         self._commits.close()
 
     def look(self) -> str | None:
-        """Return why the journal cannot be used, or None. A write of late is proof enough, else one is made."""
+        """Return why the journal cannot be used, or None. Without a recent write as proof, make one."""
         if self._fault is not None or runtime.monotonic() - self._written_at > PROOF_SECONDS:
             with suppress(JournalError), self._write() as db:
-                db.execute(
-                    f"PRAGMA user_version={len(VERSIONS)}"
-                )  # what it is: a page is written all the same
+                db.execute(f"PRAGMA user_version={len(VERSIONS)}")  # unchanged, but a page is written
         if self._fault is not None:
             return f"cannot be written ({self._fault})"
         self._read_fault = self._read_fault and self._unsound()
@@ -162,7 +161,7 @@ class Journal:
         )
 
     def _unsound(self) -> str | None:
-        """Check the whole file, over a connection of its own, and return what is wrong with it."""
+        """Check the whole file, over a separate connection, and return what is wrong with it."""
         try:
             with closing(sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=ro", uri=True)) as db:
                 (verdict,) = db.execute("PRAGMA quick_check(1)").fetchone()
@@ -191,7 +190,7 @@ class Journal:
     # -- alerts ------------------------------------------------------------------------------------------------
 
     def accept(self, alerts: Iterable[AlertRow]) -> list[int]:
-        """Write alerts down, all or none, and return their ids."""
+        """Store alerts, all or none, and return their ids."""
         now = runtime.wall_time()
         with self._write() as db:
             return [
@@ -207,12 +206,12 @@ class Journal:
             ]
 
     def attach(self, alerts: Iterable[int], incident: int) -> None:
-        """Note which incident alerts belong to: all at once, for a long one gathers thousands."""
+        """Attach alerts to an incident, all in one write: a long incident has thousands."""
         with self._write() as db:
             db.executemany("UPDATE alerts SET incident=? WHERE id=?", [(incident, alert) for alert in alerts])
 
     def unattended(self, service: str, verdict: str) -> list[int]:
-        """Return the alerts of a service, judged so, that belong to no incident."""
+        """Return the alerts of a service with this verdict that belong to no incident."""
         rows = self._read(
             "SELECT id FROM alerts WHERE service=? AND verdict=? AND incident IS NULL", service, verdict
         )
@@ -221,7 +220,7 @@ class Journal:
     # -- incidents ---------------------------------------------------------------------------------------------
 
     def open_incident(self, service: str, trigger: str) -> int:
-        """Open the one incident a service may have at a time, or return the open one."""
+        """Open an incident for a service, or return the one that is open."""
         with self._write() as db:
             row = db.execute(
                 "SELECT id FROM incidents WHERE service=? AND closed_at IS NULL", (service,)
@@ -246,7 +245,7 @@ class Journal:
         seconds: float | None = None,
         data: Mapping[str, object] | None = None,
     ) -> None:
-        """Write down one event of an incident; it is durable on return."""
+        """Record an event of an incident; it is durable on return."""
         with self._write() as db:
             db.execute(
                 "INSERT INTO events (incident, at, kind, step, host, text, seconds, data) VALUES (?,?,?,?,?,?,?,?)",
@@ -263,9 +262,9 @@ class Journal:
             )
 
     def close_incident(self, incident: int, outcome: str, reason: str) -> int:
-        """Close an incident with its outcome in one word and its reason in words; return its number from now on.
+        """Close an incident with its outcome code and its reason; return its number from now on.
 
-        That is another where a look found nothing, as the one before it did: then it is counted to that one.
+        The number changes if the incident found nothing, like the previous one: it is then merged into that one.
         """
         with self._write() as db:
             before = repeated(db, incident) if outcome == "nothing" else None
@@ -279,21 +278,21 @@ class Journal:
             return incident
 
     def ending(self, incident: int) -> tuple[str, str] | None:
-        """Return the outcome of a closed incident and its reason in words; None while it is open."""
+        """Return the outcome of a closed incident and its reason; None while it is open."""
         rows = self._read(
             "SELECT outcome, reason FROM incidents WHERE id=? AND closed_at IS NOT NULL", incident
         )
         return (rows[0]["outcome"], rows[0]["reason"]) if rows else None
 
     def interrupted_step(self, incident: int) -> str | None:
-        """Return the step that an incident was in the middle of when its worker stopped; None where in none."""
+        """Return the step that was running when an incident's worker stopped; None if none was."""
         rows = self._read("SELECT step, host FROM events WHERE incident=? ORDER BY id DESC LIMIT 1", incident)
         if not rows or rows[0]["step"] is None:
-            return None  # a decision came after the last step: it was only waiting or looking
+            return None  # a decision came after the last step: it was only waiting or checking
         return f"{rows[0]['step']} on {rows[0]['host']}"
 
     def holder_before(self, incident: int) -> str | None:
-        """Return who held the service when an incident was opened."""
+        """Return the holder of the service when an incident was opened."""
         (row,) = self._read("SELECT holder_before FROM incidents WHERE id=?", incident)
         host: str | None = row["holder_before"]
         return host
@@ -310,17 +309,17 @@ class Journal:
         return self._shelf.whole(service, limit)
 
     def incident(self, number: int) -> dict[str, Any] | None:
-        """Return one incident with its alerts and events; None where there is none of that number."""
+        """Return one incident with its alerts and events; None if there is none with that number."""
         return self._shelf.one(number)
 
     def alerts(self, limit: int = 50) -> list[dict[str, Any]]:
-        """Return the alerts accepted, newest first, with what was made of each."""
+        """Return the stored alerts, newest first, each with its verdict."""
         return self._read("SELECT * FROM alerts ORDER BY id DESC LIMIT ?", limit)
 
     def fenced(self, host: str) -> tuple[float, str] | None:
-        """Return when a host was fenced last (seconds since the epoch) and what was seen of it.
+        """Return when a host was last fenced (seconds since the epoch) and what was found.
 
-        None where it never was, or where its gate has answered since: then it is on again, and it is history.
+        None if it never was, or if its gate has answered since and the host is therefore on again.
         """
         rows = self._read(
             "SELECT id, at, kind, text FROM events WHERE step='fence' AND host=? AND kind IN ('done', 'already')"
@@ -339,24 +338,24 @@ class Journal:
         return float(last["at"]), seen
 
     def prune(self, some: Callable[[sqlite3.Connection], Pruned]) -> Pruned:
-        """Forget some of what is over, in one transaction; retention.py says what."""
+        """Delete old rows in one transaction; retention.py decides which."""
         with self._write() as db:
             return some(db)
 
     # -- holders -----------------------------------------------------------------------------------------------
 
     def holder(self, service: str) -> Holder:
-        """Return who holds a service as far as the journal knows; epoch 0 where it never knew."""
+        """Return the holder of a service as far as the journal knows; epoch 0 if it has never known one."""
         rows = self._read("SELECT host, epoch, since FROM holders WHERE service=?", service)
         return Holder(**rows[0]) if rows else Holder(None, 0, 0.0)
 
     def holders(self) -> dict[str, str]:
-        """Return who holds each service, where that is known."""
+        """Return the holder of each service for which one is known."""
         rows = self._read("SELECT service, host FROM holders WHERE host IS NOT NULL")
         return {row["service"]: row["host"] for row in rows}
 
     def set_epoch(self, service: str, epoch: int) -> None:
-        """Write down a new epoch before the first step under it; epochs only grow."""
+        """Store a new epoch before the first step under it; epochs only grow."""
         with self._write() as db:
             db.execute(
                 "INSERT INTO holders (service, host, epoch, since) VALUES (?,NULL,?,?)"
@@ -370,7 +369,7 @@ class Journal:
             db.execute("UPDATE holders SET epoch=? WHERE service=?", (epoch, service))
 
     def set_holder(self, service: str, host: str, epoch: int) -> None:
-        """Write down who holds a service now."""
+        """Store the new holder of a service."""
         with self._write() as db:
             db.execute(
                 "INSERT INTO holders (service, host, epoch, since) VALUES (?,?,?,?) ON CONFLICT(service)"
@@ -379,7 +378,7 @@ class Journal:
             )
 
     def count_takeover(self, service: str, incident: int) -> None:
-        """Count a takeover before it begins: one that fails half-way has spent its budget too."""
+        """Count a takeover before it begins: one that fails half-way uses the budget too."""
         with self._write() as db:
             db.execute(
                 "INSERT INTO takeovers (service, at, incident) VALUES (?,?,?)",
@@ -387,13 +386,13 @@ class Journal:
             )
 
     def uncount(self, what: Counted, incident: int) -> None:
-        """Take back what an incident counted last, for nothing was moved after all."""
+        """Delete an incident's last count, because nothing was moved after all."""
         last = f"SELECT max(rowid) FROM {what} WHERE incident=?"  # noqa: S608 - one of two names
         with self._write() as db:
             db.execute(f"DELETE FROM {what} WHERE rowid=({last})", (incident,))  # noqa: S608
 
     def unconfirmed(self, service: str) -> frozenset[str]:
-        """Return the hosts that may still hold a service: what was last tried on them was never confirmed."""
+        """Return the hosts that may still hold a service: the last step on them was never confirmed."""
         rows = self._read(
             "SELECT e.host AS host, e.kind AS kind, max(e.id) FROM events e CROSS JOIN incidents i"
             " WHERE (e.step IN ('claim', 'start', 'release', 'fence') OR e.kind='confirmed')"
@@ -408,7 +407,7 @@ class Journal:
         return int(row["n"])
 
     def takeover_done(self, service: str, incident: int) -> None:
-        """Note that the takeover an incident counted last made a standby the holder."""
+        """Record that the takeover an incident counted last has made a standby the holder."""
         with self._write() as db:
             db.execute(
                 "UPDATE takeovers SET done_at=? WHERE rowid="
@@ -417,7 +416,7 @@ class Journal:
             )
 
     def last_takeover(self, service: str) -> float | None:
-        """Return when a standby last became the holder (of `clock`); None where none ever did."""
+        """Return when a standby last became the holder (of `clock`); None if none has."""
         (row,) = self._read("SELECT max(done_at) AS at FROM takeovers WHERE service=?", service)
         at: float | None = row["at"]
         return at
@@ -437,27 +436,27 @@ class Journal:
     # -- planned moves -----------------------------------------------------------------------------------------
 
     def begin_move(self, incident: int, service: str, move: Move) -> None:
-        """Write down what is asked for, and by whom, before the first look."""
+        """Record a requested move, and who requested it, before the first check."""
         asked = (move.verb, move.target, move.asked_by, move.reason, move.despite_pause)
         with self._write() as db:
             db.execute("INSERT INTO moves VALUES (?,?,?,?,?,?,?,NULL)", (incident, service, *asked))
 
     def move_done(self, incident: int, target: str) -> None:
-        """Note that a move has made its target the holder."""
+        """Record that a move has made its target the holder."""
         with self._write() as db:
             db.execute(
                 "UPDATE moves SET target=?, done_at=? WHERE incident=?", (target, self.clock.now(), incident)
             )
 
     def move_of(self, incident: int) -> Move | None:
-        """Return the planned move that an incident is; None where it is a fault."""
+        """Return the planned move of an incident; None if it is a fault."""
         rows = self._read(
             "SELECT verb, target, asked_by, reason, despite_pause FROM moves WHERE incident=?", incident
         )
         return Move(**{**rows[0], "despite_pause": bool(rows[0]["despite_pause"])}) if rows else None
 
     def last_move(self, service: str) -> MoveDone | None:
-        """Return the last planned move of a service that came to its end."""
+        """Return the last completed planned move of a service."""
         rows = self._read(
             "SELECT incident, verb, target, asked_by, done_at FROM moves"
             " WHERE service=? AND done_at IS NOT NULL ORDER BY incident DESC LIMIT 1",
@@ -466,9 +465,9 @@ class Journal:
         return MoveDone(**rows[0]) if rows else None
 
     def has_unseen_changes(self, service: str, host: str) -> bool:
-        """Tell whether a host lost a service in a takeover and was not mirrored onto since.
+        """Return whether a host lost a service in a takeover and has not been mirrored to since.
 
-        What it wrote between its last mirror run and the takeover may then be nowhere else.
+        Data that it wrote between its last mirror run and the takeover may then exist nowhere else.
         """
         (row,) = self._read(
             "SELECT max(t.at) AS lost_at, (SELECT max(started_at) FROM mirror_runs WHERE service=?"
@@ -482,7 +481,7 @@ class Journal:
     # -- pauses ------------------------------------------------------------------------------------------------
 
     def begin_pause(self, service: str, seconds: float, reason: str) -> Pause:
-        """Pause a service from now on; a pause that it has already is replaced."""
+        """Pause a service from now on, replacing an existing pause."""
         now = self.clock.now()
         with self._write() as db:
             db.execute("UPDATE pauses SET ended_at=? WHERE service=? AND ended_at IS NULL", (now, service))
@@ -503,7 +502,7 @@ class Journal:
         return was_paused
 
     def pause(self, service: str) -> Pause | None:
-        """Return the pause of a service, None where it is not paused or its end has come."""
+        """Return the pause of a service; None if it is not paused or the pause has ended."""
         rows = self._read(
             "SELECT begun_at, until, reason FROM pauses WHERE service=? AND ended_at IS NULL AND until>?"
             " ORDER BY id DESC LIMIT 1",
@@ -513,6 +512,6 @@ class Journal:
         return self._on_the_wall(Pause(**rows[0])) if rows else None
 
     def _on_the_wall(self, pause: Pause) -> Pause:
-        """Say it by the clock that people see."""
+        """Return a pause with its times converted to the wall clock, for people."""
         begun_at, until = map(self.clock.on_the_wall, (pause.begun_at, pause.until))
         return Pause(begun_at, until, pause.reason)

@@ -1,4 +1,4 @@
-"""What holds locum back, for Prometheus: read from the journal at each scrape, for a pause ends by itself."""
+"""Metrics of pauses and flapping, read from the journal at each scrape, because a pause expires."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ HOUR_SECONDS = 3600.0
 
 
 class BrakeCollector(Collector):
-    """Pauses, and services that keep falling over."""
+    """Collects pauses, and services that keep failing."""
 
     def __init__(self, journal: Journal, site: Callable[[], Site]) -> None:
         self._journal = journal
         self._site = site
 
     def describe(self) -> list[GaugeMetricFamily]:
-        """Name nothing beforehand: to register must not read the journal."""
+        """Return no metrics in advance: registering must not read the journal."""
         return []
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """Yield the gauges of every service; none while the journal cannot be read."""
         paused = GaugeMetricFamily(
-            "locum_actuator_paused", "1 while a person wants the service left alone", labels=["service"]
+            "locum_actuator_paused", "1 while a person has paused the service", labels=["service"]
         )
         until = GaugeMetricFamily(
             "locum_actuator_paused_until_timestamp_seconds",
-            "When the pause ends by itself; absent where there is none",
+            "When the pause expires; absent if there is none",
             labels=["service"],
         )
         flapping = GaugeMetricFamily(
             "locum_actuator_flapping",
-            "1 where max_respawns_per_hour or max_per_hour were needed within the last hour",
+            "1 if max_respawns_per_hour or max_per_hour was reached within the last hour",
             labels=["service"],
         )
         try:

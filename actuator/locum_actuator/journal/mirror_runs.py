@@ -1,4 +1,4 @@
-"""Which runs there were, in the journal: each is written down before it begins and after it ended."""
+"""Mirror runs in the journal: each is recorded before it begins and after it has ended."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any
 
 from locum_actuator.domain.mirror_run import MirrorResult
 
-KEPT_RUNS = 1000  # of a service: older ones are forgotten
+KEPT_RUNS = 1000  # per service; older ones are deleted
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run. `outcome` is None while it runs, and after a stop of the actuator until its end is known."""
+    """One run. `outcome` is None while it runs, and after a stop of the actuator until its result is known."""
 
     id: int
     service: str
@@ -44,7 +44,7 @@ class MirrorLedger:
         self._write = write
 
     def begin(self, service: str, source: str, destination: str, run: int, now: float) -> int:
-        """Write down that a run begins, and return its id; until `end` its destination counts as not whole."""
+        """Record that a run begins, and return its id; until `end` its destination counts as incomplete."""
         with self._write() as db:
             db.execute(
                 "DELETE FROM mirror_runs WHERE service=? AND ended_at IS NOT NULL AND id NOT IN "
@@ -61,7 +61,7 @@ class MirrorLedger:
             )
 
     def end(self, number: int, result: MirrorResult, now: float) -> None:
-        """Write down how a run ended."""
+        """Record the result of a run."""
         count = result.count
         with self._write() as db:
             db.execute(
@@ -80,28 +80,28 @@ class MirrorLedger:
             )
 
     def unfinished(self) -> list[Run]:
-        """Return the runs whose end nobody wrote down."""
+        """Return the runs whose end was not recorded."""
         return [Run(**row) for row in self._read("SELECT * FROM mirror_runs WHERE ended_at IS NULL")]
 
     def runs(self, service: str, limit: int = 20) -> list[Run]:
-        """Return the last runs of a service, the newest first."""
+        """Return the last runs of a service, newest first."""
         rows = self._read(
             "SELECT * FROM mirror_runs WHERE service=? ORDER BY id DESC LIMIT ?", service, limit
         )
         return [Run(**row) for row in rows]
 
     def last_done(self, service: str, destination: str) -> Run | None:
-        """Return the last run that made a host's copy whole."""
+        """Return the last run that completed a host's copy."""
         return self._one("service=? AND destination=? AND outcome='done'", service, destination)
 
     def last_that_wrote(self, service: str, destination: str) -> Run | None:
-        """Return the last run that was not refused, so that it may have written on a host."""
+        """Return the last run that may have written on a host: the last one that was not refused."""
         return self._one(
             "service=? AND destination=? AND (outcome IS NULL OR outcome!='refused')", service, destination
         )
 
     def last(self, service: str, destination: str) -> Run | None:
-        """Return the last run onto a host that has ended."""
+        """Return the last finished run to a host."""
         return self._one("service=? AND destination=? AND ended_at IS NOT NULL", service, destination)
 
     def last_common(self, service: str, one: str, other: str) -> Run | None:
@@ -112,12 +112,12 @@ class MirrorLedger:
         )  # fmt: skip
 
     def highest_run(self, service: str) -> int:
-        """Return the highest number of a run; 0 where there is none."""
+        """Return the highest run number; 0 if there is no run."""
         (row,) = self._read("SELECT max(run) AS n FROM mirror_runs WHERE service=?", service)
         return int(row["n"] or 0)
 
     def left_at(self, service: str, host: str) -> float | None:
-        """Return when another host took a service over from this one, whose data were current until then."""
+        """Return when another host took over a service from this one, whose data were current until then."""
         (row,) = self._read(
             "SELECT max(at) AS at FROM ("
             " SELECT t.at FROM takeovers t JOIN incidents i ON i.id=t.incident"

@@ -1,7 +1,7 @@
-"""The journal read beside its writer, over a connection of its own: who only looks waits for no write.
+"""Read the journal over a separate connection, so that readers do not wait for writes.
 
-A write waits for the disk. SQLite's write-ahead log lets others read meanwhile what was written last, and a reader
-never holds a writer up (https://www.sqlite.org/wal.html).
+A write waits for the disk. With SQLite's write-ahead log others can read the last committed state meanwhile, and
+readers never block a writer (https://www.sqlite.org/wal.html).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from locum_actuator.system import runtime
 
 
 class JournalReader:
-    """Reads a journal's file; opens it when it is first asked. Threads may share it."""
+    """Reads a journal's file, which it opens on the first read. Threads may share it."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -1,7 +1,7 @@
-"""Looks that found nothing, one after the other for the same reason, are one incident, which counts them.
+"""Merge consecutive incidents that found nothing for the same reason into one, which counts the checks.
 
-An alert that lasts for a service that answers us wakes the actuator every few seconds: a thousand incidents that
-say "nothing" would bury the one that does not. Its alerts all stay, and belong to the one incident.
+A lasting alert for a service that answers the actuator wakes it every few seconds: a thousand incidents without
+result would hide the one that matters. All alerts are kept, and belong to the merged incident.
 """
 
 from __future__ import annotations
@@ -10,19 +10,19 @@ import sqlite3
 
 from locum_actuator.system import runtime
 
-WITHIN_SECONDS = 3600.0  # after so long a pause it is news again
+WITHIN_SECONDS = 3600.0  # after a pause this long a new incident is opened
 
 
 def repeated(db: sqlite3.Connection, incident: int) -> int | None:
-    """Return the incident that a look which found nothing only repeats; None where it has something to tell.
+    """Return the earlier incident that an incident without result repeats; None if it does not.
 
-    That is the one right before it, where both were woken by the same and with the same holder, neither ran a
-    step, and this one's first look found nothing.
+    That is the previous incident, if both had the same trigger and holder, neither ran a step, and the first check
+    of this one found nothing.
     """
     events, steps = db.execute(
         "SELECT count(*), count(step) FROM events WHERE incident=?", (incident,)
     ).fetchone()
-    if events > 1 or steps > 0:  # its first look found something
+    if events > 1 or steps > 0:  # its first check found something
         return None
     found = db.execute(
         "SELECT before.id FROM incidents AS this JOIN incidents AS before"
@@ -36,7 +36,7 @@ def repeated(db: sqlite3.Connection, incident: int) -> int | None:
 
 
 def merge_into_previous(db: sqlite3.Connection, incident: int, before: int, reason: str) -> None:
-    """Count an incident as one more look of the one before, which takes its alerts; the latest reason stands."""
+    """Merge an incident into the previous one, which counts one more check and gets its alerts and reason."""
     db.execute("UPDATE alerts SET incident=? WHERE incident=?", (before, incident))
     db.execute("DELETE FROM events WHERE incident=?", (incident,))
     db.execute("DELETE FROM incidents WHERE id=?", (incident,))

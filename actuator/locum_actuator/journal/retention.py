@@ -1,8 +1,8 @@
-"""Forget what is long over: the journal must not grow until the disk is full.
+"""Delete old rows, so that the journal does not fill the disk.
 
-What is true now is never touched: open incidents, holders and their epochs, pauses, the last takeover of a service,
-the last fence of a host, and alerts that were accepted and not looked into yet. It goes a little at a time, so that
-a step of a plan waits for one small write at most.
+Rows that still matter are never deleted: open incidents, holders and their epochs, pauses, the last takeover of a
+service, the last fence of a host, and accepted alerts without an incident so far. Rows are deleted in small
+batches, so that a step of a plan waits for at most one small write.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from locum_inventory.site.model import Actuator
 
 log = logging.getLogger(__name__)
 
-ROWS = 1000  # judged at a time: some milliseconds
-PAUSE_SECONDS = 0.1  # between two times: others write meanwhile
+ROWS = 1000  # per batch, which takes some milliseconds
+PAUSE_SECONDS = 0.1  # between two batches, for other writers
 ROUND_SECONDS = 3600.0
 
 _LONG_OVER = """(
     SELECT id FROM incidents WHERE closed_at < :before AND id NOT IN (SELECT incident FROM events WHERE id IN (
         SELECT max(id) FROM events WHERE step='fence' AND kind IN ('done', 'already') GROUP BY host)))
 """
-# In this order: an incident goes when nothing belongs to it any more.
+# In this order: an incident is deleted when no other row belongs to it.
 _FORGET = {
     "alerts": """(received_at < :before OR id <= (SELECT max(id) FROM alerts) - :keep_alerts)
         AND CASE WHEN incident IS NULL THEN verdict != :woke
@@ -47,9 +47,9 @@ _COUNTS = (
 def prune(
     journal: Journal, keep: Actuator, rest: Callable[[], bool] = lambda: False, now: float | None = None
 ) -> int:
-    """Go through the journal once and return how many rows were forgotten.
+    """Prune the journal once; return how many rows were deleted.
 
-    `rest` is called after each small write and tells whether to break off. `now` is in seconds since the epoch.
+    `rest` is called after each batch and returns whether to stop. `now` is in seconds since the epoch.
     """
     asked: dict[str, object] = {
         "before": (journal.clock.now() if now is None else now) - keep.keep_incidents,
@@ -70,7 +70,7 @@ def prune(
 def _prune_some(
     db: sqlite3.Connection, *, table: str, asked: dict[str, object], after: int
 ) -> tuple[int, int | None]:
-    """Judge the next rows of a table; return how many went, and the last one judged, None at the end."""
+    """Prune the next rows of a table; return how many were deleted, and the last row checked, None at the end."""
     rows = f"SELECT id FROM {table} WHERE id>? ORDER BY id LIMIT ?"  # noqa: S608 - a name from above
     (last,) = db.execute(f"SELECT max(id) FROM ({rows})", (after, ROWS)).fetchone()  # noqa: S608
     if last is None:
@@ -83,7 +83,7 @@ def _prune_some(
 
 
 class Pruning:
-    """The thread that goes through the journal once an hour. `keep` returns what the site file says by now."""
+    """The thread that prunes the journal once an hour. `keep` returns the site file's current limits."""
 
     def __init__(self, journal: Journal, keep: Callable[[], Actuator], health: Health | None = None) -> None:
         self._health = health or Health()
@@ -96,7 +96,7 @@ class Pruning:
         self._thread.start()
 
     def join(self, timeout_seconds: float | None = None) -> None:
-        """Wait until the thread has ended, at most so long."""
+        """Wait until the thread has ended, at most `timeout_seconds`."""
         self._thread.join(timeout_seconds)
 
     def end(self) -> None:
@@ -104,7 +104,7 @@ class Pruning:
         self._thread.end()
 
     def run(self) -> None:
-        """Prune, not at once but when the start is over; a fault is told, and the next round tries again."""
+        """Prune every hour, first an hour after the start; a fault is logged, and the next round tries again."""
         ended = self._thread.ended
         while not ended.wait(ROUND_SECONDS):
             try:
@@ -115,7 +115,7 @@ class Pruning:
             else:
                 self._health.succeeded(self._thread.name)
                 log.info(
-                    "%d rows of the journal that are long over were forgotten",
+                    "%d old rows of the journal were deleted",
                     forgotten,
                     extra={"event": "pruned"},
                 )

@@ -1,7 +1,7 @@
-"""What the journal's tables are, version by version: each script makes the next version of the one before.
+"""The journal's tables, version by version: each script upgrades the version before it.
 
-A new journal runs them all; an older one those it has not had. What a script did stays as it is for ever, for
-journals of that version are out there.
+A new journal runs all scripts; an older one those it lacks. A released script never changes, because journals of
+that version exist.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ CREATE TABLE takeovers (service TEXT NOT NULL, at REAL NOT NULL, incident INTEGE
 CREATE INDEX takeovers_by_time ON takeovers(service, at);
 """
 
-# Brakes: pauses, and what is counted against flapping and for the cooldown.
+# Brakes: pauses, and the counts for flapping and cooldown.
 _SECOND = """
 CREATE TABLE pauses (
     id INTEGER PRIMARY KEY,
@@ -62,7 +62,7 @@ CREATE INDEX respawns_by_time ON respawns(service, at);
 ALTER TABLE takeovers ADD COLUMN done_at REAL;  -- when a standby had become the holder; NULL: it did not
 """
 
-# Repeated looks are one incident; and what is asked again and again is found without reading all of it.
+# Repeated checks are one incident; and indexes for frequent queries.
 _THIRD = """
 ALTER TABLE incidents ADD COLUMN looks INTEGER NOT NULL DEFAULT 1;  -- the last ended at closed_at
 CREATE INDEX incidents_of_service ON incidents(service, id);
@@ -71,7 +71,7 @@ CREATE INDEX alerts_unattended ON alerts(service, verdict) WHERE incident IS NUL
 CREATE INDEX fences_of_host ON events(host, id) WHERE step='fence';
 """
 
-# Planned moves, each beside its incident.
+# Planned moves, each with its incident.
 _FOURTH = """
 CREATE TABLE moves (
     incident INTEGER PRIMARY KEY REFERENCES incidents(id) ON DELETE CASCADE,
@@ -86,7 +86,7 @@ CREATE TABLE moves (
 CREATE INDEX moves_of_service ON moves(service, incident);
 """
 
-# Mirror runs: which copy is whole, and how old it is.
+# Mirror runs: which copy is complete, and how old it is.
 _MIRROR_RUNS = """
 CREATE TABLE mirror_runs (
     id INTEGER PRIMARY KEY,
@@ -106,7 +106,7 @@ CREATE TABLE mirror_runs (
 CREATE INDEX mirror_runs_onto ON mirror_runs(service, destination, id);
 """
 
-# What was last tried on each host is asked before every decision, and must not cost a walk through all incidents.
+# The last step on each host is queried before every decision, and must not scan all incidents.
 _SETTLING = """
 CREATE INDEX settling_events ON events(host, id)
     WHERE step IN ('claim', 'start', 'release', 'fence') OR kind='confirmed';

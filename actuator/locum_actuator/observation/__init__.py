@@ -1,1 +1,1 @@
-"""Looks at hosts, services and the wire."""
+"""Checks of hosts, services and the network."""

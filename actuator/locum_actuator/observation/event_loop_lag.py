@@ -1,4 +1,4 @@
-"""How late this host itself was during a look: one that was busy elsewhere has not seen that nobody answered."""
+"""Measure how late this host's event loop was during a check, because a busy host misses answers."""
 
 from __future__ import annotations
 
@@ -15,15 +15,17 @@ from locum_actuator.system import runtime
 from locum_exporter.result import Outcome
 
 TICK_SECONDS = 0.02
-TOO_LATE_SECONDS = 0.1  # a look has 0.35 s at least: so much of it gone, a failure may be our own
+TOO_LATE_SECONDS = (
+    0.1  # a check has at least 0.35 s: with this much lost, this host may have caused a failure
+)
 REMEMBERED_SECONDS = 30.0
-NOTICEABLE_SECONDS = 0.03  # less is the ordinary grain of a scheduler
-MOST_ALLOWANCE_SECONDS = 0.8  # a host that is gone must not be waited for much longer
-TOO_LATE_FOR_A_GATE_SECONDS = 0.2  # half of what a gate has for its answer
+NOTICEABLE_SECONDS = 0.03  # less is ordinary scheduling jitter
+MOST_ALLOWANCE_SECONDS = 0.8  # a dead host must not be waited for much longer
+TOO_LATE_FOR_A_GATE_SECONDS = 0.2  # half of the time that a gate has to answer
 
 
 class EventLoopLag:
-    """Measures by how much the event loop was late at most, from entering to the last `discount`."""
+    """Measures the worst lag of the event loop, from entering to the last `discount`."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
@@ -44,7 +46,7 @@ class EventLoopLag:
                 await self._ticking
 
     def discount(self, view: HostView, vantage_point: str) -> HostView:
-        """Return what was seen of a host; failures seen from here are no looks at all where this host was late."""
+        """Return a host's view in which this host's own failures count as not checked if it was late."""
         self._note()
         if self.seconds < TOO_LATE_SECONDS:
             return view
@@ -54,7 +56,7 @@ class EventLoopLag:
         return replace(view, looks=looks, gate_asked=False, gate_fault=f"{self._text}: {view.gate_fault}")
 
     def discount_reach(self, reach: Reach | None, vantage_point: str) -> Reach | None:
-        """Return what was found through the service addresses; the same holds for failures of this host's own."""
+        """Return the result through the service addresses, with this host's failures treated in the same way."""
         self._note()
         if reach is None or self.seconds < TOO_LATE_SECONDS:
             return reach
@@ -63,13 +65,13 @@ class EventLoopLag:
 
     @property
     def hides_a_gate(self) -> str | None:
-        """Say that this host was too late to tell whether a gate was silent; None where it was not."""
+        """Return a message if this host was too late to judge a silent gate; None if it was not."""
         self._note()
         return None if self.seconds < TOO_LATE_FOR_A_GATE_SECONDS else self._text
 
     @property
     def _text(self) -> str:
-        return f"this host was {self.seconds * 1000:.0f} ms too busy to look"
+        return f"this host was {self.seconds * 1000:.0f} ms too busy to check"
 
     def _discounted(self, look: CheckOutcome, vantage_point: str) -> CheckOutcome:
         if look.vantage_point != vantage_point or look.outcome is not Outcome.FAILED:
@@ -87,17 +89,17 @@ class EventLoopLag:
 
 
 class RecentLag:
-    """The lag of the last looks, for a deadline of the next: on a busy machine answers of others come later too."""
+    """The lag of recent checks, for the deadlines of the next: on a busy machine answers arrive later too."""
 
     def __init__(self) -> None:
-        self._seen: deque[tuple[float, float]] = deque(maxlen=100)  # when (monotonic), and how late
+        self._seen: deque[tuple[float, float]] = deque(maxlen=100)  # time (monotonic) and lag
 
     def saw(self, seconds: float) -> None:
-        """Take in the lag of one look."""
+        """Record the lag of one check."""
         self._seen.append((runtime.monotonic(), seconds))
 
     def allowance_seconds(self) -> float:
-        """Return by how much to widen a deadline now: twice the worst lag of late, 0 on a calm machine."""
+        """Return how much to extend a deadline now: twice the worst recent lag, 0 on an idle machine."""
         since = runtime.monotonic() - REMEMBERED_SECONDS
         worst = max((late for at, late in tuple(self._seen) if at >= since), default=0.0)
         return 0.0 if worst < NOTICEABLE_SECONDS else min(2 * worst, MOST_ALLOWANCE_SECONDS)

@@ -1,7 +1,7 @@
-"""Signs of life of hosts: whatever of a host answered a moment ago, for whichever service it was asked.
+"""Signs of life of hosts: recent answers of a host's gate, for any service.
 
-Each service is handled by itself, and a host is switched off as a whole. A host whose gate answered another service
-a moment ago, or on which another service answers, is not the host that "does not answer".
+Each service is handled separately, but a host is switched off as a whole. A host whose gate answered another
+service a moment ago, or on which another service answers, is not dead.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from collections.abc import Callable
 
 from locum_actuator.system import runtime
 
-GATE_SECONDS = 1.0  # an answer of the gate is a sign of life for so long
+GATE_SECONDS = 1.0  # an answer of the gate is a sign of life for this long
 
 
 class LifeSigns:
-    """When each host's gate answered last. Threads may share it."""
+    """The time of each gate's last answer. Threads may share it."""
 
     def __init__(self, clock: Callable[[], float] = runtime.monotonic) -> None:
         self._clock = clock
@@ -22,12 +22,12 @@ class LifeSigns:
         self._gate_at: dict[str, float] = {}
 
     def gate_answered(self, host: str) -> None:
-        """Note that the gate of a host has answered just now."""
+        """Record that the gate of a host has just answered."""
         with self._lock:
             self._gate_at[host] = self._clock()
 
     def gate_seconds(self, host: str) -> float | None:
-        """Return how long ago the gate of a host answered last, where that is a sign of life still."""
+        """Return how long ago a host's gate last answered; None if that is no longer a sign of life."""
         with self._lock:
             at = self._gate_at.get(host)
         seconds = None if at is None else self._clock() - at

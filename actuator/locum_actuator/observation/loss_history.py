@@ -1,8 +1,8 @@
-"""Signs of life: which hosts were heard through loss or delay lately, and how long each has been silent since.
+"""Track which hosts recently answered with loss or delay, and how long each has been silent since.
 
-One burst of 20 echoes tells a dead host from one behind 30 % loss each way. Behind 60 % each way all 20 are lost
-once in 33 bursts (0.84^20), and whoever looks once a second for ten minutes sees that happen. So a host that was
-heard through loss has to be silent for longer before it is called dead. One that dies without loss does not.
+One burst of 20 echoes distinguishes a dead host from one behind 30 % loss each way. Behind 60 % each way all 20 are
+lost once in 33 bursts (0.84^20), which checks once a second meet within ten minutes. A host that answered with loss
+therefore has to be silent for longer before it counts as dead. One that dies without loss does not.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from locum_actuator.domain.situation import HostView, Situation
 from locum_actuator.system import runtime
 from locum_exporter.result import Outcome
 
-LOSSY_SECONDS = 120.0  # so long after loss was seen a host's silence is doubted
+LOSSY_SECONDS = 120.0  # for this long after loss, a host's silence is doubted
 ECHOES_AFTER_LOSS = (
     120  # unanswered in a row; behind 60 % loss each way less than once in a billion (0.84^120)
 )
 
 
 class LossHistory:
-    """What the looks at one service's hosts had in common. Threads may share it."""
+    """The loss found by earlier checks of one service's hosts. Threads may share it."""
 
     def __init__(self, clock: Callable[[], float] = runtime.monotonic) -> None:
         self._clock = clock
@@ -31,10 +31,10 @@ class LossHistory:
         self._reached: set[str] = set()
 
     def heir(self, *, same_way: bool) -> LossHistory:
-        """Return signs that begin with these, for the worker after a reload.
+        """Return a history that starts with this one, for the worker after a reload.
 
-        `same_way` says whether the addresses and the checks are those of before: else nothing is known of what
-        reached the service through them.
+        `same_way` says whether addresses and checks are unchanged. If not, it is not known which vantage points
+        reach the service through them.
         """
         heir = LossHistory(self._clock)
         with self._lock:
@@ -43,7 +43,7 @@ class LossHistory:
         return heir
 
     def looked(self, situation: Situation) -> None:
-        """Take in one look."""
+        """Record the results of one check."""
         self.reached_by(situation.reach)
         with self._lock:
             for name, view in situation.hosts.items():
@@ -55,7 +55,7 @@ class LossHistory:
                     self._lossy_at[name] = self._clock()
 
     def reached_by(self, reach: Reach | None) -> None:
-        """Take in from where a service was reached through its addresses."""
+        """Record the vantage points that reached a service through its addresses."""
         looks = () if reach is None else reach.outside
         with self._lock:
             self._reached |= {look.vantage_point for look in looks if look.outcome is Outcome.WELL}
@@ -66,7 +66,7 @@ class LossHistory:
             return frozenset(self._reached)
 
     def doubted(self) -> Mapping[str, int]:
-        """Return the hosts whose silence may still be loss: name -> echoes unanswered since they were heard."""
+        """Return the hosts whose silence may still be loss: name -> echoes unanswered since the last answer."""
         now = self._clock()
         with self._lock:
             return {
@@ -77,7 +77,7 @@ class LossHistory:
 
 
 def _heard(view: HostView, situation: Situation) -> bool:
-    """Tell whether anything at all came from a host: an echo, an answer of its gate or service, of its address."""
+    """Return whether a host answered at all: an echo, its gate, its service, or for the address."""
     answers_for_the_address = view.name in situation.holders and not situation.by_command
     pinged = view.echoes_received or view.slow or view.pinged_by
     return bool(pinged or view.gate_answers or view.serves or answers_for_the_address)

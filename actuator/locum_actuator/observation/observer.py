@@ -1,7 +1,7 @@
-"""Look again: everything a decision needs, gathered at once with the exporter's own checks.
+"""Gather everything that a decision needs, at once and with the exporter's own checks.
 
-The deadlines here are this look's own, not the scrape's. One event loop in a thread of its own serves all services;
-nothing in it blocks, so a slow host delays nobody else. Gate calls block and run in a pool of threads.
+The deadlines here are independent of Prometheus's scrapes. One event loop in its own thread serves all services;
+nothing in it blocks, so a slow host does not delay the others. Gate calls block and run in a thread pool.
 """
 
 from __future__ import annotations
@@ -42,61 +42,61 @@ log = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
 
-# A host behind 30 % loss each way returns an echo with probability 0.49. That it returns none of 20 happens once in
-# 700,000 bursts (0.51^20), well below the once in 10,000 that is promised.
+# A host behind 30 % loss each way returns an echo with probability 0.49. It returns none of 20 once in 700,000
+# bursts (0.51^20), well below the promised once in 10,000.
 BURST_ECHOES = 20
 BURST_SPACING_SECONDS = 0.015
 BURST_WAIT_SECONDS = 0.1
-LATE_PAUSE_SECONDS = 0.02  # between two looks for a late echo
-BURST_ENOUGH = 5  # this many in a row, none missing, are enough where all else has answered meanwhile
+LATE_PAUSE_SECONDS = 0.02  # between two checks for a late echo
+BURST_ENOUGH = 5  # this many in a row, none missing, are enough if everything else has answered
 GATE_SECONDS = 0.4
-# Before a host is switched off it is asked once more, with more patience where it answers ping. Both are so short
-# that the look before them is still good afterwards (plan_evidence.LOOK_SECONDS).
+# Before a host is switched off it is checked once more, for longer if it answers ping. Both times are so short that
+# the evidence from before is still fresh enough afterwards (plan_evidence.LOOK_SECONDS).
 LAST_QUESTION_SECONDS = 0.6
 LAST_QUESTION_TO_THE_SILENT_SECONDS = 0.4
 WITNESS_ECHOES = 5
 WITNESS_SPACING_SECONDS = 0.03
-HEARS_SECONDS = 0.15  # for an echo as another vantage point sees it: the claim waits for its silence
+HEARS_SECONDS = 0.15  # for another vantage point's ping; the claim waits for its result
 OWNERS_SECONDS = 0.3
 OWNERS_ALLOWANCE_SECONDS = (
-    0.3  # with it the answer is still new enough to act on (plan_evidence.SILENT_SECONDS)
+    0.3  # including it, the answer is still fresh enough to act on (plan_evidence.SILENT_SECONDS)
 )
 OWNERS_SPACING_SECONDS = 0.03  # a neighbour answers in well under a millisecond; asked three times
-# An answer of the service or of the gate takes so many round trips: a connection, TLS, what is said on it. Where
-# these alone outlast the look, silence may be delay.
+# An answer of the service or of the gate takes this many round trips: connection, TLS, request. If these alone take
+# longer than the check, silence may be delay.
 ROUND_TRIPS = 4
-TURNS_SECONDS = 5.0  # so long the event loop has to turn after a failure to count as sound again
-GRACE_SECONDS = 0.5  # beside the look's own deadline, before a look that hangs is given up
+TURNS_SECONDS = 5.0  # the event loop has to run this long after a failure to count as healthy again
+GRACE_SECONDS = 0.5  # on top of a check's own deadline, before a hung check is given up
 
-Owners = tuple[frozenset[str], frozenset[str]]  # hosts that answer for the address, and MACs of none
+Owners = tuple[frozenset[str], frozenset[str]]  # hosts that answer for the address, and MACs of no known host
 
 
 def look_seconds(service: Service) -> float:
-    """Return how long a service may take to answer when it is asked again, in seconds."""
+    """Return how long a service may take to answer the actuator's own checks, in seconds."""
     return min(max(1.4 * service.interval_seconds, 0.35), 3.0)
 
 
 def _command_seconds(service: Service) -> float:
-    """Return how long it may take to ask who holds the service where a command is asked, in seconds."""
+    """Return how long the check command may take, in seconds; 0 without address commands."""
     return 0.0 if service.address_commands is None else service.address_commands.timeout
 
 
 @dataclass(frozen=True, slots=True)
 class NoGateAnswer:
-    """Why a gate did not say how a service is; `asked` is False where the cause is on this host."""
+    """Why a gate did not report a service's state; `asked` is False if the cause is on this host."""
 
     text: str
     asked: bool = True
-    answered: bool = False  # it did answer, and does not know the service
+    answered: bool = False  # it answered, but does not know the service
 
 
 def _answers(fault: NoGateAnswer) -> str:
-    """Say that a gate answers though it did not say how the service is."""
+    """Return a message that a gate answers, although it did not report the service's state."""
     return f"its gate answers ({fault.text})"
 
 
 class HostObserver:
-    """The eyes of the actuator, on the host it runs on."""
+    """The actuator's checks, run on its own host."""
 
     def __init__(self, site: Site, gates: Gates, health: Health | None = None) -> None:
         self._site = site
@@ -107,9 +107,9 @@ class HostObserver:
         self._neighbours = Neighbours()
         self._life = LifeSigns()
         self._recent_lag = RecentLag()
-        self._names_of_macs: dict[str, str] = {}  # of every host that was ever heard
+        self._names_of_macs: dict[str, str] = {}  # of every host that ever answered
         self._macs = HostMacs()  # … and of every interface that gates report
-        self._reported: dict[str, GateStatus] = {}  # what each gate said last
+        self._reported: dict[str, GateStatus] = {}  # each gate's last answer
         workers = 4 * max(1, len(site.hosts)) * max(1, len(site.services))
         self._pool = concurrent.futures.ThreadPoolExecutor(min(workers, 256), thread_name_prefix="gate")
         self._health = health or Health()
@@ -117,13 +117,13 @@ class HostObserver:
         self._thread.start()
 
     def _turn_loop(self) -> None:
-        """Run the event loop until the end; whatever stops it, no look would come back without it."""
+        """Run the event loop until the end, and restart it if it stops: all checks depend on it."""
         while not self._thread.ended.is_set():
             self._loop.call_later(TURNS_SECONDS, self._health.succeeded, self._thread.name)
             self._loop.run_forever()
 
     def close(self) -> None:
-        """Stop looking and close the sockets."""
+        """Stop all checks and close the sockets."""
 
         async def tidy() -> None:
             self._pinger.close()
@@ -163,9 +163,9 @@ class HostObserver:
         )
 
     def confirm(self, service: str, silent: str | None = None) -> Confirmed:
-        """Ask the witnesses, the wire, and the other vantage points of a host that was silent, all at once."""
+        """Check witnesses, address owners and, from other vantage points, a silent host, all at once."""
 
-        async def everybody() -> Confirmed:
+        async def gather() -> Confirmed:
             witnesses, owners, echoes = await asyncio.gather(
                 self._witnesses(None), self._owners(service), self._echoes_elsewhere(silent)
             )
@@ -173,7 +173,7 @@ class HostObserver:
             silent_to = tuple(name for name, echo in echoes.items() if echo is Outcome.FAILED)
             return Confirmed(any(witnesses.values()), owners, heard_by, silent_to)
 
-        return self._run(everybody(), 2.0 + _command_seconds(self._site.services[service]))
+        return self._run(gather(), 2.0 + _command_seconds(self._site.services[service]))
 
     async def _echoes_elsewhere(self, host: str | None) -> dict[str, Outcome]:
         """Ask the other vantage points whether a host returns their echoes."""
@@ -187,7 +187,7 @@ class HostObserver:
         return dict(zip(others, echoes, strict=True))
 
     def echoes(self, host: str) -> int | None:
-        """Ping a host; return how many echoes came back, None where none could be sent."""
+        """Ping a host; return how many echoes came back, None if none could be sent."""
 
         seen = self._run(self._echoes(host), 2.0)
         return seen.received if seen.sent else None
@@ -202,11 +202,11 @@ class HostObserver:
         )
 
     def late_echo(self, host: str, since: float, seconds: float) -> bool:
-        """Return whether an echo of a host came since a moment of runtime.monotonic, waiting so long for one."""
+        """Return whether an echo from a host arrived since `since` (runtime.monotonic), waiting up to `seconds`."""
         end, address = runtime.monotonic() + seconds, self._site.hosts[host].address
 
         async def heard() -> bool:
-            # The loop has the same clock. Nothing is consumed: every plan and every reader gets one answer.
+            # The loop uses the same clock. Nothing is consumed: every caller gets the same answer.
             while not self._pinger.heard_since(address, since):
                 if runtime.monotonic() >= end:
                     return False
@@ -216,15 +216,15 @@ class HostObserver:
         return self._run(heard(), seconds + 2.0)
 
     def witness_answers(self, source: str | None = None) -> bool:
-        """Ping the witnesses, from a given source address where one is named, and tell whether any answered."""
+        """Ping the witnesses, from `source` if it is given; return whether any answered."""
         return any(self._run(self._witnesses(source), 2.0).values())
 
-    # -- the whole look ----------------------------------------------------------------------------------------
+    # -- the whole situation -----------------------------------------------------------------------------------
 
     def situation(self, service: str) -> Situation:
-        """Look at everything that matters for one service, all at once."""
+        """Run all checks that matter for one service, at the same time."""
         values, asked_at = self._site.services[service], runtime.since_boot()
-        # Twice the time of a look: a service whose host limits pings is asked a second time.
+        # Twice the time of a check: a service whose host limits pings is checked a second time.
         limit = (
             2 * look_seconds(values) + 3.0 + _command_seconds(values) + self._recent_lag.allowance_seconds()
         )
@@ -233,11 +233,11 @@ class HostObserver:
         except TimeoutError:
             self._recent_lag.saw(limit)
             return self._not_looked(
-                service, asked_at, f"this host was too busy to look: not over within {limit:g} s"
+                service, asked_at, f"this host was too busy to check: not finished within {limit:g} s"
             )
 
     def _not_looked(self, service: str, asked_at: float, text: str) -> Situation:
-        """Return what is known after a look that did not end: nothing."""
+        """Return an empty situation, for checks that did not finish."""
         busy = CheckOutcome(self._local, Outcome.NOT_LOOKED, text, "busy")
         return Situation(
             service=service,
@@ -297,11 +297,11 @@ class HostObserver:
             )
             for name in others
         )
-        # Where this host itself was late of late, an answer may be late here, and not there.
+        # If this host was late recently, the answer may be late because of this host.
         gate_seconds = GATE_SECONDS + self._recent_lag.allowance_seconds()
         begun, hurry = asyncio.get_running_loop().time(), asyncio.Event()
-        # What is silent takes its time, and all of the burst: five clean echoes are no proof of a clean line, for
-        # behind 30 % loss each way they come once in 36 times (0.49^5), and twenty once in 1.5 million.
+        # A silent host gets the full burst: five echoes without loss do not prove a clean line, because behind 30 %
+        # loss each way they arrive once in 36 times (0.49^5), and twenty once in 1.5 million.
         burst = asyncio.create_task(self._burst(address, hurry))
         try:
             gate, here, elsewhere = await asyncio.gather(
@@ -313,25 +313,25 @@ class HostObserver:
             seen = await burst
             prompt = False
             if isinstance(gate, ServiceStatus) and (seen.received < seen.sent or not seen.sent):
-                prompt, here = await self._asked_beside_its_gate(service, host, here)
+                prompt, here = await self._checked_with_its_gate(service, host, here)
             view = self._seen(service, host, begun, burst=seen, gate=gate, here=here, elsewhere=elsewhere)
             return replace(view, gate_prompt=prompt)
         finally:
             burst.cancel()
 
-    async def _asked_beside_its_gate(
+    async def _checked_with_its_gate(
         self, service: str, host: str, here: CheckOutcome
     ) -> tuple[bool, CheckOutcome]:
-        """Ask the gate many times where echoes are missing; return whether it was prompt, and the look to judge.
+        """Call the gate many times if echoes are missing; return whether it was prompt, and the check to judge by.
 
-        A service that did not answer is asked once more meanwhile: only what is silent while its line is shown to
-        be clean is silent itself.
+        A service that did not answer is checked again at the same time: it counts as silent only if it does not
+        answer while its line is proven to be clean.
         """
 
         def call(deadline_seconds: float) -> bool:
             try:
                 self._gates[host].status(deadline_seconds=deadline_seconds)
-            except Exception:  # whatever hindered it: that is no proof
+            except Exception:  # whatever the cause, this is no proof of a clean line
                 return False
             return True
 
@@ -352,11 +352,11 @@ class HostObserver:
         self, service: str, host: str, begun: float, *, burst: Burst, gate: ServiceStatus | NoGateAnswer,
         here: CheckOutcome, elsewhere: Sequence[Answer],
     ) -> HostView:  # fmt: skip
-        """Put together what came of one look at a host that begun at that time of the loop's."""
+        """Build a host's view from the results of its checks, which began at `begun` (the loop's clock)."""
         values, address = self._site.services[service], self._site.hosts[host].address
         seconds = look_seconds(values)
         status = gate if isinstance(gate, ServiceStatus) else None
-        heard = self._pinger.heard_since(address, begun)  # by now, which may be after the burst had ended
+        heard = self._pinger.heard_since(address, begun)  # including echoes that arrived after the burst
         return HostView(
             name=host,
             echoes_sent=burst.sent,
@@ -400,10 +400,11 @@ class HostObserver:
         )
 
     def _life_of(self, host: str, burst: Burst, gate: NoGateAnswer) -> Life:
-        """Return what was heard of a host whose gate is silent, where it answers ping.
+        """Return the signs of life of a host whose gate is silent.
 
-        One that does not answer ping either may have died since: what counts then is the burst, which is newer. A
-        gate that answered just now, and does not know the service, is one that lives whatever becomes of pings.
+        A host that does not answer ping either may have died since its gate last answered; the burst is newer
+        evidence. A gate that just answered, but does not know the service, is a sign of life whatever the pings
+        show.
         """
         if gate.answered:
             return Life(_answers(gate))
@@ -411,9 +412,9 @@ class HostObserver:
         return NO_LIFE if seconds is None else Life(f"its gate answered {seconds:.1f} s ago")
 
     def life(self, service: str, host: str, *, pinged: bool) -> Life:
-        """Ask a host that is to be switched off once more: its gate, and which services answer on it, this one too.
+        """Check a host once more before it is switched off: its gate, and all services on it, including this one.
 
-        `pinged` says whether it has answered ping: one that has not is not given as long.
+        `pinged` says whether it answered ping; if not, it gets less time.
         """
         others = {
             name: values
@@ -446,7 +447,7 @@ class HostObserver:
     async def _gate(
         self, service: str, host: str, seconds: float = GATE_SECONDS
     ) -> ServiceStatus | NoGateAnswer:
-        """Return what a host's gate says of a service, or why it does not."""
+        """Return what a host's gate reports about a service, or why it does not."""
         loop, begun = asyncio.get_running_loop(), runtime.event()
 
         def ask() -> GateStatus:
@@ -464,7 +465,7 @@ class HostObserver:
                 )
             return NoGateAnswer(f"no answer within {seconds:g} s")
         except Exception as fault:
-            # No threads or descriptors left, for example: what else can be seen must still be seen.
+            # For example no threads or descriptors left: all other checks must still be made.
             return NoGateAnswer(f"could not be asked: {type(fault).__name__}: {fault}", asked=False)
         self._life.gate_answered(host)
         self._macs.learn(host, status.macs)
@@ -497,7 +498,7 @@ class HostObserver:
             self._neighbours,
             self._site,
             service,
-            # Where this host itself was late of late, an answer may be late here, and not there.
+            # If this host was late recently, the answer may be late because of this host.
             OWNERS_SECONDS + min(self._recent_lag.allowance_seconds(), OWNERS_ALLOWANCE_SECONDS),
             this_name=self._local,
             spacing_seconds=OWNERS_SPACING_SECONDS,
@@ -509,16 +510,16 @@ class HostObserver:
         hosts = frozenset(self._known(name) for name in names)
         strangers = hosts - self._site.hosts.keys()
         if strangers and not set(self._site.services[service].hosts) <= {*macs.values(), self._local}:
-            return None  # a host whose own address nobody answered for may be the stranger
+            return None  # the stranger may be a host whose own address was not answered for
         return hosts - strangers, strangers
 
     def _known(self, name: str) -> str:
-        """Return whose a MAC address is: as its host was heard last, for loss hides it, or as its gate reports."""
+        """Return the host that has a MAC address, from earlier answers or gate reports; the name itself if none."""
         mac = name.removeprefix(UNKNOWN_MAC)
         return self._names_of_macs.get(mac) or self._macs.owner(mac) or name
 
     def _settled(self, found: Owners | None) -> Owners | None:
-        """Return the owners again, now that the gates have reported MACs that were unknown at the time."""
+        """Return the owners, with MACs resolved that the gates have reported in the meantime."""
         if found is None:
             return None
         hosts, strangers = found
@@ -532,7 +533,7 @@ class HostObserver:
             holder = holder_by_command(service, values)
         except CommandError as fault:
             log.warning(
-                "who holds it could not be asked: %s",
+                "it could not be checked which host holds it: %s",
                 fault,
                 extra={"event": "holder_not_known", "service": service},
             )
@@ -541,7 +542,7 @@ class HostObserver:
         return found & frozenset(values.hosts), found - frozenset(values.hosts)
 
     async def _witnesses(self, source: str | None) -> dict[str, bool]:
-        """Ping every witness; with `source`, those of its IP version, from it."""
+        """Ping every witness; with `source` only those of its IP version, from that address."""
         origin = ip_address(source) if source else None
         asked = [w for w in self._site.witnesses if origin is None or w.version == origin.version]
         async with contextlib.AsyncExitStack() as stack:
@@ -567,25 +568,25 @@ class HostObserver:
         try:
             return future.result(deadline_seconds)
         finally:
-            future.cancel()  # what hangs is not left to pile up
+            future.cancel()  # hung checks must not accumulate
 
 
 def _is_asked_directly(service: Service) -> bool:
-    """Tell whether a service answers for itself: a ping is the host's answer, and a process its gate's."""
+    """Return whether a check asks the service itself: a ping asks the host, a process check its gate."""
     return not {"ping", "process"} & set(service.checks.deciding)
 
 
 def _is_slow(burst: Burst, deadline_seconds: float, *, heard: bool) -> bool:
-    """Tell whether a host is heard, but too late for an answer of anything else than ping within a deadline."""
+    """Return whether a host's echoes are so late that no other check could be answered within its deadline."""
     if not burst.received:
         return heard
     return ROUND_TRIPS * min(burst.rtts_seconds) > deadline_seconds
 
 
 def _counted(here: CheckOutcome, service: Service, status: ServiceStatus | None) -> CheckOutcome:
-    """Take the gate's own count for the look at a service that is known by its process alone.
+    """Use the gate's process count for a service whose only deciding check is its process.
 
-    The look goes over the kept `watch`, and where that could not be asked the status still tells.
+    The check uses the kept `watch` connection; if that could not be asked, the gate's status has the count.
     """
     if here.outcome is not Outcome.NOT_LOOKED or service.checks.deciding != ("process",):
         return here

@@ -1,7 +1,7 @@
-"""Whether other holder hosts are silent as well, asked right before a takeover: their alerts may be on their way.
+"""Check right before a takeover whether other holder hosts are silent too, without waiting for alerts.
 
-Two faults of one instant come through Prometheus up to a second apart, and the first of them must not be taken for
-a fault of its own (storm.py knows only of what has arrived).
+Alerts of two simultaneous faults arrive through Prometheus up to a second apart, and the first must not be mistaken
+for a single fault (storm.py knows only the faults that have been reported).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _SILENT = {"unreachable", "timeout", "closed"}  # any other fault of a gate is a
 
 
 def silent_ones(hosts: Iterable[str], observer: Observer, gates: Gates) -> frozenset[str]:
-    """Return those of some hosts that return no echo and whose gate is silent too."""
+    """Return the hosts that return no echo and whose gate is silent too."""
     asked = sorted(hosts)
     if not asked:
         return frozenset()
@@ -32,7 +32,7 @@ def silent_ones(hosts: Iterable[str], observer: Observer, gates: Gates) -> froze
 
 
 def _is_silent(host: str, observer: Observer, gates: Gates) -> bool:
-    if observer.echoes(host) != 0:  # None: nobody could ask
+    if observer.echoes(host) != 0:  # None: no echo could be sent
         return False
     try:
         gates[host].status(deadline_seconds=GATE_SECONDS)

@@ -1,4 +1,4 @@
-"""Checks a service through its addresses, from here and from every other vantage point, all at once."""
+"""Check a service through its addresses, from this host and every other vantage point at the same time."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from locum_inventory.site.model import Address, Site
 
 LookAt = Callable[
     [Address], Coroutine[Any, Any, CheckOutcome]
-]  # runs the deciding checks on an address, from here
+]  # runs the deciding checks on an address, from this host
 
 
 async def look_through(
     session: aiohttp.ClientSession, site: Site, name: str, look_at: LookAt, deadline_seconds: float
 ) -> Reach | None:
-    """Return whether the service is reached through its addresses; None where it has none that could be asked.
+    """Return whether the service is reached through its addresses; None if it has none to check.
 
-    One answer is enough: the others are not waited for then.
+    One answer is enough; the others are then not waited for.
     """
     service, local = site.services[name], site.actuator.host
     if not through_checks(service):
@@ -59,7 +59,7 @@ async def look_through(
 
 
 def _is_well(task: asyncio.Task[Any], here: asyncio.Task[tuple[CheckOutcome, bool]]) -> bool:
-    """Tell whether a finished task shows that the service is reached."""
+    """Return whether a finished task shows that the service is reached."""
     if task is here:
         look, holds = here.result()
         return look.outcome is Outcome.WELL and not holds
@@ -68,7 +68,7 @@ def _is_well(task: asyncio.Task[Any], here: asyncio.Task[tuple[CheckOutcome, boo
 
 
 async def _from_here(site: Site, name: str, look_at: LookAt) -> tuple[CheckOutcome, bool]:
-    """Return what this host finds, and whether it holds one of the addresses itself."""
+    """Return this host's result, and whether it holds one of the addresses itself."""
     local = site.actuator.host
     addresses = [address.ip for address in site.services[name].addresses]
     try:

@@ -1,6 +1,6 @@
-"""Look out for a host that is missing: a glimpse every few moments, whether it takes connections for SSH again.
+"""Probe missing hosts every few moments, to detect when they accept SSH connections again.
 
-To ask its gate means to wait for seconds while it is gone. A glimpse is a packet or two, and waits for nothing.
+Asking the gate of a missing host takes seconds. A probe takes one or two packets and does not block.
 """
 
 from __future__ import annotations
@@ -20,28 +20,28 @@ from locum_inventory.site.model import Address, Service, Site
 
 log = logging.getLogger(__name__)
 
-GLIMPSE_SECONDS = 0.2  # between two connections that are begun; one that takes longer is the patrol's to make
-LISTEN_SECONDS = 0.02  # how often to look what came of them
-SEEN_SECONDS = 5.0  # a host that was seen and whose gate stays silent is no news again before
+GLIMPSE_SECONDS = 0.2  # between two connection attempts; a slower connection is left to the patrol
+LISTEN_SECONDS = 0.02  # how often to check for results
+SEEN_SECONDS = 5.0  # a detected host whose gate stays silent is not reported again before this
 
 
 @dataclass(slots=True)
 class ReconnectProbe:
-    """Glimpses at the hosts of one service, from the host of the actuator."""
+    """Probes of one service's hosts, from the actuator's host."""
 
     site: Site
-    interface: str | None  # where this host meets the others on the wire; None: not known
+    interface: str | None  # this host's interface to the others; None: not known
     _begun: dict[str, socket.socket] = field(default_factory=dict)
     _wire: socket.socket | None = None
-    _not_before: dict[str, float] = field(default_factory=dict)  # when the next one may begin
+    _not_before: dict[str, float] = field(default_factory=dict)  # when the next probe may begin
 
     @classmethod
     def of(cls, site: Site, service: Service) -> ReconnectProbe:
-        """Return the lookout for a service's hosts."""
+        """Return the probe for a service's hosts."""
         return cls(site, service.interface.get(site.actuator.host))
 
     def glimpse(self, missing: Iterable[str]) -> frozenset[str]:
-        """Return those missing hosts that have come to take connections; blocks for nothing.
+        """Return the missing hosts that now accept connections, without blocking.
 
         To be called every `LISTEN_SECONDS` while a host is missing.
         """
@@ -62,7 +62,7 @@ class ReconnectProbe:
         return frozenset(seen)
 
     def close(self) -> None:
-        """Give up what was begun."""
+        """Close all connections."""
         self.glimpse(())
         if self._wire is not None:
             self._wire.close()
@@ -76,10 +76,13 @@ class ReconnectProbe:
             self._ask_wire(address)
         except OSError as fault:
             if self._wire is not None:
-                self._wire.close()  # its interface may have been made again under the same name
+                self._wire.close()  # its interface may have been created again under the same name
                 self._wire = None
             log.debug(
-                "no question of %s: %s", host, fault, extra={"event": "reconnect_probe_failed", "host": host}
+                "no neighbour probe to %s: %s",
+                host,
+                fault,
+                extra={"event": "reconnect_probe_failed", "host": host},
             )
         try:
             family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
@@ -88,11 +91,11 @@ class ReconnectProbe:
                 line.connect((str(address), port))
         except OSError as fault:
             log.debug(
-                "no glimpse of %s: %s", host, fault, extra={"event": "reconnect_probe_failed", "host": host}
+                "no SSH probe to %s: %s", host, fault, extra={"event": "reconnect_probe_failed", "host": host}
             )
 
     def _ask_wire(self, address: Address) -> None:
-        """Ask for the host's MAC address. The kernel asks only once a second, and keeps the connection waiting."""
+        """Request the host's MAC address: the kernel does so only once a second, and delays the connection."""
         if self.interface is None:
             return
         mac = mac_of(self.interface)
@@ -104,14 +107,14 @@ class ReconnectProbe:
             else arp_probe(mac, address)
         )
         if self._wire is None:
-            # Of no protocol: it sends, and hears nothing that had to be read. Kept, for to close one takes 13 ms.
+            # With protocol 0 it only sends, and receives nothing. It is kept open, because closing takes 13 ms.
             self._wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK, 0)
             self._wire.bind((self.interface, 0))
         self._wire.send(question)
 
 
 def _answer(line: socket.socket) -> bool | None:
-    """Tell whether a connection was taken; None while nothing came."""
+    """Return whether a connection was accepted; None while there is no result."""
     poll = select.poll()
     poll.register(line, select.POLLOUT)
     if not poll.poll(0):

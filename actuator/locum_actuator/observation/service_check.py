@@ -1,4 +1,4 @@
-"""One look at a service on one address: all the checks that decide whether it is well, at once."""
+"""Check a service on one address: run all its deciding checks at the same time."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from locum_exporter.result import CheckResult, Outcome, gravest_reason, outcome_
 from locum_inventory.gate.protocol import GateClient
 from locum_inventory.site.model import Address, Checks
 
-Ask = Callable[[float], Coroutine[Any, Any, CheckResult]]  # asks within so many seconds
+Ask = Callable[[float], Coroutine[Any, Any, CheckResult]]  # runs a check with a deadline in seconds
 
-ONCE_MORE_SECONDS = 0.12  # without an answer, then a second connection is tried
+ONCE_MORE_SECONDS = 0.12  # without an answer for this long, a second connection is tried
 
 
 async def look_at_service(
@@ -34,14 +34,14 @@ async def look_at_service(
     gate: GateClient | None,
     executor: Executor,
 ) -> CheckOutcome:
-    """Run the deciding checks of a service; it is well when all succeed.
+    """Run the deciding checks of a service; it is well if all succeed.
 
-    `gate` is that of the host being checked, for a service that is known by its process alone.
+    `gate` is that of the checked host, for a service whose only deciding check is its process.
     """
     deciding = checks.deciding
     if "process" in deciding:
         if gate is None:
-            text = "its process cannot be looked for through an address"
+            text = "a process cannot be checked through an address"
             return CheckOutcome(vantage_point, Outcome.NOT_LOOKED, text, "shell")
         result = await process(gate, service, deadline_seconds, executor=executor)
         return CheckOutcome(
@@ -63,11 +63,11 @@ async def look_at_service(
 
 
 async def asked_twice(ask: Ask, deadline_seconds: float) -> CheckResult:
-    """Return how a check went that is asked once more where it has no answer soon; either answer will do.
+    """Run a check, and a second time in parallel if it gets no answer soon; either success counts.
 
-    The first packet of a connection, once lost, is sent again after a second (RFC 6298), which is later than a look
-    ends: a service would look hung that lost only that. Two connections, a while apart, are not lost at one blow.
-    They have one deadline, so that who does not answer at all is known as soon as before.
+    A lost first packet of a connection is sent again after one second (RFC 6298), which is later than the check's
+    deadline: a service would appear hung because of that one packet. Two connections some time apart are rarely
+    lost together. Both have the same deadline, so that a silent service is detected as soon as before.
     """
     first = asyncio.create_task(ask(deadline_seconds))
     tasks = {first}
@@ -86,7 +86,7 @@ async def asked_twice(ask: Ask, deadline_seconds: float) -> CheckResult:
 
 
 def joined(looks: Sequence[CheckOutcome]) -> CheckOutcome:
-    """Return the looks of one vantage point as one: well if all are, failed if one failed, else not looked."""
+    """Join results of one vantage point: WELL if all are, FAILED if any failed, otherwise NOT_LOOKED."""
     outcomes = [look.outcome for look in looks]
     outcome = next((one for one in (Outcome.FAILED, Outcome.NOT_LOOKED) if one in outcomes), Outcome.WELL)
     faults = [look for look in looks if look.outcome is not Outcome.WELL]

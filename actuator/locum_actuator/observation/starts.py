@@ -1,7 +1,7 @@
-"""Which hosts' services are starting: started a moment ago, and not seen to answer since.
+"""Track starting services: started a moment ago, and not known to have answered since.
 
-A young process that does not answer yet is no hung one. How young it is says its gate (docs/gate.md); that it has
-answered since is remembered here, so that a young service which hangs is not mistaken for one that is starting.
+A young process that does not answer yet is not hung. The gate reports its age (docs/gate.md). Whether it has
+answered since is recorded here, so that a young service which hangs is not mistaken for one that is starting.
 """
 
 from __future__ import annotations
@@ -20,27 +20,27 @@ class Starts:
     def __init__(self, clock: Callable[[], float] = runtime.monotonic) -> None:
         self._clock = clock
         self._lock = runtime.lock()
-        self._began_at: dict[str, float] = {}  # of a start whose service has not answered since
+        self._began_at: dict[str, float] = {}  # of starts whose service has not answered since
         self._served_at: dict[str, float] = {}
 
     def began(self, host: str) -> None:
-        """Note that locum starts the service on a host now."""
+        """Record that locum starts the service on a host now."""
         with self._lock:
             self._began_at[host] = self._clock()
 
     def served(self, host: str) -> None:
-        """Note that the service on a host answers."""
+        """Record that the service on a host answers."""
         with self._lock:
             self._served_at[host] = self._clock()
             self._began_at.pop(host, None)
 
     def ended(self, host: str) -> None:
-        """Note that the service on a host no longer runs."""
+        """Record that the service on a host no longer runs."""
         with self._lock:
             self._began_at.pop(host, None)
 
     def looked(self, situation: Situation) -> None:
-        """Take in one look at all hosts."""
+        """Record the results of one check of all hosts."""
         for view in situation.hosts.values():
             if view.serves:
                 self.served(view.name)
@@ -48,14 +48,14 @@ class Starts:
                 self._asked(view)
 
     def starting(self, within_seconds: float) -> Mapping[str, float]:
-        """Return how long ago each start began that has yet to answer, of those younger than `within_seconds`."""
+        """Return the age of each unanswered start that is younger than `within_seconds`, by host."""
         now = self._clock()
         with self._lock:
             ages = {host: now - at for host, at in self._began_at.items()}
         return {host: age for host, age in ages.items() if age < within_seconds}
 
     def _asked(self, view: HostView) -> None:
-        """Take in what a gate said of a service that does not answer."""
+        """Record a gate's report about a service that does not answer."""
         now = self._clock()
         with self._lock:
             if view.underway in _STARTING_VERBS:

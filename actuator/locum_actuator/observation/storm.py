@@ -1,4 +1,4 @@
-"""Which holder hosts fail right now, over all services: what one service's decision cannot see by itself."""
+"""Track which holder hosts are failing, across all services, for the decisions of each service."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 from locum_actuator.system import runtime
 
-NEAR_SECONDS = 30.0  # faults that begin within this of each other may have one cause
-# A network that comes back does so port by port: whoever is still silent when the first is well again gets so long.
+NEAR_SECONDS = 30.0  # faults that begin within this time of each other may have one cause
+# A network recovers port by port: after the first host is well again, the others get this long.
 SETTLE_SECONDS = 10.0
 
 
@@ -16,12 +16,12 @@ SETTLE_SECONDS = 10.0
 class _Fault:
     host: str
     began: float  # on the monotonic clock
-    seen: bool  # a look has shown that it is one
-    stormy: bool = False  # another one was there that began about when it did
+    seen: bool  # a check has confirmed the fault
+    stormy: bool = False  # another fault began at about the same time
 
 
 class StormDetector:
-    """The open faults of a site by service. Threads may share it."""
+    """The open faults of a site, by service. Threads may share it."""
 
     def __init__(self) -> None:
         self._lock = runtime.lock()
@@ -29,13 +29,13 @@ class StormDetector:
         self._well_since: dict[str, float] = {}  # hosts of a storm that are well again
 
     def opened(self, service: str, holder: str | None) -> None:
-        """Note that an incident has begun, and nobody has looked yet."""
+        """Record that an incident has begun, without a check so far."""
         if holder is not None:
             with self._lock:
                 self._faults[service] = _Fault(holder, runtime.monotonic(), seen=False)
 
     def looked(self, service: str, holder: str | None, *, failing: bool) -> None:
-        """Note what a look at the holder showed."""
+        """Record the result of a check of the holder."""
         with self._lock:
             known = self._faults.pop(service, None)
             if holder is None or not failing:
@@ -46,7 +46,7 @@ class StormDetector:
                 self._faults[service] = _Fault(holder, runtime.monotonic(), seen=True)
 
     def closed(self, service: str) -> None:
-        """Note that the incident has ended."""
+        """Record that the incident has ended."""
         with self._lock:
             self._settle(self._faults.pop(service, None))
 
@@ -55,12 +55,12 @@ class StormDetector:
             self._well_since[fault.host] = runtime.monotonic()
 
     def known(self) -> frozenset[str]:
-        """Return the holder hosts with an open fault, of whatever age."""
+        """Return the holder hosts with an open fault of any age."""
         with self._lock:
             return frozenset(fault.host for fault in self._faults.values())
 
     def failing(self, within_seconds: float = math.inf) -> frozenset[str]:
-        """Return the holder hosts of which a look has shown that they fail, and whose fault is no older than so."""
+        """Return the holder hosts with a confirmed fault that is at most `within_seconds` old."""
         now = runtime.monotonic()
         with self._lock:
             return frozenset(
@@ -70,9 +70,9 @@ class StormDetector:
             )
 
     def near(self, service: str) -> tuple[frozenset[str], frozenset[str]]:
-        """Return the other hosts whose faults began about when this service's did: (seen, not looked at yet).
+        """Return the other hosts whose faults began at about the same time: (confirmed, not checked yet).
 
-        Those that were seen include hosts that were well again less than `SETTLE_SECONDS` ago.
+        The confirmed ones include hosts that recovered less than `SETTLE_SECONDS` ago.
         """
         with self._lock:
             mine = self._faults.get(service)

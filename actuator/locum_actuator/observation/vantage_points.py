@@ -1,4 +1,4 @@
-"""What other vantage points find, asked of their exporters just now."""
+"""Ask the exporters of other vantage points to run checks now."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from locum_exporter.probe_request import through_checks
 from locum_exporter.result import Outcome, gravest_reason, outcome_of, service_outcome
 from locum_inventory.site.model import Service
 
-NOT_ASKED = "exporter"  # not one of its own reasons: it could not be asked, or its answer cannot be read
+NOT_ASKED = "exporter"  # not a reason of the exporter: it could not be asked, or its answer cannot be parsed
 _MARGIN_SECONDS = 0.1  # the exporter's own deadline ends before ours
 _MAX_BYTES = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What one vantage point found: the service, and whether the host returned its echo."""
+    """The result of one vantage point: of the service checks, and of a ping of the host."""
 
     look: CheckOutcome
     echo: Outcome
@@ -44,7 +44,7 @@ async def ask(
     host: str,
     deadline_seconds: float,
 ) -> Answer:
-    """Ask one exporter for the deciding checks of a service on a host, and for a ping of the host."""
+    """Ask one exporter to run the deciding checks of a service on a host, and to ping the host."""
     deciding = [{"check": check, "service": name, "host": host} for check in service.checks.deciding]
     questions = [*deciding, {"check": "ping", "host": host}]
     reasons = await asyncio.gather(
@@ -63,9 +63,9 @@ async def ask_through(
     service: Service,
     deadline_seconds: float,
 ) -> CheckOutcome:
-    """Ask one exporter for the deciding checks of a service through its addresses.
+    """Ask one exporter to run the deciding checks of a service through its addresses.
 
-    No host is named: an exporter that does not know `through` refuses, rather than answer for that host.
+    No host is named, so that an exporter that does not know `through` refuses instead of checking a host.
     """
     checks = through_checks(service)
     reasons = await asyncio.gather(
@@ -83,9 +83,9 @@ async def hears(session: aiohttp.ClientSession, url: str, host: str, deadline_se
 
 
 def _look(vantage_point: str, checks: Sequence[str], reasons: Sequence[str | None]) -> CheckOutcome:
-    """Join what one exporter said of all the deciding checks of a service on a host."""
+    """Join one exporter's results of all deciding checks of a service."""
     outcomes = [service_outcome(check, reason) for check, reason in zip(checks, reasons, strict=True)]
-    for outcome, verb in ((Outcome.FAILED, "failed"), (Outcome.NOT_LOOKED, "could not look")):
+    for outcome, verb in ((Outcome.FAILED, "failed"), (Outcome.NOT_LOOKED, "could not be checked")):
         found = [index for index, one in enumerate(outcomes) if one is outcome]
         if found:
             text = ", ".join(f"{checks[index]} {verb} ({reasons[index]})" for index in found)
@@ -97,7 +97,7 @@ def _look(vantage_point: str, checks: Sequence[str], reasons: Sequence[str | Non
 async def _probe(
     session: aiohttp.ClientSession, url: str, question: Mapping[str, str], deadline_seconds: float
 ) -> str | None:
-    """Return the reason why a check did not succeed there, None if it did."""
+    """Return the reason why a check did not succeed, None if it did."""
     headers = {"X-Prometheus-Scrape-Timeout-Seconds": f"{deadline_seconds:.3f}"}
     timeout = aiohttp.ClientTimeout(total=deadline_seconds + _MARGIN_SECONDS)
     try:
@@ -113,14 +113,14 @@ async def _probe(
             body = await response.content.read(_MAX_BYTES)
         return reason_in(body.decode())
     except Exception:
-        # Whatever an exporter answers, of whatever version: what it does not say is not known.
+        # Any other answer of an exporter, of any version, shows nothing about the target.
         return NOT_ASKED
 
 
 def reason_in(exposition: str) -> str | None:
-    """Return the reason that an answer of `/probe` gives, None if it says that the check succeeded.
+    """Return the failure reason in an answer of `/probe`, None if the check succeeded.
 
-    Success and reason must agree. An answer that says neither, or both, says nothing about the target.
+    Success and reason must agree. An answer with neither, or with both, shows nothing about the target.
     """
     success: float | None = None
     reason: str | None = None

@@ -55,7 +55,7 @@ class Claim(Step):
         if missing:
             raise StepError(f"added, but the kernel does not show {', '.join(map(str, missing))}")
         announce(interface, [address.ip for address in service.addresses])
-        self._tell_own_gate()
+        self._store_epoch()
         return f"{interface} holds {_words(self.context)}, announced"
 
     def _still_free(self) -> None:
@@ -63,7 +63,7 @@ class Claim(Step):
         self.context.require_silent_holder(self.host)
         self.context.evidence.require_free()
 
-    def _tell_own_gate(self) -> None:
+    def _store_epoch(self) -> None:
         """Store the epoch in this host's gate, since the kernel does not keep it; nothing waits for this.
 
         A journal that is older than the gates is detected by comparing epochs.

@@ -27,7 +27,7 @@ from tests.actuator.fakes import ADDRESS, site
 
 WELL = CheckOutcome("b", Outcome.WELL, "200")
 FAILED = CheckOutcome("b", Outcome.FAILED, "no answer", "timeout")
-BLIND = CheckOutcome("b", Outcome.NOT_LOOKED, "this host was too busy to look", "busy")
+BLIND = CheckOutcome("b", Outcome.NOT_LOOKED, "this host was too busy to check", "busy")
 ANSWERS = HostView("", 20, 20, holds=frozenset(), processes=0, looks=(FAILED,))
 HOLDS = replace(ANSWERS, holds=frozenset({ADDRESS}))
 SILENT = HostView("", 20, 0, gate_fault="no answer", looks=(FAILED,))

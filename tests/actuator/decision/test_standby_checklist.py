@@ -139,25 +139,25 @@ def done(asked_by: str | None) -> MoveDone:
 HELD_BACK: dict[str, tuple[Service, Moment, float, datetime, str | None]] = {
     "it goes": (service(), WELL, 1800.0, NOON, None),
     "manual": (
-        service(mode="manual"), WELL, 1800.0, NOON, "a person brings it back to a: `locum failback`",
+        service(mode="manual"), WELL, 1800.0, NOON, "a person has to move it back to a: `locum failback`",
     ),
-    "not for long enough": (service(), WELL, 1790.0, NOON, "a has to be sound for 10 s more"),
+    "not for long enough": (service(), WELL, 1790.0, NOON, "a has to stay a standby for another 10 s"),
     "not at this time": (
-        service(window="02:00-05:00"), WELL, 1800.0, NOON, "it is brought back between 02:00-05:00",
+        service(window="02:00-05:00"), WELL, 1800.0, NOON, "it is moved back only between 02:00-05:00",
     ),
     "at this time": (service(window="02:00-05:00"), WELL, 1800.0, NIGHT, None),
     "a window over midnight": (service(window="22:00-04:00"), WELL, 1800.0, NIGHT, None),
     "after that window": (
-        service(window="22:00-04:00"), WELL, 1800.0, NOON, "it is brought back between 22:00-04:00",
+        service(window="22:00-04:00"), WELL, 1800.0, NOON, "it is moved back only between 22:00-04:00",
     ),
     "twice in a row": (
         service(), replace(WELL, last=done(None)), 1800.0, NOON,
-        "it was brought back to a by itself before, and went away again: a person must do it now",
+        "locum moved it back to a before, and it failed over again: a person must move it now",
     ),
     "after a person's": (service(), replace(WELL, last=done("anna")), 1800.0, NOON, None),
     "no standby": (
         service(), replace(WELL, items=(*ITEMS, Item("data", False, "it has no copy"))), 1800.0, NOON,
-        "a is no standby yet: it has no copy",
+        "a is not a standby yet: it has no copy",
     ),
     "an incident": (service(), replace(WELL, busy="incident 7 is open"), 1800.0, NOON, "incident 7 is open"),
 }  # fmt: skip
@@ -206,16 +206,18 @@ def test_by_itself_after_ten_minutes_without_a_break(journal: Journal) -> None:
         watch.tick()
         return watch.words("www")
 
-    assert look(0) == "a has to be sound for 600 s more"
+    assert look(0) == "a has to stay a standby for another 600 s"
     world.gates["a"].fault = "unreachable"
-    assert look(500) == "a is no standby yet: gate unreachable: locum keeps asking"
+    assert look(500) == "a is not a standby yet: gate unreachable: locum keeps asking"
     world.gates["a"].fault = None
-    assert look(510) == "a has to be sound for 590 s more"
-    assert look(1099) == "a has to be sound for 1 s more"
+    assert look(510) == "a has to stay a standby for another 590 s"
+    assert look(1099) == "a has to stay a standby for another 1 s"
     assert move_requests.moves == []
-    assert look(1100) == "it is being brought back"
+    assert look(1100) == "it is being moved back"
     assert move_requests.moves == [Move("failback", reason="failback: auto")]
-    assert look(1101) == "a has to be sound for 599 s more", "where it does not work it waits as long again"
+    assert look(1101) == "a has to stay a standby for another 599 s", (
+        "where it does not work it waits as long again"
+    )
     number = journal.open_incident("www", "failback")
     journal.begin_move(number, "www", move_requests.moves[0])
     journal.move_done(number, "a")
@@ -223,7 +225,7 @@ def test_by_itself_after_ten_minutes_without_a_break(journal: Journal) -> None:
     journal.set_holder("www", "a", 2)
     assert look(1102) is None
     journal.set_holder("www", "b", 3)
-    assert str(look(9999)).endswith("a person must do it now")
+    assert str(look(9999)).endswith("a person must move it now")
     assert len(move_requests.moves) == 1
 
 

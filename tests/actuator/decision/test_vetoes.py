@@ -53,7 +53,7 @@ class Row:
 
 def unseen_from_c(view: HostView, outcome: Outcome) -> Situation:
     """A host that b finds silent, and what c found."""
-    look = CheckOutcome("c", outcome, "http could not look (exporter)", "exporter")
+    look = CheckOutcome("c", outcome, "http could not be checked (exporter)", "exporter")
     return situation(replace(view, looks=(*view.looks, look)), STANDBY)
 
 
@@ -180,7 +180,7 @@ async def test_a2_a_gate_is_not_silent_where_this_host_was_too_busy() -> None:
         lag.seconds = TOO_LATE_FOR_A_GATE_SECONDS + 0.1
         seen = lag.discount(silent(), "b")
     assert not seen.gate_asked
-    assert seen.gate_fault == "this host was 300 ms too busy to look: no answer within 0.4 s"
+    assert seen.gate_fault == "this host was 300 ms too busy to check: no answer within 0.4 s"
 
 
 def test_a2_an_answer_of_a_gate_is_a_sign_of_life_for_a_second() -> None:
@@ -309,7 +309,7 @@ def test_a11_it_is_remembered_after_a_restart_until_the_host_confirms(
     world.gates["a"].held, world.gates["a"].processes = False, 0
     world.dead.clear()
     told = handle(world, again, with_fence(tmp_path, "honest"))
-    assert "confirmed a says that it neither holds the address nor runs the service" in told
+    assert "confirmed a reports that it neither holds the address nor runs the service" in told
     assert again.unconfirmed("www") == frozenset()
 
 

@@ -476,13 +476,13 @@ def says_which(life: Life, at: int) -> None:
     if "resumed" not in kinds:
         return
     assert kinds[kinds.index("resumed") - 1] != "decided", at
-    assert "broken off in the middle of" in first["reason"], at
+    assert "interrupted in the middle of" in first["reason"], at
     before, now = first["holder_before"], holder(life.world)
     row = life.row
     moves = row.move is not None or "confirm on " in row.steps or f"release on {row.holder}" in row.steps
-    word = f"finished, {now} holds now"
+    word = f"finished: {now} is the holder now"
     if now == before:
-        word = f"{'undone' if moves else 'finished'}, {now} holds as before"
+        word = f"{'undone' if moves else 'finished'}: {now} is still the holder"
     assert before == life.row.holder
     assert word in first["reason"], (at, first["reason"])
 

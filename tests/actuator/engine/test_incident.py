@@ -90,7 +90,7 @@ def test_a1_a_silent_host_is_given_up_only_after_a_while_where_nobody_else_could
 
     def with_c(service: str) -> Situation:
         seen = look(service)
-        unable = CheckOutcome("c", Outcome.NOT_LOOKED, "http could not look (exporter)", "exporter")
+        unable = CheckOutcome("c", Outcome.NOT_LOOKED, "http could not be checked (exporter)", "exporter")
         looks = (*seen.hosts["a"].looks, unable)
         return replace(seen, hosts={**seen.hosts, "a": replace(seen.hosts["a"], looks=looks)})
 

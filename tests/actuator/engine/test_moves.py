@@ -662,9 +662,9 @@ def test_from_the_command_line(url: str, site_file: Path, world: FakeWorld, engi
     assert code == 0
     assert "done     claim on b" in said
     assert "www is held by b now (incident 2)" in said
-    assert "www: a person brings it back to a: `locum failback`\n" in wait_for(
-        lambda: shown if "brings it back" in (shown := locum("status", "www")[1]) else None,
-        "the status says who brings the service back",
+    assert "www: a person has to move it back to a: `locum failback`\n" in wait_for(
+        lambda: shown if "move it back" in (shown := locum("status", "www")[1]) else None,
+        "the status says who moves the service back",
     )
     assert locum("switchover", "www", "b", "--yes") == (0, "www: nothing to do: b holds it already\n")
     world.gates["a"].fault = "unreachable"
@@ -774,12 +774,12 @@ def test_where_both_sides_have_changed_a_person_is_asked(
     assert ended(move_requests, journal) == (
         "refused",
         "both sides have changed since the mirror run of 2026-01-01 04:00:00 UTC: 7 changes on a (/srv/www/x); "
-        "2 changes on b (/srv/www/y, /srv/www/z). To give up what changed on b, which is kept aside there: "
+        "2 changes on b (/srv/www/y, /srv/www/z). To discard the changes on b, which are kept aside there: "
         "--discard-changes-on b",
     )
     assert mirrors.asked == []
     assert ended(move_requests, journal, replace(TO_B, discard_changes_on="a")) == (
-        "refused", "a holds www: only what changed on b can be given up",
+        "refused", "a holds www: only changes on b can be discarded",
     )  # fmt: skip
     assert ended(move_requests, journal, replace(TO_B, discard_changes_on="b")) == ("switchover", "b")
     assert mirrors.asked == [("a", "b", True, True), ("a", "b", False, False)]
@@ -883,7 +883,7 @@ def test_b12_a_look_of_the_worker_that_raises_ends_the_move_and_service_is_cared
     monkeypatch.setattr(world, "situation", raises_in_the_worker)
     phase, text = phase_of(move_requests)
     assert raised.is_set()
-    assert (phase, text.startswith("switchover: broken off before its first step; then")) == ("failed", True)
+    assert (phase, text.startswith("switchover: interrupted before its first step; then")) == ("failed", True)
     assert world.gates["a"].held
 
 
@@ -909,7 +909,7 @@ def test_b12_a_worker_that_is_busy_refuses_and_does_nothing_later(
     move_requests = MoveRequests(lambda: {"www": worker})
     assert phase_of(move_requests) == (
         "refused",
-        "its worker is busy and did not take it up: see `locum status`",
+        "its worker is busy and did not accept the move: see `locum status`",
     )
     worker.start()
     try:

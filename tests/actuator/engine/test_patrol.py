@@ -208,7 +208,7 @@ FAILS: dict[str, tuple[dict[str, object], str]] = {
     "crashed": ({"dead": {"a"}}, "patrol: the service does not answer on a"),
     "its address is closed": (
         {"through_address": False},
-        "patrol: the service answers on a and not through its address",
+        "patrol: the service answers on a but not through its address",
     ),
 }
 

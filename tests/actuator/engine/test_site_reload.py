@@ -19,7 +19,7 @@ from tests.actuator.fakes import FakeGate, FakeWorld, KeptFakes, site
 from tests.support.marks import needs_root
 from tests.support.namespaces import add_address, ip, network, run_in
 
-TAKE_OFF = "locum pause www, take 192.0.2.100/24 off there (ip addr del), reload again, and locum resume www"
+TAKE_OFF = "locum pause www, remove 192.0.2.100/24 there (ip addr del), reload again, and locum resume www"
 
 
 def read(**changes: Any) -> Site:
@@ -72,8 +72,8 @@ ROWS = {
         read(addresses=["192.0.2.101/24"]),
         None,
         faults=(
-            "services.www.addresses: 192.0.2.100 is no longer there, and nobody could be asked who has 192.0.2.100:"
-            " no socket",
+            "services.www.addresses: 192.0.2.100 is no longer there, and it could not be checked which host has"
+            " 192.0.2.100: no socket",
         ),
     ),
     "an address was dropped of a service that nobody is known to hold": Row(
@@ -88,8 +88,8 @@ ROWS = {
     "the holder was dropped and still has the address": Row(
         read(**THREE),
         faults=(
-            "services.www.hosts: a is no longer there, and a still has 192.0.2.100: let another of its hosts be the"
-            " holder first",
+            "services.www.hosts: a is no longer there, and a still has 192.0.2.100: move the service to"
+            " another of its hosts first",
         ),
     ),
     "the holder was dropped and is off": Row(read(**THREE), frozenset()),
@@ -97,12 +97,12 @@ ROWS = {
     "a host was dropped that does not hold it": Row(read(**THREE), holders={"www": "b"}),
     "the service was taken out": Row(
         named("mail", addresses=["192.0.2.101/24"]),
-        notes=("www is no longer in the site file: it stays on a, and nobody watches it any more",),
+        notes=("www is no longer in the site file: it stays on a, and locum no longer watches it",),
     ),
     "the service was taken out and nobody was known to hold it": Row(
         named("mail", addresses=["192.0.2.101/24"]),
         holders={},
-        notes=("www is no longer in the site file, and nobody watches it any more",),
+        notes=("www is no longer in the site file, and locum no longer watches it",),
     ),
     "the service was given another name": Row(
         named("web"),
@@ -168,7 +168,7 @@ def test_a_start_tells_of_a_service_that_is_held_and_not_in_the_file(
     with caplog.at_level(logging.WARNING):
         Engine(site(), journal, Metrics(), lambda _: KeptFakes(world), lambda _site, _gates: world)
     assert caplog.messages == [
-        "mail is no longer in the site file: it stays on b, and nobody watches it any more"
+        "mail is no longer in the site file: it stays on b, and locum no longer watches it"
     ]
     assert (journal.holder("mail").host, journal.holder("mail").epoch) == ("b", 7), "should it come back"
     journal.close()

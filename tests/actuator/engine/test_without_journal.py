@@ -229,6 +229,6 @@ def test_a_journal_of_0_1_0_with_an_open_incident_is_taken_up(world: FakeWorld, 
     context = Context(site(), "www", journal, Metrics(), world.gates, world)
     Incident(context, journal.open_incident("www", "start-up")).handle(threading.Event())
     (row,) = journal.incidents()
-    assert "broken off in the middle of start on b" in row["reason"]
+    assert "interrupted in the middle of start on b" in row["reason"]
     assert sum(gate.held for gate in world.gates.values()) == 1
     journal.close()

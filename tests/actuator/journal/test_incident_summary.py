@@ -94,15 +94,15 @@ SENTENCES: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a planned move": (
         incident(*CLAIMED, outcome="switchover", planned=MOVED, reason="asked for"),
-        "anna asked for a switchover (new disks); www moved from a to b by plan: asked for.",
+        "anna asked for a switchover (new disks); www moved from a to b as planned: asked for.",
     ),
     "many looks": (
         incident(outcome="nothing", looks=9, reason="it answers"),
-        "locum was woken by LocumServiceDown; www: nothing was done, the last of 9 looks: it answers.",
+        "locum was woken by LocumServiceDown; www: nothing was done, the last of 9 checks: it answers.",
     ),
     "open": (
         incident(event(1001, "decided", text="refuse: no witness answers"), outcome=None, closed_at=None),
-        "locum was woken by LocumServiceDown, and is at it: refuse: no witness answers.",
+        "locum was woken by LocumServiceDown, and is still working on it: refuse: no witness answers.",
     ),
     "a word of a later version": (
         incident(outcome="danced"), "locum was woken by LocumServiceDown; www: danced: a is dead.",

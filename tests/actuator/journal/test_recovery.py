@@ -89,7 +89,7 @@ def test_a_corrupt_journal_is_kept_aside_and_everything_paused(
     assert pause is not None
     assert (
         pause.reason
-        == f"the journal was corrupt and is kept as {kept}: see who holds mail; then locum resume mail"
+        == f"the journal was corrupt and is kept as {kept}: check which host holds mail, then run locum resume mail"
     )
     assert look_at_journal(journal, ["www", "mail"]) == PartHealth(
         False,
@@ -97,7 +97,7 @@ def test_a_corrupt_journal_is_kept_aside_and_everything_paused(
         " says locum resume SERVICE, or --all",
     )
     (record,) = [record for record in caplog.records if record.levelno == logging.CRITICAL]
-    assert f"kept as {kept} and begun anew" in record.message
+    assert f"kept as {kept}, and a new one was created" in record.message
     journal.close()
 
     again = open_journal(path, ["www", "mail"])

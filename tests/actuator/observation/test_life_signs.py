@@ -142,7 +142,7 @@ def test_a2_a_gate_is_not_silent_at_the_last_question_where_this_host_was_too_bu
     monkeypatch.setattr(Handler, "status", REFUSES)
     unasked = evidence.life("www", "a", pinged=True).unasked
     assert unasked is not None
-    assert unasked.endswith("ms too busy to look")
+    assert unasked.endswith("ms too busy to check")
 
 
 def test_a2_a_last_question_that_does_not_end_is_no_silence(

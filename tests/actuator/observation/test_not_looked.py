@@ -166,7 +166,7 @@ def test_b14_a_look_that_does_not_end_is_no_look_and_not_a_fault_of_the_worker(
     for holder in (None, "a", "b"):
         plan = decide(situation, Memory(holder=holder, epoch=1), site().services["www"])
         assert (plan.kind, plan.code, plan.steps) == ("keep_looking", "could_not_look", ())
-        assert "too busy to look" in plan.reason
+        assert "too busy to check" in plan.reason
 
 
 @pytest.mark.parametrize(("lag", "seconds"), [(0.0, 0.3), (0.1, 0.5), (2.0, 0.6)])

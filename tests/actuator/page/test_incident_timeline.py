@@ -59,7 +59,9 @@ def test_a_step_under_way_lasts_until_now_and_one_that_was_broken_off_is_a_dot()
     steps = (event(0.5, "started", "fence on a"),)
     assert rows(incident(*steps, closed=None), now=1.0) == [("running", "fence on a", 50.0, 100.0)]
     assert rows(incident(*steps, closed=1.0)) == [("broken", "fence on a", 50.0, 50.0)]
-    again = incident(*steps, event(0.75, "resumed", text="stopped in the middle of: fence on a"), closed=None)
+    again = incident(
+        *steps, event(0.75, "resumed", text="interrupted in the middle of: fence on a"), closed=None
+    )
     assert rows(again, now=1.0)[0] == ("broken", "fence on a", 50.0, 50.0)
 
 
