@@ -102,7 +102,7 @@ def test_back_by_itself_once_and_not_twice() -> None:
         locum.wait_incident("takeover", since=at)
         lab.reboot("a")
         time.sleep(3)
-        assert "a person must do it now" in locum.command("status", "www").stdout
+        assert "a person must move it now" in locum.command("status", "www").stdout
 
 
 @pytest.fixture
