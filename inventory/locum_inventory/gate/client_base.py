@@ -1,4 +1,4 @@
-"""What a gate's clients have in common, whichever way they reach it."""
+"""The common base of the gate's clients."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from locum_inventory.gate.watch import Watch, WatchChannel
 
 
 class GateClientBase(ABC):
-    """A gate that is asked over a shared `status` and a kept `watch`, and changed by one call for each verb."""
+    """A gate's client with a shared `status`, a persistent `watch`, and one call per changing verb."""
 
     def __init__(self, host: str) -> None:
         self._host = host
@@ -20,7 +20,7 @@ class GateClientBase(ABC):
         self._watch = Watch(host, self._open_watch)
 
     def status(self, *, deadline_seconds: float) -> GateStatus:
-        """Ask what is held and what runs."""
+        """Ask which addresses are held and which processes run."""
         return self._status.get(Deadline(deadline_seconds))
 
     def last_status(self) -> GateStatus | None:
@@ -30,7 +30,7 @@ class GateClientBase(ABC):
     def run_verb(
         self, verb: Verb, service: str, epoch: int, *, deadline_seconds: float, permit: Permit | None = None
     ) -> ServiceStatus:
-        """Carry out one verb and return how things are afterwards."""
+        """Carry out one verb and return the resulting status."""
         words = () if permit is None else permit.words
         status = self._change(Deadline(deadline_seconds), verb, service, str(epoch), *words)
         if service not in status.services:
@@ -43,7 +43,7 @@ class GateClientBase(ABC):
 
     @abstractmethod
     def _change(self, deadline: Deadline, *words: str) -> GateStatus:
-        """Have the gate run a command that changes something, and return its answer."""
+        """Let the gate run a changing command, and return its answer."""
 
     @abstractmethod
     def _open_watch(self, deadline: Deadline) -> WatchChannel:

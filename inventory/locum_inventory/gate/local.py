@@ -35,7 +35,7 @@ class LocalGate(GateClientBase):
         self._command = [*([] if os.geteuid() == 0 else ["sudo", "-n", "--"]), str(gate_path), role]
 
     def count_processes(self, *, deadline_seconds: float) -> Mapping[str, int]:
-        """Count the live processes of every service, over the kept `watch`."""
+        """Count the live processes of every service, over the open `watch`."""
         return self._watch.look(Deadline(deadline_seconds))
 
     def retry_now(self) -> None:

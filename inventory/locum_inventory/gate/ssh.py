@@ -29,14 +29,14 @@ class SshGate(GateClientBase):
         self._lanes = ChangeLanes(host, lambda: connect(destination))
 
     def status(self, *, deadline_seconds: float) -> GateStatus:
-        """Ask what is held and what runs."""
+        """Ask which addresses are held and which processes run."""
         status = super().status(deadline_seconds=deadline_seconds)
         if self._role == "actuator":
             self._lanes.warm()
         return status
 
     def count_processes(self, *, deadline_seconds: float) -> Mapping[str, int]:
-        """Count the live processes of every service, over the kept `watch`."""
+        """Count the live processes of every service, over the open `watch`."""
         deadline = Deadline(deadline_seconds)
         late_text = f"{self._host}: the gate did not answer a check within {deadline_seconds:g} s"
         return within(deadline, late_text, lambda: self._watch.look(deadline))
@@ -125,7 +125,7 @@ class _WatchSession:
         self._late_text = f"{host}: the gate did not answer a check in time"
 
     def send(self, data: bytes, deadline: Deadline) -> None:
-        """Send all of it."""
+        """Send all of `data`."""
         with _faults(self._host, self._late_text):
             self._channel.settimeout(deadline.left_seconds)
             self._channel.sendall(data)
