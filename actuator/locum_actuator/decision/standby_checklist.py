@@ -29,7 +29,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class LastPatrol:
-    """What the last round of the patrol found on a host."""
+    """Results of the patrol's last round on a host."""
 
     gate: GateStatus | None  # None: silent
     text: str = ""  # why it is silent

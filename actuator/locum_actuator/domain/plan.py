@@ -25,7 +25,7 @@ class PlannedStep:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to do and why. `code` is one short word for metrics; `target` is the host the plan makes the holder."""
+    """A plan and its reason. `code` is a short word for metrics; `target` is the host that becomes the holder."""
 
     kind: Kind
     code: str

@@ -165,7 +165,7 @@ class Copy:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """What a decision needs from the journal and from earlier observations."""
+    """Facts from the journal and from earlier observations that a decision needs."""
 
     holder: str | None  # None: no holder has ever been known
     epoch: int

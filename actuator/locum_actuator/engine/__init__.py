@@ -1,1 +1,1 @@
-"""What runs all the time: workers, incidents, patrols, planned moves, periodic jobs."""
+"""Everything that runs permanently: workers, incidents, patrols, planned moves, periodic jobs."""

@@ -29,7 +29,7 @@ TICK_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """What an automatic failback of one service depends on."""
+    """The state that an automatic failback of one service depends on."""
 
     items: tuple[Item, ...]  # the checklist of the preferred host
     busy: str | None  # why no failback may begin now: an incident, a pause, observe mode

@@ -37,7 +37,7 @@ HURRY_SECONDS = 0.02  # an alert that arrives during a round waits no longer tha
 
 
 class _NotAsked(str):
-    """Why this host could not ask a gate, which shows nothing about the other host."""
+    """The reason why this host could not ask a gate, which shows nothing about the other host."""
 
     __slots__ = ()
 

@@ -23,7 +23,7 @@ SilentElsewhere = Callable[
 
 
 class Strategy(Protocol):
-    """How one incident is handled; the incident itself checks, acts and keeps the time."""
+    """The way one incident is handled; the incident itself checks, acts and keeps the time."""
 
     @property
     def is_fault(self) -> bool:

@@ -35,7 +35,7 @@ def predecessor(name: str, service: Service, before: Iterable[tuple[str, Service
 
 
 class Succession:
-    """What the workers of a new reading of the site file take over. Threads may share it."""
+    """The state that workers of a new reading of the site file take over. Threads may share it."""
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal

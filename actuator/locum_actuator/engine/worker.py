@@ -39,7 +39,7 @@ AFTER_FAULT_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Wake:
-    """Why a worker should check: an alert of the journal, a requested move, or a finding of its own."""
+    """A reason to check a service: an alert of the journal, a requested move, or a finding of its own."""
 
     trigger: str
     alert: int | None = None

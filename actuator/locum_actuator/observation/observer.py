@@ -83,7 +83,7 @@ def _command_seconds(service: Service) -> float:
 
 @dataclass(frozen=True, slots=True)
 class NoGateAnswer:
-    """Why a gate did not report a service's state; `asked` is False if the cause is on this host."""
+    """The reason why a gate did not report a service's state; `asked` is False if the cause is on this host."""
 
     text: str
     asked: bool = True

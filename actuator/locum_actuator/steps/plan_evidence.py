@@ -85,13 +85,13 @@ class PlanEvidence:
         )
 
     def seen_off(self, host: str) -> None:
-        """Note that a host was found off: an earlier echo from it no longer counts."""
+        """Record that a host was found off: an earlier echo from it no longer counts."""
         self.silent_since.pop(host, None)
 
     # -- what is given to a host -----------------------------------------------------------------------------
 
     def found_free(self, asked_at: float) -> None:
-        """Note that at `asked_at` no host except the designated one had the address."""
+        """Record that at `asked_at` no host except the designated one had the address."""
         self._free_asked_at, self._free_answered_at = asked_at, runtime.since_boot()
 
     def free_until(self, *, over_gate: bool = False) -> float:
