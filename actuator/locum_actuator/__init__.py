@@ -1,1 +1,1 @@
-"""The hands: the webhook actuator and the locum command."""
+"""The actuator, which acts on alerts, and the locum command."""

@@ -1,4 +1,4 @@
-"""The HTTP side of the actuator, put together: the webhook, the API, metrics and the page. Decides nothing."""
+"""Assemble the actuator's HTTP applications: the webhook, the API, metrics and the page."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def create_app(
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     install_csrf_protection(app)
     authorised, explainer = bearer_auth(api_token), Explainer(engine)
-    # A connection of its own: whoever reads old incidents holds up no write of the one that is open.
+    # A separate connection: reading old incidents must not delay writes of an open one.
     shelf = IncidentQueries(JournalReader(engine.journal.path).read)
     for routes in (
         intake_routes(engine, bearer_auth(webhook_token)),
@@ -75,7 +75,7 @@ def create_app(
 
 
 def create_webhook_app(engine: Engine, webhook_token: str) -> Flask:
-    """Return the application that takes alerts and does nothing else."""
+    """Return the application that only receives alerts."""
     app = Flask("locum_webhook", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.register_blueprint(intake_routes(engine, bearer_auth(webhook_token)))

@@ -1,4 +1,4 @@
-"""Where the actuator listens: the API and the page, the same for the `locum` command, and the webhook by itself.
+"""The actuator's listeners: API and page on TCP, the same on a Unix socket for `locum`, and the webhook.
 
 Nothing that happens on one of them delays another: each has an event loop and connections of its own, and the
 webhook threads of its own. docs/security.md says who may do what on each.
@@ -23,11 +23,11 @@ from locum_inventory.file_descriptors import raise_limit
 
 API_CONNECTIONS, COMMAND_CONNECTIONS, WEBHOOK_CONNECTIONS = 256, 64, 64
 OUR_THREADS, STRANGERS_THREADS, WEBHOOK_THREADS = 6, 4, 2
-STRANGERS_SHARE = 0.3  # of a processor, for all requests of users who show no token
+STRANGERS_SHARE = 0.3  # of a processor, for all requests of users without a token
 
 
 class NotBoundError(LocumError):
-    """An address or the socket cannot be listened on; the text says which, and why."""
+    """The actuator cannot listen on an address or on its socket; the text has the reason."""
 
 
 class Front:
@@ -45,7 +45,7 @@ class Front:
         tls: ssl.SSLContext,
         inherited: Mapping[tuple[str, int], socket.socket] | None = None,
     ) -> None:
-        """`knows` tells whether an Authorization header shows a token of the site.
+        """`knows` returns whether an Authorization header contains one of the site's tokens.
 
         `inherited` are listening sockets that whoever started us holds for us.
         """
@@ -53,9 +53,9 @@ class Front:
         what = ""
         try:
             for where in (api_at, webhook_at):
-                what = f"{where[0]}:{where[1]} is taken"
+                what = f"cannot listen on {where[0]}:{where[1]}"
                 sockets.append(held.pop(where) if where in held else tcp_socket(*where))
-            what = f"{state_directory / SOCKET} cannot be made"
+            what = f"cannot create {state_directory / SOCKET}"
             sockets.append(unix_socket(state_directory))
         except OSError as fault:
             for sock in sockets:
@@ -80,7 +80,7 @@ class Front:
         self.listeners = (self.api, self.command, self.webhook)
 
     def close(self) -> None:
-        """Have each listener end. Threads may call it."""
+        """Close all listeners. Any thread may call it."""
         for listener in self.listeners:
             listener.close()
         for lane in self._lanes:
@@ -102,9 +102,9 @@ def tcp_socket(host: str, port: int) -> socket.socket:
 
 
 def unix_socket(directory: Path) -> socket.socket:
-    """Return a socket bound to a name in a directory, for its owner and root alone."""
+    """Return a socket bound to a name in a directory, accessible to its owner and root only."""
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
-    # A name in /proc is short, however deep the directory lies: unix(7) allows 107 bytes.
+    # A name in /proc is short, however long the path is: unix(7) allows 107 bytes.
     opened = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     umask = os.umask(0o177)
     try:

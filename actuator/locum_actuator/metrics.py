@@ -1,4 +1,4 @@
-"""What the actuator tells Prometheus. Counters start at 0 for every service, so that a first event is seen."""
+"""The actuator's Prometheus metrics. Counters start at 0, so that the first event is an increase."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ def worker_thread(service: str) -> str:
 
 
 def _drop(metric: Counter | Gauge, *labels: str) -> None:
-    """Drop a series, if it is there: older versions of prometheus_client raise where it is not."""
+    """Remove a series if it exists: older versions of prometheus_client raise if it does not."""
     with contextlib.suppress(KeyError):
         metric.remove(*labels)
 
 
 class Metrics:
-    """The actuator's metrics, in a registry of their own."""
+    """The actuator's metrics, in their own registry."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         r = self.registry
-        ProcessCollector(registry=r)  # what the actuator itself costs: CPU, memory, open files
+        ProcessCollector(registry=r)  # the actuator's own CPU time, memory and open files
         self.holder = Gauge(
             "locum_actuator_holder",
-            "1 for the host that holds the service, as the journal says",
+            "1 for the host that holds the service according to the journal",
             ["service", "host"],
             registry=r,
         )
@@ -53,19 +53,19 @@ class Metrics:
         )
         self.unfit = Gauge(
             "locum_actuator_host_unfit",
-            "1 while a host cannot be given a service, by what its gate reports of addresses and interface",
+            "1 while a host cannot hold a service, because of the addresses or the interface that its gate reports",
             ["service", "host"],
             registry=r,
         )
         self.starting = Gauge(
             "locum_actuator_starting",
-            "1 while the service on a host was started and has not answered yet",
+            "1 while a service is starting on a host and has not answered yet",
             ["service", "host"],
             registry=r,
         )
         self.reached = Gauge(
             "locum_actuator_reached",
-            "1 if a vantage point got an answer through the service address that it does not hold, else 0",
+            "1 if a vantage point other than the holder got an answer through the service address, else 0",
             ["service"],
             registry=r,
         )
@@ -76,7 +76,10 @@ class Metrics:
             "locum_actuator_respawns", "Respawns that brought the service back", ["service"], registry=r
         )
         self.claims = Counter(
-            "locum_actuator_claims", "Addresses nobody held that were given back", ["service"], registry=r
+            "locum_actuator_claims",
+            "Addresses without a holder that were claimed again",
+            ["service"],
+            registry=r,
         )
         self.moves = Counter(
             "locum_actuator_planned_moves",
@@ -86,48 +89,48 @@ class Metrics:
         )
         self.refusals = Counter(
             "locum_actuator_refusals",
-            "Times locum saw a fault and would not act",
+            "Faults on which locum refused to act",
             ["service", "reason"],
             registry=r,
         )
         self.step_failures = Counter(
-            "locum_actuator_step_failures", "Steps that did not work", ["service", "step"], registry=r
+            "locum_actuator_step_failures", "Steps that failed", ["service", "step"], registry=r
         )
         self.hook_failures = Counter(
             "locum_actuator_hook_failures", "Hooks that failed", ["service", "hook"], registry=r
         )
         self.step_seconds = Histogram(
             "locum_actuator_step_duration_seconds",
-            "How long a step took",
+            "Duration of a step",
             ["step"],
             buckets=_SECONDS,
             registry=r,
         )
         self.look_seconds = Histogram(
             "locum_actuator_look_duration_seconds",
-            "How long looking again took",
+            "Duration of an evaluation",
             ["service"],
             buckets=_SECONDS,
             registry=r,
         )
         self.webhooks = Counter(
-            "locum_actuator_webhooks", "Webhook requests by what became of them", ["verdict"], registry=r
+            "locum_actuator_webhooks", "Webhook requests by verdict", ["verdict"], registry=r
         )
         self.heartbeat = Gauge(
             "locum_actuator_heartbeat_timestamp_seconds",
-            "When the last heartbeat came through the chain",
+            "Time of the last heartbeat that arrived through the monitoring chain",
             registry=r,
         )
-        # Beside the time, for that is by this host's clock, and Prometheus may be on a host with another.
+        # In addition to the time, which is by this host's clock: Prometheus's host may have another.
         self.heartbeat_age = Gauge(
             "locum_actuator_heartbeat_age_seconds",
-            "How long ago the last heartbeat came through the chain; +Inf while none has",
+            "Seconds since the last heartbeat arrived through the monitoring chain; +Inf before the first",
             registry=r,
         )
         self.heartbeat_age.set(math.inf)
         self.chain_up = Gauge(
             "locum_actuator_chain_up",
-            "1 while a part of the chain is there, 0 while it is missing, NaN while nobody can look",
+            "1 while a part of the monitoring chain is ok, 0 while it is missing, NaN while it cannot be checked",
             ["part"],
             registry=r,
         )
@@ -145,32 +148,32 @@ class Metrics:
         )
 
     def thread_failed(self, thread: str, *, failing: bool) -> None:
-        """Count a failed attempt of a background thread, and say whether it keeps failing."""
+        """Count a failed attempt of a background thread, and record whether it keeps failing."""
         self.thread_failures.labels(thread).inc()
         self.thread_failing.labels(thread).set(failing)
 
     def thread_succeeded(self, thread: str) -> None:
-        """Start the series of a background thread, or say that it no longer fails."""
+        """Create the series of a background thread, or record that it no longer fails."""
         self.thread_failures.labels(thread)
         self.thread_failing.labels(thread).set(0)
 
     def set_part(self, part: str, up: bool | None) -> None:
-        """Say whether a part of the chain is there."""
+        """Set the state of a part of the chain."""
         self.chain_up.labels(part).set(math.nan if up is None else up)
 
     def forget_part(self, part: str) -> None:
-        """Drop a part that the chain no longer has."""
+        """Remove a part that the chain no longer has."""
         _drop(self.chain_up, part)
 
     def init_service(self, service: str, hosts: Iterable[str]) -> None:
-        """Start every series of a service at 0."""
+        """Create every series of a service with the value 0."""
         for host in hosts:
             self.holder.labels(service, host).set(0)
             self.unfit.labels(service, host).set(0)
             self.starting.labels(service, host).set(0)
         for gauge in (self.incident_open, self.epoch):
             gauge.labels(service).set(0)
-        self.standby_available.labels(service).set(1)  # until the first patrol has asked
+        self.standby_available.labels(service).set(1)  # until the first patrol has checked
         for counter in (self.takeovers, self.respawns, self.claims):
             counter.labels(service)
         for verb in ("switchover", "failback"):
@@ -179,7 +182,7 @@ class Metrics:
             self.step_failures.labels(service, step)
 
     def remove_service(self, service: str, hosts: Iterable[str], *, gone: bool) -> None:
-        """Drop the gauges of hosts that a service no longer has, and, where it is gone, of the service.
+        """Remove the gauges of hosts that a service no longer has, and of the service if it no longer exists.
 
         What is gone already is no fault: two reloads in a row may both drop it.
         """
@@ -194,7 +197,7 @@ class Metrics:
                 _drop(series, worker_thread(service))
 
     def set_reached(self, service: str, outcome: Outcome) -> None:
-        """Say whether a service is reached through its address; there is no series where nobody could look."""
+        """Set whether a service is reached through its address; there is no series if that could not be checked."""
         if outcome is Outcome.NOT_LOOKED:
             with contextlib.suppress(KeyError):
                 self.reached.remove(service)
@@ -202,13 +205,13 @@ class Metrics:
             self.reached.labels(service).set(1 if outcome is Outcome.WELL else 0)
 
     def set_holder(self, service: str, hosts: Iterable[str], holder: str | None, epoch: int) -> None:
-        """Say who holds a service."""
+        """Set the holder of a service."""
         for host in hosts:
             self.holder.labels(service, host).set(1 if host == holder else 0)
         self.epoch.labels(service).set(epoch)
 
     def set_heartbeat_age_function(self, seconds: Callable[[], float | None]) -> None:
-        """Say where to ask, at each scrape, how long ago the last heartbeat came; None where none ever did."""
+        """Set the function that returns the age of the last heartbeat at each scrape; None before the first."""
 
         def age() -> float:
             return math.inf if (known := seconds()) is None else known
@@ -216,7 +219,7 @@ class Metrics:
         self.heartbeat_age.set_function(age)
 
     def record_heartbeat(self) -> None:
-        """Note that a heartbeat came."""
+        """Record the arrival of a heartbeat."""
         self.heartbeat.set(time.time())
 
     def render(self) -> bytes:

@@ -1,4 +1,4 @@
-"""`locum-actuator`: the actuator as a process. Puts the parts together; decides nothing."""
+"""`locum-actuator`: run the actuator as a process."""
 
 from __future__ import annotations
 
@@ -58,32 +58,32 @@ from locum_inventory.site.model import ChainParts, Site
 log = logging.getLogger("locum_actuator")
 
 DEFAULT_LISTEN, DEFAULT_WEBHOOK_LISTEN = f"127.0.0.1:{ACTUATOR_PORT}", f"127.0.0.1:{WEBHOOK_PORT}"
-HEAR_SECONDS = 0.5  # until a signal is heard, at the latest
+HEAR_SECONDS = 0.5  # the longest delay until a signal is handled
 
 
 class StartError(LocumError):
-    """The actuator cannot start; the text is one line that says what would be right."""
+    """The actuator cannot start; the text is one line with the reason and what to do."""
 
 
 def read_token(path: Path) -> str:
-    """Return the secret in a file; raises `StartError` where others may read it or it is too short to be one."""
+    """Return the secret in a file; raise `StartError` if other users may read it or if it is too short."""
     try:
         mode = path.stat().st_mode
         token = path.read_text().strip()
     except OSError as fault:
-        how = f"; make one: {how_to_make(path)}" if isinstance(fault, FileNotFoundError) else ""
+        how = f"; create one: {how_to_make(path)}" if isinstance(fault, FileNotFoundError) else ""
         raise StartError(f"{path}: {fault.strerror}{how}") from fault
     except UnicodeDecodeError as fault:
-        raise StartError(f"{path}: is not text; make another: {how_to_make(path)}") from fault
+        raise StartError(f"{path}: is not text; create another one: {how_to_make(path)}") from fault
     if mode & (stat.S_IRWXO | stat.S_IWGRP):
-        raise StartError(f"{path}: others may read or change it; chmod 600 {path}")
+        raise StartError(f"{path}: other users may read or change it; chmod 600 {path}")
     if len(token) < 16:
-        raise StartError(f"{path}: holds {len(token)} characters; a token has 16 at least")
+        raise StartError(f"{path}: contains {len(token)} characters; a token has at least 16")
     return token
 
 
 def parse_listen(text: str, option: str = "--listen") -> Listen:
-    """Return where to listen; only loopback."""
+    """Return the address to listen on, which must be loopback."""
     try:
         listen = Listen.parse(text)
     except ValueError as fault:
@@ -99,8 +99,8 @@ class Actuator:
     def __init__(
         self, site_path: Path, listen: str, webhook_listen: str, parts: ChainParts | None = None
     ) -> None:
-        """`parts` says where Prometheus and Alertmanager are, where the site file is not to say it."""
-        self._deaf = False  # the HTTP server broke
+        """`parts` has the URLs of Prometheus and Alertmanager if they replace those of the site file."""
+        self._deaf = False  # the HTTP server failed
         self._site_path = site_path
         self._listen = parse_listen(listen)
         self._webhook_listen = parse_listen(webhook_listen, "--webhook-listen")
@@ -164,7 +164,7 @@ class Actuator:
             ) from fault
 
     def reload(self) -> ReloadResult:
-        """Load the site file anew; one that is faulty, or would leave an address behind, keeps the old site."""
+        """Reload the site file; keep the old site if the file is faulty or would leave an address behind."""
         reading = self._read_anew()
         for line in reading.faults:
             log.error("not reloaded: %s", line, extra={"event": "not_reloaded"})
@@ -188,12 +188,12 @@ class Actuator:
         return reading
 
     def _serve(self, listener: Listener, done: threading.Event) -> None:
-        """Answer until closed; whoever can be told nothing any more ends, and is started anew."""
+        """Serve until closed; if the HTTP server fails, end the process, so that it is restarted."""
         try:
             listener.run()
         except Exception:
             log.critical(
-                "the HTTP server broke: ending, to be started anew",
+                "the HTTP server failed: stopping, so that systemd restarts the actuator",
                 exc_info=True,
                 extra={"event": "http_broke"},
             )
@@ -201,9 +201,9 @@ class Actuator:
             done.set()
 
     def run(self) -> bool:
-        """Serve until SIGTERM or SIGINT; a held address stays where it is, so that an upgrade is no outage.
+        """Serve until SIGTERM or SIGINT; a held address stays where it is, so that an upgrade is not an outage.
 
-        Returns whether it ended because it was told to.
+        Returns whether it ended because of a signal.
         """
         done = threading.Event()
 
@@ -216,7 +216,7 @@ class Actuator:
         signal.signal(signal.SIGTERM, end)
         signal.signal(signal.SIGINT, end)
         signal.signal(signal.SIGHUP, hup)
-        # What is there by now stays: nobody is to wait for the collector to look at all of it in mid-takeover.
+        # Exclude existing objects from garbage collection: a full collection must not delay a takeover.
         gc.collect()
         gc.freeze()
         self._engine.start()
@@ -245,12 +245,12 @@ class Actuator:
             pass
         watchdog.ending()
         tell(STOPPING)
-        log.info("ending; addresses stay where they are", extra={"event": "ending"})
+        log.info("stopping; addresses stay where they are", extra={"event": "ending"})
         self._front.close()
         self._watch.end()
         self._pruning.end()
         self._engine.stop()
-        self._watch.join(2 * LOOK_SECONDS)  # it looks at the journal, which is closed now
+        self._watch.join(2 * LOOK_SECONDS)  # it reads the journal, which is closed next
         self._pruning.join(2 * LOOK_SECONDS)
         self._journal.close()
         watchdog.end()
@@ -280,22 +280,20 @@ def _gates(site: Site) -> GateClients:
     default=DEFAULT_WEBHOOK_LISTEN,
     show_default=True,
     metavar="HOST:PORT",
-    help="where Alertmanager sends alerts, over TLS",
+    help="where the actuator receives Alertmanager's alerts, over TLS",
 )
-@click.option("--prometheus", metavar="URL", help="where Prometheus is [default: as the site file says]")
+@click.option("--prometheus", metavar="URL", help="URL of Prometheus [default: from the site file]")
 @click.option(
     "--alertmanager",
     "alertmanagers",
     multiple=True,
     metavar="URL",
-    help="where an Alertmanager is; may be given several times [default: as the site file says]",
+    help="URL of an Alertmanager; may be given several times [default: from the site file]",
 )
+@click.option("--chain-password-file", metavar="FILE", help="password for both, sent over https:// only")
+@click.option("--chain-ca-file", metavar="FILE", help="CA certificates with which both are verified")
 @click.option(
-    "--chain-password-file", metavar="FILE", help="the password that both are shown, over https:// alone"
-)
-@click.option("--chain-ca-file", metavar="FILE", help="the certificates that both are accepted by")
-@click.option(
-    "--chain-cert-file", metavar="FILE", help="the certificate that both are shown, over https:// alone"
+    "--chain-cert-file", metavar="FILE", help="client certificate for both, used over https:// only"
 )
 @click.option("--chain-key-file", metavar="FILE", help="the key of that certificate")
 @log_options
@@ -314,9 +312,9 @@ def main(
     log_format: str,
     log_level: str,
 ) -> None:
-    """Act on Alertmanager's alerts: look again, decide, respawn or take over."""
+    """Act on Alertmanager's alerts: check the service, decide, respawn it or take it over."""
     begin_log(log_format, log_level)
-    faulthandler.enable()  # systemd's watchdog ends us with SIGABRT: the log then says where every thread stood
+    faulthandler.enable()  # systemd's watchdog ends us with SIGABRT: the log then has the stack of every thread
     logging.getLogger("paramiko").setLevel(logging.CRITICAL)
     try:
         actuator = Actuator(

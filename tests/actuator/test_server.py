@@ -85,9 +85,9 @@ def test_one_actuator_a_state_directory(tmp_path: Path) -> None:
             0o600,
             "is not text; make another: (umask 077; head -c 32 /dev/urandom | base64 > PATH)",
         ),
-        (b"short", 0o600, "holds 5 characters; a token has 16 at least"),
-        (b"a-token-of-some-length", 0o644, "others may read or change it; chmod 600 PATH"),
-        (b"a-token-of-some-length", 0o620, "others may read or change it; chmod 600 PATH"),
+        (b"short", 0o600, "contains 5 characters; a token has at least 16"),
+        (b"a-token-of-some-length", 0o644, "other users may read or change it; chmod 600 PATH"),
+        (b"a-token-of-some-length", 0o620, "other users may read or change it; chmod 600 PATH"),
     ],
     ids=["none", "binary", "short", "others may read", "the group may write"],
 )

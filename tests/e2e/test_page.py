@@ -55,7 +55,7 @@ def post(page: Browser, path: str, token: str | None) -> int:
 def shows_its_steps(page: Browser, act: str) -> bool:
     """Ask for a move once; on a machine too busy to look it is refused, and the dialog says so."""
     page.find(f"button[data-act={act}]").click()
-    told = "const words = document.getElementById('ask').textContent; return !words.includes('Looking what')"
+    told = "const words = document.getElementById('ask').textContent; return !words.includes('Checking what')"
     page.wait(lambda: page.run(told), "the dialog says what would be done")
     if page.text("#ask-words li"):
         return True
@@ -166,7 +166,7 @@ def test_a_silence_is_seen_and_a_failback_goes_its_way(fresh: Locum, page: Brows
     page.wait(lambda: "Switch over to b" in page.text(".acts"), "the buttons are there")
     for act, holder in (("switchover", "b"), ("failback", "a")):
         page.wait(lambda act=act: page.text(f"button[data-act={act}]") != "", "the button is there")  # type: ignore[misc]
-        page.wait(lambda: "Open now" not in page.text(".shown"), "nothing is open")
+        page.wait(lambda: "Open incident" not in page.text(".shown"), "nothing is open")
         page.wait(lambda act=act: shows_its_steps(page, act), "its steps are shown", seconds=60)  # type: ignore[misc]
         assert page.text("#ask-words li").splitlines()[-1] == f"prove on {holder}"
         page.find("#ask-by").send_keys("anna")

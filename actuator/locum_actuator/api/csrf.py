@@ -1,4 +1,4 @@
-"""Keep other web sites out: what a browser sends on their behalf is refused, and no page of ours can be framed.
+"""Refuse requests that a browser sends on behalf of other web sites, and keep them from framing our pages.
 
 Three ways lead from a strange page to a server on loopback. A name of its own that it has resolve to 127.0.0.1
 (DNS rebinding): such a request names that site as its Host. A form or a script that posts here: the browser says
@@ -13,11 +13,11 @@ from urllib.parse import urlsplit
 
 from flask import Flask, Response, jsonify, request
 
-# What other programs ask, with a token or for a word. A takeover must not hang on how a proxy names us.
+# Paths for other programs, with a token or without data. A takeover must not depend on a proxy's name for us.
 _FOR_PROGRAMS = frozenset({"/webhook", "/-/healthy", "/-/ready"})
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
-_OURS = frozenset({"same-origin", "none"})  # none: the person typed the address
-# No script and no style but our own files, no frame around us, no form that leaves, nothing from anywhere else.
+_OURS = frozenset({"same-origin", "none"})  # none: the person typed the URL
+# Only our own scripts and styles, no framing, no forms to other sites, no other content.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -33,7 +33,7 @@ HEADERS = {
 
 
 def install_csrf_protection(app: Flask) -> None:
-    """Have every request of an application judged before anything else, and every answer carry the headers."""
+    """Check every request of an application before anything else, and add the headers to every answer."""
 
     @app.before_request
     def refuse() -> tuple[Response, int] | None:
@@ -41,7 +41,7 @@ def install_csrf_protection(app: Flask) -> None:
             return None
         host = request.headers.get("Host")
         if not is_this_machine(host):
-            return jsonify(error="the Host header names another machine: ask for 127.0.0.1 or localhost"), 421
+            return jsonify(error="the Host header names another machine: use 127.0.0.1 or localhost"), 421
         if request.method in _READING:
             return None
         if not _is_our_own(host):
@@ -58,7 +58,7 @@ def install_csrf_protection(app: Flask) -> None:
 
 
 def is_this_machine(host: str | None) -> bool:
-    """Tell whether a Host header names this machine's loopback, on any port: `ssh -L` brings its own.
+    """Return whether a Host header names this machine's loopback, on any port, because `ssh -L` uses its own.
 
     None, where there is none, is let through: every browser sends one.
     """
@@ -68,7 +68,9 @@ def is_this_machine(host: str | None) -> bool:
         name = urlsplit(f"//{host}").hostname or ""
     except ValueError:
         return False
-    if name == "localhost" or name.endswith(".localhost"):  # RFC 6761: no name server is asked for these
+    if name == "localhost" or name.endswith(
+        ".localhost"
+    ):  # RFC 6761: these names are never looked up in the DNS
         return True
     try:
         return ip_address(name).is_loopback
@@ -77,9 +79,9 @@ def is_this_machine(host: str | None) -> bool:
 
 
 def _is_our_own(host: str | None) -> bool:
-    """Tell whether a page of ours sent the request, or no page at all."""
+    """Return whether one of our pages sent the request, or no page at all."""
     site = request.headers.get("Sec-Fetch-Site")
-    if site is not None:  # the browser's own word, which no page can change
+    if site is not None:  # set by the browser, and no page can change it
         return site in _OURS
     origin = request.headers.get("Origin")
     return origin is None or urlsplit(origin).netloc == host

@@ -1,4 +1,4 @@
-"""The incidents over HTTP."""
+"""Return incidents over HTTP."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Read the JSON object in the body of a request. Every fault is a `BadRequest` that says what to send instead."""
+"""Read the JSON object in the body of a request. Every fault is a `BadRequest` that explains what to send."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from werkzeug.exceptions import BadRequest
 
 
 def json_body(keys: AbstractSet[str], example: str, *, may_be_empty: bool = True) -> dict[str, Any]:
-    """Return the object in the body of the current request, which may hold `keys` and nothing else.
+    """Return the object in the body of the current request, which may contain only `keys`.
 
     An empty body counts as an empty object, unless the request needs one. `example` is such an object, as JSON.
     """
@@ -28,7 +28,7 @@ def json_body(keys: AbstractSet[str], example: str, *, may_be_empty: bool = True
 
 
 def flag(body: dict[str, Any], key: str) -> bool:
-    """Return a value that is true or false, and false where it is not given."""
+    """Return a boolean value, and False if the key is missing."""
     value = body.get(key, False)
     if not isinstance(value, bool):
         raise BadRequest(f"{key}: give true or false")

@@ -1,4 +1,4 @@
-"""What the actuator says of itself over HTTP: health, readiness, the chain, metrics; and the reload."""
+"""Report the actuator's own state over HTTP (health, readiness, chain, metrics), and reload the site file."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ def own_routes(
     reload: Callable[[], ReloadResult],
     chain: Callable[[], Sequence[ChainPart]],
 ) -> Blueprint:
-    """Return the routes; `authorised` judges the request at hand, `chain` returns what is known of its parts."""
+    """Return the routes; `authorised` checks the current request, `chain` returns the chain's parts."""
     routes = Blueprint("own", __name__)
 
     @routes.get("/api/v1/chain")
     def parts() -> Response:
-        told = [
+        parts = [
             {"part": part.name, "up": part.up, "text": part.text, "since": part.since} for part in chain()
         ]
-        return jsonify(unready=unready(engine, chain()), parts=told)
+        return jsonify(unready=unready(engine, chain()), parts=parts)
 
     @routes.post("/-/reload")
     def reload_site() -> tuple[Response, int]:

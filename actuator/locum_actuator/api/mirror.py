@@ -1,4 +1,4 @@
-"""The mirror over HTTP: begin a run, see how far it is and how old each copy is, mark, restore, compare."""
+"""Mirror commands over HTTP: start a run, return its progress and the age of each copy, mark, restore, compare."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _EXAMPLE = '{"to": "b", "allow_deletions": 0, "discard_changes": false}'
 
 
 def mirror_routes(engine: Engine, authorised: Callable[[], bool]) -> Blueprint:
-    """Return the routes under /api/v1/services/NAME/mirror; `authorised` judges the request at hand."""
+    """Return the routes under /api/v1/services/NAME/mirror; `authorised` checks the current request."""
     routes = Blueprint("mirrors", __name__, url_prefix="/api/v1/services/<name>/mirror")
 
     def refused(name: str, *, may_look: bool = False) -> tuple[Response, int] | None:
@@ -49,7 +49,7 @@ def mirror_routes(engine: Engine, authorised: Callable[[], bool]) -> Blueprint:
         body = json_body(_KEYS, _EXAMPLE)
         holder, hosts = engine.journal.holder(name).host, engine.site.services[name].hosts
         if holder is None:
-            raise MirrorError(f"nobody is known to hold {name}: there is nothing to mirror from")
+            raise MirrorError(f"no holder of {name} is known, so there is no host to mirror from")
         to = body.get("to")
         if to is not None and to not in hosts:
             raise BadRequest(f"'{to}' is not a host of the service: its hosts are {', '.join(hosts)}")
@@ -73,7 +73,7 @@ def mirror_routes(engine: Engine, authorised: Callable[[], bool]) -> Blueprint:
 
     @routes.get("/divergence")
     def divergence(name: str) -> tuple[Response, int]:
-        if no := refused(name):  # both hosts search their trees for it
+        if no := refused(name):  # both hosts search their directories for this
             return no
         one, other = (request.args.get(key) for key in ("one", "other"))
         hosts = engine.site.services[name].hosts
@@ -87,7 +87,7 @@ def mirror_routes(engine: Engine, authorised: Callable[[], bool]) -> Blueprint:
 
 
 def to_json(engine: Engine, name: str) -> dict[str, Any]:
-    """Return what is known of a service's copies, for JSON."""
+    """Return the state of a service's copies, for JSON."""
     mirrors, ledger, clock = engine.mirrors, engine.journal.mirrors, engine.journal.clock
     holder = engine.journal.holder(name).host
     run, asked = mirrors.under_way(name), engine.asked_mirrors.last(name)

@@ -1,4 +1,4 @@
-"""Planned moves over HTTP: ask what one would do, begin it, see how far it is."""
+"""Planned moves over HTTP: return what a move would do, start it, return its progress."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _EXAMPLE = '{"to": "b", "by": "anna", "reason": "new disks"}'
 
 
 def move_routes(engine: Engine, authorised: Callable[[], bool]) -> Blueprint:
-    """Return the routes under /api/v1; `authorised` judges the request at hand."""
+    """Return the routes under /api/v1; `authorised` checks the current request."""
     routes = Blueprint("moves", __name__, url_prefix="/api/v1")
 
     def unknown(name: str) -> tuple[Response, int]:
@@ -50,8 +50,10 @@ def move_routes(engine: Engine, authorised: Callable[[], bool]) -> Blueprint:
         except MoveRefusedError:
             raise
         except Exception as fault:
-            log.exception("could not look", extra={"event": "unexpected_error", "service": name})
-            return jsonify(error=f"could not look: {in_words(fault)}"), 503
+            log.exception(
+                "the service could not be checked", extra={"event": "unexpected_error", "service": name}
+            )
+            return jsonify(error=f"the service could not be checked: {in_words(fault)}"), 503
         holder = engine.journal.holder(name).host
         return jsonify(service=name, holder=holder, plan=asdict(plan), seen=situation_to_json(situation)), 200
 
@@ -69,23 +71,25 @@ def move_routes(engine: Engine, authorised: Callable[[], bool]) -> Blueprint:
             return unknown(name)
         progress = engine.move_requests.progress(name)
         if progress is None:
-            return jsonify(error=f"no move of {name} was asked for since the actuator started"), 404
+            return jsonify(error=f"no move of {name} was requested since the actuator started"), 404
         return jsonify(move=to_json(progress)), 200
 
     return routes
 
 
 def read(verb: Verb, body: dict[str, Any], hosts: tuple[str, ...]) -> tuple[Move, bool]:
-    """Return the move that a request's JSON asks for, and whether only to say what it would do."""
+    """Return the move that a request's JSON describes, and whether it is a dry run."""
     if verb == "failback" and body.get("to") is not None:
-        raise BadRequest("to: a failback goes to the preferred host: leave it out, or ask for a switchover")
+        raise BadRequest(
+            "to: a failback goes to the preferred host: leave this key out, or request a switchover"
+        )
     for key in ("to", "discard_changes_on"):
         if body.get(key) is not None and body[key] not in hosts:
             raise BadRequest(f"'{body[key]}' is not a host of the service: its hosts are {', '.join(hosts)}")
     move = Move(
         verb,
         body.get("to"),
-        asked_by=_text(body, "by") or "somebody with the API token",
+        asked_by=_text(body, "by") or "a client with the API token",
         reason=_text(body, "reason"),
         despite_pause=flag(body, "despite_pause"),
         discard_changes_on=body.get("discard_changes_on"),
@@ -101,7 +105,7 @@ def _text(body: dict[str, Any], key: str) -> str:
 
 
 def to_json(progress: Progress) -> dict[str, Any]:
-    """Return how far a move is, for JSON."""
+    """Return the progress of a move, for JSON."""
     return {
         "number": progress.number,
         "phase": progress.phase,

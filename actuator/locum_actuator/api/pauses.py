@@ -1,4 +1,4 @@
-"""Pause and resume over HTTP: a person's word that a service is to be left alone for a while.
+"""Pause and resume services over HTTP: a person suspends actions on a service for a while.
 
 A pause always has an end: one that is forgotten ends by itself.
 """
@@ -28,7 +28,7 @@ _EXAMPLE = '{"seconds": 3600, "reason": "new kernel"}'
 
 
 def pause_routes(engine: Engine, authorised: Callable[[], bool]) -> Blueprint:
-    """Return the routes under /api/v1; `authorised` judges the request at hand."""
+    """Return the routes under /api/v1; `authorised` checks the current request."""
     routes = Blueprint("pauses", __name__, url_prefix="/api/v1/services/<name>")
 
     def refused(name: str) -> tuple[Response, int] | None:
@@ -41,7 +41,7 @@ def pause_routes(engine: Engine, authorised: Callable[[], bool]) -> Blueprint:
 
     @routes.errorhandler(JournalError)
     def not_written(fault: JournalError) -> tuple[Response, int]:
-        log.error("nothing was paused or resumed: %s", fault, extra={"event": "not_paused"})
+        log.error("no service was paused or resumed: %s", fault, extra={"event": "not_paused"})
         return jsonify(error=str(fault)), 503
 
     @routes.post("/pause")
@@ -68,13 +68,13 @@ def pause_routes(engine: Engine, authorised: Callable[[], bool]) -> Blueprint:
 
 
 def read(body: dict[str, Any]) -> tuple[float, str]:
-    """Return the seconds and the reason of a request's JSON; raises `BadRequest`."""
+    """Return the seconds and the reason from a request's JSON; raises `BadRequest`."""
     seconds, reason = body.get("seconds", DEFAULT_SECONDS), body.get("reason", "")
     is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
     if not is_number or (isinstance(seconds, float) and not math.isfinite(seconds)):
-        raise BadRequest("seconds: give a number: a pause has an end")
+        raise BadRequest("seconds: give a number; a pause must have an end")
     if not 1 <= seconds <= LONGEST_SECONDS:
-        raise BadRequest(f"seconds: give 1 to {LONGEST_SECONDS:.0f} (31 days): a pause has an end")
+        raise BadRequest(f"seconds: give 1 to {LONGEST_SECONDS:.0f} (31 days); a pause must have an end")
     if not isinstance(reason, str):
         raise BadRequest("reason: give a text")
     words = printable(reason)

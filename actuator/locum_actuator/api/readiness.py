@@ -1,4 +1,4 @@
-"""Whether the actuator is ready: its background threads do their work, and every part of the chain is there."""
+"""Check whether the actuator is ready: no background thread is failing, and every part of the chain is ok."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def unready(engine: Engine, chain: Sequence[ChainPart] = ()) -> str | None:
     """Return why the actuator is not ready, or None."""
     stuck = engine.hung_workers()
     missing = {part.name: part.text for part in chain if part.up is not True}
-    # The heartbeat is judged now, and not when the chain was looked at last.
+    # The heartbeat is evaluated now, and not at the last check of the chain.
     heartbeat = judge_heartbeat(engine.heartbeat_age_seconds)
     missing.pop(HEARTBEAT, None)
     if heartbeat.up is not True:

@@ -1,4 +1,4 @@
-"""The services over HTTP: who holds each, how it stands, and what locum would do now."""
+"""Report services over HTTP: the holder, the state, and what locum would do now."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ EXPLAIN_WAIT_SECONDS = 5.0
 
 
 def service_routes(engine: Engine, explainer: Explainer) -> Blueprint:
-    """Return the routes under /api/v1/services that only look."""
+    """Return the read-only routes under /api/v1/services."""
     routes = Blueprint("services", __name__, url_prefix="/api/v1/services")
 
     def unknown(name: str) -> tuple[Response, int]:
@@ -39,7 +39,7 @@ def service_routes(engine: Engine, explainer: Explainer) -> Blueprint:
             return unknown(name)
         found = explainer.explain(name, EXPLAIN_WAIT_SECONDS)
         if found is None:
-            return jsonify(error="another look is under way; ask again"), 503
+            return jsonify(error="another evaluation is running; try again"), 503
         moves = {host: asdict(plan) for host, plan in found.moves.items()}
         return jsonify(
             plan=asdict(found.plan),
@@ -52,12 +52,12 @@ def service_routes(engine: Engine, explainer: Explainer) -> Blueprint:
 
 
 def reach_values(reach: Reach | None) -> dict[str, str] | None:
-    """Return whether a service was reached through its addresses at the last check; None before that."""
+    """Return whether the last check reached a service through its addresses; None before the first one."""
     return None if reach is None else {"outcome": reach.outcome.value, "text": reach.text}
 
 
 def service_values(engine: Engine, name: str) -> dict[str, Any]:
-    """Return how a service stands, in plain values; asks no host."""
+    """Return the state of a service in plain values, without asking any host."""
     service, worker = engine.site.services[name], engine.workers[name]
     holder = engine.journal.holder(name)
     return {

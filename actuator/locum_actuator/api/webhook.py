@@ -1,4 +1,4 @@
-"""The webhook: authenticate, parse, write down, answer. The work comes later, and elsewhere."""
+"""The webhook: authenticate, parse, write to the journal, answer. Workers act on the alert later."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MAX_BODY_BYTES = 4 * 1024 * 1024
 
 
 def intake_routes(engine: Engine, authorised: Callable[[], bool]) -> Blueprint:
-    """Return the route of the webhook; `authorised` judges the request at hand."""
+    """Return the route of the webhook; `authorised` checks the current request."""
     routes = Blueprint("intake", __name__)
 
     def fault(verdict: str, text: str, status: int) -> tuple[Response, int]:
@@ -41,7 +41,7 @@ def intake_routes(engine: Engine, authorised: Callable[[], bool]) -> Blueprint:
             verdicts = engine.accept(alerts)
         except JournalError as broken:
             log.error("webhook not accepted: %s", broken, extra={"event": "webhook_not_accepted"})
-            return fault("journal", "the journal cannot take it; send it again", 503)
+            return fault("journal", "the journal cannot be written; send the request again", 503)
         for verdict, count in verdicts.items():
             engine.metrics.webhooks.labels(verdict).inc(count)
         return jsonify(verdicts=verdicts), 202

@@ -1,1 +1,1 @@
-"""Whether the chain from the exporters to the webhook is there."""
+"""Check the monitoring chain, from the exporters to the webhook."""

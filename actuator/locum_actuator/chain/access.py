@@ -1,8 +1,8 @@
-"""How Prometheus and Alertmanager are asked where they want to know who asks, over TLS alone.
+"""Credentials for a Prometheus and an Alertmanager that require authentication, sent over TLS only.
 
-They are shown a name with its password, a certificate, or both. The password goes to one who has the key of the
-certificate in `ca_file`. Over plain HTTP nothing secret is sent: while such a program is down, any user of the
-machine can listen on its port.
+They are a name with its password, a client certificate, or both. The password is sent only to a program with the
+key of a certificate in `ca_file`. Over plain HTTP nothing secret is sent: while the program is down, any user of
+the machine can listen on its port.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ import requests
 
 from locum_inventory.site.model import ChainParts
 
-ANSWER_SECONDS = (0.5, 1.5)  # to connect, to answer; nobody waits for it but a thread in the background
+ANSWER_SECONDS = (0.5, 1.5)  # to connect, to answer; only a background thread waits for it
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """What is shown to the parts of a chain."""
+    """The credentials for Prometheus and Alertmanager."""
 
     parts: ChainParts
 
     def options(self, url: str) -> dict[str, Any]:
-        """Return what aiohttp wants for a request. Raises `OSError` where a file cannot be read."""
+        """Return aiohttp's options for a request. Raises `OSError` if a file cannot be read."""
         if not url.startswith("https://"):
             return {}
         options: dict[str, Any] = {}
@@ -42,9 +42,9 @@ class Access:
         return options
 
     def session(self, url: str) -> requests.Session:
-        """Return a session of requests for a URL. Raises `OSError` where a file cannot be read."""
+        """Return a `requests` session for a URL. Raises `OSError` if a file cannot be read."""
         session = requests.Session()
-        session.trust_env = False  # a proxy of the environment has no business here
+        session.trust_env = False  # a proxy from the environment must not be used
         if url.startswith("https://"):
             if self.parts.password_file is not None:
                 session.auth = (self.parts.username, read_password(self.parts.password_file))

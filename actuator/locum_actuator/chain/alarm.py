@@ -1,7 +1,7 @@
-"""Tell Alertmanager ourselves what no rule can tell any more: Prometheus or its rules are gone.
+"""Send an alert straight to Alertmanager when no rule can: Prometheus, its rules or its samples are missing.
 
-The alert has the labels that the rule of the same name gives it, so that Alertmanager takes both for one. It is
-sent again and again while the fault lasts, with an end that is near: if we die, it ends by itself.
+The alert has the same labels as the rule of that name, so Alertmanager treats both as one alert. It is repeated
+while the fault lasts and expires soon after the last repetition, so it also ends if the actuator dies.
 """
 
 from __future__ import annotations
@@ -20,7 +20,11 @@ from locum_actuator.chain.access import Access
 log = logging.getLogger(__name__)
 
 PART_ALERT = "LocumChainPartMissing"
-TOLD_BY_US = ("prometheus", "rules", "samples")  # for all others there is a rule, as long as these are there
+TOLD_BY_US = (
+    "prometheus",
+    "rules",
+    "samples",
+)  # all other parts have a rule, which works as long as these do
 AGAIN_SECONDS = 5.0
 LASTS_SECONDS = 30.0
 _TO_DO = {
@@ -34,23 +38,23 @@ _TO_DO = {
 
 
 class AlertPart(Protocol):
-    """What is known of one part."""
+    """The state of one part."""
 
     @property
     def name(self) -> str:
-        """The part's name."""
+        """The name of the part."""
 
     @property
     def up(self) -> bool | None:
-        """Whether it is there."""
+        """Whether the part is ok; None if that is not known."""
 
     @property
     def text(self) -> str:
-        """What was seen of it."""
+        """The result of its last check."""
 
 
 class Alarm:
-    """What we have told, and when."""
+    """The alerts that were sent, and when."""
 
     def __init__(self) -> None:
         self._told: dict[str, dict[str, Any]] = {}
@@ -59,7 +63,7 @@ class Alarm:
     async def sound(
         self, session: aiohttp.ClientSession, access: Access, parts: Iterable[AlertPart], runbook: str
     ) -> None:
-        """Send what is wrong, when it changed or some seconds have passed; and the end of what is mended."""
+        """Send alerts for faults that are new or due for repetition, and the end of those that are over."""
         now = {
             part.name: _alert(part.name, part.text, runbook)
             for part in parts
@@ -87,7 +91,7 @@ def _alert(part: str, text: str, runbook: str) -> dict[str, Any]:
 
 
 def _until(alert: dict[str, Any], seconds: float) -> dict[str, Any]:
-    """Return an alert that ends so many seconds from now."""
+    """Return an alert that ends that many seconds from now."""
     return {**alert, "endsAt": datetime.fromtimestamp(time.time() + seconds, UTC).isoformat()}
 
 
@@ -100,11 +104,11 @@ async def _post(
         async with session.post(url, json=body, allow_redirects=False, **shown) as answer:
             if answer.status != 200:
                 log.warning(
-                    "%s does not take our alert: %s",
+                    "%s does not accept our alert: %s",
                     alertmanager,
                     answer.status,
                     extra={"event": "alarm_not_taken"},
                 )
     except (aiohttp.ClientError, OSError, ValueError, TimeoutError):
-        # It is itself missed by the watch.
+        # The chain watch reports a missing Alertmanager itself.
         log.debug("%s does not answer", alertmanager, extra={"event": "alarm_not_sent"})

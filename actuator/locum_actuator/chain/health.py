@@ -1,4 +1,4 @@
-"""One look at the parts of the chain: exporters, Prometheus and its rules, every Alertmanager. Keeps nothing."""
+"""Check the parts of the chain once: exporters, Prometheus and its rules, every Alertmanager."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from locum_exporter.net.os_errors import text_of_os_error
 from locum_inventory.shared_files import shared
 from locum_inventory.site.model import ChainParts, Site
 
-LOOK_SECONDS = 1.5  # for one part to answer; a part that needs longer is none that could be relied upon
-_MAX_BYTES = 8 * 1024 * 1024  # of what Prometheus says of its rules, with every alert that fires
+LOOK_SECONDS = 1.5  # for one part to answer; a slower part is not reliable
+_MAX_BYTES = 8 * 1024 * 1024  # of Prometheus's answer about its rules, which includes every firing alert
 _NAMED_AT_MOST = 3
 
 
 @dataclass(frozen=True, slots=True)
 class PartHealth:
-    """What one look found of one part. `up` is None where it could not look."""
+    """The result of one check of one part. `up` is None if the check could not run."""
 
     up: bool | None
     text: str
@@ -34,7 +34,7 @@ class PartHealth:
 
 @dataclass(frozen=True, slots=True)
 class ChainEndpoints:
-    """Where the parts of the chain are."""
+    """The URLs of the parts of the chain."""
 
     exporters: Mapping[str, str]  # vantage point -> URL
     parts: ChainParts
@@ -42,13 +42,13 @@ class ChainEndpoints:
 
     @classmethod
     def of(cls, site: Site, parts: ChainParts | None = None) -> ChainEndpoints:
-        """Return the chain of a site; `parts` stand for what the site file says."""
+        """Return the chain of a site; `parts` replaces the values of the site file."""
         exporters = {name: point.url for name, point in site.vantage_points.items()}
         return cls(exporters, parts or site.chain, runbook_link(site))
 
 
 def looking_session() -> aiohttp.ClientSession:
-    """Return a session for looks: no proxies, no kept connections, one total deadline."""
+    """Return a session for checks: no proxies, no kept connections, one total deadline."""
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(force_close=True),
         timeout=aiohttp.ClientTimeout(total=LOOK_SECONDS),
@@ -57,7 +57,7 @@ def looking_session() -> aiohttp.ClientSession:
 
 
 async def look(session: aiohttp.ClientSession, chain: ChainEndpoints) -> dict[str, PartHealth]:
-    """Look at every part at once, and return what was seen by the part's name; raises nothing."""
+    """Check all parts at the same time, and return the results by the part's name; raises nothing."""
     access = Access(chain.parts)
     questions = {
         **{f"exporter {name}": f"{url}/-/healthy" for name, url in chain.exporters.items()},
@@ -95,14 +95,14 @@ async def _answers(session: aiohttp.ClientSession, url: str, access: Access | No
 
 def _why(fault: Exception) -> str:
     if isinstance(fault, TimeoutError):
-        return f"nothing within {LOOK_SECONDS:g} s"
+        return f"no answer within {LOOK_SECONDS:g} s"
     if isinstance(fault, aiohttp.ClientConnectorError):
         return text_of_os_error(fault.os_error)
     return type(fault).__name__
 
 
 async def _samples(session: aiohttp.ClientSession, prometheus: str, access: Access) -> PartHealth | None:
-    """Check whether Prometheus stores what it scrapes; None where it does not say so."""
+    """Check whether Prometheus stores what it scrapes; None if its answer does not show that."""
     try:
         url = f"{prometheus}/metrics"
         async with session.get(url, allow_redirects=False, **access.options(url)) as answer:
@@ -114,7 +114,7 @@ async def _samples(session: aiohttp.ClientSession, prometheus: str, access: Acce
 
 
 async def _body(answer: aiohttp.ClientResponse) -> bytes:
-    """Return what an answer holds, no more than a bound."""
+    """Return the body of an answer, up to a bound."""
     body = await answer.content.read(_MAX_BYTES)
     while len(body) < _MAX_BYTES and (more := await answer.content.readany()):
         body += more
@@ -122,20 +122,20 @@ async def _body(answer: aiohttp.ClientResponse) -> bytes:
 
 
 async def _rules(session: aiohttp.ClientSession, prometheus: str, access: Access) -> PartHealth:
-    """See whether Prometheus has every rule of ours, and can evaluate it."""
+    """Check that Prometheus has all of locum's rules and can evaluate them."""
     url = f"{prometheus}/api/v1/rules"
     try:
         async with session.get(url, allow_redirects=False, **access.options(url)) as answer:
             body = await _body(answer) if answer.status == 200 else b""
         if answer.status != 200:
-            return PartHealth(None, f"could not look: {url} answers {answer.status}")
+            return PartHealth(None, f"could not check: {url} answers {answer.status}")
         return judge_rules(json.loads(body))
     except (aiohttp.ClientError, OSError, ValueError, TimeoutError) as fault:
-        return PartHealth(None, f"could not look: {url} does not answer ({_why(fault)})")
+        return PartHealth(None, f"could not check: {url} does not answer ({_why(fault)})")
 
 
 def judge_rules(answer: Any) -> PartHealth:
-    """Judge what `/api/v1/rules` answered; ValueError where that is no list of rules."""
+    """Evaluate an answer of `/api/v1/rules`; ValueError if it is not a list of rules."""
     try:
         loaded = {
             (group["name"], rule["name"]): rule
@@ -165,7 +165,7 @@ def _named(rules: list[tuple[str, str]]) -> str:
 
 @cache
 def shipped_rules() -> tuple[tuple[str, str], ...]:
-    """Return group and name of every rule that ships with locum."""
+    """Return the group and name of every rule that ships with locum."""
     groups = yaml.safe_load(shared("alert_rules/locum.rules.yml").read_text(encoding="utf-8"))["groups"]
     keys = (
         (group["name"], rule.get("alert") or rule["record"]) for group in groups for rule in group["rules"]

@@ -1,8 +1,8 @@
-"""Whether the matchers of a silence fit an alert. Matches no pattern that could take long.
+"""Check whether the matchers of a silence match an alert, without evaluating expensive patterns.
 
-Python's `re` holds the whole program up while it tries, and whoever may write a silence could write a pattern that
-takes for ever: then no takeover. So a pattern is tried only where it is made of words, `.*` and `.+`, which is what
-people write; of any other it is said that nobody here can tell.
+Python's `re` blocks the whole program during a match. Anyone who may create a silence could write a pattern that
+never finishes, and so prevent every takeover. So a pattern is evaluated only if it consists of words, `.*` and
+`.+`, which is what people write; for any other the result is "not known".
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 LONGEST = 200  # characters
-_WORDS = re.compile(r"(?:[\w:/ \-]|\\[.\-]|\.[*+]|\.)*")  # no way to read a text in two ways
-MOST_STARS = 2  # in one alternative: a try then takes microseconds
+_WORDS = re.compile(r"(?:[\w:/ \-]|\\[.\-]|\.[*+]|\.)*")  # unambiguous: no text matches in two ways
+MOST_STARS = 2  # in one alternative: a match then takes microseconds
 
 
 def fits(matchers: Sequence[Mapping[str, Any]], labels: Mapping[str, str]) -> bool | None:
-    """Tell whether all matchers fit; None where a pattern among them cannot be tried and no other says no.
+    """Return whether all matchers match; None if one cannot be evaluated and no other excludes a match.
 
-    As Alertmanager has it: a label that is not there is empty, and a pattern is anchored at both ends.
+    As in Alertmanager, a missing label is empty, and a pattern is anchored at both ends.
     """
     found = [_one(matcher, labels) for matcher in matchers]
     if any(one is False for one in found):

@@ -1,4 +1,4 @@
-"""Whether a silence in Alertmanager keeps alerts from the actuator, as a part of the chain that is there or not."""
+"""Report silences in Alertmanager that keep alerts from the actuator, as a part of the chain."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from locum_actuator.system.printable import printable
 
 SILENCES = "silences"
 NAMED_AT_MOST = 3
-LONGEST_WORDS = 80  # of what the author of a silence wrote
+LONGEST_WORDS = 80  # of a silence's comment
 
 
 def judge_silences(silences: Silences) -> PartHealth:
-    """Judge what Alertmanager said of its silences."""
+    """Evaluate the silences that Alertmanager reported."""
     if silences.fault is not None:
-        return PartHealth(None, f"could not look: {silences.fault}")
+        return PartHealth(None, f"could not check: {silences.fault}")
     found = []
     for service, rows in silences.services.items():
         for row in rows:

@@ -1,4 +1,4 @@
-"""Silences of Alertmanager that keep it from waking locum, service by service."""
+"""Read Alertmanager's silences that keep alerts from the actuator, by service."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ from locum_inventory.site.model import ChainParts, Site
 
 @dataclass(frozen=True, slots=True)
 class Silence:
-    """One silence, and what it keeps back of one service. `sure`: None of its patterns was beyond us."""
+    """One silence, and the alerts of one service that it suppresses.
+
+    `sure` is False if one of its regular expressions was too complex to evaluate.
+    """
 
     id: str
     alerts: tuple[str, ...]  # "LocumServiceDown on a"
@@ -29,14 +32,14 @@ class Silence:
 
 @dataclass(frozen=True, slots=True)
 class Silences:
-    """The silences by service; `fault` says which Alertmanager does not tell."""
+    """The silences by service; `fault` names the Alertmanager that did not answer."""
 
     services: Mapping[str, tuple[Silence, ...]] = field(default_factory=dict)
     fault: str | None = None
 
 
 def ask_alertmanagers(parts: ChainParts, site: Site) -> Silences:
-    """Return what is silenced of every service; raises nothing."""
+    """Return the silences of every service; raises nothing."""
     found: dict[str, dict[str, Silence]] = {}
     faults = []
     for url in parts.alertmanagers:
@@ -44,7 +47,7 @@ def ask_alertmanagers(parts: ChainParts, site: Site) -> Silences:
             for service, silence in read_silences(_get(url, Access(parts)), site):
                 found.setdefault(service, {})[silence.id] = silence
         except (requests.exceptions.RequestException, OSError, ValueError) as fault:
-            faults.append(f"Alertmanager does not say at {url} what is silenced ({type(fault).__name__})")
+            faults.append(f"Alertmanager at {url} does not report its silences ({type(fault).__name__})")
     rows = {service: tuple(sorted(one.values(), key=lambda s: s.until)) for service, one in found.items()}
     return Silences(rows, "; ".join(faults) or None)
 
@@ -57,9 +60,9 @@ def _get(url: str, access: Access) -> Any:
 
 
 def read_silences(answer: Any, site: Site) -> Iterator[tuple[str, Silence]]:
-    """Yield (service, silence) for every silence in force that keeps an alert from the actuator.
+    """Yield (service, silence) for every active silence that keeps an alert from the actuator.
 
-    ValueError where the answer is none of Alertmanager's (its API version 2, `GET /silences`).
+    ValueError if the answer is not Alertmanager's (its API version 2, `GET /silences`).
     """
     try:
         active = [row for row in answer if row["status"]["state"] == "active"]
@@ -90,7 +93,7 @@ def _of_service(row: Mapping[str, Any], name: str, site: Site) -> Silence | None
 
 
 def _alerts(name: str, site: Site) -> Iterator[tuple[str, dict[str, str]]]:
-    """Yield the alerts that wake locum for a service, in words and with the labels that the rules give them."""
+    """Yield the alerts that trigger locum for a service: a text, and the labels that the rules set."""
     service = site.services[name]
     for alert, speaks_of_a_host in ACTING.items():
         labels = {

@@ -1,8 +1,8 @@
-"""Watch the chain that watches the services: a thread that looks whether each of its parts is there.
+"""Monitor the monitoring chain: a thread that checks each of its parts.
 
-The heartbeat tells that the chain as a whole is alive; this tells which part is not. What is missing is said once,
-when it goes and when it comes back, and within ten seconds: a look every two seconds, a second one before it is
-believed, and a heartbeat that is late after eight.
+The heartbeat shows that the chain as a whole works; this shows which part does not. A missing part is reported
+once, within ten seconds, and once when it is back: there is a check every two seconds, a second check must confirm
+a failure, and a heartbeat is late after eight seconds.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from locum_actuator.system.background import BackgroundThread, Health
 log = logging.getLogger(__name__)
 
 EVERY_SECONDS = 2.0
-UNSURE_SECONDS = 0.5  # between two looks while a part is not there, or not known yet
-BELIEVED_SECONDS = 2.5  # a part that is away no longer than this was restarted: nobody needs to know
+UNSURE_SECONDS = 0.5  # between two checks while a part is missing or not known yet
+BELIEVED_SECONDS = 2.5  # a part that is missing for no longer than this was restarted, which is not reported
 HEARTBEAT = "heartbeat"
 ROUNDS = "own rounds"
 HEARTBEAT_LATE_SECONDS = 8.0  # it comes every two or three: Alertmanager's repeat_interval for it is 2 s
@@ -35,18 +35,18 @@ HEARTBEAT_LATE_SECONDS = 8.0  # it comes every two or three: Alertmanager's repe
 
 @dataclass(slots=True)
 class ChainPart:
-    """What is known of one part. `up` is None until it was seen, and while nobody can look."""
+    """The state of one part. `up` is None until its first check, and while it cannot be checked."""
 
     name: str
     up: bool | None = None
-    text: str = "not looked at yet"
+    text: str = "not checked yet"
     since: float = field(default_factory=time.time)  # seconds since the epoch
-    _missed_at: float | None = None  # monotonic: when the looks that failed began
+    _missed_at: float | None = None  # monotonic: the first failed check
 
     def take(self, seen: PartHealth, now: float, *, at_once: bool = False) -> bool:
-        """Take what a look at monotonic time `now` found; return whether that changed what is believed.
+        """Take the result of a check at monotonic time `now`; return whether the state has changed.
 
-        That a part is missing takes two looks, unless `at_once`.
+        A part counts as missing after two failed checks, unless `at_once`.
         """
         if seen.up is False:
             self._missed_at = now if self._missed_at is None else self._missed_at
@@ -62,15 +62,15 @@ class ChainPart:
 
     @property
     def doubted(self) -> bool:
-        """Whether it should be looked at again soon."""
+        """Whether it should be checked again soon."""
         return self.up is not True or self._missed_at is not None
 
 
 class ChainWatch:
-    """The thread that watches the chain, and what it knows.
+    """The thread that checks the chain, and the state of its parts.
 
-    `chain` returns where the parts are now. `own` are parts that need no second look, with who looks at them: the
-    heartbeat has a limit of its own, and what cannot be written is not there.
+    `chain` returns the current URLs of the parts. `own` has the parts that need no confirming check, each with its
+    check function: the heartbeat has its own limit, and a journal that cannot be written has failed.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class ChainWatch:
         self._parts: dict[str, ChainPart] = {}
 
     def parts(self) -> list[ChainPart]:
-        """Return the parts as they were seen last."""
+        """Return the parts with their last known state."""
         return list(self._parts.values())
 
     def start(self) -> None:
@@ -101,7 +101,7 @@ class ChainWatch:
         return self._thread.is_alive()
 
     def join(self, timeout_seconds: float | None = None) -> None:
-        """Wait until the thread has ended, at most so long."""
+        """Wait until the thread has ended, or until the timeout."""
         self._thread.join(timeout_seconds)
 
     def end(self) -> None:
@@ -109,7 +109,7 @@ class ChainWatch:
         self._thread.end()
 
     def run(self) -> None:
-        """Look until told to end."""
+        """Check until `end` is called."""
         asyncio.run(self._watch())
 
     async def _watch(self) -> None:
@@ -120,7 +120,8 @@ class ChainWatch:
                 except Exception as fault:
                     self._health.failed(self._thread.name, fault)
                     log.exception(
-                        "the watch over the chain stumbled and goes on", extra={"event": "unexpected_error"}
+                        "a check of the monitoring chain failed; the next one follows",
+                        extra={"event": "unexpected_error"},
                     )
                 else:
                     self._health.succeeded(self._thread.name)
@@ -140,7 +141,7 @@ class ChainWatch:
         return any(part.doubted for part in self._parts.values())
 
     def learn(self, seen: Mapping[str, PartHealth], own: Mapping[str, PartHealth], now: float) -> None:
-        """Take in what a look at monotonic time `now` found, and say what changed."""
+        """Take the results of a check at monotonic time `now`, and log what has changed."""
         parts = {name: self._parts.get(name) or ChainPart(name) for name in (*seen, *own)}
         for name, part in parts.items():
             if part.take(own.get(name) or seen[name], now, at_once=name in own):
@@ -152,19 +153,19 @@ class ChainWatch:
 
 
 def judge_heartbeat(age_seconds: float | None) -> PartHealth:
-    """Judge the last heartbeat by its age; None where none ever came."""
+    """Evaluate the age of the last heartbeat; None if none has arrived yet."""
     if age_seconds is None:
-        return PartHealth(False, "none has come through Prometheus and Alertmanager yet")
+        return PartHealth(False, "none has arrived through Prometheus and Alertmanager yet")
     if age_seconds > HEARTBEAT_LATE_SECONDS:
         return PartHealth(
             False,
-            f"the last one came {age_seconds:.0f} s ago: Prometheus, Alertmanager or the rules are missing",
+            f"the last one arrived {age_seconds:.0f} s ago: Prometheus, Alertmanager or the rules are missing",
         )
-    return PartHealth(True, "comes through Prometheus and Alertmanager")
+    return PartHealth(True, "arrives through Prometheus and Alertmanager")
 
 
 def judge_rounds(blind: Mapping[str, str | None]) -> PartHealth:
-    """Judge the actuator's own checks: which services they cannot make, and why."""
+    """Evaluate the actuator's own checks: which services it cannot check, and why."""
     faults = [f"{name}: {why}" for name, why in blind.items() if why is not None]
     if faults:
         return PartHealth(False, f"the actuator cannot check {'; '.join(faults)}")
@@ -174,30 +175,38 @@ def judge_rounds(blind: Mapping[str, str | None]) -> PartHealth:
 def _say(part: ChainPart) -> None:
     if part.up is False:
         log.error(
-            "chain: %s is missing: %s", part.name, part.text, extra={"event": "chain_part", "part": part.name}
+            "monitoring chain: %s is missing: %s",
+            part.name,
+            part.text,
+            extra={"event": "chain_part", "part": part.name},
         )
     elif part.up is None:
-        log.warning("chain: %s: %s", part.name, part.text, extra={"event": "chain_part", "part": part.name})
+        log.warning(
+            "monitoring chain: %s: %s", part.name, part.text, extra={"event": "chain_part", "part": part.name}
+        )
     else:
         log.info(
-            "chain: %s is there: %s", part.name, part.text, extra={"event": "chain_part", "part": part.name}
+            "monitoring chain: %s is ok: %s",
+            part.name,
+            part.text,
+            extra={"event": "chain_part", "part": part.name},
         )
 
 
 def look_at_journal(journal: Journal, services: Iterable[str]) -> PartHealth:
-    """Check whether the journal can be written and read, and whether it waits for a person."""
+    """Check that the journal can be written and read, and that no service waits for a person after its loss."""
     fault = journal.look()
     if fault is not None:
-        return PartHealth(False, f"{fault}: nothing is done meanwhile")
+        return PartHealth(False, f"{fault}: locum takes no action meanwhile")
     try:
         pauses = {service: journal.pause(service) for service in services}
     except JournalError as unreadable:
-        return PartHealth(False, f"{unreadable}: nothing is done meanwhile")
+        return PartHealth(False, f"{unreadable}: locum takes no action meanwhile")
     waiting = [name for name, pause in pauses.items() if pause and pause.reason.startswith(BEGUN_ANEW)]
     if waiting:
         return PartHealth(
             False,
-            f"was corrupt and is begun anew: nothing is done for {', '.join(waiting)} until a person has seen who"
-            " holds what, and says locum resume SERVICE, or --all",
+            f"was corrupt and has been replaced: locum takes no action for {', '.join(waiting)} until a person has"
+            " checked which host holds what, and runs locum resume SERVICE, or --all",
         )
     return PartHealth(True, "can be written")

@@ -1,1 +1,1 @@
-"""The page for people: what locum sees, does and would do. Looks at no host for each browser that watches."""
+"""The web page: what locum detects, does and would do. An open page causes no checks of hosts."""

@@ -1,6 +1,6 @@
-"""What costs something to know is made anew in the background, and only while somebody wants to see it.
+"""Compute expensive values in the background, and only while a page displays them.
 
-However many ask, it is made once; nobody who asks waits for it; and making it takes a tenth of a core at most.
+It is computed once for all requests, no request waits for it, and computing it takes at most a tenth of a core.
 """
 
 from __future__ import annotations
@@ -15,31 +15,31 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-LINGER_SECONDS = 10.0  # after the last who asked; a page in the background asks every five
-SHARE = 0.1  # of a core, at most, goes into making it
+LINGER_SECONDS = 10.0  # after the last request; a page in a background tab sends one every five
+SHARE = 0.1  # of a core, at most, is used for computing it
 
 
 class BackgroundCache(Generic[T]):
-    """A value that `make` makes. Threads may share it."""
+    """A value that `make` computes. Safe for use from several threads."""
 
     def __init__(
         self, name: str, every_seconds: float, make: Callable[[], T], first: T, is_over: Callable[[], bool]
     ) -> None:
-        """`first` is what it is until it was made once; when `is_over` the program ends, and the thread with it."""
+        """`first` is the value until `make` has run once; `is_over` is set when the program ends."""
         self._name = name
         self._every_seconds = every_seconds
         self._make = make
         self._value = first
         self._is_over = is_over
-        self._fault: Exception | None = None  # why it was not made the last time
-        self._made_at = float("-inf")  # monotonic, as all here
+        self._fault: Exception | None = None  # why the last attempt failed
+        self._made_at = float("-inf")  # monotonic, like all times here
         self._asked_at = float("-inf")
         self._lock = threading.Lock()
         self._making = threading.Lock()
         self._thread: threading.Thread | None = None
 
     def get(self) -> T:
-        """Return what was made last, at once; it is made anew from now on."""
+        """Return the last value at once, and keep it up to date from now on."""
         self._asked_at = time.monotonic()
         if not self._is_running():
             with self._lock:
@@ -49,14 +49,14 @@ class BackgroundCache(Generic[T]):
         return self._value
 
     def fresh(self, max_age_seconds: float) -> T:
-        """Return it; made here and now where nobody has wanted it of late and it is older than so.
+        """Return the value; compute it first if it is older than the limit and no longer kept up to date.
 
         Raises what kept it from being made, where that has lasted for longer.
         """
         is_kept = self._thread is not None and self._made_at > float("-inf")
         value, fault = self.get(), self._fault
         if fault is not None and time.monotonic() - self._made_at > max_age_seconds:
-            raise fault.with_traceback(None)  # better nothing than what is long over
+            raise fault.with_traceback(None)  # an error is better than an outdated value
         if is_kept or time.monotonic() - self._made_at <= max_age_seconds:
             return value
         with self._making:
@@ -70,7 +70,7 @@ class BackgroundCache(Generic[T]):
 
     def _run(self) -> None:
         while True:
-            begun = time.thread_time()  # what it waits for others costs nobody anything
+            begun = time.thread_time()  # CPU time only: waiting costs nothing
             try:
                 with self._making:
                     self._value = self._make()
@@ -79,9 +79,9 @@ class BackgroundCache(Generic[T]):
                 if self._is_over():
                     return
                 self._fault = fault
-                # Whatever it was: what was known before stands, and the next time it may work.
+                # After any failure the previous value stays, and the next attempt may succeed.
                 log.warning(
-                    "the page's %s could not be made: %s: %s",
+                    "the page's %s could not be computed: %s: %s",
                     self._name,
                     type(fault).__name__,
                     fault,

@@ -1,4 +1,4 @@
-"""The health of each check on each host of a service, in words, out of what the vantage points saw."""
+"""Describe the result of each check on each host of a service, from the reports of the vantage points."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ Verdict = Literal["ok", "bad", "mixed", "off", "unknown"]
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One check on one host. `off` is a service that does not run where it is meant not to."""
+    """One check on one host. `off` means that a service is stopped on a standby, as configured."""
 
     verdict: Verdict
     text: str
 
 
 def checks_of(service: Service) -> tuple[str, ...]:
-    """Return the checks that a service's hosts are looked at with."""
+    """Return the names of a service's checks."""
     return (
         "ping",
         *(name for name in ("http", "tcp", "process") if getattr(service.checks, name) is not None),
@@ -30,19 +30,19 @@ def checks_of(service: Service) -> tuple[str, ...]:
 
 
 def cell_of(votes: Votes, name: str, service: Service, host: str, check: str, *, holds: bool) -> Cell:
-    """Return how a check went on a host; `holds`: it is the service's holder."""
+    """Return the result of a check on a host; `holds`: it is the service's holder."""
     seen = votes.votes.get((None if check == "ping" else name, host, check), ())
     may_be_off = check != "ping" and not holds and service.standby == "stopped"
     return judge(seen, may_be_off=may_be_off)
 
 
 def judge(seen: Sequence[Vote], *, may_be_off: bool) -> Cell:
-    """Return what several vantage points saw, as one; they are named where they differ."""
+    """Combine the results of several vantage points; they are named if they differ."""
     looked = [vote for vote in seen if vote.outcome is not Outcome.NOT_LOOKED]
     if not seen:
         return Cell("unknown", "not known")
     if not looked:
-        return Cell("unknown", f"could not look ({_reasons(seen)})")
+        return Cell("unknown", f"could not check ({_reasons(seen)})")
     if all(vote.outcome is Outcome.WELL for vote in looked):
         return Cell("ok", "ok")
     if any(vote.outcome is Outcome.WELL for vote in looked):
@@ -52,7 +52,7 @@ def judge(seen: Sequence[Vote], *, may_be_off: bool) -> Cell:
         )
         return Cell("mixed", ", ".join(each))
     if may_be_off:
-        return Cell("off", "stopped, as meant")
+        return Cell("off", "stopped (standby)")
     return Cell("bad", _reasons(looked))
 
 

@@ -1,4 +1,4 @@
-"""How each check of each host went, as Prometheus has it by now: the exporters have looked, nobody looks again."""
+"""Read the last result of each check from Prometheus; no new checks are made."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Key = tuple[str | None, str, str]  # service (None: the host's own), host, check
 
 @dataclass(frozen=True, slots=True)
 class Vote:
-    """What one vantage point found last. `reason` is why it is not well, as the exporter names it."""
+    """The last result of one vantage point. `reason` is the exporter's reason for a failure."""
 
     vantage_point: str
     outcome: Outcome
@@ -29,13 +29,11 @@ class Vote:
 
 @dataclass(frozen=True, slots=True)
 class Votes:
-    """What all vantage points saw; `fault` says why nothing is known."""
+    """The results of all vantage points; `fault` is the reason if there are none."""
 
     votes: Mapping[Key, tuple[Vote, ...]] = field(default_factory=dict)
     fault: str | None = "not asked yet"
-    at: float = (
-        0.0  # when Prometheus was asked, in seconds since the epoch; each sample is up to an interval older
-    )
+    at: float = 0.0  # time of the query, in seconds since the epoch; each sample is up to one interval older
 
 
 def ask_prometheus(parts: ChainParts) -> Votes:
@@ -49,11 +47,11 @@ def ask_prometheus(parts: ChainParts) -> Votes:
             answer.raise_for_status()
             return replace(read_votes(answer.json()), at=asked_at)
     except (requests.exceptions.RequestException, OSError, ValueError) as fault:
-        return Votes(fault=f"Prometheus does not say at {url} ({type(fault).__name__})")
+        return Votes(fault=f"Prometheus at {url} does not answer ({type(fault).__name__})")
 
 
 def read_votes(answer: Any) -> Votes:
-    """Read an instant vector; ValueError where it is none."""
+    """Read an instant vector; ValueError if the answer is not one."""
     success: dict[tuple[Key, str], bool] = {}
     reasons: dict[tuple[Key, str], str] = {}
     try:
@@ -77,7 +75,7 @@ def read_votes(answer: Any) -> Votes:
 
 
 def _vote(check: str, point: str, success: bool | None, reason: str | None) -> Vote:
-    """Judge by the reason: an exporter of an older version reports a failure where it could not look."""
+    """Return the outcome by its reason: older exporters report a failure when they could not check."""
     if success is None and reason is None:
         return Vote(point, Outcome.NOT_LOOKED)
     if reason is None:

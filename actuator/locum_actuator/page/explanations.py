@@ -1,4 +1,4 @@
-"""What locum would do now, service by service: a look now and then, and none while there is work to do."""
+"""Evaluate now and then what locum would do for each service, but not while there is work to do."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Explanations:
         self._known: dict[str, Explanation] = {}
 
     def look_round(self) -> Mapping[str, Explanation]:
-        """Look at one service after the other and return what is known of each.
+        """Evaluate one service after the other and return the explanation of each.
 
         Broken off as soon as an incident is open anywhere: those who handle it have the gates and the wire to
         themselves.
@@ -29,7 +29,7 @@ class Explanations:
                 break
             try:
                 found = self._explainer.explain(name, wait_seconds=0.0)
-            except KeyError:  # gone by a reload
+            except KeyError:  # removed by a reload
                 found = None
             if found is not None:
                 self._known[name] = found

@@ -1,4 +1,4 @@
-"""The course of an incident as a picture: what there is to draw, and where. Draws nothing itself."""
+"""Compute the timeline of an incident: what to draw, and where. The templates draw it."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from locum_actuator.journal.incident_summary import ENDED, ends, starts_at
 from locum_actuator.page.time_axis import Axis, Cut
 
 FIRED_BEFORE_SECONDS = (
-    60.0  # an alert that says it began longer ago than this has another clock, or began for another
+    60.0  # an alert that began longer ago has a different clock, or began for another incident
 )
-MOST_MARKS = 60  # a picture that is taller than this is none
+MOST_MARKS = 60  # more would make the picture too tall
 MOST_ALERTS = 3
 
 
@@ -31,7 +31,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """The picture of one incident."""
+    """The timeline of one incident."""
 
     marks: tuple[Mark, ...]
     left_out: int
@@ -51,15 +51,15 @@ class _Span:
 
 
 def draw(incident: Mapping[str, Any], now: float) -> Timeline:
-    """Return the picture of an incident as the journal tells it whole; an open one lasts until `now`."""
+    """Return the timeline of an incident from the journal; an open one lasts until `now`."""
     spans = [*_alerts(incident), *_events(incident, now)]
     left_out = max(0, len(spans) - MOST_MARKS)
-    if left_out:  # the beginning and the end say most
+    if left_out:  # the beginning and the end matter most
         half = MOST_MARKS // 2
         spans = [*spans[:half], *spans[-half:]]
     ends = [incident["opened_at"], *(span.end for span in spans)]
     closed = max(now, *ends) if incident["closed_at"] is None else incident["closed_at"]
-    if incident.get("looks", 1) > 1:  # its last look was long after its first
+    if incident.get("looks", 1) > 1:  # its last evaluation was long after its first
         closed = max(ends)
     moments = [incident["opened_at"], closed, *(at for span in spans for at in (span.begin, span.end))]
     axis, first = Axis(moments), min(moments)
@@ -79,21 +79,21 @@ def draw(incident: Mapping[str, Any], now: float) -> Timeline:
 
 
 def _alerts(incident: Mapping[str, Any]) -> Iterator[_Span]:
-    """Yield the first of each alert that came: from its start in Prometheus until it was written down."""
-    told: set[tuple[str, str | None]] = set()
+    """Yield the first alert of each kind, from its start in Prometheus until it was received."""
+    shown: set[tuple[str, str | None]] = set()
     for alert in incident["alerts"]:
         about = (str(alert["name"]), alert["host"])
-        if about in told or alert["status"] == "resolved" or len(told) == MOST_ALERTS:
+        if about in shown or alert["status"] == "resolved" or len(shown) == MOST_ALERTS:
             continue
-        told.add(about)
+        shown.add(about)
         received = float(alert["received_at"])
         begun = _began(alert, received)
         label = f"{about[0]} on {about[1]}" if about[1] else about[0]
-        yield _Span("alert", label, "the alert fires, and reaches locum", begun, received, is_bar=True)
+        yield _Span("alert", label, "the alert fires and reaches locum", begun, received, is_bar=True)
 
 
 def _began(alert: Mapping[str, Any], received: float) -> float:
-    """Return when an alert began, by a clock that may be another machine's; where it cannot be, when it came."""
+    """Return when an alert began, maybe by another machine's clock; if implausible, when it arrived."""
     at = starts_at(alert)
     return at if at is not None and 0 <= received - at <= FIRED_BEFORE_SECONDS else received
 
@@ -111,7 +111,7 @@ def _events(incident: Mapping[str, Any], now: float) -> Iterator[_Span]:
             continue
         what = f"{event['step']} on {event['host']}"
         if kind in ENDED:
-            continue  # told with its beginning
+            continue  # shown together with its start
         if kind != "started":
             yield _Span(_kind(kind), f"{what}: {kind.replace('_', ' ')}", event["text"], at, at)
             continue
@@ -121,7 +121,7 @@ def _events(incident: Mapping[str, Any], now: float) -> Iterator[_Span]:
         elif open_now and number == len(events) - 1:
             yield _Span("running", what, event["text"], at, max(at, now), is_bar=True)
         else:
-            yield _Span("broken", what, "nobody wrote down how it ended", at, at)
+            yield _Span("broken", what, "its end was not recorded", at, at)
 
 
 def _kind(kind: str) -> str:

@@ -1,4 +1,4 @@
-"""The first page as browsers poll it: made once for all of them, and sent only to those who have it not."""
+"""The first page as browsers poll it: rendered once for all, and sent only if it has changed."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from locum_inventory.site.model import ChainParts
 VOTES_SECONDS = 2.0
 SILENCES_SECONDS = 5.0
 SCENE_SECONDS = 0.5
-LIVELY_SECONDS = 1.0  # between two questions of a browser while something happens
-CALM_SECONDS = 2.0  # … while nothing does
-OLD_SECONDS = 3.0  # a page that is opened shows nothing older than this
+LIVELY_SECONDS = 1.0  # between two requests of a browser while something happens
+CALM_SECONDS = 2.0  # … otherwise
+OLD_SECONDS = 3.0  # a newly opened page shows nothing older than this
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class PageSnapshot:
         facts: Mapping[str, str],
         pace_seconds: float = LIVELY_SECONDS,
     ) -> PageSnapshot:
-        """Return a state as it is sent.
+        """Return a state in the form in which it is sent.
 
         `facts` are the sentences that are read aloud when they change; `pace_seconds` is how soon to ask again.
         """
@@ -80,7 +80,7 @@ class PagePolling:
         self._frames = BackgroundCache("frame", SCENE_SECONDS, self._frame, NO_FRAME, is_over)
 
     def frame(self) -> PageSnapshot:
-        """Return the page as it is now; made in the background for as long as somebody asks."""
+        """Return the current page; it is rendered in the background while browsers request it."""
         return self._frames.fresh(OLD_SECONDS)
 
     def _frame(self) -> PageSnapshot:
@@ -92,9 +92,9 @@ class PagePolling:
 
 
 def facts_of(scene: Mapping[str, Any]) -> dict[str, str]:
-    """Return what a person who does not look at the page should hear of when it changes, and nothing else."""
+    """Return the facts whose changes a screen reader should announce."""
     facts = {"ready": f"locum is not ready: {scene['unready']}" if scene["unready"] else "locum is ready"}
     for one in scene["services"]:
-        held = f"held by {one['holder']}" if one["holder"] else "held by nobody that is known"
+        held = f"held by {one['holder']}" if one["holder"] else "without a known holder"
         facts[f"service {one['service']}"] = f"{one['service']} is {held}: {one['state']}"
     return facts

@@ -1,4 +1,4 @@
-"""The page's parts as HTML. Everything that comes from outside is escaped by the templates."""
+"""Render the page's parts as HTML. The templates escape everything that comes from outside."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from datetime import datetime
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-PARTS = ("summary", "services", "shown", "incidents", "chain")  # those of the first page that are live
+PARTS = ("summary", "services", "shown", "incidents", "chain")  # the live parts of the first page
 
 
 _IN_TICKS = re.compile(r"`([^`<>]+)`")
 
 
 def _when(at: float) -> Markup:
-    """Return a moment for people and for programs, by this host's clock and zone."""
+    """Return a time for people and for programs, in this host's time zone."""
     local = datetime.fromtimestamp(at).astimezone()
     return Markup('<time datetime="{}">{}</time>').format(
         local.isoformat(timespec="seconds"), time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
@@ -24,7 +24,7 @@ def _when(at: float) -> Markup:
 
 
 def seconds_in_words(seconds: float) -> str:
-    """Return how long something took, in the unit that a person would use."""
+    """Return a duration in a suitable unit."""
     if seconds < 0.9995:
         return f"{seconds * 1000:.0f} ms"
     if seconds < 100:
@@ -35,7 +35,7 @@ def seconds_in_words(seconds: float) -> str:
 
 
 def _ticks(text: str) -> Markup:
-    """Return a sentence of locum's with what stands in backticks as code."""
+    """Return a sentence with the text in backticks as code."""
     return Markup(_IN_TICKS.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped right here
 
 
@@ -56,11 +56,11 @@ _TEMPLATES = _environment()
 
 
 def compile_all() -> None:
-    """Have every template ready, so that whoever opens the first page does not wait for that."""
+    """Compile every template, so that the first visitor does not wait for that."""
     for name in _TEMPLATES.list_templates():
         _TEMPLATES.get_template(name)
 
 
 def render(template: str, **values: object) -> str:
-    """Return a template of this package, filled in."""
+    """Render a template of this package."""
     return _TEMPLATES.get_template(template).render(**values)

@@ -1,4 +1,4 @@
-"""The page over HTTP: what a person opens, what the page asks again and again, and its files."""
+"""Serve the page over HTTP: the pages themselves, the parts that they poll, and static files."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def page_routes(
     chain: Callable[[], Sequence[ChainPart]],
     where: Callable[[], ChainParts],
 ) -> Blueprint:
-    """Return the routes; `authorised` judges the request at hand, `chain` and `where` are those of `create_app`."""
+    """Return the routes; `authorised` checks the current request, `chain` and `where` are those of `create_app`."""
     routes = Blueprint("page", __name__, static_folder="static", static_url_path="/page/static")
     scenes = PageView(engine, shelf, chain)
     live = PagePolling(engine, explainer, scenes, where)
@@ -79,8 +79,8 @@ def page_routes(
         if row is None:
             abort(404, f"no incident {number}")
         made = scenes.pictured(row, time.time())
-        told = f"incident {number} is {made['outcome'] or 'open'}"
-        return PageSnapshot.of({"i": made}, {"incident": render("incident.html", i=made)}, {"incident": told})
+        fact = f"incident {number} is {made['outcome'] or 'open'}"
+        return PageSnapshot.of({"i": made}, {"incident": render("incident.html", i=made)}, {"incident": fact})
 
     return routes
 
@@ -92,7 +92,7 @@ def _page(text: str) -> Response:
 
 
 def _if_changed(frame: PageSnapshot) -> BaseResponse:
-    """Answer 304 to who has it already."""
+    """Answer 304 if the browser has this version already."""
     answer = make_response(frame.body)
     answer.mimetype = "application/json"
     answer.set_etag(frame.etag)

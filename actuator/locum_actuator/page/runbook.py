@@ -1,4 +1,4 @@
-"""The runbook as a page, so that an alert's link leads to its chapter: /runbook#locumservicedown."""
+"""Serve the runbook as a page, so that an alert's link leads to its chapter: /runbook#locumservicedown."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from locum_inventory.shared_files import shared
 
 @cache
 def runbook_html() -> Markup:
-    """Return the shipped RUNBOOK.md as HTML in which each heading is an anchor: its words in lower case.
+    """Return the shipped RUNBOOK.md as HTML in which each heading has an anchor: its text in lower case.
 
     Raw HTML is shown as text.
     """

@@ -1,4 +1,4 @@
-"""One service as the page shows it: who holds it, how each host is, who could stand in, what locum would do."""
+"""The view of one service: its holder, the state of each host, its standbys, and what locum would do."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def service_view(
     last_words: str | None,
     ended_at: float = 0.0,
 ) -> dict[str, Any]:
-    """Return a service in plain values; `last_words` is what its open incident said last.
+    """Return a service in plain values; `last_words` is the last event of its open incident.
 
     `ended_at` is when its last incident ended (seconds since the epoch). What was checked before
     that, or before the present holder became the holder, is not shown as the present state.
@@ -79,9 +79,9 @@ def service_view(
 def _standby(
     host: str, listed: Mapping[str, Any], copy: Mapping[str, Any] | None, explained: Explanation | None
 ) -> dict[str, Any]:
-    """Return whether a host could stand in: its checklist, and what a switchover to it would meet.
+    """Return whether a host could take over: its checklist, and the result of a dry run of a switchover to it.
 
-    `could` is None where nobody could look.
+    `could` is None if that could not be checked.
     """
     plan = None if explained is None else explained.moves.get(host)
     open_items = [item for item in listed["items"] if not item["ok"]]
@@ -96,11 +96,11 @@ def _standby(
 
 
 def _now(values: Mapping[str, Any], explained: Explanation | None, last_words: str | None) -> dict[str, Any]:
-    """Return what locum does or would do, and why; `at` is when it looked (seconds since the epoch)."""
+    """Return what locum does or would do, and why; `at` is the time of the check (seconds since the epoch)."""
     if values["open_incident"] is not None:
-        words = last_words or "it has just begun to look"
+        words = last_words or "the evaluation has just started"
         return {
-            "does": f"it is at work on incident {values['open_incident']}",
+            "does": f"handling incident {values['open_incident']}",
             "why": words,
             "steps": [],
             "at": None,
@@ -109,7 +109,7 @@ def _now(values: Mapping[str, Any], explained: Explanation | None, last_words: s
     if explained is None:
         return {
             "does": None,
-            "why": "it has not checked since the last change",
+            "why": "not checked since the last change",
             "steps": [],
             "at": None,
             "calm": True,
@@ -131,7 +131,7 @@ def _does(plan: Plan) -> str:
 
 
 def _level(view: Mapping[str, Any]) -> str:
-    """Return how much of a person's mind it wants: bad, warn or ok."""
+    """Return how urgently a service needs attention: bad, warn or ok."""
     holder_cells = [cell for row in view["health"] if row["holds"] for cell in row["cells"]]
     if (
         view["open_incident"]
@@ -141,7 +141,7 @@ def _level(view: Mapping[str, Any]) -> str:
         return "bad"
     stale = any(one["data"] and one["data"]["stale"] for one in view["standbys"])
     held_back = view["pause"] or view["silences"] or view["mode"] == "observe"
-    wants_a_look = (
+    needs_attention = (
         view["outdated"]
         or not view["standby_available"]
         or stale
@@ -149,7 +149,7 @@ def _level(view: Mapping[str, Any]) -> str:
         or not view["now"]["calm"]
         or not _has_standby(view)
     )
-    return "warn" if wants_a_look else "ok"
+    return "warn" if needs_attention else "ok"
 
 
 def _has_standby(view: Mapping[str, Any]) -> bool:
@@ -157,7 +157,7 @@ def _has_standby(view: Mapping[str, Any]) -> bool:
 
 
 def _answers_wrongly(view: Mapping[str, Any]) -> bool:
-    """Tell whether what is bad on the holder is what it answers, and not that it is silent."""
+    """Return whether the holder's fault is a wrong answer and not silence."""
     bad = [
         cell for row in view["health"] if row["holds"] for cell in row["cells"] if cell["verdict"] == "bad"
     ]
@@ -166,22 +166,22 @@ def _answers_wrongly(view: Mapping[str, Any]) -> bool:
 
 
 def _state(view: Mapping[str, Any]) -> str:
-    """Return the same in two or three words."""
+    """Return the state of a service in two or three words."""
     if view["open_incident"]:
         starting = " and ".join(view["starting"])
         return f"incident {view['open_incident']} is open{f', starting on {starting}' if starting else ''}"
-    for told, words in (
+    for applies, words in (
         (view["holder"] is None, "no holder is known"),
         (view["level"] == "bad" and _answers_wrongly(view), "answers, but not as expected"),
         (view["level"] == "bad", "does not answer"),
         (view["outdated"], "being checked again"),
         (view["pause"], "paused"),
-        (view["mode"] == "observe", "only observed"),
+        (view["mode"] == "observe", "observe mode"),
         (not (view["standby_available"] and _has_standby(view)), "no standby"),
         (view["silences"], "silenced"),
-        (not view["now"]["calm"], "not as it should be"),
+        (not view["now"]["calm"], "action needed"),
         (view["level"] == "warn", "a copy is too old"),
     ):
-        if told:
+        if applies:
             return words
     return "well"

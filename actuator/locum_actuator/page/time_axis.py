@@ -1,4 +1,4 @@
-"""A line of time on which a long wait takes little room: seconds in, percent of the width out."""
+"""A time axis on which long waits are shortened: seconds in, percent of the width out."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-LONG_SECONDS = 10.0  # a wait in which nothing happened, and longer than this, is cut short
-CUT_SHARE = 0.15  # of all that is not a wait: the room of one that was cut
-CUT_SHARE_OF_ALL = 0.5  # … and of all of them together
+LONG_SECONDS = 10.0  # a wait without events that is longer than this is shortened
+CUT_SHARE = 0.15  # width of a shortened wait, as a share of everything that is not a wait
+CUT_SHARE_OF_ALL = 0.5  # … and the limit for all of them together
 MOST_TICKS = 6
 _STEPS = (
     0.01,
@@ -34,7 +34,7 @@ _STEPS = (
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """A wait that was cut short, in percent of the width, with how long it was."""
+    """A shortened wait, in percent of the width, with its real duration."""
 
     begin: float
     end: float
@@ -42,10 +42,10 @@ class Cut:
 
 
 class Axis:
-    """The line from the first moment to the last. Times are seconds, whatever they are counted from."""
+    """The axis from the first moment to the last. Times are seconds since any common origin."""
 
     def __init__(self, moments: Iterable[float]) -> None:
-        """`moments` are all at which something happened; one at least."""
+        """`moments` are the times of all events; at least one."""
         self._moments: Sequence[float] = sorted(set(moments))
         gaps = [later - earlier for earlier, later in pairwise(self._moments)]
         busy, waits = sum(gap for gap in gaps if gap <= LONG_SECONDS), sum(gap > LONG_SECONDS for gap in gaps)
@@ -64,15 +64,15 @@ class Axis:
 
     @property
     def seconds(self) -> float:
-        """How long it was from the first moment to the last."""
+        """The duration from the first moment to the last."""
         return self._moments[-1] - self._moments[0]
 
     def percent(self, moment: float) -> float:
-        """Return where one of the moments lies."""
+        """Return the position of a moment."""
         return round(self._percent[self._moments.index(moment)], 2)
 
     def ticks(self) -> list[tuple[float, float]]:
-        """Return (percent, seconds from the first moment) for round times; the first alone where a wait was cut."""
+        """Return (percent, seconds from the first moment) for round times; only the first after a cut."""
         if self.cuts or not self.seconds:
             return [(0.0, 0.0)]
         step = next((one for one in _STEPS if self.seconds / one <= MOST_TICKS), self.seconds)

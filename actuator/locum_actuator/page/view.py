@@ -1,4 +1,4 @@
-"""All that the page shows at one moment, in plain values. Reads what is known by now, and looks at no host."""
+"""Collect what the page shows, in plain values. It reads known state and checks no host."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from locum_actuator.page.service_card import service_view
 
 LISTED = 12  # incidents on the first page
 KEPT_PICTURES = 300
-LIVELY_SECONDS = 10.0  # so long after an incident more may happen
-REFUSED_SECONDS = 600.0  # so long a move that was refused is told
+LIVELY_SECONDS = 10.0  # after an incident, because more may happen
+REFUSED_SECONDS = 600.0  # a refused move is shown for this long
 
 
 class PageView:
-    """Makes scenes; keeps the pictures of incidents that are over, for they change no more."""
+    """Build scenes; keep the timelines of closed incidents, because they no longer change."""
 
     def __init__(
         self, engine: Engine, shelf: IncidentQueries, chain: Callable[[], Sequence[ChainPart]]
@@ -44,7 +44,7 @@ class PageView:
         """Return everything that the first page shows."""
         engine, now = self._engine, time.time()
         listed = [self.pictured(row, now) for row in self._shelf.rows(limit=LISTED + 1)]
-        # One may be open for so long that it is no longer among the last.
+        # An incident may be open for so long that it is no longer among the last.
         open_now = [self.pictured(row, now) for row in self._shelf.open_rows()]
         last = {row["id"]: row["last"] for row in open_now}
         ended = _ends_of(listed)
@@ -54,7 +54,7 @@ class PageView:
                     engine, name, votes=votes, silences=silences, outlook=outlook,
                     last_words=last.get(engine.workers[name].incident), ended_at=ended.get(name, 0.0),
                 ),
-                "move": self._told(name, engine.move_requests.progress(name), now),
+                "move": self._move_text(name, engine.move_requests.progress(name), now),
             }
             for name in list(engine.workers)
         ]  # fmt: skip
@@ -78,14 +78,14 @@ class PageView:
         }  # fmt: skip
 
     def pictured(self, row: dict[str, Any], now: float) -> dict[str, Any]:
-        """Return an incident of the list with all that belongs to it and its picture."""
+        """Return an incident of the list with its details and its timeline."""
         key = (row["id"], row["closed_at"], row["looks"])
         with self._lock:
             if (known := self._pictures.get(key)) is not None:
                 self._pictures.move_to_end(key)
                 return known
         whole = self._shelf.one(row["id"]) or {**row, "alerts": [], "events": [], "planned": None}
-        # By whole seconds: the page of one that is open is not drawn anew more often than it can be read.
+        # Whole seconds: an open incident is not redrawn more often than a person can read it.
         made = {**whole, "last": last_words(whole["events"]), "picture": draw(whole, float(int(now)))}
         if row["closed_at"] is not None:
             with self._lock:
@@ -94,14 +94,14 @@ class PageView:
                     self._pictures.popitem(last=False)
         return made
 
-    def _told(self, name: str, progress: Progress | None, now: float) -> str | None:
-        """Return how far a planned move is, in words; None once its incident tells it, or it is long refused."""
+    def _move_text(self, name: str, progress: Progress | None, now: float) -> str | None:
+        """Return the progress of a planned move; None once its incident shows it, or long after it was refused."""
         if progress is None or progress.incident is not None:
             return None
         move = progress.move
         what = f"{move.verb} to {move.target}" if move.target else move.verb
         if progress.phase not in {"refused", "failed"}:
-            return f"{what}: {progress.text or 'is begun'}"
+            return f"{what}: {progress.text or 'has started'}"
         number, since = self._moves_seen.get(name, (0, now))
         if number != progress.number:
             self._moves_seen[name] = (progress.number, since := now)
@@ -119,7 +119,7 @@ def _ends_of(incidents: Sequence[Mapping[str, Any]]) -> dict[str, float]:
 
 
 def last_words(events: Sequence[Mapping[str, Any]]) -> str | None:
-    """Return what an incident said last, in words that stand by themselves; None where it has said nothing."""
+    """Return the last event of an incident as a complete text; None if there is none."""
     if not events:
         return None
     last = events[-1]

@@ -1,1 +1,1 @@
-"""What `locum up` runs on one machine: exporter, actuator, Alertmanager and Prometheus."""
+"""Run the chain of `locum up` on one machine: exporter, actuator, Alertmanager and Prometheus."""

@@ -1,7 +1,7 @@
-"""The configuration of Alertmanager: whom it tells what, how soon, and in which words.
+"""Write the configuration of Alertmanager: which alerts go where, how soon, and with which text.
 
-The words are in `alert_rules/templates/`, and serve every site. `templates_text` returns what goes beside the
-configuration.
+The texts are in `alert_rules/templates/`, and are the same for every site. `beside_alertmanager` returns the files
+that belong next to the configuration.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from locum_inventory.site.notifications import read_url
 
 RUNBOOK = "RUNBOOK.md"
 TEMPLATES = "templates"
-CERTIFICATE = "actuator.crt"  # of the actuator, beside alertmanager.yml
+CERTIFICATE = "actuator.crt"  # of the actuator, next to alertmanager.yml
 
 
 def quoted(value: object) -> str:
@@ -27,7 +27,7 @@ def quoted(value: object) -> str:
 
 
 def beside_alertmanager() -> Mapping[str, str]:
-    """Return the files that belong beside alertmanager.yml, by their names from there."""
+    """Return the files that belong next to alertmanager.yml, by their relative paths."""
     templates = sorted(shared(f"alert_rules/{TEMPLATES}").glob("*.tmpl"))
     files = {f"{TEMPLATES}/{path.name}": path for path in templates}
     return {
@@ -37,7 +37,7 @@ def beside_alertmanager() -> Mapping[str, str]:
 
 
 def _links(mail: Mail, runbook: str) -> str:
-    """Return the templates that the mails take their links from."""
+    """Return the templates for the links in mails."""
     links = mail.links
     lines = [f"Page: {links.page}"] if links.page else []
     if links.grafana:
@@ -100,11 +100,12 @@ def _webhook(chain: StackLayout, ca_file: Path) -> str:
 
 
 def _deadman_route(chain: StackLayout) -> str:
-    """Return the route of the heartbeat to somebody outside."""
+    """Return the route of the heartbeat to the dead man's switch outside."""
     deadman = chain.site.deadman
     if deadman is None:
         return ""
-    # What is due is looked at twice in each interval: asked for exactly, it would sometimes be late by a whole one.
+    # Alertmanager checks twice per interval what is due: with the exact value it would sometimes be one interval
+    # late.
     milliseconds = round(deadman.every * 1000)
     return (
         "      continue: true\n"
@@ -136,7 +137,7 @@ def _deadman_receiver(chain: StackLayout, directory: Path | None) -> str:
 
 
 def _secret_url(file: Path) -> str:
-    """Read the URL of the dead-man's switch; OSError where the file cannot be read or holds none."""
+    """Read the URL of the dead-man's switch; OSError if the file cannot be read or contains none."""
     try:
         return read_url(file.read_text(encoding="utf-8"))
     except ValueError as fault:
@@ -146,8 +147,8 @@ def _secret_url(file: Path) -> str:
 def alertmanager_text(chain: StackLayout, directory: Path | None = None) -> str:
     """Return alertmanager.yml for a chain. Tokens and passwords are named by their files.
 
-    `directory` is where it is to lie, with what belongs beside it: mails then say where the runbook is, and the URL
-    of a dead-man's switch is read from its file. OSError where that file cannot be read.
+    `directory` is where it will be, together with its other files: mails then contain the path of the runbook, and
+    the URL of a dead-man's switch is read from its file. OSError if that file cannot be read.
     """
     mail = chain.site.mail
     ca_file = chain.certificate.certificate if directory is None else directory / CERTIFICATE

@@ -1,4 +1,4 @@
-"""The log of a child process: written by the child, kept short by its parent."""
+"""The log of a child process: written by the child, truncated by its parent."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import os
 import shutil
 from pathlib import Path
 
-LIMIT_BYTES = 8 * 1024 * 1024  # as much again is kept of what came before
+LIMIT_BYTES = 8 * 1024 * 1024  # one older file of the same size is kept
 _LAST_WORDS_BYTES = 2000
 
 
 class ChildLog:
-    """The log of one program, written by the program itself so that it never waits for us; kept short by us."""
+    """The log of one program. The program writes it directly, so it never waits for us; we limit its size."""
 
     def __init__(self, path: Path, limit_bytes: int = LIMIT_BYTES) -> None:
         self.path = path
@@ -19,7 +19,7 @@ class ChildLog:
         self._born_at = 0
 
     def open(self) -> int:
-        """Return a descriptor to hand to a child. What is written from now on counts as its words."""
+        """Return a descriptor for a child. What is written from now on counts as its output."""
         self.trim()
         # Appending, so that a write after trim() lands at the new end.
         descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
@@ -27,7 +27,7 @@ class ChildLog:
         return descriptor
 
     def trim(self) -> None:
-        """Move what is there aside when it is too long. Lines written meanwhile may be lost, never the newest."""
+        """Rename the log if it is too long. Lines written meanwhile may be lost, but never the newest."""
         try:
             if self.path.stat().st_size <= self._limit_bytes:
                 return
@@ -38,7 +38,7 @@ class ChildLog:
         self._born_at = 0
 
     def last_words(self) -> str:
-        """Return the last line that the child at hand wrote, or nothing."""
+        """Return the last line that the current child wrote, or an empty string."""
         try:
             with self.path.open("rb") as file:
                 size = file.seek(0, os.SEEK_END)

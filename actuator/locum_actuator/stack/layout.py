@@ -1,4 +1,4 @@
-"""Where each part of the chain listens, and where it keeps its files."""
+"""The addresses and the files of each part of the chain."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ EXPORTER_PORT, ACTUATOR_PORT, WEBHOOK_PORT, PROMETHEUS_PORT, ALERTMANAGER_PORT =
 
 @dataclass(frozen=True, slots=True)
 class StackLayout:
-    """Where each part of the chain listens and keeps its files. The whole chain is on the actuator's host."""
+    """The addresses and the files of each part of the chain. The whole chain runs on the actuator's host."""
 
     site: Site
     exporter: Listen
@@ -48,10 +48,10 @@ class StackLayout:
         alertmanagers: Iterable[Listen] = (),
         elsewhere: ChainParts | None = None,
     ) -> StackLayout:
-        """Return the chain of a site; what is not given is on loopback at its usual port.
+        """Return the layout for a site; the default is loopback with the usual port.
 
-        The exporter is the exception: where the actuator's host is a vantage point, the exporter listens where
-        the site file says that this vantage point is.
+        The exporter is the exception: if the actuator's host is a vantage point, it listens on that vantage
+        point's address in the site file.
         """
         return cls(
             site=site,
@@ -71,19 +71,19 @@ class StackLayout:
 
     @property
     def webhook_url(self) -> str:
-        """Where Alertmanager sends alerts."""
+        """The URL to which Alertmanager sends alerts."""
         return f"https://{self.webhook}/webhook"
 
     @property
     def certificate(self) -> Certificate:
-        """By which the programs of the chain know each other on this machine."""
+        """The certificate with which the programs of the chain authenticate each other on this machine."""
         return Certificate.in_state(self.site.actuator.state_directory)
 
     @property
     def parts(self) -> ChainParts:
-        """Where Prometheus and every Alertmanager are, and what they are shown.
+        """The URLs of Prometheus and every Alertmanager, with the credentials for them.
 
-        Those that `locum up` runs speak TLS and want a password or a certificate; other Alertmanagers know neither.
+        Those that `locum up` runs use TLS and require a password or a certificate; other Alertmanagers do not.
         """
         if self.elsewhere is not None:
             return self.elsewhere
@@ -100,17 +100,17 @@ class StackLayout:
 
     @property
     def prometheus_url(self) -> str:
-        """Where Prometheus is."""
+        """The URL of Prometheus."""
         return self.parts.prometheus
 
     @property
     def alertmanager_urls(self) -> tuple[str, ...]:
-        """Where every Alertmanager is."""
+        """The URL of every Alertmanager."""
         return self.parts.alertmanagers
 
     @property
     def exporter_urls(self) -> Mapping[str, str]:
-        """Where the exporter of each vantage point is, by the vantage point's name."""
+        """The URL of each vantage point's exporter, by the vantage point's name."""
         return {name: point.url for name, point in self.site.vantage_points.items()}
 
 

@@ -1,4 +1,4 @@
-"""Whether each part of the chain can listen where it should; and if not, who is to blame and what to do."""
+"""Check that each part of the chain can listen on its address; if not, report why and what to do."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from locum_inventory.listen import Listen
 
 @dataclass(frozen=True, slots=True)
 class ListenPart:
-    """A part of the chain on this machine: who it is to people, and where it listens."""
+    """A part of the chain on this machine: its name for people, and its address."""
 
     title: str
     listen: Listen
@@ -32,7 +32,7 @@ def _parts(chain: StackLayout) -> tuple[ListenPart, ...]:
 
 
 def port_faults(chain: StackLayout) -> Iterator[str]:
-    """Yield one line for each part that could not listen where it should."""
+    """Yield one line for each part that cannot listen on its address."""
     for part in _parts(chain):
         family = socket.AF_INET6 if ":" in part.listen.host else socket.AF_INET
         try:
@@ -52,10 +52,10 @@ def _port_fault(part: ListenPart, fault: OSError) -> str:
             if part.unit
             else "another `locum up` may be running"
         )
-        return f"{part.listen} is taken: {part.title} cannot listen there; {who}, or {other}"
+        return f"{part.listen} is already in use: {part.title} cannot listen on it; {who}, or {other}"
     if fault.errno == errno.EADDRNOTAVAIL:
         return (
-            f"{part.listen} is no address of this machine: {part.title} cannot listen there;"
+            f"{part.listen} is not an address of this machine: {part.title} cannot listen on it;"
             f" run `locum up` on the host that the site file names as actuator.host, or {other}"
         )
     return f"{part.title} cannot listen on {part.listen} ({fault.strerror}): {other}"

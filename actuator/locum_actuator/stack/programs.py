@@ -1,4 +1,4 @@
-"""The programs of the chain: where they are, and how they are called."""
+"""Find the programs of the chain, and build their command lines."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def find_programs() -> Mapping[str, str]:
     """Return the paths of Prometheus and Alertmanager. Raises `NotInstalledError`, which names Debian packages."""
     found = {
         "prometheus": shutil.which("prometheus"),
-        # Debian calls it prometheus-alertmanager, everybody else alertmanager.
+        # Debian calls it prometheus-alertmanager, other distributions alertmanager.
         "alertmanager": shutil.which("prometheus-alertmanager") or shutil.which("alertmanager"),
     }
     missing = [_PACKAGES[name] for name, path in found.items() if path is None]
@@ -43,13 +43,13 @@ def programs(
     log_format: str = "logfmt",
     held: tuple[socket.socket, ...] = (),
 ) -> tuple[Program, ...]:
-    """Return what to run, in the order of starting. Prometheus comes last and ends first.
+    """Return the programs in the order of starting. Prometheus starts last and stops first.
 
-    `held` are the sockets that the actuator listens on.
+    `held` has the listening sockets of the actuator.
     """
     ours = ("--log-format", log_format)
-    theirs = f"--log.format={'json' if log_format == 'json' else 'logfmt'}"  # they know no text
-    # -P: whatever lies in the directory where `locum up` is called is not to be imported.
+    theirs = f"--log.format={'json' if log_format == 'json' else 'logfmt'}"  # they have no text format
+    # -P: do not import modules from the current directory of `locum up`.
     python = (sys.executable, "-P", "-m")
     site, me = ("--site", str(site_file)), ("--host", chain.site.actuator.host)
     watched = ["--prometheus", chain.prometheus_url]
@@ -79,7 +79,7 @@ def programs(
                 *watched,
                 *ours,
             ),
-            stop_seconds=end_seconds(chain.site) + 5.0,  # a plan that has begun is finished
+            stop_seconds=end_seconds(chain.site) + 5.0,  # a plan that has started is finished
             sockets=held,
         ),
         Program(
@@ -108,7 +108,7 @@ def programs(
                 f"--web.listen-address={chain.prometheus}",
                 f"--web.external-url={chain.prometheus_url}",
                 f"--web.config.file={on / CONFIG_FILE}",
-                # Who connects and says nothing, or little by little, keeps nobody else out.
+                # Clients that send nothing, or one byte at a time, must not keep other clients out.
                 "--web.read-timeout=10s",
                 "--web.max-connections=4096",
                 "--rules.alert.resend-delay=2s",

@@ -1,4 +1,4 @@
-"""How `locum up` says what it does: as plain words for who started it, or as lines of a log."""
+"""The output of `locum up`: plain text for a terminal, or log lines."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ProgressOutput:
-    """Says what goes its way, and warns of what does not."""
+    """Functions for progress messages and for warnings."""
 
     say: Say
     warn: Say
 
     @classmethod
     def of(cls, log_format: str | None) -> ProgressOutput:
-        """Return a voice that writes log lines, or plain words to standard output where no format is given."""
+        """Return an output that writes log lines, or plain text to standard output if no format is given."""
         if log_format is None:
             return cls(say, say)
         begin_log(log_format)

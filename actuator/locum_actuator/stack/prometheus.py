@@ -1,7 +1,7 @@
-"""The configuration of Prometheus and Alertmanager for one chain.
+"""Write the configuration of Prometheus and Alertmanager for one chain.
 
-`locum up` writes these texts and starts the programs with them; `locum generate` prints the very same texts for a
-Prometheus and an Alertmanager that are there already.
+`locum up` writes these texts and starts the programs with them; `locum generate` prints the same texts for an
+existing Prometheus and Alertmanager.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ RULES_FILE = "locum.rules.yml"
 
 
 def rules_text(runbook: str = OF_THE_ACTUATOR) -> str:
-    """Return the alert rules. They are the same for every site but for where the runbook is."""
+    """Return the alert rules. Apart from the URL of the runbook they are the same for every site."""
     return with_links(shared(f"alert_rules/{RULES_FILE}").read_text(encoding="utf-8"), runbook)
 
 
@@ -52,7 +52,7 @@ def _targets(name_to_url: Mapping[str, str]) -> str:
 
 
 def _reached_alike(urls: Iterable[str]) -> Iterator[tuple[str, str, str]]:
-    """Yield scheme, path and targets of parts, those together that are reached alike."""
+    """Yield scheme, path and targets, grouped by scheme and path."""
     alike: dict[tuple[str, str], list[str]] = {}
     for parts in map(urlsplit, urls):
         alike.setdefault((parts.scheme, parts.path), []).append(quoted(parts.netloc))
@@ -61,7 +61,7 @@ def _reached_alike(urls: Iterable[str]) -> Iterator[tuple[str, str, str]]:
 
 
 def _access(parts: ChainParts, scheme: str) -> list[str]:
-    """Return the keys by which Prometheus shows who it is; the password goes over TLS alone."""
+    """Return the authentication keys for Prometheus's configuration; the password is used over TLS only."""
     if scheme != "https":
         return []
     keys, files = [], {"ca_file": parts.ca_file, "cert_file": parts.cert_file, "key_file": parts.key_file}
@@ -74,7 +74,7 @@ def _access(parts: ChainParts, scheme: str) -> list[str]:
 
 
 def _alerting(parts: ChainParts) -> str:
-    """Return whom Prometheus tells."""
+    """Return the Alertmanagers to which Prometheus sends alerts."""
     entries = []
     for scheme, path, targets in _reached_alike(parts.alertmanagers):
         keys = [f"scheme: {scheme}"] if scheme != "http" else []
@@ -85,7 +85,7 @@ def _alerting(parts: ChainParts) -> str:
 
 
 def _own_job(name: str, parts: ChainParts, urls: Iterable[str]) -> str:
-    """Return the jobs that scrape parts which tell of themselves: one for those that are shown a password."""
+    """Return the jobs that scrape a program's own metrics, with a separate job for those that need credentials."""
     jobs: list[str] = []
     alike = list(_reached_alike(urls))
     for shown in (False, True):
@@ -144,7 +144,7 @@ scrape_configs:
 
 
 def write_configuration(chain: StackLayout) -> None:
-    """Write the configuration of Prometheus and Alertmanager, for their owner's eyes only."""
+    """Write the configuration of Prometheus and Alertmanager, readable by its owner only."""
     state = chain.site.actuator.state_directory
     for directory in (state, chain.directory, state / "log", state / "prometheus", state / "alertmanager"):
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -164,16 +164,16 @@ def write_configuration(chain: StackLayout) -> None:
 
 
 def write_alertmanager(chain: StackLayout, directory: Path) -> list[Path]:
-    """Write alertmanager.yml and what belongs beside it; return what was written.
+    """Write alertmanager.yml and the files that belong next to it; return their paths.
 
-    It holds the secret URL of a dead-man's switch, for Alertmanager before 0.26 reads none from a file: so all of
-    it is for its owner's eyes only. OSError where a file cannot be read or written.
+    Only their owner can read them, because alertmanager.yml contains the secret URL of a dead-man's switch:
+    Alertmanager before 0.26 cannot read it from a file. OSError if a file cannot be read or written.
     """
     text = alertmanager_text(chain, directory)
     try:
         chain.certificate.make()
     except FileNotFoundError as fault:
-        why = "is not there yet: start the actuator once, it makes the certificate of the chain"
+        why = "does not exist yet: start the actuator once, it creates the certificate of the chain"
         raise FileNotFoundError(errno.ENOENT, why, str(chain.site.actuator.state_directory)) from fault
     certificate = chain.certificate.certificate.read_text(encoding="ascii")
     beside = {**beside_alertmanager(), CERTIFICATE: certificate}
@@ -181,7 +181,7 @@ def write_alertmanager(chain: StackLayout, directory: Path) -> list[Path]:
 
 
 def write_files(directory: Path, name_to_text: Mapping[str, str]) -> list[Path]:
-    """Write files, each at once and for its owner's eyes only, the last one last; return their paths."""
+    """Write files in order, each atomically and readable by its owner only; return their paths."""
     written = []
     for name, text in name_to_text.items():
         path = directory / name

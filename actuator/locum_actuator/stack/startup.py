@@ -1,4 +1,4 @@
-"""Starts the chain's parts in order, and says aloud how far it has come."""
+"""Start the parts of the chain in order, and report progress."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ _ASK_EVERY_SECONDS = 0.1
 _ANSWER_SECONDS = 2.0
 _PART_SECONDS = 30.0  # for a program to answer at all
 _SAY_AGAIN_SECONDS = 30.0
-_ENDS_TO_GIVE_UP = 3  # a program that ends so often while it starts will go on doing so
-_NEVER = "0001-01-01T00:00:00Z"  # how Prometheus writes "not yet"
+_ENDS_TO_GIVE_UP = 3  # a program that ends this often while it starts will not recover
+_NEVER = "0001-01-01T00:00:00Z"  # how Prometheus writes "never"
 
 
 class StartupError(LocumError):
-    """The chain cannot be started; the text says why, and what would be right."""
+    """The chain cannot be started; the text has the reason and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scraped:
-    """How far Prometheus has come with its targets."""
+    """The number of targets that Prometheus has scraped so far."""
 
     done: int
     of: int
-    failing: tuple[str, ...]  # one line for each that was scraped in vain
+    failing: tuple[str, ...]  # one line for each target whose scrape failed
 
     @property
     def complete(self) -> bool:
-        """Whether every target was scraped once, with whatever success."""
+        """Whether every target was scraped once, successfully or not."""
         return 0 < self.of <= self.done
 
 
 class Readiness:
-    """The way from nothing to a chain that is up."""
+    """Start the chain and wait until it is ready."""
 
     def __init__(self, chain: StackLayout, supervisor: Supervisor, say: Say) -> None:
         self._chain = chain
@@ -51,10 +51,10 @@ class Readiness:
         self._say = say
 
     async def start(self, programs: Sequence[Program]) -> None:
-        """Start the programs, wait until all of it works, and say so. Raises `StartupError` if one does not start.
+        """Start the programs and wait until the chain works. Raises `StartupError` if one does not start.
 
-        Once all parts answer, the rest is waited for without an end: a chain that runs without a heartbeat is
-        better than none, and says what is missing.
+        Once all parts answer there is no deadline: a chain without a heartbeat is better than none, and reports
+        what is missing.
         """
         timeout = aiohttp.ClientTimeout(total=_ANSWER_SECONDS)
         async with aiohttp.ClientSession(timeout=timeout, trust_env=False) as http:
@@ -65,7 +65,7 @@ class Readiness:
             )
             await self._answers(exporter, f"{chain.exporter.url}/-/healthy")
             self._say(f"exporter answers at {chain.exporter.url}")
-            # Only now: Prometheus asks the exporter for its targets at once, and again only after seconds.
+            # Only now, because Prometheus asks the exporter for its targets at once, and again only after seconds.
             prometheus = self._supervisor.start(by_name["prometheus"])
             await self._answers(actuator, f"{chain.actuator.url}/-/healthy")
             self._say(f"actuator answers at {chain.actuator.url}")
@@ -79,11 +79,11 @@ class Readiness:
             for line in scraped.failing:
                 self._say(f"  not answering: {line}")
             await self._patiently("the actuator is not ready", self._actuator_unready)
-            self._say("actuator ready: the heartbeat came through Prometheus and Alertmanager")
+            self._say("actuator ready: the heartbeat arrived through Prometheus and Alertmanager")
             await self._say_that_it_is_up()
 
     async def _say_that_it_is_up(self) -> None:
-        """Say so once every gate was asked, and which hosts locum can do nothing on."""
+        """Report that locum is up once every gate was asked, and name the hosts on which it can do nothing."""
         faults: dict[str, str | None] = {}
 
         async def not_asked() -> str | None:
@@ -100,7 +100,7 @@ class Readiness:
             self._say(f"  {host}: its gate does not answer: {fault}: run `locum enrol {host}`")
         if silent:
             self._say(
-                f"locum is up, but can change nothing on {' and '.join(silent)}; `locum check --live` says more"
+                f"locum is up, but cannot act on {' and '.join(silent)}; `locum check --live` has details"
             )
         else:
             self._say("locum is up")
@@ -130,13 +130,13 @@ class Readiness:
         return None if scraped.complete else f"{scraped.done} of {scraped.of}"
 
     async def _scraped(self) -> Scraped:
-        """Return how many targets were scraped, of those that the exporter lists and the chain's own parts."""
+        """Return how many of all targets were scraped: the exporter's targets and the parts of the chain."""
         chain = self._chain
         listed = await self._json(f"{chain.exporter.url}/sd")
         answer = await self._json(f"{chain.prometheus_url}/api/v1/targets?state=active")
         if not isinstance(listed, list) or not isinstance(answer, dict):
             return Scraped(0, 0, ())
-        # actuator, Prometheus, every Alertmanager and every exporter for what they say of themselves
+        # the own metrics of actuator, Prometheus, every Alertmanager and every exporter
         own = 2 + len(chain.alertmanagers) + len(chain.exporter_urls)
         active = [
             target

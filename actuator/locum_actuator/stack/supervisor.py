@@ -1,4 +1,4 @@
-"""Child processes that are started again when they die, and that never outlive this process."""
+"""Restart child processes when they die, and make sure that none outlives this process."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from locum_inventory.inherited_sockets import NAMED
 
 _TRIM_EVERY_SECONDS = 5.0
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.25, 15.0
-_LONG_LIFE_SECONDS = 30.0  # whoever lived that long is started again at once
+_LONG_LIFE_SECONDS = 30.0  # a program that ran for that long is restarted at once
 _AFTER_KILL_SECONDS = 2.0
 
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS, _PR_CAP_AMBIENT = 1, 38, 47  # prctl(2)
@@ -33,23 +33,25 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """What to run, and how long it may take to end when asked to."""
+    """A command line, and how long the program may take to stop."""
 
     name: str  # also the name of its log
     command: tuple[str, ...]
     stop_seconds: float = 5.0
-    capabilities: frozenset[int] = frozenset({CAP_NET_ADMIN, CAP_NET_RAW})  # that it keeps of ours, at most
+    capabilities: frozenset[int] = frozenset(
+        {CAP_NET_ADMIN, CAP_NET_RAW}
+    )  # the most that it inherits from us
     may_use_sudo: bool = True
-    sockets: tuple[socket.socket, ...] = ()  # that we hold for it, also while it is not running
+    sockets: tuple[socket.socket, ...] = ()  # that we keep open for it while it is not running
 
 
 def _before(program: Program, parent: int) -> Callable[[], None]:
-    """Return what a child does before exec: it dies with its parent, and has the rights that it needs.
+    """Return the child's function before exec: it makes the child die with its parent and drops privileges.
 
-    SIGKILL, because nobody would be left to insist. The parent may be gone before the prctl call: then there will
-    be no signal, and the child ends by itself. Of the capabilities that we were given each child keeps its own:
-    they are ambient, so what is taken off that set is lost at exec (for a user that is not root). Without new
-    privileges a setuid program such as sudo gives it none.
+    The signal is SIGKILL, because after the parent's death nothing could follow up a milder one. If the parent died
+    before the prctl call, no signal would come, so the child exits. The capabilities are ambient: what is removed
+    from that set is lost at exec (for a user other than root). With no_new_privs a setuid program such as sudo
+    grants none.
     """
 
     def before_exec() -> None:
@@ -65,12 +67,12 @@ def _before(program: Program, parent: int) -> Callable[[], None]:
 
 
 class Child:
-    """One program, kept running."""
+    """One program that is kept running."""
 
     def __init__(self, program: Program, log: ChildLog, say: Say) -> None:
         self.program = program
         self.log = log
-        self.ends = 0  # how often it has ended by itself
+        self.ends = 0  # how often it has ended without being stopped
         self.last_end = ""
         self._say = say
         self._process: asyncio.subprocess.Process | None = None
@@ -92,7 +94,7 @@ class Child:
             words = self.log.last_words()
             self.last_end = f"{how}: {words}" if words else how
             self.ends += 1
-            self._say(f"{self.program.name} {self.last_end}; starting it again in {pause_seconds:g} s")
+            self._say(f"{self.program.name} {self.last_end}; restarting it in {pause_seconds:g} s")
             await asyncio.sleep(pause_seconds)
             pause_seconds = min(pause_seconds * 2, _LONGEST_PAUSE_SECONDS)
 
@@ -109,7 +111,7 @@ class Child:
                 stderr=descriptor,
                 pass_fds=[sock.fileno() for sock in self.program.sockets],
                 env=_environment(self.program),
-                start_new_session=True,  # Ctrl-C at a terminal reaches us alone: we end the children in order
+                start_new_session=True,  # Ctrl-C at a terminal reaches only us: we stop the children in order
                 preexec_fn=_before(self.program, os.getpid()),
             )
         except (OSError, subprocess.SubprocessError) as fault:
@@ -119,17 +121,17 @@ class Child:
         return _how(await self._process.wait())
 
     def hang_up(self) -> None:
-        """Send SIGHUP: read your configuration again."""
+        """Send SIGHUP, so that the program reads its configuration again."""
         self._send(signal.SIGHUP)
 
     def _send(self, number: signal.Signals) -> None:
-        # To the process alone and never to its group: what the actuator started for a service must live on.
+        # Only to the process, never to its group: a service that the actuator started must keep running.
         if self._process is not None and self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.send_signal(number)
 
     async def stop(self) -> None:
-        """End the program: asked first, then killed. Returns within `stop_seconds` and two seconds more."""
+        """Stop the program with SIGTERM, then SIGKILL. Returns within `stop_seconds` plus two seconds."""
         self._keeping.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._keeping
@@ -194,7 +196,7 @@ class Supervisor:
             child.hang_up()
 
     async def stop(self) -> None:
-        """End all children, the one that was started last first. Each has its own deadline."""
+        """Stop all children in reverse order of starting. Each has its own deadline."""
         for child in reversed(self.children.values()):
             await child.stop()
         if self._trimming is not None:

@@ -1,8 +1,8 @@
-"""Unit files for systemd: exporter and actuator as services beside an existing Prometheus, or `locum up` as one.
+"""Write systemd units: exporter and actuator for an existing Prometheus, or `locum up` as one service.
 
-The capabilities are ambient, for neither runs as root. What looks like hardening left out was left out on purpose:
-the gate runs through sudo, and a service that it starts on this host is a child of the actuator, with all that its
-unit was given. systemd.exec(5), systemd.kill(5).
+The capabilities are ambient, because neither runs as root. Some hardening is missing on purpose: the gate runs
+through sudo, and a service that it starts on this host is a child of the actuator and inherits the restrictions of
+its unit. systemd.exec(5), systemd.kill(5).
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from locum_actuator.stack.layout import StackLayout
 EXPORTER, ACTUATOR, UP = "locum-exporter.service", "locum-actuator.service", "locum-up.service"
 SOCKET = "locum-actuator.socket"
 
-# What the gate needs when it only looks, which is all that an exporter may ask of it: sudo becomes root by two of
-# them and writes an audit record by the third.
+# What the gate needs for read-only commands, the only ones that an exporter may run: sudo needs two of these to
+# become root, and a third to write an audit record.
 _LOOKING = "CAP_NET_RAW CAP_SETUID CAP_SETGID CAP_AUDIT_WRITE CAP_DAC_READ_SEARCH CAP_SYS_RESOURCE"
 
 _SUDO = """\
-# Not set, and not to be: NoNewPrivileges, and what implies it for a user that is not
+# Do not set NoNewPrivileges, or any option that implies it for a user that is not
 # root: SystemCallFilter, RestrictAddressFamilies, RestrictNamespaces, RestrictSUIDSGID, PrivateDevices,
 # ProtectKernel*, ProtectClock, ProtectHostname, LockPersonality, MemoryDenyWriteExecute. This host's gate is run
 # through sudo.
@@ -30,7 +30,7 @@ _SUDO = """\
 
 
 def units(chain: StackLayout, site_file: Path) -> Mapping[str, str]:
-    """Return the text of each unit file by its name: three that go together, and one that stands in for them."""
+    """Return the text of each unit file by its name: three that belong together, and one that replaces them."""
     return {
         EXPORTER: _exporter(chain, site_file),
         SOCKET: _socket(chain),
@@ -57,7 +57,7 @@ Description={description}
 Wants=network-online.target{" " + socket if socket else ""}
 After=network-online.target{" " + socket if socket else ""}
 {f"Conflicts={instead_of}{chr(10)}" if instead_of else ""}\
-# Nobody is there at night to reset a counter of starts.
+# No limit: at night there is no person to reset the start counter.
 StartLimitIntervalSec=0
 
 [Service]
@@ -76,19 +76,19 @@ WantedBy=multi-user.target
 """
 
 
-# What the actuator needs, by itself or under `locum up`.
+# What the actuator needs, as its own service or under `locum up`.
 _HANDS = f"""\
 ExecReload=kill -HUP $MAINPID
 # For addresses and their announcement.
 AmbientCapabilities=CAP_NET_ADMIN CAP_NET_RAW
-# CapabilityBoundingSet is not set either: what a gate starts as root here may need any of them.
+# CapabilityBoundingSet is not set either: a program that a gate starts as root here may need any of them.
 {_SUDO}\
-# Nor anything that changes what a process sees of the file system (ProtectSystem, PrivateTmp ...): a service that
-# is started here on takeover would see the same. Best let commands.start be `systemctl start ...`: then the service
-# is in a unit of its own, and none of this touches it.
+# Nor any option that changes the view of the file system (ProtectSystem, PrivateTmp ...): a service that is started
+# here on takeover would inherit it. Use `systemctl start ...` in commands.start: then the service runs in its own
+# unit, and is not affected.
 #
-# A stop leaves a held address where it is, and the service too: an upgrade is no outage. With the usual KillMode
-# systemd would kill whatever the actuator has started.
+# After a stop a held address and the service stay where they are: an upgrade is not an outage. With the default
+# KillMode systemd would kill every service that the actuator has started.
 KillMode=process
 """
 
@@ -96,29 +96,29 @@ KillMode=process
 def _exporter(chain: StackLayout, site_file: Path) -> str:
     return f"""\
 # /etc/systemd/system/{EXPORTER}, made by `locum generate systemd`.
-{_head("locum exporter: looks at hosts and services when asked")}\
+{_head("locum exporter: checks hosts and services on request")}\
 ExecStart={_command("locum-exporter", "--site", site_file.resolve(), "--listen", chain.exporter)}
 ExecReload=kill -HUP $MAINPID
 # For pings and ARP.
 AmbientCapabilities=CAP_NET_RAW
-# All that it can ever have, through sudo as well: it looks, and changes nothing.
+# The most that it can get, through sudo as well: it checks, and changes nothing.
 CapabilityBoundingSet={_LOOKING}
 {_SUDO}\
-# It answers on the network. What others authenticate with is none of its business.
+# It answers on the network, so it gets no access to tokens and keys.
 InaccessiblePaths={_hidden(chain)}
 ProtectSystem=full
 ProtectHome=read-only
 ProtectControlGroups=yes
 PrivateTmp=yes
 UMask=0077
-# It says that it is alive while its event loop turns.
+# It notifies the watchdog while its event loop runs.
 WatchdogSec=15
 TimeoutStopSec=10
 {_TAIL}"""
 
 
 def _hidden(chain: StackLayout) -> str:
-    """Return the paths that the exporter has no use for, each where it is there."""
+    """Return the paths that the exporter does not need; `-` ignores those that do not exist."""
     actuator = chain.site.actuator
     paths = [actuator.state_directory, actuator.webhook_token_file]
     paths += [] if actuator.api_token_file is None else [actuator.api_token_file]
@@ -128,7 +128,7 @@ def _hidden(chain: StackLayout) -> str:
 def _socket(chain: StackLayout) -> str:
     return f"""\
 # /etc/systemd/system/{SOCKET}, made by `locum generate systemd`.
-# systemd holds the ports of the actuator also while it is not running: no other user can listen there meanwhile.
+# systemd keeps the actuator's ports open while it is not running, so that no other user can listen on them.
 [Unit]
 Description=locum actuator: its ports
 
@@ -146,12 +146,12 @@ def _actuator(chain: StackLayout, site_file: Path) -> str:
     words = ["--site", site_file.resolve(), "--listen", chain.actuator, "--webhook-listen", chain.webhook]
     return f"""\
 # /etc/systemd/system/{ACTUATOR}, made by `locum generate systemd`.
-{_head("locum actuator: looks again, decides, respawns or takes over", socket=SOCKET)}\
+{_head("locum actuator: evaluates alerts, respawns services or takes them over", socket=SOCKET)}\
 ExecStart={_command("locum-actuator", *words)}
 {_HANDS}\
-# It says that it is alive while every worker moves and its HTTP server answers.
+# It notifies the watchdog while every worker makes progress and its HTTP server answers.
 WatchdogSec=30
-# A plan that has begun is finished first, as far as the site file's start_timeout and stop_timeout let it.
+# A plan that has started is finished first, within the site file's start_timeout and stop_timeout.
 TimeoutStopSec={end_seconds(chain.site) + 15:.0f}
 {_TAIL}"""
 
@@ -171,6 +171,6 @@ def _up(chain: StackLayout, site_file: Path) -> str:
 {_head("locum: exporter, Prometheus, Alertmanager and actuator", "exec", instead_of)}\
 ExecStart={_command("locum", "--site", site_file.resolve(), "up", *words)}
 {_HANDS}\
-# It ends its children in order, and a plan that has begun is finished first. They die with it in any case.
+# It stops its children in order, and a plan that has started is finished first. They die with it in any case.
 TimeoutStopSec={end_seconds(chain.site) + 40:.0f}
 {_TAIL}"""

@@ -1,8 +1,8 @@
-"""Who may ask the Prometheus and the Alertmanager of `locum up`: their web configuration (exporter-toolkit's).
+"""Write the web configuration (exporter-toolkit) of the Prometheus and the Alertmanager of `locum up`.
 
-Both speak TLS. Prometheus wants a password, of which its file holds a hash. Alertmanager wants the certificate for
-clients: if it wanted nothing, every local user could silence the alerts that wake locum; if it compared passwords,
-wrong ones could delay them, for those of an unknown user take 60 ms each, one after another.
+Both use TLS. Prometheus requires a password, and its file has a hash of it. Alertmanager requires the client
+certificate: without authentication every local user could silence the alerts that trigger locum, and with passwords
+wrong ones could delay them, because checking that of an unknown user takes 60 ms, one after another.
 """
 
 from __future__ import annotations
@@ -18,13 +18,12 @@ from locum_actuator.web.certificate import Certificate
 USER = "locum"
 PASSWORD_FILE, CONFIG_FILE, CLIENT_FILE = "web.password", "web.yml", "client.yml"
 ALERTMANAGER_FILE = "alertmanager-web.yml"
-# The least there is: the password has 256 bits, so nobody guesses it, and each wrong guess costs the program that
-# much of a processor.
+# The minimum: the password has 256 bits, so it cannot be guessed, and each wrong guess costs the program CPU time.
 ROUNDS = 4
 
 
 def write_password(directory: Path) -> str:
-    """Return the password in a directory, made where there is none. Raises `OSError`."""
+    """Return the password in a directory; create it if there is none. Raises `OSError`."""
     path = directory / PASSWORD_FILE
     try:
         return path.read_text(encoding="ascii").strip()
@@ -39,7 +38,7 @@ def web_config_text(certificate: Certificate, password: str) -> str:
     """Return the web configuration of Prometheus."""
     hashed = bcrypt.hashpw(password.encode(), bcrypt.gensalt(ROUNDS)).decode()
     return f"""\
-# Made by `locum up`. The password is in {PASSWORD_FILE} beside this file.
+# Made by `locum up`. The password is in {PASSWORD_FILE} next to this file.
 tls_server_config:
   cert_file: {certificate.certificate}
   key_file: {certificate.key}
@@ -51,7 +50,7 @@ basic_auth_users:
 def alertmanager_web_text(certificate: Certificate) -> str:
     """Return the web configuration of Alertmanager."""
     return f"""\
-# Made by `locum up`. Who has {certificate.client_certificate.name} and its key may ask: see {CLIENT_FILE}.
+# Made by `locum up`. Clients need {certificate.client_certificate.name} and its key: see {CLIENT_FILE}.
 tls_server_config:
   cert_file: {certificate.certificate}
   key_file: {certificate.key}
@@ -61,7 +60,7 @@ tls_server_config:
 
 
 def client_config_text(certificate: Certificate) -> str:
-    """Return what amtool needs to ask Alertmanager: its `--http.config.file`."""
+    """Return the `--http.config.file` with which amtool can connect to Alertmanager."""
     return f"""\
 # Made by `locum up`, for `amtool --http.config.file=FILE`.
 tls_config:

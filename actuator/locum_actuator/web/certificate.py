@@ -1,8 +1,8 @@
-"""The certificate by which the programs of the chain know each other on this machine.
+"""Create the certificates with which the programs of the chain authenticate each other on this machine.
 
-It is its own authority and serves loopback alone. Whoever talks to the chain is given it as the only authority, so
-that a stranger who listens on a port of the chain while its owner is down gets no token: he has not the key.
-A second one, which clients show, is how Alertmanager knows who may ask it.
+The first one is self-signed and valid for loopback only. Clients of the chain accept only this certificate. So
+another user who listens on a port of the chain while its program is down gets no token, because that user lacks the
+key. The second one is the client certificate that Alertmanager requires.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from locum_actuator.system.private_file import write_private
 
 DIRECTORY = "tls"  # in the state directory
 NAMES = ("localhost", "127.0.0.1", "::1")
-# Nothing here may end by a date: RFC 5280, 4.1.2.5, has this one for certificates without a good last day.
+# The certificates must not expire: RFC 5280, 4.1.2.5, defines this date for certificates without an end.
 BEGINS, ENDS = datetime(2000, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """Where the two certificates are, and their keys."""
+    """The paths of the two certificates and their keys."""
 
     certificate: Path
     key: Path
@@ -40,12 +40,12 @@ class Certificate:
 
     @classmethod
     def in_state(cls, state_directory: Path) -> Certificate:
-        """Return where they are for an actuator with this state directory."""
+        """Return the paths for an actuator with this state directory."""
         directory = state_directory / DIRECTORY
         return cls(*(directory / name for name in ("chain.crt", "chain.key", "client.crt", "client.key")))
 
     def make(self) -> None:
-        """Make the pairs that are not whole, as the owner of the state directory would. Raises `OSError`."""
+        """Create missing pairs, as the owner of the state directory. Raises `OSError`."""
         pairs = (
             (self.certificate, self.key, ExtendedKeyUsageOID.SERVER_AUTH),
             (self.client_certificate, self.client_key, ExtendedKeyUsageOID.CLIENT_AUTH),
@@ -67,13 +67,13 @@ class Certificate:
                 write_private(certificate_file, _signed(key, usage).public_bytes(serialization.Encoding.PEM))
 
     def server_context(self) -> ssl.SSLContext:
-        """Return how to serve with it. Raises `OSError`, of which `ssl.SSLError` is one."""
+        """Return a TLS context for the server. Raises `OSError`, including `ssl.SSLError`."""
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(self.certificate, self.key)
         return context
 
     def client_context(self) -> ssl.SSLContext:
-        """Return how to ask one who has it, and nobody else. Raises `OSError`."""
+        """Return a TLS context for clients that accept only this certificate. Raises `OSError`."""
         return ssl.create_default_context(cafile=str(self.certificate))
 
 
@@ -108,7 +108,7 @@ def _signed(key: ec.EllipticCurvePrivateKey, usage: x509.ObjectIdentifier) -> x5
 
 @contextmanager
 def _as_owner_of(directory: Path) -> Iterator[None]:
-    """Be the owner of a directory for a while: root writes nothing where another user can lay a link."""
+    """Become the owner of a directory for the block: root must not write where another user can create links."""
     owner = directory.stat()
     if os.geteuid() != 0 or owner.st_uid == 0:
         yield

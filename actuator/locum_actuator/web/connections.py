@@ -1,4 +1,4 @@
-"""The connections of a listener: a bounded number, and where there is no room the greediest client loses one."""
+"""Limit the connections of a listener: at the limit, the client with the most connections loses one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from locum_actuator.web.peer import Peer
 
 @dataclass(eq=False, slots=True)
 class Connection:
-    """One connection. `is_busy` while its request is handled; `is_known` once it has shown a token."""
+    """One connection. `is_busy` while its request is handled; `is_known` once it has sent a valid token."""
 
     peer: Peer
     task: asyncio.Task[None] | None = None
@@ -21,13 +21,13 @@ class Connection:
     waits_since: float = field(default_factory=time.monotonic)
 
     def end(self) -> None:
-        """End it, whatever it does."""
+        """Close it, even during a request."""
         if self.task is not None:
             self.task.cancel()
 
 
 class Connections:
-    """The connections that are open. For one event loop alone."""
+    """The open connections of one event loop."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -37,9 +37,9 @@ class Connections:
         return len(self._open)
 
     def add(self, new: Connection) -> None:
-        """Take one in; the one that has waited longest, of the client that has most, makes room for it.
+        """Add a connection; at the limit, close the longest idle one of the client with the most connections.
 
-        One that has shown a token, or whose request is handled now, stays while there is another.
+        A connection with a valid token, or with an active request, is closed only if there is no other.
         """
         if len(self._open) >= self._limit:
             count = Counter(one.peer.name for one in self._open)
@@ -51,11 +51,11 @@ class Connections:
         self._open.add(new)
 
     def remove(self, one: Connection) -> None:
-        """Forget one that has ended."""
+        """Remove a closed connection."""
         self._open.discard(one)
 
     def end_all(self) -> list[asyncio.Task[None]]:
-        """End all of them; return the tasks to wait for."""
+        """Close all connections; return the tasks to wait for."""
         for one in self._open:
             one.end()
         return [one.task for one in self._open if one.task is not None]

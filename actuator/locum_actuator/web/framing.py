@@ -1,8 +1,8 @@
-"""What of a request is looked at before h11 parses it, so that no request costs more than its length.
+"""Check a request before h11 parses it, so that parsing time stays proportional to its length.
 
-h11 finds a line malformed in a time that grows with the square of its spaces, and Python holds every other thread
-meanwhile: one header of 64 KB of spaces and a NUL stopped the whole actuator for many seconds. Thousands of short
-headers or of chunks of one byte cost it as much. What is refused here no client sends that means well.
+h11 needs quadratic time to reject a malformed line with many spaces, and Python blocks all other threads meanwhile:
+one header of 64 KB of spaces and a NUL stopped the whole actuator for many seconds. Thousands of short headers or
+of one-byte chunks are just as expensive. No legitimate client sends what is refused here.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Framing:
         self._chunks = self._lines = self._seen = 0
 
     def check(self, buffered: bytes) -> None:
-        """Judge what has come and is not parsed yet."""
+        """Check the received bytes that are not parsed yet."""
         if not self._has_head:
             self._check_head(buffered)
         elif self._is_last:
@@ -48,7 +48,7 @@ class Framing:
             self._check_chunk(buffered)
 
     def note(self, event: object) -> None:
-        """Take in what h11 made of it."""
+        """Record an event that h11 has parsed."""
         if isinstance(event, h11.Request):
             self._has_head = True
             self._is_chunked = self._is_at_chunk = any(
@@ -61,7 +61,7 @@ class Framing:
                 raise RequestRefusedError(413, f"the body has more than {MOST_CHUNKS} chunks")
 
     def _check_head(self, buffered: bytes) -> None:
-        """Judge a head, or what has come of it; of what was judged before only where it may go on."""
+        """Check a head or its beginning; bytes that were checked before are not checked again."""
         begin = max(0, self._seen - 2)
         ends = _HEAD_END.search(buffered, begin)
         end = len(buffered) if ends is None else ends.start()
@@ -70,15 +70,15 @@ class Framing:
         if self._lines > MOST_LINES:
             raise RequestRefusedError(431, f"the head has more than {MOST_LINES} lines")
         if _CONTROL.search(buffered, begin, end):
-            raise RequestRefusedError(400, "the head holds a control character")
+            raise RequestRefusedError(400, "the head contains a control character")
 
     def _check_chunk(self, buffered: bytes) -> None:
         line, end, rest = buffered.lstrip(b"\r\n")[: CHUNK_LINE_BYTES + 2].partition(b"\r\n")
         if b"\n" in line or len(line) > CHUNK_LINE_BYTES:
             raise RequestRefusedError(400, "the line before a chunk is malformed or too long")
-        self._is_at_chunk = not end  # h11 takes in a whole line at once; what follows it is the chunk
+        self._is_at_chunk = not end  # h11 takes a whole line at once; the chunk follows it
         if end and not line.partition(b";")[0].strip(b" \t0"):
-            # The last one: what comes after it is judged with it, for h11 parses both at once.
+            # The last chunk: check what follows as well, because h11 parses both at once.
             self._is_last = True
             if not b"\r\n".startswith(rest[:2]):
                 raise RequestRefusedError(400, "trailers are not read")

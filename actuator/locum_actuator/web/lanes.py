@@ -1,4 +1,4 @@
-"""Threads that handle requests, clients in turn: one that asks much waits for itself, not the others for it."""
+"""Threads that handle requests, one client after the other: a busy client delays only its own requests."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ Work = Callable[[], None]
 
 
 class Lane:
-    """A few threads. `share`: how much of a processor all of them may use; without it as much as there is."""
+    """A few threads. `share`: the part of one processor that they may use together; None means no limit."""
 
     def __init__(self, name: str, threads: int, share: float | None = None) -> None:
         self._waiting: OrderedDict[str, deque[Work]] = OrderedDict()
         self._changed = threading.Condition()
         self._closed = False
-        self._rest = 0.0 if share is None else threads / share - 1  # seconds of rest for a second of work
+        self._rest = 0.0 if share is None else threads / share - 1  # seconds to sleep per second of work
         self._threads = [
             threading.Thread(target=self._run, name=f"http-{name}-{number}", daemon=True)
             for number in range(threads)
@@ -32,7 +32,7 @@ class Lane:
             thread.start()
 
     def put(self, client: str, work: Work) -> bool:
-        """Have a client's work done when its turn comes; False where too much of it waits already."""
+        """Queue a client's work; return False if too much of it is queued already."""
         with self._changed:
             mine = self._waiting.setdefault(client, deque())
             if len(mine) >= WAITING_AT_MOST:
@@ -42,14 +42,14 @@ class Lane:
         return True
 
     def close(self) -> None:
-        """Let the threads end; what waits is not done."""
+        """Stop the threads; queued work is discarded."""
         with self._changed:
             self._closed = True
             self._waiting.clear()
             self._changed.notify_all()
 
     def join(self, timeout_seconds: float) -> None:
-        """Wait until the threads have ended, at most so long for each."""
+        """Wait until the threads have ended, or until the timeout for each."""
         for thread in self._threads:
             thread.join(timeout_seconds)
 
@@ -62,7 +62,7 @@ class Lane:
             client, mine = self._waiting.popitem(last=False)
             work = mine.popleft()
             if mine:
-                self._waiting[client] = mine  # to the end: the others come first
+                self._waiting[client] = mine  # to the end of the queue: other clients come first
             return work
 
     def _run(self) -> None:

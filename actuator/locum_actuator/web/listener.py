@@ -1,7 +1,7 @@
-"""One address that the actuator listens on, with an event loop and threads of its own.
+"""Serve HTTP on one address of the actuator, with its own event loop and threads.
 
-h11 reads and writes HTTP/1.1; what is here are the deadlines and the bounds. A request has one deadline, from its
-first byte to its last, so that a client which sends a byte a second is cut off like one that sends none.
+h11 reads and writes HTTP/1.1; this module adds deadlines and limits. A request has one deadline from its first byte
+to its last, so a client that sends one byte per second is disconnected like a client that sends none.
 """
 
 from __future__ import annotations
@@ -36,17 +36,19 @@ KEEP_SECONDS = 120.0  # between two requests of a connection
 WRITE_SECONDS = 10.0
 HEAD_BYTES = 16 * 1024
 STRANGERS_BODY_BYTES = 64 * 1024
-# A flood of new connections waits in the kernel, and does not take the processor from those who decide. Few of one
-# client are accepted: the others are closed at once, so that the next client does not wait behind them.
+# A flood of new connections waits in the kernel and takes no processor time from the workers. Only a few of one
+# client are accepted; the others are closed at once, so that the next client does not wait behind them.
 ACCEPTS_PER_SECOND, ACCEPTS_AT_ONCE = 2000.0, 200.0
 BURST, PER_SECOND = 64.0, 32.0  # new connections of one client
 BACKLOG = 1024
-DEAF_SECONDS = 60.0  # nobody could be accepted for so long: a new process has its descriptors back
+DEAF_SECONDS = (
+    60.0  # if no connection could be accepted for so long, the process restarts, which frees its descriptors
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What a listener allows. `knows` tells whether an Authorization header shows a token of ours."""
+    """The limits of a listener. `knows` returns whether an Authorization header has a valid token."""
 
     connections: int
     body_bytes: int
@@ -54,9 +56,9 @@ class Bounds:
 
 
 class Listener:
-    """A listening socket and who answers on it. `ours` and `strangers` are the threads that handle requests.
+    """A listening socket and its application. `ours` and `strangers` are the threads that handle requests.
 
-    Requests of root, of our own user, and those that show a token go to `ours`.
+    Requests of root, of our own user, and those with a valid token go to `ours`.
     """
 
     def __init__(
@@ -86,7 +88,7 @@ class Listener:
         self._beginning, self._is_begun = threading.Lock(), False
 
     def run(self) -> None:
-        """Answer until closed, on this thread."""
+        """Serve on this thread until `close` is called."""
         with self._beginning:
             if self._loop.is_closed():
                 return
@@ -104,7 +106,7 @@ class Listener:
             self._loop.close()
 
     def close(self) -> None:
-        """Have `run` return. Threads may call it."""
+        """Make `run` return. Any thread may call it."""
 
         def cancel() -> None:
             if self._accepting is not None:
@@ -127,7 +129,7 @@ class Listener:
         while True:
             try:
                 sock, _ = await self._loop.sock_accept(self._sock)
-            except OSError as fault:  # no descriptors left, or the client has gone
+            except OSError as fault:  # no descriptors left, or the client has disconnected
                 log.debug("%s: %s", self.name, fault, extra={"event": "not_accepted"})
                 failing_since = failing_since or time.monotonic()
                 if time.monotonic() - failing_since > DEAF_SECONDS:
@@ -141,7 +143,7 @@ class Listener:
                 connection = Connection(peer)
                 self._connections.add(connection)
                 connection.task = self._loop.create_task(self._talk(sock, connection))
-                # Also of a task that is cancelled before it began.
+                # Also for a task that is cancelled before it starts.
                 connection.task.add_done_callback(partial(_close, sock))
             else:
                 sock.close()
@@ -170,7 +172,7 @@ class Listener:
         except (OSError, TimeoutError, h11.LocalProtocolError) as fault:
             log.debug("%s: %s: %s", self.name, connection.peer.name, fault, extra={"event": "cut_off"})
         except Exception:
-            log.exception("a connection ended in a fault of ours", extra={"event": "request_failed"})
+            log.exception("internal error on a connection", extra={"event": "request_failed"})
         finally:
             self._connections.remove(connection)
             if transport is None:
@@ -182,7 +184,7 @@ class Listener:
         self, http: h11.Connection, reader: asyncio.StreamReader, writer: asyncio.StreamWriter,
         connection: Connection, wait_seconds: float,
     ) -> bool:  # fmt: skip
-        """Read a request and answer it; return whether the connection stays."""
+        """Read a request and answer it; return whether the connection stays open."""
         connection.is_busy, connection.waits_since = False, time.monotonic()
         request = None
         try:
@@ -209,7 +211,7 @@ class Listener:
         self, http: h11.Connection, reader: asyncio.StreamReader, writer: asyncio.StreamWriter,
         connection: Connection, wait_seconds: float,
     ) -> Request | None:  # fmt: skip
-        """Read one request; None where the client has ended. Raises `TimeoutError` and `RequestRefusedError`."""
+        """Read one request; None if the client disconnected. Raises `TimeoutError` and `RequestRefusedError`."""
         head: h11.Request | None = None
         body, limit = bytearray(), 0
         is_begun = bool(http.trailing_data[0])
@@ -248,12 +250,10 @@ class Listener:
         )
 
     def _judge(self, head: h11.Request, connection: Connection) -> int:
-        """Return how long the body may be; raises `RequestRefusedError`."""
+        """Return the maximum length of the body; raises `RequestRefusedError`."""
         headers = dict(head.headers)
         if b"transfer-encoding" in headers and b"content-length" in headers:
-            raise RequestRefusedError(
-                400, "Content-Length and Transfer-Encoding together: which of them counts is not known"
-            )
+            raise RequestRefusedError(400, "Content-Length and Transfer-Encoding cannot be combined")
         connection.is_known = self._bounds.knows(headers.get(b"authorization", b"").decode("latin-1"))
         limit = self._bounds.body_bytes
         if not connection.is_known and not connection.peer.is_ours:
@@ -271,19 +271,19 @@ class Listener:
                 answer = answer_to(self._application, request, self.address, self._scheme)
             except Exception:
                 log.exception("a request could not be handled", extra={"event": "request_failed"})
-                answer = _refusal(500, "an error of locum's own; its log has the details")
+                answer = _refusal(500, "internal error; the actuator's log has the details")
             with suppress(RuntimeError):  # the loop is closed
                 self._loop.call_soon_threadsafe(_finish, done, answer)
 
         peer: Peer = connection.peer
         lane = self._ours if connection.is_known or peer.is_ours else self._strangers
         if not lane.put(peer.name, work):
-            return _refusal(503, "too many of your requests wait already")
+            return _refusal(503, "too many of your requests are waiting")
         return await done
 
 
 def _finish(done: asyncio.Future[Answer], answer: Answer) -> None:
-    if not done.done():  # the client may have been cut off meanwhile
+    if not done.done():  # the client may have been disconnected meanwhile
         done.set_result(answer)
 
 

@@ -1,7 +1,7 @@
-"""The actuator over its Unix socket: a name that nobody else can take, and a peer that the kernel vouches for.
+"""Connect to the actuator over its Unix socket, and verify with the kernel which user listens on it.
 
-A port can be bound by any user of the machine while the actuator is down, who would then be shown the token. The
-socket lies in the state directory, and before anything is sent the kernel is asked who listens on it.
+While the actuator is down, any user of the machine can bind its port and would receive the token. The Unix socket
+is in the state directory, which other users cannot write, and the kernel reports its owner before anything is sent.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ SOCKET = "actuator.sock"  # in the state directory
 
 
 class NotTheActuatorError(LocumError, OSError):
-    """Something else listens on the socket, or others could put something there."""
+    """Another program listens on the socket, or another user could replace it."""
 
 
 class OwnSocket(http.client.HTTPConnection):
@@ -30,21 +30,21 @@ class OwnSocket(http.client.HTTPConnection):
         self._directory = state_directory
 
     def connect(self) -> None:
-        """Connect, and see that it is the actuator; http.client calls this."""
+        """Connect, and verify that it is the actuator; http.client calls this."""
         opened = os.open(self._directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
         try:
             where = os.fstat(opened)
             if where.st_mode & (stat.S_IWOTH | stat.S_IWGRP):
                 raise NotTheActuatorError(
-                    f"{self._directory} may be written by others: chmod 700 {self._directory}"
+                    f"other users may write to {self._directory}: chmod 700 {self._directory}"
                 )
             sock.settimeout(self.timeout)
-            # A name in /proc is short, however deep the directory lies, and this one directory whatever happens.
+            # A name in /proc is short, however long the path is, and always refers to this one directory.
             sock.connect(f"/proc/self/fd/{opened}/{SOCKET}")
             if (uid := unix_uid(sock)) not in {0, where.st_uid}:
                 raise NotTheActuatorError(
-                    f"{self._directory / SOCKET}: user {uid} listens there, who is not the owner of that directory"
+                    f"{self._directory / SOCKET}: user {uid} listens on it, who does not own that directory"
                 )
         except OSError:
             sock.close()

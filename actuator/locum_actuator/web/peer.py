@@ -1,7 +1,7 @@
-"""Who is at the other end of a connection: a user of this machine, by the kernel's word, or an address.
+"""Identify the client of a connection: a user of this machine, as the kernel reports it, or an address.
 
-On loopback every client has the same address, so a share for each client has to go by the user. The kernel tells
-the user of a Unix socket's peer (SO_PEERCRED, unix(7)) and the user who made a TCP socket (sock_diag(7)).
+On loopback every client has the same address, so limits per client have to use the user. The kernel reports the
+user of a Unix socket's peer (SO_PEERCRED, unix(7)) and the user who created a TCP socket (sock_diag(7)).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Peer:
 
 
 def peer_of(sock: socket.socket) -> Peer:
-    """Return who is at the other end of an accepted connection; raises nothing."""
+    """Return the client of an accepted connection; raises nothing."""
     try:
         if sock.family == socket.AF_UNIX:
             return Peer.of_user(unix_uid(sock))
@@ -39,6 +39,6 @@ def peer_of(sock: socket.socket) -> Peer:
 
 
 def unix_uid(sock: socket.socket) -> int:
-    """Return the user at the other end of a Unix socket; on the client's side the one who called listen(2)."""
+    """Return the user at the other end of a Unix socket; for a client, the user who called listen(2)."""
     _, uid, _ = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
     return int(uid)

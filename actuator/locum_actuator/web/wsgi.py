@@ -1,4 +1,4 @@
-"""A request that has been read, and the answer that a WSGI application gives to it (PEP 3333)."""
+"""Pass a request to a WSGI application and return its answer (PEP 3333)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request as it came, its body included."""
+    """A complete request, including its body."""
 
     method: str
     target: bytes
@@ -26,7 +26,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What is sent back."""
+    """The answer to a request."""
 
     status: int
     headers: tuple[tuple[bytes, bytes], ...]
@@ -34,7 +34,7 @@ class Answer:
 
 
 def answer_to(application: Application, request: Request, server: tuple[str, int], scheme: str) -> Answer:
-    """Return what an application answers, all of it."""
+    """Return the complete answer of an application."""
     begun: dict[str, Any] = {}
 
     def start_response(
@@ -56,7 +56,7 @@ def answer_to(application: Application, request: Request, server: tuple[str, int
 
 def _environ(request: Request, server: tuple[str, int], scheme: str) -> dict[str, Any]:
     path, _, query = request.target.partition(b"?")
-    if not path.startswith(b"/"):  # a whole URL, as a proxy is asked
+    if not path.startswith(b"/"):  # an absolute URL, as sent to a proxy
         path = b"/" + path.partition(b"://")[2].partition(b"/")[2]
     environ: dict[str, Any] = {
         "REQUEST_METHOD": request.method,
@@ -78,7 +78,9 @@ def _environ(request: Request, server: tuple[str, int], scheme: str) -> dict[str
     }
     for name, value in request.headers:
         key = name.decode("latin-1").upper().replace("-", "_")
-        if name in _READ or b"_" in name:  # the body is here; a name with '_' would stand for another
+        if (
+            name in _READ or b"_" in name
+        ):  # the body is read already; a name with '_' would collide with another
             continue
         key = key if key == "CONTENT_TYPE" else f"HTTP_{key}"
         text = value.decode("latin-1")

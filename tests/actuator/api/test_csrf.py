@@ -88,7 +88,7 @@ def test_a_post_without_a_body_needs_no_type(client: FlaskClient) -> None:
 def test_a_name_that_was_rebound_sees_nothing(client: FlaskClient) -> None:
     answer = client.get("/act", headers={"Host": "evil.example", "Sec-Fetch-Site": "same-origin"})
     assert answer.status_code == 421
-    assert answer.json == {"error": "the Host header names another machine: ask for 127.0.0.1 or localhost"}
+    assert answer.json == {"error": "the Host header names another machine: use 127.0.0.1 or localhost"}
 
 
 @pytest.mark.parametrize("path", ["/webhook", "/-/ready"])

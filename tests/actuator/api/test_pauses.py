@@ -56,13 +56,14 @@ REFUSED: dict[str, tuple[str, bytes, dict[str, str], int, str]] = {
     "nested without end": (PAUSE, b"[" * 100_000, AUTH, 400, "the body is not JSON"),
     "a list": (PAUSE, b"[]", AUTH, 400, OBJECT),
     "an unknown key": (PAUSE, b'{"until": 1}', AUTH, 400, f"'until' is not known: {OBJECT}"),
-    "no end": (PAUSE, b'{"seconds": null}', AUTH, 400, "seconds: give a number: a pause has an end"),
-    "infinity": (PAUSE, b'{"seconds": Infinity}', AUTH, 400, "seconds: give a number: a pause has an end"),
+    "no end": (PAUSE, b'{"seconds": null}', AUTH, 400, "seconds: give a number; a pause must have an end"),
+    "infinity": (PAUSE, b'{"seconds": Infinity}', AUTH, 400, "seconds: give a number; a pause must have an end"),
     "a year": (
-        PAUSE, b'{"seconds": 31536000}', AUTH, 400, "seconds: give 1 to 2678400 (31 days): a pause has an end",
+        PAUSE, b'{"seconds": 31536000}', AUTH, 400,
+        "seconds: give 1 to 2678400 (31 days); a pause must have an end",
     ),
     "no time": (
-        PAUSE, b'{"seconds": 0}', AUTH, 400, "seconds: give 1 to 2678400 (31 days): a pause has an end"
+        PAUSE, b'{"seconds": 0}', AUTH, 400, "seconds: give 1 to 2678400 (31 days); a pause must have an end"
     ),
     "a reason that is none": (PAUSE, b'{"reason": 7}', AUTH, 400, "reason: give a text"),
 }  # fmt: skip
@@ -140,7 +141,11 @@ def test_all_services_at_once(url: str, site_file: Path, engine: Engine) -> None
 WRONG: dict[str, tuple[tuple[str, ...], int, str]] = {
     "no unit": (("www", "--for", "5"), 2, "'5': give a number and s, m, h or d, such as 30m or 2h"),
     "no end": (("www", "--for", "0m"), 2, "'0m': give a number and s, m, h or d, such as 30m or 2h"),
-    "too long": (("www", "--for", "99d"), 1, "seconds: give 1 to 2678400 (31 days): a pause has an end"),
+    "too long": (
+        ("www", "--for", "99d"),
+        1,
+        "seconds: give 1 to 2678400 (31 days); a pause must have an end",
+    ),
     "no such service": (("mail",), 2, "no service 'mail'; there is www"),
     "nothing named": ((), 2, "locum: give a SERVICE, or --all"),
     "a service and all": (("www", "--all"), 2, "locum: give a SERVICE, or --all"),

@@ -172,7 +172,10 @@ def test_a_journal_that_cannot_be_written_asks_to_send_again(
 
     monkeypatch.setattr(engine.journal, "accept", full)
     answer = client.post("/webhook", data=body(alert()), headers=AUTH)
-    assert (answer.status_code, answer.json) == (503, {"error": "the journal cannot take it; send it again"})
+    assert (answer.status_code, answer.json) == (
+        503,
+        {"error": "the journal cannot be written; send the request again"},
+    )
 
 
 def test_a_heartbeat_makes_ready_and_is_not_journaled(client: FlaskClient, engine: Engine) -> None:
@@ -199,7 +202,7 @@ def test_ready_page_and_api_name_what_is_missing(engine: Engine) -> None:
     answer = client.get("/-/ready")
     assert (answer.status_code, answer.text) == (
         503,
-        "rules: Prometheus lacks <x>; exporter b: not looked at yet\n",
+        "rules: Prometheus lacks <x>; exporter b: not checked yet\n",
     )
     page = client.get("/").text
     assert "</span>missing</td>" in page

@@ -21,7 +21,7 @@ def silence(**changed: object) -> Silence:
 
 CASES: dict[str, tuple[Silences, bool | None, str]] = {
     "none": (Silences({}), True, "no silence keeps an alert from locum"),
-    "Alertmanager does not say": (Silences(fault="it is gone"), None, "could not look: it is gone"),
+    "Alertmanager does not say": (Silences(fault="it is gone"), None, "could not check: it is gone"),
     "one": (
         Silences({"www": (silence(),)}),
         False,

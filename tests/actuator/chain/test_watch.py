@@ -96,18 +96,18 @@ MISSING: dict[str, tuple[dict[str, Any], str, str]] = {
     "not ready": ({"status": 503}, "answers 503 at {url}/-/ready", "has all"),
     "slow": (
         {"late_seconds": 2.0},
-        "does not answer at {url}/-/ready (nothing within 1.5 s)",
-        "could not look: {url}/api/v1/rules does not answer (nothing within 1.5 s)",
+        "does not answer at {url}/-/ready (no answer within 1.5 s)",
+        "could not check: {url}/api/v1/rules does not answer (no answer within 1.5 s)",
     ),
     "another program on the port": (
         {"rules_status": 404},
         "answers at {url}/-/ready",
-        "could not look: {url}/api/v1/rules answers 404",
+        "could not check: {url}/api/v1/rules answers 404",
     ),
     "not Prometheus's answer": (
         {"rules": []},
         "answers at {url}/-/ready",
-        "could not look: {url}/api/v1/rules does not answer (ValueError)",
+        "could not check: {url}/api/v1/rules does not answer (ValueError)",
     ),
 }
 
@@ -154,12 +154,12 @@ def test_rules(answer: dict[str, Any], text: str) -> None:
 
 
 HEARTBEATS = {
-    "none ever": (None, PartHealth(False, "none has come through Prometheus and Alertmanager yet")),
-    "just now": (0.1, PartHealth(True, "comes through Prometheus and Alertmanager")),
-    "two were lost": (7.9, PartHealth(True, "comes through Prometheus and Alertmanager")),
+    "none ever": (None, PartHealth(False, "none has arrived through Prometheus and Alertmanager yet")),
+    "just now": (0.1, PartHealth(True, "arrives through Prometheus and Alertmanager")),
+    "two were lost": (7.9, PartHealth(True, "arrives through Prometheus and Alertmanager")),
     "late": (
         8.6,
-        PartHealth(False, "the last one came 9 s ago: Prometheus, Alertmanager or the rules are missing"),
+        PartHealth(False, "the last one arrived 9 s ago: Prometheus, Alertmanager or the rules are missing"),
     ),
 }
 
@@ -218,7 +218,7 @@ def test_a_lost_prometheus_is_told_within_ten_seconds_and_once(
     wait_for(lambda: played.alerts, "an alert is sent", 5)
     time.sleep(1.2)
     told = [record.message for record in caplog.records if "prometheus is missing" in record.message]
-    assert told == [f"chain: prometheus is missing: answers 503 at {played.url}/-/ready"]
+    assert told == [f"monitoring chain: prometheus is missing: answers 503 at {played.url}/-/ready"]
     assert 'locum_actuator_chain_up{part="prometheus"} 0.0' in watch._metrics.render().decode()
     assert 'locum_actuator_chain_up{part="rules"} NaN' in watch._metrics.render().decode()
     labels = {"alertname": "LocumChainPartMissing", "part": "prometheus", "severity": "critical"}

@@ -107,7 +107,7 @@ def test_e3_where_others_may_write_nobody_is_sent_the_token(
     state.chmod(0o777)
     code, said = run(state, "pause", "www")
     assert (code, eavesdropper) == (1, [])
-    assert said == f"locum: the token was not sent: {state} may be written by others: chmod 700 {state}\n"
+    assert said == f"locum: the token was not sent: other users may write to {state}: chmod 700 {state}\n"
     assert actuator.journal.pause("www") is None
 
 

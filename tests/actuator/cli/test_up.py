@@ -41,11 +41,11 @@ def _up(site_file: Path, **listens: str) -> tuple[int, str]:
 
 PARTS = ("exporter", "actuator", "alertmanager", "prometheus")
 WHO = {
-    "exporter": "the exporter cannot listen there; another `locum up` may be running",
-    "actuator": "the actuator cannot listen there; another `locum up` may be running",
-    "alertmanager": "Alertmanager cannot listen there; Debian's package may have started its own:"
+    "exporter": "the exporter cannot listen on it; another `locum up` may be running",
+    "actuator": "the actuator cannot listen on it; another `locum up` may be running",
+    "alertmanager": "Alertmanager cannot listen on it; Debian's package may have started its own:"
     " systemctl disable --now prometheus-alertmanager",
-    "prometheus": "Prometheus cannot listen there; Debian's package may have started its own:"
+    "prometheus": "Prometheus cannot listen on it; Debian's package may have started its own:"
     " systemctl disable --now prometheus",
 }
 
@@ -54,7 +54,7 @@ WHO = {
 def test_a_port_that_is_taken_is_named(part: str, site_file: Path, taken: str) -> None:
     assert _up(site_file, **{part: taken}) == (
         1,
-        f"{taken} is taken: {WHO[part]}, or choose another with --{part}-listen\n",
+        f"{taken} is already in use: {WHO[part]}, or choose another with --{part}-listen\n",
     )
 
 
@@ -75,8 +75,8 @@ def test_a_chain_in_the_site_file_is_not_passed_over_in_silence(site_file: Path,
 def test_another_machines_address_is_named(site_file: Path) -> None:
     assert _up(site_file, exporter="192.0.2.77:10751") == (
         1,
-        "192.0.2.77:10751 is no address of this machine: the exporter cannot listen there; run `locum up` on the"
-        " host that the site file names as actuator.host, or choose another with --exporter-listen\n",
+        "192.0.2.77:10751 is not an address of this machine: the exporter cannot listen on it; run `locum up` on"
+        " the host that the site file names as actuator.host, or choose another with --exporter-listen\n",
     )
 
 

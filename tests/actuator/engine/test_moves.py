@@ -600,7 +600,7 @@ REFUSED: dict[str, tuple[str, bytes, dict[str, str], int, str]] = {
     ),
     "a failback to a host": (
         "/api/v1/services/www/failback", b'{"to": "b"}', AUTH, 400,
-        "to: a failback goes to the preferred host: leave it out, or ask for a switchover",
+        "to: a failback goes to the preferred host: leave this key out, or request a switchover",
     ),
     "a flag that is none": (
         SWITCHOVER, b'{"despite_pause": "yes"}', AUTH, 400, "despite_pause: give true or false",
@@ -932,4 +932,7 @@ def test_b12_a_dry_run_that_cannot_look_says_so(
 
     monkeypatch.setattr(world, "situation", raises)
     answer = client.post(SWITCHOVER, json={"to": "b", "dry_run": True}, headers=AUTH)
-    assert (answer.status_code, answer.json) == (503, {"error": "could not look: TimeoutError"})
+    assert (answer.status_code, answer.json) == (
+        503,
+        {"error": "the service could not be checked: TimeoutError"},
+    )

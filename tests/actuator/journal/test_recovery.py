@@ -93,8 +93,8 @@ def test_a_corrupt_journal_is_kept_aside_and_everything_paused(
     )
     assert look_at_journal(journal, ["www", "mail"]) == PartHealth(
         False,
-        "was corrupt and is begun anew: nothing is done for www, mail until a person has seen who holds what, and"
-        " says locum resume SERVICE, or --all",
+        "was corrupt and has been replaced: locum takes no action for www, mail until a person has checked which"
+        " host holds what, and runs locum resume SERVICE, or --all",
     )
     (record,) = [record for record in caplog.records if record.levelno == logging.CRITICAL]
     assert f"kept as {kept}, and a new one was created" in record.message
@@ -213,11 +213,11 @@ def test_a_full_disk_stops_everything_and_room_lets_it_go_on(small_disk: Path) -
         world.gates["a"].processes = 0
         answers = [client.post("/webhook", data=json.dumps(DOWN), headers=auth) for _ in range(40)]
         assert answers[-1].status_code == 503
-        assert answers[-1].json == {"error": "the journal cannot take it; send it again"}
+        assert answers[-1].json == {"error": "the journal cannot be written; send the request again"}
         accepted = sum(answer.status_code == 202 for answer in answers)
         assert len(journal.alerts(limit=100)) == accepted, "every 202 is in the journal, and nothing else is"
         assert look_at_journal(journal, ["www"]) == PartHealth(
-            False, "cannot be written (database or disk is full): nothing is done meanwhile"
+            False, "cannot be written (database or disk is full): locum takes no action meanwhile"
         )
         world.gates["a"].processes = 0
         world.gates["a"].calls.clear()

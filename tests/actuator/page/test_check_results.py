@@ -78,7 +78,7 @@ def test_a_prometheus_that_does_not_say_is_told_and_not_believed(body: Any, stat
     with answering(body, status) as url:
         known = ask_prometheus(ChainParts(prometheus=url))
     assert known.votes == {}
-    assert (known.fault or "").startswith(f"Prometheus does not say at {url} (")
+    assert (known.fault or "").startswith(f"Prometheus at {url} does not answer (")
 
 
 def test_a_prometheus_that_is_not_there() -> None:
@@ -96,11 +96,11 @@ CELLS: dict[str, tuple[list[Vote], bool, Cell]] = {
     "down for two reasons": (
         [vote("refused"), vote("timeout", "c")], False, Cell("bad", "refused, timeout"),
     ),
-    "stopped, and meant to be": ([vote("refused")], True, Cell("off", "stopped, as meant")),
+    "stopped, and meant to be": ([vote("refused")], True, Cell("off", "stopped (standby)")),
     "running, though it might be off": ([vote()], True, Cell("ok", "ok")),
     "absent": ([vote("absent", check="process")], False, Cell("bad", "absent")),
     "a gate that is silent saw no process, nor its absence": (
-        [vote("timeout", check="process")], False, Cell("unknown", "could not look (timeout)"),
+        [vote("timeout", check="process")], False, Cell("unknown", "could not check (timeout)"),
     ),
     "one could not look, one saw it": (
         [vote("permission"), vote(point="c")], False, Cell("ok", "ok"),
@@ -211,4 +211,4 @@ def test_an_alertmanager_that_does_not_say(body: Any) -> None:
     with answering(body) as url:
         known = ask_alertmanagers(ChainParts(alertmanagers=(url,)), site())
     assert known.services == {}
-    assert (known.fault or "").startswith(f"Alertmanager does not say at {url} what is silenced")
+    assert (known.fault or "").startswith(f"Alertmanager at {url} does not report its silences")

@@ -35,7 +35,7 @@ def test_f_what_was_checked_before_the_takeover_is_not_the_state_after_it(
 ) -> None:
     shown = view(engine, world, asked_after=-1.0, explained_after=-1.0)
     assert shown["state"] == "being checked again"
-    assert shown["now"]["why"] == "it has not checked since the last change"  # type: ignore[index]
+    assert shown["now"]["why"] == "not checked since the last change"  # type: ignore[index]
 
 
 def test_f_what_was_checked_after_the_takeover_is_shown(engine: Engine, world: FakeWorld) -> None:

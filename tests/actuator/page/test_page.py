@@ -90,7 +90,7 @@ def test_what_is_known_is_shown_and_escaped(client: FlaskClient) -> None:
     assert "by &lt;anna&gt;" in html
     assert "it does not wake locum for LocumServiceDown on a" in html
     assert re.search(r'<td class="bad">.*?absent</td>', html)
-    assert re.search(r'<td class="off">.*?stopped, as meant</td>', html)
+    assert re.search(r'<td class="off">.*?stopped \(standby\)</td>', html)
     assert re.search(r'<td class="ok">.*?ok</td>', html)
     assert "does not answer" in html, "a check of the holder fails: that is told"
 
@@ -132,23 +132,23 @@ def test_an_incident_is_drawn_and_told_in_words(client: FlaskClient, engine: Eng
 
 def test_an_open_incident_is_what_locum_does_now(client: FlaskClient, engine: Engine) -> None:
     engine.workers["www"].incident = an_incident(engine.journal, close=False)
-    html = shown(client, "services", "It is at work on incident 1")
+    html = shown(client, "services", "Handling incident 1")
     assert "claim on b done: b holds it" in html
     assert "incident 1 is open" in shown(client, "summary", "Something is wrong")
-    assert "Open now" in shown(client, "shown", "of www")
+    assert "Open incident" in shown(client, "shown", "of www")
 
 
 def test_an_incident_that_is_open_for_long_is_not_forgotten(client: FlaskClient, engine: Engine) -> None:
     number = engine.journal.open_incident("mail", "LocumServiceDown")
     for _ in range(LISTED + 2):
         an_incident(engine.journal)
-    assert f"/incidents/{number}" in shown(client, "shown", "Open now")
+    assert f"/incidents/{number}" in shown(client, "shown", "Open incident")
 
 
 def test_the_last_incident_that_tells_something_is_shown(client: FlaskClient, engine: Engine) -> None:
     number = an_incident(engine.journal)
     engine.journal.close_incident(engine.journal.open_incident("www", "patrol"), "nothing", "b answers")
-    assert f"/incidents/{number}" in shown(client, "shown", "The last incident")
+    assert f"/incidents/{number}" in shown(client, "shown", "Last incident")
 
 
 def test_what_locum_would_refuse_is_not_called_well(
@@ -159,8 +159,8 @@ def test_what_locum_would_refuse_is_not_called_well(
     world.gates["a"].fault = "timeout"
     world.hung.add("a")
     shown(client, "services", "Refuse to act")
-    html = shown(client, "services", "not as it should be")
-    assert '<p class="state warn">not as it should be</p>' in html
+    html = shown(client, "services", "action needed")
+    assert '<p class="state warn">action needed</p>' in html
 
 
 def test_a_pause_and_a_move_that_was_refused_are_told(client: FlaskClient, engine: Engine) -> None:
@@ -388,7 +388,7 @@ def test_what_is_kept_outlives_a_fault_and_ends_with_the_program(caplog: pytest.
     time.sleep(0.05)
     with pytest.raises(OSError, match="no disk"):
         kept.fresh(0.01)  # … but not for ever
-    assert "the page's test could not be made: OSError: no disk" in caplog.text
+    assert "the page's test could not be computed: OSError: no disk" in caplog.text
     over[0] = True
     time.sleep(0.1)
     ended = turns[0]

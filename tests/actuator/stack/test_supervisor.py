@@ -58,8 +58,8 @@ async def test_a_child_that_ends_is_named_and_started_again(
     await until(lambda: child.ends >= 2, "it has ended twice")
     await supervisor.stop()
     assert heard == [
-        f"it {said}; starting it again in 0.25 s",
-        f"it {said}; starting it again in 0.5 s",
+        f"it {said}; restarting it in 0.25 s",
+        f"it {said}; restarting it in 0.5 s",
     ]
 
 

@@ -73,13 +73,13 @@ def test_f_comes_up_says_which_gates_are_missing_brings_back_what_dies_and_ends_
         "Alertmanager ready at https://127.0.0.1:9093",
         "Prometheus ready at https://127.0.0.1:9090",
         "Prometheus: 10 of 10 targets scraped",
-        "actuator ready: the heartbeat came through Prometheus and Alertmanager",
+        "actuator ready: the heartbeat arrived through Prometheus and Alertmanager",
     ]
     # No host was enrolled: that is said, for each of them, with what to do.
     assert silent_a.startswith("  a: its gate does not answer: ")
     assert silent_a.endswith(": run `locum enrol a`")
     assert silent_b.endswith(": run `locum enrol b`")
-    assert last == "locum is up, but can change nothing on a and b; `locum check --live` says more"
+    assert last == "locum is up, but cannot act on a and b; `locum check --live` has details"
     children = _children(up)
     assert len(children) == 4
     os.kill(children[0], signal.SIGKILL)

@@ -1,4 +1,4 @@
-// What a person may do with the API token. The token is a variable of this module, and lies nowhere else.
+// Actions that need the API token. The token is kept in a variable of this module only.
 
 const TOKEN_HEADER = (token) => ({ "Content-Type": "application/json", Authorization: `Bearer ${token}` });
 const byId = (id) => document.getElementById(id);
@@ -10,10 +10,10 @@ byId("act").hidden = false;
 
 async function post(path, body, shown = token) {
   const answer = await fetch(path, { method: "POST", headers: TOKEN_HEADER(shown), body: JSON.stringify(body), credentials: "omit" });
-  const told = await answer.json();
+  const result = await answer.json();
   if (answer.status === 401) lock();
-  if (!answer.ok) throw new Error(told.error ?? `answered ${answer.status}`);
-  return told;
+  if (!answer.ok) throw new Error(result.error ?? `answered ${answer.status}`);
+  return result;
 }
 
 // -- the token -------------------------------------------------------------------------------------------------
@@ -64,7 +64,7 @@ function ask(fields) {
   for (const id of ["ask-for", "ask-who", "ask-why"]) byId(id).hidden = !fields.includes(id);
 }
 
-function tell(...lines) {
+function show(...lines) {
   byId("ask-words").replaceChildren(
     ...lines.map((line) => {
       if (line instanceof Node) return line;
@@ -103,26 +103,26 @@ byId("ask-form").addEventListener("submit", async (event) => {
   }
 });
 
-// -- what can be done ------------------------------------------------------------------------------------------
+// -- the actions ----------------------------------------------------------------------------------------------
 
 function pause(service) {
   open(`Pause ${service}?`, "Pause", ["ask-for", "ask-why"]);
-  tell(
+  show(
     `locum goes on looking at ${service} and writes down what it would do, and does nothing: if its holder dies meanwhile, ${service} stays down.`,
-    "The pause ends by itself at its time, or when somebody resumes.",
+    "The pause ends at its time, or when a person resumes the service.",
   );
   ready(() => post(`/api/v1/services/${service}/pause`, { seconds: Number(byId("ask-seconds").value), reason: byId("ask-reason").value }));
 }
 
 function resume(service) {
   open(`Resume ${service}?`, "Resume", []);
-  tell(`locum looks at ${service} at once, and acts on what it finds.`);
+  show(`locum evaluates ${service} at once and takes any necessary action.`);
   ready(() => post(`/api/v1/services/${service}/resume`, {}));
 }
 
 async function move(verb, service, to) {
   open(verb === "failback" ? `Fail ${service} back?` : `Switch ${service} over to ${to}?`, "Go ahead", []);
-  tell("Looking what this would do…");
+  show("Checking what this would do…");
   const path = `/api/v1/services/${service}/${verb}`;
   const asked = to ? { to } : {};
   try {
@@ -130,16 +130,16 @@ async function move(verb, service, to) {
     if (!dialog.open) return;
     if (plan.steps.length === 0) {
       byId("ask-yes").hidden = true;
-      tell(plan.kind === "nothing" ? "There is nothing to do." : "It would be refused, and nothing would be touched.", plan.reason);
+      show(plan.kind === "nothing" ? "There is nothing to do." : "It would be refused, and nothing would change.", plan.reason);
       return;
     }
-    tell(
+    show(
       `${service} is held by ${holder}. ${plan.target} is to hold it. ${service} does not answer for a moment; a step that does not work is undone.`,
       list(plan.steps.map((step) => `${step.name} on ${step.host}`)),
       plan.reason,
     );
     ask(["ask-who", "ask-why"]);
-    ready(() => post(path, { ...asked, by: `${byId("ask-by").value.trim() || "somebody"}, on the page`, reason: byId("ask-reason").value }));
+    ready(() => post(path, { ...asked, by: `${byId("ask-by").value.trim() || "unnamed person"}, on the page`, reason: byId("ask-reason").value }));
   } catch (fault) {
     byId("ask-words").replaceChildren();
     byId("ask-yes").hidden = true;

@@ -1,10 +1,10 @@
-// Keep the page as things are: ask every second or two for what has changed, and say aloud only what matters.
+// Keep the page up to date: request changes every second or two, and announce only the important ones.
 
 import { morph } from "./morph.js";
 
-const SECONDS_UNSEEN = 5; // in a tab that nobody sees
+const SECONDS_UNSEEN = 5; // in a hidden tab
 const SECONDS_ANSWER = 5;
-const LOST_AFTER = 3; // questions without an answer, until it is said aloud
+const LOST_AFTER = 3; // unanswered requests, until this is announced
 
 const address = document.body.dataset.live;
 const announcer = document.getElementById("announcer");
@@ -12,7 +12,7 @@ const pulse = document.getElementById("pulse");
 const words = document.getElementById("pulse-words");
 let etag = null;
 let facts = null;
-let pace = 1; // seconds between two questions; the server says so
+let pace = 1; // seconds between two requests; set by the server
 let unanswered = 0;
 let timer = 0;
 
@@ -41,9 +41,9 @@ function alive() {
 function lost() {
   unanswered += 1;
   if (unanswered < LOST_AFTER) return;
-  if (unanswered === LOST_AFTER) say("locum does not answer. What stands here is old.");
+  if (unanswered === LOST_AFTER) say("locum does not answer. This page is out of date.");
   pulse.className = "pulse lost";
-  words.textContent = "locum does not answer: what stands here is old";
+  words.textContent = "locum does not answer: this page is out of date";
 }
 
 async function ask() {
@@ -68,7 +68,7 @@ async function ask() {
 
 if (address) {
   document.addEventListener("visibilitychange", () => document.hidden || ask());
-  document.addEventListener("locum-acted", ask); // a button was pressed: show at once what came of it
+  document.addEventListener("locum-acted", ask); // a button was pressed: show the result at once
   ask();
 } else {
   pulse.hidden = true;

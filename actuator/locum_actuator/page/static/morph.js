@@ -1,12 +1,12 @@
-// Make what stands on the page equal to new HTML, and touch only what differs: whoever reads, or has the focus
-// somewhere, stays where he is.
+// Make the page equal to new HTML by changing only what differs, so that the reading position and the focus stay
+// where they are.
 
-// Attributes that belong to the person and not to the server: what he has opened stays open.
+// Attributes that the person controls and not the server: opened details stay open.
 const OWN = new Set(["open"]);
 
 export function morph(element, html) {
   const wanted = document.createElement("template");
-  wanted.innerHTML = html; // from our own server, which escapes what is not ours; no script of it would run
+  wanted.innerHTML = html; // from our own server, which escapes outside text; scripts in it would not run
   children(element, wanted.content);
 }
 
