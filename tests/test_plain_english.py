@@ -14,8 +14,11 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGES = tuple(
     f"actuator/locum_actuator/{name}"
-    for name in ("decision", "domain", "engine", "journal", "observation", "steps")
-)
+    for name in (
+        "api", "chain", "cli", "decision", "domain", "engine", "journal", "mirror", "observation", "page", "stack",
+        "steps", "system", "web",
+    )
+)  # fmt: skip
 # Regular expression -> why it stays out, and what to write.
 WORDS = {
     r"\bnobody\b": "name what is missing: no host, no standby, no vantage point",

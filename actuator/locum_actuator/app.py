@@ -41,8 +41,8 @@ def create_app(
 ) -> Flask:
     """Return the Flask application.
 
-    `reload` loads the site file anew and returns what became of it. `chain` returns what is known of the parts of
-    the chain. `where` returns where Prometheus and Alertmanager are, where the site file is not to say it.
+    `reload` loads the site file again and returns the result. `chain` returns the state of the parts of the chain.
+    `where` returns the URLs of Prometheus and Alertmanager if they replace those of the site file.
     """
     app = Flask(__name__, static_folder=None)
     app.url_map.converters["number"] = Number

@@ -1,7 +1,7 @@
 """The actuator's listeners: API and page on TCP, the same on a Unix socket for `locum`, and the webhook.
 
-Nothing that happens on one of them delays another: each has an event loop and connections of its own, and the
-webhook threads of its own. docs/security.md says who may do what on each.
+They do not delay each other: each has its own event loop and connections, and the webhook its own threads.
+docs/security.md lists who may do what on each.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Front:
     ) -> None:
         """`knows` returns whether an Authorization header contains one of the site's tokens.
 
-        `inherited` are listening sockets that whoever started us holds for us.
+        `inherited` has the listening sockets that systemd or `locum up` passed to us.
         """
         held, sockets = dict(inherited or {}), []
         what = ""

@@ -184,7 +184,7 @@ class Metrics:
     def remove_service(self, service: str, hosts: Iterable[str], *, gone: bool) -> None:
         """Remove the gauges of hosts that a service no longer has, and of the service if it no longer exists.
 
-        What is gone already is no fault: two reloads in a row may both drop it.
+        Series that are already removed are ignored: two reloads in a row may both remove them.
         """
         for host in hosts:
             for gauge in (self.holder, self.unfit, self.starting):

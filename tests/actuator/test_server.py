@@ -78,12 +78,12 @@ def test_one_actuator_a_state_directory(tmp_path: Path) -> None:
         (
             None,
             0o600,
-            "No such file or directory; make one: (umask 077; head -c 32 /dev/urandom | base64 > PATH)",
+            "No such file or directory; create one: (umask 077; head -c 32 /dev/urandom | base64 > PATH)",
         ),
         (
             b"\xff\xfe" * 20,
             0o600,
-            "is not text; make another: (umask 077; head -c 32 /dev/urandom | base64 > PATH)",
+            "is not text; create another one: (umask 077; head -c 32 /dev/urandom | base64 > PATH)",
         ),
         (b"short", 0o600, "contains 5 characters; a token has at least 16"),
         (b"a-token-of-some-length", 0o644, "other users may read or change it; chmod 600 PATH"),

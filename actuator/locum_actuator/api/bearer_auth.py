@@ -1,6 +1,6 @@
 """Authorise requests by the token in the Authorization header; cookies are never used.
 
-A browser adds cookies to requests that another site has it send; this header it never adds by itself.
+A browser adds cookies to requests that another site makes it send, but it never adds this header on its own.
 """
 
 from __future__ import annotations

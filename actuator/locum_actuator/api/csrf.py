@@ -1,9 +1,9 @@
 """Refuse requests that a browser sends on behalf of other web sites, and keep them from framing our pages.
 
-Three ways lead from a strange page to a server on loopback. A name of its own that it has resolve to 127.0.0.1
-(DNS rebinding): such a request names that site as its Host. A form or a script that posts here: the browser says
-whose it was (Sec-Fetch-Site, Origin), and a form cannot send JSON. A frame that lies under somebody's mouse:
-headers forbid it. Programs send none of this and are let through; the token is asked for all the same.
+A page of another site can attack a server on loopback in three ways. DNS rebinding: its own name resolves to
+127.0.0.1, but the request then has that name as its Host. A form or a script that posts here: the browser reports
+the origin (Sec-Fetch-Site, Origin), and a form cannot send JSON. Clickjacking in a frame: headers forbid framing.
+Programs send none of these headers and are accepted, but they still need the token.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def install_csrf_protection(app: Flask) -> None:
 def is_this_machine(host: str | None) -> bool:
     """Return whether a Host header names this machine's loopback, on any port, because `ssh -L` uses its own.
 
-    None, where there is none, is let through: every browser sends one.
+    A missing header is accepted, because every browser sends one.
     """
     if host is None:
         return True

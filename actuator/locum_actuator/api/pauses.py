@@ -1,6 +1,6 @@
 """Pause and resume services over HTTP: a person suspends actions on a service for a while.
 
-A pause always has an end: one that is forgotten ends by itself.
+A pause always has an end, so a forgotten one does not last.
 """
 
 from __future__ import annotations

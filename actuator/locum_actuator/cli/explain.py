@@ -25,7 +25,7 @@ def explain(service: str, url: str, as_json: bool) -> None:
     if plan["would"]:
         console.print(f"  but is held back: {plan['code']}")
     console.print(
-        f"holder: {answer['holder'] or 'not known'}; held by: {', '.join(seen['holders']) or 'nobody'}"
+        f"holder: {answer['holder'] or 'not known'}; held by: {', '.join(seen['holders']) or 'no host'}"
     )
     for host, move in answer["moves"].items():
         steps = ", ".join(f"{step['name']} on {step['host']}" for step in move["steps"])

@@ -51,7 +51,7 @@ class BackgroundCache(Generic[T]):
     def fresh(self, max_age_seconds: float) -> T:
         """Return the value; compute it first if it is older than the limit and no longer kept up to date.
 
-        Raises what kept it from being made, where that has lasted for longer.
+        Raises the error of the last attempt if the value has been too old for longer.
         """
         is_kept = self._thread is not None and self._made_at > float("-inf")
         value, fault = self.get(), self._fault

@@ -21,8 +21,8 @@ class Explanations:
     def look_round(self) -> Mapping[str, Explanation]:
         """Evaluate one service after the other and return the explanation of each.
 
-        Broken off as soon as an incident is open anywhere: those who handle it have the gates and the wire to
-        themselves.
+        Stops as soon as any incident is open, so that its worker has the gates and the network to
+        itself.
         """
         for name in list(self._engine.workers):
             if any(worker.incident is not None for worker in self._engine.workers.values()):

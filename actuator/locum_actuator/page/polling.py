@@ -45,7 +45,7 @@ class PageSnapshot:
     ) -> PageSnapshot:
         """Return a state in the form in which it is sent.
 
-        `facts` are the sentences that are read aloud when they change; `pace_seconds` is how soon to ask again.
+        `facts` are the sentences that are announced when they change; `pace_seconds`: until the next request.
         """
         body = json.dumps({"parts": parts, "facts": facts, "pace_seconds": pace_seconds}).encode()
         return cls(scene, parts, body, hashlib.sha256(body).hexdigest()[:32])

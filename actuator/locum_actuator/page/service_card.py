@@ -36,8 +36,8 @@ def service_view(
 ) -> dict[str, Any]:
     """Return a service in plain values; `last_words` is the last event of its open incident.
 
-    `ended_at` is when its last incident ended (seconds since the epoch). What was checked before
-    that, or before the present holder became the holder, is not shown as the present state.
+    `ended_at` is when its last incident ended (seconds since the epoch). A check from before
+    that, or before the present holder became the holder, is not shown as the current state.
     """
     values, service = service_values(engine, name), engine.site.services[name]
     holder, explained = values["holder"], outlook.get(name)

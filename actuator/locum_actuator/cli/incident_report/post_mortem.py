@@ -115,7 +115,7 @@ def _situation(seen: Mapping[str, Any]) -> Iterator[str]:
     if not seen:
         return
     looked = "" if seen["address_looked"] else " (the network could not be probed)"
-    yield f"- address held by: {plain(', '.join(seen['holders']) or 'nobody')}{looked}"
+    yield f"- address held by: {plain(', '.join(seen['holders']) or 'no host')}{looked}"
     if seen["strangers"]:
         yield f"- other machines that answer for the address: {plain(', '.join(seen['strangers']))}"
     for address, answered in seen["witnesses"].items():
