@@ -87,7 +87,7 @@ def mirror_routes(engine: Engine, authorised: Callable[[], bool]) -> Blueprint:
 
 
 def to_json(engine: Engine, name: str) -> dict[str, Any]:
-    """Return the state of a service's copies, for JSON."""
+    """Return the state of a service's copies as JSON values."""
     mirrors, ledger, clock = engine.mirrors, engine.journal.mirrors, engine.journal.clock
     holder = engine.journal.holder(name).host
     run, asked = mirrors.under_way(name), engine.asked_mirrors.last(name)

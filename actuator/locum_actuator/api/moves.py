@@ -105,7 +105,7 @@ def _text(body: dict[str, Any], key: str) -> str:
 
 
 def to_json(progress: Progress) -> dict[str, Any]:
-    """Return the progress of a move, for JSON."""
+    """Return the progress of a move as JSON values."""
     return {
         "number": progress.number,
         "phase": progress.phase,

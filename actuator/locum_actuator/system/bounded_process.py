@@ -17,7 +17,7 @@ from locum_inventory.errors import LocumError
 MAX_OUTPUT_BYTES = (
     65536  # of each stream; more output is read and discarded, so that the program never blocks on a pipe
 )
-KILLED_SECONDS = 1.0  # for a killed program to be gone
+KILLED_SECONDS = 1.0  # for a killed program to end
 _CHUNK_BYTES = 65536
 
 

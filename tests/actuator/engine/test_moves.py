@@ -577,7 +577,7 @@ def test_asked_for_over_http(client: FlaskClient, world: FakeWorld) -> None:
     incident = outcome(client)
     assert (incident["outcome"], incident["planned"]["asked_by"]) == (
         "failback",
-        "somebody with the API token",
+        "a client with the API token",
     )
 
 

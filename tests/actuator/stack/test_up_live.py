@@ -83,7 +83,7 @@ def test_f_comes_up_says_which_gates_are_missing_brings_back_what_dies_and_ends_
     children = _children(up)
     assert len(children) == 4
     os.kill(children[0], signal.SIGKILL)
-    (died,) = _lines_until(up, "starting it again")
+    (died,) = _lines_until(up, "restarting it")
     assert died.startswith("exporter was ended by SIGKILL: ")
 
     up.send_signal(signal.SIGHUP)
@@ -107,7 +107,7 @@ def test_as_log_lines(up: subprocess.Popen[str], tmp_path: Path) -> None:
     lines = [json.loads(line) for line in _lines_until(up, "locum is up")]
     assert {(line["level"], line["event"]) for line in lines} == {("info", "up")}
     os.kill(_children(up)[0], signal.SIGKILL)
-    (died,) = map(json.loads, _lines_until(up, "starting it again"))
+    (died,) = map(json.loads, _lines_until(up, "restarting it"))
     assert (died["level"], died["msg"][:24]) == ("warning", "exporter was ended by SI")
     up.terminate()
     assert up.wait(20) == 0
