@@ -1,17 +1,17 @@
 #!/bin/sh
-# locum's boot guard: nobody hears this host for the addresses of its services until locum lets it speak.
+# locum's boot guard: blocks this host's traffic for the addresses of its services until locum releases it.
 #
 #   locum-guard boot            on, for every service: before the network comes up
-#   locum-guard on SERVICE      on, for one: the gate does so when it has released a service
-#   locum-guard off [SERVICE]   off, for one or for all: the gate does so at a claim, and a person when locum is gone
-#   locum-guard status          what is on
-#   locum-guard is-on SERVICE   ends with 0: it is on, 1: it is not, 2: could not look
+#   locum-guard on SERVICE      on, for one service: the gate calls this after it has released a service
+#   locum-guard off [SERVICE]   off, for one or for all: the gate calls this at a claim, a person if locum is lost
+#   locum-guard status          shows for which services it is on
+#   locum-guard is-on SERVICE   exit status 0: it is on, 1: it is off, 2: could not check
 #
-# `locum enrol HOST --boot-guard` installs it. The host may have an address meanwhile, and does nothing with it: nftables
-# drops what it would say under it (ARP, neighbour advertisements, all traffic) and what is said to it. Frames that a
-# program writes to the wire itself, as arping does, pass. docs/returning-host.md tells more.
+# `locum enrol HOST --boot-guard` installs it. While it is on, the host may have an address but cannot use it: nftables
+# drops everything sent from it (ARP, neighbour advertisements, all traffic) and everything sent to it. Frames that a
+# program writes to the wire directly, such as arping, pass. docs/returning-host.md has more.
 
-PREFIX=             # where a test was installed; no argument and no variable of the environment changes it
+PREFIX=             # where a test is installed; no argument and no environment variable changes it
 CONFIG=$PREFIX/etc/locum/gate.conf
 RUN=$PREFIX/run/locum-guard     # mute/SERVICE while it is on, stopped/SERVICE until locum starts the service
 TABLE=locum_guard
@@ -52,10 +52,10 @@ each_service() {
 
 call_for_service() { [ -z "$name" ] || [ -z "$ipv4$ipv6" ] || "$1"; }
 
-# Nothing else than an address gets into what nft reads.
+# Only addresses may get into the input of nft.
 take_address() {
     case $1 in
-        '' | *[!0-9a-f.:]*) fail 1 "$CONFIG: '$1' is no address" ;;
+        '' | *[!0-9a-f.:]*) fail 1 "$CONFIG: '$1' is not an address" ;;
         *:*) ipv6="$ipv6${ipv6:+, }$1" ;;
         *) ipv4="$ipv4${ipv4:+, }$1" ;;
     esac
@@ -64,7 +64,7 @@ take_address() {
 find_service() {
     found=''
     each_service keep_if_wanted
-    [ -n "$found" ] || fail 1 "$CONFIG names no service '$wanted' with an address"
+    [ -n "$found" ] || fail 1 "$CONFIG has no service '$wanted' with an address"
     ipv4=$found_ipv4 ipv6=$found_ipv6
 }
 
@@ -72,8 +72,8 @@ keep_if_wanted() { [ "$name" != "$wanted" ] || { found=yes found_ipv4=$ipv4 foun
 
 # --- the rules -----------------------------------------------------------------------------------------------
 
-# A reply to a neighbour solicitation comes from the address itself (RFC 4861, 7.2.4), so the third rule holds it back.
-# Duplicate address detection passes, and tells this host that another one has the address.
+# A reply to a neighbour solicitation comes from the address itself (RFC 4861, 7.2.4), so the output rule drops it.
+# Duplicate address detection passes, so that this host detects that another one has the address.
 tables() {
     cat <<RULES
 table inet $TABLE {
@@ -100,7 +100,7 @@ table arp $TABLE {
 RULES
 }
 
-# elements VERB: what to `add` or `get` for one service, a line a set.
+# elements VERB: the elements to `add` or `get` for one service, one line per set.
 elements() {
     [ -z "$ipv4" ] || printf '%s element %s %s ipv4 { %s }\n' "$1" inet "$TABLE" "$ipv4" "$1" arp "$TABLE" "$ipv4"
     [ -z "$ipv6" ] || printf '%s element inet %s ipv6 { %s }\n' "$1" "$TABLE" "$ipv6"
@@ -108,8 +108,8 @@ elements() {
 
 add_if_marked() { [ ! -e "$RUN/mute/$name" ] || [ "$name" = "$left_out" ] || elements add; }
 
-# apply [SERVICE]: makes the kernel's rules those of all marks but this service's. One transaction: there is no moment
-# without rules, and what nft cannot take changes nothing.
+# apply [SERVICE]: sets the kernel's rules for all marked services except this one. One transaction: there is no moment
+# without rules, and if nft fails, nothing changes.
 apply() {
     left_out=${1-}
     {
@@ -121,30 +121,30 @@ apply() {
     } | nft -f - 2>&1
 }
 
-need_nft() { command -v nft >/dev/null 2>&1 || fail 2 "nft is missing: nobody can say what is on, or change it"; }
+need_nft() { command -v nft >/dev/null 2>&1 || fail 2 "nft is missing: the guard can neither be read nor changed"; }
 
-# One change at a time: each makes its rules of all the marks there are.
+# One change at a time: each one builds its rules from all marks.
 begin_change() {
     need_nft
     mkdir -p "$RUN/mute" "$RUN/stopped"
     exec 8>>"$RUN/lock"
-    chmod 600 "$RUN/lock"       # a lock that other users could take would hold up every claim
-    flock -w "$LOCK_SECONDS" 8 || fail 1 "another locum-guard still runs"
+    chmod 600 "$RUN/lock"       # a lock that other users could take would block every claim
+    flock -w "$LOCK_SECONDS" 8 || fail 1 "another locum-guard is still running"
 }
 
-# --- what it is asked for ------------------------------------------------------------------------------------
+# --- commands ------------------------------------------------------------------------------------------------
 
 mark() {
     : >"$RUN/mute/$name"
     [ "$standby" = running ] || : >"$RUN/stopped/$name"
 }
 
-# Marks come first and go last, so that no claim overlooks a rule.
+# Marks are set first and removed last, so that no claim misses a rule.
 guard_all() {
     begin_change
     each_service mark
     said=$(apply) || { rm -f "$RUN"/mute/*; fail 1 "this host is not guarded: $said"; }
-    log "on: nobody hears this host for its service addresses until locum lets it speak"
+    log "on: traffic for the service addresses is blocked until locum releases it"
 }
 
 guard_one() {
@@ -181,7 +181,7 @@ case $#/${1-} in
     1/boot | 2/on | [12]/off | 1/status | 2/is-on) ;;
     *) sed -n '2,/^$/s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac
-# shellcheck disable=SC3067  # dash and busybox know -O; /proc/1 is root's, and `id` would be a process more
+# shellcheck disable=SC3067  # dash and busybox support -O; root owns /proc/1, and `id` would be another process
 [ -O /proc/1 ] || fail 2 "this needs root"
 [ -r "$CONFIG" ] || fail 2 "$CONFIG is missing: run locum enrol"
 wanted=${2-}

@@ -1,16 +1,16 @@
 #!/bin/sh
-# Puts the gate on a host: the part of `locum enrol` that runs there, as root, read from standard input.
+# Installs the gate on a host: the part of `locum enrol` that runs there as root, read from standard input.
 #
-# `locum enrol` sets these before this text, each one shell word:
+# `locum enrol` defines these variables before this text:
 #   mode            look (change nothing) or install
-#   host, address   which host this machine is to be, and the address by which it is that one
-#   user            whom the locum keys log in as; empty: no key may log in (the actuator's own host)
-#   sudo_user       who may run the gate as root through sudo
-#   gate, host_file, keys    what is to be there, in base64
-#   runner          who runs locum on this host; empty: it does not run here
-#   state_directory, private    what is the runner's own: a directory, and files, one a line
-#   guard_wish and more         the boot guard: install_guard.sh, which goes before this text
-# It answers in lines `locum-install KEY VALUE`; the last one is `locum-install done`. Repeating it is harmless.
+#   host, address   the host that this machine must be, and the address that identifies it
+#   user            the login user of the locum keys; empty: no key may log in (the actuator's own host)
+#   sudo_user       the user that may run the gate as root through sudo
+#   gate, host_file, keys    the wanted files, in base64
+#   runner          the user that runs locum on this host; empty: it does not run here
+#   state_directory, private    what the runner owns: a directory, and files, one per line
+#   guard_wish and more         the boot guard: install_guard.sh, which precedes this text
+# It prints lines `locum-install KEY VALUE`; the last one is `locum-install done`. Repeating it is harmless.
 #
 # shellcheck disable=SC2154  # the words above are set by `locum enrol`
 set -eu
@@ -27,8 +27,8 @@ RUN_DIRECTORY=/run/locum-gate
 SUDOERS=/etc/sudoers.d/locum-gate
 HOST_KEY=/etc/ssh/ssh_host_ed25519_key.pub
 
-tell() { printf 'locum-install %s\n' "$*"; }
-fail() { tell failed "$*"; exit 1; }
+report_line() { printf 'locum-install %s\n' "$*"; }
+fail() { report_line failed "$*"; exit 1; }
 has() { command -v "$1" >/dev/null 2>&1; }
 
 scratch=$(mktemp -d)
@@ -40,7 +40,7 @@ state() {
     if [ ! -e "$2" ]; then echo absent; elif cmp -s "$1" "$2"; then echo same; else echo differs; fi
 }
 
-# put WANTED THERE MODE: the whole new file, or the old one; never a half.
+# put WANTED THERE MODE: replaces the file atomically.
 put() {
     if [ "$(state "$1" "$2")" != same ]; then
         cp "$1" "$2.locum-new"
@@ -52,7 +52,7 @@ put() {
     chown 0:0 "$2"
 }
 
-# own DIRECTORY: made where missing, root's, and written by nobody else.
+# own DIRECTORY: creates it if missing; only root may own and write it.
 own() {
     [ -d "$1" ] || mkdir -p "$1"
     chown 0:0 "$1"
@@ -76,7 +76,7 @@ $sudo_user ALL=(root) NOPASSWD: $GATE
 RULE
 }
 
-# Another machine must not get this host's file: locum would act here and believe that it acts there.
+# Another machine must not get this host's file: locum would act on the wrong host.
 check_machine() {
     case $address in 127.* | ::1) return 0 ;; esac
     doubt="it cannot be determined whether this machine is $host"
@@ -88,8 +88,8 @@ check_machine() {
     esac
 }
 
-# Sets home, and keeper: who owns it. What is in the home directory of an account that others use stays theirs, and root
-# neither reads nor writes there: it is done as that user (as_keeper), for any name in it may be a link.
+# Sets home, and keeper, its owner. In the home directory of another user's account root neither reads nor writes,
+# because any name in it may be a link: that is done as that user (as_keeper).
 find_home() {
     home=$HOME_DIRECTORY keeper=root
     if [ -n "$user" ] && entry=$(getent passwd "$user"); then
@@ -104,7 +104,7 @@ as_keeper() {
     setpriv --reuid="$keeper" --regid="$(id -g "$keeper")" --init-groups -- "$@"
 }
 
-# Other keys stay. Lines that lead to the gate are locum's own: a key that was replaced must not linger.
+# Other keys stay. Lines that run the gate are locum's own: a replaced key must be removed.
 merge_keys() {
     as_keeper cat "$authorized" >"$scratch/there" 2>/dev/null || :
     grep -vF "command=\"$GATE " "$scratch/there" >"$scratch/merged" || :
@@ -117,7 +117,7 @@ keys_state() {
     state "$scratch/merged" "$scratch/there"
 }
 
-# Sets unusable to why the account could not run the gate over SSH, and what to do about it; to nothing where it could.
+# Sets unusable to the reason why the account cannot run the gate over SSH, with the remedy; empty if it can.
 judge_account() {
     unusable=''
     { [ -n "$user" ] && entry=$(getent passwd "$user"); } || return 0
@@ -137,7 +137,7 @@ chage --maxdays -1 --lastday $(date +%F) $user"
     fi
 }
 
-# Whether the account is one that locum has made: then it may be changed without a question.
+# Whether locum created the account: then it may be changed.
 is_own_account() { [ "$home" = "$HOME_DIRECTORY" ] || [ "$user" = "$runner" ]; }
 
 check_account() {
@@ -153,28 +153,28 @@ wants_sudo_rule() {
 }
 
 report() {
-    tell gate "$(state "$scratch/gate" "$GATE")"
-    tell host_file "$(state "$scratch/host_file" "$HOST_FILE")"
+    report_line gate "$(state "$scratch/gate" "$GATE")"
+    report_line host_file "$(state "$scratch/host_file" "$HOST_FILE")"
     if [ -n "$user" ]; then
         judge_account
-        if [ -n "$unusable" ]; then tell user differs
-        elif getent passwd "$user" >/dev/null; then tell user same
-        else tell user absent
+        if [ -n "$unusable" ]; then report_line user differs
+        elif getent passwd "$user" >/dev/null; then report_line user same
+        else report_line user absent
         fi
         merge_keys
-        tell keys "$(keys_state)"
+        report_line keys "$(keys_state)"
     fi
     report_runner
-    ! wants_sudo_rule || tell sudo_rule "$(state "$scratch/sudoers" "$SUDOERS")"
+    ! wants_sudo_rule || report_line sudo_rule "$(state "$scratch/sudoers" "$SUDOERS")"
     for program in ip flock setsid mkfifo dd sha256sum stat arping perl rsync unshare setpriv mount awk; do
-        has "$program" || tell missing "$program"
+        has "$program" || report_line missing "$program"
     done
-    ! wants_sudo_rule || { has sudo && has visudo; } || tell missing sudo
+    ! wants_sudo_rule || { has sudo && has visudo; } || report_line missing sudo
     report_guard
-    [ ! -r "$HOST_KEY" ] || tell host_key "$(cut -d' ' -f1,2 "$HOST_KEY")"
+    [ ! -r "$HOST_KEY" ] || report_line host_key "$(cut -d' ' -f1,2 "$HOST_KEY")"
 }
 
-# Whether everything that is there of the runner's own is his, and the secrets nobody else's to read.
+# Whether the runner owns the existing files, and only the runner can read the secrets.
 runner_owns_all() {
     [ "$(stat -c %U "$state_directory" 2>/dev/null)" = "$runner" ] || return 1
     printf '%s\n' "$private" | while IFS= read -r file; do
@@ -184,8 +184,8 @@ runner_owns_all() {
 
 report_runner() {
     [ -n "$runner" ] || return 0
-    if getent passwd "$runner" >/dev/null; then tell runner same; else tell runner absent; fi
-    if runner_owns_all; then tell private same; else tell private differs; fi
+    if getent passwd "$runner" >/dev/null; then report_line runner same; else report_line runner absent; fi
+    if runner_owns_all; then report_line private same; else report_line private differs; fi
 }
 
 make_runner() {
@@ -202,7 +202,7 @@ make_runner() {
     done || exit 1
 }
 
-# give_to_runner FILE: past no symbolic link, for the directory may be the runner's, who could have put one there.
+# give_to_runner FILE: follows no symbolic link, because the directory may belong to the runner.
 give_to_runner() {
     ( cd -P -- "${1%/*}" && [ "$PWD" = "${1%/*}" ] && [ ! -L "./${1##*/}" ] && chown -h "$runner:" "./${1##*/}" &&
         setpriv --reuid="$runner" --regid="$(id -g "$runner")" --init-groups -- chmod 600 "./${1##*/}" ) ||
@@ -220,14 +220,14 @@ make_user() {
     judge_account
     while [ -n "$unusable" ]; do
         was=$unusable
-        # shellcheck disable=SC2086  # the command that is said to help, words of ours
+        # shellcheck disable=SC2086  # the remedy, a command from this file
         ${unusable#*: } || fail "user $user cannot log in: $unusable"
         judge_account
         [ "$unusable" != "$was" ] || fail "user $user cannot log in: $unusable"
     done
 }
 
-# What version 0.1.0 made root's in the home directory of somebody's account is given back.
+# Gives back what version 0.1.0 changed to root in the home directory of a user's account.
 give_back() {
     [ -d "$home/.ssh" ] && [ -O "$home/.ssh" ] || return 0
     ( cd -P "$home" && at=$PWD && cd -P .ssh && [ "$PWD" = "$at/.ssh" ] && [ -O . ] &&
@@ -276,7 +276,7 @@ install_all() {
     make_runner
     install_sudo_rule
     install_guard
-    install_keys    # last: a key that gets in finds everything in place
+    install_keys    # last, so that a key works only when everything is in place
 }
 
 main() {
@@ -287,7 +287,7 @@ main() {
     check_account
     [ "$mode" = look ] || install_all
     report
-    tell 'done'
+    report_line 'done'
 }
 
-main </dev/null     # no program in it may read on in this text
+main </dev/null     # no program in it may read the rest of this text

@@ -1,10 +1,10 @@
-# The boot guard on a host: functions for install.sh, which `locum enrol` sends after this text. It sets before both:
-#   guard_wish      install, remove, or keep: renew it where there is one
+# The boot guard on a host: functions for install.sh, which `locum enrol` sends after this text. It defines before both:
+#   guard_wish      install, remove, or keep: update it if it is installed
 #   guard, guard_unit, guard_init   the files, in base64
 #   guard_drop_ins  `UNIT SERVICE`, one a line: units that must not start at boot before locum says so
 #
-# shellcheck shell=sh disable=SC2154  # the words above, and scratch, are set elsewhere
-# What of it starts at boot depends on what the host was booted with: sd_booted(3).
+# shellcheck shell=sh disable=SC2154  # the variables above, and scratch, are set elsewhere
+# Whether a unit or an init script starts it at boot depends on the running init: sd_booted(3).
 
 GUARD=/usr/local/sbin/locum-guard
 GUARD_UNIT=/etc/systemd/system/locum-guard.service
@@ -61,17 +61,17 @@ starts_at_boot() {
 
 report_guard() {
     if [ "$guard_wish" = remove ]; then
-        if [ -e "$GUARD" ]; then tell guard differs; else tell guard same; fi
+        if [ -e "$GUARD" ]; then report_line guard differs; else report_line guard same; fi
         return
     fi
     wants_guard || return 0
-    has nft || tell missing nft
+    has nft || report_line missing nft
     if cmp -s "$scratch/guard" "$GUARD" && starts_at_boot; then
-        tell guard same
+        report_line guard same
     elif [ -e "$GUARD" ]; then
-        tell guard differs
+        report_line guard differs
     else
-        tell guard absent
+        report_line guard absent
     fi
 }
 
@@ -101,10 +101,10 @@ remove_drop_ins() {
     done
 }
 
-# First of all it is lifted, so that nothing stays on that nobody could take off.
+# Turned off first, so that no rules remain that could not be removed any more.
 remove_guard() {
     [ -e "$GUARD" ] || return 0
-    said=$("$GUARD" off 2>&1) || fail "the boot guard could not be lifted: $said"
+    said=$("$GUARD" off 2>&1) || fail "the boot guard could not be turned off: $said"
     ! has_systemd || systemctl --root=/ --quiet disable locum-guard.service 2>/dev/null || :
     rm -f "$GUARD_UNIT" "$GUARD_INIT" "$GUARD_LINK"
     remove_drop_ins
@@ -112,5 +112,5 @@ remove_guard() {
     reload_units
 }
 
-# The next boot reads them in any case, and that is when they matter.
+# If it fails: the next boot reads the units in any case.
 reload_units() { ! has_systemd || systemctl daemon-reload 2>/dev/null || :; }

@@ -1,23 +1,23 @@
 #!/bin/sh
-# locum's gate: the one program on this host that a locum key may run. `locum enrol` installs it.
+# locum's gate: the only program on this host that a locum key may run. `locum enrol` installs it.
 #
 #   gate ROLE                          words come from SSH_ORIGINAL_COMMAND (forced command of authorized_keys)
-#   gate ROLE status [SERVICE]         what is held and what runs
+#   gate ROLE status [SERVICE]         reports held addresses and running processes
 #   gate ROLE watch                    counts processes, once for each line `look N` on standard input
-#   gate ROLE VERB SERVICE EPOCH       stop or release, then says how things are
+#   gate ROLE VERB SERVICE EPOCH       stop or release, then reports the status
 #   gate ROLE VERB SERVICE EPOCH BOOT_ID GOOD_UNTIL [ADDRESS...]     respawn, start or claim, the same
 #   gate ROLE store-epoch SERVICE EPOCH    stores an epoch and does nothing else
 #   gate ROLE reset-epoch SERVICE EPOCH    replaces an epoch that is damaged or far too high
 #   gate ROLE mirror-… SERVICE …       the data: gate_mirror.sh, which is a part of this file once it is installed
 #
-# ROLE is `actuator` or `exporter`; an exporter may only watch and status. What a verb runs stands in CONFIG,
-# which root owns: nothing that comes over the wire is a command or part of one. docs/gate.md has the protocol.
+# ROLE is `actuator` or `exporter`; an exporter may only watch and status. CONFIG, which root owns,
+# defines what a verb runs: nothing received over the network is a command or part of one. docs/gate.md has the protocol.
 # Plain POSIX sh; the scan of the process table forks nothing.
 #
 # shellcheck disable=SC2317  # callbacks and traps call functions by name
 
 VERSION=2
-PREFIX=             # where a test was installed; no argument and no variable of the environment changes it
+PREFIX=             # where a test is installed; no argument and no environment variable changes it
 CONFIG=$PREFIX/etc/locum/gate.conf
 STATE=$PREFIX/var/lib/locum-gate
 RUN=$PREFIX/run/locum-gate
@@ -25,15 +25,15 @@ SELF=$PREFIX/usr/local/lib/locum/gate
 GUARD=$PREFIX/usr/local/sbin/locum-guard    # the boot guard, on hosts that have one
 GUARD_RUN=$PREFIX/run/locum-guard
 
-POLL_SECONDS=0.02   # between two looks while something is awaited
-APPEAR_LIMIT=500    # hundredths of a second: a process may be missing so long after its start command, or longer
-                    # where start_timeout says so; not after a respawn
+POLL_SECONDS=0.02   # between two checks while waiting
+APPEAR_LIMIT=500    # hundredths of a second: how long a process may be missing after its start command; longer
+                    # if start_timeout is longer; not after a respawn
 KILL_LIMIT=200      # … and a process may outlive its SIGKILL
-LOCK_LIMIT=500      # … beside the service's stop_timeout, to wait for another verb of the same service
-LINE_KIB=32768      # what a shell may take of memory that reads lines from its peer: `read` itself knows no limit
-EPOCH_JUMP=1000000  # an epoch may be so much above the one stored; each change of holder adds one
-MOST_ADDRESSES=64   # a verb may name so many
-IDLE_SECONDS=30     # two of these without a look, and `watch` takes its peer for gone
+LOCK_LIMIT=500      # … in addition to stop_timeout, to wait for another verb of the same service
+LINE_KIB=32768      # memory limit of a shell that reads lines from its peer: `read` itself has no limit
+EPOCH_JUMP=1000000  # how far an epoch may be above the stored one; each change of holder adds one
+MOST_ADDRESSES=64   # the most addresses that a verb may name
+IDLE_SECONDS=30     # after two of these without a request `watch` treats its peer as gone
 
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 LC_ALL=C
@@ -43,11 +43,11 @@ newline='
 '
 blank=' 	'         # a space and a tab
 umask 022
-trap : HUP          # a peer that hangs up does not end a verb half-way
+trap : HUP          # a peer that disconnects does not end a verb half-way
 
 # --- answers -------------------------------------------------------------------------------------------------
 
-# Answers are of protocol 2; those of `watch` are as they were in protocol 1, so that older exporters read them.
+# Answers use protocol 2; those of `watch` are the same as in protocol 1, so that older exporters can read them.
 greet() { [ -n "$greeted" ] || printf 'locum-gate %s %s\n' "$protocol" "$VERSION"; greeted=yes; }
 
 # finish REASON [TEXT]: the last line of every answer; without it the answer was cut short.
@@ -61,7 +61,7 @@ finish() {
 
 refuse() { finish refused "$1"; }
 
-# failed TEXT: what was asked for was tried, and is not so.
+# failed TEXT: the verb was carried out, but its result was not reached.
 failed() {
     [ -z "$s_name" ] || describe
     finish failed "$s_name: $1"
@@ -69,12 +69,12 @@ failed() {
 
 log() { ( alone; exec logger -t locum-gate -- "$verb $s_name: $1" ) & }
 
-# For what goes on beside the verb: neither the answer waits for it, nor does it hold the lock.
+# For work in the background of the verb: the answer does not wait for it, and it does not hold the lock.
 alone() { exec </dev/null >/dev/null 2>&1 9>&-; }
 
-# --- what was asked ------------------------------------------------------------------------------------------
+# --- the request ---------------------------------------------------------------------------------------------
 
-# check_words VERB [SERVICE [EPOCH]]: nothing goes further that is not exactly as it must be.
+# check_words VERB [SERVICE [EPOCH]]: refuses everything that is not exactly valid.
 check_words() {
     verb=$1
     case $verb in
@@ -177,13 +177,13 @@ each_service() {
     return 1
 }
 
-# decode TEXT: sets decoded. A process name may hold anything: what `read` would not keep is written as \0ooo.
+# decode TEXT: sets decoded. A process name may contain any byte: those that `read` would not preserve are written as \0ooo.
 decode() {
     decoded=$1
     case $1 in *\\*) decoded=$(printf '%b' "$1") ;; esac
 }
 
-# find_user NAME: sets s_uid; to none where this host has no such user, for nothing runs as that one.
+# find_user NAME: sets s_uid; to none if this host has no such user, because no process can run as it.
 find_user() {
     case $1 in *[!0-9]*) ;; *) s_uid=$1; return ;; esac
     case $users in
@@ -197,14 +197,14 @@ load_service() { each_service is_other_service || { s_name=''; refuse "no such s
 
 # --- clock and processes -------------------------------------------------------------------------------------
 
-# Sets now: hundredths of a second since boot, of a clock that nobody sets.
+# Sets now: hundredths of a second since boot, from a clock that cannot be set.
 clock() {
     read -r up _ </proc/uptime
     now=$((${up%.*} * 100 + 1${up#*.} - 100))
 }
 
-# check_in_time: is what this verb was decided on still to be trusted? By this host's own clock and boot, for a call
-# may have been under way for long. Asked right before anything changes that others can notice.
+# check_in_time: is the evidence for this verb still valid? By this host's own clock and boot, because a call may
+# have been under way for long. Called right before any change that others can observe.
 check_in_time() {
     [ -n "$good_until" ] || return 0
     read -r boot_id </proc/sys/kernel/random/boot_id
@@ -216,8 +216,8 @@ check_in_time() {
     }
 }
 
-# is_live PID NAME: sets state, and born where `ages` is set. A zombie is dead, unless threads of it live on.
-# proc(5): comm may hold anything.
+# is_live PID NAME: sets state, and born where `ages` is set. A zombie is dead, unless it still has live threads.
+# proc(5): comm may contain any byte.
 is_live() {
     IFS= read -r line 2>/dev/null <"/proc/$1/stat" || return 1
     case $line in *"($2) "*) ;; *) return 1 ;; esac     # a name with a newline ends the line early
@@ -238,8 +238,8 @@ is_live() {
     esac
 }
 
-# scan NAMES: one look at the process table for names, each on a line of its own: a name may hold a space. Sets hits
-# to a line PID/STATE/BORN/NAME for each live process so named.
+# scan NAMES: one scan of the process table for names, one per line, because a name may contain a space. Sets hits
+# to a line PID/STATE/BORN/NAME for each live process with such a name.
 scan() {
     hits='' born=0 names=$newline$1$newline
     for file in /proc/[0-9]*/comm; do
@@ -250,8 +250,8 @@ scan() {
     done
 }
 
-# is_of_service PID: is a process of that name the service's, as s_unit and s_uid say? One in another PID namespace
-# is in a container, and no process of this host's, unless it is in the unit that was named.
+# is_of_service PID: does a process of that name belong to the service, according to s_unit and s_uid? One in another
+# PID namespace is in a container and does not belong to this host, unless it is in the named unit.
 is_of_service() {
     if [ -n "$s_unit" ]; then
         is_in_unit "$1" || return 1
@@ -262,8 +262,8 @@ is_of_service() {
     [ -z "$s_uid" ] || runs_as "$1"
 }
 
-# is_in_unit PID: by its control group, which systemd names after the unit. Above that are slices, and nothing else: a
-# unit of that name in a container is another.
+# is_in_unit PID: by its control group, which systemd names after the unit. Only slices may be above it: a unit of that
+# name in a container does not match.
 is_in_unit() {
     [ -n "$has_root_group" ] || find_root_group
     while IFS= read -r word; do
@@ -282,7 +282,7 @@ is_in_unit() {
     return 1
 }
 
-# Sets root_group, above which there is nothing of this host's: it may be a container itself.
+# Sets root_group, the topmost control group of this host, which may be a container itself.
 find_root_group() {
     has_root_group=yes root_group=''
     while IFS= read -r word; do
@@ -302,7 +302,7 @@ runs_as() {
     return 1
 }
 
-# split_lines, for loops over lines that hold spaces or glob characters, until split_words.
+# split_lines, for loops over lines with spaces or glob characters, until split_words.
 split_lines() { IFS=$newline; set -f; }
 split_words() { unset IFS; set +f; }
 
@@ -328,8 +328,8 @@ kill_all() { kill -KILL $pids 2>/dev/null; }
 
 # --- addresses -----------------------------------------------------------------------------------------------
 
-# Sets listed, and in_use: the lines without those addresses of which the kernel does not know yet whether another
-# host has them (tentative), or has learnt that one does (dadfailed, for ever). It answers for neither: RFC 4862.
+# Sets listed, and in_use: the lines without addresses that the kernel is still checking for duplicates (tentative) or
+# that another host has (dadfailed, permanent). The kernel answers for neither: RFC 4862.
 list_addresses() {
     listed=$(ip -o addr show 2>/dev/null) && [ -n "$listed" ] || return 1
     in_use=''
@@ -343,11 +343,11 @@ $listed
 LIST
 }
 
-# is_in LIST ADDRESS: on any interface. `ip` and the host file both spell as RFC 5952 does.
+# is_in LIST ADDRESS: on any interface. `ip` and the host file both use the notation of RFC 5952.
 is_in() { case $1 in *" inet $2/"* | *" inet6 $2/"* | *" inet $2 "* | *" inet6 $2 "*) ;; *) return 1 ;; esac; }
 is_held() { is_in "$in_use" "$1"; }
 
-# look_at ADDRESS: sets held to held or absent, or to why it is there and not in use, by the last list.
+# look_at ADDRESS: sets held to held or absent, or to the reason why it is not in use, from the last list.
 look_at() {
     if is_held "$1"; then
         held=held
@@ -360,13 +360,13 @@ look_at() {
     case $line in *" dadfailed"*) held=dadfailed ;; esac
 }
 
-# take_off ADDRESS/PREFIX...: from whatever interface has them, by the last list.
+# take_off ADDRESS/PREFIX...: from whichever interface has them, according to the last list.
 take_off() {
     while read -r _ interface _ on _; do
         interface=${interface%%@*}
         for address in "$@"; do
             [ "${on%/*}" = "${address%/*}" ] || continue
-            # Without this the first address of a subnet takes the host's others with it.
+            # Without this, removing the first address of a subnet removes the host's others too.
             echo 1 2>/dev/null >"/proc/sys/net/ipv4/conf/$interface/promote_secondaries"
             ip addr del "$on" dev "$interface" 2>/dev/null
         done
@@ -385,7 +385,7 @@ addresses_off() {
     done
 }
 
-# A claim that comes to be too old half-way takes off what it has put on, and nothing else.
+# If a claim becomes too old half-way, it removes what it has added, and nothing else.
 undo_partial() {
     # shellcheck disable=SC2086  # addresses, one word each
     [ -z "$put_on" ] || { list_addresses && take_off $put_on; }
@@ -396,9 +396,9 @@ addresses_on() {
     for wanted in $s_addresses; do
         how=''
         case $wanted in *:*)
-            # Not preferred: else what this host itself begins goes out under an address that will move away.
+            # Not preferred: otherwise this host's own connections would use an address that will move away.
             how='nodad preferred_lft 0'
-            # One that is not in use never comes to be: the kernel does not take its detection up again.
+            # One that is not in use stays so: the kernel does not repeat its duplicate detection.
             look_at "${wanted%/*}"
             case $held in tentative | dadfailed) take_off "$wanted" ;; esac ;;
         esac
@@ -417,7 +417,7 @@ addresses_on() {
     done
 }
 
-# Tells the neighbours, five times in a second: gratuitous ARP (RFC 5227) and unsolicited advertisements.
+# Announces the addresses five times in a second: gratuitous ARP (RFC 5227) and unsolicited advertisements.
 announce() {
     for round in 1 2 3 4 5; do
         for address in $s_addresses; do
@@ -433,7 +433,7 @@ announce() {
 }
 
 # advertise ADDRESS: an unsolicited neighbour advertisement to all nodes (RFC 4861, 7.2.6). Debian has no program
-# for it, and perl everywhere. From a socket bound to the address, so that nothing is said once that is gone.
+# for it, but perl is always installed. From a socket bound to the address, so that it fails once that is gone.
 advertise() {
     read -r mac <"/sys/class/net/$s_interface/address"
     read -r index <"/sys/class/net/$s_interface/ifindex"
@@ -451,8 +451,8 @@ advertise() {
 
 # --- the boot guard ------------------------------------------------------------------------------------------
 
-# Sets guard to on or off; to nothing where there is none on this host. Where it could not be asked it is off: what
-# nobody can say is held back counts as heard.
+# Sets guard to on or off; to nothing if this host has none. If it could not be read, it counts as off, because
+# then the traffic may not be blocked.
 ask_guard() {
     guard=''
     [ -x "$GUARD" ] || return 0
@@ -460,7 +460,7 @@ ask_guard() {
     [ ! -e "$GUARD_RUN/mute/$s_name" ] || ! "$GUARD" is-on "$s_name" >/dev/null 2>&1 9>&- || guard=on
 }
 
-# A claim lets the host be heard, a release ends that: by then the addresses are off, and nothing waits for it.
+# A claim turns the guard off, a release turns it on: by then the addresses are removed, and nothing waits for it.
 lift_guard() {
     guard=''
     [ -e "$GUARD_RUN/mute/$s_name" ] || return 0
@@ -468,23 +468,23 @@ lift_guard() {
 }
 raise_guard() { [ ! -x "$GUARD" ] || "$GUARD" on "$s_name" >/dev/null 2>&1 9>&-; }
 
-# The unit of a service waits for this at boot, so that a start of locum's is not the host's own.
+# The unit of a service waits for this at boot, so that only locum starts it.
 let_start() { rm -f "$GUARD_RUN/stopped/$s_name" 2>/dev/null; }
 
 # --- epochs and the lock -------------------------------------------------------------------------------------
 
-# Sets epoch, the highest seen; fails where the file says nothing sensible.
+# Sets epoch, the highest seen; fails if the file is not valid.
 read_epoch() {
     epoch=0
     [ -e "$STATE/$1.epoch" ] || return 0
-    [ -f "$STATE/$1.epoch" ] || return 1    # of a FIFO nothing would ever be read
+    [ -f "$STATE/$1.epoch" ] || return 1    # reading a FIFO would hang
     read -r epoch 2>/dev/null <"$STATE/$1.epoch"
-    # A shell takes a number that begins with 0 for an octal one, and ends where it is none.
+    # A shell treats a number that begins with 0 as octal, and exits if it is not valid.
     case $epoch in '' | *[!0-9]* | 0?* | ???????????????????*) epoch=0; return 1 ;; esac
 }
 
-# Fails where the epoch cannot be read. An older epoch, or one that jumps far ahead, ends the verb: whatever stored a
-# number near the highest would else have every later verb refused. A release is never refused for its epoch.
+# Fails if the epoch cannot be read. An older epoch, or one that jumps far ahead, ends the verb: otherwise a stored
+# number near the maximum would make every later verb fail. A release is never refused for its epoch.
 check_epoch() {
     read_epoch "$s_name" || return 1
     [ "$verb" != release ] || return 0
@@ -497,10 +497,10 @@ check_epoch() {
 store_epoch() {
     if check_epoch; then
         [ "$epoch" != "$wanted_epoch" ] || [ ! -e "$STATE/$s_name.epoch" ] || return 0
-        # Only a release comes this far with such an epoch. It is done, and changes nothing of what is stored.
+        # Only a release gets here with such an epoch. It is carried out, and the stored value stays.
         [ "$wanted_epoch" -ge "$epoch" ] && [ "$wanted_epoch" -le $((epoch + EPOCH_JUMP)) ] || return 0
     else
-        [ "$verb" = release ] || return 1   # only a release may write over what nobody can read
+        [ "$verb" = release ] || return 1   # only a release may overwrite an unreadable file
     fi
     write_epoch
 }
@@ -512,7 +512,7 @@ write_epoch() {
         sync "$new" && mv -f "$new" "$STATE/$s_name.epoch"
 } 2>/dev/null
 
-# Only root may open what is in it: a lock that another user could take would hold up every verb.
+# Only root may open its files: a lock that another user could take would block every verb.
 make_run_directory() { [ -d "$RUN" ] || { mkdir -p "$RUN" && chmod 700 "$RUN"; } 2>/dev/null; }
 
 # One verb of a service at a time. A release outranks respawn, start and claim: it ends them.
@@ -535,12 +535,12 @@ lock() {
     esac
 }
 
-# Ends the verb that has the lock, if it may be ended: it has the lock file open, so it is no stranger's process.
+# Ends the verb that has the lock, if it may be ended: it has the lock file open, so it is a gate's process.
 outrank() {
     has_owner && kill -TERM "$owner" 2>/dev/null
 }
 
-# Sets owner and underway, the process and the verb that have the lock; fails where none of these verbs has it.
+# Sets owner and underway, the process and the verb that have the lock; fails if none of these verbs has it.
 has_owner() {
     owner='' underway=''
     read -r owner underway 2>/dev/null <"$RUN/$s_name.owner"
@@ -548,7 +548,7 @@ has_owner() {
     [ "/proc/${owner:-0}/fd/9" -ef "$RUN/$s_name.lock" ]
 }
 
-# The release goes on knocking until this verb is gone: once is enough.
+# The release repeats its signal until this verb has ended: once is enough.
 outranked() {
     trap '' TERM
     end_command
@@ -557,8 +557,8 @@ outranked() {
 
 # --- commands ------------------------------------------------------------------------------------------------
 
-# begin_command LINE: starts it in a session of its own. The first 1,000 bytes it says are kept, the rest is
-# read away, for as long as a daemon of its keeps the pipe: so nobody waits for that daemon or fills a disk.
+# begin_command LINE: starts it in a separate session. The first 1,000 bytes of its output are kept, the rest is
+# discarded for as long as a daemon of it keeps the pipe, so that no daemon is waited for and no disk is filled.
 begin_command() {
     said_file=$RUN/$$.said pipe=$RUN/$$.pipe reader_pid=''
     if mkfifo "$pipe" 2>/dev/null; then
@@ -571,7 +571,7 @@ begin_command() {
     command_pid=$!
 }
 
-# has_ended PID: whether a child runs no more; it may still be there to be waited for.
+# has_ended PID: whether a child has ended; it may not have been waited for yet.
 has_ended() {
     IFS= read -r line 2>/dev/null <"/proc/$1/stat" || return 0
     rest=${line##*\) }
@@ -579,7 +579,7 @@ has_ended() {
     return 1
 }
 
-# The reader ends with the last who has the pipe: a moment for it to write down what a failed command said.
+# The reader ends with the last process that has the pipe: give it a moment to store a failed command's output.
 hear_out() {
     for _ in 1 2 3 4 5 6 7 8 9 10; do
         has_ended "$reader_pid" && break
@@ -587,7 +587,7 @@ hear_out() {
     done
 }
 
-# Has it ended? Then sets code and said (one line).
+# If the command has ended, sets code and said (one line).
 command_ended() {
     has_ended "$command_pid" || return 1
     wait "$command_pid"
@@ -615,7 +615,7 @@ run_until_there() {
     done
     [ -n "$s_process" ] || { [ "$code" = 0 ] || failed "$1 returned $code and said: $said"; return 0; }
     clock
-    # A restart of what ran a moment ago that has left no process is no slow start: another host may serve meanwhile.
+    # A restart that has left no process is not a slow start: another host may serve instead.
     [ "$verb" != respawn ] && [ "$by" -ge $((now + APPEAR_LIMIT)) ] || by=$((now + APPEAR_LIMIT))
     while look; [ "$count" = 0 ]; do
         clock
@@ -626,7 +626,8 @@ run_until_there() {
     done
 }
 
-# The stop command; at once SIGKILL where a SIGSTOP would make it wait in vain, and at its deadline for the rest.
+# The stop command; SIGKILL at once for processes stopped by SIGSTOP, which would make it wait in vain, and at its
+# deadline for the rest.
 stop_service() {
     clock
     stop_by=$((now + s_stop_timeout)) killed_by=$((now + s_stop_timeout + KILL_LIMIT)) ended=''
@@ -661,8 +662,8 @@ kill_stopped() {
 
 # --- verbs ---------------------------------------------------------------------------------------------------
 
-# The interfaces of this host, one a line: `link NAME STATE MAC...`. STATE is up, no_carrier or down. Of the MACs the
-# first is the present one; another is the one that the card was made with, which bonding replaces (ip-link(8)).
+# The interfaces of this host, one per line: `link NAME STATE MAC...`. STATE is up, no_carrier or down. The first MAC is
+# the current one; another one is the card's permanent address, which bonding replaces (ip-link(8)).
 describe_links() {
     ip -o link show 2>/dev/null | while read -r _ name flags words; do
         name=${name%:} name=${name%%@*} state=down macs=''
@@ -674,7 +675,7 @@ describe_links() {
         set -- $words
         others=''
         while [ $# -gt 1 ]; do
-            # With -o a backslash stands where a line would end.
+            # With -o a backslash replaces each line break.
             case ${1#\\} in
                 link/ether | permaddr) macs="$macs ${2%\\}" ;;
                 altname) others="$others ${2%\\}" ;;
@@ -685,7 +686,7 @@ describe_links() {
     done
 }
 
-# One service as it is now.
+# The current status of one service.
 describe() {
     greet
     read_epoch "$s_name"
@@ -771,7 +772,7 @@ do_stop() {
     stop_service
 }
 
-# Address first, whatever else happens; where the service runs on every host, nothing but the address.
+# Address first, whatever else happens; if the service runs on every host, only the address.
 do_release() {
     off=yes
     addresses_off || off=''
@@ -780,7 +781,7 @@ do_release() {
     raise_guard || log "the boot guard could not be put on"
 }
 
-# Replaces an epoch that cannot be read, or from which EPOCH is further away than a jump may be; no other.
+# Replaces an epoch that cannot be read, or that differs from EPOCH by more than a jump; no other.
 do_reset_epoch() {
     load_service
     lock || failed "another verb still runs"
@@ -793,7 +794,7 @@ do_reset_epoch() {
     finish ok
 }
 
-# The addresses that the actuator would have on this host are those of the host file, and no others.
+# The addresses that the actuator names must be exactly those of the host file.
 check_addresses() {
     [ -n "$wanted_addresses" ] || [ "$verb" != respawn ] || return 0
     { are_in "$wanted_addresses" "$s_addresses" && are_in "$s_addresses" "$wanted_addresses"; } || refuse \
@@ -811,13 +812,13 @@ do_change() {
     load_service
     greet
     case $verb in
-        # A release takes the address off before it waits for anything.
+        # A release removes the address before it waits for anything.
         release) addresses_off ;;
         respawn | start | claim) check_addresses ;;
     esac
     lock || [ "$verb" = release ] || failed "another verb still runs"
     store_epoch || [ "$verb" = release ] || failed "the epoch could not be stored"
-    # Nothing writes on the data of a service that is to run here.
+    # No mirror run may write the data of a service that is to run here.
     case $verb in start | claim)
         end_mirror || failed "a mirror run still writes here" ;;
     esac
@@ -837,7 +838,7 @@ do_change() {
 
 # --- watch ---------------------------------------------------------------------------------------------------
 
-# Signals the loop now and then, for `read` has no deadline; ends with it, and takes its sleep along.
+# Signals the loop regularly, because `read` has no timeout; ends with the loop, and ends its sleep.
 remind() {
     trap 'kill "$nap"; exit' TERM
     while :; do
@@ -881,12 +882,12 @@ do_watch() {
     trap 'kill "$reminder" 2>/dev/null' EXIT
     trap 'exit' TERM INT PIPE
     # shellcheck disable=SC3045  # dash and busybox know -v
-    ulimit -v "$LINE_KIB"       # a line without an end ends this shell, not the host's memory
+    ulimit -v "$LINE_KIB"       # an endless line ends this shell instead of exhausting the host's memory
     greet
     while [ "$idle" -lt 2 ]; do
         before=$idle
         if ! read -r word number more; then
-            [ "$idle" != "$before" ] && continue    # it was the reminder that ended the read
+            [ "$idle" != "$before" ] && continue    # the signal ended the read
             break
         fi
         case $word/${number:-x}/$more in
@@ -895,7 +896,7 @@ do_watch() {
             *) break ;;
         esac
         [ ${#number} -le 18 ] || break
-        # A new host file: end, so that the peer begins again with it.
+        # The host file has changed: end, so that the peer starts again with the new one.
         # shellcheck disable=SC3013  # dash and busybox know -ef
         [ /proc/self/fd/4 -ef "$CONFIG" ] || break
         idle=0

@@ -1,8 +1,8 @@
 #!/bin/sh
 # The verbs of the mirror: a part of the gate. gate_script() in host_file.py puts it into gate.sh.
 #
-#   look       what this host knows of its copy
-#   mark       says that this directory is the right one
+#   look       reports the state of this host's copy
+#   mark       marks this directory as the right one
 #   changes    what changed here since a run
 #   restore    puts back what a run deleted or overwrote
 #   halt       ends a run that writes here
@@ -10,24 +10,24 @@
 #   send-mounted    the same on the destination, of the source that is mounted there
 #   receive    the destination's end
 #
-# Each is `mirror-VERB SERVICE EPOCH TREE RUN SINCE ALLOWED DISCARD PROGRESS`, all numbers but SERVICE; 0 where there
-# is nothing to say. TREE counts the service's directories from 1. send and receive say what
-# they have to say on standard error, for their standard output is rsync's. The copy is only ever pulled:
-# what the destination writes, deletes and keeps is decided there, and the source's rsync can read one tree and no more.
+# Each is `mirror-VERB SERVICE EPOCH TREE RUN SINCE ALLOWED DISCARD PROGRESS`, all numbers except SERVICE; 0 if a
+# value is not used. TREE counts the service's directories from 1. send and receive print their
+# messages on standard error, because their standard output is rsync's. The copy is only ever pulled:
+# the destination decides what it writes, deletes and keeps, and the source's rsync can read only one tree.
 #
 # shellcheck disable=SC2034,SC2154,SC2317  # gate.sh sets and uses these, and calls functions by name
-# shellcheck disable=SC2015  # `a && b || refuse` is meant: refuse where either fails
+# shellcheck disable=SC2015  # `a && b || refuse` is intended: refuse if either fails
 
-KEPT=.locum-kept            # in a copy: what the last runs deleted or overwrote, a directory a run, and partial files
-MIRROR_STATE=$STATE/mirror  # root's alone: marks, states, moments, and a scratch directory for each call that is under way
-SILENCE_SECONDS=60          # rsync: nothing moved for so long, and the run has failed
-READING='+dac_read_search,+sys_chroot,+setuid,+setgid'   # of root's capabilities: what the source's rsync takes
-HOOK_SECONDS=600            # what `before` and `after` may take
+KEPT=.locum-kept            # in a copy: what the last runs deleted or overwrote, one directory per run, and partial files
+MIRROR_STATE=$STATE/mirror  # only for root: marks, states, times, and a scratch directory for each running call
+SILENCE_SECONDS=60          # rsync: a run without progress for this long has failed
+READING='+dac_read_search,+sys_chroot,+setuid,+setgid'   # root's capabilities that the source's rsync keeps
+HOOK_SECONDS=600            # the time limit of `before` and `after`
 HALT_LIMIT=300              # hundredths of a second: for a run to end when this host is to be the holder
-WATCH_SECONDS=0.3           # between two looks whether this host has become the holder
+WATCH_SECONDS=0.3           # between two checks whether this host has become the holder
 SPARSE_KIB=1024             # a file of more than that may be sparse
-LARGE_KIB=16384             # a file of more than that is taken up again where a run broke off
-MOST_DELETIONS=2147483647   # what rsync's --max-delete can be
+LARGE_KIB=16384             # a larger file is resumed after an interrupted run
+MOST_DELETIONS=2147483647   # the maximum of rsync's --max-delete
 EXAMPLES=20                 # names of changed files that are reported
 
 # --- words and configuration ---------------------------------------------------------------------------------
@@ -39,7 +39,7 @@ mirror_defaults() {
     m_mounts='' m_from='' m_before='' m_after='' m_xattrs=yes m_acls=yes m_privileges=drop
 }
 
-# mirror_key KEY VALUE: a line of the host file; `mirror N` begins what there is to say of tree N.
+# mirror_key KEY VALUE: a line of the host file; `mirror N` begins the keys of tree N.
 mirror_key() {
     [ "$1" != mirror ] || { key_tree=$2; return; }
     [ "$key_tree" = "${m_tree-}" ] || return 0
@@ -68,8 +68,7 @@ say_tree() {
     [ "$m_privileges" != copy ] || counted=''
 }
 
-# What is asked for over the wire of rsync is told on standard error, each line marked; then standard error is all
-# there is to say something on.
+# While rsync uses standard output, messages go to standard error, each line marked.
 speak_beside() { exec 3<&0 4>&1 </dev/null >&2; }
 
 load_tree() {
@@ -80,8 +79,8 @@ load_tree() {
     { mkdir -p "$MIRROR_STATE" && chmod 700 "$MIRROR_STATE"; } 2>/dev/null || failed "$MIRROR_STATE cannot be made"
 }
 
-# begin_call: sets scratch, a directory of this call alone, so that no other call of the same tree writes into its lists.
-# It goes with the call; a call that was killed leaves one, which the next call removes.
+# begin_call: sets scratch, a directory for this call only, so that no other call of the same tree writes into its lists.
+# It is removed with the call; a killed call leaves one, which the next call removes.
 begin_call() {
     for left in "$MIRROR_STATE"/call.*; do
         owner=${left##*/call.} owner=${owner%%.*}
@@ -112,7 +111,7 @@ is_empty() {
     [ -z "$(find . -mindepth 1 ! -path "./$OLD_MARKER" ! -path "./$KEPT" ! -path "./$KEPT/*" -print -quit)" ]
 }
 
-# check_source DIRECTORY MARK: enters it, if it is the one that was marked.
+# check_source DIRECTORY MARK: enters it if it is the marked one.
 check_source() {
     check_mounts
     enter "$1" "the source is not there"
@@ -126,7 +125,7 @@ the right one: locum mirror $s_name --mark" ;;
     ! is_empty || refuse "$m_label: the source is empty"
 }
 
-# Enters the copy that is in use, or the empty directory where there is to be one.
+# Enters the copy that is in use, or the empty directory for it.
 check_destination() {
     check_mounts
     made=''
@@ -151,9 +150,9 @@ it may be overwritten: locum mirror $s_name --mark" ;;
     [ "$marked" = yes ] || write_mark "$m_id.mark" || refuse "$m_label: $MIRROR_STATE cannot be written"
 }
 
-# find_store: sets store, the directory that has every staged copy, and finishes a switch that was broken off after the
-# first of its two renames. Stands in the directory of both names: in it no other user may give a name to what is not
-# root's, for each step goes by names.
+# find_store: sets store, the directory that has every staged copy, and finishes a switch that was interrupted after the
+# first of its two renames. The working directory is that of both names: no other user may create names in it, because
+# each step uses names.
 find_store() {
     name=${m_path##*/} store=${PWD%/}/.${m_path##*/}.locum
     is_roots_alone "$PWD" || refuse "$m_label: staged copies need a directory around them that only root can change, and \
@@ -180,9 +179,9 @@ refuse_if_held() {
     done
 }
 
-# --- what is known of a copy --------------------------------------------------------------------------------
+# --- the state of a copy ------------------------------------------------------------------------------------
 
-# store_state STATE RUN: durable, as an epoch is. `writing` while a run is at work, `whole` once it is done.
+# store_state STATE RUN: durable, like an epoch. `writing` during a run, `whole` after it.
 store_state() {
     new=$m_id.new
     { printf '%s %s\n' "$1" "$2" >"$new"; } && sync "$new" && mv -f "$new" "$m_id.state" && sync "$MIRROR_STATE"
@@ -193,11 +192,11 @@ read_state() {
     [ ! -e "$m_id.state" ] || read -r copy_state copy_run <"$m_id.state" || copy_state=unreadable
 }
 
-# note_moment sent|received|broken RUN: from here on a change is this host's own. By the inode's own time of
-# change, which no program can set back.
+# note_moment sent|received|broken RUN: later changes are this host's own. By the change time of the inode, which
+# programs cannot set back.
 note_moment() { : >"$m_id.$2.$1" && sync "$m_id.$2.$1"; } 2>/dev/null
 
-# find_moment RUN: sets moment to the file that marks it; the latest there is for run 0.
+# find_moment RUN: sets moment to the file that marks it; to the latest one for run 0.
 find_moment() {
     moment=''
     if [ "$1" = 0 ]; then
@@ -233,15 +232,15 @@ LIST
     "$command" "$@"
 }
 
-# list_changed: names of what changed in this directory since the moment, each ended by NUL, but for excluded ones.
+# list_changed: names of what changed in this directory since the moment, each ended by NUL, except for excluded ones.
 list_changed() {
     find . -path "./$KEPT" -prune -o -cnewer "$moment" -print0 |
         sed -z 's,^\./,,' >"$scratch/changed"     # the directory itself is `.`: what went from it changed it
     [ -z "$m_excludes" ] || [ ! -s "$scratch/changed" ] || without_excluded "$scratch/changed"
 }
 
-# without_excluded FILE: leaves in it what the filters leave, for rsync itself says which names these are. It writes
-# an unusual name in another way; such a name stays.
+# without_excluded FILE: removes the excluded names from it, as rsync itself lists them. rsync escapes unusual names;
+# such a name stays.
 without_excluded() {
     grep -z -e '[^ -~]' -e '[\]' "$1" >"$1.unusual"
     with_filters in_tree rsync -n -r -lptgoD --out-format='%n' ./ /nowhere/ | sed 's,/$,,' | tr '\n' '\0' |
@@ -252,7 +251,7 @@ without_excluded() {
 
 count_names() { tr -cd '\0' <"$1" | wc -c; }
 
-# Names of files may hold anything; what is reported of them is printable.
+# File names may contain any byte; reported names are made printable.
 show_names() { head -c 65536 "$1" | tr '\n\0' '?\n' | tr -cd '[:print:]\n' | head -n "$EXAMPLES"; }
 
 # --- before a run -------------------------------------------------------------------------------------------
@@ -262,14 +261,14 @@ list_names() {
     find . -mindepth 1 -path "./$KEPT" -prune -o $counted -printf '%P\0' | sort -z >"$1"
 }
 
-# has_holes: says ` sparse` where a large file takes much less of the disk than its size. rsync reads the holes as zeros.
+# has_holes: prints ` sparse` if a large file uses much less disk than its size. rsync reads the holes as zeros.
 has_holes() {
     find . -path "./$KEPT" -prune -o -type f -size "+${SPARSE_KIB}k" -printf '%S\n' |
         awk '$1 < 0.5 { found = 1 } END { if (found) printf " sparse" }'
 }
 
-# begin_look: one walk through the copy, while the source walks through its own: all names, those of large files, and
-# what changed since the moment.
+# begin_look: walks through the copy once while the source walks through its own tree: all names, those of large files,
+# and what changed since the moment.
 begin_look() {
     set -- -false
     [ -z "$moment" ] || set -- -cnewer "$moment" -print0
@@ -287,7 +286,7 @@ end_look() {
     [ -z "$m_excludes" ] || [ ! -s "$scratch/changed" ] || without_excluded "$scratch/changed"
 }
 
-# The names at the source come first on the wire, with their length before them: more than that is not read.
+# The source sends its names first, preceded by their length: no more than that is read.
 receive_names() {
     # shellcheck disable=SC3045  # dash and busybox know -v; a line without an end ends this subshell alone
     header=$(ulimit -v "$LINE_KIB"; IFS= read -r line <&3 && printf '%.40s' "$line") ||
@@ -299,7 +298,7 @@ receive_names() {
         "names $length$sparse/$length") ;;
         *) refuse "$m_label: the source sent no names" ;;
     esac
-    # The source says how long its list is, and is not believed without a bound.
+    # The source sends the length of its list, which is limited here.
     free=$(df -Pk "$MIRROR_STATE" | { read -r _; read -r _ _ _ free _; echo "$free"; })
     [ "$((length / 1024))" -lt "$((${free:-0} / 2))" ] ||
         refuse "$m_label: the source would send $length bytes of names, and here is no room for them"
@@ -307,13 +306,13 @@ receive_names() {
         refuse "$m_label: the source's names were cut short"
 }
 
-# Nobody's newer data are overwritten: what changed here since SINCE is this host's own. Sets moment, to nothing where
-# all that is here may be overwritten.
+# Newer data must not be overwritten: what changed here since SINCE is this host's own. Sets moment, to nothing if
+# everything here may be overwritten.
 since_when() {
     moment=''
     [ "$m_discard" = 0 ] && [ -z "$made" ] || return 0
     if [ "$copy_state" = writing ]; then
-        # A run was broken off here. Its own work is no change; what came after, once this host was the holder, is.
+        # A run was interrupted here. Its own writes are not changes; later ones, when this host was the holder, are.
         moment=$m_id.$copy_run.broken
         [ -e "$moment" ] || moment=''
     else
@@ -330,8 +329,8 @@ check_changes() {
 
 fail_run() { finish failed "$1"; }
 
-# Sets limit, what rsync may delete at most. Names that are here and not there are all it ever could.
-# check_deletions REFUSE: calls it with the reason where that is too many.
+# Sets limit, the most that rsync may delete: the number of names that are here and not at the source.
+# check_deletions REFUSE: calls it with the reason if that is too many.
 check_deletions() {
     comm -z -13 "$scratch/there" "$scratch/here" >"$scratch/gone"
     here=$(count_names "$scratch/here") gone=$(count_names "$scratch/gone")
@@ -349,7 +348,7 @@ check_deletions() {
 
 # --- a run, at its destination ------------------------------------------------------------------------------
 
-# One run of a service on a host. Whoever writes has the lock, rsync too: it lasts for as long as any of them.
+# One run of a service on a host. All writing processes have the lock, rsync too: it lasts as long as any of them.
 lock_mirror() {
     make_run_directory
     { command exec 8>>"$RUN/$s_name.mirror"; } 2>/dev/null || refuse "$s_name: $RUN cannot be written"
@@ -357,12 +356,12 @@ lock_mirror() {
     { echo "$$" >"$RUN/$s_name.mirror.owner"; } 2>/dev/null || refuse "$s_name: $RUN cannot be written"
 }
 
-# The wire of rsync is this program's own standard input and output. Ends when the source has closed it.
+# rsync's connection is this program's own standard input and output. Ends when the source has closed it.
 WIRE="sh -c 'exec 5<&0; cat <&5 >&4 8>&- & cat <&3 8>&-; kill \$! 2>/dev/null'"
 
-# The options that say what a copy is. Each is chosen here, by the host file; what the other end sends beyond them is
-# left out: setuid and setgid bits of files, devices, and every attribute but user.*, file capabilities above all. A
-# setgid bit of a directory gives nobody a right: new files in it get its group, and that is what it is copied for.
+# The options that define a copy. Each is chosen here, from the host file; everything else that the other end sends is
+# left out: setuid and setgid bits of files, devices, and all attributes except user.*, especially file capabilities. A
+# setgid bit of a directory gives no privilege: it only sets the group of new files, which is why it is copied.
 with_copy_options() {
     set -- "$@" -aHS --numeric-ids --modify-window=-1
     [ "$m_acls" = no ] || set -- "$@" --acls
@@ -377,17 +376,17 @@ with_copy_options() {
 pull() {
     [ "$m_progress" = 0 ] || set -- "$@" --info=progress2
     [ "$m_bandwidth" = 0 ] || set -- "$@" --bwlimit="$m_bandwidth"
-    # Asked to keep partial files, rsync looks for one for each file there is.
+    # With the option to keep partial files rsync searches one for each file.
     # Holes are zeros on the wire: they are compressed away.
     [ -z "$sparse" ] || set -- "$@" --compress --compress-level=1
     ! may_be_taken_up || set -- "$@" --partial-dir="/tree/$partial"
-    # Times to the nanosecond (--modify-window=-1): else a file of the same size and the same second counts as unchanged.
+    # Times to the nanosecond (--modify-window=-1): otherwise a file with the same size and second counts as unchanged.
     with_copy_options exec_in_tree rsync \
         --timeout="$SILENCE_SECONDS" --blocking-io --no-motd --stats --no-human-readable --rsh="$WIRE" \
         "$@" source::tree/ "./$into/"
 }
 
-# Where nothing is to be deleted rsync does not get the option: it could do no harm then, and need not compare each
+# If nothing is to be deleted, rsync does not get the option: then it can do no harm, and need not compare each
 # directory.
 pull_in_place() {
     [ "$gone" = 0 ] || set -- "$@" --delete-delay --max-delete="$limit"
@@ -396,13 +395,13 @@ pull_in_place() {
 
 pull_aside() { pull --delete-delay --link-dest="/tree/$current" "$@"; }
 
-# may_be_taken_up: a file may come that is too large to be begun anew: there are large ones, or new ones of whatever
-# size, or a run was broken off before this one.
+# may_be_taken_up: whether a file may be resumed: there are large ones, or new ones of any size, or the previous run was
+# interrupted.
 may_be_taken_up() {
     [ "$copy_state" != whole ] || [ -s "$scratch/large" ] || [ -n "$(comm -z -23 "$scratch/there" "$scratch/here" | head -c 1)" ]
 }
 
-# Ends the run as soon as this host is the holder, whoever made it that.
+# Ends the run as soon as this host is the holder for any reason.
 watch_holder() {
     trap 'kill "$nap" 2>/dev/null; exit' TERM
     while sleep "$WATCH_SECONDS" & nap=$!; wait "$nap"; do
@@ -430,15 +429,15 @@ run_rsync() {
     rsync_pid=$!
     watch_holder 3<&- 4>&- 8>&- &
     watcher_pid=$!
-    exec 3<&- 4>&-      # the wire closes with rsync
+    exec 3<&- 4>&-      # the connection closes with rsync
     wait "$rsync_pid"
     code=$?
     trap '' TERM
     kill "$watcher_pid" 2>/dev/null
 }
 
-# 24: files vanished at the source meanwhile. What was renamed is in the copy under neither name then, so that it is not
-# whole; the actuator begins another pass of the same run at once, for a note that says `again`.
+# 24: files vanished at the source meanwhile. A renamed file may be in the copy under neither name, so the copy is not
+# complete; the note `again` makes the actuator begin another pass of the same run at once.
 check_code() {
     case $code in
         0) ;;
@@ -449,17 +448,17 @@ check_code() {
     esac
 }
 
-# What a run that was broken off had of a file in part, and no later one needed.
+# Partial files of an interrupted run that no later run needed.
 drop_partials() { [ "$copy_state" != writing ] || in_tree rm -rf "$partial"; }
 
 end_whole() {
     note_moment received "$m_run" && store_state whole "$m_run" ||
-        finish failed "$m_label: the end of the run could not be written down"
+        finish failed "$m_label: the end of the run could not be recorded"
     forget_old_moments
 }
 
 # make_kept: the directory for what a run deletes or overwrites is in the tree, on the file system of the files. What
-# another user has put at its name is not used.
+# another user has created at its name is not used.
 make_kept() {
     # shellcheck disable=SC2016  # the inner shell's
     in_tree sh -c '
@@ -468,8 +467,8 @@ make_kept() {
         refuse "$m_label: what is at the name $KEPT in it is not a directory of root's: move it away"
 }
 
-# A second pass of a run would overwrite what the first one has kept: it keeps its own, and of each file the older one
-# stays.
+# A second pass of a run would overwrite the files that the first one kept: it keeps them separately, and the older
+# version of each file stays.
 merge_kept() {
     [ -d "$KEPT/again" ] || return 0
     in_tree mkdir -p "$KEPT/$1" && with_copy_options in_tree rsync --ignore-existing "$KEPT/again/" "$KEPT/$1/" &&
@@ -481,7 +480,7 @@ receive_in_place() {
     make_kept
     [ "$copy_state" = whole ] || check_attributes "$KEPT"
     merge_kept "$copy_run" || refuse "$m_label: $KEPT cannot be written"
-    store_state writing "$m_run" || refuse "$m_label: the run could not be written down"
+    store_state writing "$m_run" || refuse "$m_label: the run could not be recorded"
     [ "$copy_state" != writing ] || [ "$copy_run" != "$m_run" ] || backups=$KEPT/again
     run_rsync pull_in_place
     merge_kept "$m_run" || finish failed "$m_label: $KEPT could not be written"
@@ -492,8 +491,8 @@ receive_in_place() {
     end_whole
 }
 
-# check_attributes DIRECTORY: whether the file system of the copy keeps extended attributes. rsync itself finds out, of a
-# file whose owner it is to note in one (--fake-super).
+# check_attributes DIRECTORY: whether the file system of the copy keeps extended attributes. Tested with rsync
+# itself, on a file whose owner it stores in one (--fake-super).
 check_attributes() {
     [ "$m_xattrs" != no ] || return 0
     # shellcheck disable=SC2016  # the inner shell's
@@ -506,19 +505,19 @@ check_attributes() {
 (and acls: false) in the mirror of $s_name"
 }
 
-# prune DIRECTORY COUNT: the last runs stay.
+# prune DIRECTORY COUNT: keeps the last runs.
 prune() {
     # shellcheck disable=SC2016  # the inner shell's
     list_runs "$1" | head -n "-$2" |
         in_tree sh -c 'cd -P "$1" && while IFS= read -r old; do rm -rf "./$old"; done' sh "$1"
 }
 
-# list_runs DIRECTORY: the runs that have a directory in it.
+# list_runs DIRECTORY: the runs with a directory in it.
 list_runs() {
     in_tree find "$1" -mindepth 1 -maxdepth 1 -name '[0-9]*' ! -name '*[!0-9]*' -printf '%f\n' 2>/dev/null | sort -n
 }
 
-# Staged: a copy beside the one in use, its unchanged files linked to it; then the name is moved over, in one step.
+# Staged: a second copy with hard links to the unchanged files; then the name is switched in one step.
 receive_staged() {
     if [ ! -L "$m_path" ] && mountpoint -q "$m_path"; then refuse "$m_label: a mount point cannot be staged"; fi
     is_roots "$store" || mkdir -m 711 "$store" || refuse "$m_label: $store cannot be made"
@@ -527,13 +526,13 @@ receive_staged() {
     enter "$store"
     [ "$copy_state" = whole ] || check_attributes .
     for left in *.partial; do
-        [ ! -d "$left" ] || [ "$left" = "$into" ] || mv -T "$left" "$into"   # what a broken run had done already
+        [ ! -d "$left" ] || [ "$left" = "$into" ] || mv -T "$left" "$into"   # the result of an interrupted run
     done
     mkdir -p "$into" && store_state writing "$m_run" || refuse "$m_label: $into cannot be made"
     run_rsync pull_aside
     check_code
     ( cd "./$into" && list_names "$scratch/there" ) || finish failed "$m_label: the new copy is not whole"
-    check_deletions fail_run    # of what has come, not of what was to come
+    check_deletions fail_run    # of what has arrived, not of what was announced
     sync -f "$into" && mv -T "$into" "$m_run" || finish failed "$m_label: the new copy could not be named"
     switch_to "$m_run"
     drop_partials
@@ -542,7 +541,7 @@ receive_staged() {
 }
 
 # stage_plain: the copy was a plain directory until now. It becomes the first of the staged ones, so that unchanged files
-# can be linked to it: rsync sees the directory of staged copies and nothing else.
+# can be linked to it: rsync has access only to the directory of staged copies.
 stage_plain() {
     [ ! -e "$store/0" ] || refuse "$m_label: $store/0 is in the way: move it away"
     switch_to 0
@@ -596,7 +595,7 @@ do_mirror_send() {
         [ -n "$m_from" ] || refuse "$m_label: no mounted source is named here"
         check_source "$m_from" "$m_id.from.mark"
     else
-        # A later pass of the same run: what changed since the first one began is this host's own.
+        # A later pass of the same run: changes since the first one began are this host's own.
         first_pass=yes
         [ ! -e "$m_id.$m_run.sent" ] || first_pass=''
         [ -z "$m_before" ] || [ -z "$first_pass" ] || run_hook "$m_before" ||
@@ -605,13 +604,13 @@ do_mirror_send() {
         if [ -n "$first_pass" ]; then
             note_moment sent "$m_run" || refuse "$m_label: $MIRROR_STATE cannot be written"
             forget_old_moments
-            sleep 0.02      # longer than a tick: what changes from here on has a later time than the moment
+            sleep 0.02      # longer than a tick, so that later changes have a later time than the moment
         fi
     fi
     list_names "$scratch/names"
     { echo "names $(stat -c %s "$scratch/names")$(has_holes)" && cat "$scratch/names"; } >&4
-    # rsync's own daemon, for one call: it reads the directory we stand in, changes its root to it, and writes nothing.
-    # The file is the same for each call, and whole at any moment.
+    # rsync's own daemon, for one call: it reads the working directory, with it as its root, and writes nothing.
+    # The file is the same for each call, and complete at any time.
     make_run_directory
     { cat >"$scratch/rsyncd" && mv -f "$scratch/rsyncd" "$RUN/rsyncd.$s_name.$m_tree"; } \
         <<CONF || refuse "$m_label: $RUN cannot be written"
@@ -654,7 +653,7 @@ do_mirror_look() {
     finish ok
 }
 
-# Does a run write on this host now? Asked without taking the lock: a crowd that asks would keep runs from it.
+# Does a run write on this host now? Checked without taking the lock, because many checks would block runs.
 is_writing() {
     for fd in /proc/[0-9]*/fd/8; do
         # shellcheck disable=SC3013  # dash and busybox know -ef
@@ -690,8 +689,8 @@ mark_here() {
     write_mark "$2" || failed "it could not be written down that $1 is the right directory"
 }
 
-# A run that writes here makes changes of its own, and there is no telling the two apart: it is asked before and after the
-# walk whether one did.
+# The changes of a run that writes here cannot be distinguished from others: check before and after the walk whether
+# there was one.
 do_mirror_changes() {
     load_tree
     begin_call
@@ -735,7 +734,7 @@ one: locum mirror $s_name --mark"
     finish ok
 }
 
-# Whoever has the lock open is ended; then it is waited for that nobody writes.
+# Ends every process that has the lock open; then waits until none writes.
 end_mirror() {
     [ -e "$RUN/$s_name.mirror" ] || return 0
     clock
@@ -756,7 +755,7 @@ end_mirror() {
     note_broken
 }
 
-# Of each tree that a run has left unfinished: what changes from now on is this host's own.
+# For each unfinished tree: later changes are this host's own.
 note_broken() {
     for file in "$MIRROR_STATE/$s_name".*.state; do
         [ -e "$file" ] && read -r copy_state copy_run <"$file" && [ "$copy_state" = writing ] || continue

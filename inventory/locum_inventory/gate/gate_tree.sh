@@ -1,22 +1,22 @@
-# A directory that other users may write to: how root enters it, recognises it and works in it. A part of the gate;
+# Directories that other users may write to: how root enters, recognises and uses them. A part of the gate;
 # gate_script() in host_file.py puts it into gate.sh.
 #
 # The owner of such a directory can put a symbolic link at any name in it, and change it at any moment. So:
 #   - root reaches the directory without following a link that another user could have made (enter);
-#   - what says which directory is the right one is in root's own directory (marks), and nothing is read from the tree;
-#   - every program that writes in the tree has it for its root directory, and few of root's capabilities (in_tree).
+#   - the marks that identify the right directory are in root's own directory, and nothing is read from the tree;
+#   - every program that writes in the tree has it as its root directory, and few of root's capabilities (in_tree).
 #
 # shellcheck shell=sh
 # shellcheck disable=SC2034,SC2154,SC2317  # gate.sh and gate_mirror.sh set and use these, and call functions by name
 # shellcheck disable=SC2015  # `a && b || refuse` is meant: refuse where either fails
 
-OLD_MARKER=.locum-mirror    # what version 0.1.0 wrote into a tree; it says nothing any more
-CONFINED_ROOT=$RUN/tree     # an empty directory; each confined program sees a file system of its own on it
-MOST_LINKS=40               # as the kernel does: more on the way to a directory, and it is given up
+OLD_MARKER=.locum-mirror    # what version 0.1.0 wrote into a tree; it is ignored now
+CONFINED_ROOT=$RUN/tree     # an empty directory; each confined program has its own file system mounted on it
+MOST_LINKS=40               # the kernel's limit of links in a path
 
-# What copying takes: to give a file its owner, mode and times, and to read and replace it whoever owns it.
+# Capabilities for copying: to set owner, mode and times of a file, and to read and replace a file of any owner.
 COPYING='+chown,+dac_override,+dac_read_search,+fowner,+fsetid'
-# What `privileges: copy` takes as well: devices, file capabilities, attributes that only root may set.
+# Additional ones for `privileges: copy`: devices, file capabilities, attributes that only root may set.
 PRIVILEGED='+mknod,+setfcap,+sys_admin'
 
 # --- the way to a directory ---------------------------------------------------------------------------------------
@@ -36,8 +36,8 @@ is_roots_alone() {
     done
 }
 
-# resolve PATH: sets resolved to the path without its symbolic links. Fails at a link that another user than root could
-# have put there.
+# resolve PATH: sets resolved to the path without symbolic links. Fails at a link that a user other than root could have
+# created.
 resolve() {
     resolved='' rest=$1 links=0
     while [ -n "$rest" ]; do
@@ -58,9 +58,9 @@ resolve() {
     resolved=${resolved:-/}
 }
 
-# enter DIRECTORY [WHAT IF IT IS NOT THERE]. The directory is entered before it is judged, and everything is done from
-# within: what is mounted or unmounted over its name afterwards does not change which one it is. PWD is where the kernel
-# says that it came to: another path than the resolved one means that a link was put there meanwhile.
+# enter DIRECTORY [WHAT IF IT IS NOT THERE]. The directory is entered before it is checked, and everything is done from
+# inside: mounting or unmounting over its name afterwards does not change which directory it is. PWD is the kernel's path
+# of it: a path other than the resolved one means that a link was created meanwhile.
 enter() {
     resolve "$1" || refuse "$m_label: $1 leads through a symbolic link that is not root's alone to change"
     cd -P -- "$resolved" 2>/dev/null || refuse "$m_label: ${2:-it is not there}"
@@ -89,13 +89,14 @@ is_identity() {
     esac
 }
 
-# write_mark FILE: this directory is the right one. A person's word (`locum mirror --mark`), or the gate has made it.
+# write_mark FILE: marks this directory as the right one, by order of a person (`locum mirror --mark`), or because the
+# gate has created it.
 write_mark() {
     identify
     printf '%s\n%s\n' "$identity" "$PWD" >"$1.new" && sync "$1.new" && mv -f "$1.new" "$1" && sync "${1%/*}"
 } 2>/dev/null
 
-# read_mark FILE: sets marked to `yes`, `no` where no directory was marked, or `other` where another one was.
+# read_mark FILE: sets marked to `yes`, `no` if no directory was marked, or `other` if another one was.
 read_mark() {
     marked=no
     [ -e "$1" ] || return 0
@@ -105,7 +106,7 @@ read_mark() {
     ! is_identity "$known" || marked=yes
 }
 
-# refuse_another: where this directory is marked as another one of the mirror's.
+# refuse_another: refuses if this directory is marked as another one of the mirror.
 refuse_another() {
     for mark in "$MIRROR_STATE"/*.mark; do
         case $mark in "$m_id.mark" | "$m_id.from.mark") continue ;; esac
@@ -146,7 +147,7 @@ CONFINE='
         sh -c "cd /tree && exec \"\$@\"" sh "$@"
 '
 
-# exec_in_tree COMMAND...: instead of this process, with this directory as /tree. In a session of its own.
+# exec_in_tree COMMAND...: replaces this process, with this directory as /tree, in a separate session.
 exec_in_tree() {
     capabilities=$COPYING
     [ "$m_privileges" != copy ] || capabilities=$COPYING,$PRIVILEGED

@@ -179,7 +179,7 @@ def test_a_host_on_its_way_to_the_holder_is_heard(make_guarded: Callable[..., Gu
             namespaces.ip("-n", there, "addr", "del", address, "dev", "eth0")
 
 
-NO_SUCH = "/etc/locum/gate.conf names no service '{}' with an address"
+NO_SUCH = "/etc/locum/gate.conf has no service '{}' with an address"
 WRONG = {
     "a service that is not there": ("off nobody", 1, NO_SUCH.format("nobody")),
     "a name that is a path": ("on ../x", 1, NO_SUCH.format("../x")),
@@ -196,7 +196,7 @@ def test_wrong_use(make_guarded: Callable[..., Guarded], words: str, code: int, 
 def test_nothing_but_addresses_reaches_nft(make_guarded: Callable[..., Guarded]) -> None:
     host = make_guarded()
     host.gate.write_host_file("service www\naddress 198.51.100.7};flush/24\n")
-    assert host.run("boot") == (1, "locum-guard: /etc/locum/gate.conf: '198.51.100.7};flush' is no address\n")
+    assert host.run("boot") == (1, "locum-guard: /etc/locum/gate.conf: '198.51.100.7};flush' is not an address\n")
     assert host.rules() == ""
 
 
