@@ -1,1 +1,1 @@
-"""What locum costs and how long it takes, measured."""
+"""Benchmarks: the cost and the speed of locum."""

@@ -1,7 +1,7 @@
 """Does a local user without rights slow a takeover? `make bench-dripped`, or `python -m bench.dripped`.
 
 One lab. Apache on a is hung, b takes over, and a planned move brings the service back: again and again, in turn
-with nobody else on b and with the user nobody there, who holds many slow connections to every socket of locum,
+without another user on b and with the user nobody there, who holds many slow connections to every socket of locum,
 Prometheus and Alertmanager. Prints a table and writes bench/results/dripped.json; exit 1 if a run did not end as it
 should, or the takeovers took more than a tenth longer.
 """

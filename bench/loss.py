@@ -1,4 +1,4 @@
-"""Frames lost on the holder's wire, for minutes: who is taken over though nobody died? `python -m bench.loss`.
+"""Frames lost on the holder's wire, for minutes: are holders replaced although no host died? `python -m bench.loss`.
 
 Every system gets a lab of its own for each share, in which the holder's wire loses that share of its frames each
 way. Prints a table, writes bench/results/loss.json and the table in docs/trust.md; exit 1 if locum took a holder
@@ -74,7 +74,7 @@ class Course:
 
 
 def main() -> int:
-    """Run what was asked for."""
+    """Run the requested systems."""
     asked = _arguments()
     console = Console(highlight=False, soft_wrap=True)
     wanted = [(name, percent) for name in asked.system or SYSTEMS for percent in asked.percent or SHARES]
@@ -86,7 +86,7 @@ def main() -> int:
             one = done.result()
             faults = "; ".join(one.faults())
             well = well and not (faults and one.system.startswith("locum"))
-            console.print(f"{one.system}, {one.percent} %: {faults or 'nobody was taken over'}", markup=False)
+            console.print(f"{one.system}, {one.percent} %: {faults or 'no takeover'}", markup=False)
             console.print("\n".join(one.story), markup=False)
             courses[f"{one.system} {one.percent}"] = one
             save(asked.output, courses)
@@ -134,7 +134,7 @@ def locum_course(locum: Locum, name: str, percent: int, seconds: float) -> Cours
 
 
 def endure(lab: Lab, name: str, percent: int, seconds: float) -> Course:
-    """Lose frames on a's wire for so long, and tell what the observers saw of it."""
+    """Drop frames on a's wire for this long, and return the observers' record."""
     cards = Cards(lab)
     try:
         began = lab.loss("a", percent / 100)

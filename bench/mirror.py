@@ -1,4 +1,4 @@
-"""What the mirror costs beside plain rsync: `python -m bench.mirror`. 100,000 files of 1 GB, in the lab.
+"""Compare the mirror with plain rsync: `python -m bench.mirror`. 100,000 files of 1 GB, in the lab.
 
 b pulls the same tree from a in turn with `locum mirror www` and with plain rsync (`rsync -aHAX --numeric-ids
 --modify-window=-1 --delete-delay` over ssh, which compares as the mirror does): once all of it, then several times
@@ -128,7 +128,7 @@ class _Bench:
             self._lab.run(host, ["rm", "-rf", TREE, PLAIN_TREE], timeout=300)
 
     def change(self) -> None:
-        """Write every hundredth file anew, in other directories each time."""
+        """Rewrite every hundredth file, in other directories each time."""
         for number in self._drawn():
             self._write(number)
 
@@ -194,7 +194,7 @@ class _Memory:
         self.most_mib = self.command_mib = 0.0
 
     def __enter__(self) -> _Memory:
-        # Prometheus and its kind grow and shrink by themselves.
+        # Prometheus and other Go programs grow and shrink independently.
         self._before = {
             pid: _pss_mib(pid) if b"locum_actuator" in words else None for pid, words in self._all()
         }

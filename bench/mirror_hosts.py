@@ -76,7 +76,7 @@ class MirrorHosts:
 
 @contextmanager
 def in_memory() -> Iterator[Path]:
-    """Yield a directory on a file system in memory, empty, and its own."""
+    """Yield an empty directory on its own file system in memory."""
     with tempfile.TemporaryDirectory(dir="/dev/shm", prefix="locum-mirror-") as directory:
         yield Path(directory)
 

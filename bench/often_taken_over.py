@@ -33,6 +33,6 @@ def bring_back(lab: Lab, locum: Locum) -> None:
 
 
 def takeover_line(what: str, one: Trial) -> str:
-    """Say what came of one takeover."""
+    """Return a line about the result of one takeover."""
     seconds = "none" if one.seconds_without_service is None else f"{one.seconds_without_service:.2f}"
     return f"{what}: {seconds} s without service {'; '.join(one.faults())}"

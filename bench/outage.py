@@ -162,7 +162,7 @@ def _write(path: Path, new: list[Run]) -> None:
 
 
 def _of_other_faults(path: Path, faults: set[str]) -> list[dict[str, Any]]:
-    """Return the runs that the file holds of other faults than these: one fault may be measured anew by itself."""
+    """Return the runs that the file holds of other faults than these: a single fault can be measured again."""
     if not path.exists():
         return []
     return [run for run in json.loads(path.read_text())["runs"] if run["fault"] not in faults]

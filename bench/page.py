@@ -1,7 +1,7 @@
 """Do people who watch the page slow a takeover? And does it answer while one runs? `python -m bench.page`.
 
 One lab. Apache on a is hung, b takes over, and a planned move brings the service back: again and again, in turn
-with nobody watching and with so many browsers that poll the page, and clients that ask everything else. The
+without browsers and with many browsers that poll the page, and clients that request everything else. The
 journal holds a thousand past incidents. Prints two tables and writes bench/results/page.json; exit 1 if a run did
 not end as it should, or an answer was late or none.
 """
@@ -123,7 +123,7 @@ def _cpu_seconds(lab: Lab) -> float:
 
 @contextmanager
 def _watching(lab: Lab, browsers: int, number: int, answers: list[Asked]) -> Iterator[None]:
-    """Have browsers watch, and add what was answered to `answers`."""
+    """Let browsers poll the page, and add the answers to `answers`."""
     words = [*PYTHON, str(BROWSERS), str(browsers), str(ACTUATOR_PORT), str(ASK_SECONDS), str(number)]
     watching = lab.popen(HOME, words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:

@@ -1,8 +1,8 @@
 """For how long two hosts hold the address when the old holder returns: `python -m bench.returning --runs 7`.
 
 a dies holding the service, b takes over, and three seconds later a has its power back. Each run gets a lab of its
-own. The watcher, which asks the wire every 20 ms who has the address, tells; not locum. Prints a table and writes
-bench/results/returning.json.
+own. The watcher measures the time independently of locum: it asks on the wire every 20 ms which host has the
+address. Prints a table and writes bench/results/returning.json.
 """
 
 from __future__ import annotations

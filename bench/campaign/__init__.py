@@ -1,1 +1,1 @@
-"""The campaign: faults drawn by a seed, brought upon a lab, and what an observer saw of it."""
+"""The campaign: random faults drawn from a seed, injected in a lab, and the record of independent observers."""

@@ -1,7 +1,7 @@
-"""Faults drawn by a seed, brought upon locum or its peers in the lab: `make campaign`.
+"""Inject random faults, drawn from a seed, on locum or similar programs in the lab: `make campaign`.
 
-Writes bench/results/campaign.json, adding to what it has of this revision, and the tables of docs/trust.md. Exit 1
-if something was that must never be; its scenario is printed, and `--replay SEED/NUMBER` runs it again.
+Writes bench/results/campaign.json, adding to its results of this revision, and the tables of docs/trust.md. Exit 1
+if an invariant was violated; the scenario is printed, and `--replay SEED/NUMBER` runs it again.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ NEW_SEEDS = 20
 
 
 def main() -> int:
-    """Run what was asked for."""
+    """Run the requested scenarios."""
     asked = _arguments()
     console = Console(highlight=False, soft_wrap=True)
     well = True
@@ -89,7 +89,7 @@ def _arguments() -> argparse.Namespace:
     )
     asked = parser.parse_args()
     asked.profile = asked.profile or ["refuse"]
-    # A seed that was seen is spent: what it found has been repaired, so it finds no more.
+    # A used seed is spent: its findings have been repaired, so it finds nothing more.
     asked.seed = asked.seed or [secrets.randbelow(10**6) for _ in range(asked.seeds)]
     if asked.replay is not None:
         asked.output = None
@@ -102,7 +102,7 @@ def _jobs(asked: argparse.Namespace) -> list[Job]:
         return [Job(name, scenario(int(seed), int(number))) for name in asked.profile]
     drawn = [one for seed in asked.seed for one in scenarios(seed, asked.faults)]
     there = _there(asked) if asked.resume else {}
-    # The same scenario for all of them, then the next: a run that is broken off has something of each.
+    # The same scenario for all systems, then the next: an interrupted run has results of each.
     return [
         Job(name, one)
         for one in drawn
@@ -112,14 +112,14 @@ def _jobs(asked: argparse.Namespace) -> list[Job]:
 
 
 def _there(asked: argparse.Namespace) -> dict[str, frozenset[str]]:
-    """Return what the results already have of each profile, run by the same revision."""
+    """Return the existing results of each profile for the same revision."""
     results = report.load(asked.output)
     candidates = {name: CANDIDATES[name] for name in asked.profile}
     return {name: report.done(results, one.name, one.revision()) for name, one in candidates.items()}
 
 
 def _tell(console: Console, one: Result, candidate: Candidate, *, story: bool) -> bool:
-    """Print a line, and the whole story where something was wrong; return whether all was as it must be."""
+    """Print a line, and the whole course if an invariant was violated; return whether none was."""
     wrong = {name: count for name, count in one.violations().items() if count}
     wrong = {what: count for what, count in wrong.items() if what not in candidate.excused}
     held = one.held

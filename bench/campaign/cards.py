@@ -1,4 +1,4 @@
-"""Looks into each host, every 20 ms: has it a service address on a card? Whatever the wire and locum say."""
+"""Check every 20 ms in each host whether it has a service address on a card, independent of the wire and locum."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from pathlib import Path
 from lab.lab import Lab
 
 PACE_SECONDS = 0.02
-NICE = -15  # it costs little, and must come on time also where a campaign fills the machine
-GAP_SECONDS = 0.1  # between two looks so far apart nobody looked
+NICE = -15  # it costs little, and must run on time even on a fully loaded machine
+GAP_SECONDS = 0.1  # a longer time between two observations is a gap
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One look into every host that has power, for one address."""
+    """One observation of all running hosts, for one address."""
 
     at: float  # time.time()
     holders: frozenset[str]
 
 
 class Cards:
-    """Looks until it is closed."""
+    """Observes until it is closed."""
 
     def __init__(self, lab: Lab, others: Sequence[IPv4Address] = ()) -> None:
         self._lab = lab
@@ -52,7 +52,7 @@ class Cards:
         ]
 
     def close(self) -> None:
-        """Look no more."""
+        """Stop observing."""
         self._ended.set()
         self._thread.join(5)
 
@@ -75,7 +75,7 @@ def _since(looks: Sequence[Look], since: float) -> list[Look]:
 
 
 def _table(pid: int) -> str:
-    """Return the kernel's own table of the addresses where process `pid` is: empty if its host lost its power."""
+    """Return the kernel's table of addresses in the namespace of process `pid`; empty if its host has no power."""
     try:
         return Path(f"/proc/{pid}/net/fib_trie").read_text(encoding="ascii")
     except (OSError, ProcessLookupError):
@@ -94,12 +94,12 @@ def _has(table: str, address: IPv4Address) -> bool:
 
 
 def gaps(looks: Sequence[Look]) -> list[float]:
-    """Return the seconds of each time in which nobody looked."""
+    """Return the length of each gap in seconds."""
     return [later.at - one.at for one, later in pairwise(looks) if later.at - one.at > GAP_SECONDS]
 
 
 def changes(looks: Sequence[Look]) -> list[Look]:
-    """Return the looks in which the answer changed, the first one included."""
+    """Return the first observation and those in which the result changed."""
     found: list[Look] = []
     for look in looks:
         if not found or found[-1].holders != look.holders:

@@ -1,4 +1,4 @@
-"""Brings a scenario's faults upon a lab at their times, and takes them away again."""
+"""Inject a scenario's faults in a lab at their times, and remove them again."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TEND_SECONDS = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A fault that took hold or was taken away, and when (time.time()). `words` tell where it did nothing.
+    """A fault that took effect or was removed, and when (time.time()). `words` is set if it had no effect.
 
     On a busy machine a verb takes its time. It was begun at `asked`; a fault counts from its end, a healing from
     its begin, and that is `at`. `returns`: a host that boots put the service address on its card by itself, between
@@ -49,7 +49,7 @@ class Injector:
         self._failed: list[BaseException] = []
 
     def run(self, scenario: Scenario) -> float:
-        """Carry it out; return when the last fault was taken away (time.time())."""
+        """Carry it out; return when the last fault was removed (time.time())."""
         begun = time.monotonic()
         for seconds, what, fault in _timeline(scenario):
             while (left := begun + seconds - time.monotonic()) > 0:
@@ -66,7 +66,7 @@ class Injector:
         return time.time()
 
     def _power_on(self) -> None:
-        """Give a host its power back that was fenced, as an administrator does who has seen to it."""
+        """Restore the power of a fenced host, as an administrator would after repairing it."""
         for name, host in self._lab.hosts.items():
             if not host.up:
                 fenced = Fault("fenced", name, 0.0, 0.0, {})
@@ -117,7 +117,7 @@ class Injector:
         self._lab.thaw(fault.host)
 
     def _bring_pause(self, fault: Fault) -> None:
-        """A virtual machine that is paused: silent at once, and as it was when it goes on."""
+        """A paused virtual machine: silent at once, and unchanged when it resumes."""
         self._bring_blackhole(fault)
         self._lab.freeze(fault.host)
 
@@ -125,7 +125,7 @@ class Injector:
         self._lab.thaw(fault.host)
         self._heal_blackhole(fault)
 
-    # Hosts that are neither well nor dead
+    # Half-dead hosts
 
     def _bring_half_dead(self, fault: Fault) -> None:
         getattr(self._lab, fault.detail["how"])(fault.host)
@@ -133,7 +133,7 @@ class Injector:
     def _heal_half_dead(self, fault: Fault) -> None:
         self._lab.mend(fault.host)
 
-    # Wires: each fault is taken away by itself, for another may still last
+    # Wires: each fault is removed separately, because another may still last
 
     def _bring_blackhole(self, fault: Fault) -> None:
         self._lab.blackhole(fault.host)
@@ -256,7 +256,7 @@ class Injector:
         return None if told else "did nothing: no such process runs"
 
     def _slowly(self, work: Callable[[], None]) -> None:
-        """What takes its time must not keep the next fault waiting."""
+        """Run a slow action in the background, so that it does not delay the next fault."""
 
         def run() -> None:
             try:

@@ -1,4 +1,4 @@
-"""What must never be, judged from what an observer saw: pure functions, and nothing of what locum believes.
+"""The invariants, evaluated from an observer's record, independent of locum: pure functions.
 
 *Held by two*: two hosts have the service address on their cards, and the wire carries both. Two times are counted
 apart. *While cut off*: all but one of them can be heard by nobody. *Returning*: a host that came back (its wire
@@ -23,14 +23,14 @@ from lab.client import Sample
 
 BEFORE_SECONDS = 5.0
 HEALTHY_SHARE = 0.5
-FEWEST_REQUESTS = 10  # fewer tell nothing
-SILENT = frozenset({"blackhole", "unplug", "pause"})  # nobody hears such a host
+FEWEST_REQUESTS = 10  # fewer are not evidence
+SILENT = frozenset({"blackhole", "unplug", "pause"})  # faults after which a host is cut off
 DISABLING = SILENT | {"crash", "freeze", "kill", "hang", "drop_address", "close_service_address"}
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What was seen of one scenario, from `began` to `ended` (time.time(), as all times here)."""
+    """The observations of one scenario, from `began` to `ended` (time.time(), as all times here)."""
 
     began: float
     ended: float
@@ -191,7 +191,7 @@ def answers_at_end(seen: Observation, seconds: float = 2.0) -> bool:
 
 
 def _silent(marks: Sequence[Mark], at: float) -> frozenset[str]:
-    """Return the hosts that nobody can hear at that moment."""
+    """Return the hosts that are cut off at that moment."""
     found: set[str] = set()
     for mark in marks:
         if mark.at <= at and mark.fault.kind in SILENT and mark.words is None:

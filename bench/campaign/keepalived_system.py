@@ -147,7 +147,7 @@ class KeepalivedSystem:
                 self._lab.start_service(host)
 
     def refusal(self) -> str | None:
-        """It has no words for that."""
+        """Return None: keepalived gives no reasons."""
         return None
 
     def account(self) -> Account:
@@ -166,7 +166,7 @@ class KeepalivedSystem:
 
     def _launch(self, name: str) -> None:
         with (self._host(name).root / LOG).open("ab") as log:
-            # By a shell: nsenter stops when its own child does, and nobody would wake it again.
+            # Through a shell: nsenter stops when its own child does, and would not be resumed.
             words = ["--dont-fork", "--log-console", "--log-detail", f"--use-file=/{CONFIG}"]
             self._lab.popen(
                 name, ["sh", "-c", 'keepalived "$@" & wait', "sh", *words], stdout=log, stderr=log

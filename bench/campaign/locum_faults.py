@@ -114,7 +114,7 @@ class Surroundings:
                 os.kill(pid, signal.SIGKILL)
         return bool(pids)
 
-    # Somebody silences what wakes locum
+    # A silence for the alerts that trigger locum
 
     def _bring_silence(self, _: Mapping[str, Any]) -> str | None:
         words = ("add", "--duration=1h", "--author=campaign", "--comment=campaign", 'locum_action="true"')

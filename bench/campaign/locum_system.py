@@ -31,7 +31,7 @@ LISTENER = Path(__file__).parent / "inside" / "webhooks.py"
 READER = LISTENER.with_name("journal.py")
 WEBHOOK_PORT = "10753"
 SECRETS = "/run/locum-campaign.secrets"  # of TLS, on b: for the listener alone
-RESTART_SECONDS = 1.0  # what has ended by itself is started again so much later, as systemd would
+RESTART_SECONDS = 1.0  # a program that has ended is restarted after this time, as by systemd
 FINISH_SECONDS = 30.0
 STATE = "var/lib/locum"
 _WORDS = {
@@ -46,7 +46,7 @@ Journal = dict[str, list[dict[str, Any]]]  # its tables
 
 
 class LocumSystem:
-    """locum on b of a lab (and its eyes on c, where the profile has them there)."""
+    """locum on b of a lab (and an exporter on c, if the profile has one)."""
 
     def __init__(self, lab: Lab, profile: str) -> None:
         self.name = f"locum {profile}"
@@ -122,7 +122,7 @@ class LocumSystem:
                 os.kill(pid, signal.SIGKILL)
 
     def start_all(self) -> None:
-        """Start `locum up` again; it is waited for by nobody."""
+        """Start `locum up` again without waiting."""
         self._wanted_up = True
         if not self.pids("up"):
             self._locum.launch()
@@ -136,7 +136,7 @@ class LocumSystem:
         return self._surroundings.heal(how)
 
     def restore_service(self, host: str) -> None:
-        """Nobody does: that is what locum is for."""
+        """Do nothing: this is locum's task."""
 
     def account(self) -> Account:
         """End the chain, then read the journal."""
@@ -181,7 +181,7 @@ class LocumSystem:
         return journal
 
     def _listen(self) -> None:
-        """Listen on b's loopback; the listener dies with b and is started anew after its boot."""
+        """Listen on b's loopback; the listener ends with b and is restarted after its boot."""
         self._listening.clear()
         self._lab.run(HOME, ["install", "-o", "locum", "-m", "600", "/dev/null", SECRETS])
         self._listener = listener = self._lab.popen(
@@ -192,7 +192,7 @@ class LocumSystem:
         )
         threading.Thread(target=self._hear, args=(listener.stdout,), name="webhooks", daemon=True).start()
         if not self._listening.wait(10):
-            raise TimeoutError("nobody listens for webhooks after 10 s")
+            raise TimeoutError("the listener for webhooks has not started after 10 s")
 
     def _hear(self, lines: Any) -> None:
         with lines:

@@ -97,7 +97,7 @@ def kept(path: Path) -> Iterator[dict[str, Any]]:
         yield results
         new = path.with_suffix(".new")
         new.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-        new.replace(path)  # whoever is broken off in the middle leaves the old ones
+        new.replace(path)  # an interrupted run keeps the old results
 
 
 def rows(results: Mapping[str, Any], systems: Sequence[str]) -> list[list[str]]:

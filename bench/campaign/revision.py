@@ -1,4 +1,4 @@
-"""Says what exactly was tried: a row of results is worth nothing without it."""
+"""Identify the tested revision, without which results are useless."""
 
 from __future__ import annotations
 

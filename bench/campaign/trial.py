@@ -1,4 +1,4 @@
-"""One scenario in a lab of its own, and what came of it."""
+"""Run one scenario in its own lab, and evaluate the result."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MakeSystem = Callable[[Lab], System]
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of one scenario. Every list is empty where nothing was wrong."""
+    """The result of one scenario. Every list is empty if nothing was wrong."""
 
     scenario: str
     faults: int
@@ -39,7 +39,7 @@ class Result:
     refusal: str | None
     seconds_without_service: float
     wire_held_by_two_seconds: float
-    gap_seconds: float  # in which somebody of the observers did not look
+    gap_seconds: float  # during which one of the observers had a gap
     longest_gap_seconds: float
     unheard_packets: int
     story: list[str] = field(default_factory=list)
@@ -142,7 +142,7 @@ def _judge(
 
 
 def _story(scenario: Scenario, seen: Observation, takings: list[Taken]) -> list[str]:
-    """Tell what happened, for a person who has to find out why."""
+    """Return the course of events, for a person who has to find the cause."""
     lines = [
         (
             mark.at,

@@ -1,4 +1,4 @@
-"""So many browsers that have the page open, and clients that ask everything else; run on the actuator's host.
+"""Simulate browsers with the page open, and clients that request everything else; run on the actuator's host.
 
 Arguments: browsers, port, seconds between two questions of such a client, number of an incident. Each browser opens
 the page with its files, keeps its connection, and asks for the page's state with the ETag that it has, as often as
@@ -36,7 +36,7 @@ class Client:
         self.pace_seconds = 1.0
 
     async def ask(self, name: str, path: str) -> None:
-        """Ask once, and tell how long it took."""
+        """Send one request and return its duration."""
         asked, begun = time.time(), time.perf_counter()
         try:
             async with asyncio.timeout(ANSWER_SECONDS):

@@ -21,7 +21,7 @@ class _Well(BaseHTTPRequestHandler):
         self.wfile.write(BODY)
 
     def log_message(self, *_: object) -> None:
-        """Nobody reads it."""
+        """Discard the log message."""
 
 
 def main() -> None:
