@@ -1,4 +1,4 @@
-"""Frames lost on the holder's wire, for minutes: are holders replaced although no host died? `python -m bench.loss`.
+"""Frames lost on the holder's wire: are holders replaced although no host died? `python -m bench.loss`.
 
 Every system gets a lab of its own for each share, in which the holder's wire loses that share of its frames each
 way. Prints a table, writes bench/results/loss.json and the table in docs/trust.md; exit 1 if locum took a holder
