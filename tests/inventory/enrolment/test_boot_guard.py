@@ -196,7 +196,10 @@ def test_wrong_use(make_guarded: Callable[..., Guarded], words: str, code: int, 
 def test_nothing_but_addresses_reaches_nft(make_guarded: Callable[..., Guarded]) -> None:
     host = make_guarded()
     host.gate.write_host_file("service www\naddress 198.51.100.7};flush/24\n")
-    assert host.run("boot") == (1, "locum-guard: /etc/locum/gate.conf: '198.51.100.7};flush' is not an address\n")
+    assert host.run("boot") == (
+        1,
+        "locum-guard: /etc/locum/gate.conf: '198.51.100.7};flush' is not an address\n",
+    )
     assert host.rules() == ""
 
 
