@@ -26,7 +26,7 @@ class Mark:
     """A fault that took effect or was removed, and when (time.time()). `words` is set if it had no effect.
 
     On a busy machine a verb takes its time. It was begun at `asked`; a fault counts from its end, a healing from
-    its begin, and that is `at`. `returns`: a host that boots put the service address on its card by itself, between
+    its begin, and that is `at`. `returns`: a booting host added the service address on its own, between
     `asked` and `at`.
     """
 

@@ -1,7 +1,7 @@
 """The invariants, evaluated from an observer's record, independent of locum: pure functions.
 
 *Held by two*: two hosts have the service address on their cards, and the wire carries both. Two times are counted
-apart. *While cut off*: all but one of them can be heard by nobody. *Returning*: a host that came back (its wire
+apart. *While cut off*: all but one of them are cut off. *Returning*: a host that came back (its wire
 healed, or its power) with the address while another had it, until one of the two lets it go.
 
 *Healthy and taken*: a host lost the address to another one although it had answered at least half of the client's

@@ -1,7 +1,7 @@
 """keepalived 2.2.7 (Debian 12), as the campaign runs it: the same faults, its own processes instead of the chain's.
 
-Both hosts run Apache all the time, as keepalived only moves the address. Whoever has the service killed gets it
-back from an administrator when the schedule heals that fault: nothing of keepalived's respawns it.
+Both hosts run Apache all the time, as keepalived only moves the address. A killed service is restarted
+by an administrator when the schedule heals that fault, because keepalived does not respawn it.
 """
 
 from __future__ import annotations

@@ -101,7 +101,7 @@ class LocumSystem:
             self._locum.power.password = before.password
 
     def tend(self) -> None:
-        """Start `locum up` again a second after it ended by itself, as its unit would (Restart=always)."""
+        """Restart `locum up` a second after it has ended, as its unit would (Restart=always)."""
         if not self._wanted_up or not self._home.up or self._locum.running:
             self._ended_at = None
             return

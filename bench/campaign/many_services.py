@@ -20,7 +20,7 @@ ADDRESSES = tuple(IPv4Address(int(NETWORK.network_address) + 111 + number) for n
 PORTS = tuple(8001 + number for number in range(len(NAMES)))
 SERVER = Path(__file__).parent / "inside" / "app.py"
 COMMAND = "/usr/local/sbin/lab-app"
-STOP_SECONDS = 2  # that the daemon has to end by itself, before it is killed: one that hangs takes them all
+STOP_SECONDS = 2  # the time for the daemon to end before it is killed: a hung one takes all of it
 
 # As many an init script does it. A stopped process ends by SIGKILL only.
 _COMMAND = f"""#!/bin/sh

@@ -34,7 +34,7 @@ class System(Protocol):
         """Start what starts at boot on a host that has got its power back; does not wait for it."""
 
     def tend(self) -> None:
-        """Do what an init system would: start again what has ended by itself."""
+        """Restart programs that have ended, as an init system would."""
 
     def pids(self, part: str) -> Sequence[int]:
         """Return the processes of one part, by the machine's numbering."""
@@ -52,7 +52,7 @@ class System(Protocol):
         """Take it away again."""
 
     def restore_service(self, host: str) -> None:
-        """Start the service that was killed where nobody but an administrator would."""
+        """Start the killed service if only an administrator would do so."""
 
     def refusal(self) -> str | None:
         """Return why it leaves the service as it is, in words, if it says so now."""

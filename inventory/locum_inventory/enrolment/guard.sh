@@ -23,12 +23,12 @@ export PATH LC_ALL
 unset IFS CDPATH ENV
 umask 022
 
-tell() { printf 'locum-guard: %s\n' "$*" >&2; }
+complain() { printf 'locum-guard: %s\n' "$*" >&2; }
 log() { logger -t locum-guard -- "$*" </dev/null >/dev/null 2>&1; }
 
 # fail CODE TEXT
 fail() {
-    tell "$2"
+    complain "$2"
     log "$2"
     exit "$1"
 }
