@@ -4,7 +4,7 @@ b pulls the same tree from a in turn with `locum mirror www` and with plain rsyn
 --modify-window=-1 --delete-delay` over ssh, which compares as the mirror does): once all of it, then several times
 with nothing changed, with one file in a hundred changed, and with one in a hundred gone and as many new. Time is
 from begin to end of the run; memory is the most that the processes begun for a run had together on both hosts (PSS,
-proc_pid_smaps(5)), and what the actuator grew by. The command that a person waits at counts separately: the schedule
+proc_pid_smaps(5)), and what the actuator grew by. The command that a person waits at is separate: the schedule
 has none. Medians, with the least and the most. Writes bench/results/mirror.json; exit 1 where the steady state
 takes more than 1.2 times as long.
 """
