@@ -24,7 +24,7 @@ lint: setup      ## ruff, mypy, import-linter, shellcheck, promtool, amtool
 	promtool check config --syntax-only alert_rules/prometheus.yml
 	amtool check-config alert_rules/alertmanager.yml
 unit: setup      ## the tests that need no lab
-	$(AS_ROOT) $(PY) -m pytest -m 'not e2e' -n 2
+	$(AS_ROOT) $(PY) -m pytest -m 'not e2e' -n 3
 unit-pythons: setup ## the unit tests on 3.12, 3.13 and 3.14 where they are found, and with the lowest declared versions
 	AS_ROOT="$(AS_ROOT)" tools/pythons.sh
 e2e: setup       ## the tests that drive the lab (root)

@@ -79,7 +79,7 @@ tests() { # interpreter, tests
     python=$1
     shift
     # shellcheck disable=SC2086  # as above
-    $AS_ROOT "$python" -m pytest -q -p no:cacheprovider -m 'not e2e' -n 2 "$@"
+    $AS_ROOT "$python" -m pytest -q -p no:cacheprovider -m 'not e2e' -n 3 "$@"
 }
 
 own=$(.venv/bin/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
