@@ -130,7 +130,7 @@ def says_which(incident: dict[str, Any]) -> None:
     assert "resumed" in [event["kind"] for event in incident["events"]]
     reason = incident["reason"]
     assert "interrupted in the middle of" in reason
-    assert ("finished, " in reason) != ("undone, " in reason)
+    assert ("finished: " in reason) != ("undone: " in reason)
 
 
 # `locum up` starts what died too often later and later; so its own deaths, and b's, stand between the actuator's.

@@ -128,7 +128,7 @@ def test_a_port_in_use_is_named_and_another_taken(served: Lab) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken, Forwarder() as forwarder:
         port = taken.getsockname()[1]
         page = forwarder.forward(served.hosts["a"], 80, prefer=port)
-        assert page.note == f"port {port} is taken: {page.port} is used instead"
+        assert page.note == f"port {port} is in use: {page.port} is used instead"
         assert "served by <b>a</b>" in fetch(page.url)
 
 
