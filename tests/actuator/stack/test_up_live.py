@@ -135,8 +135,8 @@ for port, method, path in json.loads(sys.argv[1]):
     try:
         asked.request(method, path, "[]" if method == "POST" else None, {"Content-Type": "application/json"})
         print(port, method, path, asked.getresponse().status)
-    except ssl.SSLError as fault:
-        print(port, method, path, fault.reason)
+    except (ssl.SSLError, ConnectionError) as fault:  # at the handshake, or at the first write after it
+        print(port, method, path, "refused")
 """
 PATHS: list[tuple[int, str, str]] = [
     (9093, "POST", "/api/v2/silences"), (9093, "POST", "/api/v2/alerts"), (9093, "GET", "/api/v2/silences"),
@@ -157,8 +157,7 @@ def test_e5_another_user_can_silence_nothing(up: subprocess.Popen[str], tmp_path
     said = _inside(up, *nobody, "/usr/bin/python3", "-I", "-c", STRANGER, json.dumps(PATHS))
     lines = [line.split() for line in said.splitlines()]
     assert [(int(port), method, path) for port, method, path, _ in lines] == PATHS
-    # TLS has two words for a certificate that is missing: which it is depends on how Alertmanager was built.
-    assert all(("CERTIFICATE" if port == "9093" else "401") in answer for port, _, _, answer in lines), said
+    assert all(answer == ("refused" if port == "9093" else "401") for port, _, _, answer in lines), said
     own = Certificate.in_state(tmp_path)
     own.make()
     shown = ("--cert", str(own.client_certificate), "--key", str(own.client_key))
