@@ -154,7 +154,7 @@ def test_the_wire_and_the_gate_are_both_asked(hosts: dict[str, str]) -> None:
 @needs_root
 def test_a_wire_that_cannot_be_asked_is_not_a_wire_where_nobody_answers(hosts: dict[str, str]) -> None:
     ip("-n", hosts["b"], "link", "set", "eth0", "down")
-    with pytest.raises(CouldNotLookError, match="could not look"):
+    with pytest.raises(CouldNotLookError, match="could not check"):
         asked(hosts, FakeGate())
 
 
