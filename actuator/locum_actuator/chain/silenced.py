@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
-
 from locum_actuator.chain.health import PartHealth
 from locum_actuator.chain.silences import Silences
+from locum_actuator.system.local_time import local_time
 from locum_actuator.system.printable import printable
 
 SILENCES = "silences"
@@ -20,7 +19,7 @@ def judge_silences(silences: Silences) -> PartHealth:
     found = []
     for service, rows in silences.services.items():
         for row in rows:
-            until = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(row.until))
+            until = local_time(row.until)
             by = f" by {_short(row.by)}" if row.by else ""
             why = f" ({_short(row.comment)})" if row.comment else ""
             may = "keeps" if row.sure else "may keep"

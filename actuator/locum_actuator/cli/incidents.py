@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import click
 
 from locum_actuator.cli.common.api_client import actuator_option, ask, json_option
 from locum_actuator.cli.incident_report.timeline import draw
+from locum_actuator.system.local_time import local_time
 from locum_actuator.system.printable import printable
 from locum_actuator.system.printing import Terminal, say_json, styled
 
@@ -41,7 +41,7 @@ def incidents(service: str | None, limit: int, url: str, *, timeline: bool, as_j
 
 def _print(console: Terminal, row: dict[str, Any]) -> None:
     opened = row["opened_at"]
-    when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(opened))
+    when = local_time(opened)
     outcome = row["outcome"] or "open"
     woken = printable(row["trigger"])
     console.print(
@@ -50,7 +50,7 @@ def _print(console: Terminal, row: dict[str, Any]) -> None:
         )
     )
     if row["looks"] > 1:
-        until = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(row["closed_at"]))
+        until = local_time(row["closed_at"])
         console.print(
             styled(f"  {row['looks']} evaluations until {until}; the last: {printable(row['reason'])}")
         )

@@ -11,6 +11,7 @@ from rich.progress import Progress, TaskID
 
 from locum_actuator.cli.common.api_client import actuator_option, api_token, ask, json_option, tell
 from locum_actuator.cli.common.exits import did_not_work, wrong_use
+from locum_actuator.system.local_time import local_time
 from locum_actuator.system.printing import progress_of_bytes, say, say_json
 
 POLL_SECONDS = 0.2
@@ -144,6 +145,6 @@ def _show_runs(known: dict[str, Any], *, as_json: bool) -> None:
     for host, copy in known["copies"].items():
         say(f"{host}: {copy['text']}{' (too old)' if copy['stale'] else ''}")
     for run in known["runs"]:
-        at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(run["started_at"]))
+        at = local_time(run["started_at"])
         outcome = run["outcome"] or "running"
         say(f"{at} {run['run']} {run['source']} to {run['destination']}: {outcome}: {run['text']}")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import time
 from typing import Any
 
 import click
 
 from locum_actuator.cli.common.api_client import actuator_option, api_token, tell
 from locum_actuator.cli.common.service_argument import chosen, one_or_all
+from locum_actuator.system.local_time import local_time
 from locum_actuator.system.printing import say
 
 _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -50,7 +50,7 @@ def pause(
     token, body = api_token(site_file), {"seconds": seconds, "reason": reason}
     for name in chosen(url, service, everything=everything):
         answer = tell(url, f"/api/v1/services/{name}/pause", token, body)
-        until = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(answer["pause"]["until"]))
+        until = local_time(answer["pause"]["until"])
         say(f"{name} is paused until {until}: {answer['pause']['reason']}")
         if answer["open_incident"]:
             say(f"incident {answer['open_incident']} is open: a plan that has started is finished first")

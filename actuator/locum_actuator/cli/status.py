@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from typing import Any
 
 import click
 
 from locum_actuator.cli.common.api_client import actuator_option, ask, json_option
+from locum_actuator.system.local_time import local_time
 from locum_actuator.system.printing import Terminal, Text, say_json, styled
 
 
@@ -40,7 +40,7 @@ def _service(row: dict[str, Any], *, every: bool) -> Iterator[Text]:
         if row["holder"]
         else (("no holder is known", "bold red"),)
     )
-    since = time.strftime(" since %Y-%m-%d %H:%M:%S", time.localtime(row["since"])) if row["since"] else ""
+    since = f" since {local_time(row['since'])}" if row["since"] else ""
     yield styled((row["service"], "bold"), f"  {' '.join(row['addresses'])}  ", *held, since)
     for host in row["hosts"]:
         yield styled(f"  {host}: {row['hosts_seen'].get(host, 'not asked yet')}")
@@ -90,7 +90,7 @@ def _notes(row: dict[str, Any]) -> list[str]:
     if not row["standby_available"]:
         notes.append(f"no standby is available for {row['holder']}")
     if row["pause"]:
-        until = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(row["pause"]["until"]))
+        until = local_time(row["pause"]["until"])
         notes.append(f"paused until {until}: {row['pause']['reason']}")
     notes += [
         f"{host} has {copy['text']}{', which is too old' if copy['stale'] else ''}"

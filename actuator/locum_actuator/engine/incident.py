@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import InitVar, asdict, dataclass, field, replace
 
 from locum_actuator.decision.epochs import highest_epoch
 from locum_actuator.decision.failover import is_candidate
@@ -58,7 +58,7 @@ class Incident:
     number: int
     returned: frozenset[str] = frozenset()  # hosts that were silent and answer again
     left_over: bool = False  # a plan was interrupted: a standby may still run what it started there
-    strategy: Strategy | None = None  # None: it is a fault
+    strategy: InitVar[Strategy | None] = None  # None: it is a fault
     silent: set[str] = field(default_factory=set)  # hosts whose gate did not answer in one of its checks
     last_look: Situation | None = None
     doubtful: bool = False  # at least once it was not clear that the holder alone has the address
@@ -69,26 +69,22 @@ class Incident:
     _noted: str = ""
     _noted_mixed: bool = False
     _said_at: float = field(default_factory=runtime.monotonic)  # when progress was last reported
-    _slow: dict[str, float] = field(
-        default_factory=dict
-    )  # hosts whose start took too long and still runs, since when
+    # Hosts whose start took too long and still runs, since when.
+    _slow: dict[str, float] = field(default_factory=dict)
     _same_answer: set[str] = field(default_factory=set)  # hosts that were started and answered wrongly too
-    _given_back: set[str] = field(
-        default_factory=set
-    )  # hosts that got the service back because a plan failed
+    # Hosts that got the service back because a plan failed.
+    _given_back: set[str] = field(default_factory=set)
     _alone_since: float | None = None  # since when no other vantage point can check a silent host
     _vain: int = 0  # how often something moved before a check that failed
-    _unconfirmed: frozenset[str] | None = (
-        None  # hosts that may still hold the address; None: read the journal
-    )
+    # Hosts that may still hold the address; None: read the journal.
+    _unconfirmed: frozenset[str] | None = None
     _unproven: Plan | None = None  # a plan that was completed, but whose proof failed
     _announced_at: float = float("-inf")  # when an unreached holder was last made to announce the address
-    _moved_at: float = float(
-        "-inf"
-    )  # when a takeover ended unproven, or ended that moved an unreached service
+    # When a takeover ended unproven, or ended that moved an unreached service.
+    _moved_at: float = float("-inf")
 
-    def __post_init__(self) -> None:
-        self._strategy = self.strategy or FaultStrategy(self.context, self.number)
+    def __post_init__(self, strategy: Strategy | None) -> None:
+        self._strategy = strategy or FaultStrategy(self.context, self.number)
 
     def handle(self, ended: runtime.Event) -> None:
         """Check, decide and act until the incident is closed; if `ended` is set it stays open."""

@@ -13,15 +13,13 @@ from collections.abc import Callable
 from locum_actuator.system import runtime
 
 
-def _since_boot() -> float:
-    return runtime.since_boot()
-
-
 class BrakeClock:
     """Seconds since the epoch, based on the wall clock at construction and independent of it since."""
 
     def __init__(
-        self, wall: Callable[[], float] = runtime.wall_time, since_boot: Callable[[], float] = _since_boot
+        self,
+        wall: Callable[[], float] = runtime.wall_time,
+        since_boot: Callable[[], float] = runtime.since_boot,
     ) -> None:
         self._wall = wall
         self._since_boot = since_boot

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-import time
 from datetime import datetime
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
+
+from locum_actuator.system.local_time import local_time
 
 PARTS = ("summary", "services", "shown", "incidents", "chain")  # the live parts of the first page
 
@@ -18,9 +19,7 @@ _IN_TICKS = re.compile(r"`([^`<>]+)`")
 def _when(at: float) -> Markup:
     """Return a time for people and for programs, in this host's time zone."""
     local = datetime.fromtimestamp(at).astimezone()
-    return Markup('<time datetime="{}">{}</time>').format(
-        local.isoformat(timespec="seconds"), time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
-    )
+    return Markup('<time datetime="{}">{}</time>').format(local.isoformat(timespec="seconds"), local_time(at))
 
 
 def seconds_in_words(seconds: float) -> str:

@@ -34,8 +34,7 @@ from locum_actuator.engine import move_requests as mover_module
 from locum_actuator.engine import worker as worker_module
 from locum_actuator.engine.context import Context
 from locum_actuator.engine.engine import Engine
-from locum_actuator.engine.incident import Incident
-from locum_actuator.engine.move_incident import MoveRequest, MoveStrategy
+from locum_actuator.engine.move_incident import MoveRequest, begin_incident
 from locum_actuator.engine.move_requests import MoveRequests, Progress
 from locum_actuator.engine.worker import Worker
 from locum_actuator.journal.journal import Journal, JournalError
@@ -291,9 +290,7 @@ def carry_out(
     metrics.init_service("www", ("a", "b"))
     context = Context(site(**takeover), "www", journal, metrics, world.gates, world)
     number = journal.open_incident("www", move.verb)
-    journal.begin_move(number, "www", move)
-    strategy = MoveStrategy(context, number, move)
-    Incident(context, number, strategy=strategy).handle(threading.Event())
+    begin_incident(context, number, move=move).handle(threading.Event())
     incident = journal.incident(number)
     assert incident is not None
     return incident
