@@ -22,6 +22,7 @@ from tests.inventory.gate.gate_host import (
 )
 from tests.support.marks import needs_root
 from tests.support.ports import unused_port
+from tests.support.processes import wait_for_name
 
 pytestmark = needs_root
 
@@ -55,6 +56,7 @@ async def test_absent_present_and_absent_again(gate: GateClient, tmp_path: Path)
     program = copy_of_sleep(tmp_path, NAME)
     daemon = subprocess.Popen([program, "60"])  # noqa: ASYNC220 - it is started, not waited for
     try:
+        wait_for_name(daemon.pid, NAME)
         said.append(await process(gate, "www", 5.0))
     finally:
         daemon.kill()

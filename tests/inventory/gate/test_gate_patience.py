@@ -17,6 +17,7 @@ from tests.inventory.gate.gate_host import GateHost, copy_of_sleep, install_gate
 from tests.inventory.site.test_load import SOUND, read
 from tests.support.marks import needs_root
 from tests.support.polling import wait_for
+from tests.support.processes import wait_for_name
 
 pytestmark = needs_root
 
@@ -120,6 +121,7 @@ def test_b2_the_oldest_process_tells_the_age(tmp_path: Path) -> None:
         try:
             wait_for(lambda: (status().age_seconds or 0.0) >= 1.0, "it is a second old")
             with subprocess.Popen([program, "100"]) as second:
+                wait_for_name(second.pid, NAME)
                 both = status()
                 second.kill()
             assert both.processes == 2

@@ -17,6 +17,7 @@ from tests.inventory.gate.gate_host import GateHost, copy_of_sleep, install_gate
 from tests.support import namespaces
 from tests.support.marks import needs_root
 from tests.support.polling import wait_for
+from tests.support.processes import wait_for_name
 
 pytestmark = needs_root
 
@@ -89,7 +90,8 @@ def spawn() -> Iterator[Spawn]:
     def spawn(host: GateHost, count: int = 1) -> list[subprocess.Popen[bytes]]:
         new = [subprocess.Popen([host.prefix / NAME, "100"]) for _ in range(count)]
         spawned.extend(new)
-        wait_for(lambda: len(processes()) >= count, "the processes are there")
+        for process in new:
+            wait_for_name(process.pid, NAME)
         return new
 
     yield spawn
