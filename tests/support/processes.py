@@ -19,7 +19,7 @@ def alive(pid: int) -> bool:
 def wait_for_name(pid: int, name: str) -> None:
     """Wait until a process that was just started has its program's name.
 
-    `subprocess.Popen` returns once the kernel has closed the descriptors that are not inherited, and the kernel sets
-    the name a moment later (`begin_new_exec` in Linux' fs/exec.c). Until then the process has its parent's name.
+    `subprocess.Popen` returns once the kernel has closed the descriptors that are not inherited, and the name is
+    set a moment later (`begin_new_exec` in Linux' fs/exec.c). Until then the process has its parent's name.
     """
     wait_for(lambda: Path(f"/proc/{pid}/comm").read_text() == f"{name}\n", f"process {pid} is named {name}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import threading
 import time
@@ -21,7 +22,7 @@ from tests.support.processes import wait_for_name
 
 pytestmark = needs_root
 
-NAME = "lq7patience"
+NAME = f"lp{os.getpid()}"  # of the service's process: no other test process uses it
 
 
 @pytest.fixture(params=["dash", "busybox sh"])
