@@ -16,7 +16,13 @@ FILES = sorted(
     for package in ("engine", "observation", "steps", "journal")
     for path in (ROOT / package).glob("*.py")
 )
-FORBIDDEN = {"time", "threading", "queue", "random", "locum_inventory.since_boot"}
+FORBIDDEN = {"time", "threading", "queue", "random", "concurrent.futures", "locum_inventory.since_boot"}
+FORBIDDEN_OF_ASYNCIO = {
+    "run",
+    "new_event_loop",
+    "to_thread",
+    "SelectorEventLoop",
+}  # their loop or pool is not the runtime's
 
 
 def _imported(path: Path) -> set[str]:
@@ -32,6 +38,9 @@ def _imported(path: Path) -> set[str]:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_nothing_goes_past_the_runtime(path: Path) -> None:
     assert not _imported(path) & FORBIDDEN
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    used = {ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    assert not used & {f"asyncio.{name}" for name in FORBIDDEN_OF_ASYNCIO}
 
 
 def test_another_runtime_is_asked_instead() -> None:

@@ -5,23 +5,28 @@ which exactly one runs, until it waits for something. Then the seed chooses the 
 When none is ready, the clock jumps to the earliest deadline of those who wait. So a test of an hour takes
 milliseconds, goes the same way each time, and other seeds try other orders.
 
-Only what comes from the runtime can be waited for. A thread from elsewhere (a pool, an event loop, a server) must
-not call into code that runs here.
+Only what comes from the runtime can be waited for, its pools and event loops included. A thread from elsewhere (a
+server, a library) must not call into code that runs here.
 """
 
 from __future__ import annotations
 
+import asyncio
 import random
+import selectors
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
+from concurrent.futures import Executor, Future
 from contextlib import contextmanager
+from contextvars import Context
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, TypeVarTuple
 
 from locum_actuator.system import runtime
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 STARTS_AT = 1000.0  # the clock's first moment: 0 would hide a moment that was never set
 WALL_AT = 1_700_000_000.0
 REAL_SECONDS = 60.0  # a thread that is not given its turn in this time fails, rather than hang the test
@@ -191,6 +196,23 @@ class VirtualRuntime(runtime.Runtime):
         """Return a timer."""
         return _Timer(self, seconds, call, args)
 
+    def pool(self, workers: int, *, name: str) -> Executor:
+        """Return a pool."""
+        return _Pool(self, workers, name)
+
+    def all_done(self, calls: Collection[Future[Any]], timeout: float) -> bool:
+        """Let others run until all calls have ended, or until the timeout; return whether they have."""
+        return self.wait(lambda: all(call.done() for call in calls), timeout)
+
+    def result(self, call: Future[T], timeout: float | None = None) -> T:
+        """Let others run until a call has ended; return its result."""
+        self.wait(call.done, timeout)
+        return call.result(0)
+
+    def event_loop(self) -> asyncio.AbstractEventLoop:
+        """Return an event loop in virtual time."""
+        return _EventLoop(self)
+
 
 class _Semaphore:
     def __init__(self, virtual: VirtualRuntime, value: int) -> None:
@@ -299,3 +321,71 @@ class _Timer:
 
     def cancel(self) -> None:
         self._cancelled.set()
+
+
+class _Pool(Executor):
+    def __init__(self, virtual: VirtualRuntime, workers: int, name: str) -> None:
+        self._virtual, self._name = virtual, name
+        self._workers = virtual.semaphore(workers)
+        self._futures: list[Future[Any]] = []
+
+    def submit(self, call: Callable[..., T], /, *args: Any, **keywords: Any) -> Future[T]:
+        future: Future[T] = Future()
+        self._futures.append(future)
+
+        def run() -> None:
+            with self._workers:
+                if not future.set_running_or_notify_cancel():
+                    return
+                try:
+                    future.set_result(call(*args, **keywords))
+                except BaseException as error:  # handed on to the caller
+                    future.set_exception(error)
+
+        self._virtual.begin(run, f"{self._name}-{len(self._futures)}", ())
+        return future
+
+    def map(
+        self,
+        call: Callable[..., T],
+        *iterables: Iterable[Any],
+        timeout: float | None = None,
+        chunksize: int = 1,
+    ) -> Iterator[T]:
+        futures = [self.submit(call, *args) for args in zip(*iterables, strict=False)]
+        return (self._virtual.result(future, timeout) for future in futures)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        if cancel_futures:
+            for future in self._futures:
+                future.cancel()
+        if wait:
+            self._virtual.wait(lambda: all(future.done() for future in self._futures), None)
+
+
+class _EventLoop(asyncio.SelectorEventLoop):
+    """An event loop that lets the other threads run while it has nothing to do."""
+
+    def __init__(self, virtual: VirtualRuntime) -> None:
+        self._virtual, self._idle = virtual, _Selector(virtual)
+        super().__init__(self._idle)
+
+    def time(self) -> float:
+        return self._virtual.monotonic()
+
+    def call_soon_threadsafe(
+        self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.Handle:
+        self._idle.woken = True
+        return super().call_soon_threadsafe(callback, *args, context=context)
+
+
+class _Selector(selectors.SelectSelector):
+    def __init__(self, virtual: VirtualRuntime) -> None:
+        super().__init__()
+        self._virtual, self.woken = virtual, False
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        self._virtual.wait(lambda: self.woken, timeout)
+        self.woken = False
+        return super().select(0)

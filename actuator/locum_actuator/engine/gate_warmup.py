@@ -8,9 +8,9 @@ gate is silent may be fenced.
 from __future__ import annotations
 
 import logging
-from concurrent.futures import ThreadPoolExecutor, wait
 
 from locum_actuator.engine.context import Context
+from locum_actuator.system import runtime
 from locum_inventory.gate.protocol import GateError
 
 log = logging.getLogger(__name__)
@@ -23,9 +23,9 @@ def warm_up(context: Context) -> None:
     hosts = [host for host in context.service.hosts if host != context.site.actuator.host]
     if not hosts:
         return
-    pool = ThreadPoolExecutor(len(hosts), thread_name_prefix=f"greet-{context.name}")
+    pool = runtime.pool(len(hosts), name=f"greet-{context.name}")
     try:
-        wait([pool.submit(_greet, context, host) for host in hosts], timeout=GREET_SECONDS)
+        runtime.all_done([pool.submit(_greet, context, host) for host in hosts], GREET_SECONDS)
     finally:
         pool.shutdown(wait=False)  # what is still asked ends by its own deadline
 

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from typing import Any
 
 from locum_actuator.decision.fitness import why_unfit
 from locum_actuator.decision.standby_checklist import Item, LastPatrol, checklist
@@ -178,12 +176,11 @@ class Patrol:
         If the service does not answer at all, the gates are not waited for: their deadline is long.
         """
         hosts = self.context.service.hosts
-        pool = ThreadPoolExecutor(len(hosts) + 1, thread_name_prefix=f"patrol-{self.context.name}")
+        pool = runtime.pool(len(hosts) + 1, name=f"patrol-{self.context.name}")
         try:
             asked = {host: pool.submit(self._ask, host) for host in hosts}
             checked = pool.submit(lambda: None if holder is None else self.checks.run(holder))
-            waited: list[Future[Any]] = [*asked.values(), checked]
-            while wait(waited, timeout=HURRY_SECONDS).not_done:
+            while not runtime.all_done([*asked.values(), checked], HURRY_SECONDS):
                 if checked.done() and (failing := checked.result()) is not None and failing.everywhere:
                     return {}, failing
                 if wanted():

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from locum_actuator.domain.ports import Gates
+from locum_actuator.system import runtime
 from locum_exporter.checks.address import address as look_for_address
 from locum_exporter.net.neighbours import Neighbours
 from locum_inventory.errors import LocumError
@@ -109,7 +110,9 @@ class AddressLookup:
 
     def who_has(self, name: str, addresses: tuple[Interface, ...]) -> Mapping[str, frozenset[str]]:
         """Return the hosts that have each address; raises `CouldNotLookError`."""
-        return self.with_the_gate(name, asyncio.run(self.on_the_wire(name, addresses)))
+        with asyncio.Runner(loop_factory=runtime.event_loop) as runner:
+            found = runner.run(self.on_the_wire(name, addresses))
+        return self.with_the_gate(name, found)
 
     def with_the_gate(self, name: str, found: Mapping[str, frozenset[str]]) -> Mapping[str, frozenset[str]]:
         """Add the addresses that the holder's gate reports: it may answer even if ARP does not get through."""

@@ -7,7 +7,6 @@ nothing in it blocks, so a slow host does not delay the others. Gate calls block
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
 import contextlib
 import logging
 from collections.abc import Coroutine, Sequence
@@ -102,7 +101,7 @@ class HostObserver:
         self._site = site
         self._local = site.actuator.host
         self._gates = gates
-        self._loop = asyncio.new_event_loop()
+        self._loop = runtime.event_loop()
         self._pinger = Pinger()
         self._neighbours = Neighbours()
         self._life = LifeSigns()
@@ -111,7 +110,7 @@ class HostObserver:
         self._macs = HostMacs()  # … and of every interface that gates report
         self._reported: dict[str, GateStatus] = {}  # each gate's last answer
         workers = 4 * max(1, len(site.hosts)) * max(1, len(site.services))
-        self._pool = concurrent.futures.ThreadPoolExecutor(min(workers, 256), thread_name_prefix="gate")
+        self._pool = runtime.pool(min(workers, 256), name="gate")
         self._health = health or Health()
         self._thread = BackgroundThread("evidence", self._turn_loop, self._health)
         self._thread.start()
@@ -129,7 +128,7 @@ class HostObserver:
             self._pinger.close()
             self._neighbours.close()
 
-        with contextlib.suppress(concurrent.futures.TimeoutError):
+        with contextlib.suppress(TimeoutError):
             self._run(tidy(), 1.0)
         self._thread.end()
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -566,7 +565,7 @@ class HostObserver:
     def _run(self, work: Coroutine[Any, Any, _T], deadline_seconds: float) -> _T:
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
-            return future.result(deadline_seconds)
+            return runtime.result(future, deadline_seconds)
         finally:
             future.cancel()  # hung checks must not accumulate
 

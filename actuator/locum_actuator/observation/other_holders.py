@@ -7,9 +7,9 @@ for a single fault (storm.py knows only the faults that have been reported).
 from __future__ import annotations
 
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 
 from locum_actuator.domain.ports import Gates, Observer
+from locum_actuator.system import runtime
 from locum_inventory.gate.protocol import GateError
 
 GATE_SECONDS = 0.4
@@ -21,7 +21,7 @@ def silent_ones(hosts: Iterable[str], observer: Observer, gates: Gates) -> froze
     asked = sorted(hosts)
     if not asked:
         return frozenset()
-    with ThreadPoolExecutor(len(asked), thread_name_prefix="others") as pool:
+    with runtime.pool(len(asked), name="others") as pool:
         return frozenset(
             host
             for host, silent in zip(

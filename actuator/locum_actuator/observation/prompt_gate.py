@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import Executor
 from typing import Any
 
 from locum_actuator.system import runtime
@@ -20,7 +19,10 @@ PROMPT_SECONDS = 0.15  # for one call: less than a lost packet costs
 
 
 async def is_prompt(
-    call: Callable[[float], bool], executor: Executor, during: asyncio.Future[Any], spacing_seconds: float
+    call: Callable[[float], bool],
+    executor: runtime.Executor,
+    during: asyncio.Future[Any],
+    spacing_seconds: float,
 ) -> bool:
     """Call the gate repeatedly until `during` is done; return whether every call ended in time.
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
-from concurrent.futures import Executor
 from functools import partial
 from typing import Any
 
 from locum_actuator.domain.situation import CheckOutcome
+from locum_actuator.system import runtime
 from locum_exporter.checks.http import http
 from locum_exporter.checks.ping import ping
 from locum_exporter.checks.process import process
@@ -32,7 +32,7 @@ async def look_at_service(
     pinger: Pinger,
     service: str,
     gate: GateClient | None,
-    executor: Executor,
+    executor: runtime.Executor,
 ) -> CheckOutcome:
     """Run the deciding checks of a service; it is well if all succeed.
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-
 from locum_actuator.domain.ports import Confirmed
 from locum_actuator.steps.base import Step, StepError
 from locum_actuator.system import runtime
@@ -21,7 +19,9 @@ class Confirm(Step):
     def do(self) -> str:
         """Run the checks; any unclear answer is a fault."""
         silent = self.context.silent_hosts or (None,)
-        with ThreadPoolExecutor(len(silent)) as pool:  # all at once, because an answer is soon too old
+        with runtime.pool(
+            len(silent), name="confirm"
+        ) as pool:  # all at once, because an answer is soon too old
             asked_at = list(pool.map(self._ask, silent))
         self.context.evidence.found_free(min(asked_at))
         return "no host answers for the address, and a witness answers"

@@ -1,4 +1,4 @@
-"""Time, waiting, threads and random numbers: the only source of them for engine, observation, steps and journal.
+"""Time, waiting, threads, event loops and chance: their only source for engine, observation, steps and journal.
 
 So tests can run whole takeovers in virtual time, under a scheduler that decides which thread runs next: `use`
 replaces this machine's `Runtime`. tests/actuator/test_runtime_seam.py checks that nothing bypasses it.
@@ -6,11 +6,13 @@ replaces this machine's `Runtime`. tests/actuator/test_runtime_seam.py checks th
 
 from __future__ import annotations
 
+import asyncio
 import queue
 import random as chance
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
+from concurrent import futures
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Protocol, TypeVar
@@ -18,6 +20,8 @@ from typing import Any, Protocol, TypeVar
 from locum_inventory import since_boot as boot_clock
 
 Empty = queue.Empty  # raised by `Queue.get` if no item came in time
+Executor = futures.Executor  # what `pool` returns
+Future = futures.Future  # what its `submit` returns
 
 T = TypeVar("T")
 
@@ -170,6 +174,22 @@ class Runtime:
         made.daemon = True
         return made
 
+    def pool(self, workers: int, *, name: str) -> Executor:
+        """Return a pool of threads that start as calls are submitted."""
+        return futures.ThreadPoolExecutor(workers, thread_name_prefix=name)
+
+    def all_done(self, calls: Collection[Future[Any]], timeout: float) -> bool:
+        """Wait until all calls of a pool have ended, or until the timeout; return whether they have."""
+        return not futures.wait(calls, timeout=timeout).not_done
+
+    def result(self, call: Future[T], timeout: float | None = None) -> T:
+        """Wait for a call and return its result. Raises what it raised, or `TimeoutError`."""
+        return call.result(timeout)
+
+    def event_loop(self) -> asyncio.AbstractEventLoop:
+        """Return an event loop that does not run yet."""
+        return asyncio.new_event_loop()
+
 
 _current = Runtime()
 
@@ -243,3 +263,23 @@ def thread(target: Callable[..., object], *, name: str, args: tuple[object, ...]
 def timer(seconds: float, call: Callable[..., object], args: tuple[object, ...] = ()) -> Timer:
     """Return a timer that is not started yet."""
     return _current.timer(seconds, call, args)
+
+
+def pool(workers: int, *, name: str) -> Executor:
+    """Return a pool of threads that start as calls are submitted."""
+    return _current.pool(workers, name=name)
+
+
+def all_done(calls: Collection[Future[Any]], timeout: float) -> bool:
+    """Wait until all calls of a pool have ended, or until the timeout; return whether they have."""
+    return _current.all_done(calls, timeout)
+
+
+def result(call: Future[T], timeout: float | None = None) -> T:
+    """Wait for a call and return its result. Raises what it raised, or `TimeoutError`."""
+    return _current.result(call, timeout)
+
+
+def event_loop() -> asyncio.AbstractEventLoop:
+    """Return an event loop that does not run yet."""
+    return _current.event_loop()

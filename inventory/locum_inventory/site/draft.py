@@ -11,9 +11,9 @@ from ipaddress import ip_address, ip_interface
 from typing import Any
 
 from locum_inventory.site.model import Address, Interface
-from locum_inventory.site.yaml_positions import Path
+from locum_inventory.site.yaml_positions import KeyPath
 
-Breach = tuple[Path, str]  # where; what is wrong and what to give instead
+Breach = tuple[KeyPath, str]  # where; what is wrong and what to give instead
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +24,11 @@ class Draft:
     services: dict[str, dict[str, Any]]
     vantage_points: dict[str, Any]
     actuator_host: str | None
-    host_addresses: tuple[tuple[Path, str, Address], ...]  # path, host, its own address
-    service_addresses: tuple[tuple[Path, str, Interface], ...]  # path, service, one of its addresses
-    witnesses: tuple[tuple[Path, Address], ...]
+    host_addresses: tuple[tuple[KeyPath, str, Address], ...]  # path, host, its own address
+    service_addresses: tuple[tuple[KeyPath, str, Interface], ...]  # path, service, one of its addresses
+    witnesses: tuple[tuple[KeyPath, Address], ...]
 
-    def hosts_of(self, service: str) -> list[tuple[Path, str]]:
+    def hosts_of(self, service: str) -> list[tuple[KeyPath, str]]:
         """Return the hosts that a service names, in its order, with their paths."""
         listed = _list(self.services[service].get("hosts"))
         found = ((("services", service, "hosts", index), name) for index, name in enumerate(listed))

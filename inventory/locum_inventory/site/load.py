@@ -9,19 +9,16 @@ from pydantic_core import ErrorDetails
 
 from locum_inventory.errors import LocumError
 from locum_inventory.site import advice as site_advice
-from locum_inventory.site import messages, rules, yaml_positions
+from locum_inventory.site import messages, rules
 from locum_inventory.site.model import Site
 from locum_inventory.site.renamed_keys import old_names
 from locum_inventory.site.yaml_errors import UnreadableFileError
+from locum_inventory.site.yaml_positions import Fault, KeyPath, Tree, read_tree, without_nothing
 
 SITE_FILES = (Path("/etc/locum/locum.yml"), Path("locum.yml"))
 SIZE_LIMIT_BYTES = 1 << 20
-FAULTS_SHOWN, LINE_LENGTH = (
-    100,
-    1000,
-)  # so that the faults of a file that is not a site file at all fit on a page
-
-_Located = tuple[int, str, str]  # line; dotted key; what is wrong and what to give instead
+# So that the faults of a file that is not a site file at all fit on a page.
+FAULTS_SHOWN, LINE_LENGTH = 100, 1000
 
 
 class SiteError(LocumError):
@@ -57,22 +54,18 @@ def load_site(path: Path) -> Site:
 def site_from(text: str, path: Path) -> Site:
     """Return the site that a text describes; faults name it as `path`. Raises the same errors as `load_site`."""
     try:
-        tree = yaml_positions.read_tree(text)
+        tree = read_tree(text)
     except UnreadableFileError as unreadable:
         raise SiteError(_printable(f"{path}:{unreadable.line}: {unreadable}")) from None
-    located: list[_Located] = [(line, messages.where(key), text) for key, line, text in tree.faults]
     if not isinstance(tree.data, dict):
         what = "is empty" if tree.data is None else f"is {messages.shown(tree.data)}"
-        located.append(
-            (tree.line_of(()), "", f"{what}: a site file is a mapping with hosts, services and so on")
-        )
-        raise _fault(path, located)
-    located += [(tree.line_of(key), messages.where(key), messages.empty(key)) for key in tree.empties()]
-    site, faults = _modelled(tree)
-    located += faults
-    located += [(tree.line_of(key), messages.where(key), text) for key, text in rules.breaches(tree.data)]
-    if located or site is None:
-        raise _fault(path, located)
+        whole = tree.locate((), f"{what}: a site file is a mapping with hosts, services and so on")
+        raise _error(path, [*tree.faults, whole])
+    faults = [*tree.faults, *(tree.locate(key, messages.empty(key)) for key in tree.empties())]
+    site, invalid = _modelled(tree, {fault.path for fault in faults})
+    faults += [*invalid, *(tree.locate(key, text) for key, text in rules.breaches(tree.data))]
+    if faults or site is None:
+        raise _error(path, faults)
     return site
 
 
@@ -86,18 +79,18 @@ def conversations(site: Site) -> tuple[str, ...]:
     return tuple(site_advice.conversations(site))
 
 
-def _modelled(tree: yaml_positions.Tree) -> tuple[Site | None, list[_Located]]:
+def _modelled(tree: Tree, faulted: set[KeyPath]) -> tuple[Site | None, list[Fault]]:
+    """Return the site, or None and what the model finds wrong; the faults of `faulted` keys are known already."""
     try:
-        return Site.model_validate(yaml_positions.without_nothing(tree.data)), []
+        return Site.model_validate(without_nothing(tree.data)), []
     except ValidationError as invalid:
         errors = invalid.errors(include_url=False)
-    faulted = set(tree.empties()) | {key for key, _, _ in tree.faults}
-    located: list[_Located] = []
+    found: list[Fault] = []
     for error in errors:
         key = _existing(tree, error["loc"], missing=error["type"] == "missing")
         if key not in faulted and not _follows_from_another(error) and not _has_old_name(tree, error, key):
-            located.append((tree.line_of(key), messages.where(key), messages.in_words(error, key)))
-    return None, located
+            found.append(tree.locate(key, messages.in_words(error, key)))
+    return None, found
 
 
 def _follows_from_another(error: ErrorDetails) -> bool:
@@ -108,21 +101,19 @@ def _follows_from_another(error: ErrorDetails) -> bool:
     return error["type"] == "missing" and error["loc"] == ("vantage_points",)
 
 
-def _has_old_name(tree: yaml_positions.Tree, error: ErrorDetails, key: yaml_positions.Path) -> bool:
+def _has_old_name(tree: Tree, error: ErrorDetails, key: KeyPath) -> bool:
     """Return whether a key is missing only because the file gives it under its former name."""
     return error["type"] == "missing" and any(old in tree.lines for old in old_names(key))
 
 
-def _existing(
-    tree: yaml_positions.Tree, location: yaml_positions.Path, *, missing: bool
-) -> yaml_positions.Path:
+def _existing(tree: Tree, location: KeyPath, *, missing: bool) -> KeyPath:
     """Return the part of pydantic's location that exists in the file; a missing key is located at its parent.
 
     Steps that pydantic adds ("[key]" for a mapping's key) and steps that only the model has (one interface for all
     hosts, one fence device in place of a list) are left out.
     """
     last = (location[-1],) if missing else ()
-    path: yaml_positions.Path = ()
+    path: KeyPath = ()
     for step in location[: len(location) - len(last)]:
         if (*path, step) in tree.lines:
             path = (*path, step)
@@ -150,15 +141,18 @@ def _read(path: Path) -> str:
         raise SiteError(_printable(f"{path}:{line}: is not UTF-8 text")) from None
 
 
-def _fault(path: Path, located: list[_Located]) -> SiteError:
-    in_order = list(dict.fromkeys(sorted(located, key=lambda one: one[0])))
-    lines = [
-        _printable(f"{path}:{line}: {key}: {text}" if key else f"{path}:{line}: {text}")
-        for line, key, text in in_order[:FAULTS_SHOWN]
-    ]
-    if len(in_order) > FAULTS_SHOWN:
-        lines.append(_printable(f"{path}: and {len(in_order) - FAULTS_SHOWN} more faults"))
+def _error(path: Path, faults: list[Fault]) -> SiteError:
+    lines = list(dict.fromkeys(_line(path, fault) for fault in sorted(faults, key=lambda fault: fault.line)))
+    if len(lines) > FAULTS_SHOWN:
+        lines[FAULTS_SHOWN:] = [_printable(f"{path}: and {len(lines) - FAULTS_SHOWN} more faults")]
     return SiteError(*lines)
+
+
+def _line(path: Path, fault: Fault) -> str:
+    key = messages.where(fault.path)
+    return _printable(
+        f"{path}:{fault.line}: {key}: {fault.text}" if key else f"{path}:{fault.line}: {fault.text}"
+    )
 
 
 def _printable(line: str) -> str:

@@ -17,7 +17,7 @@ from pydantic_core import ErrorDetails
 
 from locum_inventory.site.model import Site
 from locum_inventory.site.renamed_keys import renamed
-from locum_inventory.site.yaml_positions import Path
+from locum_inventory.site.yaml_positions import KeyPath
 
 # The risks of the one setting without a default; `locum init` shows the same text when it asks for it.
 RISKS = (
@@ -43,23 +43,23 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f"did you mean '{near[0]}'? " if near else ""
 
 
-def where(path: Path) -> str:
+def where(path: KeyPath) -> str:
     """Return the dotted key; an item of a list has the list's key, because its text shows which item it is."""
     return ".".join(key for key in path if isinstance(key, str))
 
 
-def field_at(path: Path) -> FieldInfo | None:
+def field_at(path: KeyPath) -> FieldInfo | None:
     """Return the model's field at the path; None for host names, list items and unknown keys."""
     return _follow(path)[0]
 
 
-def keys_at(path: Path) -> tuple[str, ...]:
+def keys_at(path: KeyPath) -> tuple[str, ...]:
     """Return the keys that the model allows in the mapping at the path."""
     kind = _one_of_several(_follow(path)[1])
     return tuple(kind.model_fields) if _is_model(kind) else ()
 
 
-def in_words(error: ErrorDetails, path: Path) -> str:
+def in_words(error: ErrorDetails, path: KeyPath) -> str:
     """Return what is wrong with the value at the path and what to give instead."""
     kind = error["type"]
     if kind == "value_error":
@@ -76,7 +76,7 @@ def in_words(error: ErrorDetails, path: Path) -> str:
     return f"is {shown(error['input'])}: {_wanted(error, path)}"
 
 
-def empty(path: Path) -> str:
+def empty(path: KeyPath) -> str:
     """Return the fault of a key without a value, with what to give."""
     return f"has no value: give {_what_is_right(path)}, or leave it out"
 
@@ -91,7 +91,7 @@ def shown(value: Any) -> str:
     return f"'{text[:60]}...'" if len(text) > 60 else f"'{text}'"
 
 
-def _wanted(error: ErrorDetails, path: Path) -> str:
+def _wanted(error: ErrorDetails, path: KeyPath) -> str:
     kind, field = error["type"], field_at(path)
     if kind == "literal_error" and field is not None:
         return f"use {one_of(get_args(_bare(field.annotation)))}"
@@ -111,7 +111,7 @@ def _wanted(error: ErrorDetails, path: Path) -> str:
     return f"give {_what_is_right(path)}"
 
 
-def _what_is_right(path: Path) -> str:
+def _what_is_right(path: KeyPath) -> str:
     field = field_at(path)
     if field is not None and field.description:
         return field.description
@@ -121,7 +121,7 @@ def _what_is_right(path: Path) -> str:
     return parent.description if parent is not None and parent.description else "one value"
 
 
-def _unknown_key(path: Path, value: object) -> str:
+def _unknown_key(path: KeyPath, value: object) -> str:
     if (now := renamed(path)) is not None:
         return now.sentence(value)
     known = keys_at(path[:-1])
@@ -133,7 +133,7 @@ def _unknown_key(path: Path, value: object) -> str:
     return f"is not a known key: {did_you_mean(key, known)}the keys here are {', '.join(known)}"
 
 
-def _follow(path: Path) -> tuple[FieldInfo | None, Any]:
+def _follow(path: KeyPath) -> tuple[FieldInfo | None, Any]:
     """Follow the path through the model; return the field at its end, if there is one, and the type there."""
     field: FieldInfo | None = None
     kind: Any = Site

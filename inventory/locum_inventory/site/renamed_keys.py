@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from locum_inventory.site.yaml_positions import Path
+from locum_inventory.site.yaml_positions import KeyPath
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +33,13 @@ _RENAMED: Mapping[tuple[str, str], Renamed] = {
 }
 
 
-def renamed(path: Path) -> Renamed | None:
+def renamed(path: KeyPath) -> Renamed | None:
     """Return the current name of the key at the path; None if it was not renamed."""
     names = [key for key in path if isinstance(key, str)]
     return _RENAMED.get((names[-2], names[-1])) if len(names) > 1 else None
 
 
-def old_names(path: Path) -> tuple[Path, ...]:
+def old_names(path: KeyPath) -> tuple[KeyPath, ...]:
     """Return the former paths of the key at this path."""
     names = [key for key in path if isinstance(key, str)]
     if len(names) < 2:

@@ -11,7 +11,7 @@ from locum_inventory.site import address_rules
 from locum_inventory.site.checks import ProcessCheck
 from locum_inventory.site.draft import Breach, Draft, mapping, read_draft
 from locum_inventory.site.messages import did_you_mean, field_at
-from locum_inventory.site.yaml_positions import Path
+from locum_inventory.site.yaml_positions import KeyPath
 
 
 def breaches(data: dict[str, Any]) -> Iterator[Breach]:
@@ -52,7 +52,7 @@ def _interfaces_are_complete(draft: Draft) -> Iterator[Breach]:
         hosts = [name for _, name in draft.hosts_of(service)]
         if not isinstance(interface, dict) or not hosts:
             continue
-        path: Path = ("services", service, "interface")
+        path: KeyPath = ("services", service, "interface")
         for name in dict.fromkeys(hosts):
             if name not in interface:
                 yield path, f"has no interface for host '{name}': give one for each host of the service"
@@ -69,7 +69,7 @@ def _something_moves(draft: Draft) -> Iterator[Breach]:
     """Require addresses and an interface, or address_commands instead."""
     for service, values in draft.services.items():
         for key in ("addresses", "interface"):
-            path: Path = ("services", service, key)
+            path: KeyPath = ("services", service, key)
             if "address_commands" in values and key in values:
                 yield path, "cannot be combined with address_commands: keep one of them"
             elif "address_commands" not in values and key not in values:
@@ -90,7 +90,7 @@ def _hosts_can_be_reached(draft: Draft) -> Iterator[Breach]:
 
 def _what_is_stopped_can_be_started(draft: Draft) -> Iterator[Breach]:
     for service, values in draft.services.items():
-        path: Path = ("services", service)
+        path: KeyPath = ("services", service)
         if "commands" not in values and values.get("standby", "stopped") == "stopped":
             why = "is missing: locum must start the service on a standby where it is stopped"
             what = "give {start: ..., stop: ..., respawn: ...}, or set standby: running"

@@ -8,14 +8,14 @@ aliases and `<<` work; depth and size are limited, so that aliases cannot expand
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
 from locum_inventory.site.payload import quoted
 from locum_inventory.site.yaml_errors import UnreadableFileError, in_plain_words
 
-Path = tuple[str | int, ...]
+KeyPath = tuple[str | int, ...]
 
 DEPTH_LIMIT = 16
 VALUES_LIMIT = 50_000
@@ -24,27 +24,36 @@ _TAG = "tag:yaml.org,2002:"
 _SCALAR_TAGS = frozenset(f"{_TAG}{name}" for name in ("str", "int", "float", "bool", "timestamp", "value"))
 
 
+class Fault(NamedTuple):
+    """Something wrong in the file: the line, the key's path, and what is wrong and what to give instead."""
+
+    line: int
+    path: KeyPath
+    text: str
+
+
 @dataclass(slots=True)
 class Tree:
     """Plain values (dict, list, str, None), the line of each, and the faults found while reading."""
 
     text: str = ""
     data: Any = None
-    lines: dict[Path, int] = field(default_factory=dict)
-    faults: list[tuple[Path, int, str]] = field(default_factory=list)
+    lines: dict[KeyPath, int] = field(default_factory=dict)
+    faults: list[Fault] = field(default_factory=list)
 
-    def line_of(self, path: Path) -> int:
-        """Return the line of the value, or of the nearest enclosing one that has a line."""
-        while path and path not in self.lines:
-            path = path[:-1]
-        return self.lines.get(path, 1)
+    def locate(self, path: KeyPath, text: str) -> Fault:
+        """Return a fault of a value, on its line or on that of the nearest enclosing one that has a line."""
+        known = path
+        while known and known not in self.lines:
+            known = known[:-1]
+        return Fault(self.lines.get(known, 1), path, text)
 
-    def empties(self) -> list[Path]:
+    def empties(self) -> list[KeyPath]:
         """Return the paths of keys and list items that have no value."""
-        found: list[Path] = []
-        unreadable = {path for path, _, _ in self.faults}
+        found: list[KeyPath] = []
+        unreadable = {fault.path for fault in self.faults}
 
-        def walk(value: Any, path: Path) -> None:
+        def walk(value: Any, path: KeyPath) -> None:
             if value is None and path not in unreadable:
                 found.append(path)
             for key, item in _items(value):
@@ -126,7 +135,7 @@ class _Planter:
         self.values = 0
         self.depth = 0  # not the length of the path: a '<<' nests deeper without adding to it
 
-    def plant(self, node: yaml.Node, path: Path) -> Any:
+    def plant(self, node: yaml.Node, path: KeyPath) -> Any:
         self.values += 1
         if self.values > VALUES_LIMIT or self.depth > DEPTH_LIMIT:
             raise UnreadableFileError(_line(node), "expands without limit through its aliases (*name)")
@@ -136,7 +145,7 @@ class _Planter:
         finally:
             self.depth -= 1
 
-    def _plant(self, node: yaml.Node, path: Path) -> Any:
+    def _plant(self, node: yaml.Node, path: KeyPath) -> Any:
         if isinstance(node, yaml.MappingNode) and node.tag == f"{_TAG}map":
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode) and node.tag == f"{_TAG}seq":
@@ -151,14 +160,14 @@ class _Planter:
         )
         return None
 
-    def fault(self, path: Path, node: yaml.Node, text: str) -> None:
-        self.tree.faults.append((path, _line(node), text))
+    def fault(self, path: KeyPath, node: yaml.Node, text: str) -> None:
+        self.tree.faults.append(Fault(_line(node), path, text))
 
-    def _planted(self, node: yaml.Node, path: Path) -> Any:
+    def _planted(self, node: yaml.Node, path: KeyPath) -> Any:
         self.tree.lines[path] = _line(node)
         return self.plant(node, path)
 
-    def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
+    def _mapping(self, node: yaml.MappingNode, path: KeyPath) -> dict[str, Any]:
         merged: dict[str, Any] = {}
         own: dict[str, Any] = {}
         for key_node, value_node in node.value:
@@ -182,7 +191,7 @@ class _Planter:
             own[key] = self.plant(value_node, here)
         return {**merged, **own}
 
-    def _merged(self, node: yaml.Node, path: Path) -> dict[str, Any]:
+    def _merged(self, node: yaml.Node, path: KeyPath) -> dict[str, Any]:
         sources = node.value if isinstance(node, yaml.SequenceNode) else [node]
         found: dict[str, Any] = {}
         for source in sources:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 import pytest
@@ -96,3 +97,41 @@ def test_a_timer_comes_unless_it_is_cancelled() -> None:
         timer.cancel()
         runtime.sleep(10.0)
         assert came == ["first"]
+
+
+def test_a_pool_runs_so_many_calls_at_once_and_hands_on_what_they_raise() -> None:
+    def work(number: int) -> int:
+        runtime.sleep(10.0)
+        return 6 // number
+
+    with VirtualRuntime().running(), runtime.pool(2, name="test") as pool:
+        at = runtime.monotonic()
+        assert list(pool.map(work, (1, 2, 3))) == [6, 3, 2]
+        assert runtime.monotonic() - at == 20.0
+        slow, wrong = pool.submit(work, 1), pool.submit(work, 0)
+        assert not runtime.all_done([slow, wrong], 5.0)
+        with pytest.raises(TimeoutError):
+            runtime.result(slow, 1.0)
+        with pytest.raises(ZeroDivisionError):
+            runtime.result(wrong)
+        assert runtime.all_done([slow, wrong], 0.0)
+
+
+def test_an_event_loop_sleeps_in_virtual_time_and_is_woken_by_other_threads() -> None:
+    with VirtualRuntime().running():
+        at, loop = runtime.monotonic(), runtime.event_loop()
+        thread = runtime.thread(loop.run_forever, name="loop")
+        thread.start()
+
+        async def work() -> float:
+            await asyncio.sleep(100.0)
+            with runtime.pool(1, name="test") as pool:
+                await loop.run_in_executor(pool, runtime.sleep, 50.0)
+            return runtime.monotonic() - at
+
+        assert runtime.result(asyncio.run_coroutine_threadsafe(work(), loop), 200.0) == 150.0
+        with pytest.raises(TimeoutError):
+            runtime.result(asyncio.run_coroutine_threadsafe(asyncio.sleep(3600.0), loop), 10.0)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
