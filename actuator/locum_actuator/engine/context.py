@@ -23,6 +23,7 @@ from locum_actuator.observation.loss_history import LossHistory
 from locum_actuator.observation.other_holders import silent_ones
 from locum_actuator.observation.starts import Starts
 from locum_actuator.observation.storm import StormDetector
+from locum_actuator.steps.base import StepContext
 from locum_actuator.system.local_time import local_time
 from locum_exporter.result import Outcome as Found
 from locum_inventory.site.model import Service, Site
@@ -59,6 +60,20 @@ class Context:
     def service(self) -> Service:
         """The service's values."""
         return self.site.services[self.name]
+
+    def for_steps(self, epoch: int, old_holder: str | None, reason: str) -> StepContext:
+        """Return what steps need for one plan; they do not reach the journal or the metrics."""
+        return StepContext(
+            site=self.site,
+            name=self.name,
+            gates=self.gates,
+            observer=self.observer,
+            epoch=epoch,
+            old_holder=old_holder,
+            reason=reason,
+            mirrors=self.mirrors,
+            starts=self.starts,
+        )
 
     def memory(
         self,

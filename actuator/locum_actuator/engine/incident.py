@@ -25,7 +25,6 @@ from locum_actuator.journal.journal import Counted, JournalError
 from locum_actuator.mirror.freshness import copies
 from locum_actuator.observation.observer import look_seconds
 from locum_actuator.observation.storm import NEAR_SECONDS
-from locum_actuator.steps.base import StepContext
 from locum_actuator.steps.plan_evidence import PlanEvidence
 from locum_actuator.steps.runner import Outcome, Sequence
 from locum_actuator.system import runtime
@@ -327,23 +326,13 @@ class Incident:
             context.name, str(plan.target)
         ):
             return Outcome(False, f"a mirror run may still write on {plan.target}")
-        step_context = StepContext(
-            site=context.site,
-            name=context.name,
-            service=context.service,
-            local_host=context.site.actuator.host,
-            gates=context.gates,
-            observer=context.observer,
-            epoch=epoch,
-            old_holder=before.host,
+        step_context = replace(
+            context.for_steps(epoch, before.host, plan.reason),
             silent_hosts=(silent := silent_hosts(plan, situation, self._memory())),
             needs_silence_elsewhere=need_silence_elsewhere(plan, silent, context.service),
             new_holder=plan.target,
             incident=self.number,
-            reason=plan.reason,
-            mirrors=context.mirrors,
             evidence=evidence,
-            starts=context.starts,
             wrong_answer=plan.code in WRONG_ANSWERS and not silent,
             only_candidate=not self._others(plan, situation),
             say=lambda text: self._say(text, plan.target),

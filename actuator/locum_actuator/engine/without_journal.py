@@ -11,7 +11,7 @@ from locum_actuator.domain.plan import Plan
 from locum_actuator.domain.situation import Memory, Situation
 from locum_actuator.engine.context import Context
 from locum_actuator.journal.journal import JournalError
-from locum_actuator.steps.base import StepContext, StepError
+from locum_actuator.steps.base import StepError
 from locum_actuator.steps.release import Release
 
 log = logging.getLogger(__name__)
@@ -31,17 +31,8 @@ def release_wrong_holder(context: Context) -> bool:
     plan, memory = _plan(situation, memory, context)
     if plan.kind != "release" or plan.code != "held_twice":
         return False
-    step_context = StepContext(
-        site=context.site,
-        name=context.name,
-        service=context.service,
-        local_host=context.site.actuator.host,
-        gates=context.gates,
-        observer=context.observer,
-        epoch=highest_epoch(situation, memory.epoch),
-        old_holder=memory.holder,
-        reason=plan.reason,
-    )
+    epoch = highest_epoch(situation, memory.epoch)
+    step_context = context.for_steps(epoch, memory.holder, plan.reason)
     wrong = [step.host for step in plan.steps if step.name == "release" and step.host != memory.holder]
     for host in wrong:
         try:

@@ -38,8 +38,6 @@ class StepContext:
 
     site: Site
     name: str
-    service: Service
-    local_host: str
     gates: Gates
     observer: Observer
     epoch: int
@@ -58,6 +56,16 @@ class StepContext:
     wrong_answer: bool = False  # the plan is for a holder that answers, but not as expected
     only_candidate: bool = False  # no other host could serve, so a slow start is not interrupted
     say: Callable[[str], None] = log.info  # progress, for the log and the journal
+
+    @property
+    def service(self) -> Service:
+        """The service's values."""
+        return self.site.services[self.name]
+
+    @property
+    def local_host(self) -> str:
+        """The actuator's own host."""
+        return self.site.actuator.host
 
     def require_silence(self, host: str, wait_seconds: float = 0.0) -> None:
         """Raise `StepError` if a late echo from a silent host arrives within `wait_seconds`."""

@@ -104,7 +104,7 @@ def test_a_step_ends_it(tmp_path: Path, verb: str) -> None:
     world = FakeWorld({"a": FakeGate(stuck="dadfailed", epoch=1), "b": FakeGate()})
     steps = (PlannedStep("release", "a"),) if verb == "release" else (PlannedStep("claim", "a"),)
     context = StepContext(
-        site=site(), name="www", service=site().services["www"], local_host="b",
+        site=site(), name="www",
         gates=world.gates, observer=world, epoch=2, old_holder="a",
     )  # fmt: skip
     journal = Journal(tmp_path / "journal.sqlite")

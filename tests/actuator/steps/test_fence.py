@@ -61,7 +61,7 @@ def with_fence(*devices: Mapping[str, object], **takeover: object) -> Site:
 def step(directory: Path, *devices: Mapping[str, object], host: str = "a", **takeover: object) -> Fence:
     values = with_fence(*devices, **takeover)
     world = World({"a": FakeGate(held=True), "b": FakeGate()}, directory=directory)
-    return Fence(StepContext(values, "www", values.services["www"], "b", world.gates, world, 2, "a"), host)
+    return Fence(StepContext(values, "www", world.gates, world, 2, "a"), host)
 
 
 OFF = "{0} says that a is off, and it answers no ping; it stays off until a person switches it on"

@@ -73,7 +73,7 @@ def by_command(**commands: object) -> Site:
 
 def run(world: FakeWorld, journal: Journal, values: Site, metrics: Metrics | None = None) -> Outcome:
     context = StepContext(
-        values, "www", values.services["www"], "b", world.gates, world, 2, "a", "b",
+        values, "www", world.gates, world, 2, "a", "b",
         incident=1, reason="it's $(hung)",
     )  # fmt: skip
     for gate in world.gates.values():

@@ -45,9 +45,7 @@ class CountingGate(FakeGate):
 
 def context_of(gate: FakeGate, evidence: PlanEvidence) -> StepContext:
     world, values = FakeWorld({"a": FakeGate(), "b": gate}), site()
-    return StepContext(
-        values, "www", values.services["www"], "b", world.gates, world, 2, "a", evidence=evidence
-    )
+    return StepContext(values, "www", world.gates, world, 2, "a", evidence=evidence)
 
 
 Give = Callable[[StepContext], ServiceStatus]

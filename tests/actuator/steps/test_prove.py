@@ -76,7 +76,7 @@ def proof(
     monkeypatch.setattr(prove, "announce", lambda interface, addresses: None)
     monkeypatch.setattr(prove, "ANSWER_SECONDS", 0.05)
     context = StepContext(
-        site=made, name="www", service=made.services["www"], local_host="b",
+        site=made, name="www",
         gates=world.gates, observer=world, epoch=2, old_holder="a",
     )  # fmt: skip
     return prove.Prove(context, "b").do()

@@ -54,8 +54,6 @@ def run(
     context = StepContext(
         values,
         "www",
-        values.services["www"],
-        "b",
         world.gates,
         world,
         epoch,
@@ -356,9 +354,7 @@ def test_a4_no_claim_without_its_rows_where_nothing_can_be_given_back(
     incident = journal.open_incident("www", "test")
     monkeypatch.setattr(journal, "_write", write)
     values = site()
-    context = StepContext(
-        values, "www", values.services["www"], "b", world.gates, world, 2, "a", silent_hosts=("a",)
-    )
+    context = StepContext(values, "www", world.gates, world, 2, "a", silent_hosts=("a",))
     plan = Plan("takeover", "t", "it is silent", TAKEOVER[1:], "b")
     outcome = Sequence(journal, Metrics(), incident).run(plan, context)
     assert world.gates["b"].held == (journal.holder("www").host == "b" and outcome.done)
@@ -389,9 +385,7 @@ def test_a8_an_echo_that_comes_late_counts_until_the_claim(
     monkeypatch.setattr(world.gates["b"], "run_verb", started)
     monkeypatch.setattr(netlink, "add", added)
     values, incident = site(), journal.open_incident("www", "test")
-    context = StepContext(
-        values, "www", values.services["www"], "b", world.gates, world, 2, "a", silent_hosts=("a",)
-    )
+    context = StepContext(values, "www", world.gates, world, 2, "a", silent_hosts=("a",))
     context.evidence.silent_since["a"] = 0.0
     plan = Plan("takeover", "t", "it is silent", TAKEOVER[1:], "b")
     outcome = Sequence(journal, Metrics(), incident).run(plan, context)
@@ -404,7 +398,7 @@ def test_a8_an_echo_that_comes_late_counts_until_the_claim(
 def test_a8_what_has_released_or_was_seen_off_may_be_heard(world: FakeWorld, journal: Journal) -> None:
     world.late = {"a"}
     values = site()
-    context = StepContext(values, "www", values.services["www"], "b", world.gates, world, 2, "a")
+    context = StepContext(values, "www", world.gates, world, 2, "a")
     context.evidence.silent_since["a"] = 0.0
     with pytest.raises(StepError, match="a late echo arrived from a"):
         context.require_silent_holder("b")
