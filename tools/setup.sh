@@ -45,6 +45,8 @@ stamp=$VENV/.setup-stamp
 if [ ! -e $stamp ] || [ -n "$(find pyproject.toml constraints.txt -newer $stamp)" ]; then
     say "making the virtual environment $VENV"
     [ -x $VENV/bin/python ] || python3 -m venv $VENV
+    # Debian 12's pip is too old to install into an environment of Python 3.12 or newer (tools/pythons.sh).
+    $VENV/bin/python -m pip install -q -c constraints.txt --upgrade pip >&2
     $VENV/bin/python -m pip install --progress-bar on -c constraints.txt -e '.[dev]' >&2
     touch $stamp
 fi
