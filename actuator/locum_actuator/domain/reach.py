@@ -44,9 +44,30 @@ class Reach:
         return f"{NOT_PROVEN}: {_words(self.outside)}"
 
     @property
+    def _looks(self) -> tuple[CheckOutcome, ...]:
+        return self.outside if self.here is None else (self.here, *self.outside)
+
+    @property
     def _failed(self) -> tuple[CheckOutcome, ...]:
-        looks = self.outside if self.here is None else (self.here, *self.outside)
-        return tuple(look for look in looks if look.outcome is Outcome.FAILED)
+        return tuple(look for look in self._looks if look.outcome is Outcome.FAILED)
+
+    def unreached_from(
+        self, before: frozenset[str], failing: tuple[CheckOutcome, ...] | None = None
+    ) -> frozenset[str]:
+        """Return the vantage points whose last check got no answer; `before` are those of the earlier checks.
+
+        `failing` are the failures that count, by default all. A vantage point that could not check this time stays
+        one of them. One answer from outside is enough for all.
+        """
+        if self.outcome is Outcome.WELL:
+            return frozenset()
+        failed = self._failed if failing is None else failing
+        well = {look.vantage_point for look in self._looks if look.outcome is Outcome.WELL}
+        return (before - well) | {look.vantage_point for look in failed}
+
+    def unable(self) -> frozenset[str]:
+        """Return the vantage points that could not check."""
+        return frozenset(look.vantage_point for look in self._looks if look.outcome is Outcome.NOT_LOOKED)
 
     def failing(self, holder: HostView) -> tuple[CheckOutcome, ...]:
         """Return the failures that the vantage points do not explain; empty if the service is reached.

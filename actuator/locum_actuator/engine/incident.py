@@ -78,6 +78,8 @@ class Incident:
     # Hosts that may still hold the address; None: read the journal.
     _unconfirmed: frozenset[str] | None = None
     _unproven: Plan | None = None  # a plan that was completed, but whose proof failed
+    # Vantage points that got no answer through the service address when they could last check.
+    _unreached_from: frozenset[str] = frozenset()
     _announced_at: float = float("-inf")  # when an unreached holder was last made to announce the address
     # When a takeover ended unproven, or ended that moved an unreached service.
     _moved_at: float = float("-inf")
@@ -179,6 +181,9 @@ class Incident:
         }
         self.doubtful |= bool(situation.strangers) or situation.holders != {holder}
         view = None if holder is None else situation.hosts.get(holder)
+        if situation.reach is not None:
+            failing = () if view is None else situation.reach.failing(view)
+            self._unreached_from = situation.reach.unreached_from(self._unreached_from, failing)
         if view is None or view.looked_at:  # a holder that could not be checked does not count as failing
             self.context.storm.looked(self.context.name, holder, failing=view is not None and view.is_silent)
         return situation
@@ -268,6 +273,8 @@ class Incident:
     def _carry_out(self, plan: Plan, situation: Situation) -> Ending | None:
         """Carry out a plan; return outcome and reason if that ends the incident."""
         context = self.context
+        if plan.kind == "nothing" and self._may_be_unreached(situation):
+            return None
         if plan.kind == "nothing" and self._unproven is not None:
             return self._unproven.kind, f"{self._unproven.reason} (not proven at first; then {plan.reason})"
         if plan.kind == "nothing":
@@ -300,6 +307,11 @@ class Incident:
         if again and before is not None:
             return before.kind, f"{before.reason} (not proven at first; then {_proven(plan, outcome)})"
         return plan.kind, _proven(plan, outcome)
+
+    def _may_be_unreached(self, situation: Situation) -> bool:
+        """Return whether a vantage point that got no answer before could not check this time."""
+        reach = situation.reach
+        return reach is not None and bool(self._unreached_from & reach.unable())
 
     def _only_repeats(self, plan: Plan) -> bool:
         """Return whether a plan only announces again what an earlier, unproven plan has moved."""
@@ -343,6 +355,8 @@ class Incident:
         outcome = sequence.run(
             plan, step_context, lambda: counted.extend(self._count_beginning(plan, before.host))
         )
+        if evidence.unproven is not None:
+            self._unreached_from = evidence.unproven.unreached_from(self._unreached_from)
         if counted and not outcome.moved:
             with suppress(JournalError):  # a takeover counted for nothing only makes locum more careful
                 context.journal.uncount(counted[0], self.number)
@@ -437,7 +451,7 @@ class Incident:
         return frozenset(tried | {MOVED} if moved else tried)
 
     def _rest_seconds(self, plan: Plan) -> float:
-        if plan.kind in {"refuse", "record"}:
+        if plan.kind in {"refuse", "record", "nothing"}:
             return WAITING_SECONDS
         return 0.0 if plan.kind == "adopt" else KEEP_LOOKING_SECONDS
 

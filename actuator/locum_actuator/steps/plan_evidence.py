@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from locum_actuator.domain.plan import PlannedStep
+from locum_actuator.domain.reach import Reach
 from locum_actuator.system import runtime
 from locum_inventory.errors import LocumError
 
@@ -52,6 +53,7 @@ class PlanEvidence:
     beside_holder: bool = (
         False  # the step under way gives something other than the address while the old holder serves
     )
+    unproven: Reach | None = None  # the last check of a proof that failed
     # Hosts that did not answer -> since when (runtime.monotonic). A late echo counts until the claim.
     silent_since: dict[str, float] = field(default_factory=dict)
     _free_asked_at: float = field(init=False)

@@ -61,6 +61,7 @@ class Prove(Step):
                 return reach
             now = runtime.monotonic()
             if now >= end:
+                context.evidence.unproven = reach
                 raise StepError(f"the service is not reached through its address: {reach.text}")
             if now - announced_at >= ANNOUNCE_AGAIN_SECONDS:
                 announced_at = now

@@ -495,6 +495,23 @@ def test_b5_what_no_other_vantage_point_reaches_is_no_takeover_that_is_done(
     assert there.metrics.registry.get_sample_value("locum_actuator_reached", {"service": "www"}) == 1
 
 
+def test_b5_a_check_that_could_not_be_made_does_not_end_a_takeover_that_is_not_proven(
+    world: FakeWorld, journal: Journal
+) -> None:
+    """c got no answer, and then its exporter is too busy to check: that proves nothing."""
+    world.hung.add("a")
+    world.through_from_c = Outcome.FAILED
+    with handled(context(world, journal)) as decided:
+        decided("refuse: b serves on its own address and is not reached")
+        world.through_from_c = Outcome.NOT_LOOKED
+        decided("nothing: ")
+        looks = world.looks
+        wait_for(lambda: world.looks >= looks + 3, "it goes on checking")
+        assert journal.incidents()[0]["outcome"] is None
+        world.through_from_c = Outcome.WELL
+    assert journal.incidents()[0]["outcome"] == "takeover"
+
+
 def test_b5_a_respawn_does_not_end_a_takeover_that_is_not_proven(world: FakeWorld, journal: Journal) -> None:
     """Its incident is not over before somebody is served, and ends as the takeover that it was."""
     world.hung.add("a")
