@@ -17,7 +17,7 @@ from locum_actuator.api.pauses import pause_routes
 from locum_actuator.api.services import service_routes
 from locum_actuator.api.webhook import MAX_BODY_BYTES, intake_routes
 from locum_actuator.chain.watch import ChainPart
-from locum_actuator.domain.numbers import Number
+from locum_actuator.domain.numbers import NumberConverter
 from locum_actuator.engine.engine import Engine
 from locum_actuator.engine.explain import Explainer
 from locum_actuator.engine.site_reload import ReloadResult
@@ -45,7 +45,7 @@ def create_app(
     `where` returns the URLs of Prometheus and Alertmanager if they replace those of the site file.
     """
     app = Flask(__name__, static_folder=None)
-    app.url_map.converters["number"] = Number
+    app.url_map.converters["number"] = NumberConverter
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     install_csrf_protection(app)
     authorised, explainer = bearer_auth(api_token), Explainer(engine)

@@ -15,7 +15,7 @@ from types import FrameType
 import click
 from pydantic import ValidationError
 
-from locum_actuator.api.bearer_auth import how_to_make, is_shown
+from locum_actuator.api.bearer_auth import has_token, token_command
 from locum_actuator.app import create_app, create_webhook_app
 from locum_actuator.chain.health import LOOK_SECONDS, ChainEndpoints
 from locum_actuator.chain.silenced import SILENCES, judge_silences
@@ -71,10 +71,10 @@ def read_token(path: Path) -> str:
         mode = path.stat().st_mode
         token = path.read_text().strip()
     except OSError as fault:
-        how = f"; create one: {how_to_make(path)}" if isinstance(fault, FileNotFoundError) else ""
+        how = f"; create one: {token_command(path)}" if isinstance(fault, FileNotFoundError) else ""
         raise StartError(f"{path}: {fault.strerror}{how}") from fault
     except UnicodeDecodeError as fault:
-        raise StartError(f"{path}: is not text; create another one: {how_to_make(path)}") from fault
+        raise StartError(f"{path}: is not text; create another one: {token_command(path)}") from fault
     if mode & (stat.S_IRWXO | stat.S_IWGRP):
         raise StartError(f"{path}: other users may read or change it; chmod 600 {path}")
     if len(token) < 16:
@@ -129,7 +129,10 @@ class Actuator:
             {
                 HEARTBEAT: lambda: judge_heartbeat(self._engine.heartbeat_age_seconds),
                 ROUNDS: lambda: judge_rounds(
-                    {name: worker.patrol.checks.blind for name, worker in self._engine.workers.items()}
+                    {
+                        name: worker.patrol.checks.why_unchecked
+                        for name, worker in self._engine.workers.items()
+                    }
                 ),
                 "journal": lambda: look_at_journal(self._journal, self._engine.site.services),
                 SILENCES: lambda: judge_silences(
@@ -151,7 +154,7 @@ class Actuator:
             certificate.make()
             self._front = Front(
                 app, create_webhook_app(self._engine, token),
-                lambda header: any(is_shown(one, header) for one in tokens),
+                lambda header: any(has_token(one, header) for one in tokens),
                 api_at=(self._listen.host, self._listen.port),
                 webhook_at=(self._webhook_listen.host, self._webhook_listen.port),
                 state_directory=directory, tls=certificate.server_context(), inherited=inherited_sockets(),

@@ -1,32 +1,33 @@
 """Authorise requests by the token in the Authorization header; cookies are never used.
 
-A browser adds cookies to requests that another site makes it send, but it never adds this header on its own.
+A browser adds cookies to requests that another site makes it send, but it never adds a bearer token on its own.
 """
 
 from __future__ import annotations
 
 import hmac
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
 from flask import request
 
 
-def how_to_make(path: Path) -> str:
+def token_command(path: Path) -> str:
     """Return the command that creates a token; `locum init` creates one only together with a new site file."""
-    return f"(umask 077; head -c 32 /dev/urandom | base64 > {path})"
+    return f"(umask 077; head -c 32 /dev/urandom | base64 > {shlex.quote(str(path))})"
 
 
 def bearer_auth(token: str | None) -> Callable[[], bool]:
-    """Return a function that checks the current request for this token; without a token it refuses all requests."""
+    """Return a function that checks Flask's current request for this token; without one it refuses all."""
 
     def authorised() -> bool:
-        return token is not None and is_shown(token, request.headers.get("Authorization", ""))
+        return token is not None and has_token(token, request.headers.get("Authorization", ""))
 
     return authorised
 
 
-def is_shown(token: str, header: str) -> bool:
-    """Return whether an Authorization header contains the token."""
+def has_token(token: str, header: str) -> bool:
+    """Return whether an Authorization header is `Bearer` and this token, which must not be empty."""
     scheme, _, given = header.partition(" ")
     return scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), token.encode())

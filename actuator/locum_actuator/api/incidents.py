@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, jsonify, request
 
-from locum_actuator.domain.numbers import number as one_number
+from locum_actuator.domain.numbers import parse_number
 from locum_actuator.engine.engine import Engine
 from locum_actuator.journal.incidents import IncidentQueries
 
@@ -20,7 +20,7 @@ def incident_routes(engine: Engine, shelf: IncidentQueries) -> Blueprint:
         name = request.args.get("service")
         if name is not None and name not in engine.workers:
             return jsonify(error=f"no service '{name}'; there is {', '.join(engine.workers)}"), 404
-        limit = request.args.get("limit", 50, type=one_number)
+        limit = request.args.get("limit", 50, type=parse_number)
         return jsonify(incidents=shelf.whole(name, max(1, min(limit, MOST)))), 200
 
     @routes.get("/<number:number>")

@@ -15,7 +15,6 @@ from locum_actuator.engine.engine import Engine
 from locum_actuator.mirror.freshness import copies
 from locum_actuator.mirror.requested_runs import RequestedRun
 
-MOST_DELETIONS = 10**12
 _KEYS = {"to", "allow_deletions", "discard_changes", "host", "run"}
 _EXAMPLE = '{"to": "b", "allow_deletions": 0, "discard_changes": false}'
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import faulthandler
 import importlib
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import click
@@ -58,4 +60,6 @@ class _LazyGroup(click.Group):
 @click.pass_context
 def main(context: click.Context, site_file: str | None) -> None:
     """Keep a network service up: check it, respawn it, take it over."""
+    with suppress(OSError, RuntimeError):  # stderr is not a file
+        faulthandler.enable()  # a crash in a library's compiled code says where it was
     context.obj = site_file

@@ -10,12 +10,12 @@ from locum_actuator.cli.common.api_client import actuator_option, ask, json_opti
 from locum_actuator.cli.common.exits import did_not_work, wrong_use
 from locum_actuator.cli.incident_report.post_mortem import post_mortem
 from locum_actuator.cli.incident_report.timeline import draw
-from locum_actuator.domain.numbers import DIGITS
+from locum_actuator.domain.numbers import MAX_DIGITS
 from locum_actuator.system.printing import Terminal, say, say_json
 
 
 @click.command()
-@click.argument("number", type=click.IntRange(1, 10**DIGITS - 1))
+@click.argument("number", type=click.IntRange(1, 10**MAX_DIGITS - 1))
 @click.option("--markdown", is_flag=True, help="print one Markdown file for a post-mortem")
 @click.option(
     "--output",

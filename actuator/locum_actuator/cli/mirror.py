@@ -26,7 +26,7 @@ POLL_SECONDS = 0.2
     "--allow-deletions",
     type=click.IntRange(1, 10**17),
     metavar="N",
-    help="let this run delete up to N files, regardless of max_delete",
+    help="let this run delete up to N files, instead of the site file's max_delete",
 )
 @click.option(
     "--discard-changes", is_flag=True, help="overwrite changes made on the standby; copies of them are kept"
@@ -67,8 +67,15 @@ def mirror(
     Interrupting this command does not stop the run.
     """
     path = f"/api/v1/services/{service}/mirror"
+    chosen = [name for name, given in (("--runs", runs), ("--mark", mark), ("--restore", restore)) if given]
+    if len(chosen) > 1:
+        wrong_use(f"locum: give only one of {' and '.join(chosen)}")
     if restore is not None and host is None:
         wrong_use("locum: --restore needs --on HOST, the host that gets the files back")
+    if restore is None and host is not None:
+        wrong_use("locum: --on belongs to --restore; a run copies to one host with --to HOST")
+    if chosen and (to is not None or allow_deletions is not None or discard_changes):
+        wrong_use(f"locum: --to, --allow-deletions and --discard-changes are for a run, not for {chosen[0]}")
     if runs:
         _show_runs(ask(url, path), as_json=as_json)
         return
@@ -83,7 +90,7 @@ def mirror(
     asked = _wait(url, path, asked, silent=as_json)
     if as_json:
         say_json(asked["results"])
-    _end(asked, silent=as_json)
+    _report(asked, silent=as_json)
 
 
 def _wait(url: str, path: str, asked: dict[str, Any], *, silent: bool) -> dict[str, Any]:
@@ -119,8 +126,8 @@ def _show_progress(shown: Progress, task: TaskID, run: dict[str, Any] | None) ->
     shown.update(task, description=f"{what}{of}", completed=far["bytes_done"], total=total, left=left)
 
 
-def _end(asked: dict[str, Any], *, silent: bool) -> None:
-    """Print one line per result; exit 1 if any of them is not done."""
+def _report(asked: dict[str, Any], *, silent: bool) -> None:
+    """Print one line per result (only failures if `silent`); exit 1 if any is not done, or if there is none."""
     faults = []
     for result in asked["results"]:
         line = f"{result['source']} to {result['destination']}: {result['outcome']}: {result['text']}"

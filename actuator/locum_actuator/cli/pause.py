@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from locum_actuator.cli.common.api_client import actuator_option, api_token, tell
-from locum_actuator.cli.common.service_argument import chosen, one_or_all
+from locum_actuator.cli.common.service_argument import chosen_services, one_or_all
 from locum_actuator.system.local_time import local_time
 from locum_actuator.system.printing import say
 
@@ -48,7 +48,7 @@ def pause(
     A plan that has started is finished first. The service keeps running and is still checked.
     """
     token, body = api_token(site_file), {"seconds": seconds, "reason": reason}
-    for name in chosen(url, service, everything=everything):
+    for name in chosen_services(url, service, everything=everything):
         answer = tell(url, f"/api/v1/services/{name}/pause", token, body)
         until = local_time(answer["pause"]["until"])
         say(f"{name} is paused until {until}: {answer['pause']['reason']}")

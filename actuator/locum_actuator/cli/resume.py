@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from locum_actuator.cli.common.api_client import actuator_option, api_token, tell
-from locum_actuator.cli.common.service_argument import chosen, one_or_all
+from locum_actuator.cli.common.service_argument import chosen_services, one_or_all
 from locum_actuator.system.printing import say
 
 
@@ -16,6 +16,6 @@ from locum_actuator.system.printing import say
 def resume(site_file: str | None, /, *, service: str | None, everything: bool, url: str) -> None:
     """End the pause of SERVICE; locum evaluates it at once."""
     token = api_token(site_file)
-    for name in chosen(url, service, everything=everything):
+    for name in chosen_services(url, service, everything=everything):
         answer = tell(url, f"/api/v1/services/{name}/resume", token, {})
         say(f"{name} is resumed" if answer["was_paused"] else f"{name} was not paused")

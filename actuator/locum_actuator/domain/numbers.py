@@ -1,21 +1,24 @@
-"""Parse numbers in requests: SQLite's have 64 bits, and Python refuses to parse thousands of digits."""
+"""Bound the length of numbers from outside (requests, headers, rsync's output).
+
+SQLite's integers have 64 bits, and Python refuses to parse thousands of digits.
+"""
 
 from __future__ import annotations
 
 from werkzeug.routing import IntegerConverter
 
-DIGITS = 18  # every number with at most this many digits fits into 64 bits
+MAX_DIGITS = 18  # every number with at most this many digits fits into 64 bits
 
 
-class Number(IntegerConverter):
-    """A number in a path, as in `<number:id>`; a path with a longer number is not found."""
+class NumberConverter(IntegerConverter):
+    """A number in a path, as in `<number:number>`; a longer one is answered with 404."""
 
-    regex = rf"[0-9]{{1,{DIGITS}}}"
+    regex = rf"[0-9]{{1,{MAX_DIGITS}}}"
 
 
-def number(text: str) -> int:
-    """Return a query's value as a number; raises ValueError if it is not one, or has too many digits."""
+def parse_number(text: str) -> int:
+    """Return a query's value as a number, which may be negative; raises ValueError if it is none or too long."""
     digits = text.removeprefix("-")
-    if not (digits.isascii() and digits.isdigit() and len(digits) <= DIGITS):
-        raise ValueError("not a number of up to 18 digits")
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= MAX_DIGITS):
+        raise ValueError(f"not a number of up to {MAX_DIGITS} digits")
     return int(text)

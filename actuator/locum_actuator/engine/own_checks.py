@@ -18,18 +18,20 @@ from locum_exporter.result import Outcome
 
 log = logging.getLogger(__name__)
 
-# A failure through the address that its incident does not confirm is reported again after this time.
+# A failure through the service address that lasts is reported again only after this time.
 UNREACHED_AGAIN_SECONDS = 60.0
-BLIND_ROUNDS = 3  # before people are notified: a busy machine misses a round now and then
-EVERY_SECONDS = 4.0  # less than the time between two rounds; while a host is missing, rounds run every second
+UNCHECKED_ROUNDS = 3  # before people are notified: a busy machine misses a round now and then
+# At each calm round (patrol.CALM_SECONDS, which has to be longer), and not at each of the rounds that run every
+# second while a host is missing.
+EVERY_SECONDS = 4.0
 
 
 @dataclass(frozen=True, slots=True)
 class Failing:
-    """A failure, in words that stay the same while it lasts. `everywhere`: on the holder's own address too."""
+    """A failure, in words that stay the same while it lasts."""
 
     text: str
-    everywhere: bool
+    on_own_address: bool  # then the service address was not checked
 
 
 @dataclass(slots=True)
@@ -38,67 +40,69 @@ class OwnChecks:
 
     service: str
     observer: Observer
-    served: Callable[[str], None] = lambda host: None  # called if the service on a host answers
-    reached: Callable[[Reach], None] = lambda reach: None  # called with the result through the addresses
-    reach: Reach | None = None  # the last round's result through the addresses
+    on_served: Callable[[str], None] = lambda host: None  # called if the service on a host answers
+    on_reach: Callable[[Reach], None] = lambda reach: None  # called with the result through the addresses
+    reach: Reach | None = None  # the last result through the addresses; kept while the own address fails
     _seen: CheckOutcome | None = None  # the last result on the holder's own address
-    _blind_rounds: int = 0  # consecutive rounds in which the holder could not be checked
+    _unchecked_rounds: int = 0  # consecutive rounds in which the holder could not be checked
     _due_at: float = float("-inf")
     _reported_at: float = float("-inf")  # when it was last reported that the service is not reached
 
     def run(self, holder: str) -> Failing | None:
         """Run the checks if they are due; return a failure, if there is one.
 
-        A failed check is repeated at once, and only two failures count. A check that could not be made is none.
+        A failed check is repeated at once, and only two failures count. One that could not be made is no failure.
         """
         now = runtime.monotonic()
         if now < self._due_at:
             return None
         self._due_at = now + EVERY_SECONDS
         outcome = self._own_address(holder)
-        self._blind_rounds = self._blind_rounds + 1 if outcome is Outcome.NOT_LOOKED else 0
+        self._unchecked_rounds = self._unchecked_rounds + 1 if outcome is Outcome.NOT_LOOKED else 0
         if outcome is Outcome.WELL:
-            self.served(holder)
+            self.on_served(holder)
         if outcome is Outcome.FAILED:
             if self._seen is not None and is_wrong(self._seen):
-                return Failing(f"the service answers on {holder}, but not as expected", everywhere=True)
-            return Failing(f"the service does not answer on {holder}", everywhere=True)
+                return Failing(f"the service answers on {holder}, but not as expected", on_own_address=True)
+            return Failing(f"the service does not answer on {holder}", on_own_address=True)
         if not self._is_unreached():
             self._reported_at = float("-inf")
         elif now - self._reported_at >= UNREACHED_AGAIN_SECONDS:
             self._reported_at = now
-            return Failing(f"the service answers on {holder} but not through its address", everywhere=False)
+            answers = f"answers on {holder} but not" if outcome is Outcome.WELL else "does not answer"
+            return Failing(f"the service {answers} through its address", on_own_address=False)
         return None
 
-    def be_due(self) -> None:
+    def make_due(self) -> None:
         """Make the next round run the checks: an incident may have changed their results."""
         self._due_at = float("-inf")
 
     @property
-    def blind(self) -> str | None:
+    def why_unchecked(self) -> str | None:
         """Return why the holder could not be checked for several rounds in a row; None if it could."""
-        if self._blind_rounds < BLIND_ROUNDS:
+        if self._unchecked_rounds < UNCHECKED_ROUNDS:
             return None
-        return "the check failed: see the log" if self._seen is None else self._seen.text
+        return "the check raised an exception: see the log" if self._seen is None else self._seen.text
 
     def _own_address(self, holder: str) -> Outcome:
         def look() -> CheckOutcome:
+            self._seen = None  # an exception must not leave the result of an earlier check
             self._seen = self.observer.service_on(self.service, holder)
             return self._seen
 
-        return _asked_again(look)
+        return _repeated_if_failed(look)
 
     def _is_unreached(self) -> bool:
         def look() -> Reach | None:
             self.reach = self.observer.reach(self.service)
             if self.reach is not None:
-                self.reached(self.reach)
+                self.on_reach(self.reach)
             return self.reach
 
-        return _asked_again(look) is Outcome.FAILED
+        return _repeated_if_failed(look) is Outcome.FAILED
 
 
-def _asked_again(look: Callable[[], CheckOutcome | Reach | None]) -> Outcome:
+def _repeated_if_failed(look: Callable[[], CheckOutcome | Reach | None]) -> Outcome:
     """Return a check's outcome, repeating it once if it fails; NOT_LOOKED if it raises."""
     outcome = Outcome.NOT_LOOKED
     for _ in range(2):
@@ -106,7 +110,7 @@ def _asked_again(look: Callable[[], CheckOutcome | Reach | None]) -> Outcome:
             seen = look()
         except Exception:
             log.warning(
-                "a check of the patrol round failed with an exception",
+                "a check of the patrol round could not be made: it raised an exception",
                 exc_info=True,
                 extra={"event": "not_looked"},
             )

@@ -105,7 +105,7 @@ class Patrol:
         `missing` are hosts that an incident found silent: one may have crashed and booted between two rounds.
         """
         self._silent |= missing
-        self.checks.be_due()
+        self.checks.make_due()
         self._wary_since = runtime.monotonic()
         if announce:
             self._announced = float("-inf")
@@ -122,7 +122,7 @@ class Patrol:
         if asked is None:
             return None
         answers, failing = asked
-        if failing is not None and failing.everywhere:
+        if failing is not None and failing.on_own_address:
             return Finding(f"patrol: {failing.text}")
         self.seen = {host: self._words(host, answer) for host, answer in answers.items()}
         heard = {host: answer for host, answer in answers.items() if isinstance(answer, ServiceStatus)}
@@ -181,7 +181,7 @@ class Patrol:
             asked = {host: pool.submit(self._ask, host) for host in hosts}
             checked = pool.submit(lambda: None if holder is None else self.checks.run(holder))
             while not runtime.all_done([*asked.values(), checked], HURRY_SECONDS):
-                if checked.done() and (failing := checked.result()) is not None and failing.everywhere:
+                if checked.done() and (failing := checked.result()) is not None and failing.on_own_address:
                     return {}, failing
                 if wanted():
                     return None

@@ -22,7 +22,7 @@ from locum_actuator.journal.future_rows import clamp_to_now
 from locum_actuator.journal.group_commits import GroupCommits
 from locum_actuator.journal.incidents import IncidentQueries
 from locum_actuator.journal.mirror_runs import MirrorLedger
-from locum_actuator.journal.repeated_looks import merge_into_previous, repeated
+from locum_actuator.journal.repeated_looks import merge_into_previous, repeated_incident
 from locum_actuator.journal.schema import VERSIONS
 from locum_actuator.system import runtime
 from locum_inventory.errors import LocumError
@@ -267,7 +267,7 @@ class Journal:
         The number changes if the incident found nothing, like the previous one: it is then merged into that one.
         """
         with self._write() as db:
-            before = repeated(db, incident) if outcome == "nothing" else None
+            before = repeated_incident(db, incident) if outcome == "nothing" else None
             if before is not None:
                 merge_into_previous(db, incident, before, reason)
                 return before

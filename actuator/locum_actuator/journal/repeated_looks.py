@@ -1,4 +1,4 @@
-"""Merge consecutive incidents that found nothing for the same reason into one, which counts the checks.
+"""Merge consecutive incidents of one trigger and holder that found nothing into one, which counts the checks.
 
 A lasting alert for a service that answers the actuator wakes it every few seconds: a thousand incidents without
 result would hide the one that matters. All alerts are kept, and belong to the merged incident.
@@ -10,11 +10,11 @@ import sqlite3
 
 from locum_actuator.system import runtime
 
-WITHIN_SECONDS = 3600.0  # after a pause this long a new incident is opened
+WITHIN_SECONDS = 3600.0  # if the previous one ended longer ago, they stay separate
 
 
-def repeated(db: sqlite3.Connection, incident: int) -> int | None:
-    """Return the earlier incident that an incident without result repeats; None if it does not.
+def repeated_incident(db: sqlite3.Connection, incident: int) -> int | None:
+    """Return the previous incident if this one, which found nothing, repeats it.
 
     That is the previous incident, if both had the same trigger and holder, neither ran a step, and the first check
     of this one found nothing.
@@ -22,7 +22,7 @@ def repeated(db: sqlite3.Connection, incident: int) -> int | None:
     events, steps = db.execute(
         "SELECT count(*), count(step) FROM events WHERE incident=?", (incident,)
     ).fetchone()
-    if events > 1 or steps > 0:  # its first check found something
+    if events > 1 or steps > 0:  # more than one decision: it was checked again, interrupted, or a step ran
         return None
     found = db.execute(
         "SELECT before.id FROM incidents AS this JOIN incidents AS before"
@@ -36,7 +36,7 @@ def repeated(db: sqlite3.Connection, incident: int) -> int | None:
 
 
 def merge_into_previous(db: sqlite3.Connection, incident: int, before: int, reason: str) -> None:
-    """Merge an incident into the previous one, which counts one more check and gets its alerts and reason."""
+    """Merge an incident into the previous one, which gets its check, alerts, reason and time of closing."""
     db.execute("UPDATE alerts SET incident=? WHERE incident=?", (before, incident))
     db.execute("DELETE FROM events WHERE incident=?", (incident,))
     db.execute("DELETE FROM incidents WHERE id=?", (incident,))

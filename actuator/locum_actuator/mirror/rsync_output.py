@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from locum_actuator.domain.mirror_run import TreeCount
-from locum_actuator.domain.numbers import DIGITS
+from locum_actuator.domain.numbers import MAX_DIGITS
 from locum_inventory.gate.answers import clean
 
 MOST_LINES = 10  # of errors
@@ -98,4 +98,4 @@ def _short(line: str) -> str:
 def _number(text: str) -> int:
     """Return a number printed by the other host's rsync; 0 if it has too many digits to be real."""
     digits = text.replace(",", "")
-    return int(digits) if 0 < len(digits) <= DIGITS else 0
+    return int(digits) if 0 < len(digits) <= MAX_DIGITS else 0

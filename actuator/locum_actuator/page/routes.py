@@ -9,7 +9,7 @@ from flask import Blueprint, Response, abort, jsonify, make_response, request
 from werkzeug.wrappers import Response as BaseResponse
 
 from locum_actuator.chain.watch import ChainPart
-from locum_actuator.domain.numbers import number as one_number
+from locum_actuator.domain.numbers import parse_number
 from locum_actuator.engine.engine import Engine
 from locum_actuator.engine.explain import Explainer
 from locum_actuator.journal.incidents import IncidentQueries
@@ -48,7 +48,7 @@ def page_routes(
 
     @routes.get("/incidents")
     def incidents() -> Response:
-        before, name = request.args.get("before", type=one_number), request.args.get("service") or None
+        before, name = request.args.get("before", type=parse_number), request.args.get("service") or None
         rows = shelf.rows(name, before, A_PAGE_OF_INCIDENTS + 1)
         now = time.time()
         shown = [scenes.pictured(row, now) for row in rows[:A_PAGE_OF_INCIDENTS]]

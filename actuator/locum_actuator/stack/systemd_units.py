@@ -17,9 +17,11 @@ from locum_actuator.stack.layout import StackLayout
 EXPORTER, ACTUATOR, UP = "locum-exporter.service", "locum-actuator.service", "locum-up.service"
 SOCKET = "locum-actuator.socket"
 
-# What the gate needs for read-only commands, the only ones that an exporter may run: sudo needs two of these to
-# become root, and a third to write an audit record.
-_LOOKING = "CAP_NET_RAW CAP_SETUID CAP_SETGID CAP_AUDIT_WRITE CAP_DAC_READ_SEARCH CAP_SYS_RESOURCE"
+# CAP_NET_RAW is for its own pings. The others are for the gate's read-only commands, the only ones that an exporter
+# may run: sudo needs CAP_SETUID and CAP_SETGID to become root, CAP_AUDIT_WRITE for an audit record.
+_EXPORTER_CAPABILITIES = (
+    "CAP_NET_RAW CAP_SETUID CAP_SETGID CAP_AUDIT_WRITE CAP_DAC_READ_SEARCH CAP_SYS_RESOURCE"
+)
 
 _SUDO = """\
 # Do not set NoNewPrivileges, or any option that implies it for a user that is not
@@ -40,7 +42,7 @@ def units(chain: StackLayout, site_file: Path) -> Mapping[str, str]:
 
 
 def _word(text: object) -> str:
-    """Return one word of a command line, as systemd.service(5) reads it."""
+    """Return one word of a command line, as systemd.service(5) reads it; only there is `$` doubled."""
     plain = str(text).replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
     return f'"{plain}"' if any(c in plain for c in " \t'\";") else plain
 
@@ -77,15 +79,15 @@ WantedBy=multi-user.target
 
 
 # What the actuator needs, as its own service or under `locum up`.
-_HANDS = f"""\
+_FOR_THE_ACTUATOR = f"""\
 ExecReload=kill -HUP $MAINPID
 # For addresses and their announcement.
 AmbientCapabilities=CAP_NET_ADMIN CAP_NET_RAW
-# CapabilityBoundingSet is not set either: a program that a gate starts as root here may need any of them.
+# CapabilityBoundingSet is not set: a program that the gate starts as root here may need any capability.
 {_SUDO}\
-# Nor any option that changes the view of the file system (ProtectSystem, PrivateTmp ...): a service that is started
-# here on takeover would inherit it. Use `systemctl start ...` in commands.start: then the service runs in its own
-# unit, and is not affected.
+# Do not set any option that changes the view of the file system (ProtectSystem, PrivateTmp ...): a service that is
+# started here on takeover would inherit it. Use `systemctl start ...` in commands.start: then the service runs in
+# its own unit, and is not affected.
 #
 # After a stop a held address and the service stay where they are: an upgrade is not an outage. With the default
 # KillMode systemd would kill every service that the actuator has started.
@@ -102,7 +104,7 @@ ExecReload=kill -HUP $MAINPID
 # For pings and ARP.
 AmbientCapabilities=CAP_NET_RAW
 # The most that it can get, through sudo as well: it checks, and changes nothing.
-CapabilityBoundingSet={_LOOKING}
+CapabilityBoundingSet={_EXPORTER_CAPABILITIES}
 {_SUDO}\
 # It answers on the network, so it gets no access to tokens and keys.
 InaccessiblePaths={_hidden(chain)}
@@ -122,7 +124,8 @@ def _hidden(chain: StackLayout) -> str:
     actuator = chain.site.actuator
     paths = [actuator.state_directory, actuator.webhook_token_file]
     paths += [] if actuator.api_token_file is None else [actuator.api_token_file]
-    return " ".join(_word(f"-{path}") for path in paths)
+    # Only command lines expand `$`.
+    return " ".join(_word(f"-{path}").replace("$$", "$") for path in paths)
 
 
 def _socket(chain: StackLayout) -> str:
@@ -148,7 +151,7 @@ def _actuator(chain: StackLayout, site_file: Path) -> str:
 # /etc/systemd/system/{ACTUATOR}, made by `locum generate systemd`.
 {_head("locum actuator: evaluates alerts, respawns services or takes them over", socket=SOCKET)}\
 ExecStart={_command("locum-actuator", *words)}
-{_HANDS}\
+{_FOR_THE_ACTUATOR}\
 # It notifies the watchdog while every worker makes progress and its HTTP server answers.
 WatchdogSec=30
 # A plan that has started is finished first, within the site file's start_timeout and stop_timeout.
@@ -170,7 +173,8 @@ def _up(chain: StackLayout, site_file: Path) -> str:
 # /etc/systemd/system/{UP}, made by `locum generate systemd --only up`.
 {_head("locum: exporter, Prometheus, Alertmanager and actuator", "exec", instead_of)}\
 ExecStart={_command("locum", "--site", site_file.resolve(), "up", *words)}
-{_HANDS}\
-# It stops its children in order, and a plan that has started is finished first. They die with it in any case.
+{_FOR_THE_ACTUATOR}\
+# It stops its children in order, and a plan that has started is finished first. If it is killed, the kernel kills
+# them too (PR_SET_PDEATHSIG).
 TimeoutStopSec={end_seconds(chain.site) + 40:.0f}
 {_TAIL}"""

@@ -1,4 +1,4 @@
-"""Confirm, right before a claim: check the witnesses, the network and the other vantage points once more."""
+"""Confirm, right before a claim: ask once more the witnesses, who has the address, and the other vantage points."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from locum_actuator.domain.ports import Confirmed
 from locum_actuator.steps.base import Step, StepError
 from locum_actuator.system import runtime
 
-ASKS = 3  # a busy machine may ask too late, which alone is no reason to undo the steps before
+TRIES = 3  # a busy machine may miss an answer, which alone is no reason to undo the steps before
 
 
 class Confirm(Step):
-    """Check that this host is not cut off, that no host has the address, and that none reaches the old holder."""
+    """Check that the actuator's host is not cut off, and that no host has the address or reaches the old holder."""
 
     def already(self) -> bool:
         """Return False: only a fresh check is evidence."""
         return False
 
     def do(self) -> str:
-        """Run the checks; any unclear answer is a fault."""
+        """Run the checks; raise `StepError` if an answer is missing or unclear."""
         silent = self.context.silent_hosts or (None,)
         with runtime.pool(
             len(silent), name="confirm"
@@ -27,11 +27,11 @@ class Confirm(Step):
         return "no host answers for the address, and a witness answers"
 
     def _ask(self, silent: str | None) -> float:
-        """Run the checks, including one of a silent host; return when they began. Raises `StepError`."""
-        for _ in range(ASKS):
+        """Run the checks, of a silent host from elsewhere too; return when they began (`runtime.since_boot`)."""
+        for _ in range(TRIES):
             asked_at = runtime.since_boot()
             seen = self.context.observer.confirm(self.context.name, silent)
-            if seen.owners is not None and (seen.heard_by or not self._lacks_silence(silent, seen)):
+            if seen.owners is not None and (seen.heard_by or not self._is_silence_unproven(silent, seen)):
                 break
         if seen.owners is None:
             raise StepError("it could not be checked which host has the address")
@@ -45,15 +45,15 @@ class Confirm(Step):
         if seen.heard_by:
             by = ", ".join(seen.heard_by)
             raise StepError(f"{silent} answers {by}: only the line to it is cut")
-        if self._lacks_silence(silent, seen):
+        if self._is_silence_unproven(silent, seen):
             raise StepError(
-                f"no other vantage point could ask {silent} again, and takeover.when_unreachable is refuse"
+                f"no other vantage point could ping {silent} again, and takeover.when_unreachable is refuse"
             )
         if not seen.witnessed:
             raise StepError("no witness answers any more: it may be this host that is cut off")
         return asked_at
 
-    def _lacks_silence(self, silent: str | None, seen: Confirmed) -> bool:
+    def _is_silence_unproven(self, silent: str | None, seen: Confirmed) -> bool:
         """Return whether the plan needs another vantage point that gets no echo, and there is none.
 
         A vantage point that could not ping does not count as one that got no echo.

@@ -1,4 +1,4 @@
-"""Start the service on the next holder, until it answers on that host's own address."""
+"""Start the service on the host that is to be the holder, and wait until it answers on that host's own address."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ class Start(Step):
             raise answer.failed(fault) from fault
         return f"answers on {self.host}: {answer.wait(patience.LEAST_ANSWER_SECONDS).text}"
 
-    def _answers_after_all(self) -> bool:
-        """Check once more, and again if this program was stopped between the check and its use."""
+    def _may_answer_after_all(self) -> bool:
+        """Return False only if a recent check got no answer; repeat it if this program was stopped meanwhile."""
         for _ in range(LOOKS):
             asked_at = runtime.since_boot()
             if self.context.observer.service_on(self.context.name, self.host).outcome is Outcome.WELL:
                 return True
             if runtime.since_boot() - asked_at <= self.context.evidence.look_seconds + LOOK_SECONDS:
                 return False
-        return True  # all evidence about it is too old
+        return True  # no check was recent enough: it may answer, so it is not stopped
 
     def undo(self) -> str | None:
         """Stop it again, because two hosts must not write its data; not if it runs on standbys anyway.
@@ -47,8 +47,8 @@ class Start(Step):
         context = self.context
         if context.service.standby == "running":
             return None
-        if self.host == context.old_holder and self._answers_after_all():
-            return None  # and no other host gets it
+        if self.host == context.old_holder and self._may_answer_after_all():
+            return None  # no other host is given the service
         try:
             context.gates[self.host].run_verb(
                 "release",

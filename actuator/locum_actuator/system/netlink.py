@@ -22,7 +22,7 @@ from locum_inventory.site.model import Address, Interface
 _NODAD = 0x02  # usable at once, because locum has already probed for another owner
 _TENTATIVE = 0x40  # the kernel still probes for another owner and does not answer for the address (RFC 4862)
 _DADFAILED = 0x08  # … and has found one: the address stays on the interface, unused, until it is removed
-_FOR_EVER = 0xFFFFFFFF  # a lifetime, of `struct ifa_cacheinfo`
+_INFINITE_LIFETIME = 0xFFFFFFFF  # INFINITY_LIFE_TIME of linux/if_addr.h
 
 
 class AddressChangeError(LocumError):
@@ -37,30 +37,32 @@ def held(addresses: list[Interface] | tuple[Interface, ...]) -> set[Address]:
 def present() -> set[Address]:
     """Return every address that this machine has and uses, on any interface."""
     with IPRoute() as route:
-        return {address for address, message in _listed(route) if _unused(message) is None}
+        return {address for address, message in _listed(route) if _why_unusable(message) is None}
 
 
-def stuck(addresses: list[Interface] | tuple[Interface, ...]) -> dict[Address, str]:
-    """Return those of `addresses` that are on an interface but not in use, each with the kernel's reason."""
+def unusable(addresses: list[Interface] | tuple[Interface, ...]) -> dict[Address, str]:
+    """Return those of `addresses` that are on an interface but not usable, each with `tentative` or `dadfailed`."""
     wanted = {address.ip for address in addresses}
     with IPRoute() as route:
-        states = [(address, _unused(message)) for address, message in _listed(route) if address in wanted]
+        states = [
+            (address, _why_unusable(message)) for address, message in _listed(route) if address in wanted
+        ]
     used = {address for address, why in states if why is None}
     return {address: why for address, why in states if why is not None and address not in used}
 
 
 def add(interface: str, address: Interface, *, right_before: Callable[[], None] | None = None) -> None:
-    """Put a service address on an interface, once `right_before` has returned.
+    """Put a service address on an interface, once `right_before` has returned. Raises `AddressChangeError`.
 
     An IPv6 address is added as deprecated (RFC 4862, 5.5.4): the kernel would otherwise choose it as the source of
-    connections that this host opens, and those would break when the address moves. An unused address is removed
-    first, because the kernel never repeats a failed duplicate address detection.
+    connections that this host opens, and those would break when the address moves. One that is there but unusable
+    is removed first, because the kernel never repeats a failed duplicate address detection.
     """
-    if stuck((address,)):
+    if unusable((address,)):
         remove(address)
     with IPRoute() as route:
         index = _index(route, interface)
-        of_ipv6 = {"flags": _NODAD, "preferred": 0, "valid": _FOR_EVER}
+        of_ipv6 = {"flags": _NODAD, "preferred": 0, "valid": _INFINITE_LIFETIME}
         options = of_ipv6 if address.version == 6 else {}
         if right_before is not None:
             right_before()
@@ -78,7 +80,7 @@ def add(interface: str, address: Interface, *, right_before: Callable[[], None] 
 
 
 def remove(address: Interface) -> None:
-    """Remove a service address from the interface that has it, and keep the interface's other addresses."""
+    """Remove a service address from every interface that has it, and keep their other addresses."""
     with IPRoute() as route:
         for found, message in list(_listed(route)):
             if found != address.ip:
@@ -102,7 +104,7 @@ def _listed(route: IPRoute) -> Iterator[tuple[Address, Any]]:
             yield ipaddress.ip_address(text), message
 
 
-def _unused(message: Any) -> str | None:
+def _why_unusable(message: Any) -> str | None:
     """Return why an address is not in use; None if it is."""
     flags = message.get_attr("IFA_FLAGS") or message["flags"]
     if flags & _DADFAILED:

@@ -20,7 +20,7 @@ from functools import partial
 
 import h11
 
-from locum_actuator.domain.numbers import DIGITS
+from locum_actuator.domain.numbers import MAX_DIGITS
 from locum_actuator.web.connections import Connection, Connections
 from locum_actuator.web.framing import Framing, RequestRefusedError
 from locum_actuator.web.lanes import Lane
@@ -259,7 +259,7 @@ class Listener:
         if not connection.is_known and not connection.peer.is_ours:
             limit = min(limit, STRANGERS_BODY_BYTES)
         length = headers.get(b"content-length", b"0")
-        if len(length) > DIGITS or int(length) > limit:
+        if len(length) > MAX_DIGITS or int(length) > limit:
             raise RequestRefusedError(413, f"the body is larger than {limit} bytes")
         return limit
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import errno
 import logging
@@ -23,6 +24,7 @@ from locum_inventory.site.model import Address, Ssh
 DIAL_SECONDS = 1.0  # a lost SYN is retransmitted after 1 s: a new attempt is as good
 LOGIN_SECONDS = 3.0  # banner, key exchange and authentication together
 DEAD_PEER_SECONDS = 3.0  # data or a keepalive unacknowledged for so long: the kernel closes the connection
+EXIT_SECONDS = 1.0  # for the threads of all connections to end when the program does
 FULL_PAUSE_SECONDS = 0.02  # between two attempts to open a channel while sshd has none free
 
 _SILENT_LOG = "locum.paramiko"
@@ -156,6 +158,21 @@ def connect(destination: Destination) -> Connection:
         _hang_up(sock, transport)
         raise
     return Connection(sock, transport)
+
+
+@atexit.register
+def end_transports() -> None:
+    """Close all connections and wait a moment for their threads, which paramiko's `close` does not.
+
+    Python before 3.14 ends a thread that still runs compiled code at exit in the middle of it, which may crash: a
+    command that had done its work then ended with SIGSEGV.
+    """
+    transports = [thread for thread in threading.enumerate() if isinstance(thread, paramiko.Transport)]
+    for transport in transports:
+        transport.close()
+    deadline = time.monotonic() + EXIT_SECONDS
+    for transport in transports:
+        transport.join(max(0.0, deadline - time.monotonic()))
 
 
 def _close(channel: paramiko.Channel) -> None:

@@ -200,3 +200,12 @@ def test_restore_from_the_command(locum: Locum, hosts: MirrorHosts) -> None:
     )
     assert (hosts.tree("b") / "index.html").read_text() == "tree 1\n"
     assert locum("mirror", "www", "--restore", "7").exit_code == 2
+    for words, line in {
+        ("--runs", "--mark"): "locum: give only one of --runs and --mark",
+        ("--on", "b"): "locum: --on belongs to --restore; a run copies to one host with --to HOST",
+        ("--mark", "--to", "b"): (
+            "locum: --to, --allow-deletions and --discard-changes are for a run, not for --mark"
+        ),
+    }.items():
+        refused = locum("mirror", "www", *words)
+        assert (refused.exit_code, refused.output) == (2, f"{line}\n")

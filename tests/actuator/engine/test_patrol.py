@@ -295,8 +295,37 @@ def test_b3_rounds_that_cannot_check_the_service_are_told_after_some(
         outcome[0] = seen
         patrol.round()
         now[0] += 5
-        told.append(patrol.checks.blind)
+        told.append(patrol.checks.why_unchecked)
     assert told == [None, None, "no CA file", None]
+
+
+def test_b3_a_check_that_raises_leaves_no_earlier_result_as_the_reason(
+    patrol: Patrol, world: FakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, broken = [1000.0], [False]
+
+    def look(service: str, host: str) -> CheckOutcome:
+        if broken[0]:
+            raise TimeoutError
+        return CheckOutcome("b", Outcome.WELL, "answered 200")
+
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    monkeypatch.setattr(world, "service_on", look)
+    for raises in (False, True, True, True):
+        broken[0] = raises
+        patrol.round()
+        now[0] += 5
+    assert patrol.checks.why_unchecked == "the check raised an exception: see the log"
+
+
+def test_b5_a_round_that_could_not_check_the_holder_does_not_say_that_it_answers(
+    patrol: Patrol, world: FakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        world, "service_on", lambda service, host: CheckOutcome("b", Outcome.NOT_LOOKED, "no CA file")
+    )
+    world.through_address = False
+    assert patrol.round() == Finding("patrol: the service does not answer through its address")
 
 
 def test_b5_a_round_brings_no_old_finding_back(patrol: Patrol, world: FakeWorld) -> None:

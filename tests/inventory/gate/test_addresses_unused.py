@@ -95,9 +95,9 @@ def python(name: str, program: str) -> str:
 def test_netlink_tells_what_is_there_and_not_in_use_and_claims_it_anew(dadfailed: str) -> None:
     said = python(
         dadfailed,
-        "print(netlink.held([address]), *netlink.stuck([address]).values())\n"
+        "print(netlink.held([address]), *netlink.unusable([address]).values())\n"
         "netlink.add('eth0', address)\n"
-        "print(*netlink.held([address]), netlink.stuck([address]))",
+        "print(*netlink.held([address]), netlink.unusable([address]))",
     )
     assert said.splitlines() == ["set() dadfailed", f"{SERVICE} {{}}"]
 
@@ -122,7 +122,7 @@ def test_the_gate_tells_of_a_detection_under_way(here: str, make_gate: Callable[
     try:
         subprocess.run(["ip", "-n", here, "addr", "add", f"{SERVICE}/64", "dev", "eth0"], check=True)
         assert f"address {SERVICE} tentative" in make_gate("dash").run("status")
-        assert python(here, "print(netlink.held([address]), *netlink.stuck([address]).values())") == (
+        assert python(here, "print(netlink.held([address]), *netlink.unusable([address]).values())") == (
             "set() tentative"
         )
     finally:

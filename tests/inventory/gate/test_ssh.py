@@ -16,13 +16,14 @@ from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 
+import paramiko
 import pytest
 
 from locum_inventory.gate import ssh_connection
 from locum_inventory.gate.deadline import Deadline
 from locum_inventory.gate.protocol import GateError
 from locum_inventory.gate.ssh import SshGate
-from locum_inventory.gate.ssh_connection import Destination, connect
+from locum_inventory.gate.ssh_connection import Destination, connect, end_transports
 from locum_inventory.site.model import Ssh
 from tests.inventory.gate.gate_host import (
     ADDRESS,
@@ -98,6 +99,15 @@ def test_every_call(shell: SshGate) -> None:
     assert old == ("old_epoch", "a: www: epoch 2 is older than 3")
     failed = fault(lambda: give(shell, "start", "www", 3, deadline_seconds=5))
     assert failed == ("failed", "a: www: start returned 1 and no process init-of-nobody is there; it said:")
+
+
+def test_no_thread_of_a_connection_outlives_the_program(shell: SshGate) -> None:
+    """Python before 3.14 may crash at exit where one still runs."""
+    shell.status(deadline_seconds=5)
+    before = [thread for thread in threading.enumerate() if isinstance(thread, paramiko.Transport)]
+    assert before
+    end_transports()
+    assert not any(thread.is_alive() for thread in before)
 
 
 def logins(sshd: Sshd) -> int:

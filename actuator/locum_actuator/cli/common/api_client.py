@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 import click
 import requests
 
-from locum_actuator.api.bearer_auth import how_to_make
+from locum_actuator.api.bearer_auth import token_command
 from locum_actuator.cli.common.exits import did_not_work, wrong_use
 from locum_actuator.cli.common.site_option import load_or_exit
 from locum_actuator.stack.layout import ACTUATOR_PORT
@@ -87,7 +87,7 @@ def api_token(site_file: str | None) -> str:
     try:
         return path.read_text(encoding="utf-8").strip()
     except FileNotFoundError:
-        did_not_work(f"locum: {path} (actuator.api_token_file) is missing; make it: {how_to_make(path)}")
+        did_not_work(f"locum: {path} (actuator.api_token_file) is missing; make it: {token_command(path)}")
     except (OSError, UnicodeDecodeError) as fault:
         why = fault.strerror if isinstance(fault, OSError) else "it is not text"
         did_not_work(f"locum: {path} cannot be read: {why}; run this as root or as the user locum")

@@ -7,7 +7,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from locum_actuator.api.bearer_auth import how_to_make
+from locum_actuator.api.bearer_auth import token_command
 from locum_actuator.cli.live_check.finding import Finding
 from locum_inventory.site.model import Site
 from locum_inventory.site.notifications import read_url
@@ -17,7 +17,7 @@ def files(site: Site) -> Iterator[Finding]:
     """Check tokens, keys and pinned host keys: present, not empty, and not accessible to other users."""
     for token in (site.actuator.webhook_token_file, site.actuator.api_token_file):
         if token is not None:
-            fix = f"{how_to_make(token)}; then locum enrol {site.actuator.host} sets its owner"
+            fix = f"{token_command(token)}; then locum enrol {site.actuator.host} sets its owner"
             yield _file("token file", token, forbidden=0o037, fix=fix)
     ways = {name: host.ssh for name, host in site.hosts.items() if host.ssh is not None}
     keys = {ssh.key_for(role): name for name, ssh in ways.items() for role in ("actuator", "exporter")}
