@@ -1,8 +1,8 @@
 """Does a local user without rights slow a takeover? `make bench-dripped`, or `python -m bench.dripped`.
 
 One lab. Apache on a is hung, b takes over, and a planned move brings the service back: again and again, in turn
-without another user on b and with the user nobody there, who holds many slow connections to every socket of locum,
-Prometheus and Alertmanager. Prints a table and writes bench/results/dripped.json; exit 1 if a run did not end as it
+without another user on b and with one there, who has no rights and holds many slow connections to every socket of
+locum, Prometheus and Alertmanager. Prints a table and writes bench/results/dripped.json; exit 1 if a run did not end as it
 should, or the takeovers took more than a tenth longer.
 """
 
@@ -82,7 +82,7 @@ def _run(lab: Lab, locum: Locum) -> Trial:
 
 @contextmanager
 def dripping(lab: Lab, connections: int, held: dict[str, tuple[int, str]]) -> Iterator[None]:
-    """Have the user nobody on b hold so many slow connections to every socket of locum.
+    """Have a user without rights on b hold so many slow connections to every socket of locum.
 
     Adds to `held`, by socket, how many he had at once at most, and why he was refused one; "" if he was not.
     """
@@ -132,11 +132,11 @@ def _report(console: Console, result: dict[str, Any]) -> None:
     for column in ("", "runs", "median", "range"):
         table.add_column(column, justify="right")
     words = f"he holds {result['connections']} connections to each socket"
-    for what, told in (("alone", "without a local user"), ("dripped", words)):
+    for what, name in (("alone", "without a local user"), ("dripped", words)):
         seconds = result["seconds_without_service"][what]
         if seconds:
             spread = f"{seconds[0]:.2f} to {seconds[-1]:.2f}"
-            table.add_row(told, str(len(seconds)), f"{median(seconds):.2f}", spread)
+            table.add_row(name, str(len(seconds)), f"{median(seconds):.2f}", spread)
     console.print(table)
     console.print(f"ratio {result['ratio']}; load average of the machine {result['load_average']}")
     for name, one in result["held"].items():

@@ -1,6 +1,6 @@
 """Seconds without service when the holder is killed, hung or crashed, or moved by plan: `make bench-outage`.
 
-Each run of `hung` and `crashed` gets a lab of its own, for afterwards b holds the service. The fault comes at a
+Each run of `hung` and `crashed` gets a lab of its own, because afterwards b holds the service. The fault comes at a
 random phase of the scrape interval. Prints a table and writes bench/results/outage.json. With `--beside` another
 checkout, such as an older version with its own .venv, takes turns with this one.
 """

@@ -82,7 +82,7 @@ def main() -> int:
         lab.client.wait_good(timeout=START_SECONDS)
         for _ in range(asked.runs):
             alone.append(_run(lab, locum))
-            console.print(takeover_line("nobody watches", alone[-1][0]))
+            console.print(takeover_line("no browser watches", alone[-1][0]))
             bring_back(lab, locum)
             with _watching(lab, asked.browsers, asked.incidents // 2, answers):
                 watched.append(_run(lab, locum))
@@ -129,8 +129,8 @@ def _watching(lab: Lab, browsers: int, number: int, answers: list[Asked]) -> Ite
     try:
         yield
     finally:
-        told, _ = watching.communicate(timeout=30)
-        for line in told.splitlines():
+        output, _ = watching.communicate(timeout=30)
+        for line in output.splitlines():
             name, _, seconds, status = json.loads(line)
             answers.append(Asked(name, seconds, status))
 
@@ -185,7 +185,7 @@ def _report(console: Console, result: dict[str, Any]) -> None:
     table = Table(title="Seconds without service, a hung, b takes over", title_justify="left")
     for column in ("", "runs", "median", "range", "actuator, % of a core"):
         table.add_column(column, justify="right")
-    for what, words in (("alone", "nobody watches"), ("watched", f"{result['browsers']} browsers watch")):
+    for what, words in (("alone", "no browser watches"), ("watched", f"{result['browsers']} browsers watch")):
         seconds = result["seconds_without_service"][what]
         if seconds:
             spread = f"{seconds[0]:.2f} to {seconds[-1]:.2f}"

@@ -1,6 +1,6 @@
 """Half-dead hosts: they answer ping, but something else does not work.
 
-`mend` undoes the verbs of this module; the service, wires and power have their own verbs.
+`repair` undoes the verbs of this module; the service, wires and power have their own verbs.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ class HalfDead(Faults):
             raise LabError(f"{name}: no {program} runs there")
         return moment
 
-    def mend(self, name: str) -> float:
+    def repair(self, name: str) -> float:
         """Undo the verbs of this module on a host; sshd runs again."""
         host, moment = self.host(name), time.time()
         if not host.up:

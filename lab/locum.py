@@ -131,11 +131,11 @@ class Locum:
         path = self.lab.hosts[HOME].root / SITE.lstrip("/")
         text = path.read_text(encoding="utf-8")
         for name in set(self.lab.hosts) - {HOME}:
-            head, told = (
+            head, line = (
                 rf"^  {name}:\n    address: .*\n",
                 FENCE.format(name=name, password_file=FENCE_PASSWORD),
             )
-            text = re.sub(head, rf"\g<0>{told}", text, flags=re.MULTILINE)
+            text = re.sub(head, rf"\g<0>{line}", text, flags=re.MULTILINE)
         path.write_text(text, encoding="utf-8")
 
     def command(

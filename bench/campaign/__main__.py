@@ -33,10 +33,10 @@ def main() -> int:
     begun, jobs = time.monotonic(), _jobs(asked)
     if asked.replay is None:
         console.print(f"seeds: {' '.join(f'--seed {seed}' for seed in asked.seed)}", markup=False)
-    told = ", ".join(
+    counts = ", ".join(
         f"{len([job for job in jobs if job.system == name])} of {name}" for name in asked.profile
     )
-    console.print(f"{sum(len(job.scenario.faults) for job in jobs)} faults; scenarios: {told}")
+    console.print(f"{sum(len(job.scenario.faults) for job in jobs)} faults; scenarios: {counts}")
     left = {job.name for job in jobs}
     for job, one in run_all(jobs, asked.labs, asked.keep):
         candidate = CANDIDATES[job.system]

@@ -72,21 +72,21 @@ class Injector:
                 fenced = Fault("fenced", name, 0.0, 0.0, {})
                 self.marks.append(Mark(time.time(), "heals", fenced))
                 self._lab.reboot(name)
-                self._lab.mend(name)
+                self._lab.repair(name)
                 self._system.revive(name)
 
     def _bring(self, fault: Fault) -> str | None:
         try:
             return getattr(self, f"_bring_{fault.kind}")(fault)  # type: ignore[no-any-return]
-        except (LabError, subprocess.CalledProcessError) as told:
-            return f"did not take hold: {told}"
+        except (LabError, subprocess.CalledProcessError) as error:
+            return f"did not take hold: {error}"
 
     def _heal(self, fault: Fault) -> str | None:
         undo: Callable[[Fault], str | None] = getattr(self, f"_heal_{fault.kind}", _nothing)
         try:
             return undo(fault)
-        except (LabError, subprocess.CalledProcessError) as told:
-            return f"nothing to heal: {told}"
+        except (LabError, subprocess.CalledProcessError) as error:
+            return f"nothing to heal: {error}"
 
     # Power
 
@@ -131,7 +131,7 @@ class Injector:
         getattr(self._lab, fault.detail["how"])(fault.host)
 
     def _heal_half_dead(self, fault: Fault) -> None:
-        self._lab.mend(fault.host)
+        self._lab.repair(fault.host)
 
     # Wires: each fault is removed separately, because another may still last
 
@@ -248,12 +248,12 @@ class Injector:
         self._slowly(self._system.start_all)
 
     def _signal(self, pids: Sequence[int], number: signal.Signals) -> str | None:
-        told = 0
+        reached = 0
         for pid in pids:
             with suppress(ProcessLookupError):
                 os.kill(pid, number)
-                told += 1
-        return None if told else "did nothing: no such process runs"
+                reached += 1
+        return None if reached else "did nothing: no such process runs"
 
     def _slowly(self, work: Callable[[], None]) -> None:
         """Run a slow action in the background, so that it does not delay the next fault."""

@@ -21,7 +21,7 @@ class Candidate:
     make: Callable[[Lab], System]
     revision: Callable[[], str]  # of what is tried
     must_hold: bool  # whether a violation is a fault of the run; peers are only measured
-    excused: frozenset[str] = frozenset()  # what cannot be promised for it: told in a table of its own
+    excused: frozenset[str] = frozenset()  # what cannot be promised for it: in a table of its own
 
 
 # In a partition with two hosts alone, a guess takes a healthy holder over, and so does a fence.

@@ -151,7 +151,7 @@ def _story(scenario: Scenario, seen: Observation, takings: list[Taken]) -> list[
         for mark in seen.marks
     ]
     lines += [
-        (look.at, f"held by {', '.join(sorted(look.holders)) or 'nobody'}") for look in changes(seen.looks)
+        (look.at, f"held by {', '.join(sorted(look.holders)) or 'no host'}") for look in changes(seen.looks)
     ]
     lines += [
         (
@@ -162,7 +162,7 @@ def _story(scenario: Scenario, seen: Observation, takings: list[Taken]) -> list[
     ]
     last: str | None = ""
     for one in seen.samples:
-        who = one.host if one.ok else f"nobody ({one.fault})"
+        who = one.host if one.ok else f"no host ({one.fault})"
         if who != last:
             lines.append((one.started, f"client: answered by {who}"))
         last = who

@@ -134,19 +134,19 @@ def main() -> None:
     report_fd = int(sys.argv[1])
     os.set_inheritable(report_fd, False)
     os.write(report_fd, bytes(Path("/proc/self").readlink()) + b"\n")  # /proc is still the machine's
-    told = json.loads(sys.stdin.readline())
-    socket.sethostname(told["name"])
-    new = mount_disk(told["disk"], told["shown"]) if told["disk"] else False
+    settings = json.loads(sys.stdin.readline())
+    socket.sethostname(settings["name"])
+    new = mount_disk(settings["disk"], settings["shown"]) if settings["disk"] else False
     mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
     mount("sysfs", "/sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_RDONLY)
     if new:
-        write_files(told["absent"], told["files"])
-    early = [EARLY_SCRIPT, "start"] if told["disk"] and Path(EARLY_SCRIPT).exists() else []
+        write_files(settings["absent"], settings["files"])
+    early = [EARLY_SCRIPT, "start"] if settings["disk"] and Path(EARLY_SCRIPT).exists() else []
     fault = start_services([early] if early else [])
     os.write(report_fd, f"fault: {fault}\n".encode() if fault else b"mounted\n")
     if sys.stdin.readline() != "boot\n":
         return  # the process that creates the lab has ended
-    fault = start_services(told["services"])
+    fault = start_services(settings["services"])
     os.write(report_fd, f"fault: {fault}\n".encode() if fault else b"booted\n")
     os.close(report_fd)
     null = os.open("/dev/null", os.O_RDWR)

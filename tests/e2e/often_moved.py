@@ -37,7 +37,7 @@ class OftenMoved(Locum):
         lab = self.lab
         if not lab.hosts["a"].up:
             lab.reboot("a")
-        lab.mend("a")
+        lab.repair("a")
         if lab.holders() != ["a"]:
             self.wait_calm()
             at = lab.hang_service("b")

@@ -115,7 +115,7 @@ def test_a_takeover_while_it_jumps(jumping: Jumping) -> None:
         jumping.clock.jump(seconds)
         time.sleep(SEEN_SECONDS)
         assert lab.holders() == ["a"]
-    lab.mend("a")
+    lab.repair("a")
     jumping.wait_outcome(number, "takeover")
     lab.client.wait_good(since=at)
     assert lab.holders() == ["b"]

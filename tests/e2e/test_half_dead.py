@@ -45,7 +45,7 @@ def on_a(unfenced: OftenMoved) -> Iterator[OftenMoved]:
     unfenced.bring_back()
     yield unfenced
     unfenced.lab.wake_service("a")
-    unfenced.lab.mend("a")
+    unfenced.lab.repair("a")
 
 
 def serves_on(locum: OftenMoved, fault: Verb) -> float:
@@ -140,7 +140,7 @@ def test_an_actuator_that_can_open_nothing_does_nothing(on_a: OftenMoved) -> Non
     at = lab.hang_service("a")
     time.sleep(ALONE_SECONDS)
     assert lab.holders() == ["a"]
-    lab.mend("b")
+    lab.repair("b")
     on_a.wait_incident("takeover", since=at)
     lab.client.wait_good(since=at)
     assert lab.holders() == ["b"]

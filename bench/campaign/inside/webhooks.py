@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from bench.campaign.inside.tls import Opened, UnreadableError
 else:
     try:
-        from tls import Opened, UnreadableError  # run as a program, beside it
+        from tls import Opened, UnreadableError  # run as a program, next to it
     except ImportError:
         from bench.campaign.inside.tls import Opened, UnreadableError
 
