@@ -2,8 +2,8 @@
 
 One lab. Apache on a is hung, b takes over, and a planned move brings the service back: again and again, in turn
 without another user on b and with one there, who has no rights and holds many slow connections to every socket of
-locum, Prometheus and Alertmanager. Prints a table and writes bench/results/dripped.json; exit 1 if a run did not end
-as it should, or the takeovers took more than a tenth longer.
+locum, Prometheus and Alertmanager. Prints a table and writes bench/results/dripped.json; exit 1 if a run did not
+end as it should, or the takeovers took more than a tenth longer.
 """
 
 from __future__ import annotations
