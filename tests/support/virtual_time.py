@@ -44,14 +44,15 @@ class _Task:
         self.turn = threading.Semaphore(0)
         self.ready: Callable[[], bool] | None = None  # None: it does not wait
         self.deadline: float | None = None
-        self.ended = False
+        self.begun = False
+        self.ended = False  # then it is no longer one of the runtime's tasks
 
 
 class VirtualRuntime(runtime.Runtime):
     """A runtime whose clock only moves while everybody waits."""
 
     def __init__(self, seed: int = 0) -> None:
-        self._now = STARTS_AT
+        self._now, self._suspended = STARTS_AT, 0.0
         self._chance = random.Random(seed)
         self._me = threading.local()
         self._tasks: list[_Task] = []
@@ -64,8 +65,8 @@ class VirtualRuntime(runtime.Runtime):
         return self._now
 
     def since_boot(self) -> float:
-        """Return the clock's seconds."""
-        return self._now
+        """Return the clock's seconds, and those of suspension."""
+        return self._now + self._suspended
 
     def wall_time(self) -> float:
         """Return the clock's seconds since the epoch."""
@@ -79,16 +80,37 @@ class VirtualRuntime(runtime.Runtime):
         """Return a number of [0, 1) by the seed."""
         return self._chance.random()
 
+    def suspend(self, seconds: float) -> None:
+        """Let so much go by for the clock since boot alone, as while this machine is suspended."""
+        self._suspended += seconds
+
     # -- who runs ----------------------------------------------------------------------------------------------
 
     @contextmanager
     def running(self) -> Iterator[Self]:
-        """Let the calling thread be the first one, in place of this machine's runtime."""
+        """Let the calling thread be the first one, in place of this machine's runtime.
+
+        Threads that have not begun by the end never do, as if their process had ended. Afterwards the same clock
+        can be used again.
+        """
         task = _Task("main")
+        task.begun = True
         self._tasks.append(task)
         self._me.task = task
-        with runtime.use(self):
-            yield self
+        try:
+            with runtime.use(self):
+                yield self
+        finally:
+            self._me.task = None
+            task.ended = True
+            left, self._tasks = (
+                self._tasks,
+                [other for other in self._tasks if other.begun and other is not task],
+            )
+            for other in left:
+                if not other.begun:
+                    other.ended = True
+                    other.turn.release()
 
     def wait(self, ready: Callable[[], bool], seconds: float | None) -> bool:
         """Let others run until something is true, or so much later; return whether it is true.
@@ -98,6 +120,8 @@ class VirtualRuntime(runtime.Runtime):
         if seconds is not None and seconds <= 0:
             return ready()
         task = self._task()
+        if self._tasks == [task] and ready():  # no other thread could run first
+            return True
         task.ready, task.deadline = ready, None if seconds is None else self._now + seconds
         self._pass_on(task)
         task.ready = task.deadline = None
@@ -123,7 +147,7 @@ class VirtualRuntime(runtime.Runtime):
 
     def _next(self) -> _Task:
         while True:
-            waiting = [task for task in self._tasks if not task.ended]
+            waiting = self._tasks
             ready = [task for task in waiting if task.ready is None or task.ready() or self._is_due(task)]
             if ready:
                 return self._chance.choice(ready)
@@ -148,14 +172,16 @@ class VirtualRuntime(runtime.Runtime):
 
         def run() -> None:
             task.turn.acquire()
-            if self._broken is not None:
+            if self._broken is not None or task.ended:
                 return
+            task.begun = True
             self._me.task = task
             try:
                 target(*args)
             finally:
                 task.ended = True
-                if any(not other.ended for other in self._tasks):
+                self._tasks.remove(task)
+                if self._tasks:
                     self._pass_on(task)
 
         self._tasks.append(task)

@@ -114,7 +114,8 @@ def test_a_pool_runs_so_many_calls_at_once_and_hands_on_what_they_raise() -> Non
             runtime.result(slow, 1.0)
         with pytest.raises(ZeroDivisionError):
             runtime.result(wrong)
-        assert runtime.all_done([slow, wrong], 0.0)
+        assert runtime.all_done([slow, wrong], 5.0)
+        assert runtime.monotonic() - at == 30.0
 
 
 def test_an_event_loop_sleeps_in_virtual_time_and_is_woken_by_other_threads() -> None:
