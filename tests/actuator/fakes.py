@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field, replace
+from functools import cache
 from ipaddress import ip_address, ip_interface
 
 from locum_actuator.domain.life import NO_LIFE, Life
 from locum_actuator.domain.ports import Confirmed
 from locum_actuator.domain.reach import Reach
 from locum_actuator.domain.situation import CheckOutcome, HostView, Situation
+from locum_actuator.system import runtime
 from locum_exporter.result import Outcome
-from locum_inventory import since_boot
 from locum_inventory.gate.clock import GateClock, Permit
 from locum_inventory.gate.host_file import gate_version, host_file_sha256
 from locum_inventory.gate.protocol import (
@@ -28,6 +28,7 @@ ADDRESS = ip_address("192.0.2.100")
 WITH_PREFIX = ip_interface("192.0.2.100/24")
 BOOT_ID = "5a3ad4a2-0d3c-4a4e-8d6b-8f0f5f0c1e11"
 BOOTED_SECONDS = 1000.0  # a fake host booted so much before this machine
+GATE_VERSION = gate_version()  # read once: it is in a file, and there are thousands of fake gates
 
 
 def site(**takeover: object) -> Site:
@@ -53,6 +54,12 @@ def site(**takeover: object) -> Site:
             "actuator": {"host": "b", "webhook_token_file": "/etc/locum/webhook.token"},
         }
     )
+
+
+@cache
+def _enrolled() -> dict[str, str]:
+    """Return the hash of each host's file: made once, because there are thousands of fake worlds."""
+    return {name: host_file_sha256(site(), name) for name in site().hosts}
 
 
 def outcome(well: bool) -> Outcome:
@@ -100,7 +107,7 @@ def host(
         slow=slow,
         unusable_addresses={} if unused is None else {ADDRESS: unused},
         gate_prompt=prompt,
-        silent_since=None if echoes[0] or slow else time.monotonic(),
+        silent_since=None if echoes[0] or slow else runtime.monotonic(),
         age_seconds=age,
         underway=underway,
     )
@@ -122,8 +129,8 @@ def situation(
         strangers=frozenset(strangers),
         address_looked=looked,
         witnesses={"192.0.2.254": witness},
-        taken_at=time.time(),
-        asked_at=since_boot.seconds(),
+        taken_at=runtime.wall_time(),
+        asked_at=runtime.since_boot(),
     )
 
 
@@ -142,7 +149,7 @@ class FakeGate:
     calls: list[str] = field(default_factory=list)
     names: tuple[str, ...] = ("www",)  # of the services that it knows
     config: str = ""  # the hash of its file; a fake world gives it the one that is current
-    version: str = field(default_factory=gate_version)
+    version: str = GATE_VERSION
     boot_id: str = BOOT_ID
     addresses: tuple[Interface, ...] = (WITH_PREFIX,)  # of its host file
     interface: str = "eth0"  # of its host file too
@@ -160,7 +167,7 @@ class FakeGate:
         )
 
     def _uptime_hundredths(self) -> int:
-        return int((since_boot.seconds() + BOOTED_SECONDS) * 100)
+        return int((runtime.since_boot() + BOOTED_SECONDS) * 100)
 
     def status(self, *, deadline_seconds: float) -> GateStatus:
         """Answer as the gate would."""
@@ -170,7 +177,7 @@ class FakeGate:
         if self.version == "1":
             self.last = GateStatus(self.version, self.config, services)
         else:
-            clock = GateClock(self.boot_id, self._uptime_hundredths(), since_boot.seconds())
+            clock = GateClock(self.boot_id, self._uptime_hundredths(), runtime.since_boot())
             self.last = GateStatus(self.version, self.config, services, clock, self.links)
         return self.last
 
@@ -251,8 +258,7 @@ class FakeWorld:
     def __post_init__(self) -> None:
         """Enrol the hosts."""
         for name, gate in self.gates.items():
-            if name in site().hosts:
-                gate.config = host_file_sha256(site(), name)
+            gate.config = _enrolled().get(name, gate.config)
 
     def close(self) -> None:
         """Nothing to give up, and a test may ask whether it was."""
