@@ -9,7 +9,6 @@ program can close: the moment between the last comparison of the evidence's age 
 from __future__ import annotations
 
 import shutil
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +18,6 @@ from typing import Any, Literal
 import pytest
 
 from locum_actuator.system.fence_agent import FenceAgent
-from locum_inventory import since_boot
 from locum_inventory.gate.clock import Permit
 from locum_inventory.gate.protocol import ServiceStatus, Verb
 from tests.actuator.engine import test_crash_recovery as resume
@@ -33,6 +31,7 @@ from tests.actuator.engine.test_crash_recovery import (
     ends_well,
     in_memory,
 )
+from tests.support.virtual_time import VirtualRuntime
 
 __all__ = ["in_memory"]  # a fixture
 STOP_SECONDS = 20.0
@@ -63,16 +62,6 @@ class StopGate(MortalGate):
         return after
 
 
-class Clock:
-    """The clock by which evidence grows old, which a test can move on."""
-
-    def __init__(self) -> None:
-        self.ahead = 0.0
-
-    def seconds(self) -> float:
-        return time.clock_gettime(time.CLOCK_BOOTTIME) + self.ahead
-
-
 class Stop(Fate):
     """Stops the actuator at one instant, and the world heals meanwhile; counts the instants."""
 
@@ -89,9 +78,9 @@ class Stop(Fate):
 class StoppedLife(Life):
     """A life that may be stopped, and whose world heals meanwhile."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, directory: Path, row: Row, clock: Clock) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, directory: Path, row: Row) -> None:
         super().__init__(monkeypatch, directory, row)
-        self.clock, self.healed_at = clock, float("inf")
+        self.healed_at = float("inf")
         for gate in self.world.gates.values():
             gate.__class__ = StopGate
         StopGate.healthy = staticmethod(self.is_healthy)
@@ -126,13 +115,13 @@ class StoppedLife(Life):
         """Whether a shell is that of the old holder, which is well again and serves."""
         old = self.world.gates[self.row.holder]
         serves = gate.held and gate.processes and self.row.holder not in self.world.hung | self.world.dead
-        long = self.clock.seconds() - self.healed_at > HEALTHY_SECONDS
+        long = self.time.since_boot() - self.healed_at > HEALTHY_SECONDS
         return long and gate is old and bool(serves) and self.row.move is None
 
     def stop(self) -> None:
         """Let 20 s go by, and the old holder come back."""
         self.heal()
-        self.clock.ahead += STOP_SECONDS
+        self.time.suspend(STOP_SECONDS)
 
     def heal(self) -> None:
         """Bring the old holder back, with service and address where no other host has the address by now."""
@@ -143,39 +132,31 @@ class StoppedLife(Life):
         gate.fault = None
         gate.refuse.clear()
         gate.boot_id = "b0070000-0000-4000-8000-000000000000"
-        self.healed_at = self.clock.seconds()
+        self.healed_at = self.time.since_boot()
         taken = any(other.held for other in world.gates.values() if other is not gate)
         gate.held, gate.processes = not taken, 0 if taken else 3
 
 
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    monkeypatch.setattr(since_boot, "seconds", clock.seconds)
-    return clock
-
-
 @pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
-def test_a3_a13_stopped_at_every_instant(
-    row: Row, in_memory: Path, monkeypatch: pytest.MonkeyPatch, clock: Clock
-) -> None:
+def test_a3_a13_stopped_at_every_instant(row: Row, in_memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if row.hooks:
         pytest.skip("hooks change nothing here")
-    whole = StoppedLife(monkeypatch, in_memory / "whole", row, clock)
+    whole = StoppedLife(monkeypatch, in_memory / "whole", row)
     counting = Stop(None, lambda: None)
     whole.live("LocumServiceDown", counting)
     assert counting.passed >= 4 * (1 + row.steps.count(" on ")), "there was something to be stopped in"
     for at in range(counting.passed):
-        life = StoppedLife(monkeypatch, in_memory / str(at), row, clock)
-        life.live("LocumServiceDown", Stop(at, life.stop), seconds=30.0)
-        ends_well(life, at)
+        life = StoppedLife(monkeypatch, in_memory / str(at), row)
+        life.live("LocumServiceDown", Stop(at, life.stop))
+        with life.journal() as journal:
+            ends_well(life, journal, at)
         shutil.rmtree(life.directory)
 
 
 class SlowJournal(MortalJournal):
     """A journal each of whose writes takes long; at one of them the world heals."""
 
-    slow_clock: Clock
+    slow: VirtualRuntime
     seconds = 0.0
     writes = 0
     heals_at: int | None = None
@@ -184,7 +165,7 @@ class SlowJournal(MortalJournal):
     @contextmanager
     def _write(self) -> Iterator[Connection]:
         cls = type(self)
-        cls.slow_clock.ahead += cls.seconds
+        cls.slow.suspend(cls.seconds)
         if cls.writes == cls.heals_at:
             cls.heal()
         cls.writes += 1
@@ -195,27 +176,30 @@ class SlowJournal(MortalJournal):
 @pytest.mark.parametrize("seconds", [0.5, 2.0])
 @pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
 def test_a3_slow_disk_and_the_world_heals_at_every_write(
-    row: Row, seconds: float, in_memory: Path, monkeypatch: pytest.MonkeyPatch, clock: Clock
+    row: Row, seconds: float, in_memory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if row.hooks:
         pytest.skip("hooks change nothing here")
     monkeypatch.setattr(resume, "MortalJournal", SlowJournal)
-    SlowJournal.slow_clock, SlowJournal.seconds = clock, seconds
+    SlowJournal.seconds = seconds
 
     def live(name: str, heals_at: int | None) -> StoppedLife:
-        life = StoppedLife(monkeypatch, in_memory / name, row, clock)
+        life = StoppedLife(monkeypatch, in_memory / name, row)
+        SlowJournal.slow = life.time
         SlowJournal.writes, SlowJournal.heals_at = 0, heals_at
         SlowJournal.heal = staticmethod(life.heal)
-        life.live("LocumServiceDown", Stop(None, lambda: None), seconds=30.0)
+        life.live("LocumServiceDown", Stop(None, lambda: None))
         return life
 
     whole = live("whole", None)
-    ends_well(whole, -1)
+    with whole.journal() as journal:
+        ends_well(whole, journal, -1)
     done, meant = (
         steps.replace(f", confirm on {row.holder}", "") for steps in (resume._steps(whole), row.steps)
     )
     assert done == meant, "a slow disk alone changes nothing of what is done, but for a question more"
     for at in range(SlowJournal.writes):
         life = live(str(at), at)
-        ends_well(life, at)
+        with life.journal() as journal:
+            ends_well(life, journal, at)
         shutil.rmtree(life.directory)
