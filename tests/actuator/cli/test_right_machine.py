@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+from collections.abc import Iterator
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from locum_exporter import this_host
 from locum_exporter.this_host import WrongMachineError, require_actuator_host, require_no_other_host
 from locum_inventory.site.load import load_site
 from locum_inventory.site.model import Address
+from tests.support.forked_programs import ForkedPrograms, forked_programs
 from tests.support.marks import needs_root
 from tests.support.ports import unused_port
 from tests.support.site_files import quiet_site
@@ -30,31 +30,32 @@ def site_file(tmp_path: Path) -> Path:
 
 
 PROGRAMS = {
-    "locum up": ["-c", "from locum_actuator.cli import main; main()", "--site", "{site}", "up"],
-    "locum enrol b": [
-        "-c", "from locum_actuator.cli import main; main()", "--site", "{site}", "enrol", "b", "--yes",
-    ],
-    "locum enrol a": [
-        "-c", "from locum_actuator.cli import main; main()", "--site", "{site}", "enrol", "a", "--dry-run",
-    ],
-    "locum-actuator": ["-m", "locum_actuator.server", "--site", "{site}", "--listen", "127.0.0.1:10750"],
-}  # fmt: skip
+    "locum up": ("locum_actuator.cli:main", ["--site", "{site}", "up"]),
+    "locum enrol b": ("locum_actuator.cli:main", ["--site", "{site}", "enrol", "b", "--yes"]),
+    "locum enrol a": ("locum_actuator.cli:main", ["--site", "{site}", "enrol", "a", "--dry-run"]),
+    "locum-actuator": ("locum_actuator.server:main", ["--site", "{site}", "--listen", "127.0.0.1:10750"]),
+}
 WHO = {A: "it is a", ELSEWHERE: "it is no host of this site"}
+
+
+@pytest.fixture(scope="module")
+def programs() -> Iterator[ForkedPrograms]:
+    """Run programs in a network namespace of their own."""
+    modules = ("locum_actuator.cli.up", "locum_actuator.cli.enrol", "locum_actuator.server")
+    with forked_programs(modules, ["unshare", "--net"]) as forked:
+        yield forked
 
 
 @needs_root
 @pytest.mark.parametrize("program", PROGRAMS)
 @pytest.mark.parametrize("address", WHO)
 def test_a5_it_refuses_on_a_machine_that_is_not_the_actuators_host(
-    site_file: Path, program: str, address: str
+    site_file: Path, programs: ForkedPrograms, program: str, address: str
 ) -> None:
     """On a itself, and on a machine that is no host of the site."""
-    words = [word.format(site=site_file) for word in PROGRAMS[program]]
-    network = f'ip link set lo up; ip addr add {address}/24 dev lo; exec "$@"'
-    done = subprocess.run(
-        ["unshare", "--net", "sh", "-c", network, "sh", sys.executable, "-P", *words],
-        capture_output=True, text=True, timeout=60, check=False, stdin=subprocess.DEVNULL,
-    )  # fmt: skip
+    entry, words = PROGRAMS[program]
+    network = f"ip link set lo up; ip addr flush dev lo scope global; ip addr add {address}/24 dev lo"
+    done = programs.run(entry, [word.format(site=site_file) for word in words], network)
     assert done.returncode == 2
     assert done.stderr == (
         f"{program.split(maxsplit=1)[0]}: this machine is not b, which actuator.host names: "

@@ -52,7 +52,8 @@ def client(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> FlaskClient:
     """A client of an actuator whose Prometheus and Alertmanager say what the tests above have."""
     monkeypatch.setattr(polling, "ask_prometheus", lambda url: replace(VOTES, at=time.time()))
     monkeypatch.setattr(polling, "ask_alertmanagers", lambda urls, of: SILENCES)
-    monkeypatch.setattr(polling, "SCENE_SECONDS", 0.02)
+    for pause in ("SCENE_SECONDS", "VOTES_SECONDS", "SILENCES_SECONDS"):
+        monkeypatch.setattr(polling, pause, 0.02)
     parts = ChainParts()
     return create_app(engine, "a-webhook-token", API, ReloadResult, where=lambda: parts).test_client()
 
@@ -362,13 +363,12 @@ def test_what_is_kept_is_made_once_for_all_and_stops_when_nobody_asks(
         assert kept.fresh(10.0) >= 1
     assert len(made) < 10
     wait_for(lambda: kept.get() and len(made) >= 12, "it is made anew while somebody asks", 5)
-    time.sleep(0.4)
+    wait_for(lambda: not kept._is_running(), "it rests once nobody asks any more", 5)
     rested = len(made)
-    time.sleep(0.2)
+    time.sleep(0.1)
     assert len(made) == rested, "nobody asks any more"
     kept.get()
-    time.sleep(0.2)
-    assert len(made) > rested, "somebody asks again"
+    wait_for(lambda: len(made) > rested, "somebody asks again", 5)
 
 
 def test_what_is_kept_outlives_a_fault_and_ends_with_the_program(caplog: pytest.LogCaptureFixture) -> None:

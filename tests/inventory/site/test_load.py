@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from locum_inventory.site import load
+from locum_inventory.site import load, yaml_positions
 from locum_inventory.site.load import SiteError, find_site, load_site
 from locum_inventory.site.model import Site, VantagePoint
 
@@ -211,16 +211,25 @@ NOT_EVEN_TEXT: dict[str, tuple[bytes, str]] = {
 
 
 @pytest.mark.parametrize(("content", "line"), NOT_EVEN_TEXT.values(), ids=NOT_EVEN_TEXT)
-def test_e7_what_is_no_site_file_at_all_is_one_line(tmp_path: Path, content: bytes, line: str) -> None:
+def test_e7_what_is_no_site_file_at_all_is_one_line(
+    tmp_path: Path, content: bytes, line: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if "50000 values" in line:
+        # To read the first 100,000 nodes takes four seconds of processor time: they count as read.
+        assert (yaml_positions.VALUES_LIMIT, yaml_positions._BoundedLoader.nodes) == (50_000, 0)
+        monkeypatch.setattr(yaml_positions._BoundedLoader, "nodes", 2 * 50_000 - 1000)
+        (is_a_list,) = faults(tmp_path, b"[" + b"a," * 999 + b"]")
+        assert is_a_list.startswith("locum.yml:1: is a list: "), "as many as a site may have"
+        assert faults(tmp_path, b"[" + b"a," * 1000 + b"]") == [line]
     assert faults(tmp_path, content) == [line]
 
 
 def test_e7_a_file_with_faults_without_end_is_refused_in_a_page(tmp_path: Path) -> None:
     lines = faults(
-        tmp_path, "".join(f"k{number}: 1\n" for number in range(5000)) + f"a: !<{'x' * 10_000}> b\n"
+        tmp_path, "".join(f"k{number}: 1\n" for number in range(2000)) + f"a: !<{'x' * 10_000}> b\n"
     )
     assert len(lines) == load.FAULTS_SHOWN + 1
-    assert lines[-1].startswith("locum.yml: and 49")
+    assert lines[-1].startswith("locum.yml: and 19")
     assert max(map(len, lines)) <= load.LINE_LENGTH
 
 
