@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -29,21 +30,40 @@ def _no_power_is_lost() -> Iterator[None]:
         yield
 
 
-@pytest.fixture
-def world() -> FakeWorld:
-    """a holds the address, and b could stand in."""
+def two_hosts() -> FakeWorld:
+    """Return a world in which a holds the address, and b could stand in."""
     return FakeWorld({"a": FakeGate(held=True, processes=3, epoch=1), "b": FakeGate()})
 
 
-@pytest.fixture
-def engine(world: FakeWorld, tmp_path: Path) -> Iterator[Engine]:
-    """An engine that nobody has started, for what is asked over HTTP."""
-    journal = Journal(tmp_path / "journal.sqlite")
+@contextmanager
+def idle_engine(world: FakeWorld, directory: Path) -> Iterator[Engine]:
+    """Make an engine that nobody has started, for what is asked over HTTP."""
+    journal = Journal(directory / "journal.sqlite")
     journal.set_holder("www", "a", 1)
     engine = Engine(site(), journal, Metrics(), lambda _: KeptFakes(world), lambda _site, _gates: world)
     yield engine
     engine.stop()
     journal.close()
+
+
+@pytest.fixture
+def world() -> FakeWorld:
+    """a holds the address, and b could stand in."""
+    return two_hosts()
+
+
+@pytest.fixture
+def engine(world: FakeWorld, tmp_path: Path) -> Iterator[Engine]:
+    """An engine that nobody has started, for what is asked over HTTP."""
+    with idle_engine(world, tmp_path) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def lasting_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """Such an engine for all tests of a file whose requests leave nothing behind that another one would notice."""
+    with idle_engine(two_hosts(), tmp_path_factory.mktemp("engine")) as made:
+        yield made
 
 
 @pytest.fixture

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from flask import Flask
 from flask.testing import FlaskClient
 
 from locum_actuator.app import create_app
@@ -18,11 +20,19 @@ WEBHOOK, API = "a-webhook-token-of-some-length", "an-api-token-of-some-length"
 HUGE = (2**63 - 1, 2**63, 10**23, 10**400, "9" * 5000, "٣", "１２", "-1", "1e9", "0x10")  # noqa: RUF001
 
 
-@pytest.fixture
-def client(engine: Engine) -> FlaskClient:
-    app = create_app(engine, WEBHOOK, API, ReloadResult)
+@pytest.fixture(scope="module")
+def app(lasting_engine: Engine) -> Flask:
+    app = create_app(lasting_engine, WEBHOOK, API, ReloadResult)
     app.config["PROPAGATE_EXCEPTIONS"] = False  # as a client sees it
-    return app.test_client()
+    return app
+
+
+@pytest.fixture
+def client(app: Flask, lasting_engine: Engine) -> Iterator[FlaskClient]:
+    yield app.test_client()
+    # What a request began would have the next one refused for another reason than its own.
+    lasting_engine.move_requests._begun.clear()
+    lasting_engine.journal.end_pause("www")
 
 
 @pytest.mark.parametrize("number", HUGE, ids=lambda number: str(number)[:24])

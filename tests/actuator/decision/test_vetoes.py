@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -258,14 +259,25 @@ def journal(tmp_path: Path) -> Journal:
     return journal
 
 
-def handle(world: FencedWorld, journal: Journal, values: Site, seconds: float = 2.0) -> list[str]:
-    """Handle an incident for so long at most; return what it refused and did."""
+def handle(
+    world: FencedWorld, journal: Journal, values: Site, seconds: float = 2.0, until: str | None = None
+) -> list[str]:
+    """Handle an incident for so long at most, or until a decision begins so; return what it refused and did."""
     metrics, ended = Metrics(), threading.Event()
     metrics.init_service("www", ("a", "b"))
     timer = threading.Timer(seconds, ended.set)
     timer.start()
+    note = journal.note
+
+    def noted(incident: int, kind: str, text: str, **fields: Any) -> None:
+        note(incident, kind, text, **fields)
+        if until is not None and kind == "decided" and text.startswith(until):
+            ended.set()
+
     context = Context(values, "www", journal, metrics, world.gates, world)
-    Incident(context, journal.open_incident("www", "LocumServiceDown")).handle(ended)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(journal, "note", noted)
+        Incident(context, journal.open_incident("www", "LocumServiceDown")).handle(ended)
     timer.cancel()
     return [f"{e['kind']} {e['step'] or e['text']}" for e in journal.incidents()[0]["events"]]
 
@@ -291,7 +303,9 @@ def test_a11_release_and_fence_failed_and_nobody_seems_to_hold(
     monkeypatch.setattr(incidents, "TRY_AGAIN_SECONDS", 60.0)
     world.gates["a"].held = False
     world.gates["a"].refuse = {"release": "failed", "claim": "failed", "start": "failed"}
-    told = handle(world, journal, with_fence(tmp_path, "claims success and never is"), seconds=4.0)
+    values = with_fence(tmp_path, "claims success and never is")
+    told = handle(world, journal, values, seconds=4.0, until="refuse: no host holds the address")
+    assert told[-1].startswith("decided refuse: no host holds the address and b can serve, but the s")
     assert {"failed release", "failed fence"} <= set(told)
     assert not world.gates["b"].held
     assert journal.unconfirmed("www") == {"a"}
