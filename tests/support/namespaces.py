@@ -34,6 +34,14 @@ def namespace(label: str) -> Iterator[str]:
         ip("netns", "del", name)
 
 
+def inside(name: str) -> tuple[str, ...]:
+    """What to put before a command to run it in a namespace.
+
+    `ip netns exec` mounts /sys anew each time, in a mount namespace of its own; the command needs neither.
+    """
+    return ("nsenter", f"--net=/run/netns/{name}")
+
+
 @contextmanager
 def network(*labels: str) -> Iterator[dict[str, str]]:
     """Namespaces on one wire: `eth0` in each, the switch in a namespace of its own; returns names by label."""

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import select
+import socket
+import struct
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +35,7 @@ standby running
 """
 WWW, WWW6, DNS, OWN, OWN6 = "198.51.100.7", "2001:db8::7", "198.51.100.8", "198.51.100.1", "2001:db8::1"
 EVERY = [WWW, WWW6, DNS, OWN, OWN6]
+ECHO, ECHO_REPLY, ECHO6, ECHO6_REPLY = 8, 0, 128, 129  # RFC 792, RFC 4443
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +46,49 @@ def wire() -> Iterator[dict[str, str]]:
             namespaces.add_address(name, f"198.51.100.{number}/24")
             namespaces.add_address(name, f"2001:db8::{number}/64")
         yield names
+
+
+def checksum(packet: bytes) -> int:
+    """RFC 1071. For ICMPv6 the kernel does it (RFC 3542)."""
+    total = sum(int.from_bytes(packet[at : at + 2]) for at in range(0, len(packet), 2))
+    total = (total & 0xFFFF) + (total >> 16)
+    return 0xFFFF & ~(total + (total >> 16))
+
+
+async def answering() -> list[str]:
+    """Return which addresses of `EVERY` answer an echo request.
+
+    Each is asked three times. A round ends when the own addresses of the host have answered, asked last, and a
+    moment later: what a host that hears and may speak has to say is there by then, however busy this machine is. So
+    no time has to pass for those that do not answer.
+    """
+    identifier, found = os.getpid() & 0xFFFF, set[str]()
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP) as four,
+        socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6) as six,
+    ):
+        for number in range(3):
+            for address in EVERY:
+                kind = ECHO6 if ":" in address else ECHO
+                request = struct.pack("!BBHHH", kind, 0, 0, identifier, number)
+                if kind == ECHO:
+                    request = struct.pack("!BBHHH", kind, 0, checksum(request), identifier, number)
+                (six if kind == ECHO6 else four).sendto(request, (address, 0))
+            end, due = time.monotonic() + 5.0, {OWN, OWN6}
+            while (left := end - time.monotonic()) > 0 and (
+                ready := select.select([four, six], [], [], left)[0]
+            ):
+                for one in ready:
+                    packet, (address, *_) = one.recvfrom(2048)
+                    if one is four:
+                        packet = packet[4 * (packet[0] & 0xF) :]
+                    kind, _, _, *of = struct.unpack("!BBHHH", packet[:8])
+                    if kind in {ECHO_REPLY, ECHO6_REPLY} and of == [identifier, number]:
+                        found.add(address)
+                        due.discard(address)
+                if not due:
+                    end = min(end, time.monotonic() + 0.02)
+    return [address for address in EVERY if address in found]
 
 
 @dataclass(frozen=True)
@@ -53,7 +102,7 @@ class Guarded:
     def run(self, *words: str) -> tuple[int, str]:
         """Run the guard; return how it ended and what it said."""
         done = subprocess.run(
-            ["ip", "netns", "exec", self.names["here"], str(self.guard), *words],
+            [*namespaces.inside(self.names["here"]), str(self.guard), *words],
             check=False, capture_output=True, text=True, timeout=15,
         )  # fmt: skip
         return done.returncode, (done.stdout + done.stderr).replace(str(self.gate.prefix), "")
@@ -65,20 +114,14 @@ class Guarded:
         """Return the addresses of `here` that answer a ping of `there`, which knows no MAC address of it."""
         there = self.names["there"]
         namespaces.ip("-n", there, "neigh", "flush", "dev", "eth0")
-        pings = {
-            address: subprocess.Popen(
-                ["ip", "netns", "exec", there, "ping", "-qnc1", "-W0.3", address], stdout=subprocess.DEVNULL
-            )
-            for address in EVERY
-        }
-        return [address for address, ping in pings.items() if ping.wait(timeout=10) == 0]
+        return namespaces.run_in(there, answering)
 
     def marks(self) -> list[str]:
         directory = self.gate.prefix / "run/locum-guard"
         return sorted(str(path.relative_to(directory)) for path in directory.glob("*/*"))
 
     def _here(self, *command: str) -> str:
-        there = ["ip", "netns", "exec", self.names["here"], *command]
+        there = [*namespaces.inside(self.names["here"]), *command]
         return subprocess.run(there, check=True, capture_output=True, text=True, timeout=10).stdout
 
 
@@ -88,7 +131,7 @@ def make_guarded(wire: dict[str, str], tmp_path: Path) -> Iterator[Callable[...,
     here = wire["here"]
 
     def make(shell: str = "dash") -> Guarded:
-        gate = install_gate(tmp_path, HOST_FILE, ("ip", "netns", "exec", here, *shell.split()))
+        gate = install_gate(tmp_path, HOST_FILE, (*namespaces.inside(here), *shell.split()))
         guard = tmp_path / "usr/local/sbin/locum-guard"
         guard.parent.mkdir(parents=True)
         text = guard_files()["guard"].replace("\nPREFIX= ", f"\nPREFIX={tmp_path} ", 1)
@@ -99,7 +142,7 @@ def make_guarded(wire: dict[str, str], tmp_path: Path) -> Iterator[Callable[...,
         return Guarded(gate, guard, wire)
 
     yield make
-    subprocess.run(["ip", "netns", "exec", here, "nft", "flush", "ruleset"], check=True)
+    subprocess.run([*namespaces.inside(here), "nft", "flush", "ruleset"], check=True)
     for address in (f"{WWW}/24", f"{WWW6}/64", f"{DNS}/24"):
         subprocess.run(
             ["ip", "-n", here, "addr", "del", address, "dev", "eth0"], check=False, capture_output=True
