@@ -53,7 +53,7 @@ time.sleep(600)
 @contextmanager
 def process_called(name: str) -> Iterator[subprocess.Popen[bytes]]:
     with subprocess.Popen(
-        [sys.executable, "-c", RENAMED, name.encode().hex()], stdout=subprocess.PIPE
+        [sys.executable, "-I", "-S", "-c", RENAMED, name.encode().hex()], stdout=subprocess.PIPE
     ) as process:
         try:
             assert process.stdout is not None
@@ -78,7 +78,7 @@ def gate_for(name: str, directory: Path, shell: tuple[str, ...]) -> GateHost:
     other = www.checks.model_copy(
         update={"process": ProcessCheck(name=name.split(" ", maxsplit=1)[0] or "x")}
     )
-    quiet = commands.model_copy(update={"stop": "true", "stop_timeout": 0.2})
+    quiet = commands.model_copy(update={"stop": "true", "stop_timeout": 0.02})
     services = {
         "dns": www.model_copy(update={"checks": other, "commands": quiet, "addresses": ()}),
         "www": www.model_copy(update={"checks": checks, "commands": quiet, "addresses": ()}),

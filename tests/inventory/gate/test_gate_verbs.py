@@ -62,7 +62,7 @@ def make_host(namespace: str, tmp_path: Path) -> Iterator[Callable[..., GateHost
 
     def make(shell: str = "dash", stop: str = STOP_ALL) -> GateHost:
         text = HOST_FILE.format(directory=tmp_path, stop=stop)
-        return install_gate(tmp_path, text, ("ip", "netns", "exec", namespace, *shell.split()))
+        return install_gate(tmp_path, text, (*namespaces.inside(namespace), *shell.split()))
 
     yield make
     subprocess.run(["ip", "-n", namespace, "addr", "flush", "dev", "card0"], check=True)
@@ -237,7 +237,7 @@ def test_a3_the_age_is_compared_after_what_a_claim_waits_for(
     make_host: Callable[..., GateHost], namespace: str, what: str
 ) -> None:
     """The verb came in time; another one held the lock, or a slow disk its epoch, until it was too late."""
-    host = make_host(stop="sleep 2; true")
+    host = make_host(stop="sleep 1.2; true")
     release: subprocess.Popen[str] | None = None
     if what == "its lock":
         host.write_host_file(
@@ -250,8 +250,8 @@ def test_a3_the_age_is_compared_after_what_a_claim_waits_for(
         )
         wait_for(lambda: any(host.run_directory.glob("*.pipe")), "the stop command runs")
     else:
-        host.gate.write_text(host.gate.read_text().replace('sync "$new" &&', 'sync "$new" && sleep 2 &&'))
-    answer = host.run("claim", "www", "2", *host.permit("www", seconds=1.0))
+        host.gate.write_text(host.gate.read_text().replace('sync "$new" &&', 'sync "$new" && sleep 1.2 &&'))
+    answer = host.run("claim", "www", "2", *host.permit("www", seconds=0.6))
     if release is not None:
         release.communicate(timeout=15.0)
     assert "too_late" in answer[-1], answer
@@ -264,13 +264,13 @@ def test_a3_a_claim_that_gets_too_old_half_way_takes_off_what_it_put_on(
 ) -> None:
     host = make_host(shell)
     fake = tmp_path / "ip"
-    fake.write_text('#!/bin/sh\ncase "$*" in *replace*) sleep 1.5 ;; esac\nexec /sbin/ip "$@"\n')
+    fake.write_text('#!/bin/sh\ncase "$*" in *replace*) sleep 1 ;; esac\nexec /sbin/ip "$@"\n')
     fake.chmod(0o755)
     host.gate.write_text(
         host.gate.read_text().replace("PATH=/usr/local/sbin", f"PATH={tmp_path}:/usr/local/sbin")
     )
     ip(namespace, "addr add 198.51.100.9/24 dev card0")  # the host's own
-    answer = host.run("claim", "www", "2", *host.permit("www", seconds=1.0))
+    answer = host.run("claim", "www", "2", *host.permit("www", seconds=0.6))
     assert "too_late" in answer[-1], answer
     there = ip(namespace, "addr show dev card0")
     assert "198.51.100.7" not in there

@@ -186,16 +186,16 @@ def test_it_ends_with_its_input_and_leaves_nobody(host: GateHost, watch: Callabl
 
 @pytest.mark.timed
 def test_it_ends_by_itself_when_nobody_asks(host: GateHost, watch: Callable[[], Watching]) -> None:
-    host.gate.write_text(host.gate.read_text().replace("IDLE_SECONDS=30", "IDLE_SECONDS=0.8"))
+    host.gate.write_text(host.gate.read_text().replace("IDLE_SECONDS=30", "IDLE_SECONDS=0.4"))
     watching = watch()
     began = time.monotonic()
-    while time.monotonic() - began < 1.8:  # while it is asked it stays
-        time.sleep(0.1)  # far from 0.8: a busy machine is late with it
+    while time.monotonic() - began < 1.0:  # while it is asked it stays
+        time.sleep(0.05)  # far from 0.4: a busy machine is late with it
         watching.look(1)
     asked = time.monotonic()
     assert watching.line() == ""
     assert watching.process.wait(timeout=5.0) == 0
-    assert 0.7 < time.monotonic() - asked < 5
+    assert 0.3 < time.monotonic() - asked < 5
     wait_for(lambda: gates(host) == 0, "the reminder ended too")
 
 
