@@ -12,12 +12,13 @@ import random
 import subprocess
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
 
 from bench.mirror_hosts import MirrorHosts, in_memory, make_hosts
+from tests.actuator.mirror.prepared_hosts import PreparedHosts
 from tests.support.marks import needs_root
 
 pytestmark = needs_root
@@ -163,7 +164,7 @@ def say_everything(hosts: MirrorHosts, host: str, run: int) -> str:
     return "".join(said)
 
 
-def two_hosts(base: Path, mode: str) -> tuple[MirrorHosts, int]:
+def two_hosts(base: Path, mode: str) -> MirrorHosts:
     """Return hosts after two runs, whose trees belong to another user on both."""
     hosts = make_hosts(base, {"mode": mode})
     tree = hosts.tree("a")
@@ -172,7 +173,26 @@ def two_hosts(base: Path, mode: str) -> tuple[MirrorHosts, int]:
     give_to_owner(tree)
     assert hosts.run().done
     (tree / "index.html").write_text("changed\n")
-    return hosts, hosts.run().run
+    assert hosts.run().done
+    return hosts
+
+
+TwoHosts = Callable[[str], AbstractContextManager[MirrorHosts]]
+
+
+@pytest.fixture(scope="module")
+def after_two_runs() -> Iterator[TwoHosts]:
+    """Hosts of a mode after two runs, as often as they are asked for."""
+    made: dict[str, PreparedHosts] = {}
+
+    def copied(mode: str) -> AbstractContextManager[MirrorHosts]:
+        if mode not in made:
+            made[mode] = PreparedHosts(lambda base: two_hosts(base, mode))
+        return made[mode].copied()
+
+    yield copied
+    for one in made.values():
+        one.remove()
 
 
 def run_everything(hosts: MirrorHosts, host: str, run: int) -> str:
@@ -185,12 +205,11 @@ def run_everything(hosts: MirrorHosts, host: str, run: int) -> str:
     return said + say_everything(hosts, host, run)
 
 
-def check_all(base: Path, mode: str, host: str, choice: Sequence[tuple[str, Plant]]) -> None:
-    hosts, run = two_hosts(base, mode)
-    outside = make_outside(base)
+def check_all(hosts: MirrorHosts, host: str, choice: Sequence[tuple[str, Plant]]) -> None:
+    outside = make_outside(hosts.base)
     before = portrait(outside)
     plant(hosts.tree(host), outside, choice)
-    said = run_everything(hosts, host, run)
+    said = run_everything(hosts, host, hosts.results[-1].run)
     assert portrait(outside) == before
     assert "SECRET" not in said
     for tree in (hosts.tree("a"), hosts.tree("b")):
@@ -198,30 +217,35 @@ def check_all(base: Path, mode: str, host: str, choice: Sequence[tuple[str, Plan
             assert (
                 path.is_symlink() or not path.is_file() or "SECRET" not in path.read_text(errors="replace")
             ), path
-    hosts.close()
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 @pytest.mark.parametrize(("mode", "host"), [("in_place", "b"), ("staged", "b"), ("in_place", "a")])
-def test_e2_root_follows_no_link_at_any_name(base: Path, mode: str, host: str, kind: Plant) -> None:
-    check_all(base, mode, host, [(name, kind) for name in NAMES if name != ".locum-kept"])
+def test_e2_root_follows_no_link_at_any_name(
+    after_two_runs: TwoHosts, mode: str, host: str, kind: Plant
+) -> None:
+    with after_two_runs(mode) as hosts:
+        check_all(hosts, host, [(name, kind) for name in NAMES if name != ".locum-kept"])
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
-def test_e2_what_another_user_put_at_the_name_of_the_kept_files_is_not_used(base: Path, kind: Plant) -> None:
-    check_all(base, "in_place", "b", [(".locum-kept", kind)])
+def test_e2_what_another_user_put_at_the_name_of_the_kept_files_is_not_used(
+    after_two_runs: TwoHosts, kind: Plant
+) -> None:
+    with after_two_runs("in_place") as hosts:
+        check_all(hosts, "b", [(".locum-kept", kind)])
 
 
-def test_e2_root_follows_no_link_of_a_drawn_mixture(base: Path) -> None:
+def test_e2_root_follows_no_link_of_a_drawn_mixture(after_two_runs: TwoHosts) -> None:
     """A new seed each time; the message has it."""
     seed = random.SystemRandom().randrange(10**6)
     draw = random.Random(seed)
     for number in range(6):
-        (base / str(number)).mkdir()
         choice = [(name, draw.choice(KINDS)) for name in NAMES if draw.random() < 0.5]
         mode, host = draw.choice((("in_place", "b"), ("staged", "b"), ("in_place", "a")))
         try:
-            check_all(base / str(number), mode, host, choice)
+            with after_two_runs(mode) as hosts:
+                check_all(hosts, host, choice)
         except AssertionError as fault:
             raise AssertionError(f"seed {seed}, number {number}: {mode} on {host}, {choice}") from fault
 
@@ -302,26 +326,26 @@ def swapped(one: Path, other: Path) -> Iterator[None]:
         thread.join()
 
 
-def test_e2_a_directory_that_becomes_a_link_while_root_works_in_it(base: Path) -> None:
+def test_e2_a_directory_that_becomes_a_link_while_root_works_in_it(after_two_runs: TwoHosts) -> None:
     """A race, run for some rounds: a directory and a link change places as fast as they can."""
-    hosts, run = two_hosts(base, "in_place")
-    outside, tree = make_outside(base), hosts.tree("b")
-    for number in range(40):
-        (hosts.tree("a") / "sub" / f"page{number}").write_text(f"{number}\n")
-        (outside / f"page{number}").write_text(SECRET)
-    before = portrait(outside)
-    for name in ("sub", ".locum-kept"):
-        link = tree / f"{name}.link"
-        link.symlink_to(outside)
-        with swapped(tree / name, link):
-            for number in range(4):
-                (hosts.tree("a") / "sub" / f"page{number}").write_text(f"changed for {name}, {number}\n")
-                hosts.run(discard_changes=True, allowed_deletions=1000)
-                say_everything(hosts, "b", run)
-        assert portrait(outside) == before
-    for path in tree.rglob("*"):
-        assert not path.is_file() or path.is_symlink() or "SECRET" not in path.read_text(), path
-    hosts.close()
+    with after_two_runs("in_place") as hosts:
+        run, outside, tree = hosts.results[-1].run, make_outside(hosts.base), hosts.tree("b")
+        for number in range(40):
+            (hosts.tree("a") / "sub" / f"page{number}").write_text(f"{number}\n")
+            (outside / f"page{number}").write_text(SECRET)
+        before = portrait(outside)
+        for name in ("sub", ".locum-kept"):
+            link = tree / f"{name}.link"
+            link.symlink_to(outside)
+            with swapped(tree / name, link):
+                for number in range(4):
+                    page = hosts.tree("a") / "sub" / f"page{number}"
+                    page.write_text(f"changed for {name}, {number}\n")
+                    hosts.run(discard_changes=True, allowed_deletions=1000)
+                    say_everything(hosts, "b", run)
+            assert portrait(outside) == before
+        for path in tree.rglob("*"):
+            assert not path.is_file() or path.is_symlink() or "SECRET" not in path.read_text(), path
 
 
 def test_e2_other_users_cannot_take_the_gates_locks(base: Path) -> None:

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from bench.mirror_hosts import READABLE_BY_1235, MirrorHosts, forget, in_memory, make_hosts, picture
+from tests.actuator.mirror.prepared_hosts import PreparedHosts
+from tests.support.polling import wait_for
 
 FILES = {f"page{number}.html": f"page {number}\n" for number in range(10)}
 SERVER_SIDE = "b's own, written while it served\n"
@@ -25,15 +27,27 @@ def base() -> Iterator[Path]:
         yield directory
 
 
-@pytest.fixture
-def hosts(base: Path) -> Iterator[MirrorHosts]:
-    """Two hosts after a good run."""
+def after_a_good_run(base: Path) -> MirrorHosts:
     hosts = make_hosts(base, {"max_delete": {"share": "40%", "number": 5}})
     for name, text in FILES.items():
         (hosts.tree("a") / name).write_text(text)
     assert hosts.run().done
-    yield hosts
-    hosts.close()
+    return hosts
+
+
+@pytest.fixture(scope="module")
+def prepared() -> Iterator[PreparedHosts]:
+    """The run is the same for all tests: it is made once."""
+    prepared = PreparedHosts(after_a_good_run)
+    yield prepared
+    prepared.remove()
+
+
+@pytest.fixture
+def hosts(prepared: PreparedHosts) -> Iterator[MirrorHosts]:
+    """Two hosts after a good run."""
+    with prepared.copied() as hosts:
+        yield hosts
 
 
 def unmounted(hosts: MirrorHosts) -> None:
@@ -309,7 +323,10 @@ def without_attributes(directory: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        subprocess.run(["umount", directory], check=True)
+        # What an ended run has killed may stand in it for a moment longer.
+        wait_for(
+            lambda: subprocess.run(["umount", directory], check=False).returncode == 0, "it is unmounted"
+        )
 
 
 @pytest.mark.parametrize("mode", ["in_place", "staged"])
