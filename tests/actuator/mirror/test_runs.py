@@ -13,6 +13,7 @@ import pytest
 
 from bench.mirror_hosts import READABLE_BY_1235, MirrorHosts, in_memory, make_hosts, picture
 from locum_actuator.domain.mirror_run import Progress
+from tests.inventory.gate.gate_host import HEAD
 from tests.support.polling import wait_for
 
 ODD_NAMES = ("with space", "-rf", "*", "new\nline", "käse", "back\\slash", "$(reboot)", ".hidden", "a" * 200)
@@ -31,6 +32,17 @@ def hosts(base: Path) -> Iterator[MirrorHosts]:
     hosts = make_hosts(base)
     yield hosts
     hosts.close()
+
+
+def limit_bandwidth(hosts: MirrorHosts, kib: int) -> None:
+    """Give the runs to b so many KiB a second: few for one that is to be broken off. 0: as many as there are."""
+    gate = hosts.gates["b"]
+    lines = gate.host_file.read_text().removeprefix(HEAD).splitlines()
+    limits = [line for line in lines if line.startswith("mirror_bandwidth_kib ")]
+    assert len(limits) == 1
+    gate.write_host_file(
+        "".join(f"{line}\n" for line in lines).replace(limits[0], f"mirror_bandwidth_kib {kib}")
+    )
 
 
 def kept(hosts: MirrorHosts) -> dict[str, list[str]]:
@@ -269,8 +281,9 @@ class TestBrokenOff:
     @pytest.fixture
     def slow(self, base: Path) -> Iterator[MirrorHosts]:
         """A run of some seconds: 3 MiB at 1 MiB a second."""
-        hosts = make_hosts(base, {"bandwidth_limit": "1M"})
+        hosts = make_hosts(base)
         assert hosts.run().done
+        limit_bandwidth(hosts, 1024)
         for number in range(30):
             (hosts.tree("a") / f"file{number}").write_bytes(os.urandom(100_000))
         yield hosts
@@ -337,6 +350,7 @@ class TestBrokenOff:
         slow.mirrors.cancel_all("the actuator ends")
         thread.join(15)
         assert (slow.results[-1].outcome, slow.results[-1].text) == ("failed", "the actuator ends")
+        limit_bandwidth(slow, 0)
         assert slow.run().done
         assert picture(slow.tree("b")) == picture(slow.tree("a"))
         assert slow.mirrors.data_age_seconds("www", "b") is not None
@@ -349,12 +363,14 @@ class TestBrokenOff:
         hosts.mirrors.cancel_all("the actuator ends")
         thread.join(15)
         assert hosts.results[-1].outcome == "failed"
+        limit_bandwidth(hosts, 0)
         assert hosts.run().done
         assert picture(hosts.tree("b")) == picture(hosts.tree("a"))
         hosts.close()
 
     def test_a_run_whose_end_nobody_wrote_down_is_settled(self, slow: MirrorHosts) -> None:
         ledger = slow.journal.mirrors
+        limit_bandwidth(slow, 0)
         result = slow.run()
         assert result.done
         slow.journal._db.execute(
@@ -396,12 +412,13 @@ TAKEN_UP = {
 def test_what_came_of_a_file_before_the_line_was_cut_is_kept_where_it_may_be_much(
     base: Path, name: str, again: bool, is_kept: bool
 ) -> None:
-    hosts = make_hosts(base, {"bandwidth_limit": "1M"})
+    hosts = make_hosts(base)
     gate = hosts.gates["b"].gate
     gate.write_text(gate.read_text().replace("LARGE_KIB=16384", "LARGE_KIB=100"))
     if name == "large":
         (hosts.tree("a") / name).write_bytes(os.urandom(200_000))
     assert hosts.run().done
+    limit_bandwidth(hosts, 1024)
     (hosts.tree("a") / name).write_bytes(os.urandom(1_200_000))
     partial = hosts.tree("b") / ".locum-kept" / "partial" / name
     for _ in range(1 + again):
@@ -416,6 +433,7 @@ def test_what_came_of_a_file_before_the_line_was_cut_is_kept_where_it_may_be_muc
         thread.join(15)
         assert hosts.results[-1].outcome == "failed"
     assert partial.exists() == is_kept
+    limit_bandwidth(hosts, 0)
     result = hosts.run()
     assert result.done, result.text
     assert (result.count.bytes_sent < 1_200_000) == is_kept
@@ -452,12 +470,12 @@ def test_d6_a_path_too_long_to_be_copied_is_named(hosts: MirrorHosts) -> None:
 
 def test_d1_files_renamed_while_a_run_reads_are_in_the_copy(hosts: MirrorHosts) -> None:
     """The real thing: rsync lists the files, and some have another name by the time that it opens them."""
-    slow = hosts.gates["b"].host_file
-    slow.write_text(slow.read_text().replace("mirror_bandwidth_kib 0", "mirror_bandwidth_kib 1024"))
+    limit_bandwidth(hosts, 1024)
     source, copy = hosts.tree("a") / "pages", hosts.tree("b") / "pages"
     source.mkdir()
     for number in range(20):
-        (source / f"{number:02}").write_bytes(os.urandom(200_000))
+        # The first ten take a second; the others have time enough to be renamed before rsync comes to them.
+        (source / f"{number:02}").write_bytes(os.urandom(100_000 if number < 10 else 1000))
     thread = threading.Thread(target=hosts.run)
     thread.start()
     while thread.is_alive() and not (copy / "00").exists():
