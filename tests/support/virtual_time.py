@@ -240,6 +240,27 @@ class VirtualRuntime(runtime.Runtime):
         return _EventLoop(self)
 
 
+class Until:
+    """An event that is set by itself after some seconds: a timer would be one more thread."""
+
+    def __init__(self, seconds: float) -> None:
+        self._end = runtime.monotonic() + seconds
+
+    def is_set(self) -> bool:
+        return runtime.monotonic() >= self._end
+
+    def wait(self, timeout: float | None = None) -> bool:
+        left = self._end - runtime.monotonic()
+        runtime.sleep(left if timeout is None else min(left, timeout))
+        return self.is_set()
+
+    def set(self) -> None:
+        self._end = runtime.monotonic()
+
+    def clear(self) -> None:
+        self._end = float("inf")
+
+
 class _Semaphore:
     def __init__(self, virtual: VirtualRuntime, value: int) -> None:
         self._virtual, self._value = virtual, value

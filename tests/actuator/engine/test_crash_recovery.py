@@ -36,7 +36,7 @@ from locum_inventory.gate.clock import Permit
 from locum_inventory.gate.protocol import ServiceStatus, Verb
 from locum_inventory.site.model import FenceDevice, Interface, Mirror, Site
 from tests.actuator.fakes import FakeGate, FakeWorld, site
-from tests.support.virtual_time import VirtualRuntime
+from tests.support.virtual_time import Until, VirtualRuntime
 
 # Of an incident; one that is still open then is left open. A plan that failed is tried again after 30 s: that would
 # hide the failure.
@@ -290,27 +290,6 @@ ROWS = {
 }
 
 
-class Until:
-    """An event that is set from a moment on; a timer would be one more thread for each of thousands of lives."""
-
-    def __init__(self, end: float) -> None:
-        self._end = end
-
-    def is_set(self) -> bool:
-        return runtime.monotonic() >= self._end
-
-    def wait(self, timeout: float | None = None) -> bool:
-        left = self._end - runtime.monotonic()
-        runtime.sleep(left if timeout is None else min(left, timeout))
-        return self.is_set()
-
-    def set(self) -> None:
-        self._end = runtime.monotonic()
-
-    def clear(self) -> None:
-        self._end = float("inf")
-
-
 @cache
 def _metrics() -> Metrics:
     """Return metrics for all lives, which nothing here reads: making them takes as long as half a life."""
@@ -400,7 +379,7 @@ class Life:
             number = journal.open_incident("www", trigger)
             move = None if trigger == START_UP else self.row.move
             begin_incident(context, number, returned=back, left_over=trigger == START_UP, move=move).handle(
-                Until(runtime.monotonic() + LONGEST_SECONDS)
+                Until(LONGEST_SECONDS)
             )
             runtime.sleep(1.0)  # the threads that nothing waits for come to their end, too
         finally:

@@ -27,6 +27,14 @@ from locum_inventory.site.model import Site
 from tests.actuator.fakes import FakeGate, FakeWorld, site
 from tests.actuator.shortcuts import in_no_time, kernel_of
 from tests.support.polling import wait_for
+from tests.support.virtual_time import Until, VirtualRuntime
+
+
+@pytest.fixture
+def virtual() -> Iterator[VirtualRuntime]:
+    """Virtual time, for incidents that this test's own thread handles."""
+    with VirtualRuntime().running() as time_of_it:
+        yield time_of_it
 
 
 @pytest.fixture
@@ -172,11 +180,11 @@ def test_observe_touches_nothing_and_waits_for_the_end(world: FakeWorld, journal
     assert decided[0].startswith("record: mode is observe; would have: release on a, confirm on b")
 
 
+@pytest.mark.usefixtures("virtual")
 def test_a_refusal_that_lasts_is_told_once(world: FakeWorld, journal: Journal) -> None:
     world.gates["a"].fault = "refused"
     world.hung.add("a")
-    ended = threading.Event()
-    threading.Timer(0.15, ended.set).start()
+    ended = Until(0.15)
     there = context(world, journal)
     Incident(there, journal.open_incident("www", "x")).handle(ended)
     events = journal.incidents()[0]["events"]
@@ -187,11 +195,11 @@ def test_a_refusal_that_lasts_is_told_once(world: FakeWorld, journal: Journal) -
     assert sample("locum_actuator_refusals_total", {"service": "www", "reason": "unfenced"}) == 1
 
 
+@pytest.mark.usefixtures("virtual")
 def test_a_takeover_that_fails_is_not_tried_again_at_once(world: FakeWorld, journal: Journal) -> None:
     world.hung.add("a")
     world.gates["b"].start_works = False
-    ended = threading.Event()
-    threading.Timer(0.3, ended.set).start()
+    ended = Until(0.3)
     Incident(context(world, journal), journal.open_incident("www", "x")).handle(ended)
     assert world.gates["b"].calls.count("start") == 1
     assert world.gates["a"].held, "and a has the address"
@@ -220,6 +228,7 @@ def test_b7_a_question_that_fails_is_asked_again_at_once_and_spends_nothing(
     assert journal.takeovers_since("www", 0.0) == 1
 
 
+@pytest.mark.usefixtures("virtual")
 def test_b7_what_moves_before_a_question_that_fails_is_counted_and_not_repeated_for_ever(
     world: FakeWorld, journal: Journal
 ) -> None:
@@ -227,8 +236,7 @@ def test_b7_what_moves_before_a_question_that_fails_is_counted_and_not_repeated_
     world.hung.add("a")
     confirm = world.confirm
     world.confirm = lambda *_: replace(confirm("www"), witnessed=False)  # type: ignore[method-assign]
-    ended = threading.Event()
-    threading.Timer(1.0, ended.set).start()
+    ended = Until(1.0)
     Incident(context(world, journal, site(max_per_hour=60)), journal.open_incident("www", "x")).handle(ended)
     assert events(journal, "failed") == ["confirm on b"] * MOST_IN_VAIN
     assert world.gates["a"].held
@@ -252,12 +260,12 @@ def test_b7_a_gate_that_could_not_be_asked_spends_nothing(world: FakeWorld, jour
     assert journal.respawns_since("www", 0.0) == {"a": 1}
 
 
+@pytest.mark.usefixtures("virtual")
 def test_budget_counts_attempts(world: FakeWorld, journal: Journal) -> None:
     for number in range(3):
         journal.count_takeover("www", number)
     world.dead.add("a")
-    ended = threading.Event()
-    threading.Timer(0.05, ended.set).start()
+    ended = Until(0.05)
     Incident(context(world, journal), journal.open_incident("www", "x")).handle(ended)
     assert not world.gates["b"].held
     assert "max_per_hour is 3" in journal.incidents()[0]["events"][0]["text"]
@@ -599,18 +607,19 @@ def test_an_address_nobody_held_that_moves_spends_the_budget(world: FakeWorld, j
     assert journal.takeovers_since("www", 0.0) == 1
 
 
-def test_a_silent_host_whose_echo_comes_late_is_not_taken_over(world: FakeWorld, journal: Journal) -> None:
+def test_a_silent_host_whose_echo_comes_late_is_not_taken_over(
+    world: FakeWorld, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
     world.dead, world.late, ended = {"a"}, {"a"}, threading.Event()
+    late_echo = world.late_echo
+
+    def once(host: str, since: float, seconds: float) -> bool:
+        ended.set()  # the incident would ask again at once, and the step fail again
+        return late_echo(host, since, seconds)
+
+    monkeypatch.setattr(world, "late_echo", once)
     incident = Incident(context(world, journal), journal.open_incident("www", "x"))
-    thread = threading.Thread(target=incident.handle, args=(ended,))
-    thread.start()
-    wait_for(
-        lambda: any(event["kind"] == "failed" for event in journal.incidents()[0]["events"]),
-        "a step failed",
-        5,
-    )
-    ended.set()
-    thread.join(5)
+    incident.handle(ended)
     (failed,) = [event for event in journal.incidents()[0]["events"] if event["kind"] == "failed"]
     assert (failed["step"], failed["text"]) == (
         "confirm",
@@ -620,6 +629,7 @@ def test_a_silent_host_whose_echo_comes_late_is_not_taken_over(world: FakeWorld,
     assert incident.doubtful, "nobody was seen to hold the address"
 
 
+@pytest.mark.usefixtures("virtual")
 def test_a_dead_holder_that_a_third_host_hears_again_is_not_taken_over(
     world: FakeWorld, journal: Journal
 ) -> None:
@@ -627,8 +637,7 @@ def test_a_dead_holder_that_a_third_host_hears_again_is_not_taken_over(
     world.dead.add("a")
     world.gates["a"].fault = "timeout"
     world.heard_by_c.add("a")
-    incident, ended = Incident(context(world, journal), journal.open_incident("www", "x")), threading.Event()
-    threading.Timer(0.3, ended.set).start()
+    incident, ended = Incident(context(world, journal), journal.open_incident("www", "x")), Until(0.3)
     incident.handle(ended)
     failed = [event for event in journal.incidents()[0]["events"] if event["kind"] == "failed"]
     assert {event["text"] for event in failed} == {"a answers c: only the line to it is cut"}
@@ -648,6 +657,7 @@ LAST_QUESTION: dict[str, tuple[str, Outcome, bool]] = {
 
 @pytest.mark.parametrize("holder", ["a", None], ids=["a holds it", "no holder is known"])
 @pytest.mark.parametrize(("policy", "echo", "moves"), LAST_QUESTION.values(), ids=LAST_QUESTION)
+@pytest.mark.usefixtures("virtual")
 def test_a1_the_last_question_before_a_claim(
     world: FakeWorld,
     journal: Journal,
@@ -675,8 +685,7 @@ def test_a1_the_last_question_before_a_claim(
             hosts.add("a")
     values = site(when_unreachable=policy)
     incident = Incident(context(world, journal, values), journal.open_incident("www", "x"))
-    ended = threading.Event()
-    threading.Timer(0.3, ended.set).start()
+    ended = Until(0.3)
     incident.handle(ended)
     assert world.gates["b"].held == moves
     assert moves or world.gates["b"].calls == []
