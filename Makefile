@@ -7,7 +7,7 @@ AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo env PYTHONDONTWRITEBYTECODE=1 \
 LINTED_SH := inventory/locum_inventory/gate/gate.sh inventory/locum_inventory/gate/gate_mirror.sh inventory/locum_inventory/gate/gate_tree.sh inventory/locum_inventory/enrolment/guard.sh inventory/locum_inventory/enrolment/guard.init \
 	inventory/locum_inventory/enrolment/install_guard.sh inventory/locum_inventory/enrolment/install.sh tools/setup.sh tools/pythons.sh
 
-.PHONY: help setup lint unit unit-pythons docs e2e test demo lab bench bench-outage bench-mirror bench-page bench-dripped campaign clean
+.PHONY: help setup lint unit unit-pythons docs e2e test demo lab bench bench-outage bench-mirror bench-page bench-dripped campaign sim clean
 
 help:            ## this list
 	@grep -hE '^[a-z0-9-]+: .*##' $(MAKEFILE_LIST) | sed 's/: .*##/ -/'
@@ -47,6 +47,9 @@ bench-dripped: setup ## whether a local user without rights who holds slow conne
 	$(AS_ROOT) $(PY) -m bench.dripped
 campaign: setup  ## 1,000 faults drawn by 20 new seeds, brought upon locum; what it promises must hold
 	$(AS_ROOT) $(PY) -m bench.campaign --profile refuse --profile three --profile fence --faults 17 --labs 2
+SCENARIOS ?= 1000
+sim: setup       ## the actuator as it ships in a simulated world: 10,000 faults drawn by new seeds, in virtual time
+	$(PY) -m sim --scenarios $(SCENARIOS)
 clean:
 	$(AS_ROOT) rm -rf .python-3.13 .python-3.13.new
 	rm -rf .venv .venv-* .setup .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist site

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("inventory", "exporter", "actuator", "alert_rules", "grafana", "lab", "bench", "tools")
+PACKAGES = ("inventory", "exporter", "actuator", "alert_rules", "grafana", "lab", "bench", "sim", "tools")
 # Regular expression -> why it stays out, and what to write.
 WORDS = {
     r"\bnobody\b": "name what is missing: no host, no standby, no vantage point",

@@ -51,5 +51,5 @@ if [ ! -e $stamp ] || [ -n "$(find pyproject.toml constraints.txt -newer $stamp)
     touch $stamp
 fi
 # The lab's hosts see the checkout read-only and would compile at every start of locum what has changed since.
-$VENV/bin/python -m compileall -q inventory exporter actuator lab bench
+$VENV/bin/python -m compileall -q inventory exporter actuator lab bench sim
 say "set up"

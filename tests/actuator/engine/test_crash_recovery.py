@@ -35,8 +35,8 @@ from locum_exporter.result import Outcome
 from locum_inventory.gate.clock import Permit
 from locum_inventory.gate.protocol import ServiceStatus, Verb
 from locum_inventory.site.model import FenceDevice, Interface, Mirror, Site
+from sim.virtual_time import Until, VirtualRuntime
 from tests.actuator.fakes import FakeGate, FakeWorld, site
-from tests.support.virtual_time import Until, VirtualRuntime
 
 # Of an incident; one that is still open then is left open. A plan that failed is tried again after 30 s: that would
 # hide the failure.

@@ -24,10 +24,10 @@ from locum_actuator.metrics import Metrics
 from locum_exporter.result import Outcome
 from locum_inventory.gate.protocol import GateError, ServiceStatus
 from locum_inventory.site.model import Site
+from sim.virtual_time import Until, VirtualRuntime
 from tests.actuator.fakes import FakeGate, FakeWorld, site
 from tests.actuator.shortcuts import in_no_time, kernel_of
 from tests.support.polling import wait_for
-from tests.support.virtual_time import Until, VirtualRuntime
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ import pytest
 from locum_actuator.system.fence_agent import FenceAgent
 from locum_inventory.gate.clock import Permit
 from locum_inventory.gate.protocol import ServiceStatus, Verb
+from sim.virtual_time import VirtualRuntime
 from tests.actuator.engine import test_crash_recovery as resume
 from tests.actuator.engine.test_crash_recovery import (
     ROWS,
@@ -31,7 +32,6 @@ from tests.actuator.engine.test_crash_recovery import (
     ends_well,
     in_memory,
 )
-from tests.support.virtual_time import VirtualRuntime
 
 __all__ = ["in_memory"]  # a fixture
 STOP_SECONDS = 20.0

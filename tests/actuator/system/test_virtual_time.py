@@ -9,7 +9,7 @@ import pytest
 
 from locum_actuator.system import runtime
 from locum_actuator.system.background import BackgroundThread, Health
-from tests.support.virtual_time import DeadlockError, VirtualRuntime
+from sim.virtual_time import DeadlockError, VirtualRuntime
 
 
 def test_an_hour_takes_no_time() -> None:

@@ -1,12 +1,13 @@
 """Virtual time: the shipped code runs as ever, one thread at a time, and nothing waits.
 
-`VirtualRuntime` takes the place of this machine's runtime (system/runtime.py). Its threads are real threads, of
-which exactly one runs, until it waits for something. Then the seed chooses the next one among those that are ready.
-When none is ready, the clock jumps to the earliest deadline of those who wait. So a test of an hour takes
-milliseconds, goes the same way each time, and other seeds try other orders.
+`VirtualRuntime` takes the place of this machine's runtime (system/runtime.py). Its threads are greenlets, of which
+exactly one runs, until it waits for something. Then the seed chooses the next one among those that are ready. When
+none is ready, the clock jumps to the earliest deadline of those that wait. So an hour takes milliseconds, goes the
+same way each time, and other seeds try other orders. (Threads of the operating system would do the same, twice as
+slowly: each change from one to the next is a matter of the kernel.)
 
-Only what comes from the runtime can be waited for, its pools and event loops included. A thread from elsewhere (a
-server, a library) must not call into code that runs here.
+Only what comes from the runtime can be waited for, its pools and event loops included (one event loop at a time). A
+thread from elsewhere (a server, a library) must not call into code that runs here.
 """
 
 from __future__ import annotations
@@ -23,13 +24,15 @@ from contextvars import Context
 from types import TracebackType
 from typing import Any, Self, TypeVar, TypeVarTuple
 
+from greenlet import GreenletExit, getcurrent, greenlet
+
 from locum_actuator.system import runtime
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 STARTS_AT = 1000.0  # the clock's first moment: 0 would hide a moment that was never set
 WALL_AT = 1_700_000_000.0
-REAL_SECONDS = 60.0  # a thread that is not given its turn in this time fails, rather than hang the test
+OTHERS_FIRST = 0.1  # how often a thread that need not wait lets another one go first
 
 
 class DeadlockError(AssertionError):
@@ -39,12 +42,11 @@ class DeadlockError(AssertionError):
 class _Task:
     """One thread: what it waits for, and until when at most."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, run: greenlet) -> None:
         self.name = name
-        self.turn = threading.Semaphore(0)
+        self.run = run
         self.ready: Callable[[], bool] | None = None  # None: it does not wait
         self.deadline: float | None = None
-        self.begun = False
         self.ended = False  # then it is no longer one of the runtime's tasks
 
 
@@ -54,9 +56,9 @@ class VirtualRuntime(runtime.Runtime):
     def __init__(self, seed: int = 0) -> None:
         self._now, self._suspended = STARTS_AT, 0.0
         self._chance = random.Random(seed)
-        self._me = threading.local()
         self._tasks: list[_Task] = []
-        self._broken: BaseException | None = None  # why no thread can go on
+        self._current: _Task | None = None  # None: nothing runs here
+        self._scheduler = greenlet(self._schedule)
 
     # -- the clock ---------------------------------------------------------------------------------------------
 
@@ -88,29 +90,20 @@ class VirtualRuntime(runtime.Runtime):
 
     @contextmanager
     def running(self) -> Iterator[Self]:
-        """Let the calling thread be the first one, in place of this machine's runtime.
+        """Let the caller be the first thread, in place of this machine's runtime.
 
         Threads that have not begun by the end never do, as if their process had ended. Afterwards the same clock
         can be used again.
         """
-        task = _Task("main")
-        task.begun = True
+        task = _Task("main", getcurrent())
         self._tasks.append(task)
-        self._me.task = task
+        self._current = task
         try:
             with runtime.use(self):
                 yield self
         finally:
-            self._me.task = None
-            task.ended = True
-            left, self._tasks = (
-                self._tasks,
-                [other for other in self._tasks if other.begun and other is not task],
-            )
-            for other in left:
-                if not other.begun:
-                    other.ended = True
-                    other.turn.release()
+            self._current, task.ended = None, True
+            self._tasks = [other for other in self._tasks if other.run and other is not task]
 
     def wait(self, ready: Callable[[], bool], seconds: float | None) -> bool:
         """Let others run until something is true, or so much later; return whether it is true.
@@ -119,73 +112,54 @@ class VirtualRuntime(runtime.Runtime):
         """
         if seconds is not None and seconds <= 0:
             return ready()
-        task = self._task()
-        if self._tasks == [task] and ready():  # no other thread could run first
+        task = self._current
+        if task is None:
+            raise GreenletExit  # nothing runs here any more: Python removes a thread that was left
+        assert task.run is getcurrent(), "a thread that the virtual runtime does not know may not wait in it"
+        if ready() and (self._tasks == [task] or self._chance.random() >= OTHERS_FIRST):
             return True
         task.ready, task.deadline = ready, None if seconds is None else self._now + seconds
-        self._pass_on(task)
+        self._scheduler.switch()
         task.ready = task.deadline = None
         return ready()  # no other thread has run since it was chosen
 
-    def _task(self) -> _Task:
-        task: _Task | None = getattr(self._me, "task", None)
-        assert task is not None, "a thread that the virtual runtime does not know may not wait in it"
-        return task
-
-    def _pass_on(self, current: _Task) -> None:
-        """Let the next thread run, and return when it is this one's turn again."""
-        following = self._next()
-        if following is current:
-            return
-        following.turn.release()
-        if current.ended:
-            return
-        if not current.turn.acquire(timeout=REAL_SECONDS):
-            raise DeadlockError(f"{current.name} was not given its turn")
-        if self._broken is not None:
-            raise DeadlockError("another thread found that none can go on") from self._broken
+    def _schedule(self) -> None:
+        """Let one thread after the other run, each until it waits or ends."""
+        while True:
+            self._current = self._next()
+            self._current.run.switch()
 
     def _next(self) -> _Task:
         while True:
-            waiting = self._tasks
-            ready = [task for task in waiting if task.ready is None or task.ready() or self._is_due(task)]
+            ready = [task for task in self._tasks if task.ready is None or self._is_due(task) or task.ready()]
             if ready:
-                return self._chance.choice(ready)
-            deadlines = [task.deadline for task in waiting if task.deadline is not None]
+                return ready[0] if len(ready) == 1 else self._chance.choice(ready)
+            deadlines = [task.deadline for task in self._tasks if task.deadline is not None]
             if not deadlines:
-                self._break(waiting)
+                names = ", ".join(task.name for task in self._tasks)
+                raise DeadlockError(f"all wait: {names or 'no thread is left'}")
             self._now = min(deadlines)
 
     def _is_due(self, task: _Task) -> bool:
         return task.deadline is not None and task.deadline <= self._now
 
-    def _break(self, waiting: list[_Task]) -> None:
-        fault = DeadlockError(f"all wait: {', '.join(task.name for task in waiting) or 'no thread is left'}")
-        self._broken = fault
-        for task in waiting:
-            task.turn.release()
-        raise fault
-
     def begin(self, target: Callable[..., object], name: str, args: tuple[object, ...]) -> _Task:
         """Start a thread, which runs once the others wait."""
-        task = _Task(name)
 
         def run() -> None:
-            task.turn.acquire()
-            if self._broken is not None or task.ended:
-                return
-            task.begun = True
-            self._me.task = task
             try:
                 target(*args)
+            except Exception as error:  # as a thread's: it ends, and is reported
+                threading.excepthook(
+                    threading.ExceptHookArgs((type(error), error, error.__traceback__, None))
+                )
             finally:
                 task.ended = True
-                self._tasks.remove(task)
-                if self._tasks:
-                    self._pass_on(task)
+                if task in self._tasks:
+                    self._tasks.remove(task)
 
+        task = _Task(name, greenlet(run, parent=self._scheduler))
         self._tasks.append(task)
-        threading.Thread(target=run, name=name, daemon=True).start()
         return task
 
     # -- what can be waited for --------------------------------------------------------------------------------
@@ -241,23 +215,27 @@ class VirtualRuntime(runtime.Runtime):
 
 
 class Until:
-    """An event that is set by itself after some seconds: a timer would be one more thread."""
+    """An event that becomes set after some seconds: a timer would be one more thread."""
 
     def __init__(self, seconds: float) -> None:
         self._end = runtime.monotonic() + seconds
 
     def is_set(self) -> bool:
+        """Return whether its time has come."""
         return runtime.monotonic() >= self._end
 
     def wait(self, timeout: float | None = None) -> bool:
+        """Wait for its time; return whether it has come."""
         left = self._end - runtime.monotonic()
         runtime.sleep(left if timeout is None else min(left, timeout))
         return self.is_set()
 
     def set(self) -> None:
+        """Make its time come now."""
         self._end = runtime.monotonic()
 
     def clear(self) -> None:
+        """Let its time never come."""
         self._end = float("inf")
 
 
@@ -312,7 +290,7 @@ class _Condition(_Semaphore):
         return predicate()
 
     def notify_all(self) -> None:
-        """Nothing: whoever waits is asked again before each turn."""
+        """Nothing: the condition of each waiting thread is evaluated before each turn."""
 
 
 class _Queue:

@@ -1,0 +1,1 @@
+"""Run the actuator as it ships in a simulated world, in virtual time: `python -m sim`."""
