@@ -71,15 +71,13 @@ class Injector:
 
     def _bring(self, fault: Fault) -> None:
         host = self._world.hosts[fault.host]
-        boots = host.boots
         getattr(self, f"_{fault.kind}")(host)
         self._world.happened(f"fault: {fault.kind}", host.name)
 
         def heal() -> None:
             runtime.sleep(fault.lasts)
-            if fault.kind == "chain_dead" or host.boots == boots or fault.kind == "crash":
-                getattr(self, f"_heal_{fault.kind}", lambda _: None)(host)
-                self._world.happened(f"healed: {fault.kind}", host.name)
+            getattr(self, f"_heal_{fault.kind}", lambda _: None)(host)
+            self._world.happened(f"healed: {fault.kind}", host.name)
 
         runtime.thread(heal, name=f"heal-{fault.kind}").start()
 
@@ -117,7 +115,6 @@ class Injector:
         if not host.up:
             host.up, host.booted_at = True, runtime.since_boot()
             host.releases += 1
-            host.has_address = host.configures_at_boot
 
     def _freeze(self, host: Host) -> None:
         host.frozen = host.up

@@ -35,9 +35,8 @@ class HostGate:
     host: Host
     service: str
     _turn: runtime.Lock = field(default_factory=runtime.lock)
-    _version: str = field(
-        default_factory=gate_version
-    )  # reading the script for every status would take most of the time
+    # Reading the script for every status would take most of the time.
+    _version: str = field(default_factory=gate_version)
     _config: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -78,13 +77,19 @@ class HostGate:
                 self._check_permit(verb, permit)
                 self._check_epoch(epoch)
             host.epoch = max(host.epoch, epoch)
-            {
-                "release": self._release,
-                "claim": lambda: self._claim(verb, permit),
-                "start": lambda: self._start(verb),
-                "respawn": lambda: self._respawn(verb),
-                "stop": self._stop,
-            }.get(verb, lambda: None)()
+            match verb:
+                case "release":
+                    self.world.take_address(host)
+                    self._stop()
+                case "claim":
+                    self.world.put_address(host)
+                case "start":
+                    self._start(verb)
+                case "respawn":
+                    self._stop()
+                    self._start(verb)
+                case "stop":
+                    self._stop()
         return self.service_status()
 
     def _check_epoch(self, epoch: int) -> None:
@@ -99,14 +104,6 @@ class HostGate:
             raise GateError(
                 "too_late", f"{self.host.name}: {verb} came after its evidence had become too old"
             )
-
-    def _claim(self, verb: Verb, permit: Permit | None) -> None:
-        self._check_permit(verb, permit)
-        self.world.put_address(self.host)
-
-    def _release(self) -> None:
-        self.world.take_address(self.host)
-        self._stop()
 
     def _stop(self) -> None:
         runtime.sleep(STOP_SECONDS)
@@ -124,10 +121,6 @@ class HostGate:
                 raise GateError("failed", f"{host.name}: {verb} returned 1 and no process is there; it said:")
         finally:
             host.underway = None
-
-    def _respawn(self, verb: Verb) -> None:
-        self._stop()
-        self._start(verb)
 
 
 @dataclass(slots=True)

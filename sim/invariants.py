@@ -16,10 +16,6 @@ LEFT_DOWN_SECONDS = 45.0  # a service that could be served is served again withi
 SITUATIONS_A_SECOND = 30
 
 
-class ViolationError(AssertionError):
-    """An invariant does not hold; the text says which."""
-
-
 @dataclass(slots=True)
 class Invariants:
     """Checks the world after every change, and keeps what the checks need to know of the past."""
@@ -31,8 +27,7 @@ class Invariants:
     _back_at: dict[str, float] = field(default_factory=dict)  # when a host was last able to answer again
     _was_answering: dict[str, bool] = field(default_factory=dict)
     _epochs: dict[str, int] = field(default_factory=dict)
-    _held: frozenset[str] = frozenset()
-    _having: set[str] = field(default_factory=set)  # those that have it, whether or not they can answer
+    _held: frozenset[str] = frozenset()  # by whom, whether or not they can answer
     _unserved_since: float | None = None
 
     def check(self) -> None:
@@ -41,8 +36,13 @@ class Invariants:
             return
         now = runtime.monotonic()
         self._note(now)
+        held = frozenset(name for name in self.service_hosts if self.world.hosts[name].has_address)
+        gained, lost, self._held = held - self._held, self._held - held, held
         self.broken = (
-            self._held_by_two(now) or self._healthy_taken(now) or self._epoch_shrank() or self._left_down(now)
+            self._held_by_two(gained, now)
+            or self._healthy_taken(lost, now)
+            or self._epoch_shrank()
+            or self._left_down(now)
         )
 
     def _answers(self, name: str) -> bool:
@@ -56,12 +56,9 @@ class Invariants:
                 self._back_at[name] = now
             self._was_answering[name] = answers
 
-    def _held_by_two(self, now: float) -> str | None:
-        holding = [
-            name for name in self.service_hosts if self._answers(name) and self.world.hosts[name].has_address
-        ]
-        having = {name for name in self.service_hosts if self.world.hosts[name].has_address}
-        new, self._having = (having - self._having) & set(holding), having
+    def _held_by_two(self, gained: frozenset[str], now: float) -> str | None:
+        holding = [name for name in self.service_hosts if name in self._held and self._answers(name)]
+        new = gained & set(holding)
         if len(holding) < 2:
             return None
         for name in set(holding) - new:
@@ -72,9 +69,7 @@ class Invariants:
             return None
         return f"{' and '.join(holding)} answer for the address"
 
-    def _healthy_taken(self, now: float) -> str | None:
-        held = frozenset(name for name in self.service_hosts if self.world.hosts[name].has_address)
-        lost, self._held = self._held - held, held
+    def _healthy_taken(self, lost: frozenset[str], now: float) -> str | None:
         found = None
         for name in lost:
             since = self._well_since.get(name)

@@ -42,7 +42,6 @@ class Result:
     faults: tuple[Fault, ...]
     broken: str | None
     events: tuple[Event, ...]
-    situations: int
     outcomes: tuple[str, ...]
 
 
@@ -87,23 +86,33 @@ def _probes(world: World) -> Iterator[None]:
         def glimpse(self, missing: Iterable[str]) -> frozenset[str]:
             return frozenset(name for name in missing if world.reaches(world.home, name))
 
-        def __getattr__(self, name: str) -> Any:
-            return lambda *_: None
+        def close(self) -> None:
+            pass
 
     with patch("locum_actuator.engine.worker.ReconnectProbe", Probe):
         yield
 
 
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Let nothing be logged: the events and the journal have it."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(before)
+
+
 def run(seed: int, faults: list[Fault]) -> Result:
     """Run one scenario in virtual time."""
-    logging.disable(logging.CRITICAL)
     chance = random.Random(seed)
     virtual = VirtualRuntime(chance.randrange(2**32))
     with virtual.running(), tempfile.TemporaryDirectory(dir="/dev/shm") as directory:
         world = World(
             {name: Host(name) for name in (*HOSTS, HOME)}, HOME, random.Random(chance.randrange(2**32))
         )
-        with _probes(world):
+        with _quiet(), _probes(world):
             return _run(seed, faults, world, Path(directory), random.Random(chance.randrange(2**32)))
 
 
@@ -148,7 +157,7 @@ def _run(seed: int, faults: list[Fault], world: World, directory: Path, chance: 
     outcomes = tuple(str(row["outcome"]) for row in incidents)
     course = sorted([*world.events, *_course(incidents)], key=lambda event: event.at)
     engine.journal.close()
-    return Result(seed, tuple(faults), broken, tuple(course), observer.situations, outcomes)
+    return Result(seed, tuple(faults), broken, tuple(course), outcomes)
 
 
 def _course(incidents: list[dict[str, Any]]) -> Iterator[Event]:

@@ -32,7 +32,6 @@ class Host:
     start_seconds: float = 0.2  # until the service answers
     start_fails: bool = False
     has_address: bool = False
-    configures_at_boot: bool = False
     epoch: int = 0
     cut: bool = False  # its cable is out
     loses: float = 0.0  # the part of packets that is lost, each way

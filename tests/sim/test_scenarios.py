@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import pytest
 
 from locum_actuator.steps.confirm import Confirm
@@ -53,10 +55,16 @@ def test_without_the_check_before_a_claim_it_is_held_by_two(monkeypatch: pytest.
     assert broken.startswith("b got the address while a had answered for it")
 
 
+def test_a_scenario_leaves_logging_as_it_was(caplog: pytest.LogCaptureFixture) -> None:
+    run(1, [])
+    logging.getLogger("locum_actuator").warning("after it")
+    assert caplog.messages == ["after it"]
+
+
 def test_what_does_not_matter_is_left_out() -> None:
     faults = [Fault("kill", "a", at, 1.0) for at in (1.0, 2.0, 3.0)]
 
     def broken_by_the_second(seed: int, some: list[Fault]) -> Result:
-        return Result(seed, tuple(some), "broken" if faults[1] in some else None, (), 0, ())
+        return Result(seed, tuple(some), "broken" if faults[1] in some else None, (), ())
 
     assert shortest(1, faults, broken_by_the_second) == [faults[1]]
