@@ -42,14 +42,15 @@ def units(chain: StackLayout, site_file: Path) -> Mapping[str, str]:
 
 
 def _word(text: object) -> str:
-    """Return one word of a command line, as systemd.service(5) reads it; only there is `$` doubled."""
-    plain = str(text).replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
+    """Return one word of a setting, as systemd.syntax(7) and systemd.unit(5) read it."""
+    plain = str(text).replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
     return f'"{plain}"' if any(c in plain for c in " \t'\";") else plain
 
 
 def _command(name: str, *words: object) -> str:
     program = Path(sys.executable).with_name(name)
-    return " ".join(_word(word) for word in (program, *words))
+    # Only a command line expands `$` (systemd.service(5)).
+    return " ".join(_word(word).replace("$", "$$") for word in (program, *words))
 
 
 def _head(description: str, kind: str = "notify", instead_of: str = "", socket: str = "") -> str:
@@ -124,8 +125,7 @@ def _hidden(chain: StackLayout) -> str:
     actuator = chain.site.actuator
     paths = [actuator.state_directory, actuator.webhook_token_file]
     paths += [] if actuator.api_token_file is None else [actuator.api_token_file]
-    # Only command lines expand `$`.
-    return " ".join(_word(f"-{path}").replace("$$", "$") for path in paths)
+    return " ".join(_word(f"-{path}") for path in paths)
 
 
 def _socket(chain: StackLayout) -> str:

@@ -19,9 +19,8 @@ class Confirm(Step):
     def do(self) -> str:
         """Run the checks; raise `StepError` if an answer is missing or unclear."""
         silent = self.context.silent_hosts or (None,)
-        with runtime.pool(
-            len(silent), name="confirm"
-        ) as pool:  # all at once, because an answer is soon too old
+        # All at once, because an answer is soon too old.
+        with runtime.pool(len(silent), name="confirm") as pool:
             asked_at = list(pool.map(self._ask, silent))
         self.context.evidence.found_free(min(asked_at))
         return "no host answers for the address, and a witness answers"
