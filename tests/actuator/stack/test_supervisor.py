@@ -30,6 +30,10 @@ async def until(condition: Callable[[], object], what: str) -> None:
     await asyncio.to_thread(wait_for, condition, what)
 
 
+def _is_known(child: Child) -> bool:
+    return child.pid is not None
+
+
 def _says(child: Child, words: str) -> bool:
     return child.log.last_words() == words
 
@@ -84,6 +88,8 @@ async def test_the_last_started_ends_first(tmp_path: Path) -> None:
         script = f"trap 'echo {name} >> {order}; exit' TERM; echo ready; while :; do sleep 0.02; done"
         child = supervisor.start(Program(name, ("sh", "-c", script)))
         await until(partial(_says, child, "ready"), "it is ready")
+        # It may say so before the supervisor has its process: one that is stopped in between is killed at once.
+        await until(partial(_is_known, child), "the supervisor has its process")
     await supervisor.stop()
     assert order.read_text().split() == ["three", "two", "one"]
 
