@@ -1,4 +1,4 @@
-"""Comments, docstrings and messages of the product are plain English: words that puzzle a reader stay out."""
+"""Comments, docstrings, messages and documents are plain English: words that puzzle a reader stay out."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
+DOCUMENTS = ("*.md", "docs/**/*.md", "lab/*.md")
 PACKAGES = ("inventory", "exporter", "actuator", "alert_rules", "grafana", "lab", "bench", "sim", "tools")
 # Regular expression -> why it stays out, and what to write.
 WORDS = {
@@ -42,12 +43,20 @@ ALLOWED = {
     ("lab/locum.py", "--reuid=nobody"),
     ("bench/outage.py", "--beside"),
     ("bench/campaign/__main__.py", "beside"),
+    ("docs/compared.md", "--beside"),
+    ("docs/compared.md", "outage_beside.json"),
+    # A line for a program, which puts a table there.
+    ("docs/trust.md", "<!-- campaign: beside -->"),
+    ("docs/trust.md", "<!-- campaign: end of beside -->"),
 }
 
 
 def _texts(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield each comment and each string of a file, docstrings too, with its line."""
+    """Yield each comment and each string of a program, or each line of a document, with its number."""
     source = path.read_text(encoding="utf-8")
+    if path.suffix == ".md":
+        yield from enumerate(source.splitlines(), 1)
+        return
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type == tokenize.COMMENT:
             yield token.start[0], token.string
@@ -68,7 +77,7 @@ def faults(path: Path) -> list[str]:
         found += [
             f"{name}:{line}: {match.group().strip()!r}: {instead}"
             for word, instead in WORDS.items()
-            for match in re.finditer(word, judged)
+            for match in re.finditer(word, judged, re.IGNORECASE)
         ]
     return found
 
@@ -83,6 +92,11 @@ def test_plain_english(package: str) -> None:
 def test_what_is_allowed_is_still_there() -> None:
     for file, text in ALLOWED:
         assert text in (ROOT / file).read_text(encoding="utf-8"), (file, text)
+
+
+@pytest.mark.parametrize("pattern", DOCUMENTS)
+def test_plain_english_in_documents(pattern: str) -> None:
+    assert not [fault for path in sorted(ROOT.glob(pattern)) for fault in faults(path)]
 
 
 def test_the_words_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -85,7 +85,7 @@ class _Returns:
 
 
 def held(seen: Observation) -> Held:
-    """Return how long two hosts held an address. A look speaks until the next, for `GAP_SECONDS` at most."""
+    """Return how long two hosts held an address. A check speaks until the next, for `GAP_SECONDS` at most."""
     found = Held()
     for looks in (seen.looks, *seen.other_looks):
         _add_held(found, seen, looks)
