@@ -223,6 +223,20 @@ def test_the_figures_of_the_comparison_are_those_that_were_measured() -> None:
     assert len(rows) == 6
 
 
+def test_the_figures_next_to_an_older_revision_are_those_that_were_measured() -> None:
+    runs = json.loads((ROOT / "bench/results/outage_beside.json").read_text())["runs"]
+
+    def cell(system: str, fault: str) -> str:
+        seconds = [
+            run["seconds_without_service"] for run in runs if (run["system"], run["fault"]) == (system, fault)
+        ]
+        return f"{median(seconds):.2f} ({min(seconds):.2f} to {max(seconds):.2f})"
+
+    systems, faults = (list(dict.fromkeys(run[key] for run in runs)) for key in ("system", "fault"))
+    rows = _table("docs/compared.md", "fault | present revision | before the corrections (1f68317)")
+    assert rows == [[fault, *(cell(system, fault) for system in systems)] for fault in faults]
+
+
 def test_the_figures_of_the_page_are_those_that_were_measured() -> None:
     measured = json.loads((ROOT / "bench/results/page.json").read_text())
     seconds, share = measured["seconds_without_service"], measured["actuator_cpu_share"]
