@@ -23,7 +23,7 @@ from locum_actuator.engine.context import Context
 from locum_actuator.engine.strategy import Ending, FaultStrategy, Strategy
 from locum_actuator.journal.journal import Counted, JournalError
 from locum_actuator.mirror.freshness import copies
-from locum_actuator.observation.observer import look_seconds
+from locum_actuator.observation.service_check import look_seconds
 from locum_actuator.observation.storm import NEAR_SECONDS
 from locum_actuator.steps.plan_evidence import PlanEvidence
 from locum_actuator.steps.runner import Outcome, Sequence

@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any
 
+from locum_actuator.domain.ports import Gates
 from locum_actuator.domain.situation import CheckOutcome
 from locum_actuator.system import runtime
 from locum_exporter.checks.http import http
@@ -16,11 +17,42 @@ from locum_exporter.checks.tcp import tcp
 from locum_exporter.net.icmp import Pinger
 from locum_exporter.result import CheckResult, Outcome, gravest_reason, outcome_of, service_outcome
 from locum_inventory.gate.protocol import GateClient
-from locum_inventory.site.model import Address, Checks
+from locum_inventory.site.model import Address, Checks, Service, Site
 
 Ask = Callable[[float], Coroutine[Any, Any, CheckResult]]  # runs a check with a deadline in seconds
 
 ONCE_MORE_SECONDS = 0.12  # without an answer for this long, a second connection is tried
+
+
+def look_seconds(service: Service) -> float:
+    """Return how long a service may take to answer the actuator's own checks, in seconds."""
+    return min(max(1.4 * service.interval_seconds, 0.35), 3.0)
+
+
+class LocalChecks:
+    """The deciding checks of a site's services, run from this host."""
+
+    def __init__(self, site: Site, gates: Gates, pinger: Pinger, pool: runtime.Executor) -> None:
+        self._site = site
+        self._gates = gates
+        self._pinger = pinger
+        self._pool = pool
+
+    async def run(
+        self, service: str, address: Address, host: str | None, seconds: float | None = None
+    ) -> CheckOutcome:
+        """Check a service on an address; `host` has that address, None if it is a service address."""
+        values = self._site.services[service]
+        return await look_at_service(
+            values.checks,
+            address,
+            look_seconds(values) if seconds is None else seconds,
+            vantage_point=self._site.actuator.host,
+            pinger=self._pinger,
+            service=service,
+            gate=self._gates[host] if host else None,
+            executor=self._pool,
+        )
 
 
 async def look_at_service(

@@ -8,7 +8,7 @@ from ipaddress import IPv4Address
 import pytest
 
 from locum_actuator.cli.live_check.run import _ping_host
-from locum_actuator.observation.observer import BURST_ECHOES, BURST_SPACING_SECONDS
+from locum_actuator.observation.pings import BURST_ECHOES, BURST_SPACING_SECONDS
 from locum_exporter.net.icmp import Burst
 
 ADDRESS = IPv4Address("192.0.2.1")

@@ -11,7 +11,7 @@ import pytest
 
 from locum_actuator.domain.life import Life
 from locum_actuator.domain.situation import HostView
-from locum_actuator.observation import observer as evidence_module
+from locum_actuator.observation import host_checks, last_check, observer
 from locum_actuator.observation.observer import HostObserver
 from locum_exporter.net.icmp import Burst
 from locum_inventory.gate.protocol import GateError, GateStatus, ServiceStatus
@@ -101,9 +101,9 @@ def gate() -> Gate:
 @pytest.fixture
 def evidence(gate: Gate, mail: Listen, monkeypatch: pytest.MonkeyPatch) -> Iterator[HostObserver]:
     monkeypatch.setattr(Handler, "status", ANSWERS)
-    observer = HostObserver(site(mail.port), {"a": gate, "b": gate})  # type: ignore[dict-item]
-    yield observer
-    observer.close()
+    evidence = HostObserver(site(mail.port), {"a": gate, "b": gate})  # type: ignore[dict-item]
+    yield evidence
+    evidence.close()
 
 
 @pytest.mark.parametrize(
@@ -148,8 +148,9 @@ def test_a2_a_gate_is_not_silent_at_the_last_question_where_this_host_was_too_bu
 def test_a2_a_last_question_that_does_not_end_is_no_silence(
     evidence: HostObserver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("LAST_QUESTION_SECONDS", "GRACE_SECONDS"):
-        monkeypatch.setattr(evidence_module, name, 0.0)
+    for module in (last_check, observer):
+        monkeypatch.setattr(module, "LAST_QUESTION_SECONDS", 0.0)
+    monkeypatch.setattr(observer, "GRACE_SECONDS", 0.0)
     evidence._loop.call_soon_threadsafe(time.sleep, 2.0)
     assert evidence.life("www", "a", pinged=True) == Life(unasked="this host was too busy to ask")
     turns = threading.Event()  # the loop has to turn again before it can be closed
@@ -165,7 +166,7 @@ def test_a10_a_gate_that_does_not_know_the_service_is_not_silent(
     async def no_echo(*_: object) -> Burst:
         return Burst(20, 0, ())
 
-    monkeypatch.setattr(HostObserver, "_burst", no_echo)
+    monkeypatch.setattr(host_checks, "full_burst", no_echo)
     gate.answer = unaware
     seen = view(evidence)
     assert seen.life.gate == "its gate answers (the gate does not know www: run `locum enrol a`)"
@@ -199,8 +200,8 @@ def test_a2_silence_and_what_could_not_be_asked_are_two_things(
 def test_a2_no_free_thread_is_not_the_gates_silence(evidence: HostObserver) -> None:
     """Other calls have every thread of the pool."""
     over = threading.Event()
-    evidence._pool = ThreadPoolExecutor(1)
-    evidence._pool.submit(over.wait, 30)
+    evidence._gates._pool = ThreadPoolExecutor(1)
+    evidence._gates._pool.submit(over.wait, 30)
     try:
         seen = view(evidence)
     finally:

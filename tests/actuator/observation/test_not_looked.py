@@ -14,8 +14,9 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from locum_actuator.decision.failover import decide
 from locum_actuator.domain.situation import CheckOutcome, HostView, Memory, Situation
-from locum_actuator.observation import observer
-from locum_actuator.observation.observer import HostObserver, NoGateAnswer
+from locum_actuator.observation import address_owners
+from locum_actuator.observation.gate_reports import NoGateAnswer
+from locum_actuator.observation.observer import HostObserver
 from locum_actuator.observation.service_check import joined
 from locum_actuator.observation.vantage_points import Answer, ask, asking_session, hears
 from locum_actuator.page.check_health import judge
@@ -135,11 +136,11 @@ def test_b10_a_second_card_of_the_holder_is_the_holder_and_no_stranger() -> None
     second, stranger = "unknown MAC 02:00:00:00:00:02", "unknown MAC 02:00:00:00:00:09"
     try:
         heard = (frozenset({"b"}), frozenset({second, stranger}))
-        assert evidence._settled(heard) == heard
-        evidence._macs.learn("a", frozenset({"02:00:00:00:00:01", "02:00:00:00:00:02"}))
-        assert evidence._settled(heard) == (frozenset({"a", "b"}), frozenset({stranger}))
-        assert evidence._known(second) == "a", "later looks and confirmations know it at once"
-        assert evidence._settled(None) is None
+        assert evidence._owners.settled(heard) == heard
+        evidence._gates.macs.learn("a", frozenset({"02:00:00:00:00:01", "02:00:00:00:00:02"}))
+        assert evidence._owners.settled(heard) == (frozenset({"a", "b"}), frozenset({stranger}))
+        assert evidence._owners.host_of(second) == "a", "later looks and confirmations know it at once"
+        assert evidence._owners.settled(None) is None
     finally:
         evidence.close()
 
@@ -181,11 +182,11 @@ def test_b14_a_busy_host_waits_longer_for_who_has_the_address_but_not_until_that
         waited.append(deadline)
         return CheckResult("timeout", deadline)
 
-    monkeypatch.setattr(observer, "address_check", address_check)
+    monkeypatch.setattr(address_owners, "address_check", address_check)
     evidence = HostObserver(site(), KeptFakes(FakeWorld({})))
     evidence._recent_lag.saw(lag)
     try:
-        assert evidence._run(evidence._owners("www"), 1.0) is None
+        assert evidence._run(evidence._owners.ask("www"), 1.0) is None
     finally:
         evidence.close()
     assert waited == [pytest.approx(seconds)]
@@ -197,7 +198,7 @@ def test_a1_who_pings_a_host_that_this_one_does_not_hear(reason: Reason | None) 
     """An exporter without CAP_NET_RAW is no second witness of a silent host."""
     evidence = HostObserver(site(), KeptFakes(FakeWorld({})))
     try:
-        view = evidence._seen(
+        view = evidence._hosts.combine(
             "www",
             "a",
             time.monotonic(),
@@ -219,7 +220,7 @@ def test_a8_a_late_echo_is_one_for_every_reader() -> None:
     here, since = CheckOutcome("b", Outcome.FAILED, "refused", "refused"), time.monotonic()
 
     def look() -> HostView:
-        return evidence._seen(
+        return evidence._hosts.combine(
             "www", "a", since, burst=Burst(20, 0, ()), gate=NoGateAnswer("no answer"), here=here, elsewhere=()
         )
 

@@ -20,7 +20,7 @@ from locum_actuator.cli.live_check import (
 )
 from locum_actuator.cli.live_check.finding import Finding
 from locum_actuator.decision.fitness import why_unfit
-from locum_actuator.observation.observer import BURST_ECHOES, BURST_SPACING_SECONDS
+from locum_actuator.observation.pings import BURST_ECHOES, BURST_SPACING_SECONDS
 from locum_exporter.checks.address import address as look_for_address
 from locum_exporter.net.icmp import Pinger
 from locum_exporter.net.neighbours import Neighbours

@@ -15,13 +15,11 @@ import pytest
 
 from locum_actuator.domain.situation import CheckOutcome
 from locum_actuator.observation.event_loop_lag import EventLoopLag
-from locum_actuator.observation.observer import _counted, _is_slow
 from locum_actuator.observation.service_check import look_at_service
-from locum_exporter.net.icmp import Burst, Pinger
+from locum_exporter.net.icmp import Pinger
 from locum_exporter.result import Outcome
-from locum_inventory.gate.protocol import ServiceStatus
-from locum_inventory.site.model import Checks, Service
-from tests.actuator.fakes import ADDRESS, host, site
+from locum_inventory.site.model import Checks
+from tests.actuator.fakes import host
 from tests.support.ports import closed_port
 
 pytestmark = pytest.mark.timed  # its deadlines are some tenths of a second
@@ -161,42 +159,3 @@ async def test_who_answers_soon_is_asked_once() -> None:
     server.close()
     assert seen.outcome is Outcome.FAILED
     assert came == [1]
-
-
-def process_only() -> Service:
-    values = site().services["www"]
-    return values.model_copy(update={"checks": Checks.model_validate({"process": {"name": "apache2"}})})
-
-
-@pytest.mark.parametrize(
-    ("here", "counted", "outcome"),
-    [
-        (Outcome.NOT_LOOKED, 3, Outcome.WELL),
-        (Outcome.NOT_LOOKED, 0, Outcome.FAILED),
-        (Outcome.NOT_LOOKED, None, Outcome.NOT_LOOKED),
-        (Outcome.WELL, 0, Outcome.WELL),
-    ],
-    ids=["the gate counts some", "the gate counts none", "nobody could count", "the watch told"],
-)
-def test_a_process_is_counted_by_the_gate_where_the_watch_cannot(
-    here: Outcome, counted: int | None, outcome: Outcome
-) -> None:
-    status = ServiceStatus(1, {ADDRESS: True}, counted)
-    assert _counted(CheckOutcome("b", here, "words"), process_only(), status).outcome is outcome
-
-
-BURSTS: dict[str, tuple[Burst, bool, bool]] = {
-    "quick echoes": (Burst(5, 5, (0.001,) * 5), True, False),
-    "a look lasts four round trips just so": (Burst(20, 20, (0.0875,) * 20), True, False),
-    "a look does not last four round trips": (Burst(20, 20, (0.2, 0.1, 0.3)), True, True),
-    "one was quick: this host was busy when the others came": (Burst(20, 3, (0.2, 0.001, 0.3)), True, False),
-    "no echo": (Burst(20, 0, ()), False, False),
-    "no echo within the burst, but one after it": (Burst(20, 0, ()), True, True),
-    "none could be sent": (Burst(0, 0, (), unsent=20), False, False),
-}
-
-
-@pytest.mark.parametrize("row", BURSTS)
-def test_slow(row: str) -> None:
-    burst, heard, slow = BURSTS[row]
-    assert _is_slow(burst, 0.35, heard=heard) is slow
