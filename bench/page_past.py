@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-from locum_actuator.journal import journal as journal_module
+from locum_actuator.journal import database as journal_database
 from locum_actuator.journal.journal import AlertRow, Journal
 
 HOUR_SECONDS = 3600.0
@@ -21,7 +21,7 @@ SEEN = {
 
 def fill(path: Path, service: str, incidents: int) -> None:
     """Write takeovers of a service into a journal, an hour apart, the last of them an hour ago."""
-    journal_module.SYNCHRONOUS = "OFF"  # nothing is lost that could not be written again
+    journal_database.SYNCHRONOUS = "OFF"  # nothing is lost that could not be written again
     journal = Journal(path)
     for _ in range(incidents):
         number = journal.open_incident(service, "LocumServiceDown")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from locum_actuator.domain.alerts import Alert
 from locum_actuator.engine.engine import Engine
-from locum_actuator.journal.journal import JournalError
+from locum_actuator.journal.database import JournalError
 from locum_actuator.system import runtime
 from sim.observer import SimulatedObserver
 from sim.world import World

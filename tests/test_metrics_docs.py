@@ -75,7 +75,7 @@ def of_the_exporter(_: Path) -> Known:
 
 def of_the_actuator(state: Path) -> Known:
     journal = Journal(state / "journal.sqlite")
-    journal.begin_pause("www", 60, "new disks")
+    journal.pauses.begin("www", 60, "new disks")
     return _named(Metrics().registry) | _families(BrakeCollector(journal, site))
 
 

@@ -21,8 +21,8 @@ from locum_actuator.domain.numbers import NumberConverter
 from locum_actuator.engine.engine import Engine
 from locum_actuator.engine.explain import Explainer
 from locum_actuator.engine.site_reload import ReloadResult
+from locum_actuator.journal.database import JournalError
 from locum_actuator.journal.incidents import IncidentQueries
-from locum_actuator.journal.journal import JournalError
 from locum_actuator.journal.reader import JournalReader
 from locum_actuator.page.routes import page_routes
 from locum_inventory.site.model import ChainParts

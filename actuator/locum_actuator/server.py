@@ -30,7 +30,7 @@ from locum_actuator.chain.watch import (
 )
 from locum_actuator.engine.engine import Engine
 from locum_actuator.engine.site_reload import AddressLookup, ReloadResult, check_reload
-from locum_actuator.journal.journal import JournalError
+from locum_actuator.journal.database import JournalError
 from locum_actuator.journal.recovery import open_journal
 from locum_actuator.journal.retention import Pruning
 from locum_actuator.listeners import Front, NotBoundError

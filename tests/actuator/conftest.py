@@ -11,7 +11,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from locum_actuator.engine.engine import Engine
-from locum_actuator.journal import journal
+from locum_actuator.journal import database
 from locum_actuator.journal.journal import Journal
 from locum_actuator.metrics import Metrics
 from tests.actuator.fakes import FakeGate, FakeWorld, KeptFakes, site
@@ -26,7 +26,7 @@ def _no_power_is_lost() -> Iterator[None]:
     A write costs the disk five milliseconds, and more on a busy machine; there are tens of thousands of them here.
     """
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(journal, "SYNCHRONOUS", "OFF")
+        patch.setattr(database, "SYNCHRONOUS", "OFF")
         yield
 
 

@@ -15,7 +15,8 @@ from werkzeug.exceptions import BadRequest
 
 from locum_actuator.api.json_body import json_body
 from locum_actuator.engine.engine import Engine
-from locum_actuator.journal.journal import JournalError, Pause
+from locum_actuator.journal.database import JournalError
+from locum_actuator.journal.pauses import Pause
 from locum_actuator.system.printable import printable
 
 log = logging.getLogger(__name__)
@@ -49,7 +50,7 @@ def pause_routes(engine: Engine, authorised: Callable[[], bool]) -> Blueprint:
         if no := refused(name):
             return no
         seconds, reason = read(json_body(_KEYS, _EXAMPLE, may_be_empty=False))
-        begun = engine.journal.begin_pause(name, seconds, reason)
+        begun = engine.journal.pauses.begin(name, seconds, reason)
         log.warning("paused for %.0f s: %s", seconds, reason, extra={"event": "paused", "service": name})
         open_incident = engine.workers[name].incident
         return jsonify(service=name, pause=to_json(begun), open_incident=open_incident), 200
@@ -58,7 +59,7 @@ def pause_routes(engine: Engine, authorised: Callable[[], bool]) -> Blueprint:
     def resume(name: str) -> tuple[Response, int]:
         if no := refused(name):
             return no
-        was_paused = engine.journal.end_pause(name)
+        was_paused = engine.journal.pauses.end(name)
         if was_paused:
             log.warning("resumed", extra={"event": "resumed", "service": name})
             engine.workers[name].wake("resumed after a pause")

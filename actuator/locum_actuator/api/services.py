@@ -69,7 +69,7 @@ def service_values(engine: Engine, name: str) -> dict[str, Any]:
         "since": holder.since,
         "mode": service.takeover.mode,
         "when_unreachable": service.takeover.when_unreachable,
-        "pause": to_json(engine.journal.pause(name)),
+        "pause": to_json(engine.journal.pauses.current(name)),
         "open_incident": worker.incident,
         "witnesses": dict(worker.witnesses),
         "standby_available": worker.patrol.standby_available,

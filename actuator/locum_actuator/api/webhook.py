@@ -10,7 +10,7 @@ from flask import Blueprint, Response, jsonify, request
 
 from locum_actuator.domain.alerts import PayloadError, parse
 from locum_actuator.engine.engine import Engine
-from locum_actuator.journal.journal import JournalError
+from locum_actuator.journal.database import JournalError
 
 log = logging.getLogger(__name__)
 

@@ -18,7 +18,8 @@ import aiohttp
 from locum_actuator.chain.access import Access
 from locum_actuator.chain.alarm import Alarm
 from locum_actuator.chain.health import ChainEndpoints, PartHealth, look, looking_session
-from locum_actuator.journal.journal import Journal, JournalError
+from locum_actuator.journal.database import JournalError
+from locum_actuator.journal.journal import Journal
 from locum_actuator.journal.recovery import BEGUN_ANEW
 from locum_actuator.metrics import Metrics
 from locum_actuator.system.background import BackgroundThread, Health
@@ -199,7 +200,7 @@ def look_at_journal(journal: Journal, services: Iterable[str]) -> PartHealth:
     if fault is not None:
         return PartHealth(False, f"{fault}: locum takes no action meanwhile")
     try:
-        pauses = {service: journal.pause(service) for service in services}
+        pauses = {service: journal.pauses.current(service) for service in services}
     except JournalError as unreadable:
         return PartHealth(False, f"{unreadable}: locum takes no action meanwhile")
     waiting = [name for name, pause in pauses.items() if pause and pause.reason.startswith(BEGUN_ANEW)]

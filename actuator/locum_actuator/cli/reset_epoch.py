@@ -8,7 +8,8 @@ from locum_actuator.cli.common.exits import did_not_work, wrong_use
 from locum_actuator.cli.common.right_machine import on_actuator_host_or_exit
 from locum_actuator.cli.common.site_option import load_or_exit
 from locum_actuator.decision.epochs import next_sound_epoch
-from locum_actuator.journal.journal import Journal, JournalError
+from locum_actuator.journal.database import JournalError
+from locum_actuator.journal.journal import Journal
 from locum_actuator.system.printing import say
 from locum_inventory.gate.gates import GateClients
 from locum_inventory.gate.protocol import GateError, ServiceStatus

@@ -17,7 +17,7 @@ from locum_actuator.domain.plan import Move
 from locum_actuator.engine.move_requests import MoveRefusedError, MoveRequests
 from locum_actuator.engine.periodic import PeriodicThread
 from locum_actuator.engine.worker import Worker
-from locum_actuator.journal.journal import MoveDone
+from locum_actuator.journal.moves import MoveDone
 from locum_actuator.system import runtime
 from locum_actuator.system.background import Health
 from locum_inventory.site.model import Service
@@ -127,7 +127,7 @@ def _moment(worker: Worker) -> Moment:
         busy = "mode is observe"
     elif worker.incident is not None:
         busy = f"incident {worker.incident} is open"
-    elif (pause := journal.pause(name)) is not None:
+    elif (pause := journal.pauses.current(name)) is not None:
         busy = f"it is paused: {pause.reason}"
     items = worker.patrol.checklists().get(service.preferred, ())
-    return Moment(items, busy, journal.last_move(name))
+    return Moment(items, busy, journal.moves.last(name))

@@ -16,7 +16,8 @@ from locum_actuator.domain.mirror_run import Mirrors, NoMirrors
 from locum_actuator.domain.plan import Plan
 from locum_actuator.domain.ports import Gates, Observer
 from locum_actuator.domain.situation import CheckOutcome, HostView, Memory, Situation
-from locum_actuator.journal.journal import Journal, Pause
+from locum_actuator.journal.journal import Journal
+from locum_actuator.journal.pauses import Pause
 from locum_actuator.metrics import Metrics
 from locum_actuator.mirror.freshness import copies
 from locum_actuator.observation.loss_history import LossHistory
@@ -85,19 +86,19 @@ class Context:
     ) -> Memory:
         """Return what the journal remembers of the service."""
         known, now = self.journal.holder(self.name), self.journal.clock.now()
-        last, pause = self.journal.last_takeover(self.name), self.journal.pause(self.name)
+        last, pause = self.journal.counts.last_takeover(self.name), self.journal.pauses.current(self.name)
         failing, unseen = self.storm.near(self.name)
         holders = self.journal.holders()
         return Memory(
             # A holder that the site file no longer lists cannot be judged.
             holder=known.host if known.host in self.service.hosts else None,
             epoch=known.epoch,
-            takeovers_last_hour=self.journal.takeovers_since(self.name, now - HOUR_SECONDS),
+            takeovers_last_hour=self.journal.counts.takeovers_since(self.name, now - HOUR_SECONDS),
             tried=tried,
             returned=returned,
             unconfirmed=self.journal.unconfirmed(self.name) if unconfirmed is None else unconfirmed,
             left_over=left_over,
-            respawns_last_hour=self.journal.respawns_since(self.name, now - HOUR_SECONDS),
+            respawns_last_hour=self.journal.counts.respawns_since(self.name, now - HOUR_SECONDS),
             seconds_since_takeover=None if last is None else max(0.0, now - last),
             doubted=self.loss_history.doubted(),
             starting=self.starts.starting(patience.start_seconds(self.service)),

@@ -19,7 +19,8 @@ from locum_actuator.engine.site_reload import unwatched
 from locum_actuator.engine.standby_resync import StandbyResync
 from locum_actuator.engine.succession import Succession, shared
 from locum_actuator.engine.worker import Worker
-from locum_actuator.journal.journal import AlertRow, Journal, JournalError
+from locum_actuator.journal.database import JournalError
+from locum_actuator.journal.journal import AlertRow, Journal
 from locum_actuator.journal.metrics import BrakeCollector
 from locum_actuator.metrics import Metrics
 from locum_actuator.mirror.gate_commands import GateCommands
@@ -189,7 +190,7 @@ class Engine:
             return "mode is observe"
         if worker.incident is not None:
             return f"incident {worker.incident} is open"
-        return "it is paused" if self.journal.pause(service) is not None else None
+        return "it is paused" if self.journal.pauses.current(service) is not None else None
 
     def start(self) -> None:
         """Start the workers and the periodic threads."""

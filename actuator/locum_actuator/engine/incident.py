@@ -21,7 +21,8 @@ from locum_actuator.domain.reach import NOT_PROVEN
 from locum_actuator.domain.situation import WRONG_ANSWERS, Memory, Situation
 from locum_actuator.engine.context import Context
 from locum_actuator.engine.strategy import Ending, FaultStrategy, Strategy
-from locum_actuator.journal.journal import Counted, JournalError
+from locum_actuator.journal.brake_counts import Counted
+from locum_actuator.journal.database import JournalError
 from locum_actuator.mirror.freshness import copies
 from locum_actuator.observation.service_check import look_seconds
 from locum_actuator.observation.storm import NEAR_SECONDS
@@ -359,7 +360,7 @@ class Incident:
             self._unreached_from = evidence.unproven.unreached_from(self._unreached_from)
         if counted and not outcome.moved:
             with suppress(JournalError):  # a takeover counted for nothing only makes locum more careful
-                context.journal.uncount(counted[0], self.number)
+                context.journal.counts.uncount(counted[0], self.number)
         return outcome
 
     def _count_beginning(self, plan: Plan, holder: str | None) -> tuple[Counted, ...]:
@@ -367,10 +368,10 @@ class Incident:
         journal, name = self.context.journal, self.context.name
         moves = plan.kind == "claim" and holder not in {None, plan.target}
         if plan.kind == "takeover" or moves:
-            journal.count_takeover(name, self.number)
+            journal.counts.count_takeover(name, self.number)
             return ("takeovers",)
         if plan.kind == "respawn" and plan.target is not None:
-            journal.count_respawn(name, plan.target, self.number)
+            journal.counts.count_respawn(name, plan.target, self.number)
             return ("respawns",)
         return ()
 

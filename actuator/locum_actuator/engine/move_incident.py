@@ -133,7 +133,7 @@ class MoveStrategy:
         self._care.count(plan)
         if plan.kind in MOVES and plan.target is not None:
             self.context.metrics.moves.labels(self.context.name, plan.kind).inc()
-            self.context.journal.move_done(self.number, plan.target)
+            self.context.journal.moves.done(self.number, plan.target)
 
     def ending(self, outcome: str, reason: str, interrupted: str | None) -> Ending:
         """Return how the move ended; an interrupted or failed one is judged by who holds the service now."""
@@ -148,7 +148,7 @@ class MoveStrategy:
         before, now = journal.holder_before(self.number), journal.holder(self.context.name).host
         if now is None or now == before:
             return "failed", reason
-        journal.move_done(self.number, now)
+        journal.moves.done(self.number, now)
         return self.move.verb, reason
 
 
@@ -163,9 +163,9 @@ def begin_incident(
 ) -> Incident:
     """Return the incident of a fault, of a planned move, or of a move that a crash interrupted."""
     if move is not None:
-        context.journal.begin_move(number, context.name, move)
+        context.journal.moves.begin(number, context.name, move)
         return Incident(context, number, strategy=MoveStrategy(context, number, move, obstacles))
-    earlier = context.journal.move_of(number)
+    earlier = context.journal.moves.of_incident(number)
     if earlier is not None:
         strategy = MoveStrategy(context, number, earlier, over=True)
         return Incident(context, number, returned, left_over=True, strategy=strategy)

@@ -92,7 +92,7 @@ class Patrol:
                 host,
                 self.gates.get(host),
                 memory.copies.get(host),
-                unseen=context.journal.has_unseen_changes(context.name, host),
+                unseen=context.journal.mirrors.has_unseen_changes(context.name, host),
             )
             for host in context.service.hosts
             if host != memory.holder
@@ -231,7 +231,10 @@ class Patrol:
         context, now = self.context, runtime.monotonic()
         if now - self._announced < ANNOUNCE_SECONDS or context.service.takeover.mode == "observe":
             return
-        if context.service.address_commands is not None or context.journal.pause(context.name) is not None:
+        if (
+            context.service.address_commands is not None
+            or context.journal.pauses.current(context.name) is not None
+        ):
             return
         self._announced = now
         service = context.service

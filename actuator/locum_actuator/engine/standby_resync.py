@@ -41,7 +41,11 @@ class StandbyResync(PeriodicThread):
             if context.service.mirror is None or context.service.takeover.mode == "observe":
                 continue
             holder = context.journal.holder(name)
-            if holder.host is None or worker.incident is not None or context.journal.pause(name) is not None:
+            if (
+                holder.host is None
+                or worker.incident is not None
+                or context.journal.pauses.current(name) is not None
+            ):
                 continue
             for host, items in worker.patrol.checklists().items():
                 mark = (name, host, holder.epoch)

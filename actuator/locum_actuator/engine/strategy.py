@@ -87,7 +87,7 @@ class FaultStrategy:
             metrics.respawns.labels(name).inc()
         elif plan.kind == "takeover":
             metrics.takeovers.labels(name).inc()
-            self.context.journal.takeover_done(name, self.number)
+            self.context.journal.counts.takeover_done(name, self.number)
         elif plan.kind == "claim":
             metrics.claims.labels(name).inc()
 

@@ -52,10 +52,10 @@ class Succession:
                 journal.set_holder(name, old.host, old.epoch)
             else:
                 journal.set_epoch(name, old.epoch)
-            pause = journal.pause(before)
-            if pause is not None and before not in services and journal.pause(name) is None:
+            pause = journal.pauses.current(before)
+            if pause is not None and before not in services and journal.pauses.current(name) is None:
                 seconds = pause.until - journal.clock.on_the_wall(journal.clock.now())
-                journal.begin_pause(name, max(0.0, seconds), pause.reason)
+                journal.pauses.begin(name, max(0.0, seconds), pause.reason)
         log.info(
             "its address belonged to %s before, held by %s",
             before,

@@ -10,7 +10,7 @@ from locum_actuator.decision.failover import decide
 from locum_actuator.domain.plan import Plan
 from locum_actuator.domain.situation import Memory, Situation
 from locum_actuator.engine.context import Context
-from locum_actuator.journal.journal import JournalError
+from locum_actuator.journal.database import JournalError
 from locum_actuator.steps.base import StepError
 from locum_actuator.steps.release import Release
 

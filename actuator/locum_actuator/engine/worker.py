@@ -24,7 +24,7 @@ from locum_actuator.engine.move_incident import MoveRequest, begin_incident
 from locum_actuator.engine.patrol import Patrol
 from locum_actuator.engine.succession import Succession, predecessor
 from locum_actuator.engine.without_journal import release_wrong_holder
-from locum_actuator.journal.journal import JournalError
+from locum_actuator.journal.database import JournalError
 from locum_actuator.metrics import worker_thread
 from locum_actuator.observation.reconnect_probe import LISTEN_SECONDS, ReconnectProbe
 from locum_actuator.system import runtime

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import Any
 
+from locum_actuator.journal.database import Read
 from locum_actuator.journal.incident_summary import holder_after, impact
 
 ALERTS_TOLD = 100  # returned per incident: a long one has thousands
 AT_ONCE = 500  # incidents per query: SQLite accepts at least 999 values
-
-Read = Callable[..., list[dict[str, Any]]]
 
 
 class IncidentQueries:

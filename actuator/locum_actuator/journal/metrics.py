@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 from prometheus_client.metrics_core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from locum_actuator.journal.journal import Journal, JournalError
+from locum_actuator.journal.database import JournalError
+from locum_actuator.journal.journal import Journal
 from locum_inventory.site.model import Site
 
 HOUR_SECONDS = 3600.0
@@ -41,7 +42,7 @@ class BrakeCollector(Collector):
         )
         try:
             for name in self._site().services:
-                pause = self._journal.pause(name)
+                pause = self._journal.pauses.current(name)
                 paused.add_metric([name], pause is not None)
                 if pause is not None:
                     until.add_metric([name], pause.until)
@@ -52,8 +53,8 @@ class BrakeCollector(Collector):
 
     def _flaps(self, service: str) -> bool:
         takeover, since = self._site().services[service].takeover, self._journal.clock.now() - HOUR_SECONDS
-        respawns = max(self._journal.respawns_since(service, since).values(), default=0)
+        respawns = max(self._journal.counts.respawns_since(service, since).values(), default=0)
         return (
             respawns >= takeover.max_respawns_per_hour
-            or self._journal.takeovers_since(service, since) >= takeover.max_per_hour
+            or self._journal.counts.takeovers_since(service, since) >= takeover.max_per_hour
         )

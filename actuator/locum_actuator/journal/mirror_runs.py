@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any
 
 from locum_actuator.domain.mirror_run import MirrorResult
+from locum_actuator.journal.database import Read, Write
 
 KEPT_RUNS = 1000  # per service; older ones are deleted
 
@@ -35,11 +32,7 @@ class Run:
 class MirrorLedger:
     """The runs of every service, in the journal's file."""
 
-    def __init__(
-        self,
-        read: Callable[..., list[dict[str, Any]]],
-        write: Callable[[], AbstractContextManager[sqlite3.Connection]],
-    ) -> None:
+    def __init__(self, read: Read, write: Write) -> None:
         self._read = read
         self._write = write
 
@@ -128,6 +121,20 @@ class MirrorLedger:
         )  # fmt: skip
         at: float | None = row["at"]
         return at
+
+    def has_unseen_changes(self, service: str, host: str) -> bool:
+        """Return whether a host lost a service in a takeover and has not been mirrored to since.
+
+        Data that it wrote between its last mirror run and the takeover may then exist nowhere else.
+        """
+        (row,) = self._read(
+            "SELECT max(t.at) AS lost_at, (SELECT max(started_at) FROM mirror_runs WHERE service=?"
+            " AND destination=? AND outcome='done') AS mirrored_at FROM takeovers t"
+            " JOIN incidents i ON i.id=t.incident WHERE t.service=? AND i.holder_before=?"
+            " AND t.done_at IS NOT NULL",
+            service, host, service, host,
+        )  # fmt: skip
+        return row["lost_at"] is not None and row["lost_at"] > (row["mirrored_at"] or 0.0)
 
     def _one(self, where: str, *values: object) -> Run | None:
         rows = self._read(f"SELECT * FROM mirror_runs WHERE {where} ORDER BY id DESC LIMIT 1", *values)  # noqa: S608

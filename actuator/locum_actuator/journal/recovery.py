@@ -13,7 +13,8 @@ from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 
-from locum_actuator.journal.journal import Journal, JournalError
+from locum_actuator.journal.database import JournalError
+from locum_actuator.journal.journal import Journal
 from locum_actuator.system import runtime
 from locum_actuator.system.local_time import utc_stamp
 
@@ -58,7 +59,7 @@ def _replace(path: Path, why: str, services: Iterable[str]) -> None:
         with closing(Journal(new)) as journal:
             for service in services:
                 then = f"check which host holds {service}, then run locum resume {service}"
-                journal.begin_pause(
+                journal.pauses.begin(
                     service, _UNTIL_RESUMED_SECONDS, f"{BEGUN_ANEW} and is kept as {kept}: {then}"
                 )
         if not kept.exists():

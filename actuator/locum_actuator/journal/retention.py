@@ -13,7 +13,8 @@ from collections.abc import Callable
 from functools import partial
 
 from locum_actuator.domain.alerts import WOKE
-from locum_actuator.journal.journal import Journal, JournalError
+from locum_actuator.journal.database import JournalError
+from locum_actuator.journal.journal import Journal
 from locum_actuator.system.background import BackgroundThread, Health
 from locum_inventory.site.model import Actuator
 

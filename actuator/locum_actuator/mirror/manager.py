@@ -17,7 +17,8 @@ from locum_actuator.domain.mirror_run import (
     Outcome,
     RunOptions,
 )
-from locum_actuator.journal.journal import Journal, JournalError
+from locum_actuator.journal.database import JournalError
+from locum_actuator.journal.journal import Journal
 from locum_actuator.journal.mirror_runs import Run
 from locum_actuator.mirror.copy_state import Copies
 from locum_actuator.mirror.freshness import copy_on

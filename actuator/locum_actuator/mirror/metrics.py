@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from prometheus_client.metrics_core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from locum_actuator.journal.journal import JournalError
+from locum_actuator.journal.database import JournalError
 from locum_actuator.mirror.freshness import copies
 from locum_actuator.mirror.manager import MirrorManager
 from locum_inventory.site.mirror import Mirror, age_seconds

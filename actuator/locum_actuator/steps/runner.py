@@ -18,7 +18,8 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from locum_actuator.domain.plan import Plan, PlannedStep
-from locum_actuator.journal.journal import Journal, JournalError
+from locum_actuator.journal.database import JournalError
+from locum_actuator.journal.journal import Journal
 from locum_actuator.metrics import Metrics
 from locum_actuator.steps.base import Step, StepContext, StepError
 from locum_actuator.steps.claim import Claim

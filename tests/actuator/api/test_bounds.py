@@ -32,7 +32,7 @@ def client(app: Flask, lasting_engine: Engine) -> Iterator[FlaskClient]:
     yield app.test_client()
     # What a request began would have the next one refused for another reason than its own.
     lasting_engine.move_requests._begun.clear()
-    lasting_engine.journal.end_pause("www")
+    lasting_engine.journal.pauses.end("www")
 
 
 @pytest.mark.parametrize("number", HUGE, ids=lambda number: str(number)[:24])

@@ -24,7 +24,7 @@ OBJECT = 'give a JSON object such as {"seconds": 3600, "reason": "new kernel"}'
 def test_a_pause_is_durable_and_shown(client: FlaskClient, engine: Engine) -> None:
     answer = client.post(PAUSE, json={"seconds": 600, "reason": "new\nkernel"}, headers=AUTH)
     assert answer.status_code == 200
-    pause = engine.journal.pause("www")
+    pause = engine.journal.pauses.current("www")
     assert pause is not None
     assert pause.reason == "new kernel"
     assert pause.until == pytest.approx(time.time() + 600, abs=5)
@@ -81,14 +81,14 @@ def test_what_is_no_pause_is_refused_in_words(
 ) -> None:
     answer = client.post(path, data=data, headers=headers, content_type="application/json")
     assert (answer.status_code, answer.json) == (status, {"error": words})
-    assert engine.journal.pause("www") is None
+    assert engine.journal.pauses.current("www") is None
 
 
 def test_while_paused_nothing_is_touched_and_a_resume_acts_at_once(
     client: FlaskClient, engine: Engine, world: FakeWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(incident_module, "WAITING_SECONDS", 0.01)
-    engine.journal.begin_pause("www", 600, "new kernel")
+    engine.journal.pauses.begin("www", 600, "new kernel")
     world.gates["a"].processes = 0
     engine.start()
     wait_for(
@@ -120,7 +120,7 @@ def locum(site_file: Path, *words: str) -> tuple[int, str]:
 def test_from_the_command_line(url: str, site_file: Path, engine: Engine) -> None:
     code, said = locum(site_file, "pause", "www", "--for", "2h", "--reason", "new kernel", "--actuator", url)
     assert code == 0
-    pause = engine.journal.pause("www")
+    pause = engine.journal.pauses.current("www")
     assert pause is not None
     assert pause.until - pause.begun_at == 7200
     until = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(pause.until))
@@ -133,9 +133,9 @@ def test_all_services_at_once(url: str, site_file: Path, engine: Engine) -> None
     """After a journal that was corrupt, say: every service waits to be resumed."""
     code, said = locum(site_file, "pause", "--all", "--reason", "new switch", "--actuator", url)
     assert (code, said.endswith(": new switch\n")) == (0, True)
-    assert engine.journal.pause("www") is not None
+    assert engine.journal.pauses.current("www") is not None
     assert locum(site_file, "resume", "--all", "--actuator", url) == (0, "www is resumed\n")
-    assert engine.journal.pause("www") is None
+    assert engine.journal.pauses.current("www") is None
 
 
 WRONG: dict[str, tuple[tuple[str, ...], int, str]] = {
@@ -159,7 +159,7 @@ def test_wrong_use_is_said(
     exit_code, said = locum(site_file, "pause", *words, "--actuator", url)
     assert exit_code == code
     assert says in said
-    assert engine.journal.pause("www") is None
+    assert engine.journal.pauses.current("www") is None
 
 
 def test_a_token_that_cannot_be_read_is_named(site_file: Path) -> None:

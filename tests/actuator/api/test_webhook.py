@@ -13,7 +13,7 @@ from locum_actuator.app import MAX_BODY_BYTES, create_app
 from locum_actuator.chain.watch import ChainPart
 from locum_actuator.engine.engine import Engine
 from locum_actuator.engine.site_reload import ReloadResult
-from locum_actuator.journal.journal import JournalError
+from locum_actuator.journal.database import JournalError
 from locum_inventory.site.model import Site
 from tests.actuator.fakes import FakeWorld, site
 

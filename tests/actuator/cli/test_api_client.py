@@ -78,7 +78,7 @@ def test_e3_the_token_goes_over_the_socket(state: Path, actuator: Engine, eavesd
     code, said = run(state, "pause", "www", "--for", "1h", "--reason", "new disk [/dev/sdb1]")
     assert code == 0, said
     assert said.endswith(": new disk [/dev/sdb1]\n")
-    assert actuator.journal.pause("www") is not None
+    assert actuator.journal.pauses.current("www") is not None
     assert run(state, "status", "www")[0] == 0
     assert run(state, "resume", "www") == (0, "www is resumed\n")
     assert eavesdropper == []
@@ -108,7 +108,7 @@ def test_e3_where_others_may_write_nobody_is_sent_the_token(
     code, said = run(state, "pause", "www")
     assert (code, eavesdropper) == (1, [])
     assert said == f"locum: the token was not sent: other users may write to {state}: chmod 700 {state}\n"
-    assert actuator.journal.pause("www") is None
+    assert actuator.journal.pauses.current("www") is None
 
 
 def test_e3_what_needs_no_token_is_asked_on_the_port_too(state: Path, eavesdropper: list[bytes]) -> None:

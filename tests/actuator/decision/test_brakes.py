@@ -307,10 +307,10 @@ def test_respawns_and_takeovers_are_counted(tmp_path: Path) -> None:
     world = FakeWorld({"a": FakeGate(held=True, epoch=1), "b": FakeGate()})
     there = Context(site(), "www", journal, Metrics(), world.gates, world)
     handle(there)
-    assert journal.respawns_since("www", 0) == {"a": 1}
+    assert journal.counts.respawns_since("www", 0) == {"a": 1}
     assert there.memory().respawns_last_hour == {"a": 1}
     assert there.memory().seconds_since_takeover is None
-    journal.count_takeover("www", 7)
-    journal.takeover_done("www", 7)
+    journal.counts.count_takeover("www", 7)
+    journal.counts.takeover_done("www", 7)
     assert (there.memory().seconds_since_takeover or 99) < 5
     assert there.memory().holding_hosts == 1

@@ -28,7 +28,8 @@ from locum_actuator.engine.move_requests import MoveRequests, Progress
 from locum_actuator.engine.patrol import Patrol
 from locum_actuator.engine.standby_resync import StandbyResync, is_home
 from locum_actuator.engine.worker import Worker
-from locum_actuator.journal.journal import Journal, MoveDone
+from locum_actuator.journal.journal import Journal
+from locum_actuator.journal.moves import MoveDone
 from locum_actuator.metrics import Metrics
 from locum_inventory.gate.host_file import gate_version, host_file_sha256
 from locum_inventory.gate.protocol import GateStatus, ServiceStatus
@@ -219,8 +220,8 @@ def test_by_itself_after_ten_minutes_without_a_break(journal: Journal) -> None:
         "where it does not work it waits as long again"
     )
     number = journal.open_incident("www", "failback")
-    journal.begin_move(number, "www", move_requests.moves[0])
-    journal.move_done(number, "a")
+    journal.moves.begin(number, "www", move_requests.moves[0])
+    journal.moves.done(number, "a")
     journal.close_incident(number, "failback", "it worked")
     journal.set_holder("www", "a", 2)
     assert look(1102) is None
@@ -300,14 +301,14 @@ def test_mirrored_onto_once_for_each_time_it_lost_the_service(journal: Journal) 
     assert asked() == 0, "it never lost the service"
     journal.set_holder("www", "a", 1)
     number = journal.open_incident("www", "LocumServiceDown")
-    journal.count_takeover("www", number)
+    journal.counts.count_takeover("www", number)
     journal.set_holder("www", "b", 2)
-    journal.takeover_done("www", number)
+    journal.counts.takeover_done("www", number)
     assert asked() == 1
     assert runs.asked == [("b", "a")]
     assert asked() == 1, "refused once: a person is asked"
-    journal.begin_pause("www", 600, "new kernel")
+    journal.pauses.begin("www", 600, "new kernel")
     journal.set_epoch("www", 3)
     assert asked() == 1, "paused"
-    journal.end_pause("www")
+    journal.pauses.end("www")
     assert asked() == 2

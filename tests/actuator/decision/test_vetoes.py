@@ -293,7 +293,7 @@ def test_a2_a_host_is_asked_once_more_before_it_is_switched_off(
     assert not actions(tmp_path)
     assert not world.gates["b"].held
     assert any(line.startswith("decided refuse: a is not switched off: mail answers on it") for line in told)
-    assert journal.takeovers_since("www", 0.0) == 0
+    assert journal.counts.takeovers_since("www", 0.0) == 0
 
 
 def test_a11_release_and_fence_failed_and_nobody_seems_to_hold(

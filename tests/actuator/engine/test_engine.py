@@ -222,13 +222,13 @@ def test_a9_what_is_known_of_an_address_goes_with_it(
 ) -> None:
     """Who holds it, the epoch, and a person's pause."""
     journal.set_holder("www", "a", 41)
-    journal.begin_pause("www", 60.0, "new disk")
+    journal.pauses.begin("www", 60.0, "new disk")
     engine.start()
     wait_for(lambda: runtimes.worlds[0].looks, "the engine looks at the hosts")
     engine.reload(other("web"))
     wait_for(lambda: runtimes.worlds[1].looks, "the reloaded engine looks at the hosts")
     assert (journal.holder("web").host, journal.holder("web").epoch) == ("a", 41)
-    pause = journal.pause("web")
+    pause = journal.pauses.current("web")
     assert pause is not None
     assert (pause.reason, pause.until - time.time() > 50) == ("new disk", True)
 

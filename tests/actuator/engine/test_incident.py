@@ -225,7 +225,7 @@ def test_b7_a_question_that_fails_is_asked_again_at_once_and_spends_nothing(
     monkeypatch.setattr(world, "confirm", at_first_without_witness)
     assert handle(world, journal, site(max_per_hour=1))[0] == "takeover"
     assert events(journal, "failed") == ["confirm on b"] * failures
-    assert journal.takeovers_since("www", 0.0) == 1
+    assert journal.counts.takeovers_since("www", 0.0) == 1
 
 
 @pytest.mark.usefixtures("virtual")
@@ -240,7 +240,7 @@ def test_b7_what_moves_before_a_question_that_fails_is_counted_and_not_repeated_
     Incident(context(world, journal, site(max_per_hour=60)), journal.open_incident("www", "x")).handle(ended)
     assert events(journal, "failed") == ["confirm on b"] * MOST_IN_VAIN
     assert world.gates["a"].held
-    assert journal.takeovers_since("www", 0.0) == MOST_IN_VAIN
+    assert journal.counts.takeovers_since("www", 0.0) == MOST_IN_VAIN
 
 
 def test_b7_a_gate_that_could_not_be_asked_spends_nothing(world: FakeWorld, journal: Journal) -> None:
@@ -257,13 +257,13 @@ def test_b7_a_gate_that_could_not_be_asked_spends_nothing(world: FakeWorld, jour
 
     world.gates["a"].run_verb = busy_at_first  # type: ignore[method-assign]
     assert handle(world, journal)[0] == "respawn"
-    assert journal.respawns_since("www", 0.0) == {"a": 1}
+    assert journal.counts.respawns_since("www", 0.0) == {"a": 1}
 
 
 @pytest.mark.usefixtures("virtual")
 def test_budget_counts_attempts(world: FakeWorld, journal: Journal) -> None:
     for number in range(3):
-        journal.count_takeover("www", number)
+        journal.counts.count_takeover("www", number)
     world.dead.add("a")
     ended = Until(0.05)
     Incident(context(world, journal), journal.open_incident("www", "x")).handle(ended)
@@ -298,7 +298,7 @@ def test_a_host_that_was_back_before_the_next_round_is_released_all_the_same(
 ) -> None:
     """It crashed, b took over, and it had booted with its service running before anybody walked round."""
     taken = threading.Event()
-    real = journal.takeover_done
+    real = journal.counts.takeover_done
 
     def back_at_once(service: str, incident: int) -> None:
         real(service, incident)
@@ -306,7 +306,7 @@ def test_a_host_that_was_back_before_the_next_round_is_released_all_the_same(
         world.gates["a"].fault, world.gates["a"].held = None, False
         taken.set()
 
-    monkeypatch.setattr(journal, "takeover_done", back_at_once)
+    monkeypatch.setattr(journal.counts, "takeover_done", back_at_once)
     there = Worker(context(world, journal))
     there.start()
     try:
@@ -604,7 +604,7 @@ def test_an_address_nobody_held_that_moves_spends_the_budget(world: FakeWorld, j
     a.held, a.processes, a.start_works = False, 0, False
     assert handle(world, journal)[0] == "claim"
     assert world.gates["b"].held
-    assert journal.takeovers_since("www", 0.0) == 1
+    assert journal.counts.takeovers_since("www", 0.0) == 1
 
 
 def test_a_silent_host_whose_echo_comes_late_is_not_taken_over(

@@ -37,7 +37,8 @@ from locum_actuator.engine.engine import Engine
 from locum_actuator.engine.move_incident import MoveRequest, begin_incident
 from locum_actuator.engine.move_requests import MoveRequests, Progress
 from locum_actuator.engine.worker import Worker
-from locum_actuator.journal.journal import Journal, JournalError
+from locum_actuator.journal.database import JournalError
+from locum_actuator.journal.journal import Journal
 from locum_actuator.metrics import Metrics
 from locum_actuator.steps import claim, prove
 from locum_actuator.system import netlink
@@ -306,8 +307,8 @@ def test_a_switchover_moves_the_service_and_says_who_asked(world: FakeWorld, jou
     }  # fmt: skip
     assert [gate.held for gate in world.gates.values()] == [False, True]
     assert (journal.holder("www").host, journal.holder("www").epoch) == ("b", 2)
-    assert journal.takeovers_since("www", 0) == 0, "a person's move spends no budget"
-    last = journal.last_move("www")
+    assert journal.counts.takeovers_since("www", 0) == 0, "a person's move spends no budget"
+    last = journal.moves.last("www")
     assert last is not None
     assert (last.verb, last.target, last.asked_by) == ("switchover", "b", "anna")
 
@@ -375,7 +376,7 @@ def test_a_move_that_fails_is_undone(
     assert world.gates["a"].processes > 0
     assert world.gates["b"].processes == 0
     assert journal.holder("www").host == "a"
-    assert journal.last_move("www") is None
+    assert journal.moves.last("www") is None
 
 
 def test_what_a_move_leaves_half_done_is_cared_for_as_a_fault(
@@ -856,7 +857,7 @@ def test_b12_a_move_that_its_worker_could_not_begin_is_not_carried_out_later(
         raise JournalError("database or disk is full")
 
     with monkeypatch.context() as patch:
-        patch.setattr(journal, "begin_move", full)
+        patch.setattr(journal.moves, "begin", full)
         phase, text = phase_of(move_requests)
     assert (phase, text) == ("failed", "it was not begun: JournalError: database or disk is full")
     wait_for(lambda: not journal.open_incidents(), "no incident is open")

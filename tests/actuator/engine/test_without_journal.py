@@ -17,7 +17,8 @@ from locum_actuator.engine.context import Context
 from locum_actuator.engine.incident import Incident
 from locum_actuator.engine.without_journal import release_wrong_holder
 from locum_actuator.engine.worker import Worker
-from locum_actuator.journal.journal import Journal, JournalError
+from locum_actuator.journal.database import JournalError
+from locum_actuator.journal.journal import Journal
 from locum_actuator.journal.schema import VERSIONS
 from locum_actuator.metrics import Metrics
 from tests.actuator.fakes import FakeGate, FakeWorld, host, site, situation
@@ -132,7 +133,7 @@ def test_a4_nothing_is_done_where_the_journal_cannot_be_read(
 def test_a4_nothing_is_released_without_a_journal_where_a_person_paused_it(
     world: FakeWorld, journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    journal.begin_pause("www", 3600.0, "work on the switch")
+    journal.pauses.begin("www", 3600.0, "work on the switch")
     is_full(journal, monkeypatch)
     assert not release_wrong_holder(Context(site(), "www", journal, Metrics(), world.gates, world))
     assert world.gates["a"].held

@@ -63,10 +63,10 @@ def test_what_holds_back_lasts_as_long_as_it_would_have(jump: float, tmp_path: P
     journal = Journal(tmp_path / "journal.sqlite", clocks.started())
     context = Context(site(), "www", journal, Metrics(), {}, FakeWorld({}))
     incident = journal.open_incident("www", "LocumServiceDown")
-    journal.count_takeover("www", incident)
-    journal.takeover_done("www", incident)
-    journal.count_respawn("www", "a", incident)
-    journal.begin_pause("www", 2 * HOUR, "new disks")
+    journal.counts.count_takeover("www", incident)
+    journal.counts.takeover_done("www", incident)
+    journal.counts.count_respawn("www", "a", incident)
+    journal.pauses.begin("www", 2 * HOUR, "new disks")
     clocks.pass_by(60)
     clocks.wall += jump
     memory = context.memory()
@@ -76,7 +76,7 @@ def test_what_holds_back_lasts_as_long_as_it_would_have(jump: float, tmp_path: P
         60.0,
     )
     assert memory.paused is not None
-    paused = journal.pause("www")
+    paused = journal.pauses.current("www")
     assert paused is not None
     assert paused.until == clocks.wall + 2 * HOUR - 60, "people see its end by the clock that they have"
     clocks.pass_by(HOUR)
@@ -93,22 +93,24 @@ def test_at_a_start_the_newest_of_the_future_counts_as_now(jump: float, tmp_path
     journal = Journal(tmp_path / "journal.sqlite", clocks.started())
     incident = journal.open_incident("www", "LocumServiceDown")
     for _ in range(2):
-        journal.count_takeover("www", incident)
-        journal.takeover_done("www", incident)
+        journal.counts.count_takeover("www", incident)
+        journal.counts.takeover_done("www", incident)
         clocks.pass_by(2 * HOUR)
-    journal.count_takeover("www", incident)
-    journal.takeover_done("www", incident)
+    journal.counts.count_takeover("www", incident)
+    journal.counts.takeover_done("www", incident)
     clocks.pass_by(60)
-    journal.begin_pause("www", HOUR, "new disks")
+    journal.pauses.begin("www", HOUR, "new disks")
     journal.close()
 
     clocks.wall += jump - 60
     journal = Journal(tmp_path / "journal.sqlite", clocks.started())
     now = clocks.wall
-    assert journal.last_takeover("www") == pytest.approx(now - 60), "it keeps its distance from the pause"
-    assert journal.takeovers_since("www", now - HOUR) == 1, "old ones spend nothing of this hour"
-    assert journal.takeovers_since("www", now - 3 * HOUR) == 2
-    pause = journal.pause("www")
+    assert journal.counts.last_takeover("www") == pytest.approx(now - 60), (
+        "it keeps its distance from the pause"
+    )
+    assert journal.counts.takeovers_since("www", now - HOUR) == 1, "old ones spend nothing of this hour"
+    assert journal.counts.takeovers_since("www", now - 3 * HOUR) == 2
+    pause = journal.pauses.current("www")
     assert pause is not None
     assert pause.begun_at == pytest.approx(now)
     assert pause.until == pytest.approx(now + HOUR)
@@ -117,14 +119,14 @@ def test_at_a_start_the_newest_of_the_future_counts_as_now(jump: float, tmp_path
 def test_at_a_start_what_is_past_stays_where_it_is(tmp_path: Path) -> None:
     clocks = Clocks()
     journal = Journal(tmp_path / "journal.sqlite", clocks.started())
-    journal.count_takeover("www", journal.open_incident("www", "LocumServiceDown"))
-    journal.begin_pause("www", 2 * HOUR, "new disks")
+    journal.counts.count_takeover("www", journal.open_incident("www", "LocumServiceDown"))
+    journal.pauses.begin("www", 2 * HOUR, "new disks")
     journal.close()
     clocks.pass_by(60)
     journal = Journal(tmp_path / "journal.sqlite", clocks.started())
-    assert journal.takeovers_since("www", clocks.wall - 60.5) == 1
-    assert journal.takeovers_since("www", clocks.wall - 59.5) == 0
-    pause = journal.pause("www")
+    assert journal.counts.takeovers_since("www", clocks.wall - 60.5) == 1
+    assert journal.counts.takeovers_since("www", clocks.wall - 59.5) == 0
+    pause = journal.pauses.current("www")
     assert pause is not None
     assert pause.until == NOON + 2 * HOUR, "that a pause ends in the future makes it none of the future's"
 

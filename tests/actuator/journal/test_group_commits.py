@@ -17,8 +17,9 @@ from locum_actuator.app import create_app
 from locum_actuator.engine.engine import Engine
 from locum_actuator.engine.site_reload import ReloadResult
 from locum_actuator.journal import group_commits
+from locum_actuator.journal.database import JournalError
 from locum_actuator.journal.group_commits import GroupCommits
-from locum_actuator.journal.journal import AlertRow, Journal, JournalError
+from locum_actuator.journal.journal import AlertRow, Journal
 from locum_actuator.metrics import Metrics
 from tests.actuator.fakes import FakeWorld, KeptFakes, site
 from tests.support.polling import wait_for

@@ -19,7 +19,8 @@ from locum_actuator.chain.health import PartHealth
 from locum_actuator.chain.watch import look_at_journal
 from locum_actuator.engine.engine import Engine
 from locum_actuator.engine.site_reload import ReloadResult
-from locum_actuator.journal.journal import Journal, JournalError
+from locum_actuator.journal.database import JournalError
+from locum_actuator.journal.journal import Journal
 from locum_actuator.journal.recovery import corruption, open_journal
 from locum_actuator.metrics import Metrics
 from tests.actuator.fakes import FakeGate, FakeWorld, KeptFakes, site
@@ -85,7 +86,7 @@ def test_a_corrupt_journal_is_kept_aside_and_everything_paused(
 
     (kept,) = tmp_path.glob("journal.sqlite.corrupt-*")
     assert kept.read_bytes() == spoilt
-    pause = journal.pause("mail")
+    pause = journal.pauses.current("mail")
     assert pause is not None
     assert (
         pause.reason
@@ -101,9 +102,9 @@ def test_a_corrupt_journal_is_kept_aside_and_everything_paused(
     journal.close()
 
     again = open_journal(path, ["www", "mail"])
-    assert again.pause("www") is not None, "it waits for a person, however often it is started"
-    again.end_pause("www")
-    again.end_pause("mail")
+    assert again.pauses.current("www") is not None, "it waits for a person, however often it is started"
+    again.pauses.end("www")
+    again.pauses.end("mail")
     assert look_at_journal(again, ["www", "mail"]) == PartHealth(True, "can be written")
     again.close()
 
@@ -119,7 +120,7 @@ def test_after_a_lost_journal_the_holder_is_seen_and_nothing_is_done(tmp_path: P
         wait_for(lambda: any("record" in text for text in _events(journal)), "the holder is recorded")
         assert journal.holder("www").host == "a"
         assert world.gates["a"].calls == world.gates["b"].calls == []
-        journal.end_pause("www")
+        journal.pauses.end("www")
         engine.workers["www"].wake("resumed after a pause")
         wait_for(lambda: world.gates["a"].calls == ["respawn"], "a is told to respawn the service")
     finally:
@@ -289,6 +290,6 @@ def test_b11_with_a_bad_page_the_actuator_is_not_ready_and_a_restart_keeps_it_as
         engine.stop()
         journal.close()
     again = open_journal(path, ["www"])
-    assert again.pause("www") is not None
+    assert again.pauses.current("www") is not None
     assert len(list(tmp_path.glob("journal.sqlite.corrupt-*Z"))) == 1
     again.close()

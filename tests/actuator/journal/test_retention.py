@@ -54,8 +54,8 @@ def rows(journal: Journal, table: str) -> int:
 def test_what_is_long_over_goes_with_all_that_belongs_to_it(journal: Journal) -> None:
     closed(journal)
     accept(journal, "resolved: recorded, never acted on")
-    journal.count_respawn("www", "a", 1)
-    journal.count_takeover("www", 1)
+    journal.counts.count_respawn("www", "a", 1)
+    journal.counts.count_takeover("www", 1)
     assert prune(journal, KEEP, now=LATER) == 7
     assert [rows(journal, table) for table in ("alerts", "incidents", "events", "respawns", "takeovers")] == [
         0
@@ -73,23 +73,23 @@ def test_what_is_not_that_old_stays(journal: Journal) -> None:
 
 def test_what_is_true_now_stays_however_old(journal: Journal) -> None:
     fenced = closed(journal, "fence", "a")
-    journal.count_takeover("www", fenced)
-    journal.takeover_done("www", fenced)
-    moved_at = journal.last_takeover("www")
+    journal.counts.count_takeover("www", fenced)
+    journal.counts.takeover_done("www", fenced)
+    moved_at = journal.counts.last_takeover("www")
     for _ in range(3):
         closed(journal)
     still_open = incident(journal, alerts=3)
     (owed,) = accept(journal)
-    pause = journal.begin_pause("mail", 100 * 365 * DAY, "the journal was corrupt")
+    pause = journal.pauses.begin("mail", 100 * 365 * DAY, "the journal was corrupt")
     prune(journal, KEEP, now=LATER)
     assert [row["id"] for row in journal.incidents()] == [still_open, fenced]
     assert len(journal.incidents()[0]["alerts"]) == 3
     assert journal.open_incidents() == {"www": still_open}
     assert journal.unattended("www", WOKE) == [owed]
     assert (journal.holder("www").host, journal.holder("www").epoch) == ("a", 41)
-    assert journal.pause("mail") == pause
+    assert journal.pauses.current("mail") == pause
     assert journal.fenced("a") is not None
-    assert journal.last_takeover("www") == moved_at
+    assert journal.counts.last_takeover("www") == moved_at
 
 
 def test_of_the_alerts_the_newest_stay(journal: Journal) -> None:

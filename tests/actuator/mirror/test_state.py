@@ -82,7 +82,7 @@ def take_over(journal: Journal, before: str, hours_ago: float, *, done: bool = T
     """Write down that another host took the service over."""
     incident = journal.open_incident("www", "test")
     journal._db.execute("UPDATE incidents SET holder_before=? WHERE id=?", (before, incident))
-    journal.count_takeover("www", incident)
+    journal.counts.count_takeover("www", incident)
     journal._db.execute(
         "UPDATE takeovers SET at=?, done_at=? WHERE incident=?",
         (NOW - hours_ago * HOUR, NOW if done else None, incident),

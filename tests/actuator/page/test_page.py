@@ -19,8 +19,9 @@ from locum_actuator.domain.situation import CheckOutcome
 from locum_actuator.engine.engine import Engine
 from locum_actuator.engine.move_requests import Progress
 from locum_actuator.engine.site_reload import ReloadResult
+from locum_actuator.journal.database import JournalError
 from locum_actuator.journal.incidents import IncidentQueries
-from locum_actuator.journal.journal import Journal, JournalError
+from locum_actuator.journal.journal import Journal
 from locum_actuator.journal.reader import JournalReader
 from locum_actuator.page import polling, routes
 from locum_actuator.page.background_cache import BackgroundCache
@@ -165,7 +166,7 @@ def test_what_locum_would_refuse_is_not_called_well(
 
 
 def test_a_pause_and_a_move_that_was_refused_are_told(client: FlaskClient, engine: Engine) -> None:
-    engine.journal.begin_pause("www", 60, "new disks")
+    engine.journal.pauses.begin("www", 60, "new disks")
     progress = Progress(1, "www", Move("switchover", "b", "anna"), "refused", "b's gate is silent")
     engine.move_requests._begun["www"] = progress
     html = shown(client, "services", "new disks")

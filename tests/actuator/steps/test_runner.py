@@ -13,7 +13,8 @@ import pytest
 
 from locum_actuator.domain.plan import Plan, PlannedStep
 from locum_actuator.domain.ports import Confirmed
-from locum_actuator.journal.journal import Journal, JournalError
+from locum_actuator.journal.database import JournalError
+from locum_actuator.journal.journal import Journal
 from locum_actuator.metrics import Metrics
 from locum_actuator.steps import plan_evidence, release
 from locum_actuator.steps.base import StepContext, StepError

@@ -20,7 +20,7 @@ from locum_actuator.engine import worker
 from locum_actuator.engine.engine import Engine
 from locum_actuator.engine.periodic import PeriodicThread
 from locum_actuator.engine.site_reload import ReloadResult
-from locum_actuator.journal.journal import JournalError
+from locum_actuator.journal.database import JournalError
 from locum_actuator.metrics import Metrics
 from locum_actuator.observation.observer import HostObserver
 from locum_actuator.observation.reconnect_probe import ReconnectProbe
