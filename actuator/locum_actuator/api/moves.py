@@ -12,8 +12,8 @@ from werkzeug.exceptions import BadRequest
 
 from locum_actuator.api.json_body import flag, json_body
 from locum_actuator.domain.plan import Move, Verb
+from locum_actuator.domain.situation import situation_to_json
 from locum_actuator.engine.engine import Engine
-from locum_actuator.engine.incident import situation_to_json
 from locum_actuator.engine.move_requests import MoveRefusedError, Progress
 from locum_actuator.system.background import in_words
 from locum_actuator.system.printable import printable

@@ -11,9 +11,9 @@ from flask import Blueprint, Response, jsonify
 from locum_actuator.api.pauses import to_json
 from locum_actuator.decision.standby_checklist import is_complete
 from locum_actuator.domain.reach import Reach
+from locum_actuator.domain.situation import situation_to_json
 from locum_actuator.engine.engine import Engine
 from locum_actuator.engine.explain import Explainer
-from locum_actuator.engine.incident import situation_to_json
 
 EXPLAIN_WAIT_SECONDS = 5.0
 

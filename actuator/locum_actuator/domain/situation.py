@@ -197,3 +197,28 @@ class Memory:
     # Vantage points that have reached the service through its addresses since the actuator started.
     reached: frozenset[str] = frozenset()
     copies: Mapping[str, Copy] = field(default_factory=dict)  # by host; empty if nothing is mirrored
+
+
+def situation_to_json(situation: Situation) -> dict[str, object]:
+    """Return a situation as JSON values, for the journal and for people."""
+    return {
+        "holders": sorted(situation.holders),
+        "strangers": sorted(situation.strangers),
+        "address_looked": situation.address_looked,
+        "reach": None if situation.reach is None else situation.reach.text,
+        "witnesses": dict(situation.witnesses),
+        "hosts": {
+            name: {
+                "echoes": f"{view.echoes_received}/{view.echoes_sent}",
+                "gate": view.gate_fault or "answers",
+                "processes": view.processes,
+                **(
+                    {"unused": {str(address): why for address, why in view.unusable_addresses.items()}}
+                    if view.unusable_addresses
+                    else {}
+                ),
+                "looks": {look.vantage_point: look.text for look in view.looks},
+            }
+            for name, view in situation.hosts.items()
+        },
+    }

@@ -118,7 +118,7 @@ class Worker:
     def _last_look(self) -> Situation | None:
         """Return the last situation of the open incident; None if none is open."""
         at_work = self._at_work
-        return at_work.last_look if at_work is not None and self.incident is not None else None
+        return at_work.checks.last if at_work is not None and self.incident is not None else None
 
     def wake(self, trigger: str, alert: int | None = None) -> None:
         """Make the worker check the service; returns at once."""
@@ -274,7 +274,7 @@ class Worker:
         finally:
             self.incident = None
             if (done := self._at_work) is not None:
-                self.patrol.poll_faster(announce=done.doubtful, missing=frozenset(done.silent))
+                self.patrol.poll_faster(announce=done.checks.doubtful, missing=frozenset(done.checks.silent))
             context.metrics.incident_open.labels(context.name).set(0)
             context.update_holder_metric()
 

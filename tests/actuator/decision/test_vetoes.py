@@ -13,7 +13,7 @@ from locum_actuator.decision.failover import decide
 from locum_actuator.domain.life import NO_LIFE, Life
 from locum_actuator.domain.plan import Plan
 from locum_actuator.domain.situation import CheckOutcome, HostView, Memory, Situation
-from locum_actuator.engine import incident as incidents
+from locum_actuator.engine import attempts
 from locum_actuator.engine.context import Context
 from locum_actuator.engine.incident import Incident
 from locum_actuator.journal.journal import Journal
@@ -300,7 +300,7 @@ def test_a11_release_and_fence_failed_and_nobody_seems_to_hold(
     world: FencedWorld, journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The address is off, the service on a runs on and cannot be stopped, and no device works."""
-    monkeypatch.setattr(incidents, "TRY_AGAIN_SECONDS", 60.0)
+    monkeypatch.setattr(attempts, "TRY_AGAIN_SECONDS", 60.0)
     world.gates["a"].held = False
     world.gates["a"].refuse = {"release": "failed", "claim": "failed", "start": "failed"}
     values = with_fence(tmp_path, "claims success and never is")

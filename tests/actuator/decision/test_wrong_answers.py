@@ -255,7 +255,7 @@ def test_c2_it_ends_by_itself_when_the_certificate_is_renewed(world: WrongWorld,
 def test_c2_a_takeover_that_finds_the_same_answer_is_undone_told_once_and_not_repeated(
     world: WrongWorld, journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("locum_actuator.engine.incident.TRY_AGAIN_SECONDS", 0.05)
+    monkeypatch.setattr("locum_actuator.engine.attempts.TRY_AGAIN_SECONDS", 0.05)
     world.wrong = {"a": "status", "b": "status"}
     about, thread, ended = begun(world, journal, cooldown=0, max_per_hour=60)
     wait_for_looks(world, 40)

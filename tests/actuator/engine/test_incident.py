@@ -14,10 +14,10 @@ import pytest
 from locum_actuator.domain.alerts import WOKE
 from locum_actuator.domain.ports import Confirmed
 from locum_actuator.domain.situation import CheckOutcome, Situation
-from locum_actuator.engine import incident as incidents
-from locum_actuator.engine import patrol, worker
+from locum_actuator.engine import incident_checks, patrol, worker
+from locum_actuator.engine.attempts import MOST_IN_VAIN
 from locum_actuator.engine.context import Context
-from locum_actuator.engine.incident import MOST_IN_VAIN, Incident
+from locum_actuator.engine.incident import Incident
 from locum_actuator.engine.worker import Worker
 from locum_actuator.journal.journal import AlertRow, Journal
 from locum_actuator.metrics import Metrics
@@ -85,14 +85,14 @@ def test_a1_a_holder_that_nobody_could_look_at_is_no_part_of_a_storm(
 
     monkeypatch.setattr(world, "situation", busy)
     asked.storm.opened("www", "a")
-    one._look()
+    one.checks.check()
     assert asked.storm.failing() == frozenset()
 
 
 def test_a1_a_silent_host_is_given_up_only_after_a_while_where_nobody_else_could_look(
     world: FakeWorld, journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(incidents, "OTHERS_SECONDS", 1.0)
+    monkeypatch.setattr(incident_checks, "OTHERS_SECONDS", 1.0)
     world.dead.add("a")
     look, asked_at = world.situation, time.monotonic()
 
@@ -626,7 +626,7 @@ def test_a_silent_host_whose_echo_comes_late_is_not_taken_over(
         "a late echo arrived from a: delay does not prove that the host is down",
     )
     assert world.gates["b"].calls == []
-    assert incident.doubtful, "nobody was seen to hold the address"
+    assert incident.checks.doubtful, "nobody was seen to hold the address"
 
 
 @pytest.mark.usefixtures("virtual")
@@ -700,4 +700,4 @@ def test_a_hung_holder_that_let_go_may_be_heard_by_anybody(world: FakeWorld, jou
 def test_who_holds_it_was_never_in_doubt(world: FakeWorld, journal: Journal) -> None:
     incident = Incident(context(world, journal), journal.open_incident("www", "x"))
     incident.handle(threading.Event())
-    assert not incident.doubtful
+    assert not incident.checks.doubtful

@@ -29,6 +29,7 @@ from locum_actuator.domain.mirror_run import (
 from locum_actuator.domain.plan import Move
 from locum_actuator.domain.ports import Confirmed
 from locum_actuator.domain.situation import CheckOutcome, Memory, Situation
+from locum_actuator.engine import attempts
 from locum_actuator.engine import incident as incident_module
 from locum_actuator.engine import move_requests as mover_module
 from locum_actuator.engine import worker as worker_module
@@ -385,7 +386,7 @@ def test_what_a_move_leaves_half_done_is_cared_for_as_a_fault(
     """b does not start, and a does not come back at once: the address must not stay with nobody."""
     refuse_start(world)
     world.gates["a"].refuse["claim"] = "failed"
-    monkeypatch.setattr(incident_module, "TRY_AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr(attempts, "TRY_AGAIN_SECONDS", 0.0)
     looks = world.situation
 
     def situation(service: str) -> Situation:

@@ -14,6 +14,7 @@ from locum_actuator.decision.failover import decide
 from locum_actuator.domain import patience
 from locum_actuator.domain.patience import end_seconds, longest_plan_seconds, start_call_seconds
 from locum_actuator.domain.situation import Memory, Situation
+from locum_actuator.engine import attempts
 from locum_actuator.engine import incident as incident_module
 from locum_actuator.engine.context import Context
 from locum_actuator.engine.incident import Incident
@@ -181,7 +182,7 @@ def test_b2_where_another_host_could_serve_a_start_that_takes_too_long_is_undone
 def test_b2_where_the_old_holder_got_it_back_and_failed_again_the_slow_one_is_kept(
     world: SlowWorld, journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(incident_module, "TRY_AGAIN_SECONDS", 0.1)
+    monkeypatch.setattr(attempts, "TRY_AGAIN_SECONDS", 0.1)
     world.hung.add("a")
     world.answers_after["b"] = 40
     about = context(world, journal, slow_site({"cooldown": 0, "max_per_hour": 60}, **IMPATIENT))
