@@ -3,76 +3,35 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable, Mapping
 
-from locum_actuator.domain.alerts import ACTING, HEARTBEAT, WOKE, Alert
+from locum_actuator.domain.alerts import Alert
 from locum_actuator.domain.patience import end_seconds
 from locum_actuator.domain.ports import Gates
+from locum_actuator.engine.alert_intake import take_in
 from locum_actuator.engine.auto_failback import AutoFailback
-from locum_actuator.engine.context import Context, SituationObserver
+from locum_actuator.engine.context import Context
 from locum_actuator.engine.mirror_schedule import Schedule
 from locum_actuator.engine.move_requests import MoveRequests
 from locum_actuator.engine.site_reload import unwatched
+from locum_actuator.engine.site_runtime import ClosableGates, ClosableObserver, RuntimeFactory, SiteRuntime
 from locum_actuator.engine.standby_resync import StandbyResync
-from locum_actuator.engine.succession import Succession, shared
+from locum_actuator.engine.succession import shared
 from locum_actuator.engine.worker import Worker
 from locum_actuator.journal.database import JournalError
-from locum_actuator.journal.journal import AlertRow, Journal
+from locum_actuator.journal.journal import Journal
 from locum_actuator.journal.metrics import BrakeCollector
 from locum_actuator.metrics import Metrics
 from locum_actuator.mirror.gate_commands import GateCommands
 from locum_actuator.mirror.manager import MirrorManager
 from locum_actuator.mirror.metrics import MirrorCollector
 from locum_actuator.mirror.requested_runs import AskedRuns
-from locum_actuator.observation.loss_history import LossHistory
-from locum_actuator.observation.starts import Starts
 from locum_actuator.observation.storm import StormDetector
 from locum_actuator.system import runtime
 from locum_actuator.system.background import Health
-from locum_inventory.site.model import Service, Site
+from locum_inventory.site.model import Site
 
 log = logging.getLogger(__name__)
-
-
-class ClosableGates(Gates, Protocol):
-    """The gates by host, which can be closed together."""
-
-    def close(self) -> None:
-        """Close every connection."""
-
-
-class ClosableObserver(SituationObserver, Protocol):
-    """An observer that keeps threads and sockets."""
-
-    def close(self) -> None:
-        """Stop the threads and close the sockets."""
-
-
-@dataclass(frozen=True, slots=True)
-class SiteRuntime:
-    """Everything that runs for one reading of the site file."""
-
-    site: Site
-    gates: ClosableGates
-    observer: ClosableObserver
-    workers: Mapping[str, Worker]
-
-    def end(self) -> None:
-        """Ask the workers to end, each between two checks or after its current plan."""
-        for worker in self.workers.values():
-            worker.end()
-
-    def join(self, seconds: float | None = None) -> None:
-        """Wait until all have ended, then close gates and observer."""
-        deadline = None if seconds is None else runtime.monotonic() + seconds
-        for worker in self.workers.values():
-            if worker.is_alive():
-                worker.join(None if deadline is None else max(0.0, deadline - runtime.monotonic()))
-        self.gates.close()
-        self.observer.close()
 
 
 class Engine:
@@ -93,20 +52,20 @@ class Engine:
         self.heartbeat_at: float | None = (
             None  # on the monotonic clock, so that setting the wall clock does not age it
         )
-        self._make_gates = make_gates
-        self._make_observer = make_observer
-        self._storm = StormDetector()
         self.mirrors = MirrorManager(
             lambda: self.site, journal, lambda site: GateCommands(site, site.actuator.host)
         )
         self.asked_mirrors = AskedRuns(self.mirrors)
         self.health = health or Health(metrics)
+        self._factory = RuntimeFactory(
+            journal, metrics, make_gates, make_observer, self.mirrors, self.health, StormDetector()
+        )
         self._schedule = Schedule(self.mirrors, self._leave_alone, health=self.health)
         self._lock = runtime.lock()
         self._stopped = False
         self._retiring: list[runtime.Thread] = []
         self._leaving: list[Worker] = []  # of earlier readings; they may be in the middle of a plan
-        self._runtime = self._gather(site, [])
+        self._runtime = self._factory.make(site, [])
         self.move_requests = MoveRequests(lambda: self.workers)
         self.failback = AutoFailback(lambda: self.workers, self.move_requests, health=self.health)
         self._homecoming = StandbyResync(lambda: self.workers, self.health)
@@ -153,36 +112,6 @@ class Engine:
                 found.append(f"the worker for {name} has not moved for {seconds:.0f} s")
         return "; ".join(found) or None
 
-    def _gather(self, site: Site, before: Sequence[Worker]) -> SiteRuntime:
-        succession = Succession(self.journal)
-        with ExitStack() as on_failure:  # a reload that fails leaves no thread and no connection behind
-            gates = self._make_gates(site)
-            on_failure.callback(gates.close)
-            observer = self._make_observer(site, gates)
-            on_failure.callback(observer.close)
-            workers = {
-                name: Worker(
-                    Context(
-                        site,
-                        name,
-                        self.journal,
-                        self.metrics,
-                        gates,
-                        observer,
-                        self._storm,
-                        _signs_after(before, name, service),
-                        _starts_after(before, name, service),
-                        mirrors=self.mirrors,
-                    ),
-                    after=[worker for worker in before if _was_at_work_for(worker, name, service)],
-                    health=self.health,
-                    succession=succession,
-                )
-                for name, service in site.services.items()
-            }
-            on_failure.pop_all()
-        return SiteRuntime(site, gates, observer, workers)
-
     def _leave_alone(self, service: str) -> str | None:
         """Return why the schedule must not mirror a service now, or None."""
         worker = self.workers.get(service)
@@ -228,7 +157,7 @@ class Engine:
             old = self._runtime
             leaving = [worker for worker in self._leaving if worker.is_alive()]
             leaving += old.workers.values()
-            new = self._gather(site, leaving)
+            new = self._factory.make(site, leaving)
             self._leaving = leaving
             old.end()
             self._runtime = new
@@ -282,85 +211,8 @@ class Engine:
 
         Raises `JournalError` if the journal cannot be written; then no worker was woken.
         """
-        workers = self.workers  # one reading for the whole call: a reload may happen meanwhile
-        judged: list[tuple[Alert, str, str]] = []
-        for alert in alerts:
-            if alert.name == HEARTBEAT and alert.fault is None:
-                if alert.status == "firing":
-                    self.heartbeat_at = runtime.monotonic()
-                    self.metrics.record_heartbeat()
-                continue
-            verdict, words = self._judge(alert, workers)
-            judged.append((alert, verdict, words))
-        counts: dict[str, int] = {}
-        if not judged:
-            return {"heartbeat": len(alerts)}
-        rows = [
-            AlertRow(a.name, a.service, a.host, a.status, a.starts_at, a.fingerprint, words)
-            for a, _, words in judged
-        ]
-        for number, (alert, verdict, _) in zip(self.journal.accept(rows), judged, strict=True):
-            counts[verdict] = counts.get(verdict, 0) + 1
-            _tell(alert, verdict, workers)
-            if verdict == "accepted" and alert.service is not None and alert.name is not None:
-                workers[alert.service].wake(alert.name, number)
-        return counts
+        return take_in(alerts, self.workers, self.journal, self._record_heartbeat)
 
-    def _judge(self, alert: Alert, workers: Mapping[str, Worker]) -> tuple[str, str]:
-        """Return an alert's verdict as a code and in words. Accepted only means that the worker checks."""
-        if alert.fault is not None:
-            return "faulty", f"not usable: {alert.fault}"
-        if alert.name not in ACTING:
-            return "ignored", f"{alert.name} is not an alert that locum acts on"
-        if alert.service is None or alert.service not in workers:
-            return "unknown", f"no service '{alert.service}' in the site file"
-        if alert.status == "resolved":
-            return "resolved", "resolved: recorded, never acted on"
-        holder = self.journal.holder(alert.service).host
-        if alert.host is not None and holder is not None and alert.host != holder:
-            return "not_holder", f"{alert.host} is not the holder of {alert.service}; {holder} is"
-        return "accepted", WOKE
-
-
-def _last_of(before: Sequence[Worker], name: str) -> Context | None:
-    """Return the context of the last worker of a service; `before` lists the newest last."""
-    return next((worker.context for worker in reversed(before) if worker.context.name == name), None)
-
-
-def _signs_after(before: Sequence[Worker], name: str, service: Service) -> LossHistory:
-    """Return the loss history that a service's new worker continues with, so that a reload loses no evidence."""
-    last = _last_of(before, name)
-    if last is None:
-        return LossHistory()
-    was = last.service
-    return last.loss_history.heir(same_way=(was.addresses, was.checks) == (service.addresses, service.checks))
-
-
-def _starts_after(before: Sequence[Worker], name: str, service: Service) -> Starts:
-    """Return the starts that a service's new worker continues with."""
-    last = _last_of(before, name)
-    return last.starts if last is not None and last.service.checks == service.checks else Starts()
-
-
-def _was_at_work_for(worker: Worker, name: str, service: Service) -> bool:
-    """Return whether a worker handled a service, or one of its addresses under any name."""
-    return worker.context.name == name or shared(worker.context.service, service) > 0
-
-
-def _tell(alert: Alert, verdict: str, workers: Mapping[str, Worker]) -> None:
-    """Log an alert: accepted ones as INFO, all others as DEBUG."""
-    log.log(
-        logging.INFO if verdict == "accepted" else logging.DEBUG,
-        "alert %s of host %s: %s",
-        alert.name,
-        alert.host,
-        verdict,
-        extra={
-            "event": "alert",
-            "service": alert.service if alert.service in workers else None,
-            "alert": alert.name,
-            "host": alert.host,
-            "status": alert.status,
-            "verdict": verdict,
-        },
-    )
+    def _record_heartbeat(self) -> None:
+        self.heartbeat_at = runtime.monotonic()
+        self.metrics.record_heartbeat()

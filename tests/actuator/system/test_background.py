@@ -6,6 +6,7 @@ import ast
 import logging
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import aiohttp
@@ -249,15 +250,19 @@ def test_b11_a_reload_that_fails_leaves_nothing_behind(
         def __init__(self, name: str) -> None:
             self.close = lambda: closed.append(name)
 
-    monkeypatch.setattr(engine, "_make_gates", lambda _site: Kept("shells"))
-    monkeypatch.setattr(engine, "_make_observer", lambda _site, _gates: Kept("looker"))
+    made = replace(
+        engine._factory,
+        make_gates=lambda _site: Kept("gates"),  # type: ignore[arg-type,return-value]
+        make_observer=lambda _site, _gates: Kept("observer"),  # type: ignore[arg-type,return-value]
+    )
+    monkeypatch.setattr(engine, "_factory", made)
     monkeypatch.setattr(
         engine.journal, "holder", lambda _service: (_ for _ in ()).throw(JournalError("bad page"))
     )
     before = engine.workers
     with pytest.raises(JournalError):
         engine.reload(site())
-    assert closed == ["looker", "shells"]
+    assert closed == ["observer", "gates"]
     assert engine.workers is before
 
 
