@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from locum_actuator.server import Actuator
+from locum_actuator.process import Actuator
 from locum_exporter import this_host
 from locum_exporter.this_host import WrongMachineError, require_actuator_host, require_no_other_host
 from locum_inventory.site.load import load_site
