@@ -6,10 +6,9 @@ and closes it.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from locum_actuator.decision.planned_move import Obstacles
 from locum_actuator.decision.standby_checklist import obstacles
@@ -23,10 +22,10 @@ from locum_actuator.engine.incident import Incident
 from locum_actuator.engine.move_incident import MoveRequest, begin_incident
 from locum_actuator.engine.patrol import Patrol
 from locum_actuator.engine.succession import Succession, predecessor
+from locum_actuator.engine.wakes import Wake, WakeQueue
 from locum_actuator.engine.without_journal import release_wrong_holder
 from locum_actuator.journal.database import JournalError
 from locum_actuator.metrics import worker_thread
-from locum_actuator.observation.reconnect_probe import LISTEN_SECONDS, ReconnectProbe
 from locum_actuator.system import runtime
 from locum_actuator.system.background import BackgroundThread, Health, in_words
 from locum_inventory.logs.fields import about
@@ -35,16 +34,6 @@ log = logging.getLogger(__name__)
 
 START_UP = "start-up"  # the trigger of a worker's first check
 AFTER_FAULT_SECONDS = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Wake:
-    """A reason to check a service: an alert of the journal, a requested move, or a finding of its own."""
-
-    trigger: str
-    alert: int | None = None
-    returned: frozenset[str] = frozenset()  # hosts that were silent and answer again
-    asked: MoveRequest | None = None
 
 
 class Worker:
@@ -65,12 +54,10 @@ class Worker:
         self._succession = succession or Succession(context.journal)
         self.incident: int | None = None  # the open incident, for other threads
         self.patrol = Patrol(context)
-        self._reconnect_probe = ReconnectProbe.of(context.site, context.service)
-        self._seen = False  # a missing host accepts SSH: ask its gate at once
+        self._wakes = WakeQueue(context, self.patrol, self._ended)
         self._could_wait = True  # the last wait between two checks did not fail
         self._turned_at = runtime.monotonic()
         self._at_work: Incident | None = None
-        self._wakes: runtime.Queue[Wake | None] = runtime.new_queue()
         context.metrics.init_service(context.name, context.service.hosts)
         context.update_holder_metric()
 
@@ -150,7 +137,7 @@ class Worker:
                 wake = self._wait()
             else:
                 self._ended.wait(AFTER_FAULT_SECONDS)
-        self._reconnect_probe.close()
+        self._wakes.close()
 
     def _work(self, wake: Wake | None) -> Wake | None:
         """Handle a wake, or patrol if there is none; return the wake if it has to be repeated.
@@ -158,7 +145,7 @@ class Worker:
         After any exception the service still needs its worker, and a detected fault is still there.
         """
         try:
-            if wake is None and (found := self.patrol.round(self._is_wanted_elsewhere)) is not None:
+            if wake is None and (found := self.patrol.round(self._wakes.interrupts_patrol)) is not None:
                 wake = Wake(found.reason, returned=found.returned)
             if wake is not None:
                 self._handle(wake)
@@ -193,7 +180,7 @@ class Worker:
         """Wait for a wake; if the wait itself fails, pause briefly and continue with a patrol."""
         self._could_wait = False
         try:
-            wake = self._next_wake()
+            wake = self._wakes.wait()
         except Exception as fault:
             self._health.failed(self._thread.name, fault)
             log.exception(
@@ -216,30 +203,6 @@ class Worker:
             self._succession.inherit(context.name, known, context.site.services)
             context.update_holder_metric()
         self._after = ()
-
-    def _is_wanted(self) -> bool:
-        return self._ended.is_set() or not self._wakes.empty()
-
-    def _next_wake(self) -> Wake | None:
-        until = runtime.monotonic() + self.patrol.pause_seconds
-        while not self._ended.is_set() and not self._seen and (left := until - runtime.monotonic()) > 0:
-            try:
-                return self._wakes.get(timeout=min(left, LISTEN_SECONDS) if self.patrol.missing else left)
-            except runtime.Empty:
-                self._look_out()
-        self._seen = False
-        return None
-
-    def _is_wanted_elsewhere(self) -> bool:
-        """Return whether to stop a patrol round: because of a wake, or because a missing host accepts SSH."""
-        self._look_out()
-        return self._is_wanted() or self._seen
-
-    def _look_out(self) -> None:
-        """Check whether a missing host accepts SSH again, so that it releases the address without delay."""
-        for host in self._reconnect_probe.glimpse(self.patrol.missing):
-            self.context.gates[host].retry_now()
-            self._seen = True
 
     def _handle(self, wake: Wake) -> None:
         asked = wake.asked
@@ -303,13 +266,11 @@ class Worker:
     def _attach_waiting(self, incident: int) -> None:
         """Attach alerts that arrived during the incident to it: the check that closed it was later."""
         alerts: list[int] = []
-        with contextlib.suppress(runtime.Empty):
-            while True:
-                wake = self._wakes.get_nowait()
-                if wake is not None and wake.alert is not None:
-                    alerts.append(wake.alert)
-                if wake is not None and wake.asked is not None:
-                    wake.asked.answer(None)
+        for wake in self._wakes.take_all():
+            if wake.alert is not None:
+                alerts.append(wake.alert)
+            if wake.asked is not None:
+                wake.asked.answer(None)
         if alerts:
             self.context.journal.attach(alerts, incident)
 

@@ -915,7 +915,7 @@ def test_b12_a_worker_that_is_busy_refuses_and_does_nothing_later(
         wait_for(
             lambda: journal.incidents() and journal.incidents()[0]["outcome"], "the first incident is closed"
         )
-        wait_for(worker._wakes.empty, "the worker has taken up every request")
+        wait_for(worker._wakes._queue.empty, "the worker has taken up every request")
         assert [row["trigger"] for row in journal.incidents()] == ["start-up"]
         assert world.gates["a"].held
     finally:

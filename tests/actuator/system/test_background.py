@@ -17,7 +17,7 @@ from locum_actuator.app import create_app
 from locum_actuator.chain import watch as chain_watch
 from locum_actuator.chain.health import ChainEndpoints, looking_session
 from locum_actuator.chain.watch import ChainWatch
-from locum_actuator.engine import worker
+from locum_actuator.engine import wakes, worker
 from locum_actuator.engine.engine import Engine
 from locum_actuator.engine.periodic import PeriodicThread
 from locum_actuator.engine.site_reload import ReloadResult
@@ -198,7 +198,7 @@ def test_b11_a_fault_while_a_worker_waits_does_not_end_it(
 ) -> None:
     """As a lookout that raised did: outside of what was guarded, it ended the worker's thread."""
     monkeypatch.setattr(worker, "AFTER_FAULT_SECONDS", 0.01)
-    monkeypatch.setattr(worker, "LISTEN_SECONDS", 0.01)
+    monkeypatch.setattr(wakes, "LISTEN_SECONDS", 0.01)
     broken = threading.Event()
     broken.set()
     asked: list[int] = []
