@@ -3,11 +3,6 @@
 If a step fails, the steps before it are undone, last first, so that the service does not end up on no host at all.
 If an undo fails, the undoing ends: to give an address back while the new host may still have it would put it on two
 hosts, which is worse than on none.
-
-No step begins if its row could not be written, except a release, which needs no journal. A journal without the
-claim would later lead to a plan that takes the address from the host that serves. Nothing is written between the
-last check of an address and its claim, because a slow disk would make every answer too old; those rows are written
-afterwards.
 """
 
 from __future__ import annotations
@@ -34,6 +29,7 @@ from locum_actuator.steps.prove import Prove
 from locum_actuator.steps.release import Release
 from locum_actuator.steps.respawn import Respawn
 from locum_actuator.steps.start import Start
+from locum_actuator.steps.step_rows import StepRows, log_fields
 from locum_actuator.system import runtime
 
 log = logging.getLogger(__name__)
@@ -55,15 +51,6 @@ _STEPS: Mapping[str, type[Step]] = {
     "claim": Claim,
     "prove": Prove,
 }
-
-
-# Log levels of a step's results; all others are INFO.
-_LEVELS = {"failed": logging.ERROR, "undo_failed": logging.ERROR, "undone": logging.WARNING}
-
-
-def _of(spec: PlannedStep) -> dict[str, str]:
-    """Return the log fields of a step."""
-    return {"step": spec.name, "host": spec.host}
 
 
 def _gives(spec: PlannedStep, plan: Plan) -> bool:
@@ -104,11 +91,9 @@ class Sequence:
     def __init__(self, journal: Journal, metrics: Metrics, incident: int) -> None:
         self._journal = journal
         self._metrics = metrics
-        self._incident = incident
-        self._begun = False  # the first step is in the journal
+        self._rows = StepRows(journal, incident)
         self._counted = False  # a step that moves something is about to begin, or has
         self._moved = False
-        self._held_back: list[Callable[[], None]] | None = None  # rows to write once a step is over
         self._proof: str | None = None
 
     def run(self, plan: Plan, context: StepContext, begins: Callable[[], None] = lambda: None) -> Outcome:
@@ -118,7 +103,7 @@ class Sequence:
 
     def _run(self, plan: Plan, context: StepContext, begins: Callable[[], None]) -> Outcome:
         finished: list[tuple[PlannedStep, Step]] = []
-        hooks = Hooks(context, self._metrics, self._note_hook)
+        hooks = Hooks(context, self._metrics, self._rows.note_hook)
         for spec in plan.steps:
             step = _made(spec, context)
             newest = self._journal.holder(context.name).epoch
@@ -139,68 +124,78 @@ class Sequence:
                 return Outcome(False, str(fault), self._undo(finished, context), spec)
             except StepError as fault:
                 self._metrics.step_failures.labels(context.name, spec.name).inc()
-                if spec.name == "prove" or (spec.name == "claim" and spec.host == context.old_holder):
-                    # The address is where it should be, or belongs on no other host: undoing would not help, and
-                    # giving back what another host released would put it on two. The next check decides.
-                    return Outcome(False, str(fault), undone=False, failed=spec, tried=fault.tried)
-                if isinstance(fault, StillStartingError) and (
-                    spec.name == "respawn" or context.only_candidate
-                ):
-                    # No other host could serve: a slow service may still answer, a stopped one cannot.
-                    return Outcome(False, str(fault), undone=False, failed=spec, slow=True)
-                # A release that was never sent changed nothing: its undo would start a running service again.
-                begun = [] if spec.name == "release" and not fault.tried else [(spec, step)]
-                undone = self._undo([*finished, *begun], context)
-                same = isinstance(fault, SameAnswerError)
-                return Outcome(False, str(fault), undone, spec, tried=fault.tried, same_answer=same)
+                return self._after_failure(spec, step, fault, finished, context)
             context.evidence.let_go |= spec.name == "release" and spec.host == context.old_holder
             hooks.after(spec.name, spec.host)
             finished.append((spec, step))
         hooks.after_plan()
         return Outcome(True, plan.reason, proof=self._proof)
 
+    def _after_failure(
+        self,
+        spec: PlannedStep,
+        step: Step,
+        fault: StepError,
+        finished: list[tuple[PlannedStep, Step]],
+        context: StepContext,
+    ) -> Outcome:
+        """Undo what has to be undone after a step failed, and return the result of the plan."""
+        if spec.name == "prove" or (spec.name == "claim" and spec.host == context.old_holder):
+            # The address is where it should be, or belongs on no other host: undoing would not help, and
+            # giving back what another host released would put it on two. The next check decides.
+            return Outcome(False, str(fault), undone=False, failed=spec, tried=fault.tried)
+        if isinstance(fault, StillStartingError) and (spec.name == "respawn" or context.only_candidate):
+            # No other host could serve: a slow service may still answer, a stopped one cannot.
+            return Outcome(False, str(fault), undone=False, failed=spec, slow=True)
+        # A release that was never sent changed nothing: its undo would start a running service again.
+        begun = [] if spec.name == "release" and not fault.tried else [(spec, step)]
+        undone = self._undo([*finished, *begun], context)
+        same = isinstance(fault, SameAnswerError)
+        return Outcome(False, str(fault), undone, spec, tried=fault.tried, same_answer=same)
+
     def _one(self, spec: PlannedStep, step: Step, context: StepContext, *, gives: bool) -> None:
         self._start(spec, context)
         begun = runtime.monotonic()
-        self._held_back = [] if gives else None
+        if gives:
+            self._rows.hold_back()
         try:
             if not gives and step.already():
-                self._note("already", spec, "already done", runtime.monotonic() - begun)
+                self._rows.note("already", spec, "already done", runtime.monotonic() - begun)
                 return
             text = self._in_time(spec, step, context, gives=gives)
             self._moved |= spec.name not in _QUESTIONS
         except StepError as fault:
             self._moved |= fault.tried and spec.name not in _QUESTIONS
-            self._note("failed", spec, str(fault), runtime.monotonic() - begun)
+            self._rows.note("failed", spec, str(fault), runtime.monotonic() - begun)
             raise
         except (EvidenceTooOldError, NotDueError) as fault:
-            self._note("failed", spec, str(fault), runtime.monotonic() - begun)
+            self._rows.note("failed", spec, str(fault), runtime.monotonic() - begun)
             raise StepError(str(fault), tried=False) from fault
         except Exception as fault:
             # An exception in a step must not end the worker: the step has failed.
-            log.exception("%s broke", spec, extra={"event": "step_broke", **_of(spec)})
+            log.exception("%s broke", spec, extra={"event": "step_broke", **log_fields(spec)})
             self._moved |= spec.name not in _QUESTIONS
-            self._note("failed", spec, f"{type(fault).__name__}: {fault}", runtime.monotonic() - begun)
+            self._rows.note("failed", spec, f"{type(fault).__name__}: {fault}", runtime.monotonic() - begun)
             raise StepError(f"{spec} broke: {fault}") from fault
         finally:
-            self._write_held_back()
+            self._rows.write_held_back()
         seconds = runtime.monotonic() - begun
         if spec.name == "prove":
             self._proof = text
         self._metrics.step_seconds.labels(spec.name).observe(seconds)
-        self._note("done", spec, text, seconds)
+        self._rows.note("done", spec, text, seconds)
 
     def _start(self, spec: PlannedStep, context: StepContext) -> None:
         """Record that a step begins and, for a claim, the new holder; raises `StepError`."""
         try:
-            self._note("started", spec, f"epoch {context.epoch}", must=spec.name not in _WITHOUT_A_ROW)
+            self._rows.note("started", spec, f"epoch {context.epoch}", must=spec.name not in _WITHOUT_A_ROW)
             if spec.name == "claim":
                 # Before the address is added: if the actuator dies in between, the journal must already name the
                 # new holder.
                 holds = partial(self._journal.set_holder, context.name, spec.host, context.epoch)
-                self._write(holds, must=True)
+                self._rows.write(holds, must=True)
         except JournalError as fault:
-            if not self._begun:
+            if not self._rows.begun:
                 raise
             raise StepError(f"{spec} was not begun: {fault}", tried=False) from fault
 
@@ -224,79 +219,30 @@ class Sequence:
     def _ask(self, spec: PlannedStep, context: StepContext) -> None:
         """Check the address again before something is given to a host: the old holder may be back."""
         asked, begun = PlannedStep("confirm", spec.host), runtime.monotonic()
-        self._note("started", asked, f"epoch {context.epoch}")
+        self._rows.note("started", asked, f"epoch {context.epoch}")
         try:
             text = Confirm(context, spec.host).do()
         except StepError as fault:
-            self._note("failed", asked, str(fault), runtime.monotonic() - begun)
+            self._rows.note("failed", asked, str(fault), runtime.monotonic() - begun)
             raise
-        self._note("done", asked, text, runtime.monotonic() - begun)
-
-    def _write_held_back(self) -> None:
-        rows, self._held_back = self._held_back or [], None
-        for row in rows:
-            self._write(row)
+        self._rows.note("done", asked, text, runtime.monotonic() - begun)
 
     def _undo(self, steps: list[tuple[PlannedStep, Step]], context: StepContext) -> bool:
         for spec, step in reversed(steps):
             try:
                 text = step.undo()
             except StepError as fault:
-                self._note("undo_failed", spec, str(fault))
+                self._rows.note("undo_failed", spec, str(fault))
                 return False
             except Exception as fault:
-                log.exception("undoing %s broke", spec, extra={"event": "step_broke", **_of(spec)})
-                self._note("undo_failed", spec, f"{type(fault).__name__}: {fault}")
+                log.exception("undoing %s broke", spec, extra={"event": "step_broke", **log_fields(spec)})
+                self._rows.note("undo_failed", spec, f"{type(fault).__name__}: {fault}")
                 return False
             if text is None:
                 continue
             if spec.name == "claim" and context.old_holder is not None:
-                self._write(
+                self._rows.write(
                     partial(self._journal.set_holder, context.name, context.old_holder, context.epoch)
                 )
-            self._note("undone", spec, text)
+            self._rows.note("undone", spec, text)
         return True
-
-    def _note(
-        self, kind: str, spec: PlannedStep, text: str, seconds: float | None = None, *, must: bool = False
-    ) -> None:
-        log.log(
-            _LEVELS.get(kind, logging.INFO),
-            "%s %s: %s",
-            spec,
-            kind,
-            text,
-            extra={
-                "event": "step",
-                **_of(spec),
-                "state": kind,
-                "seconds": None if seconds is None else round(seconds, 3),
-            },
-        )
-        note = partial(self._journal.note, self._incident, kind, text)
-        row = partial(note, step=spec.name, host=spec.host, seconds=seconds)
-        if self._held_back is None:
-            self._write(row, must=must)
-        else:
-            self._held_back.append(row)
-
-    def _note_hook(self, text: str, step: str, host: str, seconds: float) -> None:
-        note = partial(self._journal.note, self._incident, "hook", text)
-        self._write(partial(note, step=step, host=host, seconds=seconds))
-
-    def _write(self, write: Callable[[], None], *, must: bool = False) -> None:
-        """Write to the journal. A plan does not begin if that fails, nor does a step whose row `must` be written.
-
-        The result of a step is written if possible: what was done is not undone for that.
-        """
-        try:
-            write()
-        except JournalError as fault:
-            if must or not self._begun:
-                raise
-            log.error(
-                "the plan continues although this could not be written to the journal: %s",
-                fault,
-                extra={"event": "journal_not_written"},
-            )
-        self._begun = True
