@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bench.mirror_rounds import FAULTS, MODES, SHOWS, Change, Round, Tally, Trial, play
+from bench.mirror_draws import FAULTS, MODES, Change, Round, Trial
+from bench.mirror_rounds import SHOWS, Tally, play
 from tests.support.marks import needs_root
 
 BEGIN = (
