@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import queue
-import re
 import subprocess
 import sys
 import threading
@@ -23,19 +22,12 @@ from lab.host import CHECKOUT
 from lab.lab import Lab
 from lab.namespaces import Inside
 from lab.needs import LabError
-from lab.plan import Address
 from lab.power import PowerSwitch
+from lab.site_text import in_url, with_fence_device, with_value, with_watchers
 
 HOME = "b"
 SITE = "/etc/locum/locum.yml"
 FENCE_PASSWORD = "/etc/locum/fence.password"  # on b
-FENCE = """\
-    fence:
-      agent: fence_lab
-      options: {{plug: {name}}}
-      secret_files: {{password: {password_file}}}
-      timeout: 10
-"""
 BIN = Path(sys.executable).parent  # of the virtual environment, which has the same path in the hosts
 UP_SECONDS = 90.0
 UNPRIVILEGED = (
@@ -131,11 +123,7 @@ class Locum:
         path = self.lab.hosts[HOME].root / SITE.lstrip("/")
         text = path.read_text(encoding="utf-8")
         for name in set(self.lab.hosts) - {HOME}:
-            head, line = (
-                rf"^  {name}:\n    address: .*\n",
-                FENCE.format(name=name, password_file=FENCE_PASSWORD),
-            )
-            text = re.sub(head, rf"\g<0>{line}", text, flags=re.MULTILINE)
+            text = with_fence_device(text, name, FENCE_PASSWORD)
         path.write_text(text, encoding="utf-8")
 
     def command(
@@ -154,16 +142,12 @@ class Locum:
     def own_site(self, text: str) -> str:
         """Return the site file that `init` wrote, with this lab's settings."""
         for key in ("interval", "mode"):
-            text = _with(text, key, self._settings[key])
-        return self._with_watchers(text) if self._watchers else text
-
-    def _with_watchers(self, text: str) -> str:
-        """Add hosts that only run an exporter, as an administrator would write them into the site file."""
-        addresses = {host: self.lab.hosts[host].address for host in self._watchers}
-        hosts = "".join(f'  {host}: {{address: "{address}"}}\n' for host, address in addresses.items())
-        points = {HOME: "127.0.0.1", **{host: _in_url(address) for host, address in addresses.items()}}
-        lines = "".join(f'  {host}: {{url: "http://{at}:{EXPORTER_PORT}"}}\n' for host, at in points.items())
-        return text.replace("hosts:\n", f"hosts:\n{hosts}", 1) + f"\nvantage_points:\n{lines}"
+            text = with_value(text, key, self._settings[key])
+        if not self._watchers:
+            return text
+        return with_watchers(
+            text, {host: self.lab.hosts[host].address for host in self._watchers}, HOME, EXPORTER_PORT
+        )
 
     # -- run ---------------------------------------------------------------------------------------------------
 
@@ -230,7 +214,7 @@ class Locum:
 
     def launch_exporter(self, host: str, *, may_ping: bool = True) -> None:
         """Start the exporter of an outside vantage point; without `may_ping` it lacks the capability."""
-        listen = f"{_in_url(self.lab.hosts[host].address)}:{EXPORTER_PORT}"
+        listen = f"{in_url(self.lab.hosts[host].address)}:{EXPORTER_PORT}"
         self.lab.popen(
             host,
             [*(NOBODY if may_ping else POWERLESS), str(BIN / "locum-exporter"), "--site", SITE, "--listen", listen,
@@ -299,19 +283,5 @@ def _looked_at(incident: dict[str, Any]) -> float:
     return at
 
 
-def _in_url(address: Address) -> str:
-    return f"[{address}]" if address.version == 6 else str(address)
-
-
 def _form(values: dict[str, str]) -> Sequence[str]:
     return [word for key, value in values.items() for word in ("--data-urlencode", f"{key}={value}")]
-
-
-def _with(text: str, key: str, value: str) -> str:
-    lines = text.splitlines()
-    for number, line in enumerate(lines):
-        if line.strip().startswith(f"{key}:"):
-            indent = line[: len(line) - len(line.lstrip())]
-            lines[number] = f"{indent}{key}: {value}"
-            return "\n".join(lines) + "\n"
-    raise LabError(f"the site file has no line for {key}")
