@@ -69,15 +69,11 @@ class AutoFailback(PeriodicThread):
         self,
         workers: Callable[[], Mapping[str, Worker]],
         move_requests: MoveRequests,
-        monotonic: Callable[[], float] = runtime.monotonic,
-        local_time: Callable[[], datetime] = lambda: datetime.fromtimestamp(runtime.wall_time()),
         health: Health | None = None,
     ) -> None:
         super().__init__("failback", health)
         self._workers = workers
         self._move_requests = move_requests
-        self._monotonic = monotonic
-        self._local_time = local_time
         self._sound_since: dict[str, float] = {}
         self._words: dict[str, str] = {}
 
@@ -98,11 +94,11 @@ class AutoFailback(PeriodicThread):
         if worker.context.journal.holder(name).host in {None, service.preferred}:
             self._forget(name)
             return
-        seen, now = _moment(worker), self._monotonic()
+        seen, now = _moment(worker), runtime.monotonic()
         if not is_complete(seen.items) or seen.busy is not None:
             self._sound_since[name] = now
         since = self._sound_since.setdefault(name, now)
-        why = held_back(service, seen, now - since, self._local_time())
+        why = held_back(service, seen, now - since, datetime.fromtimestamp(runtime.wall_time()))
         self._words[name] = why or "it is being moved back"
         if why is None:
             self._sound_since[name] = now  # if the failback fails, the full waiting time starts again

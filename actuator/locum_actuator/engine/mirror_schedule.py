@@ -27,10 +27,10 @@ JUMP_SECONDS = 5.0  # if the wall clock was set by more than this, all next runs
 END_SECONDS = 5.0
 
 
-def next_time(mirror: Mirror, after: float, chance: Callable[[], float] = runtime.random) -> float:
+def next_time(mirror: Mirror, after: float) -> float:
     """Return when the next run after `after` is due, including jitter (both in seconds since the epoch)."""
     due = next(CronSim(mirror.schedule, datetime.fromtimestamp(after)))
-    return due.timestamp() + age_seconds(mirror.jitter) * chance()
+    return due.timestamp() + age_seconds(mirror.jitter) * runtime.random()
 
 
 @dataclass(slots=True)
@@ -54,13 +54,11 @@ class Schedule(PeriodicThread):
         self,
         mirrors: MirrorManager,
         held_back: Callable[[str], str | None],
-        wall: Callable[[], float] = runtime.wall_time,
         health: Health | None = None,
     ) -> None:
         super().__init__("mirrors", health)
         self._mirrors = mirrors
         self._held_back = held_back
-        self._wall = wall
         self._due: dict[str, _Due] = {}
         self._runs: dict[str, runtime.Thread] = {}
 
@@ -71,7 +69,7 @@ class Schedule(PeriodicThread):
 
     def run(self) -> None:
         """Begin due runs until the thread is asked to end."""
-        self._settled_at, self._clocks = float("-inf"), (self._wall(), runtime.monotonic())
+        self._settled_at, self._clocks = float("-inf"), (runtime.wall_time(), runtime.monotonic())
         super().run()
         for thread in self._runs.values():
             thread.join(END_SECONDS)
@@ -81,7 +79,7 @@ class Schedule(PeriodicThread):
         if runtime.monotonic() - self._settled_at > SETTLE_SECONDS:
             self._settled_at = runtime.monotonic()
             self._mirrors.settle()
-        last, self._clocks = self._clocks, (self._wall(), runtime.monotonic())
+        last, self._clocks = self._clocks, (runtime.wall_time(), runtime.monotonic())
         if abs((self._clocks[0] - last[0]) - (self._clocks[1] - last[1])) > JUMP_SECONDS:
             self._due.clear()
         self.begin_due()
@@ -98,9 +96,9 @@ class Schedule(PeriodicThread):
             due = self._due.get(name)
             if due is None or due.schedule != service.mirror.schedule:
                 due = self._due[name] = _Due(service.mirror.schedule, self._first(name, service.mirror))
-            if self._wall() < due.at or self._is_running(name):
+            if runtime.wall_time() < due.at or self._is_running(name):
                 continue
-            due.at = next_time(service.mirror, self._wall())
+            due.at = next_time(service.mirror, runtime.wall_time())
             if (why := self._held_back(name)) is not None:
                 log.info("not mirrored now: %s", why, extra={"event": "mirror_held_back", "service": name})
                 continue
@@ -111,7 +109,7 @@ class Schedule(PeriodicThread):
     def _first(self, name: str, mirror: Mirror) -> float:
         """Return when this process's first run is due: at once if one was missed while no actuator ran."""
         runs = self._mirrors.journal.mirrors.runs(name, limit=1)
-        now = self._wall()
+        now = runtime.wall_time()
         return next_time(mirror, min(now, runs[0].started_at) if runs else now)
 
     def _is_running(self, name: str) -> bool:
@@ -122,7 +120,7 @@ class Schedule(PeriodicThread):
         results = mirror_all(self._mirrors, name, service)
         if any(result.outcome == "failed" for result in results) and due.retries < RETRIES:
             due.retries += 1
-            due.at = min(due.at, self._wall() + RETRY_SECONDS)
+            due.at = min(due.at, runtime.wall_time() + RETRY_SECONDS)
         else:
             due.retries = 0
 

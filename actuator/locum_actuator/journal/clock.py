@@ -8,27 +8,19 @@ Journal rows that are in the future at a start count as now (future_rows.py).
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from locum_actuator.system import runtime
 
 
 class BrakeClock:
     """Seconds since the epoch, based on the wall clock at construction and independent of it since."""
 
-    def __init__(
-        self,
-        wall: Callable[[], float] = runtime.wall_time,
-        since_boot: Callable[[], float] = runtime.since_boot,
-    ) -> None:
-        self._wall = wall
-        self._since_boot = since_boot
-        self._offset = wall() - since_boot()
+    def __init__(self) -> None:
+        self._offset = runtime.wall_time() - runtime.since_boot()
 
     def now(self) -> float:
         """Return the current time."""
-        return self._offset + self._since_boot()
+        return self._offset + runtime.since_boot()
 
     def on_the_wall(self, moment: float) -> float:
         """Return a time of this clock as the wall clock shows it, for people; precise to the second."""
-        return moment + round(self._wall() - self.now())
+        return moment + round(runtime.wall_time() - self.now())

@@ -37,9 +37,9 @@ class JournalError(LocumError):
 class JournalDatabase:
     """The file with its connections. Threads may share it."""
 
-    def __init__(self, path: Path, clock: BrakeClock | None = None) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
-        self.clock = BrakeClock() if clock is None else clock  # for pauses and for all counts of brakes
+        self.clock = BrakeClock()  # for pauses and for all counts of brakes
         self._reading = runtime.lock()  # held while the second connection is read
         self._fault: str | None = None  # why the last write failed
         self._read_fault: str | None = None  # why a read failed, until the file is found to be sound

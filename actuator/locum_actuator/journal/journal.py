@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from locum_actuator.journal.brake_counts import BrakeCounts
-from locum_actuator.journal.clock import BrakeClock
 from locum_actuator.journal.database import JournalDatabase
 from locum_actuator.journal.incidents import IncidentQueries
 from locum_actuator.journal.mirror_runs import MirrorLedger
@@ -49,8 +48,8 @@ class Holder:
 class Journal(JournalDatabase):
     """The journal in one file. Threads may share it."""
 
-    def __init__(self, path: Path, clock: BrakeClock | None = None) -> None:
-        super().__init__(path, clock)
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
         self.counts = BrakeCounts(self._read, self._write, self.clock)
         self.moves = PlannedMoves(self._read, self._write, self.clock)
         self.pauses = Pauses(self._read, self._write, self.clock)

@@ -45,15 +45,13 @@ _COUNTS = (
 )
 
 
-def prune(
-    journal: Journal, keep: Actuator, rest: Callable[[], bool] = lambda: False, now: float | None = None
-) -> int:
+def prune(journal: Journal, keep: Actuator, rest: Callable[[], bool] = lambda: False) -> int:
     """Prune the journal once; return how many rows were deleted.
 
-    `rest` is called after each batch and returns whether to stop. `now` is in seconds since the epoch.
+    `rest` is called after each batch and returns whether to stop.
     """
     asked: dict[str, object] = {
-        "before": (journal.clock.now() if now is None else now) - keep.keep_incidents,
+        "before": journal.clock.now() - keep.keep_incidents,
         "keep_alerts": keep.keep_alerts,
         "woke": WOKE,
     }

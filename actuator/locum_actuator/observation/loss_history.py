@@ -7,7 +7,7 @@ therefore has to be silent for longer before it counts as dead. One that dies wi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from locum_actuator.domain.reach import Reach
 from locum_actuator.domain.situation import HostView, Situation
@@ -23,8 +23,7 @@ ECHOES_AFTER_LOSS = (
 class LossHistory:
     """The loss found by earlier checks of one service's hosts. Threads may share it."""
 
-    def __init__(self, clock: Callable[[], float] = runtime.monotonic) -> None:
-        self._clock = clock
+    def __init__(self) -> None:
         self._lock = runtime.lock()
         self._lossy_at: dict[str, float] = {}
         self._unanswered: dict[str, int] = {}
@@ -36,7 +35,7 @@ class LossHistory:
         `same_way` says whether addresses and checks are unchanged. If not, it is not known which vantage points
         reach the service through them.
         """
-        heir = LossHistory(self._clock)
+        heir = LossHistory()
         with self._lock:
             heir._lossy_at, heir._unanswered = dict(self._lossy_at), dict(self._unanswered)
             heir._reached = set(self._reached) if same_way else set()
@@ -52,7 +51,7 @@ class LossHistory:
                     continue
                 self._unanswered[name] = 0
                 if view.echoes_received < view.echoes_sent or view.slow:
-                    self._lossy_at[name] = self._clock()
+                    self._lossy_at[name] = runtime.monotonic()
 
     def reached_by(self, reach: Reach | None) -> None:
         """Record the vantage points that reached a service through its addresses."""
@@ -67,7 +66,7 @@ class LossHistory:
 
     def doubted(self) -> Mapping[str, int]:
         """Return the hosts whose silence may still be loss: name -> echoes unanswered since the last answer."""
-        now = self._clock()
+        now = runtime.monotonic()
         with self._lock:
             return {
                 name: self._unanswered[name]

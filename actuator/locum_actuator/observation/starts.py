@@ -6,7 +6,7 @@ answered since is recorded here, so that a young service which hangs is not mist
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from locum_actuator.domain.situation import HostView, Situation
 from locum_actuator.system import runtime
@@ -17,8 +17,7 @@ _STARTING_VERBS = frozenset({"start", "respawn"})
 class Starts:
     """The starts of one service, by host. Threads may share it."""
 
-    def __init__(self, clock: Callable[[], float] = runtime.monotonic) -> None:
-        self._clock = clock
+    def __init__(self) -> None:
         self._lock = runtime.lock()
         self._began_at: dict[str, float] = {}  # of starts whose service has not answered since
         self._served_at: dict[str, float] = {}
@@ -26,12 +25,12 @@ class Starts:
     def began(self, host: str) -> None:
         """Record that locum starts the service on a host now."""
         with self._lock:
-            self._began_at[host] = self._clock()
+            self._began_at[host] = runtime.monotonic()
 
     def served(self, host: str) -> None:
         """Record that the service on a host answers."""
         with self._lock:
-            self._served_at[host] = self._clock()
+            self._served_at[host] = runtime.monotonic()
             self._began_at.pop(host, None)
 
     def ended(self, host: str) -> None:
@@ -49,14 +48,14 @@ class Starts:
 
     def starting(self, within_seconds: float) -> Mapping[str, float]:
         """Return the age of each unanswered start that is younger than `within_seconds`, by host."""
-        now = self._clock()
+        now = runtime.monotonic()
         with self._lock:
             ages = {host: now - at for host, at in self._began_at.items()}
         return {host: age for host, age in ages.items() if age < within_seconds}
 
     def _asked(self, view: HostView) -> None:
         """Record a gate's report about a service that does not answer."""
-        now = self._clock()
+        now = runtime.monotonic()
         with self._lock:
             if view.underway in _STARTING_VERBS:
                 self._began_at.setdefault(view.name, now)

@@ -35,6 +35,7 @@ from locum_inventory.gate.host_file import gate_version, host_file_sha256
 from locum_inventory.gate.protocol import GateStatus, ServiceStatus
 from locum_inventory.site.model import Failback, Mirror, Service, Site
 from tests.actuator.fakes import ADDRESS, FakeGate, FakeWorld, site
+from tests.support.set_time import SetTime, set_time
 
 OFF = ServiceStatus(1, {ADDRESS: False}, 0)
 SHA = host_file_sha256(site(), "a")
@@ -191,18 +192,24 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
     journal.close()
 
 
+@pytest.fixture
+def clocks() -> Iterator[SetTime]:
+    with set_time(NOON.timestamp()) as clocks:
+        yield clocks
+
+
 def auto(values: Site) -> Site:
     return values.model_copy(update={"services": {"www": service(after="10m")}})
 
 
-def test_by_itself_after_ten_minutes_without_a_break(journal: Journal) -> None:
+def test_by_itself_after_ten_minutes_without_a_break(journal: Journal, clocks: SetTime) -> None:
     world = FakeWorld({"a": FakeGate(), "b": FakeGate(held=True, processes=3, epoch=1)})
     worker = Worker(Context(auto(site()), "www", journal, Metrics(), world.gates, world))
-    clock, move_requests = [0.0], Begun()
-    watch = AutoFailback(lambda: {"www": worker}, move_requests, lambda: clock[0], lambda: NOON)
+    move_requests = Begun()
+    watch = AutoFailback(lambda: {"www": worker}, move_requests)
 
     def look(at: float) -> str | None:
-        clock[0] = at
+        clocks.steady = at
         worker.patrol.round()
         watch.tick()
         return watch.words("www")

@@ -25,6 +25,7 @@ from locum_inventory.site.model import Site
 from tests.actuator.fakes import host, site, situation
 from tests.actuator.steps.fence_scripts import actions
 from tests.actuator.steps.fenced_world import FencedWorld, fenced_world, with_fence
+from tests.support.set_time import set_time
 
 STANDBY = host("b", processes=0)
 
@@ -185,14 +186,14 @@ async def test_a2_a_gate_is_not_silent_where_this_host_was_too_busy() -> None:
 
 
 def test_a2_an_answer_of_a_gate_is_a_sign_of_life_for_a_second() -> None:
-    now = 100.0
-    loss_history = LifeSigns(lambda: now)
-    assert loss_history.gate_seconds("a") is None
-    loss_history.gate_answered("a")
-    now += GATE_SECONDS / 2
-    assert loss_history.gate_seconds("a") == GATE_SECONDS / 2
-    now += GATE_SECONDS
-    assert loss_history.gate_seconds("a") is None
+    with set_time() as clocks:
+        signs = LifeSigns()
+        assert signs.gate_seconds("a") is None
+        signs.gate_answered("a")
+        clocks.pass_by(GATE_SECONDS / 2)
+        assert signs.gate_seconds("a") == GATE_SECONDS / 2
+        clocks.pass_by(GATE_SECONDS)
+        assert signs.gate_seconds("a") is None
 
 
 # -- a host that may still hold -----------------------------------------------------------------------------------

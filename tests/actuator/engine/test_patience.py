@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from locum_actuator.steps import first_answer
 from locum_inventory.site.model import Site
 from tests.actuator.fakes import FakeGate, FakeWorld, host, site, situation
 from tests.actuator.shortcuts import kernel_of
+from tests.support.set_time import SetTime, set_time
 
 NEVER = 10**9
 
@@ -341,9 +343,14 @@ def test_b1_hooks_and_address_commands_are_part_of_the_longest_plan() -> None:
     assert longest_plan_seconds(moved, moved.services["www"]) >= more + 5 * 60
 
 
-def test_a_start_is_known_by_its_age_and_by_what_was_seen_since() -> None:
-    now = 1000.0
-    starts = Starts(lambda: now)
+@pytest.fixture
+def clocks() -> Iterator[SetTime]:
+    with set_time() as clocks:
+        yield clocks
+
+
+def test_a_start_is_known_by_its_age_and_by_what_was_seen_since(clocks: SetTime) -> None:
+    starts = Starts()
 
     def look(**facts: Any) -> dict[str, float]:
         starts.looked(situation(host("a", **facts), host("b")))
@@ -351,22 +358,21 @@ def test_a_start_is_known_by_its_age_and_by_what_was_seen_since() -> None:
 
     assert look(processes=3, age=10.0) == {"a": 10.0}
     assert look(processes=3, serves=True, age=10.5) == {}
-    now += 5
+    clocks.pass_by(5)
     assert look(processes=3, age=15.5) == {}  # it hangs
-    now += 5
+    clocks.pass_by(5)
     assert look(processes=3, age=1.0) == {"a": 1.0}  # it was restarted
-    now += 70
+    clocks.pass_by(70)
     assert look(processes=3, age=71.0) == {}
     assert look(processes=0, underway="start") == {"a": 71.0} or look(underway="start") is not None
     assert look(processes=0) == {}
     assert look(gate="silent") == {}
 
 
-def test_a_start_of_a_service_that_names_no_process_is_known_by_its_command() -> None:
-    now = 1000.0
-    starts = Starts(lambda: now)
+def test_a_start_of_a_service_that_names_no_process_is_known_by_its_command(clocks: SetTime) -> None:
+    starts = Starts()
     starts.began("a")
-    now += 5
+    clocks.pass_by(5)
     starts.looked(situation(host("a", processes=None), host("b")))
     assert starts.starting(60.0) == {"a": 5.0}
     starts.served("a")

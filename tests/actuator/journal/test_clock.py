@@ -6,7 +6,7 @@ import ast
 import itertools
 import threading
 import time
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,32 +22,23 @@ from locum_actuator.metrics import Metrics
 from locum_actuator.steps import claim, prove
 from locum_actuator.system import netlink
 from tests.actuator.fakes import FakeGate, FakeWorld, site
+from tests.support.set_time import NOON, SetTime, set_time
 
 HOUR = 3600.0
-NOON = 1_800_000_000.0
 
 
-@dataclass
-class Clocks:
-    """A wall clock that anybody may set, and a count since boot that nobody can."""
-
-    wall: float = NOON
-    since_boot: float = 100.0
-
-    def pass_by(self, seconds: float) -> None:
-        """Let time go on."""
-        self.wall += seconds
-        self.since_boot += seconds
-
-    def started(self) -> BrakeClock:
-        """Start the actuator now."""
-        return BrakeClock(lambda: self.wall, lambda: self.since_boot)
+@pytest.fixture
+def clocks() -> Iterator[SetTime]:
+    """A wall clock that may be set, and a count since boot that cannot."""
+    with set_time(NOON) as clocks:
+        yield clocks
 
 
 @pytest.mark.parametrize("jump", [HOUR, -HOUR, -NOON], ids=["an hour ahead", "an hour back", "to 1970"])
-def test_a_wall_clock_that_is_set_changes_what_people_see_and_nothing_else(jump: float) -> None:
-    clocks = Clocks()
-    clock = clocks.started()
+def test_a_wall_clock_that_is_set_changes_what_people_see_and_nothing_else(
+    jump: float, clocks: SetTime
+) -> None:
+    clock = BrakeClock()
     clocks.pass_by(60)
     clocks.wall += jump
     assert clock.now() == NOON + 60
@@ -58,9 +49,8 @@ JUMPS = {"an hour ahead": HOUR, "an hour back": -HOUR, "to 1970": -NOON}
 
 
 @pytest.mark.parametrize("jump", JUMPS.values(), ids=JUMPS)
-def test_what_holds_back_lasts_as_long_as_it_would_have(jump: float, tmp_path: Path) -> None:
-    clocks = Clocks()
-    journal = Journal(tmp_path / "journal.sqlite", clocks.started())
+def test_what_holds_back_lasts_as_long_as_it_would_have(jump: float, tmp_path: Path, clocks: SetTime) -> None:
+    journal = Journal(tmp_path / "journal.sqlite")
     context = Context(site(), "www", journal, Metrics(), {}, FakeWorld({}))
     incident = journal.open_incident("www", "LocumServiceDown")
     journal.counts.count_takeover("www", incident)
@@ -88,9 +78,10 @@ def test_what_holds_back_lasts_as_long_as_it_would_have(jump: float, tmp_path: P
 
 
 @pytest.mark.parametrize("jump", [-HOUR, -NOON], ids=["an hour back", "to 1970"])
-def test_at_a_start_the_newest_of_the_future_counts_as_now(jump: float, tmp_path: Path) -> None:
-    clocks = Clocks()
-    journal = Journal(tmp_path / "journal.sqlite", clocks.started())
+def test_at_a_start_the_newest_of_the_future_counts_as_now(
+    jump: float, tmp_path: Path, clocks: SetTime
+) -> None:
+    journal = Journal(tmp_path / "journal.sqlite")
     incident = journal.open_incident("www", "LocumServiceDown")
     for _ in range(2):
         journal.counts.count_takeover("www", incident)
@@ -103,7 +94,7 @@ def test_at_a_start_the_newest_of_the_future_counts_as_now(jump: float, tmp_path
     journal.close()
 
     clocks.wall += jump - 60
-    journal = Journal(tmp_path / "journal.sqlite", clocks.started())
+    journal = Journal(tmp_path / "journal.sqlite")
     now = clocks.wall
     assert journal.counts.last_takeover("www") == pytest.approx(now - 60), (
         "it keeps its distance from the pause"
@@ -116,14 +107,13 @@ def test_at_a_start_the_newest_of_the_future_counts_as_now(jump: float, tmp_path
     assert pause.until == pytest.approx(now + HOUR)
 
 
-def test_at_a_start_what_is_past_stays_where_it_is(tmp_path: Path) -> None:
-    clocks = Clocks()
-    journal = Journal(tmp_path / "journal.sqlite", clocks.started())
+def test_at_a_start_what_is_past_stays_where_it_is(tmp_path: Path, clocks: SetTime) -> None:
+    journal = Journal(tmp_path / "journal.sqlite")
     journal.counts.count_takeover("www", journal.open_incident("www", "LocumServiceDown"))
     journal.pauses.begin("www", 2 * HOUR, "new disks")
     journal.close()
     clocks.pass_by(60)
-    journal = Journal(tmp_path / "journal.sqlite", clocks.started())
+    journal = Journal(tmp_path / "journal.sqlite")
     assert journal.counts.takeovers_since("www", clocks.wall - 60.5) == 1
     assert journal.counts.takeovers_since("www", clocks.wall - 59.5) == 0
     pause = journal.pauses.current("www")

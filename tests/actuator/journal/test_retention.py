@@ -14,14 +14,21 @@ from locum_actuator.domain.alerts import WOKE
 from locum_actuator.journal.journal import AlertRow, Journal
 from locum_actuator.journal.retention import prune
 from locum_inventory.site.model import Actuator
+from tests.support.set_time import SetTime, set_time
 
 DAY = 86400.0
-LATER = time.time() + 500 * DAY  # when all that a test wrote is long over
+LONG = 500 * DAY  # after this, all that a test wrote is long over
 KEEP = Actuator(host="b")
 
 
 @pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal]:
+def clocks() -> Iterator[SetTime]:
+    with set_time() as clocks:
+        yield clocks
+
+
+@pytest.fixture
+def journal(tmp_path: Path, clocks: SetTime) -> Iterator[Journal]:
     journal = Journal(tmp_path / "journal.sqlite")
     journal.set_holder("www", "a", 41)
     yield journal
@@ -51,27 +58,29 @@ def rows(journal: Journal, table: str) -> int:
     return int(count)
 
 
-def test_what_is_long_over_goes_with_all_that_belongs_to_it(journal: Journal) -> None:
+def test_what_is_long_over_goes_with_all_that_belongs_to_it(journal: Journal, clocks: SetTime) -> None:
     closed(journal)
     accept(journal, "resolved: recorded, never acted on")
     journal.counts.count_respawn("www", "a", 1)
     journal.counts.count_takeover("www", 1)
-    assert prune(journal, KEEP, now=LATER) == 7
+    clocks.pass_by(LONG)
+    assert prune(journal, KEEP) == 7
     assert [rows(journal, table) for table in ("alerts", "incidents", "events", "respawns", "takeovers")] == [
         0
     ] * 5
 
 
-def test_what_is_not_that_old_stays(journal: Journal) -> None:
+def test_what_is_not_that_old_stays(journal: Journal, clocks: SetTime) -> None:
     closed(journal)
     accept(journal, "resolved: recorded, never acted on")
-    assert prune(journal, KEEP, now=time.time() + 399 * DAY) == 0
+    clocks.pass_by(399 * DAY)
+    assert prune(journal, KEEP) == 0
     (row,) = journal.incidents()
     assert len(row["events"]) == 2
     assert len(journal.alerts()) == 2
 
 
-def test_what_is_true_now_stays_however_old(journal: Journal) -> None:
+def test_what_is_true_now_stays_however_old(journal: Journal, clocks: SetTime) -> None:
     fenced = closed(journal, "fence", "a")
     journal.counts.count_takeover("www", fenced)
     journal.counts.takeover_done("www", fenced)
@@ -81,7 +90,8 @@ def test_what_is_true_now_stays_however_old(journal: Journal) -> None:
     still_open = incident(journal, alerts=3)
     (owed,) = accept(journal)
     pause = journal.pauses.begin("mail", 100 * 365 * DAY, "the journal was corrupt")
-    prune(journal, KEEP, now=LATER)
+    clocks.pass_by(LONG)
+    prune(journal, KEEP)
     assert [row["id"] for row in journal.incidents()] == [still_open, fenced]
     assert len(journal.incidents()[0]["alerts"]) == 3
     assert journal.open_incidents() == {"www": still_open}
@@ -92,7 +102,7 @@ def test_what_is_true_now_stays_however_old(journal: Journal) -> None:
     assert journal.counts.last_takeover("www") == moved_at
 
 
-def test_of_the_alerts_the_newest_stay(journal: Journal) -> None:
+def test_of_the_alerts_the_newest_stay(journal: Journal, clocks: SetTime) -> None:
     journal.close_incident(incident(journal, alerts=1200), "respawn", "because")
     still_open = incident(journal, alerts=300)
     accept(journal, "resolved: recorded, never acted on", count=900)
@@ -105,9 +115,10 @@ def test_of_the_alerts_the_newest_stay(journal: Journal) -> None:
 
 
 @pytest.mark.timed
-def test_a_hundred_thousand_alerts_go_without_making_anybody_wait(journal: Journal) -> None:
+def test_a_hundred_thousand_alerts_go_without_making_anybody_wait(journal: Journal, clocks: SetTime) -> None:
     for _ in range(20):
         journal.close_incident(incident(journal, alerts=5000), "respawn", "because")
+    clocks.pass_by(LONG)
     waited: list[float] = []
     ended = threading.Event()
 
@@ -122,7 +133,7 @@ def test_a_hundred_thousand_alerts_go_without_making_anybody_wait(journal: Journ
     worker.start()
     begun = time.monotonic()
     try:
-        assert prune(journal, KEEP, lambda: ended.wait(0.005), now=LATER) == 100_000 + 2 * 20 + 20
+        assert prune(journal, KEEP, lambda: ended.wait(0.005)) == 100_000 + 2 * 20 + 20
     finally:
         ended.set()
         worker.join()
@@ -132,7 +143,8 @@ def test_a_hundred_thousand_alerts_go_without_making_anybody_wait(journal: Journ
     assert max(waited) < 3
 
 
-def test_it_breaks_off_when_told_and_goes_on_the_next_time(journal: Journal) -> None:
+def test_it_breaks_off_when_told_and_goes_on_the_next_time(journal: Journal, clocks: SetTime) -> None:
     journal.close_incident(incident(journal, alerts=3500), "respawn", "because")
-    assert prune(journal, KEEP, lambda: True, now=LATER) == 1000
-    assert prune(journal, KEEP, now=LATER) == 2500 + 2 + 1
+    clocks.pass_by(LONG)
+    assert prune(journal, KEEP, lambda: True) == 1000
+    assert prune(journal, KEEP) == 2500 + 2 + 1

@@ -22,6 +22,7 @@ from locum_actuator.mirror.metrics import MirrorCollector
 from locum_actuator.mirror.rsync_output import complaints, progress, statistics
 from locum_inventory.site.mirror import Mirror
 from locum_inventory.site.model import Site
+from tests.support.set_time import SetTime, set_time
 
 NOW = 1_800_000_000.0
 HOUR = 3600.0
@@ -46,22 +47,15 @@ def site(**mirror: Any) -> Site:
     )  # fmt: skip
 
 
-class Clock:
-    """A clock that stands still until it is told otherwise."""
-
-    def __init__(self) -> None:
-        self.at = NOW
-
-    def now(self) -> float:
-        return self.at
-
-    def on_the_wall(self, moment: float) -> float:
-        return moment
+@pytest.fixture
+def clocks() -> Iterator[SetTime]:
+    with set_time(NOW) as clocks:
+        yield clocks
 
 
 @pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal]:
-    journal = Journal(tmp_path / "journal.sqlite", Clock())  # type: ignore[arg-type]
+def journal(tmp_path: Path, clocks: SetTime) -> Iterator[Journal]:
+    journal = Journal(tmp_path / "journal.sqlite")
     journal.set_holder("www", "a", 3)
     yield journal
     journal.close()
@@ -234,7 +228,9 @@ DUE = {
 @pytest.mark.parametrize(("schedule", "jitter", "after", "chance", "due"), DUE.values(), ids=DUE)
 def test_when_a_run_is_due(schedule: str, jitter: str, after: str, chance: float, due: str) -> None:
     mirror = Mirror.model_validate({"source": "/srv/www", "schedule": schedule, "jitter": jitter})
-    assert next_time(mirror, at(after), lambda: chance) == at(due)
+    with set_time() as clocks:
+        clocks.chance = chance
+        assert next_time(mirror, at(after)) == at(due)
 
 
 class Recorded:
@@ -254,74 +250,68 @@ class Recorded:
         """Nothing goes on."""
 
 
-class Wall:
-    def __init__(self, text: str) -> None:
-        self.at = at(text)
-
-    def __call__(self) -> float:
-        return self.at
-
-
-def ticked(schedule: Schedule, wall: Wall, text: str) -> None:
+def ticked(schedule: Schedule, clocks: SetTime, text: str) -> None:
     """Set the clock, look once, and wait for what was begun."""
-    wall.at = at(text)
+    clocks.wall = at(text)
     schedule.begin_due()
     for thread in schedule._runs.values():
         thread.join(5)
 
 
-def test_a_service_is_mirrored_when_it_is_due_and_to_every_standby(journal: Journal) -> None:
-    mirrors, wall = Recorded(site(jitter="1s"), journal), Wall("2026-11-23T03:59:00")
-    schedule = Schedule(mirrors, lambda _: None, wall)  # type: ignore[arg-type]
-    ticked(schedule, wall, "2026-11-23T03:59:59")
+def test_a_service_is_mirrored_when_it_is_due_and_to_every_standby(journal: Journal, clocks: SetTime) -> None:
+    mirrors = Recorded(site(jitter="1s"), journal)
+    schedule = Schedule(mirrors, lambda _: None)  # type: ignore[arg-type]
+    ticked(schedule, clocks, "2026-11-23T03:59:59")
     assert mirrors.begun == []
-    ticked(schedule, wall, "2026-11-23T04:00:02")
+    ticked(schedule, clocks, "2026-11-23T04:00:02")
     assert mirrors.begun == ["a to b", "a to c"]
-    ticked(schedule, wall, "2026-11-23T04:00:04")
+    ticked(schedule, clocks, "2026-11-23T04:00:04")
     assert len(mirrors.begun) == 2
     journal.set_holder("www", "b", 4)
-    ticked(schedule, wall, "2026-11-24T04:00:02")
+    ticked(schedule, clocks, "2026-11-24T04:00:02")
     assert mirrors.begun[2:] == ["b to a", "b to c"]
 
 
-def test_what_is_to_be_left_alone_is_not_mirrored(journal: Journal) -> None:
-    mirrors, wall = Recorded(site(jitter="1s"), journal), Wall("2026-11-23T03:59:00")
+def test_what_is_to_be_left_alone_is_not_mirrored(journal: Journal, clocks: SetTime) -> None:
+    mirrors = Recorded(site(jitter="1s"), journal)
     held_back = SimpleNamespace(why="it is paused")
-    schedule = Schedule(mirrors, lambda _: held_back.why, wall)  # type: ignore[arg-type]
-    ticked(schedule, wall, "2026-11-23T03:59:59")
-    ticked(schedule, wall, "2026-11-23T04:00:02")
+    schedule = Schedule(mirrors, lambda _: held_back.why)  # type: ignore[arg-type]
+    ticked(schedule, clocks, "2026-11-23T03:59:59")
+    ticked(schedule, clocks, "2026-11-23T04:00:02")
     assert mirrors.begun == []
     held_back.why = None
-    ticked(schedule, wall, "2026-11-23T04:10:00")
+    ticked(schedule, clocks, "2026-11-23T04:10:00")
     assert mirrors.begun == []  # the next time, not as soon as it may
-    ticked(schedule, wall, "2026-11-24T04:00:02")
+    ticked(schedule, clocks, "2026-11-24T04:00:02")
     assert len(mirrors.begun) == 2
 
 
-def test_a_run_that_was_missed_while_no_actuator_ran_is_made_up_for(journal: Journal) -> None:
+def test_a_run_that_was_missed_while_no_actuator_ran_is_made_up_for(
+    journal: Journal, clocks: SetTime
+) -> None:
     number = journal.mirrors.begin("www", "a", "b", 1, at("2026-11-22T04:00:00"))
     nothing = MirrorResult("www", "a", "b", 1, "done", "", at("2026-11-22T04:00:00"), 0.0)
     journal.mirrors.end(number, nothing, at("2026-11-22T04:01:00"))
-    mirrors, wall = Recorded(site(jitter="1s"), journal), Wall("2026-11-23T09:00:00")
-    ticked(Schedule(mirrors, lambda _: None, wall), wall, "2026-11-23T09:00:00")  # type: ignore[arg-type]
+    mirrors = Recorded(site(jitter="1s"), journal)
+    ticked(Schedule(mirrors, lambda _: None), clocks, "2026-11-23T09:00:00")  # type: ignore[arg-type]
     assert len(mirrors.begun) == 2
 
 
-def test_a_run_that_failed_is_tried_again_three_times(journal: Journal) -> None:
-    mirrors, wall = Recorded(site(jitter="1s"), journal, "failed"), Wall("2026-11-23T03:59:00")
-    schedule = Schedule(mirrors, lambda _: None, wall)  # type: ignore[arg-type]
-    ticked(schedule, wall, "2026-11-23T03:59:59")
+def test_a_run_that_failed_is_tried_again_three_times(journal: Journal, clocks: SetTime) -> None:
+    mirrors = Recorded(site(jitter="1s"), journal, "failed")
+    schedule = Schedule(mirrors, lambda _: None)  # type: ignore[arg-type]
+    ticked(schedule, clocks, "2026-11-23T03:59:59")
     for minute in range(40):
-        ticked(schedule, wall, f"2026-11-23T04:{minute:02}:02")
+        ticked(schedule, clocks, f"2026-11-23T04:{minute:02}:02")
     assert len(mirrors.begun) == 2 * 4
 
 
-def test_a_run_that_was_refused_waits_for_its_schedule(journal: Journal) -> None:
-    mirrors, wall = Recorded(site(jitter="1s"), journal, "refused"), Wall("2026-11-23T03:59:00")
-    schedule = Schedule(mirrors, lambda _: None, wall)  # type: ignore[arg-type]
-    ticked(schedule, wall, "2026-11-23T03:59:59")
+def test_a_run_that_was_refused_waits_for_its_schedule(journal: Journal, clocks: SetTime) -> None:
+    mirrors = Recorded(site(jitter="1s"), journal, "refused")
+    schedule = Schedule(mirrors, lambda _: None)  # type: ignore[arg-type]
+    ticked(schedule, clocks, "2026-11-23T03:59:59")
     for minute in range(40):
-        ticked(schedule, wall, f"2026-11-23T04:{minute:02}:02")
+        ticked(schedule, clocks, f"2026-11-23T04:{minute:02}:02")
     assert len(mirrors.begun) == 2
 
 

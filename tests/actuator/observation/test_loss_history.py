@@ -7,6 +7,7 @@ import pytest
 from locum_actuator.domain.situation import HostView
 from locum_actuator.observation.loss_history import ECHOES_AFTER_LOSS, LOSSY_SECONDS, LossHistory
 from tests.actuator.fakes import host, situation
+from tests.support.set_time import set_time
 
 SILENT = "no answer within 0.4 s"
 LOSSY = host("a", echoes=(3, 20), gate=SILENT)
@@ -33,15 +34,15 @@ COURSES: dict[str, tuple[list[HostView], dict[str, int]]] = {
 @pytest.mark.parametrize("course", COURSES)
 def test_doubted(course: str) -> None:
     looks, expected = COURSES[course]
-    loss_history = LossHistory(clock=lambda: 0.0)
+    loss_history = LossHistory()
     for look in looks:
         loss_history.looked(situation(look, host("b")))
     assert loss_history.doubted() == expected
 
 
 def test_loss_is_forgotten() -> None:
-    now = 0.0
-    loss_history = LossHistory(clock=lambda: now)
-    loss_history.looked(situation(LOSSY, host("b")))
-    now = LOSSY_SECONDS
-    assert loss_history.doubted() == {}
+    with set_time() as clocks:
+        loss_history = LossHistory()
+        loss_history.looked(situation(LOSSY, host("b")))
+        clocks.pass_by(LOSSY_SECONDS)
+        assert loss_history.doubted() == {}
