@@ -13,7 +13,7 @@ from typing import Literal
 from lab.host import Host
 from lab.namespaces import INSIDE, PYTHON, Inside
 from lab.needs import LabError
-from lab.plan import CARD, Interface
+from lab.plan import CARD, InterfaceAddress
 from lab.switch import Direction, Switch
 
 SERVICE_PROCESS = "apache2"
@@ -38,7 +38,7 @@ class Faults:
     hosts: Mapping[str, Host]
     everybody: Mapping[str, Host]
     switch: Switch
-    service_addresses: tuple[Interface, ...]
+    service_addresses: tuple[InterfaceAddress, ...]
     _zombies: list[tuple[str, Inside]]
 
     def host(self, name: str) -> Host:
@@ -227,7 +227,7 @@ class Faults:
                 host.popen(_announcing(address), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         return moment
 
-    def drop_address(self, name: str, *, only: Interface | None = None) -> float:
+    def drop_address(self, name: str, *, only: InterfaceAddress | None = None) -> float:
         """Remove the service addresses from a host's card, or `only` one of them."""
         moment = time.time()
         for address in self.service_addresses if only is None else (only,):
@@ -258,7 +258,7 @@ class Faults:
         return moment
 
 
-def _announcing(address: Interface) -> list[str]:
+def _announcing(address: InterfaceAddress) -> list[str]:
     if address.version == 4:
         return ["arping", "-q", "-U", "-c", "1", "-I", CARD, str(address.ip)]
     return [*PYTHON, str(INSIDE / "advertises.py"), CARD, str(address.ip)]

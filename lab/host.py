@@ -17,7 +17,7 @@ from typing import Any
 
 from lab.namespaces import INSIDE, PYTHON, Anchor, Inside, command, enter, start
 from lab.needs import ENVIRONMENT, LabError
-from lab.plan import CARD, NETWORK, NETWORK6, PLACES, Address, Interface, Place
+from lab.plan import CARD, NETWORK, NETWORK6, PLACES, Address, InterfaceAddress, Place
 from lab.provision import ABSENT, File
 from lab.switch import Switch
 
@@ -44,7 +44,7 @@ class Host:
         self.pid: int | None = None  # machine's process id of the host's process 1; None while it is off
         self.boot_services = [list(argv) for argv in services]
         self.boot_addresses: list[
-            Interface
+            InterfaceAddress
         ] = []  # in addition to its own: service addresses in its boot configuration
         self._place = place
         self._ip_versions = ip_versions  # of its own addresses

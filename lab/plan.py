@@ -18,7 +18,7 @@ SERVICE_ADDRESS6 = IPv6Interface("2001:db8::100/64")
 CARD = "eth0"  # the name of every host's network card
 
 Address = IPv4Address | IPv6Address
-Interface = IPv4Interface | IPv6Interface
+InterfaceAddress = IPv4Interface | IPv6Interface
 IPVersions = Literal["ipv4", "ipv6", "both"]
 
 
@@ -27,7 +27,7 @@ class Speech:
     """The IP versions in a lab: those of the hosts' own addresses, and the service addresses."""
 
     hosts: tuple[int, ...]
-    service: tuple[Interface, ...]
+    service: tuple[InterfaceAddress, ...]
 
 
 SPEECH: MappingProxyType[IPVersions, Speech] = MappingProxyType(

@@ -133,13 +133,13 @@ def test_the_question_for_another_zone(tmp_path: Path) -> None:
 
 
 def test_an_existing_prometheus_is_told_all_of_it(tmp_path: Path) -> None:
-    chain = StackLayout.of(site := site_of("existing-prometheus", tmp_path), elsewhere=site.chain)
+    stack = StackLayout.of(site := site_of("existing-prometheus", tmp_path), elsewhere=site.chain)
     (tmp_path / "locum.rules.yml").write_text(rules_text())
-    (tmp_path / "prometheus.yml").write_text(prometheus_text(chain))
-    (tmp_path / "alertmanager.yml").write_text(alertmanager_text(chain))
+    (tmp_path / "prometheus.yml").write_text(prometheus_text(stack))
+    (tmp_path / "alertmanager.yml").write_text(alertmanager_text(stack))
     for command in (
         ["promtool", "check", "config", "prometheus.yml"],
         ["amtool", "check-config", "alertmanager.yml"],
     ):
         subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, timeout=30)
-    assert '"192.0.2.3:9093"' in prometheus_text(chain)
+    assert '"192.0.2.3:9093"' in prometheus_text(stack)

@@ -22,7 +22,7 @@ from locum_inventory.gate.protocol import (
     ServiceStatus,
     Verb,
 )
-from locum_inventory.site.model import Interface, Site
+from locum_inventory.site.model import InterfaceAddress, Site
 
 ADDRESS = ip_address("192.0.2.100")
 WITH_PREFIX = ip_interface("192.0.2.100/24")
@@ -151,7 +151,7 @@ class FakeGate:
     config: str = ""  # the hash of its file; a fake world gives it the one that is current
     version: str = GATE_VERSION
     boot_id: str = BOOT_ID
-    addresses: tuple[Interface, ...] = (WITH_PREFIX,)  # of its host file
+    addresses: tuple[InterfaceAddress, ...] = (WITH_PREFIX,)  # of its host file
     interface: str = "eth0"  # of its host file too
     links: dict[str, Link] = field(default_factory=lambda: {"eth0": Link("up", ("02:00:00:00:00:01",))})
     last: GateStatus | None = None

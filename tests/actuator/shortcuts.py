@@ -10,18 +10,18 @@ from locum_actuator.domain import patience
 from locum_actuator.engine import incident
 from locum_actuator.steps import claim, prove
 from locum_actuator.system import netlink
-from locum_inventory.site.model import Interface
+from locum_inventory.site.model import InterfaceAddress
 from tests.actuator.fakes import FakeGate
 
 
 def kernel_of(shell: FakeGate, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the actuator's own host hold what its fake shell holds, and announce nothing."""
 
-    def add(interface: str, address: Interface, *, right_before: Callable[[], None]) -> None:
+    def add(interface: str, address: InterfaceAddress, *, right_before: Callable[[], None]) -> None:
         right_before()
         shell.held = True
 
-    def remove(address: Interface) -> None:
+    def remove(address: InterfaceAddress) -> None:
         shell.held = False
 
     monkeypatch.setattr(netlink, "add", add)

@@ -143,15 +143,15 @@ class LiveChain:
         exporter, webhook = Listen("127.0.0.1", unused_port()), Listen("127.0.0.1", unused_port())
         token = directory / "token"
         token.write_text(TOKEN)
-        self.chain = StackLayout.of(
+        self.stack = StackLayout.of(
             _site(exporter, directory, token, site or {}),
             actuator=exporter,
             webhook=webhook,
             prometheus=Listen("127.0.0.1", unused_port()),
             alertmanagers=[Listen("127.0.0.1", unused_port())],
         )
-        self.directory = self.chain.directory
-        write_configuration(self.chain)
+        self.directory = self.stack.directory
+        write_configuration(self.stack)
         if rules is not None:
             (self.directory / RULES_FILE).write_text(rules)
         self._exporter, self._webhook = exporter, webhook
@@ -159,10 +159,10 @@ class LiveChain:
         self.programs: dict[str, subprocess.Popen[bytes]] = {}
 
     def __enter__(self) -> LiveChain:
-        tls = self.chain.certificate.server_context()
+        tls = self.stack.certificate.server_context()
         self._servers.enter_context(http_server(_pages(self.world, self._exporter), self._exporter))
         self._servers.enter_context(http_server(_webhook(self.world), self._webhook, tls))
-        for program in programs(self.chain, self.directory / "no-site-file.yml", find_programs()):
+        for program in programs(self.stack, self.directory / "no-site-file.yml", find_programs()):
             if program.name in ("alertmanager", "prometheus"):  # the others are played
                 with (self.directory / f"{program.name}.log").open("wb") as log:
                     self.programs[program.name] = subprocess.Popen(program.command, stdout=log, stderr=log)
@@ -177,8 +177,8 @@ class LiveChain:
 
     def query(self, path: str, parameters: Mapping[str, str] | None = None) -> Any:
         """Ask Prometheus; OSError where it does not answer."""
-        url = self.chain.prometheus_url
-        with Access(self.chain.parts).session(url) as session:
+        url = self.stack.prometheus_url
+        with Access(self.stack.parts).session(url) as session:
             answer = session.get(f"{url}{path}", params=parameters, timeout=5)
             answer.raise_for_status()
             return answer.json()

@@ -21,7 +21,7 @@ from locum_inventory.site.model import Deadman, Mail
 ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "alert_rules" / "alertmanager.yml"
 EXAMPLE = load_site(ROOT / "locum.example.yml")
-CHAIN = StackLayout.of(EXAMPLE, elsewhere=EXAMPLE.chain)
+STACK = StackLayout.of(EXAMPLE, elsewhere=EXAMPLE.chain)
 
 ROUTES = {
     "a service is down": (
@@ -68,7 +68,7 @@ def test_what_acts_is_told_at_once() -> None:
 def test_the_shipped_samples_are_what_the_example_generates(
     name: str, text: Callable[[StackLayout], str]
 ) -> None:
-    assert (ROOT / "alert_rules" / f"{name}.yml").read_text() == text(CHAIN)
+    assert (ROOT / "alert_rules" / f"{name}.yml").read_text() == text(STACK)
 
 
 SMARTHOSTS = {
@@ -108,9 +108,9 @@ def test_mail(smarthost: str, tls: bool, tmp_path: Path) -> None:
 def written(directory: Path, **site: Any) -> Any:
     """Write the configuration of the example with changes; return it once amtool found no fault in it."""
     (directory / "state").mkdir(parents=True)
-    actuator = CHAIN.site.actuator.model_copy(update={"state_directory": directory / "state"})
-    chain = StackLayout.of(CHAIN.site.model_copy(update={"actuator": actuator, **site}))
-    write_alertmanager(chain, directory / "made")
+    actuator = STACK.site.actuator.model_copy(update={"state_directory": directory / "state"})
+    stack = StackLayout.of(STACK.site.model_copy(update={"actuator": actuator, **site}))
+    write_alertmanager(stack, directory / "made")
     file = directory / "made/alertmanager.yml"
     done = subprocess.run(
         ["amtool", "check-config", file], capture_output=True, text=True, timeout=20, check=False
@@ -142,7 +142,7 @@ def test_a_secret_url_is_printed_nowhere_and_written_for_its_owner_alone(tmp_pat
     file = tmp_path / "deadman.url"
     file.write_text("https://hc.example.org/ping/a-secret\n")
     site = {"deadman": Deadman(url_file=file)}
-    assert "a-secret" not in alertmanager_text(StackLayout.of(CHAIN.site.model_copy(update=site)))
+    assert "a-secret" not in alertmanager_text(StackLayout.of(STACK.site.model_copy(update=site)))
     (webhook,) = written(tmp_path, **site)["receivers"][-1]["webhook_configs"]
     assert webhook["url"] == "https://hc.example.org/ping/a-secret"
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "made").rglob("*")}

@@ -11,7 +11,7 @@ import click
 
 from locum_actuator.chain.runbook_link import OF_THE_ACTUATOR
 from locum_actuator.cli.common.exits import did_not_work, wrong_use
-from locum_actuator.cli.common.listen_options import chain_of, chain_options
+from locum_actuator.cli.common.listen_options import chain_options, stack_of
 from locum_actuator.cli.common.site_option import load_or_exit
 from locum_actuator.stack.alertmanager import alertmanager_text
 from locum_actuator.stack.prometheus import prometheus_text, rules_text, write_alertmanager
@@ -36,7 +36,7 @@ def generate() -> None:
 @click.pass_obj
 def prometheus(site_file: str | None, /, **listens: Any) -> None:
     """Print prometheus.yml."""
-    _print(prometheus_text(chain_of(load_or_exit(site_file)[1], **listens, of_the_site=True)))
+    _print(prometheus_text(stack_of(load_or_exit(site_file)[1], **listens, of_the_site=True)))
 
 
 @generate.command()
@@ -48,23 +48,23 @@ def alertmanager(site_file: str | None, /, directory: Path | None, **listens: An
 
     Without the templates Alertmanager sends no mail. Only their owner can read the files that are written.
     """
-    chain = chain_of(load_or_exit(site_file)[1], **listens, of_the_site=True)
+    stack = stack_of(load_or_exit(site_file)[1], **listens, of_the_site=True)
     try:
         if directory is None:
-            _print(alertmanager_text(chain))
-            if chain.site.mail is not None:
+            _print(alertmanager_text(stack))
+            if stack.site.mail is not None:
                 say(
                     "mail also needs the templates: `locum generate alertmanager DIRECTORY` writes them",
                     err=True,
                 )
             # Alertmanager does not start if it cannot read the certificate.
             say(
-                f"only the actuator's user can read {chain.certificate.certificate}: if Alertmanager runs as "
+                f"only the actuator's user can read {stack.certificate.certificate}: if Alertmanager runs as "
                 "another user, `locum generate alertmanager DIRECTORY` writes a copy for it",
                 err=True,
             )
             return
-        for written in write_alertmanager(chain, directory.absolute()):
+        for written in write_alertmanager(stack, directory.absolute()):
             say(f"wrote {written}")
     except OSError as fault:
         did_not_work(f"{fault.filename}: {fault.strerror}")
@@ -84,7 +84,7 @@ def systemd(site_file: str | None, /, only: str | None, **listens: Any) -> None:
     `locum generate systemd --only actuator > /etc/systemd/system/locum-actuator.service`
     """
     path, site = load_or_exit(site_file)
-    texts = units(chain_of(site, **listens), path)
+    texts = units(stack_of(site, **listens), path)
     one = {"socket": SOCKET}.get(only or "", f"locum-{only}.service")
     names = [EXPORTER, SOCKET, ACTUATOR] if only is None else [one]
     _print("\n".join(texts[name] for name in names))

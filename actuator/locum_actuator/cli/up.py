@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from locum_actuator.cli.common.exits import did_not_work
-from locum_actuator.cli.common.listen_options import chain_of, chain_options
+from locum_actuator.cli.common.listen_options import chain_options, stack_of
 from locum_actuator.cli.common.right_machine import on_actuator_host_or_exit
 from locum_actuator.cli.common.site_option import load_or_exit
 from locum_actuator.listeners import tcp_socket
@@ -47,44 +47,44 @@ def up(site_option: str | None, /, log_format: str | None, **listens: Any) -> No
     """
     site_file, site = load_or_exit(site_option)
     on_actuator_host_or_exit(site)
-    chain = chain_of(site, **listens)
+    stack = stack_of(site, **listens)
     if "chain" in site.model_fields_set:
         own = "its own Prometheus and Alertmanager"
         say(f"the site file's `chain` is not used: locum up runs {own}", err=True)
     if unwritable := ownership_fault(site.actuator.state_directory):
         did_not_work(unwritable)
-    if faults := list(port_faults(chain)):
+    if faults := list(port_faults(stack)):
         did_not_work(*faults)
     try:
         found = find_programs()
-        write_configuration(chain)
+        write_configuration(stack)
         # The sockets stay open here, so that no other user can listen on these ports while the actuator restarts.
-        with ExitStack() as stack:
-            ports = (chain.actuator, chain.webhook)
-            held = tuple(stack.enter_context(tcp_socket(where.host, where.port)) for where in ports)
-            running = programs(chain, site_file, found, log_format or "logfmt", held)
+        with ExitStack() as sockets:
+            ports = (stack.actuator, stack.webhook)
+            held = tuple(sockets.enter_context(tcp_socket(where.host, where.port)) for where in ports)
+            running = programs(stack, site_file, found, log_format or "logfmt", held)
             asyncio.run(
-                _run(chain, running, lambda: _reloaded(site_file, listens), ProgressOutput.of(log_format))
+                _run(stack, running, lambda: _reloaded(site_file, listens), ProgressOutput.of(log_format))
             )
     except (NotInstalledError, StartupError) as failed:
         did_not_work(str(failed))
     except OSError as fault:
-        did_not_work(f"{fault.filename or chain.actuator}: {fault.strerror}")
+        did_not_work(f"{fault.filename or stack.actuator}: {fault.strerror}")
 
 
 async def _run(
-    chain: StackLayout,
+    stack: StackLayout,
     running: Sequence[Program],
     reloaded: Callable[[], Sequence[str]],
     voice: ProgressOutput,
 ) -> None:
     stop_requested = asyncio.Event()
     loop = asyncio.get_running_loop()
-    supervisor = Supervisor(chain.site.actuator.state_directory / "log", voice.warn)
+    supervisor = Supervisor(stack.site.actuator.state_directory / "log", voice.warn)
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop_requested.set)
     loop.add_signal_handler(signal.SIGHUP, _reload, reloaded, supervisor, voice)
-    readiness = Readiness(chain, supervisor, voice.say)
+    readiness = Readiness(stack, supervisor, voice.say)
     starting = asyncio.create_task(readiness.start(running))
     ending = asyncio.create_task(stop_requested.wait())
     try:
@@ -118,7 +118,7 @@ def _reloaded(site_file: Path, listens: Mapping[str, Any]) -> Sequence[str]:
     try:
         site = load_site(site_file)
         require_actuator_host(site)
-        write_configuration(chain_of(site, **listens))
+        write_configuration(stack_of(site, **listens))
     except WrongMachineError as fault:
         return (str(fault),)
     except SiteError as fault:

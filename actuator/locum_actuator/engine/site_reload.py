@@ -17,13 +17,13 @@ from locum_exporter.checks.address import address as look_for_address
 from locum_exporter.net.neighbours import Neighbours
 from locum_inventory.errors import LocumError
 from locum_inventory.gate.protocol import GateError
-from locum_inventory.site.model import Interface, Service, Site
+from locum_inventory.site.model import InterfaceAddress, Service, Site
 
 WIRE_SECONDS = 1.0
 GATE_SECONDS = 2.0
 
 # (service, addresses) -> by address, the hosts and unknown MACs that have it; raises `CouldNotLookError`.
-WhoHas = Callable[[str, tuple[Interface, ...]], Mapping[str, frozenset[str]]]
+WhoHas = Callable[[str, tuple[InterfaceAddress, ...]], Mapping[str, frozenset[str]]]
 
 
 class CouldNotLookError(LocumError):
@@ -108,7 +108,7 @@ class AddressLookup:
         self._gates = gates
         self._holders = holders
 
-    def who_has(self, name: str, addresses: tuple[Interface, ...]) -> Mapping[str, frozenset[str]]:
+    def who_has(self, name: str, addresses: tuple[InterfaceAddress, ...]) -> Mapping[str, frozenset[str]]:
         """Return the hosts that have each address; raises `CouldNotLookError`."""
         with asyncio.Runner(loop_factory=runtime.event_loop) as runner:
             found = runner.run(self.on_the_wire(name, addresses))
@@ -123,7 +123,9 @@ class AddressLookup:
             for text, owners in found.items()
         }
 
-    async def on_the_wire(self, name: str, addresses: tuple[Interface, ...]) -> Mapping[str, frozenset[str]]:
+    async def on_the_wire(
+        self, name: str, addresses: tuple[InterfaceAddress, ...]
+    ) -> Mapping[str, frozenset[str]]:
         """Check by ARP or neighbour solicitation, and on this host itself; raises `CouldNotLookError`."""
         service = self._site.services[name].model_copy(update={"addresses": addresses})
         asked = self._site.model_copy(update={"services": {name: service}})

@@ -83,10 +83,10 @@ def _receiver(name: str, mail: Mail | None, runbook: str, *, send_resolved: bool
     )
 
 
-def _webhook(chain: StackLayout, ca_file: Path) -> str:
+def _webhook(stack: StackLayout, ca_file: Path) -> str:
     return (
         "    webhook_configs:\n"
-        f"      - url: {quoted(chain.webhook_url)}\n"
+        f"      - url: {quoted(stack.webhook_url)}\n"
         "        send_resolved: true\n"
         "        max_alerts: 0   # all of them\n"
         "        http_config:\n"
@@ -95,13 +95,13 @@ def _webhook(chain: StackLayout, ca_file: Path) -> str:
         f"            ca_file: {quoted(ca_file)}\n"
         "          authorization:\n"
         "            type: Bearer\n"
-        f"            credentials_file: {quoted(chain.site.actuator.webhook_token_file)}\n"
+        f"            credentials_file: {quoted(stack.site.actuator.webhook_token_file)}\n"
     )
 
 
-def _deadman_route(chain: StackLayout) -> str:
+def _deadman_route(stack: StackLayout) -> str:
     """Return the route of the heartbeat to the dead man's switch outside."""
-    deadman = chain.site.deadman
+    deadman = stack.site.deadman
     if deadman is None:
         return ""
     # Alertmanager checks twice per interval what is due: with the exact value it would sometimes be one interval
@@ -119,8 +119,8 @@ def _deadman_route(chain: StackLayout) -> str:
     )
 
 
-def _deadman_receiver(chain: StackLayout, directory: Path | None) -> str:
-    deadman = chain.site.deadman
+def _deadman_receiver(stack: StackLayout, directory: Path | None) -> str:
+    deadman = stack.site.deadman
     if deadman is None:
         return ""
     if directory is None:
@@ -144,15 +144,15 @@ def _secret_url(file: Path) -> str:
         raise OSError(errno.EINVAL, str(fault), str(file)) from fault
 
 
-def alertmanager_text(chain: StackLayout, directory: Path | None = None) -> str:
+def alertmanager_text(stack: StackLayout, directory: Path | None = None) -> str:
     """Return alertmanager.yml for a chain. Tokens and passwords are named by their files.
 
     `directory` is where it will be, together with its other files: mails then contain the path of the runbook, and
     the URL of a dead-man's switch is read from its file. OSError if that file cannot be read.
     """
-    mail = chain.site.mail
-    ca_file = chain.certificate.certificate if directory is None else directory / CERTIFICATE
-    runbook = RUNBOOK if directory is None else f"{chain.site.actuator.host}:{directory / RUNBOOK}"
+    mail = stack.site.mail
+    ca_file = stack.certificate.certificate if directory is None else directory / CERTIFICATE
+    runbook = RUNBOOK if directory is None else f"{stack.site.actuator.host}:{directory / RUNBOOK}"
     return f"""\
 # Made by `locum generate alertmanager`, which also writes the templates that belong next to it.
 templates: ["{TEMPLATES}/*.tmpl"]
@@ -173,7 +173,7 @@ route:
       group_wait: 0s
       group_interval: 1s
       repeat_interval: 2s
-{_deadman_route(chain)}\
+{_deadman_route(stack)}\
     # To the actuator, immediately. Grouped by service and host: if grouped by service only, the alert of a second
     # host would wait in a group that already exists. A group exists for half a minute after its alert has ended. An
     # alert that fires again in that time waits for group_interval, which is therefore short (0 is not allowed).
@@ -213,4 +213,4 @@ receivers:
 {_receiver("people", mail, runbook, send_resolved=True)}
 {_receiver("people-once", mail, runbook, send_resolved=False)}
   - name: actuator
-{_webhook(chain, ca_file)}{_deadman_receiver(chain, directory)}"""
+{_webhook(stack, ca_file)}{_deadman_receiver(stack, directory)}"""

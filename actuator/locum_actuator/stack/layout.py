@@ -1,4 +1,4 @@
-"""The addresses and the files of each part of the chain."""
+"""The addresses and the files of each program that `locum up` starts."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ EXPORTER_PORT, ACTUATOR_PORT, WEBHOOK_PORT, PROMETHEUS_PORT, ALERTMANAGER_PORT =
 
 @dataclass(frozen=True, slots=True)
 class StackLayout:
-    """The addresses and the files of each part of the chain. The whole chain runs on the actuator's host."""
+    """The addresses and the files of each program of the stack, which runs on the actuator's host."""
 
     site: Site
     exporter: Listen

@@ -21,19 +21,19 @@ class ListenPart:
     unit: str | None = None  # the systemd unit that Debian's package may have started on the same port
 
 
-def _parts(chain: StackLayout) -> tuple[ListenPart, ...]:
+def _parts(stack: StackLayout) -> tuple[ListenPart, ...]:
     return (
-        ListenPart("the exporter", chain.exporter, "--exporter-listen"),
-        ListenPart("the actuator", chain.actuator, "--actuator-listen"),
-        ListenPart("the actuator (its webhook)", chain.webhook, "--webhook-listen"),
-        ListenPart("Alertmanager", chain.alertmanager, "--alertmanager-listen", "prometheus-alertmanager"),
-        ListenPart("Prometheus", chain.prometheus, "--prometheus-listen", "prometheus"),
+        ListenPart("the exporter", stack.exporter, "--exporter-listen"),
+        ListenPart("the actuator", stack.actuator, "--actuator-listen"),
+        ListenPart("the actuator (its webhook)", stack.webhook, "--webhook-listen"),
+        ListenPart("Alertmanager", stack.alertmanager, "--alertmanager-listen", "prometheus-alertmanager"),
+        ListenPart("Prometheus", stack.prometheus, "--prometheus-listen", "prometheus"),
     )
 
 
-def port_faults(chain: StackLayout) -> Iterator[str]:
+def port_faults(stack: StackLayout) -> Iterator[str]:
     """Yield one line for each part that cannot listen on its address."""
-    for part in _parts(chain):
+    for part in _parts(stack):
         family = socket.AF_INET6 if ":" in part.listen.host else socket.AF_INET
         try:
             with socket.socket(family) as probe:

@@ -1,4 +1,4 @@
-"""Find the programs of the chain, and build their command lines."""
+"""Find the programs of the stack, and build their command lines."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def find_programs() -> Mapping[str, str]:
 
 
 def programs(
-    chain: StackLayout,
+    stack: StackLayout,
     site_file: Path,
     found: Mapping[str, str],
     log_format: str = "logfmt",
@@ -51,19 +51,19 @@ def programs(
     theirs = f"--log.format={'json' if log_format == 'json' else 'logfmt'}"  # they have no text format
     # -P: do not import modules from the current directory of `locum up`.
     python = (sys.executable, "-P", "-m")
-    site, me = ("--site", str(site_file)), ("--host", chain.site.actuator.host)
-    watched = ["--prometheus", chain.prometheus_url]
-    for url in chain.alertmanager_urls:
+    site, me = ("--site", str(site_file)), ("--host", stack.site.actuator.host)
+    watched = ["--prometheus", stack.prometheus_url]
+    for url in stack.alertmanager_urls:
         watched += ["--alertmanager", url]
-    watched += ["--chain-password-file", str(chain.directory / PASSWORD_FILE)]
-    watched += ["--chain-ca-file", str(chain.certificate.certificate)]
-    watched += ["--chain-cert-file", str(chain.certificate.client_certificate)]
-    watched += ["--chain-key-file", str(chain.certificate.client_key)]
-    state, on = chain.site.actuator.state_directory, chain.directory
+    watched += ["--chain-password-file", str(stack.directory / PASSWORD_FILE)]
+    watched += ["--chain-ca-file", str(stack.certificate.certificate)]
+    watched += ["--chain-cert-file", str(stack.certificate.client_certificate)]
+    watched += ["--chain-key-file", str(stack.certificate.client_key)]
+    state, on = stack.site.actuator.state_directory, stack.directory
     return (
         Program(
             "exporter",
-            (*python, "locum_exporter.server", *site, "--listen", str(chain.exporter), *me, *ours),
+            (*python, "locum_exporter.server", *site, "--listen", str(stack.exporter), *me, *ours),
             capabilities=frozenset({CAP_NET_RAW}),
         ),
         Program(
@@ -73,13 +73,13 @@ def programs(
                 "locum_actuator.server",
                 *site,
                 "--listen",
-                str(chain.actuator),
+                str(stack.actuator),
                 "--webhook-listen",
-                str(chain.webhook),
+                str(stack.webhook),
                 *watched,
                 *ours,
             ),
-            stop_seconds=end_seconds(chain.site) + 5.0,  # a plan that has started is finished
+            stop_seconds=end_seconds(stack.site) + 5.0,  # a plan that has started is finished
             sockets=held,
         ),
         Program(
@@ -88,8 +88,8 @@ def programs(
                 found["alertmanager"],
                 f"--config.file={on / 'alertmanager.yml'}",
                 f"--storage.path={state / 'alertmanager'}",
-                f"--web.listen-address={chain.alertmanager}",
-                f"--web.external-url={chain.alertmanager_urls[0]}",
+                f"--web.listen-address={stack.alertmanager}",
+                f"--web.external-url={stack.alertmanager_urls[0]}",
                 f"--web.config.file={on / ALERTMANAGER_FILE}",
                 theirs,
                 "--cluster.listen-address=",  # without a private address it would not start
@@ -105,8 +105,8 @@ def programs(
                 f"--storage.tsdb.path={state / 'prometheus'}",
                 "--storage.tsdb.retention.time=35d",  # the rules count seconds without service over 30 days
                 "--storage.tsdb.retention.size=2GB",
-                f"--web.listen-address={chain.prometheus}",
-                f"--web.external-url={chain.prometheus_url}",
+                f"--web.listen-address={stack.prometheus}",
+                f"--web.external-url={stack.prometheus_url}",
                 f"--web.config.file={on / CONFIG_FILE}",
                 # Clients that send nothing, or one byte at a time, must not keep other clients out.
                 "--web.read-timeout=10s",

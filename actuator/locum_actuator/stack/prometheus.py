@@ -107,9 +107,9 @@ def _own_job(name: str, parts: ChainParts, urls: Iterable[str]) -> str:
     return "".join(jobs)
 
 
-def prometheus_text(chain: StackLayout) -> str:
+def prometheus_text(stack: StackLayout) -> str:
     """Return prometheus.yml for a chain."""
-    discovery = dict.fromkeys([*chain.exporter_urls.values(), chain.exporter.url])
+    discovery = dict.fromkeys([*stack.exporter_urls.values(), stack.exporter.url])
     sd = "".join(f"      - url: {quoted(url + '/sd')}\n        refresh_interval: 5s\n" for url in discovery)
     return f"""\
 # Made by `locum generate prometheus`. Start Prometheus with --rules.alert.resend-delay=2s: an Alertmanager that was
@@ -124,7 +124,7 @@ rule_files: [{RULES_FILE}]
 # Every Alertmanager by its own address, never a load balancer: each of them must receive every alert.
 alerting:
   alertmanagers:
-{_alerting(chain.parts)}
+{_alerting(stack.parts)}
 scrape_configs:
   # The checks. Every exporter lists the targets of all exporters, each with its own interval; a target listed twice
   # is scraped once. A new service needs no change here.
@@ -134,48 +134,48 @@ scrape_configs:
   # The parts of the monitoring chain.
   - job_name: locum-exporter
     static_configs:
-{_targets(chain.exporter_urls)}
+{_targets(stack.exporter_urls)}
   - job_name: locum-actuator
     static_configs:
-      - targets: [{quoted(chain.actuator)}]
+      - targets: [{quoted(stack.actuator)}]
 
-{_own_job("locum-prometheus", chain.parts, [chain.prometheus_url])}
-{_own_job("locum-alertmanager", chain.parts, chain.alertmanager_urls)}"""
+{_own_job("locum-prometheus", stack.parts, [stack.prometheus_url])}
+{_own_job("locum-alertmanager", stack.parts, stack.alertmanager_urls)}"""
 
 
-def write_configuration(chain: StackLayout) -> None:
+def write_configuration(stack: StackLayout) -> None:
     """Write the configuration of Prometheus and Alertmanager, readable by its owner only."""
-    state = chain.site.actuator.state_directory
-    for directory in (state, chain.directory, state / "log", state / "prometheus", state / "alertmanager"):
+    state = stack.site.actuator.state_directory
+    for directory in (state, stack.directory, state / "log", state / "prometheus", state / "alertmanager"):
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    chain.certificate.make()
-    web = web_config_text(chain.certificate, write_password(chain.directory))
-    alertmanager = alertmanager_web_text(chain.certificate)
-    client = client_config_text(chain.certificate)
-    write_files(chain.directory, {CONFIG_FILE: web, ALERTMANAGER_FILE: alertmanager, CLIENT_FILE: client})
+    stack.certificate.make()
+    web = web_config_text(stack.certificate, write_password(stack.directory))
+    alertmanager = alertmanager_web_text(stack.certificate)
+    client = client_config_text(stack.certificate)
+    write_files(stack.directory, {CONFIG_FILE: web, ALERTMANAGER_FILE: alertmanager, CLIENT_FILE: client})
     write_files(
-        chain.directory,
+        stack.directory,
         {
-            "prometheus.yml": prometheus_text(chain),
-            RULES_FILE: rules_text(runbook_link(chain.site, chain.actuator.url)),
+            "prometheus.yml": prometheus_text(stack),
+            RULES_FILE: rules_text(runbook_link(stack.site, stack.actuator.url)),
         },
     )
-    write_alertmanager(chain, chain.directory)
+    write_alertmanager(stack, stack.directory)
 
 
-def write_alertmanager(chain: StackLayout, directory: Path) -> list[Path]:
+def write_alertmanager(stack: StackLayout, directory: Path) -> list[Path]:
     """Write alertmanager.yml and the files that belong next to it; return their paths.
 
     Only their owner can read them, because alertmanager.yml contains the secret URL of a dead-man's switch:
     Alertmanager before 0.26 cannot read it from a file. OSError if a file cannot be read or written.
     """
-    text = alertmanager_text(chain, directory)
+    text = alertmanager_text(stack, directory)
     try:
-        chain.certificate.make()
+        stack.certificate.make()
     except FileNotFoundError as fault:
         why = "does not exist yet: start the actuator once, it creates the certificate of the chain"
-        raise FileNotFoundError(errno.ENOENT, why, str(chain.site.actuator.state_directory)) from fault
-    certificate = chain.certificate.certificate.read_text(encoding="ascii")
+        raise FileNotFoundError(errno.ENOENT, why, str(stack.site.actuator.state_directory)) from fault
+    certificate = stack.certificate.certificate.read_text(encoding="ascii")
     beside = {**beside_alertmanager(), CERTIFICATE: certificate}
     return write_files(directory, {**beside, "alertmanager.yml": text})
 

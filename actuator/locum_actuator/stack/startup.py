@@ -44,9 +44,9 @@ class Scraped:
 class Readiness:
     """Start the chain and wait until it is ready."""
 
-    def __init__(self, chain: StackLayout, supervisor: Supervisor, say: Say) -> None:
-        self._chain = chain
-        self._access = Access(chain.parts)
+    def __init__(self, stack: StackLayout, supervisor: Supervisor, say: Say) -> None:
+        self._stack = stack
+        self._access = Access(stack.parts)
         self._supervisor = supervisor
         self._say = say
 
@@ -59,20 +59,20 @@ class Readiness:
         timeout = aiohttp.ClientTimeout(total=_ANSWER_SECONDS)
         async with aiohttp.ClientSession(timeout=timeout, trust_env=False) as http:
             self._http = http
-            chain, by_name = self._chain, {program.name: program for program in programs}
+            stack, by_name = self._stack, {program.name: program for program in programs}
             exporter, actuator, alertmanager = (
                 self._supervisor.start(by_name[name]) for name in ("exporter", "actuator", "alertmanager")
             )
-            await self._answers(exporter, f"{chain.exporter.url}/-/healthy")
-            self._say(f"exporter answers at {chain.exporter.url}")
+            await self._answers(exporter, f"{stack.exporter.url}/-/healthy")
+            self._say(f"exporter answers at {stack.exporter.url}")
             # Only now, because Prometheus asks the exporter for its targets at once, and again only after seconds.
             prometheus = self._supervisor.start(by_name["prometheus"])
-            await self._answers(actuator, f"{chain.actuator.url}/-/healthy")
-            self._say(f"actuator answers at {chain.actuator.url}")
-            await self._answers(alertmanager, f"{chain.alertmanager_urls[0]}/-/ready")
-            self._say(f"Alertmanager ready at {chain.alertmanager_urls[0]}")
-            await self._answers(prometheus, f"{chain.prometheus_url}/-/ready")
-            self._say(f"Prometheus ready at {chain.prometheus_url}")
+            await self._answers(actuator, f"{stack.actuator.url}/-/healthy")
+            self._say(f"actuator answers at {stack.actuator.url}")
+            await self._answers(alertmanager, f"{stack.alertmanager_urls[0]}/-/ready")
+            self._say(f"Alertmanager ready at {stack.alertmanager_urls[0]}")
+            await self._answers(prometheus, f"{stack.prometheus_url}/-/ready")
+            self._say(f"Prometheus ready at {stack.prometheus_url}")
             await self._patiently("targets not yet scraped", self._targets_missing)
             scraped = await self._scraped()
             self._say(f"Prometheus: {scraped.done} of {scraped.of} targets scraped")
@@ -87,7 +87,7 @@ class Readiness:
         faults: dict[str, str | None] = {}
 
         async def not_asked() -> str | None:
-            answer = await self._json(f"{self._chain.actuator.url}/api/v1/services")
+            answer = await self._json(f"{self._stack.actuator.url}/api/v1/services")
             services = answer["services"] if isinstance(answer, dict) else []
             for row in services:
                 faults.update(row["gate_faults"])
@@ -131,13 +131,13 @@ class Readiness:
 
     async def _scraped(self) -> Scraped:
         """Return how many of all targets were scraped: the exporter's targets and the parts of the chain."""
-        chain = self._chain
-        listed = await self._json(f"{chain.exporter.url}/sd")
-        answer = await self._json(f"{chain.prometheus_url}/api/v1/targets?state=active")
+        stack = self._stack
+        listed = await self._json(f"{stack.exporter.url}/sd")
+        answer = await self._json(f"{stack.prometheus_url}/api/v1/targets?state=active")
         if not isinstance(listed, list) or not isinstance(answer, dict):
             return Scraped(0, 0, ())
         # the own metrics of actuator, Prometheus, every Alertmanager and every exporter
-        own = 2 + len(chain.alertmanagers) + len(chain.exporter_urls)
+        own = 2 + len(stack.alertmanagers) + len(stack.exporter_urls)
         active = [
             target
             for target in answer["data"]["activeTargets"]
@@ -147,7 +147,7 @@ class Readiness:
         return Scraped(len(active), sum(len(entry["targets"]) for entry in listed) + own, tuple(failing))
 
     async def _actuator_unready(self) -> str | None:
-        url = f"{self._chain.actuator.url}/-/ready"
+        url = f"{self._stack.actuator.url}/-/ready"
         try:
             async with self._http.get(url) as answer:
                 return None if answer.status == 200 else (await answer.text()).strip()

@@ -31,13 +31,13 @@ _SUDO = """\
 """
 
 
-def units(chain: StackLayout, site_file: Path) -> Mapping[str, str]:
+def units(stack: StackLayout, site_file: Path) -> Mapping[str, str]:
     """Return the text of each unit file by its name: three that belong together, and one that replaces them."""
     return {
-        EXPORTER: _exporter(chain, site_file),
-        SOCKET: _socket(chain),
-        ACTUATOR: _actuator(chain, site_file),
-        UP: _up(chain, site_file),
+        EXPORTER: _exporter(stack, site_file),
+        SOCKET: _socket(stack),
+        ACTUATOR: _actuator(stack, site_file),
+        UP: _up(stack, site_file),
     }
 
 
@@ -96,11 +96,11 @@ KillMode=process
 """
 
 
-def _exporter(chain: StackLayout, site_file: Path) -> str:
+def _exporter(stack: StackLayout, site_file: Path) -> str:
     return f"""\
 # /etc/systemd/system/{EXPORTER}, made by `locum generate systemd`.
 {_head("locum exporter: checks hosts and services on request")}\
-ExecStart={_command("locum-exporter", "--site", site_file.resolve(), "--listen", chain.exporter)}
+ExecStart={_command("locum-exporter", "--site", site_file.resolve(), "--listen", stack.exporter)}
 ExecReload=kill -HUP $MAINPID
 # For pings and ARP.
 AmbientCapabilities=CAP_NET_RAW
@@ -108,7 +108,7 @@ AmbientCapabilities=CAP_NET_RAW
 CapabilityBoundingSet={_EXPORTER_CAPABILITIES}
 {_SUDO}\
 # It answers on the network, so it gets no access to tokens and keys.
-InaccessiblePaths={_hidden(chain)}
+InaccessiblePaths={_hidden(stack)}
 ProtectSystem=full
 ProtectHome=read-only
 ProtectControlGroups=yes
@@ -120,15 +120,15 @@ TimeoutStopSec=10
 {_TAIL}"""
 
 
-def _hidden(chain: StackLayout) -> str:
+def _hidden(stack: StackLayout) -> str:
     """Return the paths that the exporter does not need; `-` ignores those that do not exist."""
-    actuator = chain.site.actuator
+    actuator = stack.site.actuator
     paths = [actuator.state_directory, actuator.webhook_token_file]
     paths += [] if actuator.api_token_file is None else [actuator.api_token_file]
     return " ".join(_word(f"-{path}") for path in paths)
 
 
-def _socket(chain: StackLayout) -> str:
+def _socket(stack: StackLayout) -> str:
     return f"""\
 # /etc/systemd/system/{SOCKET}, made by `locum generate systemd`.
 # systemd keeps the actuator's ports open while it is not running, so that no other user can listen on them.
@@ -136,8 +136,8 @@ def _socket(chain: StackLayout) -> str:
 Description=locum actuator: its ports
 
 [Socket]
-ListenStream={chain.actuator}
-ListenStream={chain.webhook}
+ListenStream={stack.actuator}
+ListenStream={stack.webhook}
 Backlog=1024
 
 [Install]
@@ -145,8 +145,8 @@ WantedBy=sockets.target
 """
 
 
-def _actuator(chain: StackLayout, site_file: Path) -> str:
-    words = ["--site", site_file.resolve(), "--listen", chain.actuator, "--webhook-listen", chain.webhook]
+def _actuator(stack: StackLayout, site_file: Path) -> str:
+    words = ["--site", site_file.resolve(), "--listen", stack.actuator, "--webhook-listen", stack.webhook]
     return f"""\
 # /etc/systemd/system/{ACTUATOR}, made by `locum generate systemd`.
 {_head("locum actuator: evaluates alerts, respawns services or takes them over", socket=SOCKET)}\
@@ -155,19 +155,19 @@ ExecStart={_command("locum-actuator", *words)}
 # It notifies the watchdog while every worker makes progress and its HTTP server answers.
 WatchdogSec=30
 # A plan that has started is finished first, within the site file's start_timeout and stop_timeout.
-TimeoutStopSec={end_seconds(chain.site) + 15:.0f}
+TimeoutStopSec={end_seconds(stack.site) + 15:.0f}
 {_TAIL}"""
 
 
-def _up(chain: StackLayout, site_file: Path) -> str:
+def _up(stack: StackLayout, site_file: Path) -> str:
     listens = {
-        "exporter": chain.exporter,
-        "actuator": chain.actuator,
-        "webhook": chain.webhook,
-        "prometheus": chain.prometheus,
+        "exporter": stack.exporter,
+        "actuator": stack.actuator,
+        "webhook": stack.webhook,
+        "prometheus": stack.prometheus,
     }
     words: list[object] = [word for name, on in listens.items() for word in (f"--{name}-listen", on)]
-    words += [word for on in chain.alertmanagers for word in ("--alertmanager-listen", on)]
+    words += [word for on in stack.alertmanagers for word in ("--alertmanager-listen", on)]
     instead_of = f"{EXPORTER} {SOCKET} {ACTUATOR}"
     return f"""\
 # /etc/systemd/system/{UP}, made by `locum generate systemd --only up`.
@@ -176,5 +176,5 @@ ExecStart={_command("locum", "--site", site_file.resolve(), "up", *words)}
 {_FOR_THE_ACTUATOR}\
 # It stops its children in order, and a plan that has started is finished first. If it is killed, the kernel kills
 # them too (PR_SET_PDEATHSIG).
-TimeoutStopSec={end_seconds(chain.site) + 40:.0f}
+TimeoutStopSec={end_seconds(stack.site) + 40:.0f}
 {_TAIL}"""

@@ -16,7 +16,7 @@ from typing import Any
 from pyroute2 import IPRoute, NetlinkError
 
 from locum_inventory.errors import LocumError
-from locum_inventory.site.model import Address, Interface
+from locum_inventory.site.model import Address, InterfaceAddress
 
 # Flags of linux/if_addr.h.
 _NODAD = 0x02  # usable at once, because locum has already probed for another owner
@@ -29,7 +29,7 @@ class AddressChangeError(LocumError):
     """The kernel refused a change; the text names the change and the reason."""
 
 
-def held(addresses: list[Interface] | tuple[Interface, ...]) -> set[Address]:
+def held(addresses: list[InterfaceAddress] | tuple[InterfaceAddress, ...]) -> set[Address]:
     """Return those of `addresses` that an interface of this machine has and uses, whatever its prefix length."""
     return {address.ip for address in addresses} & present()
 
@@ -40,7 +40,7 @@ def present() -> set[Address]:
         return {address for address, message in _listed(route) if _why_unusable(message) is None}
 
 
-def unusable(addresses: list[Interface] | tuple[Interface, ...]) -> dict[Address, str]:
+def unusable(addresses: list[InterfaceAddress] | tuple[InterfaceAddress, ...]) -> dict[Address, str]:
     """Return those of `addresses` that are on an interface but not usable, each with `tentative` or `dadfailed`."""
     wanted = {address.ip for address in addresses}
     with IPRoute() as route:
@@ -51,7 +51,7 @@ def unusable(addresses: list[Interface] | tuple[Interface, ...]) -> dict[Address
     return {address: why for address, why in states if why is not None and address not in used}
 
 
-def add(interface: str, address: Interface, *, right_before: Callable[[], None] | None = None) -> None:
+def add(interface: str, address: InterfaceAddress, *, right_before: Callable[[], None] | None = None) -> None:
     """Put a service address on an interface, once `right_before` has returned. Raises `AddressChangeError`.
 
     An IPv6 address is added as deprecated (RFC 4862, 5.5.4): the kernel would otherwise choose it as the source of
@@ -79,7 +79,7 @@ def add(interface: str, address: Interface, *, right_before: Callable[[], None] 
             raise AddressChangeError(f"{address} cannot be added to {interface}: {fault.args[-1]}") from fault
 
 
-def remove(address: Interface) -> None:
+def remove(address: InterfaceAddress) -> None:
     """Remove a service address from every interface that has it, and keep their other addresses."""
     with IPRoute() as route:
         for found, message in list(_listed(route)):

@@ -9,7 +9,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_interface
 from pyroute2 import AsyncIPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
-from locum_inventory.site.model import Address, Interface
+from locum_inventory.site.model import Address, InterfaceAddress
 
 # include/uapi/linux/if_addr.h: an address that is not (or not yet) in use, because another host may have it.
 _NOT_IN_USE = 0x40 | 0x08  # IFA_F_TENTATIVE | IFA_F_DADFAILED
@@ -22,7 +22,7 @@ class LocalAddress:
     """One address of this host, with its prefix and the interface it is on."""
 
     interface: str
-    address: Interface
+    address: InterfaceAddress
 
 
 @dataclass(frozen=True, slots=True)

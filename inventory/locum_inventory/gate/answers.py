@@ -17,7 +17,7 @@ from locum_inventory.gate.protocol import (
     LinkState,
     ServiceStatus,
 )
-from locum_inventory.site.model import Interface
+from locum_inventory.site.model import InterfaceAddress
 
 PROTOCOLS = ("1", "2")  # gates of version 1 speak the first
 ANSWER_LIMIT_BYTES = 262_144
@@ -44,7 +44,7 @@ class _Section:
     processes: int | None = None
     unusable_addresses: dict[IPv4Address | IPv6Address, str] = field(default_factory=dict)
     guarded: bool | None = None
-    addresses: tuple[Interface, ...] | None = None
+    addresses: tuple[InterfaceAddress, ...] | None = None
     interface: str | None = None
     age_seconds: float | None = None
     underway: str | None = None

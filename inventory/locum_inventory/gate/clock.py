@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from locum_inventory.site.model import Interface
+from locum_inventory.site.model import InterfaceAddress
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class Permit:
 
     boot_id: str
     good_until_hundredths: int  # of the uptime of the gate's host
-    addresses: tuple[Interface, ...] = ()  # the host file must have exactly these
+    addresses: tuple[InterfaceAddress, ...] = ()  # the host file must have exactly these
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -35,7 +35,7 @@ class GateClock:
     uptime_hundredths: int
     answered_at: float  # since_boot.seconds() of this machine when the answer arrived
 
-    def permit(self, good_until: float, addresses: tuple[Interface, ...] = ()) -> Permit:
+    def permit(self, good_until: float, addresses: tuple[InterfaceAddress, ...] = ()) -> Permit:
         """Return a permit that ends at a time of this machine's clock, or slightly earlier.
 
         The host read its uptime some time before its answer arrived here. Treating it as the time of arrival ends

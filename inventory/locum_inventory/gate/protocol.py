@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 
 from locum_inventory.errors import LocumError
 from locum_inventory.gate.clock import GateClock, Permit
-from locum_inventory.site.model import Interface
+from locum_inventory.site.model import InterfaceAddress
 
 Verb = Literal["respawn", "start", "stop", "release", "claim", "reset-epoch", "store-epoch"]
 LinkState = Literal["up", "no_carrier", "down"]
@@ -59,7 +59,7 @@ class ServiceStatus:
     guarded: bool | None = None  # whether its boot guard is on; None if the host has none
     # The addresses of the host file with their prefix lengths, and their interface; a gate of version 1 does not
     # report them.
-    addresses: tuple[Interface, ...] | None = None
+    addresses: tuple[InterfaceAddress, ...] | None = None
     interface: str | None = None
     age_seconds: float | None = None  # since its oldest process was started; None if there is none
     underway: str | None = None  # the verb that is running for it now: start, respawn or claim

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from ipaddress import IPv6Address
 
 from locum_inventory.site.draft import Breach, Draft
-from locum_inventory.site.model import Address, Interface
+from locum_inventory.site.model import Address, InterfaceAddress
 
 SHORTEST_PREFIX = {4: 8, 6: 16}
 
@@ -75,13 +75,13 @@ def _unusable(address: Address, *, loopback: bool) -> str | None:
     return None
 
 
-def _unusable_in_its_network(interface: Interface) -> str | None:
+def _unusable_in_its_network(service_address: InterfaceAddress) -> str | None:
     """Return why a service cannot use an address within its own prefix, or None."""
-    network, address = interface.network, interface.ip
-    if network.prefixlen < SHORTEST_PREFIX[interface.version]:
+    network, address = service_address.network, service_address.ip
+    if network.prefixlen < SHORTEST_PREFIX[service_address.version]:
         return (
             f"whose prefix covers far more than one network: give the prefix length of the hosts' network,"
-            f" at least /{SHORTEST_PREFIX[interface.version]}"
+            f" at least /{SHORTEST_PREFIX[service_address.version]}"
         )
     if isinstance(address, IPv6Address) and address.is_link_local:
         return (
@@ -90,9 +90,9 @@ def _unusable_in_its_network(interface: Interface) -> str | None:
     if network.num_addresses <= 2:
         return None  # a /32 or /128 is the address alone; a /31 has neither network nor broadcast address
     if address == network.network_address:
-        kind = "network address" if interface.version == 4 else "routers' anycast address"
+        kind = "network address" if service_address.version == 4 else "routers' anycast address"
         return f"the {kind} of {network}: give an address within it"
-    if interface.version == 4 and address == network.broadcast_address:
+    if service_address.version == 4 and address == network.broadcast_address:
         return f"the broadcast address of {network}: give an address within it"
     return None
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address, ip_interface
 from typing import Any
 
-from locum_inventory.site.model import Address, Interface
+from locum_inventory.site.model import Address, InterfaceAddress
 from locum_inventory.site.yaml_positions import KeyPath
 
 Breach = tuple[KeyPath, str]  # where; what is wrong and what to give instead
@@ -25,7 +25,8 @@ class Draft:
     vantage_points: dict[str, Any]
     actuator_host: str | None
     host_addresses: tuple[tuple[KeyPath, str, Address], ...]  # path, host, its own address
-    service_addresses: tuple[tuple[KeyPath, str, Interface], ...]  # path, service, one of its addresses
+    # Path, service, one of its addresses.
+    service_addresses: tuple[tuple[KeyPath, str, InterfaceAddress], ...]
     witnesses: tuple[tuple[KeyPath, Address], ...]
 
     def hosts_of(self, service: str) -> list[tuple[KeyPath, str]]:
@@ -43,7 +44,7 @@ def read_draft(data: dict[str, Any]) -> Draft:
         for name, host in hosts.items()
     )
     moving = (
-        (("services", name, "addresses", index), name, _interface(text))
+        (("services", name, "addresses", index), name, _interface_address(text))
         for name, service in services.items()
         for index, text in enumerate(_list(mapping(service).get("addresses")))
     )
@@ -80,7 +81,7 @@ def _address(value: Any) -> Address | None:
         return None
 
 
-def _interface(value: Any) -> Interface | None:
+def _interface_address(value: Any) -> InterfaceAddress | None:
     try:
         return ip_interface(value) if isinstance(value, str) else None
     except ValueError:

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 
 Address = IPv4Address | IPv6Address
-Interface = IPv4Interface | IPv6Interface
+InterfaceAddress = IPv4Interface | IPv6Interface  # an address with the prefix length of its network
 Interval = Literal["100ms", "250ms", "1s", "5s", "15s"]
 
 INTERVAL_SECONDS: Mapping[str, float] = {"100ms": 0.1, "250ms": 0.25, "1s": 1.0, "5s": 5.0, "15s": 15.0}
@@ -99,7 +99,7 @@ InterfaceName = Annotated[str, AfterValidator(_interface_name)]
 CommandLine = Annotated[str, AfterValidator(_one_line)]
 AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
 OwnAddress = Annotated[Address, BeforeValidator(_own_address)]
-ServiceAddress = Annotated[Interface, BeforeValidator(_address_with_prefix)]
+ServiceAddress = Annotated[InterfaceAddress, BeforeValidator(_address_with_prefix)]
 
 
 class Value(BaseModel):

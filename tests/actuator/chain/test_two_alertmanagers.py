@@ -134,12 +134,12 @@ def alertmanagers(webhook: Listen, tmp_path: Path) -> Iterator[list[Listen]]:
     token.write_text(TOKEN)
     values = site()
     actuator = values.actuator.model_copy(update={"webhook_token_file": token, "state_directory": tmp_path})
-    chain = StackLayout.of(values.model_copy(update={"actuator": actuator}), webhook=webhook)
+    stack = StackLayout.of(values.model_copy(update={"actuator": actuator}), webhook=webhook)
     config = tmp_path / "alertmanager.yml"
-    config.write_text(alertmanager_text(chain))
-    with ExitStack() as stack:
-        stack.enter_context(_alertmanager(config, first, gossip_one, gossip_two))
-        stack.enter_context(_alertmanager(config, second, gossip_two, gossip_one))
+    config.write_text(alertmanager_text(stack))
+    with ExitStack() as running:
+        running.enter_context(_alertmanager(config, first, gossip_one, gossip_two))
+        running.enter_context(_alertmanager(config, second, gossip_two, gossip_one))
         for one in (first, second):
             _until_there_are_two(one)
         yield [first, second]

@@ -34,7 +34,7 @@ from locum_actuator.system.fence_agent import FenceAgent
 from locum_exporter.result import Outcome
 from locum_inventory.gate.clock import Permit
 from locum_inventory.gate.protocol import ServiceStatus, Verb
-from locum_inventory.site.model import FenceDevice, Interface, Mirror, Site
+from locum_inventory.site.model import FenceDevice, InterfaceAddress, Mirror, Site
 from sim.virtual_time import Until, VirtualRuntime
 from tests.actuator.fakes import FakeGate, FakeWorld, site
 
@@ -311,14 +311,14 @@ class Life:
         self.fate = Fate(None)
         b = self.world.gates["b"]
 
-        def add(interface: str, address: Interface, *, right_before: Callable[[], None]) -> None:
+        def add(interface: str, address: InterfaceAddress, *, right_before: Callable[[], None]) -> None:
             self.fate.instant()
             right_before()
             b.held = True
             self.world.never_two()
             self.fate.instant()
 
-        def remove(address: Interface) -> None:
+        def remove(address: InterfaceAddress) -> None:
             self.fate.instant()
             b.held = False
             self.fate.instant()

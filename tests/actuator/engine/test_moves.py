@@ -45,7 +45,7 @@ from locum_actuator.steps import claim, prove
 from locum_actuator.system import netlink
 from locum_exporter.result import Outcome as Found
 from locum_inventory.gate.host_file import host_file_sha256
-from locum_inventory.site.model import Interface, Mirror, Site
+from locum_inventory.site.model import InterfaceAddress, Mirror, Site
 from tests.actuator.fakes import FakeGate, FakeWorld, KeptFakes, host, site, situation
 from tests.actuator.shortcuts import be_impatient
 from tests.support.http_server import AUTH
@@ -261,7 +261,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> FakeWorld:
     world = FakeWorld({"a": FakeGate(held=True, processes=3, epoch=1), "b": FakeGate()})
     b = world.gates["b"]
 
-    def add(interface: str, address: Interface, **right_before: object) -> None:
+    def add(interface: str, address: InterfaceAddress, **right_before: object) -> None:
         b.held = True
 
     monkeypatch.setattr(netlink, "add", add)

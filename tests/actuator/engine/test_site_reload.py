@@ -14,7 +14,7 @@ from locum_actuator.engine.engine import Engine
 from locum_actuator.engine.site_reload import AddressLookup, CouldNotLookError, ReloadResult, check_reload
 from locum_actuator.journal.journal import Journal
 from locum_actuator.metrics import Metrics
-from locum_inventory.site.model import Interface, Site
+from locum_inventory.site.model import InterfaceAddress, Site
 from tests.actuator.fakes import FakeGate, FakeWorld, KeptFakes, site
 from tests.support.marks import needs_root
 from tests.support.namespaces import add_address, ip, network, run_in
@@ -113,7 +113,7 @@ ROWS = {
 
 @pytest.mark.parametrize("row", ROWS.values(), ids=ROWS.keys())
 def test_what_is_said_of_a_new_reading(row: Row) -> None:
-    def who_has(_: str, addresses: tuple[Interface, ...]) -> Mapping[str, frozenset[str]]:
+    def who_has(_: str, addresses: tuple[InterfaceAddress, ...]) -> Mapping[str, frozenset[str]]:
         assert [str(address.ip) for address in addresses] == ["192.0.2.100"]
         if row.owners is None:
             raise CouldNotLookError("no socket")

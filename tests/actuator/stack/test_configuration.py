@@ -99,13 +99,13 @@ def test_prometheus_is_told_of_every_exporter_and_every_alertmanager(tmp_path: P
         "c": {"url": "https://192.0.2.3:10751"},
         "d": {"url": "http://[2001:db8::4]:10751"},
     }
-    chain = StackLayout.of(
+    stack = StackLayout.of(
         a_site(vantage_points=points, actuator={"host": "b", "state_directory": str(tmp_path)}),
         alertmanagers=[Listen("127.0.0.1", 9093), Listen("192.0.2.3", 9093)],
         prometheus=Listen("127.0.0.1", 9999),
     )
-    write_configuration(chain)
-    file = chain.directory / "prometheus.yml"
+    write_configuration(stack)
+    file = stack.directory / "prometheus.yml"
     subprocess.run(["promtool", "check", "config", file], check=True, capture_output=True, timeout=20)
     config = yaml.safe_load(file.read_text())
     jobs = {job["job_name"]: job for job in config["scrape_configs"]}

@@ -24,7 +24,7 @@ from locum_actuator.system import netlink
 from locum_inventory import since_boot
 from locum_inventory.enrolment import boot_guard
 from locum_inventory.gate.protocol import GateError, ServiceStatus, Verb
-from locum_inventory.site.model import Interface, Site
+from locum_inventory.site.model import InterfaceAddress, Site
 from tests.actuator.fakes import FakeGate, FakeWorld, site
 from tests.actuator.shortcuts import in_no_time, kernel_of
 
@@ -174,7 +174,7 @@ def test_a_standby_that_does_not_start_gives_everything_back(world: FakeWorld, j
 def test_an_address_that_cannot_be_added_is_undone(
     world: FakeWorld, journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def no(interface: str, address: Interface, *, right_before: object) -> None:
+    def no(interface: str, address: InterfaceAddress, *, right_before: object) -> None:
         raise netlink.AddressChangeError("there is no interface eth0 on this host")
 
     monkeypatch.setattr(netlink, "add", no)
@@ -189,11 +189,11 @@ def test_where_an_undo_fails_nothing_more_is_undone(
 ) -> None:
     """If b cannot be rid of the address, a must not have it back: two holders are worse than none."""
 
-    def add_and_fail(interface: str, address: Interface, *, right_before: object) -> None:
+    def add_and_fail(interface: str, address: InterfaceAddress, *, right_before: object) -> None:
         world.gates["b"].held = True
         raise netlink.AddressChangeError("added, then something broke")
 
-    def stuck(address: Interface) -> None:
+    def stuck(address: InterfaceAddress) -> None:
         raise netlink.AddressChangeError("it will not go")
 
     monkeypatch.setattr(netlink, "add", add_and_fail)
@@ -378,7 +378,7 @@ def test_a8_an_echo_that_comes_late_counts_until_the_claim(
             world.late.add("a")
         return change(verb, service, epoch, **given)
 
-    def added(interface: str, address: Interface, right_before: Callable[[], None]) -> None:
+    def added(interface: str, address: InterfaceAddress, right_before: Callable[[], None]) -> None:
         if comes == "packet":
             world.late.add("a")
         add(interface, address, right_before=right_before)

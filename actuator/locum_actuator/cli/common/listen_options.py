@@ -60,7 +60,7 @@ def chain_options(command: _Command) -> _Command:
     return command
 
 
-def chain_of(
+def stack_of(
     site: Site,
     *,
     exporter_listen: Listen | None,
