@@ -52,6 +52,6 @@ def _every_connection_is_closed() -> Iterator[None]:
 
 @pytest.fixture
 def lab() -> Iterator[Lab]:
-    """A lab with a and b in which nobody holds the service address yet; Apache runs on a."""
+    """A lab with a and b in which no host holds the service address yet; Apache runs on a."""
     with Lab() as made:
         yield made

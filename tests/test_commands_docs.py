@@ -74,20 +74,20 @@ def test_a_command_is_as_it_says_itself(name: str) -> None:
 
 
 ENDS_WITH_1 = dict(re.findall(r"^\| `(locum[\w -]*)` \| (.+) \|$", DOCUMENT.read_text(), re.MULTILINE))
-NOBODY = "--actuator http://127.0.0.1:1"  # tcpmux: nobody listens there
+NO_SERVER = "--actuator http://127.0.0.1:1"  # tcpmux: no program listens there
 FAILING = {
     "locum init": "init --output {site}",
     "locum check": "--site {site} check --live",
     "locum up": "--site {site} up --exporter-listen {taken}",
-    "locum status": f"status {NOBODY}",
-    "locum explain": f"explain www {NOBODY}",
-    "locum incidents": f"incidents {NOBODY}",
-    "locum incident": f"incident 1 {NOBODY}",
-    "locum pause": f"--site {{site}} pause www {NOBODY}",
-    "locum resume": f"--site {{site}} resume www {NOBODY}",
-    "locum switchover": f"--site {{site}} switchover www --yes {NOBODY}",
-    "locum failback": f"--site {{site}} failback www --yes {NOBODY}",
-    "locum mirror": f"--site {{site}} mirror www {NOBODY}",
+    "locum status": f"status {NO_SERVER}",
+    "locum explain": f"explain www {NO_SERVER}",
+    "locum incidents": f"incidents {NO_SERVER}",
+    "locum incident": f"incident 1 {NO_SERVER}",
+    "locum pause": f"--site {{site}} pause www {NO_SERVER}",
+    "locum resume": f"--site {{site}} resume www {NO_SERVER}",
+    "locum switchover": f"--site {{site}} switchover www --yes {NO_SERVER}",
+    "locum failback": f"--site {{site}} failback www --yes {NO_SERVER}",
+    "locum mirror": f"--site {{site}} mirror www {NO_SERVER}",
     "locum reset-epoch": "--site {site} reset-epoch www",
     "locum enrol": "--site {site} enrol a --yes --admin root@127.0.0.11",
     "locum generate alertmanager": "--site {site} generate alertmanager {site}/under-a-file",

@@ -71,7 +71,7 @@ LINKS = {
     "an anchor": ("[x](docs/logs.md#levels)", True),
     "no anchor": ("[x](docs/logs.md#level)", False),
     "a heading here": ("## Two words\n[x](#two-words)", True),
-    "no heading, for it is code": ("```\n# Two words\n```\n[x](#two-words)", False),
+    "no heading, because it is code": ("```\n# Two words\n```\n[x](#two-words)", False),
     "the second heading of a name": ("# A\n# A\n[x](#a-1)", True),
     "no third one": ("# A\n# A\n[x](#a-2)", False),
     "a heading with code and a link": ("# `up` and [y](README.md)\n[x](#up-and-y)", True),

@@ -1,4 +1,4 @@
-"""What the programs read or point at beside their own code travels in the wheel."""
+"""What the programs read or point at besides their own code travels in the wheel."""
 
 from __future__ import annotations
 

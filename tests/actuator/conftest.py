@@ -37,7 +37,7 @@ def two_hosts() -> FakeWorld:
 
 @contextmanager
 def idle_engine(world: FakeWorld, directory: Path) -> Iterator[Engine]:
-    """Make an engine that nobody has started, for what is asked over HTTP."""
+    """Make an engine that is not started, for what is asked over HTTP."""
     journal = Journal(directory / "journal.sqlite")
     journal.set_holder("www", "a", 1)
     engine = Engine(site(), journal, Metrics(), lambda _: KeptFakes(world), lambda _site, _gates: world)
@@ -54,7 +54,7 @@ def world() -> FakeWorld:
 
 @pytest.fixture
 def engine(world: FakeWorld, tmp_path: Path) -> Iterator[Engine]:
-    """An engine that nobody has started, for what is asked over HTTP."""
+    """An engine that is not started, for what is asked over HTTP."""
     with idle_engine(world, tmp_path) as made:
         yield made
 
@@ -90,7 +90,7 @@ def url(engine: Engine) -> Iterator[str]:
 
 @pytest.fixture
 def site_file(tmp_path: Path) -> Path:
-    """The site file of that actuator, with its API token beside it."""
+    """The site file of that actuator, with its API token next to it."""
     (tmp_path / "api.token").write_text(f"{API_TOKEN}\n")
     return write_site(
         tmp_path,

@@ -274,7 +274,7 @@ class FakeWorld:
         )
 
     def service_through_address(self, service: str) -> CheckOutcome:
-        """See whether whoever holds the address answers."""
+        """Return whether the holder of the address answers."""
         holder = next(
             (name for name, gate in self.gates.items() if gate.held and name not in self.dead), None
         )
@@ -283,7 +283,7 @@ class FakeWorld:
         return CheckOutcome("b", outcome(well), "answered 200" if well else "no answer")
 
     def reach(self, service: str) -> Reach | None:
-        """See whether whoever holds the address is reached: from b, and from c where a test says what c sees."""
+        """Return whether the holder of the address is reached: from b, and from c where a test says what c sees."""
         here, held = self.service_through_address(service), self.gates["b"].held
         if not held:
             return Reach((here,))

@@ -32,7 +32,7 @@ def kernel_of(shell: FakeGate, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def in_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Look again at once, and give up soon on what does not answer."""
+    """Check again at once, and give up soon on what does not answer."""
     be_impatient(monkeypatch, 0.05)
     for name in ("KEEP_LOOKING_SECONDS", "WAITING_SECONDS"):
         monkeypatch.setattr(incident, name, 0.01)

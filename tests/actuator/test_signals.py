@@ -1,4 +1,4 @@
-"""An actuator that is told to end does, whichever of its threads the kernel tells."""
+"""An actuator that is asked to end does, whichever of its threads gets the signal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A dead-man's switch as there are in the world: a URL that tells people when nobody has called it for too long."""
+"""A dead-man's switch as there are in the world: a URL that notifies people when it was not called for too long."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.polling import wait_for
 
 
 class DeadmanSwitch:
-    """Started with `with`. People are told once no call has come for `grace_seconds`, after a first one."""
+    """Started with `with`. People are notified once no call has come for `grace_seconds`, after a first one."""
 
     def __init__(self, grace_seconds: float) -> None:
         self.calls: list[tuple[float, str, dict[str, Any]]] = []  # when, path and body of each
@@ -48,5 +48,5 @@ class DeadmanSwitch:
 
     def seconds_until_people_are_told(self, deadline_seconds: float) -> float:
         begun = time.monotonic()
-        wait_for(lambda: self.people_are_told, "people are told", deadline_seconds)
+        wait_for(lambda: self.people_are_told, "people are notified", deadline_seconds)
         return time.monotonic() - begun

@@ -17,7 +17,7 @@ from locum_inventory.site.model import Site
 from tests.support.polling import wait_for
 from tests.support.ports import unused_port
 
-# The same ways and words as shipped, told sooner: a test need not wait for what comes together.
+# The same ways and words as shipped, sent sooner: a test need not wait for what comes together.
 SOONER = {"group_wait: 10s": "group_wait: 100ms", "group_interval: 1m": "group_interval: 200ms"}
 
 

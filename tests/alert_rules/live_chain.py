@@ -85,7 +85,7 @@ class World:
 
 
 def _pages(world: World, exporter: Listen) -> type[QuietHandler]:
-    """Return what the exporter says, and the actuator where it tells of itself."""
+    """Return what the exporter says, and the actuator where it reports about itself."""
 
     class Handler(QuietHandler):
         protocol_version = "HTTP/1.1"
@@ -116,7 +116,7 @@ def _pages(world: World, exporter: Listen) -> type[QuietHandler]:
 
 
 def _webhook(world: World) -> type[QuietHandler]:
-    """Return the actuator where it is told of alerts."""
+    """Return the actuator where it receives alerts."""
 
     class Handler(QuietHandler):
         protocol_version = "HTTP/1.1"

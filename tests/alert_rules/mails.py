@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 DIRECTORY = ROOT / "alert_rules" / "mails"
 BEGAN, SEEN, ENDED = "2026-02-03T03:59:11Z", "2026-02-03T03:59:13Z", "2026-02-03T04:07:00Z"
 NOT_MAILED = {"LocumHeartbeat"}
-TOLD_ONCE = {"LocumRespawned"}  # severity info: nobody needs a mail to say that it is over
+TOLD_ONCE = {"LocumRespawned"}  # severity info: no mail is needed to say that it is over
 LINKS = {
     "page": "https://locum.example.org",
     "grafana": "https://grafana.example.org",
@@ -34,14 +34,14 @@ LINKS = {
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What is told together: alerts that fire, and alerts that fired and are over."""
+    """What is sent together: alerts that fire, and alerts that fired and are over."""
 
     firing: tuple[dict[str, Any], ...]
     over: tuple[dict[str, Any], ...] = ()
 
     @property
     def told_once(self) -> bool:
-        """Tell whether no mail says that it is over."""
+        """Return whether no mail says that it is over."""
         return {alert["labels"]["alertname"] for alert in self.firing} <= TOLD_ONCE
 
 

@@ -1,4 +1,4 @@
-"""Somebody outside hears that the chain is alive, and tells people when he no longer does."""
+"""A service outside is called while the chain is alive, and notifies people when it no longer is."""
 
 from __future__ import annotations
 
@@ -54,10 +54,10 @@ def test_it_is_called_all_the_time_and_the_actuator_too(switch: DeadmanSwitch, l
 def test_people_are_told_when_prometheus_is_gone(switch: DeadmanSwitch, live: LiveChain) -> None:
     live.kill("prometheus")
     deadline = ALERT_LASTS_SECONDS + EVERY_SECONDS + GRACE_SECONDS
-    print(f"told after {switch.seconds_until_people_are_told(deadline):.1f} s")
+    print(f"notified after {switch.seconds_until_people_are_told(deadline):.1f} s")
 
 
 def test_people_are_told_when_the_host_itself_dies(switch: DeadmanSwitch, live: LiveChain) -> None:
-    """All that runs there ends at once; nobody there can tell anybody."""
+    """All that runs there ends at once; no program there can notify people."""
     live.kill("alertmanager", "prometheus")
-    print(f"told after {switch.seconds_until_people_are_told(GRACE_SECONDS + 0.5):.1f} s")
+    print(f"notified after {switch.seconds_until_people_are_told(GRACE_SECONDS + 0.5):.1f} s")

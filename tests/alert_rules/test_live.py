@@ -20,7 +20,7 @@ TIER, TIER_SECONDS = "250ms", 0.25
 DEAD = tuple(f"dead{number}" for number in range(4))
 HUNG = tuple(f"hung{number}" for number in range(4))
 OWN = ("exporter b", "exporter c", "actuator", "Alertmanager", "Prometheus")
-LONGEST_GROUP_SECONDS = 30.0  # until each group of rules was evaluated once: before that, nobody knows
+LONGEST_GROUP_SECONDS = 30.0  # until each group of rules was evaluated once: before that, it is not known
 HUNG_SECONDS = 0.175  # what a check may take has to leave the answer time for its way
 RULES = Path(__file__).parents[2] / "alert_rules" / "locum.rules.yml"
 
@@ -92,8 +92,8 @@ def test_a_fault_is_told_soon_and_never_missed(
     since = time.monotonic()
     world.failing |= set(services)
     told = _seconds_until_heard(world, services, "firing", since)
-    print(f"told after {statistics.median(told):.3f} s (median), {max(told):.3f} s (max)")
-    assert min(told) >= TIER_SECONDS, "told of a single failed sample"
+    print(f"notified after {statistics.median(told):.3f} s (median), {max(told):.3f} s (max)")
+    assert min(told) >= TIER_SECONDS, "notified because of a single failed sample"
     assert statistics.median(told) <= median_seconds
     assert max(told) <= 1.5
 

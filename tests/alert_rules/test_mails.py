@@ -93,7 +93,7 @@ def test_somebody_elses_alert_is_mailed_as_well_as_can_be(
 
 @e2e
 def test_one_fault_is_one_mail(alertmanager: LiveAlertmanager, mailbox: Mailbox) -> None:
-    """A host died, was taken over, and what follows from that is not told beside it."""
+    """A host died, was taken over, and what follows from that is not reported as well."""
     alertmanager.post(
         [
             an_alert("LocumServiceDown", service="www", host="a", tier="250ms", locum_action="true"),
@@ -115,13 +115,13 @@ def test_what_follows_is_told_once_the_takeover_is_old(
     alertmanager: LiveAlertmanager, mailbox: Mailbox
 ) -> None:
     takeover = an_alert("LocumTakeover", "www was taken over by b", service="www")
-    alone = an_alert("LocumAlone", "nobody is left", service="www")
+    alone = an_alert("LocumAlone", "no standby is left", service="www")
     alertmanager.post([takeover, alone, an_alert("LocumHostUnreachable", "a is silent", host="a")])
     mailbox.wait_for(1)
     alertmanager.post([{**takeover, "endsAt": "2026-02-03T04:07:00Z"}])
     assert sorted(mail.subject for mail in mailbox.wait_for(3)) == [
         "[locum] critical: a is silent",
-        "[locum] critical: nobody is left",
+        "[locum] critical: no standby is left",
         "[locum] critical: www was taken over by b",
     ]
 
@@ -133,10 +133,10 @@ def test_what_was_mended_at_once_is_not_mailed(mailbox: Mailbox, tmp_path: Path)
     with LiveAlertmanager(tmp_path, a_site(mailbox.smarthost, tmp_path), slower) as alertmanager:
         alertmanager.post([down])
         alertmanager.post([{**down, "endsAt": "2026-02-03T04:07:00Z"}])
-        alertmanager.post([an_alert("LocumExporterGone", "the last to be told")])
+        alertmanager.post([an_alert("LocumExporterGone", "the last to be sent")])
         mailbox.wait_for(1)
         time.sleep(SETTLED_SECONDS)
-    assert [mail.subject for mail in mailbox.received] == ["[locum] critical: the last to be told"]
+    assert [mail.subject for mail in mailbox.received] == ["[locum] critical: the last to be sent"]
 
 
 LOGINS = {"the right password": (PASSWORD, True), "a wrong one": ("guessed", False)}
@@ -162,7 +162,7 @@ def test_it_logs_in_with_the_password_of_a_file(password: str, right: bool, tmp_
 
 @e2e
 def test_from_a_failing_check_to_the_mail_and_back(mailbox: Mailbox, tmp_path: Path) -> None:
-    """The whole way, with a real Prometheus and the shipped rules: www is taken over, dns gets well by itself."""
+    """The whole way, with a real Prometheus and the shipped rules: www is taken over, dns gets well on its own."""
     world = World(("dns", "www"), "250ms")
     taken_over = 'locum_actuator_takeovers_total{service="www"}'
     world.told[taken_over] = 0
@@ -179,7 +179,7 @@ def test_from_a_failing_check_to_the_mail_and_back(mailbox: Mailbox, tmp_path: P
         world.holders["www"] = "b"
         world.told[taken_over] = 1
         first = {mail.subject: mail.text for mail in mailbox.wait_for(2, deadline_seconds=20)}
-        print(f"told {time.monotonic() - begun:.1f} s after the fault")
+        print(f"notified {time.monotonic() - begun:.1f} s after the fault")
         assert time.monotonic() - begun < 15
         assert sorted(first) == [
             "[locum] critical: dns fails its checks on a, which holds its address",

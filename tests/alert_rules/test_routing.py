@@ -30,11 +30,11 @@ ROUTES = {
     ),
     "an address is unheld": ("alertname=LocumAddressUnheld locum_action=true service=www", "actuator,people"),
     "the heartbeat": ("alertname=LocumHeartbeat severity=none", "actuator"),
-    "a respawn is told once": ("alertname=LocumRespawned severity=info service=www", "people-once"),
+    "a respawn is reported once": ("alertname=LocumRespawned severity=info service=www", "people-once"),
     "a host": ("alertname=LocumHostUnreachable severity=warning host=a", "people"),
     "for people alone": ("alertname=LocumTakeover severity=warning service=www", "people"),
     "action denied": ("alertname=LocumServiceDown locum_action=false service=www", "people"),
-    "somebody else's alert": ("alertname=DiskFull severity=critical", "people"),
+    "another program's alert": ("alertname=DiskFull severity=critical", "people"),
 }
 
 

@@ -72,7 +72,7 @@ EXPRESSIONS = {
     'max by (job) (max_over_time(up{job="x"}[5m])) > 2': True,
     'down or sum(rate(up{job="x"}[5m:1m]))': True,
     "down unless on (job) down": False,
-    "time() - down > 0": True,  # it might be left out, but calls without a vector are not told apart
+    "time() - down > 0": True,  # it might be left out, but calls without a vector are not distinguished
     "absent(down)": True,
     "vector(1)": True,
     "1": True,
@@ -116,7 +116,7 @@ def _sources() -> list[str]:
 
 @pytest.mark.parametrize("metric", METRICS)
 def test_every_metric_of_a_rule_is_made_somewhere(metric: str) -> None:
-    # prometheus_client adds _total to the name of a counter by itself.
+    # prometheus_client adds _total to the name of a counter automatically.
     names = (f'"{metric}"', f'"{metric.removesuffix("_total")}"')
     assert any(name in source for source in _sources() for name in names), f"nothing makes {metric}"
 
@@ -146,7 +146,7 @@ def test_every_alert_is_shown_silent_and_firing(alert: str) -> None:
 )
 def test_every_alert_has_what_people_need(alert: dict[str, Any]) -> None:
     assert alert["labels"]["severity"] in {"critical", "warning", "info", "none"}
-    told = {"action", "todo"} if alert["alert"] != "LocumHeartbeat" else set()  # which nobody is mailed
+    told = {"action", "todo"} if alert["alert"] != "LocumHeartbeat" else set()  # which is not mailed
     assert set(alert["annotations"]) == {"summary", "description", "runbook_url", *told}
     assert alert["annotations"]["runbook_url"] == f"{OF_THE_ACTUATOR}#{alert['alert'].lower()}"
 

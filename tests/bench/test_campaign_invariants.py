@@ -31,7 +31,7 @@ def seen(
     marks: Sequence[Mark] = (),
     end: float = 10.0,
 ) -> Observation:
-    """Both mappings name what is so from a second on: the holders' letters, and who answers ("" for nobody)."""
+    """Both mappings name what holds from a second on: the holders' letters, and what host answers ("" for none)."""
     ticks = [number * PACE for number in range(round(end / PACE))]
 
     def now(course: Mapping[float, str], at: float) -> str:
@@ -94,7 +94,7 @@ TAKEN: dict[
         {0: "a", 6: "", 6.2: "b"}, {0: "a", 5: "", 6.2: "b"}, (mark(5, "begins", "kill", "a"),),
         [("a", "b", False)],
     ),
-    "one that had been silent by itself for three of five seconds": (
+    "one that had been silent without a fault for three of five seconds": (
         {0: "a", 6: "", 6.2: "b"}, {0: "a", 3: "", 6.2: "b"}, (), [("a", "b", False)],
     ),
     "one that had been killed and had recovered": (

@@ -117,8 +117,8 @@ def test_tables_go_into_their_places(tmp_path: Path) -> None:
 
 def test_what_could_not_be_run_is_tried_again_and_told_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker process that has no lab to run in: nothing of that is a result."""
-    job = Job("nobody", scenario(1, 0))
+    job = Job("no-system", scenario(1, 0))
     assert job.system not in CANDIDATES
     told = list(run_all([job], labs=1, keep=None))
     assert [found for found, _ in told] == [job] * TRIES
-    assert {words for _, words in told} == {"could not be run: KeyError: 'nobody'"}
+    assert {words for _, words in told} == {"could not be run: KeyError: 'no-system'"}

@@ -1,4 +1,4 @@
-"""A headless Chromium of its own profile, which asks nobody but the page it is sent to."""
+"""A headless Chromium of its own profile, which asks no server but that of the page it is sent to."""
 
 from __future__ import annotations
 

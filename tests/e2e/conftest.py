@@ -10,7 +10,7 @@ import pytest
 from lab.lab import Lab
 from lab.locum import Locum
 
-RESOLVED_SECONDS = 3.0  # an alert that has not resolved would not be sent anew
+RESOLVED_SECONDS = 3.0  # an alert that has not resolved would not be sent again
 
 
 @pytest.fixture(scope="module")

@@ -28,7 +28,7 @@ ScriptAlias /count {PROGRAM}
     Require all granted
 </Directory>
 """
-# Each number is tried once: whether one that failed was counted nobody knows.
+# Each number is tried once: whether one that failed was counted is not known.
 _WRITER = """
 import sys, time, urllib.request
 opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))

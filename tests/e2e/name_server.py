@@ -1,4 +1,4 @@
-"""A real name server in the lab's gateway: BIND, with one record that whoever has the key may move."""
+"""A real name server in the lab's gateway: BIND, with one record that every client with the key may move."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from lab.site_text import TAKEOVER, after, before
 from tests.support.polling import wait_for
 
 WAIT_SECONDS = 30.0
-SETTLED_SECONDS = 3.0  # an alert that has not resolved would not be sent anew
+SETTLED_SECONDS = 3.0  # an alert that has not resolved would not be sent again
 
 
 class OftenMoved(Locum):

@@ -79,7 +79,7 @@ def test_a_part_that_hangs_is_named_within_ten_seconds(calm: Locum, part: str) -
     with _frozen(_pid(calm, part)):
         begun = time.monotonic()
         wait_for(lambda: _part(calm, part)["up"] is False, f"{part} missing", TOLD_SECONDS)
-        print(f"{part}: told after {time.monotonic() - begun:.1f} s")
+        print(f"{part}: reported after {time.monotonic() - begun:.1f} s")
         status, why = _ready(calm)
         assert status == 503
         assert f"{part}: does not answer at http" in why
@@ -87,7 +87,9 @@ def test_a_part_that_hangs_is_named_within_ten_seconds(calm: Locum, part: str) -
         assert part in calm.command("status").stdout
         metrics = calm.lab.run(HOME, ["curl", "-sS", "http://127.0.0.1:10752/metrics"]).stdout
         assert f'locum_actuator_chain_up{{part="{part}"}} 0.0' in metrics
-        if part == "prometheus":  # somebody is left to tell, and nobody but the actuator tells him
+        if (
+            part == "prometheus"
+        ):  # Alertmanager is left to notify people, and only the actuator can post to it
             wait_for(lambda: "LocumChainPartMissing" in _alert_names(calm, part), "alert", 5)
     _wait_ready(calm)
     log = calm.lab.run(HOME, ["cat", "/var/lib/locum/log/actuator.log"]).stdout
@@ -145,7 +147,7 @@ def test_rules_that_are_gone_are_named_and_told(calm: Locum) -> None:
         rules.write_text("groups: []\n")
         os.kill(prometheus, signal.SIGHUP)
         seconds = wait_for(lambda: _part(calm, "rules")["up"] is False, "rules missing", TOLD_SECONDS)
-        print(f"rules: told after {seconds:.1f} s")
+        print(f"rules: reported after {seconds:.1f} s")
         assert "rules: Prometheus has none of locum's rules" in _ready(calm)[1]
         wait_for(lambda: "LocumChainPartMissing" in _alert_names(calm, "rules"), "alert", 5)
     finally:

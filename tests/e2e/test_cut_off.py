@@ -35,7 +35,7 @@ PROFILES: MappingProxyType[str, dict[str, Any]] = MappingProxyType(
 DECIDED_SECONDS = 20.0  # from a fault to the plan; longer where loss or delay was seen in the row before
 LASTS_SECONDS = 2.0  # so long a fault goes on after the plan is known
 BACK_SECONDS = 20.0  # from the healing to the end of the incident
-FEW_REQUESTS = 10  # a busy machine loses some of 50 a second by itself
+FEW_REQUESTS = 10  # a busy machine loses some of 50 a second without a fault
 
 REFUSED = (
     "refuse: a does not answer at all, and takeover.when_unreachable is refuse: make sure that a is off, "
@@ -126,7 +126,7 @@ def _assert_untouched(locum: Locum, since: float) -> None:
 
 
 def _wait_announced(lab: Lab, host: str, since: float) -> None:
-    """Wait for an announcement of the address by one host, and by nobody else."""
+    """Wait for an announcement of the address by one host, and by no other."""
     wait_for(lambda: lab.watcher.announcements(since), f"{host} announces itself", 10)
     assert {one.host for one in lab.watcher.announcements(since)} == {host}
 
@@ -204,7 +204,7 @@ def test_nothing_is_moved(labs: Labs, row: Row) -> None:
     if not row.seen_by_client:
         assert lab.client.failed_requests(at) < FEW_REQUESTS
     if row.doubt:
-        _wait_announced(lab, "a", healed)  # whoever believed somebody else knows better now
+        _wait_announced(lab, "a", healed)  # hosts that believed another one know better now
 
 
 PARTED = {"parted": _parted(), "b does not hear a": _parted(of="a"), "a does not hear b": _parted(of="b")}

@@ -54,7 +54,7 @@ def test_fenced_then_taken_over(fenced: Locum, fault: object) -> None:
     assert not lab.hosts["a"].up, "a is off, and stays off"
     assert [(action, name) for _, action, name in power.switched] == [("off", "a")]
     assert lab.watcher.held_by_two_seconds(at) == 0
-    # A host whose link is dead is heard by no watcher: that it was off before b claimed is told by the switch.
+    # A host whose link is dead is heard by no watcher: the switch reports that it was off before b claimed.
     (off_at, _, _) = power.switched[0]
     (claimed,) = [e for e in incident["events"] if (e["kind"], e["step"]) == ("started", "claim")]
     assert off_at < claimed["at"]
@@ -78,7 +78,7 @@ def test_not_taken_over_while_the_fence_is_not_confirmed(fenced: Locum) -> None:
     assert "ok       fence secret /etc/locum/fence.password: present (mode 0640)\n" in live
     power.temper = "claims"
     at = stop_sshd_and_hang(lab, "a")
-    # Before it, a busy machine may find its evidence too old to fence, and look again.
+    # Before it, a busy machine may find its evidence too old to fence, and check again.
     text = wait_for_event(fenced, at, "failed", "it could not be confirmed", seconds=60)
     assert text == (
         "it could not be confirmed that a is off (fence_lab: status says on): make sure that it is, then move the"

@@ -64,7 +64,7 @@ def test_b4_a_service_that_others_do_not_reach_is_taken_over(on_a: OftenMoved) -
 
 
 def test_b5_a_takeover_whose_service_does_not_listen_there_stays_open(on_a: OftenMoved) -> None:
-    """b's Apache listens on b's own address alone: the address has moved, and nobody is served."""
+    """b's Apache listens on b's own address alone: the address has moved, and no client is served."""
     lab = on_a.lab
     ports = lab.hosts["b"].root / "etc/apache2/ports.conf"
     text = ports.read_text(encoding="utf-8")

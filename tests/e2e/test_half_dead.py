@@ -76,7 +76,7 @@ SILENT_GATE: dict[str, tuple[Verb, str]] = {
 def test_without_fencing_a_host_with_a_silent_gate_is_not_taken_over(
     on_a: OftenMoved, fault: Verb, says: str
 ) -> None:
-    """It answers ping and may hold the address: people are told what to do, and it ends with the fault."""
+    """It answers ping and may hold the address: people are notified what to do, and it ends with the fault."""
     lab = on_a.lab
     serves_on(on_a, fault)
     at = lab.hang_service("a")
@@ -134,7 +134,7 @@ def test_a_read_only_disk_does_not_keep_a_service_from_starting(on_a: OftenMoved
 
 
 def test_an_actuator_that_can_open_nothing_does_nothing(on_a: OftenMoved) -> None:
-    """What it cannot look at it does not judge, and what it cannot hear comes again."""
+    """What it cannot check it does not judge, and what it cannot hear comes again."""
     lab = on_a.lab
     lab.no_more_files("b", "locum_actuator.server", "locum")
     at = lab.hang_service("a")

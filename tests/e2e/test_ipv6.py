@@ -1,6 +1,6 @@
 """IPv6 as IPv4: the same faults upon a service with an IPv6 address alone, and upon one with both.
 
-In the lab of IPv6 nobody has an IPv4 address: pings, SSH, checks, votes and mail go over IPv6. Faults follow one
+In the lab of IPv6 no host has an IPv4 address: pings, SSH, checks, votes and mail go over IPv6. Faults follow one
 another, so that the claims go over netlink (b) and over the gate (a) both.
 """
 
@@ -62,7 +62,7 @@ def over(locum: OftenMoved, at: float, outcome: str, holder: str) -> dict[str, A
 
 
 def announced(locum: OftenMoved, at: float, holder: str) -> None:
-    """Look that the new holder has told all nodes, several times, and that the client has heard it."""
+    """Check that the new holder has announced it to all nodes, several times, and that the client has heard it."""
     for watcher in locum.lab.watchers:
         said = [one.host for one in watcher.announcements(at)]
         assert said.count(holder) >= 3, (watcher.address, said)
@@ -98,7 +98,7 @@ def test_an_address_that_failed_its_detection_is_told_and_claimed_anew(ipv6: Oft
         refused = f"refuse: unknown MAC {STRANGER} answers for the service address"
         ipv6.wait_event(at, "decided", refused)
         time.sleep(1)
-        assert lab.holders() == [], "nobody claims what another one has"
+        assert lab.holders() == [], "no host claims what another one has"
         assert "a" not in {one.host for one in lab.watcher.announcements(at)}
     finally:
         lab.run("gw", ["ip", "address", "delete", six, "dev", "eth0"])
@@ -157,7 +157,7 @@ def test_a_host_that_returns_with_the_address_unused_is_released(ipv6: OftenMove
     at = time.time()
     lab.run("a", ["ip", "address", "add", f"{SIX}/64", "dev", "eth0"])
     shown = ["ip", "address", "show", "dev", "eth0"]
-    wait_for(lambda: SIX not in lab.run("a", shown).stdout, "a is told to release it", WAIT_SECONDS)
+    wait_for(lambda: SIX not in lab.run("a", shown).stdout, "a is asked to release it", WAIT_SECONDS)
     assert lab.holders() == ["b"]
     assert lab.watcher.held_by_two_seconds(at) == 0
     assert lab.client.failed_requests(at) == 0

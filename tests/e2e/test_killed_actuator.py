@@ -29,7 +29,7 @@ SETTLED_SECONDS = 1.5
 
 _HOOK = f"""\
 #!/bin/sh
-# dies INSTANT: where that is armed, whoever is to die does; once.
+# dies INSTANT: where that is armed, the process that is to die does; once.
 read -r instant who 2>/dev/null <{ARMED} || exit 0
 [ "$instant" = "$1" ] || exit 0
 mv {ARMED} {FIRED}
@@ -60,7 +60,7 @@ class Mortal(OftenMoved):
         hook.chmod(0o755)
 
     def arm(self, instant: str, who: str) -> None:
-        """Have somebody die at an instant, once."""
+        """Have a process die at an instant, once."""
         host = self.lab.hosts[HOME]
         (host.root / FIRED.lstrip("/")).unlink(missing_ok=True)
         line = f"echo {instant} {who} >{ARMED}.new; chown locum: {ARMED}.new; mv {ARMED}.new {ARMED}"
@@ -82,7 +82,7 @@ class Mortal(OftenMoved):
         rows: list[dict[str, Any]] = []
 
         def all_closed() -> bool:
-            with suppress(LabError):  # nobody answers while it is down
+            with suppress(LabError):  # it does not answer while it is down
                 rows[:] = [row for row in self.incidents() if row["opened_at"] >= since]
                 return bool(rows) and all(row["outcome"] for row in rows)
             return False
@@ -93,7 +93,7 @@ class Mortal(OftenMoved):
 
 @pytest.fixture(scope="module")
 def mortal() -> Iterator[Mortal]:
-    """a holds the service at first; whoever does then, when a test begins, is the one upon whom it falls."""
+    """a holds the service at first; each test uses the host that holds it when the test begins."""
     with Lab() as lab:
         locum = Mortal(lab)
         with locum:

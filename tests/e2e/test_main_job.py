@@ -92,7 +92,7 @@ def test_an_address_held_twice_is_released_by_the_wrong_host(calm: Locum) -> Non
 
 
 def test_an_address_held_twice_at_first_start_is_told() -> None:
-    """Without a journal nobody knows which of the two is wrong."""
+    """Without a journal it is not known which of the two is wrong."""
     with Lab(holder="a") as lab, Locum(lab) as locum:
         locum.down()
         lab.add_address("b")
@@ -105,7 +105,7 @@ def test_an_address_held_twice_at_first_start_is_told() -> None:
 
 
 def _that_says(locum: Locum, text: str, seconds: float = 10.0) -> dict[str, Any]:
-    """Wait for an incident that says so: the chain is up before its first look is over, and it looks again."""
+    """Wait for an incident that says so: the chain is up before its first check is over, and it checks again."""
 
     def found() -> dict[str, Any] | None:
         rows = locum.incidents()

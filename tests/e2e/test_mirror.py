@@ -52,7 +52,7 @@ def test_nobody_but_root_reads_what_is_kept(mirrored: MirroredLocum) -> None:
 
 
 def test_a_key_of_locums_reads_that_tree_and_no_other(mirrored: MirroredLocum) -> None:
-    """Whoever has the key speaks rsync's protocol to it: no path leads out of the tree, and nothing is written."""
+    """A program with the key speaks rsync's protocol: no path leads out of the tree, and nothing is written."""
     lab = mirrored.lab
     # What the real destination does with the wire, but as rsync's client of one's own: the names go first.
     steal = (

@@ -94,7 +94,7 @@ def slow_disk(pid: int) -> Iterator[None]:
 def incidents(locum: OftenMoved) -> Iterator[Callable[[], list[dict[str, Any]]]]:
     """Return the incidents, read from the journal's file on the actuator's host.
 
-    The actuator is not asked: strace halts each of its threads at each system call, and beside other labs one
+    The actuator is not asked: strace halts each of its threads at each system call, and next to other labs one
     request has taken more than five seconds. Its API itself waits for no disk
     (`test_b13_the_api_tells_incidents_while_a_commit_waits_for_the_disk`).
     """
@@ -119,7 +119,7 @@ def incidents(locum: OftenMoved) -> Iterator[Callable[[], list[dict[str, Any]]]]
 
 
 def is_confirmed(incidents: list[dict[str, Any]], since: float) -> bool:
-    """Tell whether a plan has asked who has the address, and goes on."""
+    """Return whether a plan has asked who has the address, and goes on."""
     return any(
         (event["kind"], event["step"]) == ("done", "confirm") and event["at"] >= since
         for row in incidents
@@ -131,7 +131,7 @@ def is_confirmed(incidents: list[dict[str, Any]], since: float) -> bool:
 def test_a3_a_host_that_heals_between_the_question_and_the_claim(
     locum: OftenMoved, incidents: Callable[[], list[dict[str, Any]]], stopped: bool
 ) -> None:
-    """a is cut off; as soon as nobody has answered for it to the question before the claim it is back, and well."""
+    """a is cut off; as soon as no host has answered for it when asked before the claim, it is back, and well."""
     locum.bring_back()
     lab = locum.lab
     pid = actuator_pid(lab)

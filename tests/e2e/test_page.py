@@ -105,12 +105,12 @@ def test_an_incident_is_seen_without_a_reload_and_a_person_acts(
         cut = f"return [...document.querySelectorAll('.scroll')].filter({wide}).length"
         assert page.run(cut) == 0, f"a table is cut at {width}"
 
-    # Nobody acts without the token, and the page offers nothing.
+    # No client acts without the token, and the page offers nothing.
     assert page.text(".acts button").strip() == ""
     assert post(page, "/api/v1/services/www/pause", None) == 401
     assert post(page, "/api/v1/services/www/pause", "not-the-token-at-all") == 401
     unlock(page, "not-the-token-at-all")
-    page.wait(lambda: "not the API token" in page.text("#token-fault"), "a wrong token is told")
+    page.wait(lambda: "not the API token" in page.text("#token-fault"), "a wrong token is reported")
     assert fresh.command("status", "www", "--json").stdout.count('"pause": null') == 1
 
     page.find("#token").clear()

@@ -1,4 +1,4 @@
-"""A DNS record in place of a service address, with a real name server; and a hook that tells of the takeover."""
+"""A DNS record in place of a service address, with a real name server; and a hook that reports the takeover."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The old holder returns: unheard behind a boot guard; elsewhere it is told to release what it has."""
+"""The old holder returns: unheard behind a boot guard; elsewhere it is asked to release what it has."""
 
 from __future__ import annotations
 

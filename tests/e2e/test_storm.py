@@ -1,6 +1,6 @@
-"""Three hosts that hold a service each, and b that stands in for the other two.
+"""Three hosts that hold a service each, and b that is the standby of the other two.
 
-When a switch takes two of them away at once, it is the network, and nobody is taken over. One that dies alone is.
+When a switch takes two of them away at once, it is the network, and no host is taken over. One that dies alone is.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class ThreeHolders(Locum):
         ).stdout
 
     def told_of_a_storm(self, since: float) -> set[str]:
-        """Return the services that a storm was told of since then."""
+        """Return the services for which a storm was reported since then."""
         return {name for name, text in self.told(since) if text.startswith(STORM)}
 
     def told(self, since: float) -> set[tuple[str, str]]:
@@ -88,7 +88,7 @@ def test_a_switch_that_takes_two_holders_away_is_a_storm_and_people_are_told(thr
     at = three.lab.cut_off("a")
     three.lab.cut_off("c")
     try:
-        wait_for(lambda: three.told_of_a_storm(at) == {"www", "mail"}, "both are told", 10)
+        wait_for(lambda: three.told_of_a_storm(at) == {"www", "mail"}, "both are reported", 10)
         time.sleep(WATCHED_SECONDS)
         assert three.holders() == {"www": "a", "mail": "c", "dns": "b"}
         assert not [text for _, text in three.told(at) if text.startswith("takeover")]

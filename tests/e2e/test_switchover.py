@@ -170,7 +170,9 @@ def test_the_full_circle_loses_what_status_said(counting: CountingLocum) -> None
     )
     assert not lost & everything
     assert lab.watcher.held_by_two_seconds(crashed) == 0
-    print(f"{len(before)} before the mirror run, {len(lost)} lost as told, {len(since)} since the takeover")
+    print(
+        f"{len(before)} before the mirror run, {len(lost)} lost as reported, {len(since)} since the takeover"
+    )
 
 
 def wait_rejoined(locum: Locum, host: str, but: frozenset[str] | set[str] = frozenset()) -> None:

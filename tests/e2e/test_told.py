@@ -1,4 +1,4 @@
-"""A takeover as it is told: by the actuator's log, on a line of time, and in the file for a post-mortem."""
+"""A takeover as it is reported: by the actuator's log, on a line of time, and in the file for a post-mortem."""
 
 from __future__ import annotations
 

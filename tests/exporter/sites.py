@@ -23,7 +23,7 @@ def site(**changes: Any) -> Site:
 
 
 def service(**changes: Any) -> dict[str, Any]:
-    """A service with every check, nobody listening on its ports."""
+    """A service with every check, no program listening on its ports."""
     return {
         "hosts": ["a", "b"],
         "addresses": ["10.9.0.100/24"],

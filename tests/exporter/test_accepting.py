@@ -140,7 +140,7 @@ def test_e4_one_who_comes_too_often_is_turned_away(site_file: Path) -> None:
 
 @needs_root
 def test_one_that_accepts_nothing_any_more_ends(site_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who runs it starts it again; as it is, it would look well and answer nobody."""
+    """The service manager starts it again; as it is, it would look well and answer no request."""
 
     async def broken(_self: Accepting, _listening: socket.socket) -> None:
         raise RuntimeError("a fault of ours")

@@ -94,12 +94,12 @@ PROBES: dict[str, tuple[str, dict[str, float], set[str]]] = {
         {"locum_check_success": 0, "locum_check_failure reason=absent": 1, "locum_process_count": 0},
         set(),
     ),
-    "process could not look: no count at all": (
+    "process could not be checked: no count at all": (
         f"check=process&service={GOOD}&host=b",
         {"locum_check_looked": 0, "locum_check_failure reason=auth": 1},
         set(),
     ),
-    "address could not look: no owners at all": (
+    "address could not be checked: no owners at all": (
         f"check=address&service={GOOD}",
         {"locum_check_looked": 0, "locum_check_failure reason=interface": 1},
         set(),

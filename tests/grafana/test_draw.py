@@ -28,7 +28,7 @@ def drawn(finds: Finds, tmp_path: Path, *words: str) -> Image.Image:
 
 
 def dots(picture: Image.Image, name: str) -> int:
-    """Count the dots of a colour, or of one so near that nobody could tell."""
+    """Count the dots of a colour, or of one so near that it looks the same."""
     color = SHADES["light"][name]
     wanted = [int(color[at : at + 2], 16) for at in (1, 3, 5)]
     counted = picture.getcolors(picture.width * picture.height) or []

@@ -26,7 +26,7 @@ from lab.trial import FAULTS, trial
 pytestmark = pytest.mark.e2e
 
 ROOT = Path(__file__).parents[2]
-# An alert has the labels of what it is about; a look for the address's owner is at no host.
+# An alert has the labels of what it is about; a check for the address's owner is about no host.
 MAY_LACK: Mapping[str, set[str]] = {
     "site: Alerts: A": {"service", "host"},
     "service: Duration of checks: A": {"host"},
@@ -150,7 +150,7 @@ def test_it_can_be_drawn(seen: Seen, tmp_path: Path) -> None:
     done = seen.program("draw", "--from", f"{seen.since:.0f}", "--output", str(picture))
     assert done.returncode == 0, (
         done.stderr
-    )  # which may tell that matplotlib looks for its fonts, the first time
+    )  # which may report that matplotlib searches its fonts, the first time
     with Image.open(picture) as drawn:
         assert drawn.width == 1320
     assert 30_000 < picture.stat().st_size < 200_000

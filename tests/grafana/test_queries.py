@@ -1,4 +1,4 @@
-"""The dashboards' PromQL: it parses, and asks for nothing that nobody tells."""
+"""The dashboards' PromQL: it parses, and asks for nothing that is not reported."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_variables_ask_for_what_exists() -> None:
 
 
 def test_every_metric_of_locum_is_shown_somewhere() -> None:
-    """One that is not shown is a question nobody asks; those left out are named here, with the reason."""
+    """One that is not shown answers no question; those left out are named here, with the reason."""
     shown = {name for query in QUERIES for name in metrics_of(query.filled(VALUES))}
     left_out = {
         # the reason says it: locum_check_failure is shown

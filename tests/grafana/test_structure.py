@@ -174,7 +174,7 @@ def test_they_travel_with_the_package() -> None:
 
 # Queries of a table that are there for a label of theirs, and whose value is not shown.
 HELPERS = {"Copies of the data": {"Value #C"}}
-# What Grafana fills in by itself.
+# What Grafana fills in automatically.
 OF_GRAFANA = {"__interval", "__rate_interval", "__range", "__url_time_range", "__field", "__data"}
 UNITS = {value for name, value in vars(units).items() if isinstance(value, str) and not name.startswith("_")}
 

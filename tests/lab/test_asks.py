@@ -14,7 +14,7 @@ OK = b"HTTP/1.1 200 OK\r\nServer: x\r\nX-Served-By: a\r\n\r\n"
     [
         pytest.param(OK + b"<html>", "a", None, id="good"),
         pytest.param(OK.replace(b"X-Served-By", b"x-served-by") + b"<HTML>", "a", None, id="in any case"),
-        pytest.param(b"HTTP/1.0 200 OK\r\n\r\n<html>", None, None, id="nobody's name"),
+        pytest.param(b"HTTP/1.0 200 OK\r\n\r\n<html>", None, None, id="the name of no host"),
         pytest.param(b"", None, "empty", id="closed without a word"),
         pytest.param(OK.replace(b"200 OK", b"503 Busy") + b"<html>", "a", "status", id="another status"),
         pytest.param(OK + b"It works", "a", "body", id="another page"),

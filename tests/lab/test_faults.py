@@ -100,7 +100,7 @@ def test_a_partition_parts_two_hosts_only(served: Lab, arp: bool) -> None:
     assert pings(served, "a", "gw")
     assert pings(served, "b", "gw")
     asked = served.run("b", ["arping", "-q", "-D", "-c1", "-w1", "-I", "eth0", "192.0.2.1"], check=False)
-    assert asked.returncode == (0 if arp else 1)  # 1: somebody answered, the address is taken
+    assert asked.returncode == (0 if arp else 1)  # 1: a host answered, the address is taken
     served.heal("a")
     assert pings_again(served, "b", "a")
 
@@ -162,7 +162,7 @@ def test_a_delayed_host_that_reboots_is_delayed_still(served: Lab) -> None:
     served.delay("a", 100)
     served.reboot("a")
     assert not pings(served, "gw", "a"), (
-        "0.2 s there and back, and nobody waits longer than 0.3 s for the ARP too"
+        "0.2 s there and back, and no check waits longer than 0.3 s for the ARP too"
     )
     served.heal("a")
     assert pings_again(served, "gw", "a")

@@ -25,7 +25,7 @@ def drawn(picture: str) -> list[Sample]:
     ("picture", "back_at"),
     [
         pytest.param("......", 0.0, id="never failed"),
-        pytest.param("", None, id="nothing was asked yet: nobody knows"),
+        pytest.param("", None, id="nothing was asked yet: it is not known"),
         pytest.param("..", None, id="too few were asked to say"),
         pytest.param("xx...", 0.041, id="failed at once, then back"),
         pytest.param("...xx...", 0.101, id="good answers before the first failure do not count"),

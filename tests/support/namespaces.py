@@ -37,7 +37,7 @@ def namespace(label: str) -> Iterator[str]:
 def inside(name: str) -> tuple[str, ...]:
     """What to put before a command to run it in a namespace.
 
-    `ip netns exec` mounts /sys anew each time, in a mount namespace of its own; the command needs neither.
+    `ip netns exec` mounts /sys again each time, in a mount namespace of its own; the command needs neither.
     """
     return ("nsenter", f"--net=/run/netns/{name}")
 

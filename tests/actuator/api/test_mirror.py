@@ -169,7 +169,7 @@ def test_a_person_at_a_terminal_sees_how_far_it_is_and_for_how_long(locum: Locum
 
 
 def _read(terminal: int) -> str:
-    """Return what was written to a terminal; "" once nobody has it open."""
+    """Return what was written to a terminal; "" once no program has it open."""
     try:
         return os.read(terminal, 65536).decode()
     except OSError:  # EIO, pty(7)

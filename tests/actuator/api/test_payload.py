@@ -76,7 +76,7 @@ def labels(**changes: Any) -> dict[str, Any]:
 def test_an_alert_that_cannot_be_used_says_why(item: Any, fault: str) -> None:
     first, second = parse(payload(item, GOOD))
     assert first.fault == fault
-    assert second.fault is None, "a good alert beside a faulty one counts"
+    assert second.fault is None, "a good alert next to a faulty one counts"
 
 
 def test_a_good_alert() -> None:

@@ -29,7 +29,7 @@ from tests.support.polling import wait_for
 
 def rules(*leave_out: str, faulty: str | None = None) -> dict[str, Any]:
     """What Prometheus says of the shipped rules, without some groups."""
-    groups: dict[str, list[dict[str, str]]] = {"of somebody else": [{"name": "Other", "health": "err"}]}
+    groups: dict[str, list[dict[str, str]]] = {"of another site": [{"name": "Other", "health": "err"}]}
     for group, name in shipped_rules():
         if group not in leave_out:
             bad = {"health": "err", "lastError": "many-to-many"} if name == faulty else {"health": "ok"}
@@ -129,7 +129,7 @@ async def test_a_port_where_nobody_listens() -> None:
     assert seen["prometheus"] == PartHealth(
         False, "does not answer at http://127.0.0.1:1/-/ready (connection refused)"
     )
-    assert seen["rules"].up is None, "nobody could look"
+    assert seen["rules"].up is None, "it could not be checked"
 
 
 RULES = {
@@ -169,14 +169,21 @@ def test_heartbeat(age: float | None, seen: PartHealth) -> None:
     assert judge_heartbeat(age) == seen
 
 
-UP, DOWN, BLIND = PartHealth(True, "there"), PartHealth(False, "away"), PartHealth(None, "could not look")
+UP, DOWN, BLIND = (
+    PartHealth(True, "there"),
+    PartHealth(False, "away"),
+    PartHealth(None, "could not be checked"),
+)
 LIVES: dict[str, tuple[list[tuple[float, PartHealth]], list[bool | None]]] = {
-    "a restart is not told": ([(0, UP), (2, DOWN), (2.5, DOWN), (3, UP)], [True, True, True, True]),
+    "a restart is not reported": ([(0, UP), (2, DOWN), (2.5, DOWN), (3, UP)], [True, True, True, True]),
     "away": ([(0, UP), (2, DOWN), (4.5, DOWN), (5, DOWN)], [True, True, False, False]),
     "and back at once": ([(0, DOWN), (2.5, DOWN), (3, UP)], [None, False, True]),
     "never there": ([(0, DOWN), (1, DOWN), (2.5, DOWN)], [None, None, False]),
-    "nobody can look": ([(0, UP), (2, BLIND), (4, DOWN), (5, DOWN)], [True, None, None, None]),
-    "it flaps: a good look begins anew": ([(0, UP), (2, DOWN), (3, UP), (5, DOWN)], [True, True, True, True]),
+    "it cannot be checked": ([(0, UP), (2, BLIND), (4, DOWN), (5, DOWN)], [True, None, None, None]),
+    "it flaps: a good check starts the time again": (
+        [(0, UP), (2, DOWN), (3, UP), (5, DOWN)],
+        [True, True, True, True],
+    ),
 }
 
 

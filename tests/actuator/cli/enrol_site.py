@@ -32,7 +32,7 @@ services:
     interface: lo
     checks:
       http: {url: "http://{host}/"}
-      process: {name: nobody-has-this}
+      process: {name: no-such-process}
     commands: {start: "exit 1", stop: "true"}
     takeover: {when_unreachable: refuse}
 vantage_points: {b: {url: "http://192.0.2.2:10751"}}

@@ -71,7 +71,7 @@ SECRETS = {
 def test_secrets(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str | None, mode: int, text: str
 ) -> None:
-    monkeypatch.setattr(check_fence, "ACTUATORS_USER", "nobody-of-that-name")
+    monkeypatch.setattr(check_fence, "ACTUATORS_USER", "no-such-user")
     secret = tmp_path / "secret"
     if content is not None:
         secret.write_text(content)

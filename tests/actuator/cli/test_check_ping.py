@@ -1,4 +1,4 @@
-"""`locum check --live` sends each host the burst that a look sends, and says where part of it is not answered."""
+"""`locum check --live` sends each host the burst that a check sends, and says where part of it is not answered."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`locum check --live` says what a reload would leave behind, before anybody reloads."""
+"""`locum check --live` says what a reload would leave behind, before a person reloads."""
 
 from __future__ import annotations
 

@@ -266,7 +266,7 @@ def test_the_gate_does_not_wait_for_dns(site_file: Path) -> None:
         site_file,
         f"""
         {ENROL} --yes >/dev/null
-        echo 'nameserver 192.0.2.1' >/etc/resolv.conf   # where a socket is open and nobody answers
+        echo 'nameserver 192.0.2.1' >/etc/resolv.conf   # where a socket is open and does not answer
         python3 -c 'import socket, time; s = socket.socket(type=socket.SOCK_DGRAM)
 s.bind(("192.0.2.1", 53)); time.sleep(60)' &
         sleep 0.3
@@ -284,14 +284,14 @@ REFUSED = {
     "an option as target": ("enrol a --admin -oA=b", "locum: --admin: '-oA=b' is not USER@ADDRESS", 2),
     "a target with spaces": ("enrol a --admin 'root@x id'", "locum: --admin: 'root@x id' is not USER@ADDRESS", 2),
     "the administrator's key is not accepted": (
-        "enrol a --yes --admin nobody@192.0.2.1 --admin-known-hosts /run/admin_known_hosts",
+        "enrol a --yes --admin anna@192.0.2.1 --admin-known-hosts /run/admin_known_hosts",
         "locum: a: ssh ended with 255 before anything was done", 1,
     ),
     "the administrator knows another host key": (
         "enrol a --yes --admin-known-hosts /dev/null",
         "locum: a: ssh ended with 255 before anything was done", 1,
     ),
-    "nobody to say yes": (
+    "no person to say yes": (
         "enrol a --admin-known-hosts /run/admin_known_hosts", "Do this? [y/N]: Aborted!", 1,
     ),
 }  # fmt: skip

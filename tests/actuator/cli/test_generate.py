@@ -87,7 +87,7 @@ def test_wrong_use_is_exit_code_2(arguments: list[str], message: str) -> None:
 
 
 def with_mail(directory: Path, url: str | None) -> str:
-    """Write a site file with mail and with somebody outside; return its path."""
+    """Write a site file with mail and with a dead man's switch outside; return its path."""
     secret, site = directory / "deadman.url", directory / "locum.yml"
     if url is not None:
         secret.write_text(url)

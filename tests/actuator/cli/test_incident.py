@@ -1,4 +1,4 @@
-"""`locum incident` and `locum incidents` beside a real journal behind the real API: a respawn that did not help."""
+"""`locum incident` and `locum incidents` with a real journal behind the real API: a respawn that did not help."""
 
 from __future__ import annotations
 

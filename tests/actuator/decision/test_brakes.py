@@ -271,7 +271,7 @@ def test_other_holders_are_asked_before_anything_moves(
     world.dead |= {"a", "c"}
     world.gates["a"].fault = world.gates["c"].fault = "timeout"
     c_is(world, storm)
-    world.gates = {name: world.gates[name] for name in ("a", "b")}  # what a look at of_a sees
+    world.gates = {name: world.gates[name] for name in ("a", "b")}  # what a check of of_a finds
     plan = decide_now(there, world.situation("of_a"))
     assert f"{plan.kind}: {plan.reason}".startswith(decided), "explain says before what would be done"
     assert not world.gates["b"].held

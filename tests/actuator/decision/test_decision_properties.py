@@ -1,7 +1,7 @@
 """The contract of `decide`, over all situations: what no plan may ever do.
 
 Each `no_…` function is one promise. It gets a situation, what is remembered, the service and the plan, and returns
-what is wrong with the plan, or None. The situations are a product of everything that a look can find, cut down to
+what is wrong with the plan, or None. The situations are a product of everything that a check can find, cut down to
 what can be found together; `decide` touches nothing, so they are simply all decided.
 """
 
@@ -205,8 +205,8 @@ def by_record() -> Iterator[tuple[Situation, Memory, Service]]:
 REACHES: Mapping[str, Reach] = {
     "c reaches it": Reach((replace(WELL, vantage_point="c"),)),
     "c does not": Reach((replace(FAILED, vantage_point="c"),)),
-    "c could not look": Reach((replace(BLIND, vantage_point="c"),)),
-    "c could not look, and it is not reached on the holder itself": Reach(
+    "c could not check": Reach((replace(BLIND, vantage_point="c"),)),
+    "c could not check, and it is not reached on the holder itself": Reach(
         (replace(BLIND, vantage_point="c"),), FAILED
     ),
 }
@@ -303,7 +303,7 @@ def no_step_against_a_holder_that_was_not_looked_at(case: Case) -> str | None:
         if view.gate_answers and not view.holds and name not in case.seen.holders:
             continue  # it has let go already
         if view.liveness == "dead" and view.gate_asked:
-            continue  # 20 echoes and the gate are a look too
+            continue  # 20 echoes and the gate are a check too
         return f"{name} was not looked at"
     return None
 
@@ -317,7 +317,7 @@ def no_step_against_a_host_that_could_not_be_asked(case: Case) -> str | None:
 
 
 def no_step_against_a_holder_that_serves(case: Case) -> str | None:
-    """One answer of the service is a veto, whoever got it."""
+    """One answer of the service is a veto, whichever vantage point got it."""
     holder = case.memory.holder
     if holder is None or not case.seen.hosts[holder].serves or holder not in case.seen.holders:
         return None
@@ -336,7 +336,7 @@ def _is_known_to_be_unreached(case: Case) -> bool:
 
 
 def no_step_against_a_holder_that_clients_reach(case: Case) -> str | None:
-    """An answer through the service address is an answer of whoever holds it."""
+    """An answer through the service address is an answer of the host that holds it."""
     holder, reach = case.memory.holder, case.seen.reach
     if reach is None or reach.outcome is not Outcome.WELL or case.seen.holders != {holder}:
         return None
@@ -364,7 +364,7 @@ def no_end_of_a_service_without_a_host_to_take_it(case: Case) -> str | None:
         return None
     others = [view for name, view in case.seen.hosts.items() if name != holder and view.gate_answers]
     able = [view for view in others if view.serves or case.service.standby == "stopped"]
-    return None if able else "nobody could take it"
+    return None if able else "no host could take it"
 
 
 def no_claim_for_a_host_that_cannot_serve(case: Case) -> str | None:

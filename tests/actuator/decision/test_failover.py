@@ -28,7 +28,7 @@ def dead(*, pinged_by: tuple[str, ...] = (), fenceable: bool = False) -> HostVie
 
 
 def blind(view: HostView) -> HostView:
-    return replace(view, looks=(CheckOutcome("b", Outcome.NOT_LOOKED, "could not look"),))
+    return replace(view, looks=(CheckOutcome("b", Outcome.NOT_LOOKED, "could not check"),))
 
 
 @dataclass(frozen=True)
@@ -199,7 +199,7 @@ ROWS = [
         "a answers ping, but neither its gate (connection refused) nor its service does",
     ),
     Row(
-        "gate silent, ping clean, with fencing, but nobody could look at the service",
+        "gate silent, ping clean, with fencing, but no vantage point could check the service",
         situation(blind(host("a", gate="connection refused", fenceable=True)), STANDBY, holders=("a",)),
         "keep_looking",
         "could_not_look",
@@ -260,7 +260,7 @@ ROWS = [
         memory=Memory("a", 1, takeovers_last_hour=3),
     ),
     Row(
-        "dead, with fencing, nobody to stand in: not fenced",
+        "dead, with fencing, no standby left: not fenced",
         situation(dead(fenceable=True), host("b", gate="sudo says no")),
         "refuse",
         "no_standby",
@@ -383,7 +383,7 @@ ROWS = [
         "could_not_look",
     ),
     Row(
-        "hung, standby's gate silent: nobody to stand in",
+        "hung, standby's gate silent: no standby left",
         situation(host("a", holds=True, processes=3), host("b", gate="sudo says no")),
         "refuse",
         "no_standby",
@@ -391,7 +391,7 @@ ROWS = [
         " (a: does not serve; b: gate silent (sudo says no))",
     ),
     Row(
-        "hung, takeover to b failed just now: nobody to stand in",
+        "hung, takeover to b failed just now: no standby left",
         situation(host("a", holds=True, processes=3), STANDBY),
         "refuse",
         "no_standby",
@@ -428,7 +428,7 @@ ROWS = [
         "cut_off",
     ),
     Row(
-        "first start, nobody holds it: the preferred host",
+        "first start, no host holds it: the preferred host",
         situation(host("a"), STANDBY),
         "claim",
         "unheld",
@@ -545,7 +545,7 @@ ROWS = [
         memory=Memory("b", 2, returned=frozenset({"a"})),
     ),
     Row(
-        "a runs the service beside b, but never was away: an administrator's business",
+        "a runs the service as well as b, but never was away: an administrator's business",
         situation(host("a", serves=True, processes=3), host("b", serves=True, holds=True, processes=3)),
         "nothing",
         "well",
@@ -592,7 +592,7 @@ ROWS = [
         reason="a answers for the address, although its gate reports that it does not hold it",
     ),
     Row(
-        "unheld, and another host that is silent may hold it: nobody could look",
+        "unheld, and another host that is silent may hold it: no vantage point could check",
         situation(host("a", gate="refused"), STANDBY, looked=False),
         "refuse",
         "could_not_look",
@@ -600,17 +600,17 @@ ROWS = [
         memory=B_HOLDS,
     ),
     Row(
-        "nobody could look: no respawn, no takeover",
+        "no vantage point could check: no respawn, no takeover",
         situation(
             blind(host("a", holds=True, processes=3)),
             STANDBY,
         ),
         "keep_looking",
         "could_not_look",
-        reason="no vantage point could check a: b: could not look",
+        reason="no vantage point could check a: b: could not check",
     ),
     Row(
-        "a burst that could not be sent in full proves nobody dead",
+        "a burst that could not be sent in full proves no host dead",
         situation(host("a", echoes=(0, 13), gate="no answer within 0.5 s"), STANDBY),
         "refuse",
         "could_not_look",

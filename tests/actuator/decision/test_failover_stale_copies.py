@@ -84,7 +84,7 @@ ROWS = [
         "no host holds the address and a can serve",
     ),
     Row(
-        "no host holds the address and no holder is known: nobody's data are known to be newer",
+        "no host holds the address and no holder is known: no host's data are known to be newer",
         situation(host("a"), host("b")),
         {},
         "claim",

@@ -35,12 +35,12 @@ def lacking_one(why: str) -> HostView:
 
 
 ROWS = {
-    "the holder's only one: claimed anew once the wire is asked": (
+    "the holder's only one: claimed again once the wire is asked": (
         situation(host("a", serves=True, processes=3, unused="dadfailed"), STANDBY),
         A_HOLDS, "claim", "unheld", ("confirm on a", "start on a", "claim on a", "prove on a"),
         "no host holds the address (there, unused: dadfailed) and a serves",
     ),
-    "… and somebody of the site answers for it": (
+    "… and another host of the site answers for it": (
         situation(host("a", serves=True, processes=3, unused="dadfailed"), STANDBY, holders=("b",)),
         A_HOLDS, "adopt", "adopted", (), "b holds the address (the journal named a)",
     ),

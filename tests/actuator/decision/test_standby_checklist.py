@@ -1,4 +1,4 @@
-"""What a host must go through before it is a standby, and when a service goes back by itself."""
+"""What a host must go through before it is a standby, and when a service goes back automatically."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ OPEN: dict[str, tuple[LastPatrol | None, Copy | None, bool, str, bool | None, st
         LastPatrol(None, "no answer", 0), None, False, "reachable", False,
         "it does not answer a ping: switch it on, or repair the line",
     ),
-    "nobody could ping": (LastPatrol(None, "no answer"), None, False, "reachable", None, "it could not be pinged"),
+    "not pinged": (LastPatrol(None, "no answer"), None, False, "reachable", None, "it could not be pinged"),
     "gate silent": (
         LastPatrol(None, "a: connection refused", 5), None, False, "gate", False,
         "a: connection refused: locum keeps asking",
@@ -121,7 +121,7 @@ def test_only_a_gate_that_is_not_current_stands_in_the_way_of_a_move() -> None:
     assert obstacles(checklist(site(), "www", "a", seen(replace(OFF, processes=4)), OLD)) == ()
 
 
-# -- back by itself --------------------------------------------------------------------------------------------
+# -- back automatically -----------------------------------------------------------------------------------------
 
 ITEMS = (Item("gate", True, "its gate answers"),)
 WELL = Moment(ITEMS, None, None)
@@ -268,7 +268,7 @@ HOME: dict[str, tuple[dict[str, bool | None], bool]] = {
     "never lost the service": ({"data": False, "newer": True}, False),
     "its service still runs": ({"service": False, "newer": False}, False),
     "its gate is silent": ({"gate": False, "newer": False}, False),
-    "nobody could look": ({"reachable": None, "newer": False}, False),
+    "no vantage point could check": ({"reachable": None, "newer": False}, False),
     "a standby": ({"data": True, "newer": True}, False),
 }
 

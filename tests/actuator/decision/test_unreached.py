@@ -1,4 +1,4 @@
-"""A service that answers on its holder's own address: whether anybody reaches it through the service address."""
+"""A service that answers on its holder's own address: whether clients reach it through the service address."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ ROWS: dict[str, tuple[Situation, Memory, str]] = {
         seen(Reach((look("c", FAILED),))), ANNOUNCED, "nothing/well: ",
     ),
     "none could look": (seen(Reach((look("b", NOT_LOOKED),))), ANNOUNCED, "nothing/well: "),
-    "there is nobody else": (seen(Reach()), ANNOUNCED, "nothing/well: "),
+    "there is no other vantage point": (seen(Reach()), ANNOUNCED, "nothing/well: "),
     "no address to ask through": (seen(None), ANNOUNCED, "nothing/well: "),
     "behind loss it says nothing": (
         seen(BY_B, replace(HELD_BY_A, echoes_received=12, echoes_sent=20)), ANNOUNCED, "keep_looking/mixed: ",
@@ -72,7 +72,7 @@ ROWS: dict[str, tuple[Situation, Memory, str]] = {
         seen(BY_B, replace(HELD_BY_A, echoes_received=1, echoes_sent=20, gate_prompt=True)), B_KNOWS,
         "claim/unreached: claim on a, prove on a",
     ),
-    "a gate that is silent cannot be told": (
+    "a gate that is silent cannot be asked to announce": (
         seen(BY_B, host("a", serves=True, gate="timeout")), ANNOUNCED, "nothing/well: ",
     ),
     "nothing listens on the address here, on the holder itself": (
@@ -84,10 +84,10 @@ ROWS: dict[str, tuple[Situation, Memory, str]] = {
         seen(Reach((), look("b", WELL)), host("a"), host("b", serves=True, holds=True, processes=3)),
         Memory(holder="b", epoch=2), "nothing/well: ",
     ),
-    "somebody reaches it, though not on the holder's own address": (
+    "another vantage point reaches it, though not on the holder's own address": (
         seen(Reach((look("c", WELL),)), host("a", holds=True, processes=3)), B_KNOWS, "nothing/well: ",
     ),
-    "somebody reaches it, and no host says that it holds it": (
+    "a vantage point reaches it, and no host says that it holds it": (
         seen(Reach((look("c", WELL),)), host("a", serves=True)), B_KNOWS, "keep_looking/still_answers: ",
     ),
 }  # fmt: skip

@@ -68,7 +68,9 @@ def test_a1_who_could_not_look_is_waited_for_before_a_silent_host_is_given_up(*,
     assert "c could not check whether only the line to it is cut" in waits.reason
     assert plan(unseen_from_c(view, Outcome.NOT_LOOKED)).kind == "takeover", "not for ever: a may be dead"
     assert plan(unseen_from_c(view, Outcome.FAILED), young).kind == "takeover", "c has looked"
-    assert plan(situation(view, STANDBY), young).kind == "takeover", "two hosts: there is nobody to wait for"
+    assert plan(situation(view, STANDBY), young).kind == "takeover", (
+        "two hosts: there is no third vantage point to wait for"
+    )
     alive = replace(silent(), fenceable=True)
     assert plan(unseen_from_c(alive, Outcome.NOT_LOOKED), young).kind == "takeover", "b hears it: no cut line"
 
@@ -207,7 +209,7 @@ BOTH_FAILED = frozenset({"release:a", "fence:a"})
 def test_a11_what_was_not_confirmed_stays_so(
     tried: frozenset[str], holder: str | None, *, fenceable: bool
 ) -> None:
-    """a was told to let go and did not confirm it; nobody seems to hold, and its service still runs."""
+    """a was asked to let go and did not confirm it; no host seems to hold, and its service still runs."""
     memory = Memory(holder, 1, tried=tried | {"take:a"}, unconfirmed=frozenset({"a"}))
     decided = plan(situation(confirmed_nothing(processes=3, fenceable=fenceable), STANDBY), memory)
     claims = [step.host for step in decided.steps if step.name == "claim"]
@@ -241,7 +243,7 @@ def test_a11_a_dead_host_that_could_not_confirm_is_like_any_dead_host() -> None:
 
 
 def test_a11_two_that_hold_are_told_apart_all_the_same() -> None:
-    """A third host that may hold keeps nobody from releasing the one that should not."""
+    """A third host that may hold does not prevent releasing the one that should not."""
     third = host("c", echoes=(0, 20), gate="no answer")
     seen = situation(host("a", holds=True, serves=True), host("b", holds=True), third)
     decided = plan(seen, Memory("a", 1, unconfirmed=frozenset({"c"})))

@@ -132,7 +132,7 @@ def test_c2_every_reason_leads_to_the_policy_of_its_class(reason: Reason) -> Non
     kind = REASON_CLASSES[reason]
     view = a(reason)
     if kind == "not_looked":
-        view = replace(view, looks=(CheckOutcome("b", Outcome.NOT_LOOKED, "could not look", reason),))
+        view = replace(view, looks=(CheckOutcome("b", Outcome.NOT_LOOKED, "could not check", reason),))
     plan = decide(situation(view, host("b")), MEMORY, service)
     wanted = {
         "silent": ("takeover", "takeover"),
@@ -145,7 +145,7 @@ def test_c2_every_reason_leads_to_the_policy_of_its_class(reason: Reason) -> Non
 
 def test_c2_no_planned_move_begins_while_the_answer_is_wrong() -> None:
     plan = decide_move(
-        Move("switchover", "b", "somebody"),
+        Move("switchover", "b", "anna"),
         situation(a("status"), host("b")),
         MEMORY,
         wrong_site().services["www"],

@@ -256,7 +256,7 @@ ROWS = {
     ),
     "held twice": Row(held_twice, "release on b, claim on a"),
     "moved by hand": Row(moved_by_hand, ""),
-    "back, and running beside the holder": Row(back_and_running, "release on a", holder="b"),
+    "back, and running as well as the holder": Row(back_and_running, "release on a", holder="b"),
     "well": Row(well, ""),
     "switchover": Row(well, f"release on a, confirm on b, {TAKE}", move=TO_B),
     "switchover, started first": Row(
@@ -347,7 +347,7 @@ class Life:
         self._begin_journal()
 
     def _begin_journal(self) -> None:
-        """Give this life a journal that names the holder: a copy, for there are thousands of lives."""
+        """Give this life a journal that names the holder: a copy, because there are thousands of lives."""
         first = self.directory.parent / f"first-{self.row.holder}.sqlite"
         if not first.exists():
             with self.time.running():
@@ -401,7 +401,7 @@ class Life:
 
 @cache
 def _site(row: Row) -> Site:
-    """Return the site of a row, for all of its lives: nobody changes it."""
+    """Return the site of a row, for all of its lives: it is not changed."""
     values = site(max_per_hour=60, **row.takeover)
     service = values.services["www"]
     if row.hooks:
@@ -466,7 +466,7 @@ def ends_well(life: Life, journal: Journal, at: int) -> None:
     world = life.world
     held = [holder(world)]
     story = [(event["kind"], event["text"]) for row in journal.incidents() for event in row["events"]]
-    assert held != [None], (at, "nobody holds it", story)
+    assert held != [None], (at, "no host holds it", story)
     assert world.service_through_address("www").outcome is Outcome.WELL, (at, story)
     beside = [
         name for name, gate in world.gates.items() if gate.processes and name not in {*held, *world.dead}
@@ -506,8 +506,8 @@ def says_which(life: Life, journal: Journal, at: int) -> None:
 def test_a_release_that_is_owed_to_a_host_that_came_back_is_made_up_for_at_the_start(
     in_memory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Killed between its return and its release: nobody sees a second time that it has come back."""
-    life = Life(monkeypatch, in_memory / "life", ROWS["back, and running beside the holder"])
+    """Killed between its return and its release: its return is not detected a second time."""
+    life = Life(monkeypatch, in_memory / "life", ROWS["back, and running as well as the holder"])
     MortalGate.fate, MortalGate.always = Fate(None), staticmethod(life.world.never_two)
     with life.journal() as journal:
         worker = Worker(Context(life.values, "www", journal, Metrics(), life.world.gates, life.world))

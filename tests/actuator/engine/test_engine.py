@@ -113,13 +113,13 @@ def test_a_reload_in_the_middle_of_a_plan_lets_it_end_before_the_next_look(
     assert runtimes.slow.begun.wait(WAIT_SECONDS)
     begun = time.monotonic()
     engine.reload(site(max_per_hour=7))
-    assert time.monotonic() - begun < 1, "a reload waits for nobody"
+    assert time.monotonic() - begun < 1, "a reload does not wait"
     assert engine.site.services["www"].takeover.max_per_hour == 7
     time.sleep(0.1)
     assert runtimes.worlds[1].looks == 0, "two at work for one service"
     assert not runtimes.gates[0].closed, "and its plan still needs them"
     runtimes.slow.may_end.set()
-    wait_for(lambda: runtimes.worlds[1].looks, "the reloaded engine looks at the hosts")
+    wait_for(lambda: runtimes.worlds[1].looks, "the reloaded engine checks the hosts")
     wait_for(lambda: runtimes.gates[0].closed and runtimes.worlds[0].closed, "the first runtime is closed")
     assert runtimes.slow.calls == ["respawn"]
     assert [row["outcome"] for row in journal.incidents() if row["outcome"] == "respawn"] == ["respawn"]
@@ -138,7 +138,7 @@ def test_the_end_waits_for_the_plan_at_hand(engine: Engine, runtimes: Runtimes, 
 
 def test_reloads_leave_nothing_behind(engine: Engine, runtimes: Runtimes) -> None:
     engine.start()
-    wait_for(lambda: runtimes.worlds[0].looks, "the engine looks at the hosts")
+    wait_for(lambda: runtimes.worlds[0].looks, "the engine checks the hosts")
     threads = threading.active_count()
     for _ in range(10):
         engine.reload(site())
@@ -200,7 +200,7 @@ def test_a9_one_at_work_for_an_address_whatever_its_service_is_called(
     assert last.looks == 0, "two at work for one address"
     assert "www" in journal.open_incidents(), "its plan is under way"
     runtimes.slow.may_end.set()
-    wait_for(lambda: last.looks, "the last engine looks at the hosts")
+    wait_for(lambda: last.looks, "the last engine checks the hosts")
     assert runtimes.slow.calls == ["respawn"]
     (name,) = engine.site.services
     wait_for(lambda: journal.holder(name).host == "a", f"a is the holder of {name}")
@@ -213,7 +213,7 @@ def test_a9_a_service_on_another_address_waits_for_nobody(engine: Engine, runtim
     engine.start()
     assert runtimes.slow.begun.wait(WAIT_SECONDS)
     engine.reload(elsewhere())
-    wait_for(lambda: runtimes.worlds[1].looks, "the reloaded engine looks at the hosts")
+    wait_for(lambda: runtimes.worlds[1].looks, "the reloaded engine checks the hosts")
     runtimes.slow.may_end.set()
 
 
@@ -224,9 +224,9 @@ def test_a9_what_is_known_of_an_address_goes_with_it(
     journal.set_holder("www", "a", 41)
     journal.pauses.begin("www", 60.0, "new disk")
     engine.start()
-    wait_for(lambda: runtimes.worlds[0].looks, "the engine looks at the hosts")
+    wait_for(lambda: runtimes.worlds[0].looks, "the engine checks the hosts")
     engine.reload(other("web"))
-    wait_for(lambda: runtimes.worlds[1].looks, "the reloaded engine looks at the hosts")
+    wait_for(lambda: runtimes.worlds[1].looks, "the reloaded engine checks the hosts")
     assert (journal.holder("web").host, journal.holder("web").epoch) == ("a", 41)
     pause = journal.pauses.current("web")
     assert pause is not None
@@ -245,7 +245,7 @@ def test_a_reload_forgets_no_loss_and_no_start(engine: Engine) -> None:
     assert "c" in now.loss_history.reached()
     assert now.starts is was.starts
     values = site().model_dump()
-    values["services"]["www"]["addresses"] = ["192.0.2.200/24"]  # nobody has tried that one yet
+    values["services"]["www"]["addresses"] = ["192.0.2.200/24"]  # that one was not tried yet
     engine.reload(Site.model_validate(values))
     moved = engine.context("www")
     assert "a" in moved.loss_history.doubted()

@@ -1,4 +1,4 @@
-"""How many may ask at once what locum would do: whoever asks holds a thread that an alert may want."""
+"""How many may ask at once what locum would do: each request holds a thread that an alert may need."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_a_crowd_of_askers_leaves_threads_for_alerts(
         assert isinstance(explainer._room, BoundedSemaphore)
         room = explainer._room
         wait_for(lambda: not room._value, "as many requests run as may", 10)
-        assert explainer.explain("www", 10.0) is None, "one too many is told so at once"
+        assert explainer.explain("www", 10.0) is None, "one too many is refused at once"
         go.set()
         assert all(one.result(10) is not None for one in (first, *waiting))
     assert explainer.explain("www", 0.0) is not None

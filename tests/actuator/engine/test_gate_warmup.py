@@ -20,7 +20,7 @@ from tests.actuator.fakes import FakeGate, FakeWorld, site
 
 pytestmark = pytest.mark.timed  # its deadlines are some tenths of a second
 
-LOGIN_SECONDS = 0.6  # more than a look gives a gate
+LOGIN_SECONDS = 0.6  # more than a check gives a gate
 
 
 class SlowToLogIn(FakeGate):
@@ -89,7 +89,7 @@ def test_a_gate_that_hangs_is_given_up(
 
     def hangs(*, deadline_seconds: float) -> GateStatus:
         released.wait(5)
-        raise AssertionError("nobody waits for this")
+        raise AssertionError("this must not be waited for")
 
     monkeypatch.setattr(greet_module, "GREET_SECONDS", 0.1)
     monkeypatch.setattr(world.gates["a"], "status", hangs)

@@ -122,7 +122,7 @@ def test_a_respawn_that_worked_is_not_followed_by_a_takeover(world: FakeWorld, j
 def test_b12_an_address_is_not_taken_off_again_for_want_of_a_thread(
     world: FakeWorld, journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The gate of this host is told the epoch by a thread of its own, which nothing waits for."""
+    """The gate of this host gets the epoch from a thread of its own, which nothing waits for."""
     start = threading.Thread.start
 
     def no_more(thread: threading.Thread) -> None:
@@ -296,7 +296,7 @@ def test_a_worker_looks_at_the_start_and_on_patrol(
 def test_a_host_that_was_back_before_the_next_round_is_released_all_the_same(
     world: FakeWorld, journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It crashed, b took over, and it had booted with its service running before anybody walked round."""
+    """It crashed, b took over, and it had booted with its service running before a patrol round."""
     taken = threading.Event()
     real = journal.counts.takeover_done
 
@@ -318,7 +318,7 @@ def test_a_host_that_was_back_before_the_next_round_is_released_all_the_same(
         world.dead.add("a")
         there.wake("LocumServiceDown")
         wait_for(taken.is_set, "b has taken over")
-        wait_for(lambda: "release" in world.gates["a"].calls, "a is told to release the address")
+        wait_for(lambda: "release" in world.gates["a"].calls, "a is asked to release the address")
     finally:
         there.end()
         there.join(2)
@@ -471,7 +471,7 @@ def handled(there: Context) -> Iterator[Callable[[str], None]]:
 
 
 def test_b5_a_takeover_that_is_proven_late_is_told_as_one(world: FakeWorld, journal: Journal) -> None:
-    """The address has moved and nobody reaches it at first: the incident stays open until somebody does."""
+    """The address has moved and no vantage point reaches it at first: the incident stays open until one does."""
     world.hung.add("a")
     world.through_address = False
     with handled(context(world, journal)) as decided:
@@ -521,7 +521,7 @@ def test_b5_a_check_that_could_not_be_made_does_not_end_a_takeover_that_is_not_p
 
 
 def test_b5_a_respawn_does_not_end_a_takeover_that_is_not_proven(world: FakeWorld, journal: Journal) -> None:
-    """Its incident is not over before somebody is served, and ends as the takeover that it was."""
+    """Its incident is not over before a client is served, and ends as the takeover that it was."""
     world.hung.add("a")
     world.through_address = False
     with handled(context(world, journal)) as decided:
@@ -626,7 +626,7 @@ def test_a_silent_host_whose_echo_comes_late_is_not_taken_over(
         "a late echo arrived from a: delay does not prove that the host is down",
     )
     assert world.gates["b"].calls == []
-    assert incident.checks.doubtful, "nobody was seen to hold the address"
+    assert incident.checks.doubtful, "no host was seen to hold the address"
 
 
 @pytest.mark.usefixtures("virtual")

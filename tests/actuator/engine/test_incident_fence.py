@@ -92,7 +92,7 @@ def test_a_fence_that_is_not_confirmed_is_no_fence_and_is_told(
 def test_a_fenced_host_that_a_third_host_hears_again_is_not_taken_over(
     world: FencedWorld, journal: Journal, tmp_path: Path
 ) -> None:
-    """It was off, and somebody gave it its power back while the service started here (the campaign found it)."""
+    """It was off, and got its power back while the service started here (the campaign found it)."""
     world.gates["a"].fault = "timeout"
     world.heard_by_c.add("a")
     row = handle(world, journal, with_fence(tmp_path, "honest"), seconds=1.5)
@@ -104,7 +104,7 @@ def test_a_fenced_host_that_a_third_host_hears_again_is_not_taken_over(
 def test_a13_a_service_that_answers_when_its_host_is_asked_once_more_keeps_its_host_on(
     world: FencedWorld, journal: Journal, tmp_path: Path
 ) -> None:
-    """Its sshd hangs, and the service was silent in the look for no more than a moment."""
+    """Its sshd hangs, and the service was silent in the check for no more than a moment."""
     world.gates["a"].fault = "timeout"
     world.lives["a"] = Life(None, ("www",))
     handle(world, journal, with_fence(tmp_path, "honest"), seconds=0.5)

@@ -127,7 +127,7 @@ NO_PLAN: dict[str, tuple[Situation, Memory, Move, dict[str, Any], str, str]] = {
         situation(replace(WELL, looks=host("a").looks), READY), KNOWN, TO_B, {}, "refuse/not_well: ",
         "the service on a does not answer (b: no answer): locum handles that automatically",
     ),
-    "by itself: the line to the holder loses": (
+    "automatic: the line to the holder loses": (
         situation(replace(WELL, echoes_received=12, echoes_sent=20), READY), KNOWN, BY_ITSELF, {}, "refuse/line: ",
         "the line to a is not clean: 12 of 20 echoes came back",
     ),
@@ -135,7 +135,7 @@ NO_PLAN: dict[str, tuple[Situation, Memory, Move, dict[str, Any], str, str]] = {
         situation(WELL, READY, witness=False), KNOWN, TO_B, {}, "refuse/cut_off: ",
         "no witness answers (192.0.2.254): it may be this host that is cut off",
     ),
-    "nobody could look at the wire": (
+    "the wire could not be checked": (
         situation(WELL, READY, looked=False), KNOWN, TO_B, {}, "refuse/could_not_look: ",
         "it could not be checked which host has the address",
     ),
@@ -143,11 +143,11 @@ NO_PLAN: dict[str, tuple[Situation, Memory, Move, dict[str, Any], str, str]] = {
         situation(WELL, host("b", gate="refused")), KNOWN, TO_B, {}, "refuse/target_silent: ",
         "b cannot take over: its gate is silent (refused)",
     ),
-    "by itself: the line to the target loses": (
+    "automatic: the line to the target loses": (
         situation(WELL, LOSSY), KNOWN, BY_ITSELF, {}, "refuse/target_silent: ",
         "b cannot take over: the line to it is not clean: 17 of 20 echoes came back",
     ),
-    "by itself: the target could not be pinged": (
+    "automatic: the target could not be pinged": (
         situation(WELL, replace(READY, echoes_sent=0, echoes_received=0, ping_fault="no raw socket")), KNOWN,
         BY_ITSELF, {}, "refuse/target_silent: ",
         "b cannot take over: the line to it is not clean: it could not be pinged (no raw socket)",
@@ -161,11 +161,11 @@ NO_PLAN: dict[str, tuple[Situation, Memory, Move, dict[str, Any], str, str]] = {
         CALM, replace(KNOWN, paused="until noon (new disks)"), TO_B, {}, "refuse/paused: ",
         "paused until noon (new disks)",
     ),
-    "by itself: the budget is spent": (
+    "automatic: the budget is spent": (
         CALM, replace(KNOWN, takeovers_last_hour=3), replace(TO_B, asked_by=None), {}, "refuse/budget: ",
         "3 takeovers in the last hour, and max_per_hour is 3: find out why the service keeps moving",
     ),
-    "by itself: right after a takeover": (
+    "automatic: right after a takeover": (
         CALM, replace(KNOWN, seconds_since_takeover=5.0), replace(TO_B, asked_by=None), {},
         "refuse/cooldown: ",
         "the last takeover was less than takeover.cooldown (60 s) ago: the next may begin after that",
@@ -383,7 +383,7 @@ def test_a_move_that_fails_is_undone(
 def test_what_a_move_leaves_half_done_is_cared_for_as_a_fault(
     world: FakeWorld, journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """b does not start, and a does not come back at once: the address must not stay with nobody."""
+    """b does not start, and a does not come back at once: the address must not stay without a host."""
     refuse_start(world)
     world.gates["a"].refuse["claim"] = "failed"
     monkeypatch.setattr(attempts, "TRY_AGAIN_SECONDS", 0.0)
@@ -458,7 +458,7 @@ def test_b14_a_move_whose_holder_does_not_serve_is_given_up_at_once(monkeypatch:
     )
     busy = situation(unseen, READY, holders=("a",))
     assert planned_move.may_pass(refused, busy, KNOWN, looks=3, seconds=0.1), (
-        "nobody saw that it does not serve"
+        "no vantage point saw that it does not serve"
     )
 
 
@@ -473,7 +473,7 @@ def test_what_lasts_is_refused_after_three_looks_and_is_no_fault(
         "refused", "it could not be checked which host has the address",
     )  # fmt: skip
     assert world.looks == 3
-    assert b"locum_actuator_refusals_total{" not in metrics.render(), "nobody is woken for it"
+    assert b"locum_actuator_refusals_total{" not in metrics.render(), "no person is woken because of it"
 
 
 def test_asked_twice_is_already_so_and_stays_an_incident_of_its_own(

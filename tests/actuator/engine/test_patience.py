@@ -198,7 +198,7 @@ def test_b2_a_process_that_goes_again_is_not_waited_for(world: SlowWorld, journa
     world.answers_after["b"], world.dies_after["b"] = NEVER, 3
     about = context(world, journal, slow_site(**PATIENT))
     ended = threading.Event()
-    world.ended_after = ended, 2  # the look after the plan
+    world.ended_after = ended, 2  # the check after the plan
     Incident(about, journal.open_incident("www", "LocumServiceDown")).handle(ended)
     texts = [event["text"] for event in journal.incidents()[0]["events"] if event["kind"] == "failed"]
     assert texts[0] == "started on b, and its process has exited again: no answer"
@@ -228,7 +228,7 @@ def test_b2_a_holder_that_was_started_a_moment_ago_is_not_taken_over(
 def test_b2_a_young_service_that_has_answered_and_hangs_is_hung(world: SlowWorld, journal: Journal) -> None:
     about = context(world, journal, slow_site(**PATIENT))
     world.gates["a"].age = 3.0
-    assert handled(about)[0] == "nothing"  # a look that it answers
+    assert handled(about)[0] == "nothing"  # a check that it answers
     world.hung.add("a")
     assert handled(about)[0] == "takeover"
 

@@ -81,7 +81,7 @@ def test_a1_a_gate_that_could_not_be_asked_is_neither_gone_nor_back(patrol: Patr
     assert patrol.pause_seconds == CALM_SECONDS
     assert patrol.seen["b"] == "its gate could not be asked: gate busy"
     world.gates["b"].fault = None
-    assert patrol.round() is None, "it does not come back, for it was not away"
+    assert patrol.round() is None, "it does not come back, because it was not away"
 
 
 def test_a1_a_silent_gate_that_then_could_not_be_asked_is_still_missing(
@@ -329,7 +329,7 @@ def test_b5_a_round_that_could_not_check_the_holder_does_not_say_that_it_answers
 
 
 def test_b5_a_round_brings_no_old_finding_back(patrol: Patrol, world: FakeWorld) -> None:
-    """A takeover that nobody else could prove was once told as proven, by a round that had made no check since."""
+    """A takeover that only this host could prove was once reported as proven, by a round without a check since."""
 
     def reached() -> float | None:
         return patrol.context.metrics.registry.get_sample_value("locum_actuator_reached", {"service": "www"})

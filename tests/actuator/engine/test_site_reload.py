@@ -1,4 +1,4 @@
-"""What a reload would leave behind: refused in words where somebody still has it, told where it is meant so."""
+"""What a reload would leave behind: refused with a reason where a host still has it, reported where intended."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Row:
     """A new reading, who has 192.0.2.100 meanwhile, and what is said."""
 
     new: Site = field(repr=False)
-    owners: frozenset[str] | None = frozenset({"a"})  # None: nobody could be asked
+    owners: frozenset[str] | None = frozenset({"a"})  # None: it could not be asked
     holders: Mapping[str, str] = field(default_factory=lambda: {"www": "a"})
     faults: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -59,7 +59,7 @@ ROWS = {
         read(addresses=["192.0.2.101/24"]),
         faults=(f"services.www.addresses: 192.0.2.100 is no longer there, and a still has it: {TAKE_OFF}",),
     ),
-    "an address was dropped and somebody else has it": Row(
+    "an address was dropped and another host has it": Row(
         read(addresses=["192.0.2.101/24"]),
         frozenset({"b", "unknown MAC 02:00:00:00:00:01"}),
         faults=(
@@ -67,8 +67,8 @@ ROWS = {
             f" it: {TAKE_OFF}",
         ),
     ),
-    "an address was dropped and nobody has it": Row(read(addresses=["192.0.2.101/24"]), frozenset()),
-    "an address was dropped and nobody could be asked": Row(
+    "an address was dropped and no host has it": Row(read(addresses=["192.0.2.101/24"]), frozenset()),
+    "an address was dropped and it could not be asked": Row(
         read(addresses=["192.0.2.101/24"]),
         None,
         faults=(
@@ -76,7 +76,7 @@ ROWS = {
             " 192.0.2.100: no socket",
         ),
     ),
-    "an address was dropped of a service that nobody is known to hold": Row(
+    "an address was dropped of a service that no host is known to hold": Row(
         read(addresses=["192.0.2.101/24"]),
         holders={},
         faults=(f"services.www.addresses: 192.0.2.100 is no longer there, and a still has it: {TAKE_OFF}",),
@@ -99,7 +99,7 @@ ROWS = {
         named("mail", addresses=["192.0.2.101/24"]),
         notes=("www is no longer in the site file: it stays on a, and locum no longer watches it",),
     ),
-    "the service was taken out and nobody was known to hold it": Row(
+    "the service was taken out and no host was known to hold it": Row(
         named("mail", addresses=["192.0.2.101/24"]),
         holders={},
         notes=("www is no longer in the site file, and locum no longer watches it",),

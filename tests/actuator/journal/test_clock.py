@@ -152,7 +152,7 @@ def test_a_takeover_goes_its_way_while_the_clock_jumps_at_every_look(
     assert 0 <= (memory.seconds_since_takeover or 0) < 5
 
 
-# Who may ask the wall clock, and what for. Whoever decides or waits is not among them.
+# Which files may read the wall clock, and what for. None that decides or waits is among them.
 WALL = {
     "runtime.py": "for those named here",
     "recovery.py": "the name of a damaged file",

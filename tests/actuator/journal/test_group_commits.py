@@ -32,7 +32,7 @@ SLOW_DISK_SECONDS = 0.05
 
 
 class SlowDisk(sqlite3.Connection):
-    """A connection whose commits take as long as those of a slow disk; counts them, and fails as it is told to."""
+    """A connection whose commits take as long as on a slow disk; counts them, and fails when the test says so."""
 
     commits = 0
     fault: sqlite3.Error | None = None
@@ -121,7 +121,7 @@ def test_b13_no_write_returns_before_its_commit_and_reads_do_not_wait_for_it(slo
 def test_b13_the_api_tells_incidents_while_a_commit_waits_for_the_disk(
     slow: Journal, world: FakeWorld
 ) -> None:
-    """Somebody asks over HTTP what happens: the answer comes before the disk's does, however late that is."""
+    """A person asks over HTTP what happens: the answer comes before the disk's does, however late that is."""
     engine = Engine(site(), slow, Metrics(), lambda _: KeptFakes(world), lambda _site, _gates: world)
     client = create_app(engine, "webhook-token-of-some-length", None, ReloadResult).test_client()
     incident = slow.open_incident("www", "x")
@@ -211,11 +211,11 @@ def test_b13_a_write_that_fails_takes_nothing_of_the_others_with_it(
 def test_b13_a_transaction_that_sqlite_ended_fails_for_all_in_it(
     db: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As a full disk does: SQLite rolls back by itself, in the middle of a write."""
+    """As a full disk does: SQLite rolls back on its own, in the middle of a write."""
     monkeypatch.setattr(group_commits, "JOIN_SECONDS", 30.0)
     commits, written = GroupCommits(db), threading.Event()
     commits._coming += (
-        1  # as if somebody were about to join: the first waits for the second, however slow it is
+        1  # as if another thread were about to join: the first waits for the second, however slow it is
     )
     said: list[str] = []
 

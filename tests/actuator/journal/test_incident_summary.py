@@ -41,7 +41,7 @@ ADOPT = event(1001.1, "decided", data={"kind": "adopt", "target": "b", "seen": {
 HOLDERS: dict[str, tuple[dict[str, Any], str | None]] = {
     "taken over": (incident(*CLAIMED), "b"),
     "nothing was done": (incident(), "a"),
-    "nobody was known": (incident(holder_before=None), None),
+    "no holder was known": (incident(holder_before=None), None),
     "a claim that was undone": (incident(CLAIMED[0], event(1002, "undone", "claim", "b")), "a"),
     "a claim that could not be undone": (incident(CLAIMED[0], event(1002, "undo_failed", "claim", "b")), "b"),
     "adopted": (incident(ADOPT), "b"),
@@ -79,12 +79,12 @@ IMPACTS: dict[str, tuple[dict[str, Any], tuple[float, str, float | None]]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("row", "told"), IMPACTS.values(), ids=IMPACTS)
+@pytest.mark.parametrize(("row", "expected"), IMPACTS.values(), ids=IMPACTS)
 def test_from_the_first_alert_to_the_proof(
-    row: dict[str, Any], told: tuple[float, str, float | None]
+    row: dict[str, Any], expected: tuple[float, str, float | None]
 ) -> None:
     found = impact(row)
-    assert (found["begun_at"], found["begun_by"], found["seconds"]) == told
+    assert (found["begun_at"], found["begun_by"], found["seconds"]) == expected
 
 
 MOVED = {"verb": "switchover", "target": "b", "asked_by": "anna", "reason": "new disks", "done": True}
@@ -110,9 +110,9 @@ SENTENCES: dict[str, tuple[dict[str, Any], str]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("row", "told"), SENTENCES.values(), ids=SENTENCES)
-def test_what_happened_in_a_sentence(row: dict[str, Any], told: str) -> None:
-    assert sentence(row) == told
+@pytest.mark.parametrize(("row", "expected"), SENTENCES.values(), ids=SENTENCES)
+def test_what_happened_in_a_sentence(row: dict[str, Any], expected: str) -> None:
+    assert sentence(row) == expected
     assert title(row)
 
 

@@ -122,7 +122,7 @@ def test_after_a_lost_journal_the_holder_is_seen_and_nothing_is_done(tmp_path: P
         assert world.gates["a"].calls == world.gates["b"].calls == []
         journal.pauses.end("www")
         engine.workers["www"].wake("resumed after a pause")
-        wait_for(lambda: world.gates["a"].calls == ["respawn"], "a is told to respawn the service")
+        wait_for(lambda: world.gates["a"].calls == ["respawn"], "a is asked to respawn the service")
     finally:
         engine.stop()
         journal.close()

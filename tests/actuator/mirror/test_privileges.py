@@ -28,7 +28,7 @@ def base() -> Iterator[Path]:
 
 
 def give_rights(tree: Path) -> None:
-    """Put one of everything into a tree that gives rights to whoever can reach it."""
+    """Put one of everything into a tree that gives rights to every user who can reach it."""
     for name, mode in (("setuid", 0o4755), ("setgid", 0o2755), ("both", 0o6711), ("sub/setuid", 0o4755)):
         (tree / name).parent.mkdir(exist_ok=True)
         (tree / name).write_text("#!/bin/sh\n")
@@ -102,7 +102,7 @@ def test_e1_the_site_file_may_ask_for_it_in_so_many_words(base: Path) -> None:
 
 
 def speak(hosts: MirrorHosts, evil: Path, *, names: str = "x\0", discard: int = 1) -> str:
-    """Speak to mirror-receive of b as anybody can who has the actuator's key: with an rsync daemon of one's own."""
+    """Speak to mirror-receive of b as any program with the actuator's key can: with its own rsync daemon."""
     configuration = hosts.base / "evil.conf"
     configuration.write_text(
         f"use chroot = no\nuid = 0\ngid = 0\nlog file = /dev/null\n[tree]\npath = {evil}\nread only = yes\n"

@@ -405,7 +405,7 @@ def test_a_mark_holds_whatever_the_time_zone_and_whether_a_kernel_tells_births(b
     identity, path = mark.read_text().splitlines()
     inode, kind, *birth = identity.split()
     assert birth[-1] == "+0000"
-    # A kernel that tells no births; an overlay, which numbers its directories anew at each mount.
+    # A kernel that reports no times of creation; an overlay, which numbers its directories again at each mount.
     for same in (f"{inode} {kind} -", f"{inode}1 {kind} {' '.join(birth)}"):
         mark.write_text(f"{same}\n{path}\n")
         assert hosts.run().done, hosts.results[-1].text

@@ -226,7 +226,7 @@ def test_both_sides_changed_is_told_and_never_settled_by_itself(hosts: MirrorHos
 
 
 class TestStaged:
-    """A copy that is made beside the one in use."""
+    """A copy that is made next to the one in use."""
 
     @pytest.fixture
     def staged(self, base: Path) -> Iterator[MirrorHosts]:
@@ -315,7 +315,7 @@ class TestBrokenOff:
         assert slow.mirrors.data_age_seconds("www", "b") is None
 
     def test_a_claim_over_the_gate_ends_it_too(self, slow: MirrorHosts) -> None:
-        # An address of this test's own: whatever runs beside it must not find the others' on a card.
+        # An address of this test's own: other tests that run now must not find the others' on a card.
         text = slow.gates["b"].host_file.read_text().removeprefix("locum-gate 1\n")
         slow.gates["b"].write_host_file(text.replace("203.0.113.9", "203.0.113.77"))
         thread = self._begin(slow)
@@ -428,7 +428,7 @@ def test_what_came_of_a_file_before_the_line_was_cut_is_kept_where_it_may_be_muc
             lambda: any(path.stat().st_size > 150_000 for path in hosts.tree("b").glob(f".{name}.??????")),
             f"{name} is copied in part", 20,
         )  # fmt: skip
-        # As a line does that is cut: the destination's own gate sees its end, and nobody kills it.
+        # As a line does that is cut: the destination's own gate detects its end, and it is not killed.
         hosts.mirrors.cancel_all("cut")
         thread.join(15)
         assert hosts.results[-1].outcome == "failed"

@@ -84,7 +84,7 @@ def site(port: int) -> Site:
                 "www": service(100, {"tcp": {"port": 1}}),
                 "mail": service(101, {"http": {"url": f"http://{{host}}:{port}/"}}),
                 "pinged": service(102, {}),
-                "counted": service(103, {"process": {"name": "init-of-nobody"}}),
+                "counted": service(103, {"process": {"name": "no-such-init"}}),
             },
             "vantage_points": {"b": {"url": "http://127.0.0.2:10751"}},
             "witnesses": ["192.0.2.254"],
@@ -177,7 +177,7 @@ def test_a10_a_gate_that_does_not_know_the_service_is_not_silent(
 def test_a13_the_service_itself_is_asked_once_more_too(
     evidence: HostObserver, gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its host may be well again since the look, with nothing wrong but its sshd."""
+    """Its host may be well again since the check, with nothing wrong but its sshd."""
     gate.answer = silent
     assert evidence.life("mail", "a", pinged=True) == Life(None, ("mail",))
     monkeypatch.setattr(Handler, "status", REFUSES)

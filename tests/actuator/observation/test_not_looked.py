@@ -131,7 +131,7 @@ async def test_a1_an_exporter_that_refuses_or_is_not_there_says_nothing() -> Non
 
 
 def test_b10_a_second_card_of_the_holder_is_the_holder_and_no_stranger() -> None:
-    """The wire was asked before the gates had told whose the MAC is."""
+    """The wire was asked before the gates had reported whose the MAC is."""
     evidence = HostObserver(site(), KeptFakes(FakeWorld({})))
     second, stranger = "unknown MAC 02:00:00:00:00:02", "unknown MAC 02:00:00:00:00:09"
     try:
@@ -215,7 +215,7 @@ def test_a1_who_pings_a_host_that_this_one_does_not_hear(reason: Reason | None) 
 
 
 def test_a8_a_late_echo_is_one_for_every_reader() -> None:
-    """Whoever asks what locum would do looks too, and must not use up what a plan under way has to judge."""
+    """A request for what locum would do checks too, and must not use up what a plan under way has to judge."""
     evidence = HostObserver(site(), KeptFakes(FakeWorld({})))
     here, since = CheckOutcome("b", Outcome.FAILED, "refused", "refused"), time.monotonic()
 

@@ -9,8 +9,8 @@ from locum_exporter.net.icmp import Burst
 
 BURSTS: dict[str, tuple[Burst, bool, bool]] = {
     "quick echoes": (Burst(5, 5, (0.001,) * 5), True, False),
-    "a look lasts four round trips just so": (Burst(20, 20, (0.0875,) * 20), True, False),
-    "a look does not last four round trips": (Burst(20, 20, (0.2, 0.1, 0.3)), True, True),
+    "four round trips just fit into a check": (Burst(20, 20, (0.0875,) * 20), True, False),
+    "four round trips do not fit into a check": (Burst(20, 20, (0.2, 0.1, 0.3)), True, True),
     "one was quick: this host was busy when the others came": (Burst(20, 3, (0.2, 0.001, 0.3)), True, False),
     "no echo": (Burst(20, 0, ()), False, False),
     "no echo within the burst, but one after it": (Burst(20, 0, ()), True, True),

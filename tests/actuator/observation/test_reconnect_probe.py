@@ -30,7 +30,7 @@ WATCHED_SECONDS = 1.2
 
 @pytest.fixture
 def port() -> Iterator[int]:
-    """A port of loopback that nobody listens on."""
+    """A port of loopback on which no program listens."""
     with closed_port() as port:
         yield port
 
@@ -47,7 +47,7 @@ def site_of(directory: Path, address: str, port: int = 22) -> Site:
 
 
 def sees(reconnect_probe: ReconnectProbe, missing: set[str], seconds: float) -> set[str]:
-    """Glimpse for so long, or until somebody is seen."""
+    """Glimpse for so long, or until a host is seen."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if seen := reconnect_probe.glimpse(missing):
@@ -97,7 +97,7 @@ def test_an_interface_that_is_not_there_hides_nothing_else(tmp_path: Path) -> No
 @needs_root
 @pytest.mark.parametrize("address", ["192.0.2.1", "2001:db8::1"])
 def test_the_wire_is_asked_at_each_glimpse(tmp_path: Path, address: str) -> None:
-    """The kernel by itself would ask once a second."""
+    """The kernel on its own would ask once a second."""
     heard: list[float] = []
 
     async def listen() -> None:

@@ -102,10 +102,10 @@ CELLS: dict[str, tuple[list[Vote], bool, Cell]] = {
     "a gate that is silent saw no process, nor its absence": (
         [vote("timeout", check="process")], False, Cell("unknown", "could not check (timeout)"),
     ),
-    "one could not look, one saw it": (
+    "one could not check, one saw it": (
         [vote("permission"), vote(point="c")], False, Cell("ok", "ok"),
     ),
-    "nobody asked": ([], True, Cell("unknown", "not known")),
+    "it was not asked": ([], True, Cell("unknown", "not known")),
 }  # fmt: skip
 
 
@@ -140,8 +140,8 @@ MATCHERS: dict[str, tuple[list[dict[str, Any]], bool | None]] = {
     "a label that no alert has": ([matcher("cluster", "x")], False),
     "… and that may be empty": ([matcher("cluster", ".*", regex=True)], True),
     "two, one of which says no": ([matcher("service", "www"), matcher("host", "b")], False),
-    "a pattern that nobody here can try": ([matcher("service", "[w]{3}", regex=True)], None),
-    "… beside one that says no": ([matcher("service", "[w]{3}", regex=True), matcher("host", "b")], False),
+    "a pattern that is too complex to try": ([matcher("service", "[w]{3}", regex=True)], None),
+    "… next to one that says no": ([matcher("service", "[w]{3}", regex=True), matcher("host", "b")], False),
 }
 
 

@@ -1,4 +1,4 @@
-"""The page over HTTP: what it shows, to whom it sends anything anew, and that nobody waits for what costs time."""
+"""The page over HTTP: what it shows, when it is sent again, and that no request waits for what costs time."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_what_is_known_is_shown_and_escaped(client: FlaskClient) -> None:
     assert re.search(r'<td class="bad">.*?absent</td>', html)
     assert re.search(r'<td class="off">.*?stopped \(standby\)</td>', html)
     assert re.search(r'<td class="ok">.*?ok</td>', html)
-    assert "does not answer" in html, "a check of the holder fails: that is told"
+    assert "does not answer" in html, "a check of the holder fails: that is reported"
 
 
 def test_f_the_runbook_is_a_page_and_every_alert_has_its_chapter(client: FlaskClient) -> None:
@@ -359,17 +359,17 @@ def test_what_is_kept_is_made_once_for_all_and_stops_when_nobody_asks(
         return len(made)
 
     kept = BackgroundCache("test", 0.02, make, 0, never)
-    assert made == [], "nobody has asked"
+    assert made == [], "no browser has asked"
     for _ in range(50):
         assert kept.fresh(10.0) >= 1
     assert len(made) < 10
-    wait_for(lambda: kept.get() and len(made) >= 12, "it is made anew while somebody asks", 5)
-    wait_for(lambda: not kept._is_running(), "it rests once nobody asks any more", 5)
+    wait_for(lambda: kept.get() and len(made) >= 12, "it is made again while a browser asks", 5)
+    wait_for(lambda: not kept._is_running(), "it rests once no browser asks any more", 5)
     rested = len(made)
     time.sleep(0.1)
-    assert len(made) == rested, "nobody asks any more"
+    assert len(made) == rested, "no browser asks any more"
     kept.get()
-    wait_for(lambda: len(made) > rested, "somebody asks again", 5)
+    wait_for(lambda: len(made) > rested, "a browser asks again", 5)
 
 
 def test_what_is_kept_outlives_a_fault_and_ends_with_the_program(caplog: pytest.LogCaptureFixture) -> None:

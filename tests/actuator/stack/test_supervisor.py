@@ -190,7 +190,7 @@ accepted.sendall(f"{where[1]} {os.getpid()}".encode())
 
 
 async def test_e3_a_port_is_held_while_its_program_is_restarted(tmp_path: Path) -> None:
-    """No other user can listen there meanwhile, and whoever connects is answered by the next one."""
+    """No other user can listen there meanwhile, and a client that connects is answered by the next one."""
     with socket.create_server(("127.0.0.1", 0)) as held:
         where = held.getsockname()
         supervisor = Supervisor(tmp_path, lambda _: None)

@@ -1,4 +1,4 @@
-"""Fence agents as small real scripts, each honest or wrong in one way. What they are told and do is in files."""
+"""Fence agents as small real scripts, each honest or wrong in one way. Files have their input and what they do."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 _HEAD = """#!/bin/sh
 DIR=$(dirname "$0")
 while read -r line; do
-    echo "$line" >> "$DIR/told.$NAME"
+    echo "$line" >> "$DIR/input.$NAME"
     case $line in action=*) action=${line#action=} ;; password=*) password=${line#password=} ;; esac
 done
 echo "$action" >> "$DIR/actions"

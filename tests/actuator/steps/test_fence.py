@@ -273,7 +273,7 @@ def test_services_that_want_one_host_fenced_at_once_do_it_once(tmp_path: Path) -
     ]
 
 
-# -- what an agent is told ------------------------------------------------------------------------------------
+# -- the input of an agent ------------------------------------------------------------------------------------
 
 
 def test_options_and_secrets_go_by_standard_input_and_never_by_arguments(tmp_path: Path) -> None:
@@ -290,7 +290,7 @@ def test_options_and_secrets_go_by_standard_input_and_never_by_arguments(tmp_pat
         ),
     )
     assert agent.power(deadline_seconds=3) == "on"
-    told = (tmp_path / "told.one").read_text().splitlines()
+    told = (tmp_path / "input.one").read_text().splitlines()
     assert told == ["ip=198.51.100.1", "lanplus=1", "password=hunter2", "nodename=a", "action=status"]
     assert (tmp_path / "argv").read_text().split() == ["/bin/sh", str(tmp_path / "one"), "word"]
 

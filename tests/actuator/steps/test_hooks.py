@@ -1,4 +1,4 @@
-"""Hooks and address commands with real programs: what they are told, how long they may take, what they stop."""
+"""Hooks and address commands with real programs: what their input is, how long they may take, what they stop."""
 
 from __future__ import annotations
 
@@ -223,7 +223,7 @@ def test_a_release_command_takes_it_from_the_old_holder_first(
 
 CHECKS: dict[str, tuple[str, str | None]] = {
     "a name": ("echo b", "b"),
-    "nobody": ("true", None),
+    "no host": ("true", None),
     "blanks": ("echo '  '", None),
 }
 NO_CHECKS = {
@@ -265,7 +265,7 @@ DECISIONS: dict[str, tuple[Situation, tuple[str, str], tuple[str, ...]]] = {
     "well, and the record could not be read": (
         seen(WELL, STANDBY, address_looked=False), ("nothing", "well"), ()
     ),
-    "the record names nobody": (
+    "the record names no host": (
         seen(WELL, STANDBY), ("claim", "unheld"), ("claim on a", "prove on a")
     ),
     "the record names the other host": (seen(WELL, STANDBY, holders=("b",)), ("adopt", "adopted"), ()),

@@ -91,7 +91,7 @@ def test_a_takeover_runs_through(world: FakeWorld, journal: Journal) -> None:
 def test_here_too_the_gate_claims_where_the_boot_guard_is_on(
     world: FakeWorld, journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Root alone may lift it, and an address that nobody hears is no claim."""
+    """Root alone may lift it, and an address that is not heard is no claim."""
     monkeypatch.setattr(boot_guard, "MUTE_DIRECTORY", tmp_path)
     (tmp_path / "www").touch()
     assert run(world, journal, *TAKEOVER).done
@@ -250,7 +250,7 @@ def test_a_release_that_is_so_already_is_not_repeated(world: FakeWorld, journal:
 
 
 def test_who_was_no_holder_gets_nothing_back(world: FakeWorld, journal: Journal) -> None:
-    """b held the address beside a, and its release did not end well: it must not be given the address again."""
+    """b held the address as well as a, and its release did not end well: it must not be given the address again."""
     b = world.gates["b"]
     b.held, b.processes, b.refuse["release"] = True, 3, "failed"
     outcome = run(world, journal, PlannedStep("release", "b"), PlannedStep("claim", "a"))
@@ -369,7 +369,7 @@ A8 = {"while the standby starts": "start", "between the last question and the pa
 def test_a8_an_echo_that_comes_late_counts_until_the_claim(
     world: FakeWorld, journal: Journal, monkeypatch: pytest.MonkeyPatch, comes: str
 ) -> None:
-    """The question after the look had judged the silence already, and must not be the last that hears of it."""
+    """The question after the check had judged the silence already, and must not be the last that hears of it."""
     world.dead.add("a")
     change, add = world.gates["b"].run_verb, netlink.add
 

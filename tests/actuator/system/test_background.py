@@ -218,7 +218,7 @@ def test_b11_a_fault_while_a_worker_waits_does_not_end_it(
     wait_for(lambda: not engine.health.failing(), "no thread is reported as failing")
     world.gates["a"].processes = 0
     engine.workers["www"].wake("LocumServiceDown")
-    wait_for(lambda: "respawn" in world.gates["a"].calls, "a is told to respawn the service")
+    wait_for(lambda: "respawn" in world.gates["a"].calls, "a is asked to respawn the service")
 
 
 def test_b11_looks_go_on_after_something_stopped_their_event_loop(health: Health, tmp_path: Path) -> None:
@@ -273,12 +273,12 @@ def test_b11_what_no_thread_catches_is_logged_and_counted(monkeypatch: pytest.Mo
     count_uncaught(metrics)
 
     def run() -> None:
-        raise ValueError("nobody expected it")
+        raise ValueError("it was not expected")
 
     thread = threading.Thread(target=run)
     thread.start()
     thread.join(30)
-    assert seen == ["nobody expected it"]
+    assert seen == ["it was not expected"]
     name = "locum_actuator_thread_failures_total"
     assert metrics.registry.get_sample_value(name, {"thread": "other"}) == 1
 

@@ -1,4 +1,4 @@
-"""Under systemd: what the service manager is told and when it is not, and unit files that systemd takes."""
+"""Under systemd: what is reported to the service manager and when it is not, and unit files that systemd takes."""
 
 from __future__ import annotations
 
@@ -102,9 +102,9 @@ def test_without_a_service_manager_nothing_is_said(monkeypatch: pytest.MonkeyPat
 
 WAITS: dict[str, tuple[dict[str, str], float | None]] = {
     "for us": ({"WATCHDOG_USEC": "30000000", "WATCHDOG_PID": str(os.getpid())}, 10.0),
-    "for anybody": ({"WATCHDOG_USEC": "30000000"}, 10.0),
+    "for every process": ({"WATCHDOG_USEC": "30000000"}, 10.0),
     "for our parent": ({"WATCHDOG_USEC": "30000000", "WATCHDOG_PID": "1"}, None),
-    "for nobody": ({}, None),
+    "for no process": ({}, None),
     "no number": ({"WATCHDOG_USEC": "soon"}, None),
 }
 

@@ -292,7 +292,7 @@ def test_e4_strangers_have_a_share_of_the_processor() -> None:
         done.release()
 
     for _ in range(20):
-        lane.put("somebody", one)
+        lane.put("anna", one)
     for _ in range(20):
         assert done.acquire(timeout=60)
     used = (time.process_time() - processor) / (time.monotonic() - begun)
@@ -433,7 +433,7 @@ while True:
 
 
 class Slow:
-    """An application of which some paths take their time, as looks at a silent host do."""
+    """An application of which some paths take their time, as checks of a silent host do."""
 
     def __init__(self) -> None:
         self.release = threading.Event()

@@ -38,7 +38,7 @@ def names() -> Iterator[dict[str, str]]:
 
 @dataclass(frozen=True)
 class Row:
-    """Who holds which address, and what is said about it. The look is made from b."""
+    """Who holds which address, and what is said about it. The check is made from b."""
 
     held: list[tuple[str, str]]
     reason: str | None
@@ -50,7 +50,7 @@ class Row:
 ROWS: dict[str, Row] = {
     "the preferred host": Row([("a", SERVICE4)], None, 1, "held by a"),
     "the host that looks": Row([("b", SERVICE4)], None, 1, "held by b"),
-    "nobody": Row([], "absent", 0, "no host holds 10.9.0.100"),
+    "no host": Row([], "absent", 0, "no host holds 10.9.0.100"),
     "another host and the one that looks": Row(
         [("a", SERVICE4), ("b", SERVICE4)], "conflict", 2, "held by 2 hosts: a, b"
     ),
@@ -68,7 +68,7 @@ ROWS: dict[str, Row] = {
         [("a", SERVICE4), ("a", SERVICE6)], None, 1, "held by a", BOTH_FAMILIES
     ),
     "both addresses here": Row([("b", SERVICE4), ("b", SERVICE6)], None, 1, "held by b", BOTH_FAMILIES),
-    "one of two addresses on nobody": Row(
+    "one of two addresses on no host": Row(
         [("a", SERVICE4)], "absent", 0, "no host holds fd09::100", BOTH_FAMILIES
     ),
     "two addresses on two hosts": Row(

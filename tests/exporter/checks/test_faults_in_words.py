@@ -1,4 +1,4 @@
-"""What broke a conversation has a reason out of the list, and words that are true; the numbers may be anybody's."""
+"""What broke a conversation has a reason out of the list, and words that are true; the numbers do not matter."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ async def test_c6_a_server_that_demands_a_certificate(version: ssl.TLSVersion, a
 
 CHAINS: dict[str, tuple[bool, str]] = {
     "of a private authority": (False, "unable to get local issuer certificate"),
-    "signed by itself": (True, "self-signed certificate"),
+    "self-signed": (True, "self-signed certificate"),
 }
 
 
@@ -115,7 +115,7 @@ CHAINS: dict[str, tuple[bool, str]] = {
 async def test_c6_a_chain_that_is_not_trusted(row: str, authority: Authority, tmp_path: Path) -> None:
     by_itself, text = CHAINS[row]
     context = _self_signed(tmp_path) if by_itself else authority.server_context("127.0.0.1")
-    other = Authority(tmp_path, "somebody else")
+    other = Authority(tmp_path, "another one")
     async with server(http_answer(), tls=context) as port:
         result = await look(port, other.ca_file)
     assert result.reason == "tls"

@@ -230,7 +230,7 @@ async def test_a_netrc_of_the_environment_is_not_used(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     netrc = tmp_path / "netrc"
-    netrc.write_text("machine 127.0.0.1 login somebody password secret\n")
+    netrc.write_text("machine 127.0.0.1 login anna password secret\n")
     netrc.chmod(0o600)
     monkeypatch.setenv("NETRC", str(netrc))
     assert b"Authorization" not in await request_of()
@@ -323,7 +323,7 @@ TLS_ROWS: dict[str, TlsRow] = {
     "expired": TlsRow(
         ("127.0.0.1",), "tls", "the certificate is not accepted: certificate has expired", is_expired=True
     ),
-    "from an authority nobody trusts": TlsRow(
+    "from an authority that is not trusted": TlsRow(
         ("127.0.0.1",),
         "tls",
         "the certificate is not accepted: unable to get local issuer certificate"
@@ -338,7 +338,7 @@ TLS_ROWS: dict[str, TlsRow] = {
 async def test_https(row: str, authority: Authority, tmp_path: Path) -> None:
     wanted = TLS_ROWS[row]
     until = expired() if wanted.is_expired else GOOD_UNTIL
-    ca_file = authority.ca_file if wanted.trusts else Authority(tmp_path, "somebody else").ca_file
+    ca_file = authority.ca_file if wanted.trusts else Authority(tmp_path, "another one").ca_file
     async with server(wanted.talk, tls=authority.server_context(*wanted.names, until=until)) as port:
         check = HttpCheck(url=f"https://{{host}}:{port}/", host_header=wanted.host_header, ca_file=ca_file)
         result = await http(check, ip_address("127.0.0.1"), DEADLINE_SECONDS)

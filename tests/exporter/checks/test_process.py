@@ -1,4 +1,4 @@
-"""The process check has three answers: present, absent, could not look."""
+"""The process check has three answers: present, absent, could not be checked."""
 
 import asyncio
 import time

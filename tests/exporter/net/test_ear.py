@@ -54,7 +54,7 @@ async def who_has_a(neighbours: Neighbours) -> str:
         answers = await neighbours.who_has("eth0", [A, ip_address("fd09::1")], spacing_seconds=0.2)
     except NeighbourError as fault:
         return f"{fault.reason}: {fault}"
-    return ", ".join(sorted({mac for macs in answers.values() for mac in macs}) or ["nobody"])
+    return ", ".join(sorted({mac for macs in answers.values() for mac in macs}) or ["no host"])
 
 
 def strict_switch(name: str, mac: str) -> None:
@@ -87,9 +87,9 @@ def test_a6_an_interface_that_is_made_again_is_asked_on_at_once(names: dict[str,
     # A bridge takes a moment before it forwards to a new port, which is not what is asked here.
     async def until_heard(neighbours: Neighbours) -> str:
         for _ in range(50):
-            if (said := await who_has_a(neighbours)) != "nobody":
+            if (said := await who_has_a(neighbours)) != "no host":
                 return said
-        return "nobody"
+        return "no host"
 
     assert in_turns(names["b"], again, until_heard) == [mac_of(names["a"])] * 2
 

@@ -52,8 +52,8 @@ ANSWERS: dict[str, tuple[str, set[str]]] = {
     "an address of one": ("10.9.0.101", {"a"}),
     "an address of two": ("10.9.0.100", {"a", "b"}),
     "an IPv6 address of two": ("fd09::100", {"a", "b"}),
-    "an address of nobody": ("10.9.0.200", set()),
-    "an IPv6 address of nobody": ("fd09::200", set()),
+    "an address of no host": ("10.9.0.200", set()),
+    "an IPv6 address of no host": ("fd09::200", set()),
     "an address of the host that asks": ("10.9.0.1", set()),
 }
 
@@ -134,8 +134,8 @@ def test_how_long_it_takes(wire: Wire, row: str) -> None:
 
 
 CUT_SHORT = {
-    "nobody would have answered": "10.9.0.200",
-    "somebody has answered, but a second one might": "10.9.0.100",
+    "no host would have answered": "10.9.0.200",
+    "a host has answered, but a second one might": "10.9.0.100",
 }
 
 

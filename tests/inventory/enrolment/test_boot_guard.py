@@ -1,4 +1,4 @@
-"""The boot guard against a real nftables, seen from another host on the wire; and the gate beside it."""
+"""The boot guard against a real nftables, seen from another host on the wire; and the gate next to it."""
 
 from __future__ import annotations
 
@@ -207,7 +207,7 @@ def test_rules_that_somebody_else_flushed_are_not_on(make_guarded: Callable[...,
 
 @needs_root
 def test_a_host_on_its_way_to_the_holder_is_heard(make_guarded: Callable[..., Guarded]) -> None:
-    """Guarded and without the address it is a client like any other: of whoever has it now."""
+    """Guarded and without the address it is a client like any other: of the host that has it now."""
     host = make_guarded()
     host.run("boot")
     here, there = host.names["here"], host.names["there"]
@@ -224,7 +224,7 @@ def test_a_host_on_its_way_to_the_holder_is_heard(make_guarded: Callable[..., Gu
 
 NO_SUCH = "/etc/locum/gate.conf has no service '{}' with an address"
 WRONG = {
-    "a service that is not there": ("off nobody", 1, NO_SUCH.format("nobody")),
+    "a service that is not there": ("off no-such", 1, NO_SUCH.format("no-such")),
     "a name that is a path": ("on ../x", 1, NO_SUCH.format("../x")),
 }
 
@@ -284,7 +284,7 @@ def test_the_gate_after_a_boot(
 
 @needs_root
 def test_from_a_release_to_the_next_claim_nobody_hears_the_host(make_guarded: Callable[..., Guarded]) -> None:
-    """Whoever puts the address on the card meanwhile, such as a network manager."""
+    """A program that puts the address on the card meanwhile, such as a network manager."""
     host = make_guarded()
     assert host.gate.run("release", "www", "1")[-1] == "end ok"
     for address in (f"{WWW}/24", f"{WWW6}/64"):

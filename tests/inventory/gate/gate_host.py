@@ -19,7 +19,7 @@ from tests.support.polling import wait_for
 
 HEAD = "locum-gate 1\n"
 GREETING = "locum-gate 2 2"
-GIVES = ("claim", "start", "respawn")  # verbs that are told until when their evidence is good
+GIVES = ("claim", "start", "respawn")  # verbs that get the time until when their evidence is good
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class GateHost:
         return [line for line in done.stdout.splitlines() if not line.startswith("age_ms ")]
 
     def write_host_file(self, text: str) -> None:
-        """Write a new host file as enrol does: beside the old one, then over it."""
+        """Write a new host file as enrol does: next to the old one, then over it."""
         new = self.host_file.with_suffix(".new")
         new.write_text(HEAD + text)
         new.rename(self.host_file)

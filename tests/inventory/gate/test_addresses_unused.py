@@ -1,6 +1,6 @@
 """IPv6 addresses that stand on a card unused, by netlink's and the gate's word; real cards on a wire of their own.
 
-Somebody else has the address, and the kernel's duplicate address detection (RFC 4862, 5.4) says so.
+Another host has the address, and the kernel's duplicate address detection (RFC 4862, 5.4) says so.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ def process(host: GateHost) -> Iterator[subprocess.Popen[bytes]]:
 def test_e7_a_line_without_end_ends_watch(process: subprocess.Popen[bytes]) -> None:
     assert process.stdin is not None
     peak = 0
-    with pytest.raises(BrokenPipeError):  # noqa: PT012 - it ends at one of the writes, nobody knows at which
+    with pytest.raises(BrokenPipeError):  # noqa: PT012 - it ends at one of the writes, not always the same
         for _ in range(16 * KIB * 1024 // len(CHUNK)):
             os.write(process.stdin.fileno(), CHUNK)
             with suppress(OSError):

@@ -21,7 +21,7 @@ from tests.support.processes import wait_for_name
 
 pytestmark = needs_root
 
-NAME = f"lg{os.getpid()}"  # of the service's process: nobody else's has it
+NAME = f"lg{os.getpid()}"  # of the service's process: no other process has it
 SHELLS = ["dash", "busybox sh"]
 ADDRESSES = ["address 198.51.100.7 {}", "address 2001:db8::7 {}"]
 

@@ -1,4 +1,4 @@
-"""The gate's `watch`: what it counts, and that it ends when nobody asks any more."""
+"""The gate's `watch`: what it counts, and that it ends when it is not asked any more."""
 
 from __future__ import annotations
 

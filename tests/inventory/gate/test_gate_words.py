@@ -15,7 +15,7 @@ HOST_FILE = """
 service www
 address 203.0.113.7/24
 interface lo
-process nobody-has-this
+process no-such-process
 start touch {canary}
 stop touch {canary}
 service mail
@@ -158,8 +158,8 @@ UNTRUSTED = {
     "file others may write": ("file", 0o646, 0, "may be written by others than root"),
     "file a group may write": ("file", 0o664, 0, "may be written by others than root"),
     "directory others may write": ("directory", 0o777, 0, "may be written by others than root"),
-    "file of somebody else": ("file", 0o644, 65534, "is not owned by root"),
-    "directory of somebody else": ("directory", 0o755, 65534, "is not owned by root"),
+    "file of another user": ("file", 0o644, 65534, "is not owned by root"),
+    "directory of another user": ("directory", 0o755, 65534, "is not owned by root"),
 }
 
 

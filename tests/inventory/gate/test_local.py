@@ -24,7 +24,7 @@ HOST_FILE = """
 service www
 address 203.0.113.7/24
 interface lo
-process init-of-nobody
+process no-such-init
 start sleep {seconds}; exit 1
 """
 
@@ -53,7 +53,7 @@ def test_every_call(host: GateHost) -> None:
             "old_epoch", "b: www: epoch 2 is older than 3",
         )  # fmt: skip
         assert reason(lambda: give(shell, "start", "www", 3, deadline_seconds=5)) == (
-            "failed", "b: www: start returned 1 and no process init-of-nobody is there; it said:",
+            "failed", "b: www: start returned 1 and no process no-such-init is there; it said:",
         )  # fmt: skip
         assert reason(lambda: give(shell, "start", "dns", 3, deadline_seconds=5)) == (
             "gate", "b: no such service: dns",
@@ -90,7 +90,7 @@ def test_a_slow_gate_meets_the_deadline_and_is_left_to_finish(host: GateHost) ->
 def test_a_watch_survives_a_new_host_file(host: GateHost) -> None:
     shell = LocalGate("b", "exporter", gate_path=host.gate)
     assert shell.count_processes(deadline_seconds=5) == {"www": 0}
-    host.write_host_file("service dns\nprocess init-of-nobody\n")
+    host.write_host_file("service dns\nprocess no-such-init\n")
     assert shell.count_processes(deadline_seconds=5) == {"dns": 0}
     shell.close()
 
@@ -173,7 +173,7 @@ def hanging(tmp_path: Path) -> Iterator[LocalGate]:
     gate.write_text(f"#!/bin/sh\necho $$ >>{pids}\nexec sleep 60\n")
     gate.chmod(0o755)
     shell = LocalGate("b", "actuator", gate_path=gate)
-    shell._command = [str(gate), "actuator"]  # whoever runs the test
+    shell._command = [str(gate), "actuator"]  # as the user who runs the test
     yield shell
     shell.close()
     for pid in pids.read_text().split():

@@ -1,4 +1,4 @@
-"""One call of `status` answers those who asked before it began, and nobody else."""
+"""One call of `status` answers those who asked before it began, and no others."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Gate:
         try:
             fault = self._outcomes[number].get(timeout=LONG)
         except queue.Empty:  # the test that asked is over
-            fault = GateError("timeout", "nobody ended this call")
+            fault = GateError("timeout", "this call was not ended")
         if fault is not None:
             raise fault
         return GateStatus(str(number), "", {})
@@ -42,7 +42,7 @@ class Gate:
 
 
 class Asker:
-    """Somebody who asks, in a thread."""
+    """A caller that asks, in a thread."""
 
     def __init__(self, shared: SharedStatus, seconds: float = LONG) -> None:
         self.outcome: queue.SimpleQueue[str] = queue.SimpleQueue()

@@ -46,7 +46,7 @@ HOST_FILE = """
 service www
 address 203.0.113.7/24
 interface lo
-process init-of-nobody
+process no-such-init
 start exit 1
 service slow
 address 203.0.113.8/24
@@ -98,7 +98,7 @@ def test_every_call(shell: SshGate) -> None:
     old = fault(lambda: give(shell, "claim", "www", 2, deadline_seconds=5))
     assert old == ("old_epoch", "a: www: epoch 2 is older than 3")
     failed = fault(lambda: give(shell, "start", "www", 3, deadline_seconds=5))
-    assert failed == ("failed", "a: www: start returned 1 and no process init-of-nobody is there; it said:")
+    assert failed == ("failed", "a: www: start returned 1 and no process no-such-init is there; it said:")
 
 
 def test_no_thread_of_a_connection_outlives_the_program(shell: SshGate) -> None:
@@ -185,7 +185,7 @@ def test_a_call_past_its_deadline_ends_alone(unused_sshd: Sshd, first_shell: Ssh
 
 
 def test_a2_a_look_never_waits_behind_changes(sshd: Sshd, host: GateHost, tmp_path: Path) -> None:
-    """Ten services are being started at once, and none of the starts ends before a look has been answered."""
+    """Ten services are being started at once, and none of the starts ends before a check has been answered."""
     names, before = [f"s{number}" for number in range(10)], host.host_file.read_text()
     wait = f"until [ -e {tmp_path}/go ]; do sleep 0.05; done"
     host.write_host_file("".join(f"service {name}\ninterface lo\nstart {wait}\n" for name in names))
@@ -265,7 +265,7 @@ KEYS: dict[str, tuple[Break, str, str]] = {
         "host_key_changed",
         "a: sshd offers no host key of a pinned kind",
     ),
-    "a key nobody knows": (
+    "a key that is not known": (
         lambda sshd, tmp: sshd.ssh("stranger"),
         "auth",
         "a: sshd does not accept {directory}/stranger for user root",
@@ -456,7 +456,7 @@ def test_a_connection_that_was_cut_is_made_anew_within_the_call(sshd: Sshd, shel
 
 
 def test_a_session_that_can_start_nothing_is_not_kept(sshd: Sshd) -> None:
-    """sshd keeps such a connection open: used again and again, a host that was mended would stay silent."""
+    """sshd keeps such a connection open: used again and again, a host that was repaired would stay silent."""
     with closing(SshGate("a", ADDRESS, sshd.ssh("exporter"), "exporter")) as shell:
         shell.status(deadline_seconds=5)
         for pid in _session_processes(sshd):

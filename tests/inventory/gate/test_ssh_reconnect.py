@@ -67,7 +67,7 @@ def test_after_a_close_a_new_one_is_made() -> None:
 
 
 def test_an_attempt_that_may_wait_in_vain_is_not_waited_for_in_a_hurry() -> None:
-    """A host that has just come back: the packet of the attempt before was sent to nobody."""
+    """A host that has just come back: the packet of the attempt before was sent to no host."""
     begun, may_end, vain, good = threading.Event(), threading.Event(), Fake(), Fake()
 
     def dial() -> Connection:

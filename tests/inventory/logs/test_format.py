@@ -101,7 +101,7 @@ def test_a_traceback_is_a_field_of_its_line() -> None:
     lines = LineFormatter("text", for_journal=True).format(broken()).splitlines()
     assert lines[0] == "<3>ERROR broke"
     assert len(lines) > 3
-    assert all(part.startswith("<3>") for part in lines), "each is a line of the journal by itself"
+    assert all(part.startswith("<3>") for part in lines), "each is a line of the journal of its own"
 
 
 def test_what_a_line_is_about() -> None:

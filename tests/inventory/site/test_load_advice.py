@@ -1,4 +1,4 @@
-"""What a sound site file is told all the same, and the example that ships."""
+"""What is reported about a sound site file all the same, and the example that ships."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ actuator: {host: b}
 
 ADVICE = {
     "nothing to say": ("", "", ()),
-    "an Alertmanager that anybody may write to": (
+    "an Alertmanager that every host may write to": (
         "actuator: {host: b}",
         'actuator: {host: b}\nchain: {alertmanagers: ["http://127.0.0.1:9093"], password_file: /etc/locum/p}',
         (
@@ -55,7 +55,7 @@ ADVICE = {
             "vantage_points: 2 can split evenly, and half is not a majority: use an odd number",
         ),
     ),
-    "a loopback exporter of somebody else": (
+    "a loopback exporter of another host": (
         'b: {url: "http://192.0.2.2:10751"}}',
         'c: {url: "http://127.0.0.1:10751"}}',
         (
