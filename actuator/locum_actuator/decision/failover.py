@@ -64,15 +64,29 @@ def _decide(situation: Situation, memory: Memory, service: Service) -> Plan:
     if _is_known_not_to_hold(holder, situation):
         return _unheld(situation, memory, service)
     if _is_served(holder, situation):
-        # The service answers; only the holder of the address could not be confirmed. That is no reason to act.
-        return Plan(
-            "nothing",
-            "well",
-            f"{holder.name} answers, although it could not be checked which host has the address",
-        )
+        return _holder_unconfirmed(holder, situation, memory, service)
     if holder.gate_answers:
         return _silent_service(holder, situation, memory, service)
     return _silent_gate(holder, situation, memory, service)
+
+
+def _holder_unconfirmed(holder: HostView, situation: Situation, memory: Memory, service: Service) -> Plan:
+    """Decide about a service that answers while it is not known which host has its address: never a reason to act.
+
+    Unless a vantage point got an answer through the service address, clients may get none: the check is repeated.
+    """
+    reach = situation.reach
+    if reach is None or not reach.outside or reach.outcome is Outcome.WELL:
+        why = f"{holder.name} answers, although it could not be checked which host has the address"
+        return Plan("nothing", "well", why)
+    if not holder.gate_answers and isinstance(found := unreached(holder, situation, memory, service), Plan):
+        return found
+    return Plan(
+        "keep_looking",
+        "could_not_look",
+        f"{holder.name} answers on its own address, but it could not be checked which host has the service address "
+        f"({reach.text})",
+    )
 
 
 def _is_served(holder: HostView, situation: Situation) -> bool:

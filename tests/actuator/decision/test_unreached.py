@@ -73,7 +73,21 @@ ROWS: dict[str, tuple[Situation, Memory, str]] = {
         "claim/unreached: claim on a, prove on a",
     ),
     "a gate that is silent cannot be asked to announce": (
-        seen(BY_B, host("a", serves=True, gate="timeout")), ANNOUNCED, "nothing/well: ",
+        seen(BY_B, host("a", serves=True, gate="timeout")), ANNOUNCED, "refuse/unreached: ",
+    ),
+    "its gate is silent, and no vantage point could check through the address": (
+        seen(Reach((look("b", NOT_LOOKED),)), host("a", serves=True, gate="timeout")), ANNOUNCED,
+        "keep_looking/could_not_look: ",
+    ),
+    "its gate is silent, and a vantage point that does not reach it either gets no answer through the address": (
+        seen(Reach((look("c", FAILED),)), host("a", serves=True, gate="timeout")), ANNOUNCED,
+        "keep_looking/could_not_look: ",
+    ),
+    "its gate is silent, and the service is reached": (
+        seen(Reach((look("b", WELL),)), host("a", serves=True, gate="timeout")), ANNOUNCED, "nothing/well: ",
+    ),
+    "its gate is silent, and there is no other vantage point": (
+        seen(Reach(), host("a", serves=True, gate="timeout")), ANNOUNCED, "nothing/well: ",
     ),
     "nothing listens on the address here, on the holder itself": (
         seen(Reach((), look("b", FAILED)), host("a"), host("b", serves=True, holds=True, processes=3)),
