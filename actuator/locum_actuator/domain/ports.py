@@ -30,7 +30,11 @@ class Confirmed:
 
 
 class Observer(Protocol):
-    """The checks that steps need: the service on a host and through its addresses, witnesses, the network."""
+    """The checks that steps need: the service on a host and through its addresses, witnesses, the network.
+
+    What this host is too busy to check counts as not checked. Where a result has no word for that, a method raises
+    `TimeoutError`.
+    """
 
     def service_on(self, service: str, host: str) -> CheckOutcome:
         """Run the deciding checks against a host's own address, from here."""
@@ -42,13 +46,16 @@ class Observer(Protocol):
         """
 
     def witness_answers(self, source: str | None = None) -> bool:
-        """Ping the witnesses, from `source` if it is given; return whether any answered."""
+        """Ping the witnesses, from `source` if it is given; return whether any answered. Raises `TimeoutError`."""
 
     def echoes(self, host: str) -> int | None:
         """Ping a host; return how many echoes came back, None if none could be sent."""
 
     def late_echo(self, host: str, since: float, seconds: float) -> bool:
-        """Return whether an echo from a host arrived since `since` (time.monotonic), waiting up to `seconds`."""
+        """Return whether an echo from a host arrived since `since` (runtime.monotonic), waiting up to `seconds`.
+
+        Raises `TimeoutError`.
+        """
 
     def confirm(self, service: str, silent: str | None = None) -> Confirmed:
         """Check at once whether a witness answers, who has the addresses, and who gets echoes from `silent`."""

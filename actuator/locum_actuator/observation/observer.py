@@ -90,11 +90,11 @@ class HostObserver:
 
     def service_on(self, service: str, host: str) -> CheckOutcome:
         """Run the deciding checks against a host's own address, from here."""
-        values = self._site.services[service]
-        return self._run(
-            self._checks.run(service, self._site.hosts[host].address, host),
-            look_seconds(values) + GRACE_SECONDS,
-        )
+        work = self._checks.run(service, self._site.hosts[host].address, host)
+        try:
+            return self._run(work, look_seconds(self._site.services[service]) + GRACE_SECONDS)
+        except TimeoutError as late:
+            return self._busy(late)
 
     def reach(self, service: str) -> Reach | None:
         """Run the deciding checks through the service addresses, from here and from every other vantage point."""
@@ -103,7 +103,10 @@ class HostObserver:
             async with asking_session() as session, EventLoopLag() as lag:
                 return lag.discount_reach(await self._reach(service, session), self._local)
 
-        return self._run(look(), look_seconds(self._site.services[service]) + 2 * GRACE_SECONDS)
+        try:
+            return self._run(look(), look_seconds(self._site.services[service]) + 2 * GRACE_SECONDS)
+        except TimeoutError as late:
+            return Reach((self._busy(late),))
 
     async def _reach(self, service: str, session: aiohttp.ClientSession) -> Reach | None:
         seconds = look_seconds(self._site.services[service])
@@ -122,7 +125,10 @@ class HostObserver:
             silent_to = tuple(name for name, echo in echoes.items() if echo is Outcome.FAILED)
             return Confirmed(any(witnesses.values()), owners, heard_by, silent_to)
 
-        return self._run(gather(), 2.0 + _command_seconds(self._site.services[service]))
+        try:
+            return self._run(gather(), 2.0 + _command_seconds(self._site.services[service]))
+        except TimeoutError:
+            return Confirmed(witnessed=False, owners=None)
 
     async def _echoes_elsewhere(self, host: str | None) -> dict[str, Outcome]:
         """Ask the other vantage points whether a host returns their echoes."""
@@ -137,7 +143,10 @@ class HostObserver:
 
     def echoes(self, host: str) -> int | None:
         """Ping a host; return how many echoes came back, None if none could be sent."""
-        seen = self._run(few_echoes(self._pinger, self._site.hosts[host].address), 2.0)
+        try:
+            seen = self._run(few_echoes(self._pinger, self._site.hosts[host].address), 2.0)
+        except TimeoutError:
+            return None
         return seen.received if seen.sent else None
 
     def late_echo(self, host: str, since: float, seconds: float) -> bool:
@@ -172,15 +181,17 @@ class HostObserver:
         )
         try:
             return self._run(self._situation(service), limit)
-        except TimeoutError:
+        except TimeoutError as late:
             self._recent_lag.saw(limit)
-            return self._not_looked(
-                service, asked_at, f"this host was too busy to check: not finished within {limit:g} s"
-            )
+            return self._not_looked(service, asked_at, self._busy(late))
 
-    def _not_looked(self, service: str, asked_at: float, text: str) -> Situation:
+    def _busy(self, late: TimeoutError) -> CheckOutcome:
+        """Return the result of a check that this host was too busy to finish."""
+        return CheckOutcome(self._local, Outcome.NOT_LOOKED, str(late), "busy")
+
+    def _not_looked(self, service: str, asked_at: float, busy: CheckOutcome) -> Situation:
         """Return an empty situation, for checks that did not finish."""
-        busy = CheckOutcome(self._local, Outcome.NOT_LOOKED, text, "busy")
+        text = busy.text
         return Situation(
             service=service,
             hosts={
@@ -235,8 +246,12 @@ class HostObserver:
             return Life(unasked="this host was too busy to ask")
 
     def _run(self, work: Coroutine[Any, Any, _T], deadline_seconds: float) -> _T:
+        """Run checks in the event loop. Raises `TimeoutError`, in words, if they are not finished in time."""
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
             return runtime.result(future, deadline_seconds)
+        except TimeoutError:
+            text = f"this host was too busy to check: not finished within {deadline_seconds:g} s"
+            raise TimeoutError(text) from None
         finally:
             future.cancel()  # hung checks must not accumulate

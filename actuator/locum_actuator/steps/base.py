@@ -70,7 +70,13 @@ class StepContext:
     def require_silence(self, host: str, wait_seconds: float = 0.0) -> None:
         """Raise `StepError` if a late echo from a silent host arrives within `wait_seconds`."""
         since = self.evidence.silent_since.get(host)
-        if since is not None and self.observer.late_echo(host, since, wait_seconds):
+        if since is None:
+            return
+        try:
+            is_late = self.observer.late_echo(host, since, wait_seconds)
+        except TimeoutError as fault:
+            raise StepError(f"it could not be checked whether {host} is still silent: {fault}") from fault
+        if is_late:
             raise StepError(f"a late echo arrived from {host}: delay does not prove that the host is down")
 
     def require_silent_holder(self, claimer: str) -> None:

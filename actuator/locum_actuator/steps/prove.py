@@ -107,7 +107,11 @@ class Prove(Step):
         versions = {witness.version for witness in context.site.witnesses}
         asked = [str(address) for address in addresses if address.version in versions]
         unasked = [str(address) for address in addresses if address.version not in versions]
-        if silent := [address for address in asked if not context.observer.witness_answers(source=address)]:
+        try:
+            silent = [address for address in asked if not context.observer.witness_answers(source=address)]
+        except TimeoutError as fault:
+            return CheckOutcome(context.local_host, Outcome.NOT_LOOKED, str(fault), "busy")
+        if silent:
             announce(context.service.interface[self.host], addresses)
             of_which = ", ".join(silent) if len(addresses) > 1 else "the service address"
             return CheckOutcome(

@@ -33,9 +33,13 @@ class Start(Step):
         """Return False only if a recent check got no answer; repeat it if this program was stopped meanwhile."""
         for _ in range(LOOKS):
             asked_at = runtime.since_boot()
-            if self.context.observer.service_on(self.context.name, self.host).outcome is Outcome.WELL:
+            seen = self.context.observer.service_on(self.context.name, self.host).outcome
+            if seen is Outcome.WELL:
                 return True
-            if runtime.since_boot() - asked_at <= self.context.evidence.look_seconds + LOOK_SECONDS:
+            if (
+                seen is Outcome.FAILED
+                and runtime.since_boot() - asked_at <= self.context.evidence.look_seconds + LOOK_SECONDS
+            ):
                 return False
         return True  # no check was recent enough: it may answer, so it is not stopped
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, get_args
@@ -13,6 +15,8 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from locum_actuator.decision.failover import decide
+from locum_actuator.domain.ports import Confirmed
+from locum_actuator.domain.reach import Reach
 from locum_actuator.domain.situation import CheckOutcome, HostView, Memory, Situation
 from locum_actuator.observation import address_owners
 from locum_actuator.observation.gate_reports import NoGateAnswer
@@ -22,6 +26,7 @@ from locum_actuator.observation.vantage_points import Answer, ask, asking_sessio
 from locum_actuator.page.check_health import judge
 from locum_actuator.page.check_results import Vote, read_votes
 from locum_actuator.steps.plan_evidence import SILENT_SECONDS
+from locum_actuator.system import runtime
 from locum_exporter.metrics import ResultCollector
 from locum_exporter.net.icmp import Burst
 from locum_exporter.result import (
@@ -153,7 +158,7 @@ def test_b14_a_look_that_does_not_end_is_no_look_and_not_a_fault_of_the_worker(
 
     def late(work: Any, _: float) -> Situation:
         work.close()
-        raise TimeoutError
+        raise TimeoutError("this host was too busy to check")
 
     monkeypatch.setattr(evidence, "_run", late)
     try:
@@ -168,6 +173,37 @@ def test_b14_a_look_that_does_not_end_is_no_look_and_not_a_fault_of_the_worker(
         plan = decide(situation, Memory(holder=holder, epoch=1), site().services["www"])
         assert (plan.kind, plan.code, plan.steps) == ("keep_looking", "could_not_look", ())
         assert "too busy to check" in plan.reason
+
+
+BUSY = "this host was too busy to check: not finished within"
+
+
+def test_b14_what_this_host_is_too_busy_to_check_is_not_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It ended a step as broken, and the start of a service as failed."""
+    evidence = HostObserver(site(), KeptFakes(FakeWorld({})))
+
+    def never_run(work: Coroutine[Any, Any, object], loop: asyncio.AbstractEventLoop) -> Future[object]:
+        work.close()
+        return Future()
+
+    def late(call: Future[object], timeout: float | None = None) -> object:
+        raise TimeoutError
+
+    try:
+        with monkeypatch.context() as busy:
+            busy.setattr(asyncio, "run_coroutine_threadsafe", never_run)
+            busy.setattr(runtime, "result", late)
+            for seen in (evidence.service_on("www", "a"), *(evidence.reach("www") or Reach()).outside):
+                assert (seen.outcome, seen.reason) == (Outcome.NOT_LOOKED, "busy")
+                assert seen.text.startswith(BUSY)
+            assert evidence.confirm("www", "a") == Confirmed(witnessed=False, owners=None)
+            assert evidence.echoes("a") is None
+            with pytest.raises(TimeoutError, match=BUSY):
+                evidence.witness_answers()
+            with pytest.raises(TimeoutError, match=BUSY):
+                evidence.late_echo("a", 0.0, 0.0)
+    finally:
+        evidence.close()
 
 
 @pytest.mark.parametrize(("lag", "seconds"), [(0.0, 0.3), (0.1, 0.5), (2.0, 0.6)])

@@ -13,6 +13,7 @@ import pytest
 
 from locum_actuator.domain.plan import Plan, PlannedStep
 from locum_actuator.domain.ports import Confirmed
+from locum_actuator.domain.situation import CheckOutcome
 from locum_actuator.journal.database import JournalError
 from locum_actuator.journal.journal import Journal
 from locum_actuator.metrics import Metrics
@@ -20,13 +21,15 @@ from locum_actuator.steps import plan_evidence, release
 from locum_actuator.steps.base import StepContext, StepError
 from locum_actuator.steps.plan_evidence import PlanEvidence
 from locum_actuator.steps.runner import Outcome, Sequence
+from locum_actuator.steps.start import Start
 from locum_actuator.system import netlink
+from locum_exporter import result
 from locum_inventory import since_boot
 from locum_inventory.enrolment import boot_guard
 from locum_inventory.gate.protocol import GateError, ServiceStatus, Verb
 from locum_inventory.site.model import InterfaceAddress, Site
 from tests.actuator.fakes import FakeGate, FakeWorld, site
-from tests.actuator.shortcuts import in_no_time, kernel_of
+from tests.actuator.shortcuts import be_impatient, in_no_time, kernel_of
 
 
 @pytest.fixture
@@ -157,6 +160,61 @@ def test_a_wire_that_nobody_could_be_asked_at_first_is_asked_again(
     outcome = run(world, journal, *TAKEOVER)
     assert outcome.done == done
     assert done or outcome.text == "it could not be checked which host has the address"
+
+
+@pytest.mark.parametrize(
+    ("busy", "seconds", "done"),
+    [(3, 10.0, True), (10_000, 0.05, False)],
+    ids=["for some checks", "until its time has passed"],
+)
+def test_b14_a_start_that_this_host_is_too_busy_to_check_is_waited_for(
+    world: FakeWorld,
+    journal: Journal,
+    monkeypatch: pytest.MonkeyPatch,
+    busy: int,
+    seconds: float,
+    done: bool,
+) -> None:
+    asked, ask = [0], world.service_on
+    not_checked = CheckOutcome("b", result.Outcome.NOT_LOOKED, "this host was too busy to check", "busy")
+
+    def service_on(service: str, host: str) -> CheckOutcome:
+        asked[0] += 1
+        return not_checked if asked[0] <= busy else ask(service, host)
+
+    monkeypatch.setattr(world, "service_on", service_on)
+    be_impatient(monkeypatch, seconds)
+    outcome = run(world, journal, *TAKEOVER)
+    assert outcome.done == done
+    assert (
+        done or outcome.text == f"started on b, but did not answer within {seconds:g} s: {not_checked.text}"
+    )
+
+
+def test_b14_what_could_not_be_checked_does_not_stop_a_service_that_may_answer(
+    world: FakeWorld, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only an answer that it does not get is a reason to stop on a what was started there for its own holder."""
+    not_checked = CheckOutcome("b", result.Outcome.NOT_LOOKED, "this host was too busy to check", "busy")
+    monkeypatch.setattr(world, "service_on", lambda service, host: not_checked)
+    start = Start(StepContext(site(), "www", world.gates, world, 2, "a"), "a")
+    start.undo()
+    assert world.gates["a"].calls == []
+
+
+def test_b14_a_late_echo_that_could_not_be_checked_for_ends_the_plan(
+    world: FakeWorld, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def late_echo(host: str, since: float, seconds: float) -> bool:
+        raise TimeoutError("this host was too busy to check")
+
+    monkeypatch.setattr(world, "late_echo", late_echo)
+    context = StepContext(site(), "www", world.gates, world, 2, "a")
+    context.evidence.silent_since["a"] = 0.0
+    with pytest.raises(
+        StepError, match="it could not be checked whether a is still silent: this host was too"
+    ):
+        context.require_silent_holder("b")
 
 
 def test_a_standby_that_does_not_start_gives_everything_back(world: FakeWorld, journal: Journal) -> None:
