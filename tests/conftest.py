@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from lab import Lab
+from tests.support.forked_programs import ForkedPrograms, forked_programs
 from tests.support.slowness import LATE_SECONDS, LateMeter
 
 
@@ -48,6 +49,19 @@ def _every_connection_is_closed() -> Iterator[None]:
     for connection in made:
         with suppress(sqlite3.Error):  # one that a thread of its own has to close
             connection.close()
+
+
+@pytest.fixture(scope="session")
+def programs() -> Iterator[ForkedPrograms]:
+    """Run programs of locum without starting Python for each."""
+    modules = (
+        "locum_actuator.server",
+        "locum_actuator.cli.up",
+        "locum_actuator.cli.enrol",
+        "locum_exporter.server",
+    )
+    with forked_programs(modules) as forked:
+        yield forked
 
 
 @pytest.fixture

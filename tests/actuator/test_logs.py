@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +11,7 @@ from typing import Any
 import pytest
 import requests
 
+from tests.support.forked_programs import ForkedPrograms
 from tests.support.log_reading import read_logfmt
 from tests.support.polling import wait_for
 from tests.support.ports import unused_port
@@ -54,27 +53,24 @@ class Running:
 
 
 @contextmanager
-def running(directory: Path, style: str) -> Iterator[Running]:
+def running(programs: ForkedPrograms, directory: Path, style: str) -> Iterator[Running]:
     port, log = unused_port(), directory / "actuator.log"
-    command = [
-        sys.executable, "-m", "locum_actuator.server", "--site", str(quiet_site(directory)),
-        "--listen", f"127.0.0.1:{port}", "--webhook-listen", f"127.0.0.1:{unused_port()}", "--log-format", style,
-        "--log-level", "debug",
+    words = [
+        "--site", str(quiet_site(directory)), "--listen", f"127.0.0.1:{port}",
+        "--webhook-listen", f"127.0.0.1:{unused_port()}", "--log-format", style, "--log-level", "debug",
     ]  # fmt: skip
-    with log.open("w") as stderr, subprocess.Popen(command, stderr=stderr) as process:
-        try:
-            actuator = Running(f"http://127.0.0.1:{port}", log, READERS[style])
-            actuator.wait_for("listening")
-            yield actuator
-            process.terminate()
-            assert process.wait(60) == 0
-        finally:
-            process.kill()
+    log.touch()
+    with programs.started("locum_actuator.server:main", words, log) as process:
+        actuator = Running(f"http://127.0.0.1:{port}", log, READERS[style])
+        actuator.wait_for("listening")
+        yield actuator
+        process.terminate()
+        assert process.wait() == 0
 
 
 @pytest.mark.parametrize("style", READERS)
-def test_the_log_of_an_actuator(style: str, tmp_path: Path) -> None:
-    with running(tmp_path, style) as actuator:
+def test_the_log_of_an_actuator(programs: ForkedPrograms, style: str, tmp_path: Path) -> None:
+    with running(programs, tmp_path, style) as actuator:
         opened = actuator.wait_for("incident_opened", trigger="start-up")
         assert actuator.webhook("not the token at all") == 401
         assert actuator.webhook(SECRETS["webhook"]) == 202

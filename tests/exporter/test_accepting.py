@@ -16,9 +16,9 @@ from locum_exporter.server import Options, serve
 from locum_inventory.listen import Listen
 from locum_inventory.site.load import load_site
 from locum_inventory.token_bucket import TokenBucket
-from tests.exporter import test_server
 from tests.exporter.sites import exporter_site
-from tests.exporter.test_server import exporter
+from tests.exporter.test_server import exporter, limit
+from tests.support.forked_programs import ForkedPrograms
 from tests.support.marks import needs_root
 from tests.support.ports import unused_port
 
@@ -76,13 +76,10 @@ def ask(sock: socket.socket) -> str:
 
 
 @needs_root
-def test_e4_another_user_leaves_descriptors_and_room(
-    site_file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_e4_another_user_leaves_descriptors_and_room(programs: ForkedPrograms, site_file: Path) -> None:
     """He may have as many descriptors as the exporter has, and the exporter takes half of its own for others."""
-    limited = ["prlimit", "--nofile=512:512", *test_server.PROGRAM]
-    monkeypatch.setattr(test_server, "PROGRAM", limited)
-    with exporter(site_file) as program, socket.create_connection(("127.0.0.1", program._port), 5) as kept:
+    limited = exporter(programs, site_file, before=limit(512, 512))
+    with limited as program, socket.create_connection(("127.0.0.1", program._port), 5) as kept:
         assert "locum_check_success 1.0" in ask(kept)
         with holding(program._port, 600) as user:
             assert "locum_check_success 1.0" in program.get("/probe?check=ping&host=b").text
@@ -95,10 +92,8 @@ def test_e4_another_user_leaves_descriptors_and_room(
 
 
 @needs_root
-def test_e4_who_asks_keeps_his_connection(site_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_e4_who_asks_keeps_his_connection(programs: ForkedPrograms, site_file: Path) -> None:
     """A Prometheus of another user shares his limit with whatever else that user does: it asks, so it stays."""
-    limited = ["prlimit", "--nofile=512:512", *test_server.PROGRAM]
-    monkeypatch.setattr(test_server, "PROGRAM", limited)
     asking = f"""
 import socket, sys
 kept = socket.create_connection(("127.0.0.1", int(sys.argv[1])), 5)
@@ -112,7 +107,7 @@ ask()
 input()
 ask()
 """
-    with exporter(site_file) as program:
+    with exporter(programs, site_file, before=limit(512, 512)) as program:
         command = [*OTHER_USER, asking, str(program._port)]
         with subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd="/"
@@ -127,8 +122,8 @@ ask()
 
 
 @needs_root
-def test_e4_one_who_comes_too_often_is_turned_away(site_file: Path) -> None:
-    with exporter(site_file) as program, holding(program._port, 900) as user:
+def test_e4_one_who_comes_too_often_is_turned_away(programs: ForkedPrograms, site_file: Path) -> None:
+    with exporter(programs, site_file) as program, holding(program._port, 900) as user:
         # Accepted after all of his.
         assert "locum_check_success 1.0" in program.get("/probe?check=ping&host=b").text
         assert user.stdin is not None

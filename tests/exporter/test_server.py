@@ -18,11 +18,12 @@ from locum_exporter.net.listening import listening_sockets
 from locum_exporter.server import main
 from locum_inventory.listen import Listen
 from tests.exporter.sites import exporter_site
+from tests.support.forked_programs import ForkedProgram, ForkedPrograms
 from tests.support.log_reading import read_logfmt
 from tests.support.polling import wait_for
 from tests.support.ports import unused_port
 
-PROGRAM = [sys.executable, "-m", "locum_exporter.server"]
+PROGRAM = "locum_exporter.server:main"
 
 
 @pytest.fixture
@@ -30,10 +31,15 @@ def site_file(tmp_path: Path) -> Path:
     return exporter_site(tmp_path)
 
 
+def limit(usual: int, most: int) -> str:
+    """Return the shell command that limits how many descriptors the process may have which runs it."""
+    return f"prlimit --pid $PPID --nofile={usual}:{most}"
+
+
 class Program:
     """A running exporter; `log` is what it has said so far."""
 
-    def __init__(self, process: subprocess.Popen[str], port: int, log_file: Path) -> None:
+    def __init__(self, process: ForkedProgram | subprocess.Popen[str], port: int, log_file: Path) -> None:
         self.process, self._port, self._log_file = process, port, log_file
 
     def get(self, path: str) -> requests.Response:
@@ -52,27 +58,51 @@ class Program:
 
 
 @contextmanager
-def exporter(site_file: Path, *options: str, host: str = "127.0.0.1") -> Iterator[Program]:
-    port = unused_port()
-    log_file = site_file.with_suffix(".log")
-    with log_file.open("w") as log:
-        arguments = [*PROGRAM, "--site", str(site_file), "--listen", f"{host}:{port}", *options]
-        process = subprocess.Popen(arguments, stderr=log, text=True)
-    program = Program(process, port, log_file)
-    try:
+def exporter(
+    programs: ForkedPrograms, site_file: Path, *options: str, host: str = "127.0.0.1", before: str = ""
+) -> Iterator[Program]:
+    """Run an exporter; `before` is a shell command that its process runs first."""
+    port, log_file = unused_port(), site_file.with_suffix(".log")
+    log_file.write_text("")
+    words = ["--site", str(site_file), "--listen", f"{host}:{port}", *options]
+    with programs.started(PROGRAM, words, log_file, before) as process:
+        program = Program(process, port, log_file)
         program.wait_for("listening on")
         yield program
-    finally:
-        process.kill()
-        process.wait(5)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_it_ends_when_told(site_file: Path, number: signal.Signals) -> None:
-    with exporter(site_file) as program:
+@contextmanager
+def exporter_from_a_shell(site_file: Path) -> Iterator[Program]:
+    """Run an exporter as a shell does, which starts Python."""
+    port, log_file = unused_port(), site_file.with_suffix(".log")
+    command = [sys.executable, "-m", "locum_exporter.server", "--site", str(site_file)]
+    with (
+        log_file.open("w") as log,
+        subprocess.Popen([*command, "--listen", f"127.0.0.1:{port}"], stderr=log, text=True) as process,
+    ):
+        program = Program(process, port, log_file)
+        try:
+            program.wait_for("listening on")
+            yield program
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize(
+    ("number", "how"),
+    [(signal.SIGTERM, "from a shell"), (signal.SIGTERM, "forked"), (signal.SIGINT, "forked")],
+)
+def test_it_ends_when_told(
+    programs: ForkedPrograms, site_file: Path, number: signal.Signals, how: str
+) -> None:
+    with (
+        exporter_from_a_shell(site_file)
+        if how == "from a shell"
+        else exporter(programs, site_file) as program
+    ):
         assert program.get("/-/healthy").text == "locum-exporter is healthy\n"
         os.kill(program.process.pid, number)
-        assert program.process.wait(5) == 0
+        assert program.process.wait(60) == 0
         lines = [read_logfmt(line) for line in program.log.splitlines()]
         assert [(line["level"], line["event"]) for line in lines] == [
             ("info", "listening"),
@@ -81,15 +111,17 @@ def test_it_ends_when_told(site_file: Path, number: signal.Signals) -> None:
         assert all(line["ts"].endswith("Z") for line in lines)
 
 
-def test_it_ends_although_a_look_is_under_way_and_a_client_stays(site_file: Path) -> None:
-    with exporter(site_file) as program, requests.Session() as session:
+def test_it_ends_although_a_look_is_under_way_and_a_client_stays(
+    programs: ForkedPrograms, site_file: Path
+) -> None:
+    with exporter(programs, site_file) as program, requests.Session() as session:
         session.get(f"http://127.0.0.1:{program._port}/-/healthy", timeout=5)
         program.process.terminate()
-        assert program.process.wait(5) == 0
+        assert program.process.wait(60) == 0
 
 
-def test_reload(site_file: Path) -> None:
-    with exporter(site_file) as program:
+def test_reload(programs: ForkedPrograms, site_file: Path) -> None:
+    with exporter(programs, site_file) as program:
         assert program.get("/probe?check=ping&host=c").status_code == 404
         site_file.write_text(
             site_file.read_text().replace("services:", "  c: {address: 127.0.0.13}\nservices:", 1)
@@ -108,21 +140,21 @@ def test_reload(site_file: Path) -> None:
         assert "locum_exporter_site_reload_success 0.0" in program.get("/metrics").text
 
 
-def test_its_log_as_json(site_file: Path) -> None:
-    with exporter(site_file, "--log-format", "json", "--host", "b") as program:
+def test_its_log_as_json(programs: ForkedPrograms, site_file: Path) -> None:
+    with exporter(programs, site_file, "--log-format", "json", "--host", "b") as program:
         (line,) = map(json.loads, program.log.splitlines())
         assert (line["level"], line["event"]) == ("info", "listening")
 
 
-def test_it_finds_out_which_host_it_is_on(site_file: Path) -> None:
-    with exporter(site_file) as program:
+def test_it_finds_out_which_host_it_is_on(programs: ForkedPrograms, site_file: Path) -> None:
+    with exporter(programs, site_file) as program:
         assert "on host <b>b</b>" in program.get("/").text
-    with exporter(site_file, "--host", "a") as program:
+    with exporter(programs, site_file, "--host", "a") as program:
         assert "on host <b>a</b>" in program.get("/").text
 
 
-def test_beyond_loopback_it_warns(site_file: Path) -> None:
-    with exporter(site_file, host="") as program:
+def test_beyond_loopback_it_warns(programs: ForkedPrograms, site_file: Path) -> None:
+    with exporter(programs, site_file, host="") as program:
         assert (
             "is not a loopback address, and there is no TLS: anyone on that network can read" in program.log
         )
@@ -177,20 +209,15 @@ def test_a_port_that_is_taken_keeps_its_reason() -> None:
         listening_sockets(Listen("127.0.0.1", taken.getsockname()[1]))
 
 
-def test_an_address_this_host_does_not_have(site_file: Path) -> None:
-    arguments = [*PROGRAM, "--site", str(site_file), "--listen", "192.0.2.77:1"]
-    done = subprocess.run(arguments, check=False, capture_output=True, text=True, timeout=20)
+def test_an_address_this_host_does_not_have(programs: ForkedPrograms, site_file: Path) -> None:
+    done = programs.run(PROGRAM, ["--site", str(site_file), "--listen", "192.0.2.77:1"])
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == "cannot listen on 192.0.2.77:1: cannot assign requested address"
 
 
-def test_e4_silent_connections_leave_descriptors_for_looks(
-    site_file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_e4_silent_connections_leave_descriptors_for_looks(programs: ForkedPrograms, site_file: Path) -> None:
     """The usual limit of descriptors is low, and any user can use it up; the exporter takes what it is allowed."""
-    limited = ["prlimit", "--nofile=256:4096", *PROGRAM]
-    monkeypatch.setattr(sys.modules[__name__], "PROGRAM", limited)
-    with exporter(site_file) as program, ExitStack() as stack:
+    with exporter(programs, site_file, before=limit(256, 4096)) as program, ExitStack() as stack:
         for _ in range(600):
             sock = stack.enter_context(socket.create_connection(("127.0.0.1", program._port)))
             sock.sendall(b"GET /pro")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from locum_exporter import this_host
 from locum_exporter.this_host import WrongMachineError, require_actuator_host, require_no_other_host
 from locum_inventory.site.load import load_site
 from locum_inventory.site.model import Address
-from tests.support.forked_programs import ForkedPrograms, forked_programs
+from tests.support.forked_programs import ForkedPrograms
 from tests.support.marks import needs_root
 from tests.support.ports import unused_port
 from tests.support.site_files import quiet_site
@@ -38,14 +37,6 @@ PROGRAMS = {
 WHO = {A: "it is a", ELSEWHERE: "it is no host of this site"}
 
 
-@pytest.fixture(scope="module")
-def programs() -> Iterator[ForkedPrograms]:
-    """Run programs in a network namespace of their own."""
-    modules = ("locum_actuator.cli.up", "locum_actuator.cli.enrol", "locum_actuator.server")
-    with forked_programs(modules, ["unshare", "--net"]) as forked:
-        yield forked
-
-
 @needs_root
 @pytest.mark.parametrize("program", PROGRAMS)
 @pytest.mark.parametrize("address", WHO)
@@ -54,8 +45,8 @@ def test_a5_it_refuses_on_a_machine_that_is_not_the_actuators_host(
 ) -> None:
     """On a itself, and on a machine that is no host of the site."""
     entry, words = PROGRAMS[program]
-    network = f"ip link set lo up; ip addr flush dev lo scope global; ip addr add {address}/24 dev lo"
-    done = programs.run(entry, [word.format(site=site_file) for word in words], network)
+    network = f"ip link set lo up; ip addr add {address}/24 dev lo"
+    done = programs.run(entry, [word.format(site=site_file) for word in words], network, own_network=True)
     assert done.returncode == 2
     assert done.stderr == (
         f"{program.split(maxsplit=1)[0]}: this machine is not b, which actuator.host names: "

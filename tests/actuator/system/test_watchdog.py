@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,6 +18,7 @@ from click.testing import CliRunner
 from locum_actuator.cli import main
 from locum_actuator.system.watchdog import Watchdog
 from locum_inventory.sd_notify import tell, tell_alive_every_seconds
+from tests.support.forked_programs import ForkedPrograms
 from tests.support.http_server import HealthyHandler, http_server
 from tests.support.marks import needs_root
 from tests.support.ports import closed_port
@@ -141,29 +140,18 @@ def site_file(tmp_path: Path) -> Path:
 @needs_root
 @pytest.mark.parametrize("module", ["locum_actuator.server", "locum_exporter.server"])
 def test_the_real_programs_say_that_they_are_ready_alive_and_stopping(
-    module: str, manager: socket.socket, site_file: Path
+    programs: ForkedPrograms, module: str, manager: socket.socket, site_file: Path
 ) -> None:
-    program_words = [
-        sys.executable,
-        "-P",
-        "-m",
-        module,
-        "--site",
-        str(site_file),
-        "--listen",
-        "127.0.0.1:10750",
-    ]
+    words, log = ["--site", str(site_file), "--listen", "127.0.0.1:10750"], site_file.with_suffix(".log")
     # In a network of its own: it looks for hosts that are not ours to ask.
-    command = ["unshare", "--net", "sh", "-c", 'ip link set lo up; exec "$@"', "sh", *program_words]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as program:
-        manager.settimeout(20)
+    with programs.started(f"{module}:main", words, log, "ip link set lo up", own_network=True) as program:
+        manager.settimeout(60)
         heard = {manager.recv(100) for _ in range(4)}
         assert {b"READY=1", b"WATCHDOG=1"} == heard
-        program.send_signal(signal.SIGTERM)
+        program.terminate()
         while manager.recv(100) != b"STOPPING=1":
             pass
-        _, said = program.communicate(timeout=20)
-    assert program.returncode == 0, said
+        assert program.wait() == 0, log.read_text()
 
 
 @pytest.mark.parametrize("only", ["exporter", "actuator", "up"])
