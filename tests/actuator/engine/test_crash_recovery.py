@@ -2,7 +2,8 @@
 
 The instants are enumerated, not sampled: before and after every write of the journal, and before and after every
 change a host is asked for. After each the world stands still, as after `kill -9`; with `power`, b loses what it
-holds and runs as well.
+holds and runs as well. Where nothing that outlives the process has changed since the instant before, to be killed
+there is to be killed at that one, and it is left out: such as the begin of a write that follows another.
 """
 
 from __future__ import annotations
@@ -52,16 +53,28 @@ class HeldTwice(BaseException):
 
 
 class Fate:
-    """Kills at one instant; counts them all."""
+    """Kills at one instant; counts them all, and notes at which a `state` is not that of the instant before."""
 
-    def __init__(self, at: int | None) -> None:
+    def __init__(self, at: int | None, state: Callable[[], object] = object) -> None:
         self.at = at
         self.passed = 0
+        self.different: list[int] = []
+        self._state = state
+        self._last: object = None
 
     def instant(self) -> None:
+        if self.at is None:
+            state = self._state()
+            if state != self._last:
+                self.different.append(self.passed)
+            self._last = state
         if self.passed == self.at:
-            raise Killed
+            self.end()
         self.passed += 1
+
+    def end(self) -> None:
+        """Kill."""
+        raise Killed
 
 
 class MortalJournal(Journal):
@@ -366,7 +379,7 @@ class Life:
         self.fate = fate
         MortalJournal.fate = MortalGate.fate = fate
         MortalGate.always = staticmethod(self.world.never_two)
-        journal = MortalJournal(self.directory / "journal.sqlite")
+        journal = self._writing = MortalJournal(self.directory / "journal.sqlite")
         try:
             mirrors = MortalMirrors(self.world, journal, fate)
             context = Context(
@@ -384,6 +397,11 @@ class Life:
             runtime.sleep(1.0)  # the threads that nothing waits for come to their end, too
         finally:
             journal.close()
+
+    def lasting(self) -> object:
+        """Return what outlives the process: time, journal, and the world without its count of looks."""
+        world = {**vars(self.world), "looks": 0}
+        return self.time.monotonic(), self._writing._db.total_changes, repr(world)
 
     @contextmanager
     def journal(self) -> Iterator[Journal]:
@@ -444,11 +462,12 @@ def test_killed_at_every_instant(
     row: Row, power: bool, in_memory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = Life(monkeypatch, in_memory / "whole", row)
-    counting = Fate(None)
+    counting = Fate(None, whole.lasting)
     whole.live("LocumServiceDown", counting)
     assert _steps(whole) == row.steps, "the plan that is meant"
     assert counting.passed >= 2 * (2 + row.steps.count(" on ")), "there was something to be killed in"
-    for at in range(counting.passed):
+    assert len(counting.different) > 2 + row.steps.count(" on "), "each step leaves something"
+    for at in counting.different:
         life = Life(monkeypatch, in_memory / str(at), row)
         with pytest.raises(Killed):
             life.live("LocumServiceDown", Fate(at))
