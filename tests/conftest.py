@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sqlite3
 from collections.abc import Generator, Iterator
 from contextlib import suppress
@@ -12,6 +13,20 @@ import pytest
 from lab import Lab
 from tests.support.forked_programs import ForkedPrograms, forked_programs
 from tests.support.slowness import LATE_SECONDS, LateMeter
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Let Python look for garbage neither while the tests are collected nor later among what they are made of.
+
+    Nothing of it is garbage: modules, and thousands of tests.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(wrapper=True)

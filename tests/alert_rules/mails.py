@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
+from yaml import CSafeLoader, load
 
 from locum_inventory.site.load import load_site
 from locum_inventory.site.model import Mail, Site
@@ -49,7 +49,7 @@ def _tested_alerts() -> dict[str, dict[str, Any]]:
     """Return one alert of each name, as the promtool tests say that the rules make it."""
     found: dict[str, dict[str, Any]] = {}
     for file in sorted((ROOT / "alert_rules" / "tests").glob("*.yml")):
-        for case in yaml.safe_load(file.read_text())["tests"]:
+        for case in load(file.read_text(), CSafeLoader)["tests"]:
             for look in case.get("alert_rule_test", ()):
                 name = look["alertname"]
                 for alert in look["exp_alerts"]:
