@@ -118,7 +118,7 @@ def test_the_gate_tells_what_is_there_and_not_in_use(
 
 
 def test_the_gate_tells_of_a_detection_under_way(here: str, make_gate: Callable[[str], GateHost]) -> None:
-    set_kernel(here, "conf/eth0/dad_transmits", "100")
+    set_kernel(here, "conf/eth0/dad_transmits", "6000")  # ten minutes: a busy machine takes its time to ask
     try:
         subprocess.run(["ip", "-n", here, "addr", "add", f"{SERVICE}/64", "dev", "eth0"], check=True)
         assert f"address {SERVICE} tentative" in make_gate("dash").run("status")
