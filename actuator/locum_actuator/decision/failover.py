@@ -129,7 +129,12 @@ def _astray(situation: Situation, memory: Memory, service: Service) -> Plan | No
     steps = tuple(PlannedStep("release", name) for name in astray)
     runs = f"runs the service, which {memory.holder} holds"
     if memory.returned.isdisjoint(astray):
-        return Plan("release", "left_over", f"{names} {runs}: left over from an interrupted plan", steps)
+        return Plan(
+            "release",
+            "left_over",
+            f"{names} {runs}: left over from an interrupted plan or an earlier holder",
+            steps,
+        )
     return Plan("release", "returned", f"{names} is back and {runs}", steps)
 
 

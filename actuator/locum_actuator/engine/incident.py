@@ -127,6 +127,7 @@ class Incident:
             epoch = highest_epoch(situation, context.journal.holder(context.name).epoch)
             context.journal.set_holder(context.name, plan.target, epoch)
             context.update_holder_metric()
+            self.left_over = True  # the host that the journal named may still run the service
             return None
         if not plan.acts:
             return None

@@ -72,6 +72,19 @@ def test_an_alert_for_a_healthy_service_does_nothing_and_says_why(world: FakeWor
     assert world.gates["b"].calls == []
 
 
+def test_the_service_is_stopped_where_it_is_left_after_another_holder_was_adopted(
+    world: FakeWorld, journal: Journal
+) -> None:
+    journal.set_holder("www", "b", 2)
+    world.gates["b"].processes = 3
+    assert handle(world, journal) == (
+        "release",
+        "b runs the service, which a holds: left over from an interrupted plan or an earlier holder",
+    )
+    assert journal.holder("www").host == "a"
+    assert (world.gates["a"].processes, world.gates["b"].processes) == (3, 0)
+
+
 def test_a1_a_holder_that_nobody_could_look_at_is_no_part_of_a_storm(
     world: FakeWorld, journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
