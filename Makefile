@@ -47,9 +47,9 @@ bench-dripped: setup ## whether a local user without rights who holds slow conne
 	$(AS_ROOT) $(PY) -m bench.dripped
 campaign: setup  ## 1,000 faults drawn by 20 new seeds, brought upon locum; what it promises must hold
 	$(AS_ROOT) $(PY) -m bench.campaign --profile refuse --profile three --profile fence --faults 17 --labs 2
-SCENARIOS ?= 1000
-sim: setup       ## the actuator as it ships in a simulated world: 10,000 faults drawn by new seeds, in virtual time
-	$(PY) -m sim --scenarios $(SCENARIOS)
+FAULTS ?= 100000
+sim: setup       ## the actuator as it ships in a simulated world: 100,000 faults drawn by new seeds, in virtual time
+	$(PY) -m sim --faults $(FAULTS)
 clean:
 	$(AS_ROOT) rm -rf .python-3.13 .python-3.13.new
 	rm -rf .venv .venv-* .setup .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist site

@@ -1,77 +1,109 @@
 """Run the actuator as it ships in a simulated world, under faults that a seed draws: `make sim`.
 
-Each scenario takes two minutes of virtual time under faults, and two without. A scenario that breaks a promise is
-printed with its seed and with the shortest schedule that still breaks it; `--seed N --scenarios 1 --events` shows
-its course.
+Each scenario takes two minutes of virtual time under faults, and the time that locum needs to put all right after
+them. A scenario that breaks a promise (sim/invariants.py) is shrunk to the shortest schedule that still breaks it,
+written to a file for --replay, and reported with its timeline.
 """
 
 from __future__ import annotations
 
 import argparse
-import random
+import os
 import secrets
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Iterable
+from itertools import takewhile
+from pathlib import Path
 
 from rich.console import Console
 
-from sim import faults as sim_faults
-from sim.faults import Fault
-from sim.scenario import HOSTS, SECONDS, Result, run
+from sim.campaign import draw_many, run_all, shrunk
+from sim.profiles import PROFILES
+from sim.report import report, timeline
+from sim.scenario import Result, run
+from sim.schedule import Schedule
 
-
-def schedule(seed: int, faults: int) -> list[Fault]:
-    """Return the faults of a seed."""
-    return sim_faults.draw(random.Random(seed), faults, HOSTS, SECONDS)
-
-
-def shortest(
-    seed: int, faults: list[Fault], run_one: Callable[[int, list[Fault]], Result] = run
-) -> list[Fault]:
-    """Leave out each fault without which a promise is still broken."""
-    left = list(faults)
-    for fault in faults:
-        fewer = [other for other in left if other is not fault]
-        if run_one(seed, fewer).broken is not None:
-            left = fewer
-    return left
+IN_EACH = 10
+PROGRESS_SECONDS = 10.0
 
 
 def main() -> int:
     """Run what was asked for; return 1 if a scenario broke a promise."""
+    asked = _arguments().parse_args()
+    console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
+    if asked.replay is not None:
+        result = run(Schedule.read(asked.replay))
+        _print(console, timeline(result))
+        console.print(result.broken or "no promise was broken")
+        return 1 if result.broken is not None else 0
+    first = secrets.randbelow(10**9) if asked.seed is None else asked.seed
+    console.print(f"seeds from {first} on, {asked.in_each} faults in each scenario, {asked.jobs} processes")
+    return _campaign(asked, first, console)
+
+
+def _campaign(asked: argparse.Namespace, first: int, console: Console) -> int:
+    """Run scenarios until there were enough faults, or hours, or a violation."""
+    begun = said_at = time.monotonic()
+    scenarios = violations = brought = 0
+    ends_at = None if asked.hours is None else begun + asked.hours * 3600
+    schedules = draw_many(first, asked.in_each, asked.profile)
+    if ends_at is None and not asked.until_broken:
+        last = first - (-asked.faults // asked.in_each)
+        schedules = takewhile(lambda schedule: schedule.seed < last, schedules)
+    for result in run_all(schedules, asked.jobs):
+        scenarios, brought = scenarios + 1, brought + len(result.schedule.faults)
+        if result.broken is not None:
+            violations += 1
+            _tell(console, result, asked.into)
+        now = time.monotonic()
+        if now - said_at >= PROGRESS_SECONDS:
+            said_at = now
+            _say(console, scenarios, brought, violations, now - begun)
+        if (asked.until_broken and violations) or (ends_at is not None and now >= ends_at):
+            break
+    _say(console, scenarios, brought, violations, time.monotonic() - begun)
+    return 1 if violations else 0
+
+
+def _tell(console: Console, result: Result, into: Path) -> None:
+    """Shrink a violation, write its schedule to a file, and print the report."""
+    console.print(f"seed {result.schedule.seed} ({result.schedule.profile}): {result.broken}; shrinking")
+    shorter = shrunk(result)
+    into.mkdir(parents=True, exist_ok=True)
+    path = into / f"{result.schedule.profile}-{result.schedule.seed}.json"
+    shorter.schedule.write(path)
+    _print(console, report(shorter, path))
+
+
+def _say(console: Console, scenarios: int, brought: int, violations: int, seconds: float) -> None:
+    a_minute = brought * 60 / max(seconds, 1e-3)
+    console.print(
+        f"{scenarios} scenarios, {brought} faults, {a_minute:.0f} a minute; {violations} scenarios broke a promise"
+    )
+
+
+def _print(console: Console, lines: Iterable[str]) -> None:
+    for line in lines:
+        console.print(line)
+
+
+def _arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m sim", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--seed", type=int, help="the first one [default: drawn, and printed]")
-    parser.add_argument("--scenarios", type=int, default=100)
-    parser.add_argument("--faults", type=int, default=10, help="in each scenario")
-    parser.add_argument("--events", action="store_true", help="print the course of each scenario")
-    asked = parser.parse_args()
-    console = Console(highlight=False, soft_wrap=True)
-    first = secrets.randbelow(10**9) if asked.seed is None else asked.seed
-    console.print(f"seeds {first} to {first + asked.scenarios - 1}, {asked.faults} faults each")
-    begun, wrong = time.monotonic(), 0
-    for number, seed in enumerate(range(first, first + asked.scenarios), 1):
-        result = run(seed, schedule(seed, asked.faults))
-        if asked.events:
-            _print_course(console, result)
-        if result.broken is not None:
-            wrong += 1
-            console.print(f"seed {seed}: {result.broken}", markup=False)
-            for fault in shortest(seed, list(result.faults)):
-                console.print(f"  {fault}", markup=False)
-        if number % 50 == 0:
-            console.print(f"{number} of {asked.scenarios} scenarios, {wrong} broke a promise")
-    brought = asked.scenarios * asked.faults
-    a_minute = brought * 60 / (time.monotonic() - begun)
-    console.print(f"{brought} faults, {a_minute:.0f} a minute; {wrong} scenarios broke a promise")
-    return 1 if wrong else 0
-
-
-def _print_course(console: Console, result: Result) -> None:
-    for event in result.events:
-        console.print(f"{event.at:9.3f} {event.host or '':2} {event.text}", markup=False)
+    parser.add_argument("--faults", type=int, default=1000, help="in all [default: 1000]")
+    parser.add_argument("--hours", type=float, help="run for so long instead")
+    parser.add_argument("--until-broken", action="store_true", help="run until a promise is broken")
+    parser.add_argument("--in-each", type=int, default=IN_EACH, help="faults in each scenario [default: 10]")
+    parser.add_argument("--profile", choices=sorted(PROFILES), help="[default: drawn for each scenario]")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="[default: one a core]")
+    parser.add_argument("--replay", type=Path, metavar="FILE", help="run a schedule again, and print it all")
+    parser.add_argument(
+        "--into", type=Path, default=Path("sim-violations"), help="where schedules that break a promise go"
+    )
+    return parser
 
 
 if __name__ == "__main__":

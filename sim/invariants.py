@@ -1,110 +1,248 @@
-"""What must hold after every event, whatever happens (docs/trust.md)."""
+"""What must hold after every event, whatever happens: the contract of docs/trust.md.
+
+1. No address is held by two hosts that clients reach, except where trust.md admits it: the other host has come back
+   a moment ago; no vantage point could see it (`when_unreachable: takeover`, or all that could ask were on the
+   wrong side); loss or delay hid all of it; its fence device lied; a hypervisor stopped a clock.
+2. No holder that serves its clients is released, stopped, respawned or switched off, unless a person moves it, and
+   nothing at all is ordered while the service is paused.
+3. Nothing is done out of what was not checked: an address is given only after a question about it, moments ago.
+4. Epochs only grow.
+5. An alert that was answered with 202 is in the journal, whatever happens then.
+6. A service that is down is acted upon: where it could be served it is, and else an open incident says why not.
+7. Two holders, however they came about, are one again as soon as both can be asked.
+8. No worker ends, hangs or spins.
+9. At the end, without faults, exactly one host has the address and serves, and no other runs the service.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from locum_actuator.system import runtime
+from locum_actuator.engine.engine import Engine
+from sim.actuator import Actuator
+from sim.evidence import NEVER, Evidence
+from sim.profiles import Profile
+from sim.timers import Timers
 from sim.world import World
 
-# A host that comes back with the address (thawed, plugged in) is made to release it within this time.
-RETURNING_SECONDS = 15.0
-# The evidence behind a claim over a gate may be so old (steps/plan_evidence.py), and its verb takes a moment.
+# The evidence behind a claim may be so old (steps/plan_evidence.py), and its verb takes a moment.
 CLAIM_SECONDS = 2.5
-HEALTHY_SECONDS = 3.0  # a holder that has been well so long is not taken from
-LEFT_DOWN_SECONDS = 45.0  # a service that could be served is served again within this time
+CLAIM_CHECKED_SECONDS = (
+    5.0  # after a confirmed release the question may be three seconds old, over a gate one more
+)
+HEALTHY_SECONDS = 3.0  # a holder that has been well for so long is left alone
+BY_PERSON_SECONDS = 60.0  # a planned move takes so long at most, its undoing and a restart included
+PAUSED_SECONDS = 2.0  # a check that began before a pause may still be decided upon
+OF_TWO_SECONDS = 30.0  # a host that held the address together with another may be released for so long
+CLOCK_SECONDS = 10.0  # after a hypervisor's pause the age of evidence is too low for so long
+LIED_SECONDS = 60.0  # after a fence device has lied its host counts as off for so long
 SITUATIONS_A_SECOND = 30
+TAKING = frozenset({"release", "stop", "respawn", "fence"})
 
 
 @dataclass(slots=True)
 class Invariants:
-    """Checks the world after every change, and keeps what the checks need to know of the past."""
+    """Checks the world after every change."""
 
     world: World
-    service_hosts: tuple[str, ...]
+    profile: Profile
+    actuator: Actuator
     broken: str | None = None  # the first violation, in words
-    _well_since: dict[str, float] = field(default_factory=dict)
-    _back_at: dict[str, float] = field(default_factory=dict)  # when a host was last able to answer again
-    _was_answering: dict[str, bool] = field(default_factory=dict)
+    evidence: Evidence = field(init=False)
+    timers: Timers = field(init=False)
+    _held: frozenset[str] = frozenset()  # by whom, whether or not clients reach them
     _epochs: dict[str, int] = field(default_factory=dict)
-    _held: frozenset[str] = frozenset()  # by whom, whether or not they can answer
-    _unserved_since: float | None = None
+    _engine: Engine | None = None  # the one whose journal was checked
+    _situations: tuple[float, int] = (0.0, 0)
+
+    def __post_init__(self) -> None:
+        """Begin with the world as it is."""
+        self.evidence = Evidence(self.world, self.profile)
+        self.timers = Timers(self.world, self.profile, self.actuator)
+        self._held = self._holding()
+        self.evidence.note()
+
+    def _holding(self) -> frozenset[str]:
+        return frozenset(name for name, host in self.world.hosts.items() if host.has_address)
 
     def check(self) -> None:
-        """Check all; keep the first violation."""
+        """Check what any event may break; keep the first violation."""
         if self.broken is not None:
             return
-        now = runtime.monotonic()
-        self._note(now)
-        held = frozenset(name for name in self.service_hosts if self.world.hosts[name].has_address)
-        gained, lost, self._held = held - self._held, self._held - held, held
-        self.broken = (
-            self._held_by_two(gained, now)
-            or self._healthy_taken(lost, now)
-            or self._epoch_shrank()
-            or self._left_down(now)
-        )
+        held = self._holding()
+        gained, self._held = held - self._held, held
+        self.broken = self._held_by_two(gained) or self._given_unchecked(gained) or self._host_epoch_shrank()
+        self.evidence.note()
 
-    def _answers(self, name: str) -> bool:
+    def ordered(self, verb: str, host: str) -> None:
+        """Check an order of the actuator at the moment at which it is sent."""
+        if self.broken is None and verb in TAKING:
+            self.broken = self._healthy_taken(verb, host)
+        if self.broken is None:
+            self.broken = self._while_paused(verb, host)
+
+    def check_in_time(self) -> None:
+        """Check what no event shows: to be called every second."""
+        self.check()
+        if self.broken is None:
+            self.broken = (
+                self.timers.broken() or self._spins() or self._worker_is_gone() or self._journal_lost()
+            )
+
+    # -- 1, 3: what is given ---------------------------------------------------------------------------------------
+
+    def _held_by_two(self, gained: frozenset[str]) -> str | None:
+        """Return which host was given the address although another one that could be seen had it."""
+        now = self.world.now
+        reached = [name for name in self._held if self._is_reached(name)]
+        for new in gained & set(reached):
+            if self.world.claims_at.get(new) != now or self._clock_stood_still(new):
+                continue  # not by an order: it has booted with it
+            for old in sorted(set(reached) - gained):
+                if (why := self._not_admitted(old)) is not None:
+                    return f"{new} got the address while {old} had it {why}"
+        return None
+
+    def _is_reached(self, name: str) -> bool:
         host = self.world.hosts[name]
-        return host.runs and not host.cut
+        return host.is_heard and not host.cut
 
-    def _note(self, now: float) -> None:
-        for name in self.service_hosts:
-            answers = self._answers(name)
-            if answers and not self._was_answering.get(name, True):
-                self._back_at[name] = now
-            self._was_answering[name] = answers
-
-    def _held_by_two(self, gained: frozenset[str], now: float) -> str | None:
-        holding = [name for name in self.service_hosts if name in self._held and self._answers(name)]
-        new = gained & set(holding)
-        if len(holding) < 2:
+    def _not_admitted(self, old: str) -> str | None:
+        """Return why it is not admitted that another host gets the address of this one; None if it is."""
+        now, evidence = self.world.now, self.evidence
+        if (seen := evidence.seen_for(old)) > CLAIM_SECONDS:
+            return f"and could be seen for {seen:.1f} s"
+        if old in evidence.seen_since or now - evidence.back_at.get(old, NEVER) <= CLAIM_SECONDS:
+            return None  # it has come back just now
+        if now - evidence.hidden_at.get(old, NEVER) <= CLAIM_SECONDS:
+            return None  # loss or delay that hides everything
+        if now - self.world.lied_about_at.get(old, NEVER) <= LIED_SECONDS:
             return None
-        for name in set(holding) - new:
-            back = now - self._back_at.get(name, 0.0)
-            if new and back > CLAIM_SECONDS:
-                return f"{min(new)} got the address while {name} had answered for it for {back:.1f} s"
-        if any(now - self._back_at.get(name, float("-inf")) <= RETURNING_SECONDS for name in holding):
+        if self.profile.when_unreachable == "takeover":
             return None
-        return f"{' and '.join(holding)} answer for the address"
+        if not self.profile.fenced and now - evidence.silent_to_a_point_at.get(old, NEVER) <= CLAIM_SECONDS:
+            return None  # a third host that is on the wrong side
+        return "behind a line that was cut, and no other vantage point had asked it"
 
-    def _healthy_taken(self, lost: frozenset[str], now: float) -> str | None:
-        found = None
-        for name in lost:
-            since = self._well_since.get(name)
-            if since is not None and now - since >= HEALTHY_SECONDS and self.world.hosts[name].up:
-                found = f"the address was taken from {name}, which had been well for {now - since:.1f} s"
-        for name in self.service_hosts:
-            host = self.world.hosts[name]
-            well = self._answers(name) and host.has_address and host.service == "well" and not host.loses
-            if not well:
-                self._well_since.pop(name, None)
-            else:
-                self._well_since.setdefault(name, now)
-        return found
+    def _clock_stood_still(self, *names: str) -> bool:
+        """Return whether a hypervisor paused one of the hosts, or the actuator's, a moment ago."""
+        return any(
+            self.world.now - self.world.clock_paused_at.get(name, NEVER) <= CLOCK_SECONDS
+            for name in {*names, self.world.home}
+        )
 
-    def _epoch_shrank(self) -> str | None:
-        for name, host in self.world.hosts.items():
-            if host.epoch < self._epochs.get(name, 0):
-                return f"the epoch of {name} went from {self._epochs[name]} to {host.epoch}"
-            self._epochs[name] = host.epoch
+    def _given_unchecked(self, gained: frozenset[str]) -> str | None:
+        for name in gained:
+            if self.world.claims_at.get(name) != self.world.now or self._clock_stood_still(name):
+                continue
+            age = self.world.now - self.world.asked_who_has_it_at
+            if age > CLAIM_CHECKED_SECONDS:
+                return f"{name} got the address, and the wire had been asked {age:.1f} s before"
         return None
 
-    def _left_down(self, now: float) -> str | None:
+    # -- 2: what is taken ------------------------------------------------------------------------------------------
+
+    def _healthy_taken(self, verb: str, name: str) -> str | None:
+        now, well = self.world.now, self.evidence.well_for(name)
+        if well < HEALTHY_SECONDS or self._clock_stood_still(name):
+            return None
+        if now - self.world.moved_by_person_at <= BY_PERSON_SECONDS:
+            return None
+        others = (self.evidence.held_at.get(other, NEVER) for other in self.world.hosts if other != name)
+        if now - max(others) <= OF_TWO_SECONDS:
+            return None  # one of two holders has to go
+        if verb == "fence" and self.evidence.seen_for(name) < HEALTHY_SECONDS:
+            return None  # behind a line that is cut: it is switched off before another host gets the address
+        return f"{verb} was sent to {name}, which had been well for {well:.1f} s"
+
+    def _while_paused(self, verb: str, name: str) -> str | None:
+        """Return an order of a plan that was decided while a pause had long begun; None if it is of none."""
+        actuator, world = self.actuator, self.world
+        decided_later = world.decided_at - actuator.paused_since
+        if decided_later < PAUSED_SECONDS or actuator.up_since > actuator.paused_since:
+            return None
+        by_person = world.now - world.moved_by_person_at <= BY_PERSON_SECONDS
+        if by_person or actuator.disk.commit_seconds or actuator.disk.fault is not None:
+            return None
+        return f"{verb} was sent to {name} though the service had been paused for {decided_later:.1f} s"
+
+    # -- 4: epochs -------------------------------------------------------------------------------------------------
+
+    def _host_epoch_shrank(self) -> str | None:
+        return next(
+            (
+                found
+                for name, host in self.world.hosts.items()
+                if (found := self._shrank(name, host.epoch)) is not None
+            ),
+            None,
+        )
+
+    def _journal_lost(self) -> str | None:
+        """Return what the journal of a process that has begun since the last check has lost."""
+        engine = self.actuator.engine
+        if engine is None or engine is self._engine:
+            return None
+        self._engine = engine
+        return self._journal_epoch_shrank() or self._lost_alerts()
+
+    def _journal_epoch_shrank(self) -> str | None:
+        service = self.actuator.service
+        epoch = self.actuator.ask(lambda engine: engine.journal.holder(service).epoch)
+        return None if epoch is None else self._shrank("the journal", epoch)
+
+    def _shrank(self, where: str, epoch: int) -> str | None:
+        before, self._epochs[where] = self._epochs.get(where, 0), epoch
+        return f"the epoch of {where} went from {before} to {epoch}" if epoch < before else None
+
+    # -- 5: alerts -------------------------------------------------------------------------------------------------
+
+    def _lost_alerts(self) -> str | None:
+        """Return the alerts that were answered with 202 and are not in the journal; None if there are none."""
+        accepted = set(self.actuator.accepted)
+        rows = self.actuator.ask(lambda engine: engine.journal._read("SELECT starts_at FROM alerts"))
+        lost = set() if rows is None else accepted - {row["starts_at"] for row in rows}
+        return f"answered with 202 and lost: {', '.join(sorted(lost))}" if lost else None
+
+    # -- 8: workers ------------------------------------------------------------------------------------------------
+
+    def _spins(self) -> str | None:
+        (at, before), now = self._situations, self.world.now
+        self._situations = now, self.world.situations
+        count = self.world.situations - before
+        if count > SITUATIONS_A_SECOND * max(1.0, now - at):
+            return f"{count} complete checks within {now - at:.0f} s"
+        return None
+
+    def _worker_is_gone(self) -> str | None:
+        engine = self.actuator.engine
+        if self.world.uncaught:
+            return f"a thread ended: {self.world.uncaught[0]}"
+        if engine is None or self.world.now - self.actuator.up_since < 1.0:
+            return None
+        return engine.hung_workers()
+
+    # -- 9: the end ------------------------------------------------------------------------------------------------
+
+    def end_state(self) -> str | None:
+        """Return what is wrong after a while without a fault."""
         hosts = self.world.hosts
-        served = any(
-            self._answers(name) and hosts[name].has_address and hosts[name].service == "well"
-            for name in self.service_hosts
+        holding = sorted(self._holding())
+        if len(holding) != 1:
+            return f"at the end {' and '.join(holding) or 'no host'} has the address"
+        if not hosts[holding[0]].serves:
+            return f"at the end {holding[0]} has the address and does not serve"
+        others = [name for name, host in hosts.items() if host.processes and name not in holding]
+        if others:
+            return f"at the end {' and '.join(others)} runs the service, and {holding[0]} holds it"
+        service = self.actuator.service
+        known = self.actuator.ask(
+            lambda engine: (engine.journal.open_incidents(), engine.journal.holder(service).host)
         )
-        could = self.world.is_linked(self.world.home) and all(
-            self._answers(name) and not hosts[name].start_fails and not hosts[name].loses
-            for name in self.service_hosts
-        )
-        if served or not could:
-            self._unserved_since = None
-        elif self._unserved_since is None:
-            self._unserved_since = now
-        elif now - self._unserved_since > LEFT_DOWN_SECONDS:
-            return f"the service has not been served for {now - self._unserved_since:.0f} s, and every host could"
-        return None
+        if known is None:
+            return "at the end the actuator does not run"
+        if known[0]:
+            return "at the end an incident is open"
+        if known[1] != holding[0]:
+            return f"at the end the journal does not name {holding[0]}"
+        return self._journal_epoch_shrank() or self._lost_alerts()

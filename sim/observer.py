@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
 
@@ -17,34 +17,49 @@ from locum_actuator.domain.life import NO_LIFE, Life
 from locum_actuator.domain.ports import Confirmed
 from locum_actuator.domain.reach import Reach
 from locum_actuator.domain.situation import CheckOutcome, HostView, Situation
+from locum_actuator.observation.pings import ROUND_TRIPS
+from locum_actuator.observation.prompt_gate import PROMPT_CALLS, PROMPT_SECONDS
 from locum_actuator.system import runtime
 from locum_exporter.result import Outcome
 from locum_inventory.gate.protocol import GateError, GateStatus
 from locum_inventory.site.model import Site
+from sim.checks import CHECK_SECONDS, Checks
 from sim.gate import SimulatedGates
-from sim.world import ROUND_TRIP_SECONDS, World
+from sim.pings import Pings
+from sim.wire import STRANGER_MAC
+from sim.world import World
 
 T = TypeVar("T")
-CHECK_SECONDS = 0.35
 GATE_SECONDS = 0.4
-ECHOES_FEW, ECHOES_MANY = 5, 20
-ECHO_SPACING_SECONDS = 0.02
-ECHO_WAIT_SECONDS = 0.1
+LIFE_SECONDS = 1.0  # an answer of a gate is a sign of life for so long
+OWNERS_SECONDS = 0.1
+LATE_PAUSE_SECONDS = 0.05  # between two checks for a late echo
+
+Owners = tuple[frozenset[str], frozenset[str]]
 
 
 @dataclass(slots=True)
 class SimulatedObserver:
-    """What the actuator sees of the world."""
+    """What one actuator's process sees of the world."""
 
     world: World
     site: Site
     gates: SimulatedGates
-    situations: int = 0
+    checks: Checks = field(init=False)
+    pings: Pings = field(init=False)
+    _known_macs: set[str] = field(default_factory=set)  # that a gate has reported
+    _gate_answered_at: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Ask from the actuator's host."""
+        self.checks, self.pings = Checks(self.world), Pings(self.world)
 
     def close(self) -> None:
         """Do nothing: there is no socket."""
 
-    # -- questions ---------------------------------------------------------------------------------------------
+    @property
+    def _home(self) -> str:
+        return self.world.home
 
     def _together(self, calls: Sequence[Callable[[], T]]) -> list[T]:
         """Ask several questions at the same time."""
@@ -52,105 +67,64 @@ class SimulatedObserver:
             futures: list[Future[T]] = [pool.submit(call) for call in calls]
             return [runtime.result(future) for future in futures]
 
-    def _check(self, source: str, host: str) -> CheckOutcome:
-        """Run the service's check on a host's own address, from a vantage point."""
-        self.world.operation()
-        there, begun = self.world.hosts[host], runtime.monotonic()
-        while runtime.monotonic() - begun < CHECK_SECONDS:
-            if self.world.reaches_repeated(source, host):
-                if there.service == "well":
-                    runtime.sleep(ROUND_TRIP_SECONDS)
-                    return CheckOutcome(source, Outcome.WELL, "answered 200")
-                if there.service == "stopped":
-                    return CheckOutcome(source, Outcome.FAILED, "connection refused", "refused")
-            runtime.sleep(CHECK_SECONDS / 3)
-        return CheckOutcome(source, Outcome.FAILED, "no answer within 350 ms", "timeout")
+    def _others(self, host: str | None = None) -> list[str]:
+        """Return the vantage points other than this one; those that may judge a host if it is given."""
+        points = self.site.vantage_points if host is None else self.site.voters(host)
+        return [name for name in points if name != self._home]
 
-    def _through(self, source: str) -> CheckOutcome:
-        """Run the check through the service address, from a vantage point that does not hold it."""
-        for name in self.world.answering(source):
-            found = self._check(source, name)
-            if found.outcome is Outcome.WELL:
-                return found
-        return CheckOutcome(source, Outcome.FAILED, "no answer through the address", "timeout")
-
-    def _through_from(self, point: str, *, holds: bool) -> CheckOutcome:
-        """Run the check through the address from a vantage point, unless it holds it itself."""
-        if holds:
-            return CheckOutcome(point, Outcome.NOT_LOOKED, "it holds the address", "unasked")
-        return (
-            self._through(point)
-            if point == self.world.home
-            else self._ask(point, partial(self._through, point))
-        )
-
-    def _ask(self, point: str, question: Callable[[], CheckOutcome]) -> CheckOutcome:
-        """Have another vantage point's exporter run a check."""
-        if not self.world.reaches_repeated(self.world.home, point):
-            runtime.sleep(CHECK_SECONDS)
-            return CheckOutcome(point, Outcome.NOT_LOOKED, "its exporter does not answer", "unasked")
-        return question()
-
-    def _others(self) -> list[str]:
-        return [name for name in self.site.vantage_points if name != self.world.home]
-
-    def _burst(self, host: str) -> tuple[int, int]:
-        """Ping a host; return how many echoes were sent and how many came back."""
-        received = sent = 0
-        while sent < (ECHOES_FEW if received == sent and sent else ECHOES_MANY):
-            sent += 1
-            received += self.world.reaches(self.world.home, host)
-            runtime.sleep(ECHO_SPACING_SECONDS)
-        if not received:
-            runtime.sleep(ECHO_WAIT_SECONDS)
-        return sent, received
-
-    # -- what incidents and steps ask ----------------------------------------------------------------------------
+    # -- the whole situation -------------------------------------------------------------------------------------
 
     def situation(self, service: str) -> Situation:
         """Run all checks of the service at the same time."""
-        self.situations += 1
+        self.world.situations += 1
+        self.world.operation()
         asked_at, values = runtime.since_boot(), self.site.services[service]
-        views = self._together([partial(self._view, service, name) for name in values.hosts])
-        owners = frozenset(name for name in self.world.answering(self.world.home))
-        holders = {view.name for view in views if view.holds}
+        with runtime.pool(len(values.hosts) + 2, name="situation") as pool:
+            views = [pool.submit(self._view, service, name) for name in values.hosts]
+            owners, reach = pool.submit(self._owners), pool.submit(self.reach, service)
+            seen = [runtime.result(view) for view in views]
+            found = self._settled(runtime.result(owners))
+        on_the_wire, strangers = found or (frozenset(), frozenset())
         return Situation(
             service=service,
-            hosts={view.name: view for view in views},
-            holders=frozenset(holders) | owners,
-            strangers=frozenset(),
-            address_looked=True,
-            witnesses={str(one): self.world.is_linked(self.world.home) for one in self.site.witnesses},
+            hosts={view.name: view for view in seen},
+            holders=frozenset(view.name for view in seen if view.holds) | on_the_wire,
+            strangers=strangers,
+            address_looked=found is not None,
+            witnesses={str(one): self.world.wire.witness_answers(self._home) for one in self.site.witnesses},
             taken_at=runtime.wall_time(),
             asked_at=asked_at,
-            reach=self.reach(service),
+            reach=runtime.result(reach),
         )
 
     def _view(self, service: str, name: str) -> HostView:
         values, begun = self.site.services[service], runtime.monotonic()
-
-        def ask_gate() -> GateStatus | GateError:
-            try:
-                return self.gates[name].status(deadline_seconds=GATE_SECONDS)
-            except GateError as error:
-                return error
-
-        with runtime.pool(3 + len(self._others()), name="ask") as pool:
-            gate = pool.submit(ask_gate)
-            here = pool.submit(self._check, self.world.home, name)
-            burst = pool.submit(self._burst, name)
-            others = [point for point in self.site.voters(name) if point != self.world.home]
-            elsewhere = [pool.submit(self._ask, point, partial(self._check, point, name)) for point in others]
+        with runtime.pool(3 + len(self.site.vantage_points), name="view") as pool:
+            gate = pool.submit(self._ask_gate, name, GATE_SECONDS)
+            here = pool.submit(self.checks.of_host, self._home, name)
+            elsewhere = {
+                point: pool.submit(self.checks.elsewhere, point, name) for point in self._others(name)
+            }
+            hurry = runtime.event()
+            burst = pool.submit(self.pings.burst, name, hurry)
             answer = runtime.result(gate)
-            sent, received = runtime.result(burst)
-            looks = (runtime.result(here), *(runtime.result(look) for look in elsewhere))
-        echoes = {point: self._hears(point, name) for point in others}
+            own, others = runtime.result(here), [runtime.result(look) for look in elsewhere.values()]
+            hurry.set()
+            sent, received, fastest = runtime.result(burst)
+        echoes = {point: self.checks.hears(point, name) for point in elsewhere}
+        heard = self.pings.heard_since(name, begun)
         status = answer.services[service] if isinstance(answer, GateStatus) else None
+        prompt = False
+        if status is not None and received < sent:
+            prompt, own = self._checked_with_its_gate(name, own)
+        patience = CHECK_SECONDS if status else GATE_SECONDS
+        fenced = bool(self.site.hosts[name].fence) and name != self._home
         return HostView(
             name=name,
             echoes_sent=sent,
             echoes_received=received,
             gate_fault=None if status is not None else str(answer),
+            life=NO_LIFE if status else self._life_of(name, received),
             holds=frozenset(a for a, held in status.held.items() if held) if status else None,
             processes=status.processes if status else None,
             age_seconds=status.age_seconds if status else None,
@@ -158,62 +132,129 @@ class SimulatedObserver:
             epoch=status.epoch if status else 0,
             unfit=why_unfit(service, values, name, answer) if isinstance(answer, GateStatus) else None,
             drift=why_drifted(service, values, name, status) if status else None,
-            looks=looks,
-            fenceable=False,
+            looks=(own, *others),
+            fenceable=fenced,
             pinged_by=tuple(point for point, heard in echoes.items() if heard),
             silent_to=tuple(point for point, heard in echoes.items() if heard is False),
-            silent_since=None if received else begun,
+            silent_since=None if heard else begun,
+            slow=heard if not received else ROUND_TRIPS * fastest > patience,
+            gate_prompt=prompt,
         )
 
-    def _hears(self, point: str, host: str) -> bool | None:
-        """Ask another vantage point whether it gets a host's echo; None if it could not be asked."""
-        if not self.world.reaches_repeated(self.world.home, point):
+    def _ask_gate(self, name: str, seconds: float) -> GateStatus | GateError:
+        try:
+            status = self.gates[name].status(deadline_seconds=seconds)
+        except GateError as error:
+            return error
+        self._gate_answered_at[name] = runtime.monotonic()
+        self._known_macs |= status.macs
+        return status
+
+    def _checked_with_its_gate(self, name: str, own: CheckOutcome) -> tuple[bool, CheckOutcome]:
+        """Call the gate many times; a service that did not answer is checked once more meanwhile."""
+        wire, there = self.world.wire, self.world.hosts[name]
+
+        def is_prompt() -> bool:
+            late = wire.round_trip(self._home, name) * 2 > PROMPT_SECONDS or there.gate_gone
+            return not late and all(wire.reaches(self._home, name) for _ in range(PROMPT_CALLS))
+
+        before, again = is_prompt(), own
+        if before and own.outcome is not Outcome.WELL:
+            again = self.checks.of_host(self._home, name)
+        prompt = before and is_prompt() and there.runs
+        return prompt, again if prompt else own
+
+    def _life_of(self, name: str, received: int) -> Life:
+        at = self._gate_answered_at.get(name)
+        seconds = None if at is None or not received else runtime.monotonic() - at
+        if seconds is None or seconds >= LIFE_SECONDS:
+            return NO_LIFE
+        return Life(f"its gate answered {seconds:.1f} s ago")
+
+    # -- who has the address -------------------------------------------------------------------------------------
+
+    def _owners(self) -> Owners | None:
+        """Ask the wire who has the address; None if not even the witness answers, so that silence shows nothing."""
+        self.world.operation()
+        asked_at = self.world.now
+        runtime.sleep(OWNERS_SECONDS)
+        answering, witnessed = (
+            frozenset(self.world.answering(self._home)),
+            self.world.wire.witness_answers(self._home),
+        )
+        if not answering and not witnessed:
             return None
-        return self.world.reaches_repeated(point, host)
+        self.world.asked_who_has_it_at = asked_at
+        macs = frozenset(self.world.hosts[name].macs[-1] for name in answering if name != self._home)
+        return answering, macs | ({STRANGER_MAC} if self.world.wire.stranger and witnessed else frozenset())
+
+    def _settled(self, found: Owners | None) -> Owners | None:
+        """Return the hosts that have the address, and the MAC addresses that belong to no known host."""
+        if found is None:
+            return None
+        hosts, macs = found
+        known = frozenset(
+            name
+            for name in hosts
+            if name == self._home
+            or self.world.hosts[name].macs[-1] in self._known_macs | {self.world.hosts[name].macs[0]}
+        )
+        strangers = macs - {self.world.hosts[name].macs[-1] for name in known}
+        return known, strangers
+
+    # -- what steps ask ------------------------------------------------------------------------------------------
 
     def service_on(self, service: str, host: str) -> CheckOutcome:
         """Run the check on a host, from here."""
-        return self._check(self.world.home, host)
+        return self.checks.of_host(self._home, host)
 
     def reach(self, service: str) -> Reach | None:
         """Run the check through the address, from everywhere."""
-        points = [self.world.home, *self._others()]
-        looks = self._together(
-            [
-                partial(self._through_from, point, holds=self.world.hosts[point].has_address)
-                for point in points
-            ]
-        )
+        points = [self._home, *self._others()]
+        looks = self._together([partial(self.checks.through_from, point) for point in points])
+        if self.world.hosts[self._home].has_address:
+            return Reach(tuple(looks[1:]), looks[0])
         return Reach(tuple(looks))
 
     def witness_answers(self, source: str | None = None) -> bool:
         """Ping the witness."""
         self.world.operation()
-        runtime.sleep(ROUND_TRIP_SECONDS)
-        return self.world.is_linked(self.world.home)
+        runtime.sleep(self.world.wire.round_trip(self._home, self._home))
+        return self.world.wire.witness_answers(self._home)
 
     def echoes(self, host: str) -> int | None:
         """Ping a host."""
-        return self._burst(host)[1]
+        return self.pings.burst(host)[1]
 
     def late_echo(self, host: str, since: float, seconds: float) -> bool:
-        """Return False: no echo is late here."""
-        runtime.sleep(seconds)
-        return False
+        """Return whether an echo of a host has arrived since a moment, waiting for it."""
+        end = runtime.monotonic() + seconds
+        while not self.pings.heard_since(host, since):
+            if runtime.monotonic() >= end:
+                return False
+            runtime.sleep(LATE_PAUSE_SECONDS)
+        return True
 
     def life(self, service: str, host: str, *, pinged: bool) -> Life:
-        """Return no sign of life: no host can be switched off here."""
-        return NO_LIFE
+        """Check a host once more before it is switched off."""
+        seconds = 0.6 if pinged else 0.4
+        with runtime.pool(2, name="life") as pool:
+            gate = pool.submit(self._ask_gate, host, seconds)
+            look = pool.submit(self.checks.of_host, self._home, host)
+            answer, seen = runtime.result(gate), runtime.result(look)
+        services = (service,) if seen.outcome is Outcome.WELL else ()
+        if isinstance(answer, GateError):
+            return Life(None, services, None if answer.asked else str(answer))
+        return Life("its gate answers", services)
 
     def confirm(self, service: str, silent: str | None = None) -> Confirmed:
         """Ask the witness, who has the address, and who hears a silent host."""
-        self.world.operation()
-        runtime.sleep(ECHO_WAIT_SECONDS)
-        owners = frozenset(self.world.answering(self.world.home))
-        heard = {point: self._hears(point, silent) for point in self._others()} if silent is not None else {}
+        owners = self._settled(self._owners())
+        others = [] if silent is None else self._others(silent)
+        heard = {} if silent is None else {point: self.checks.hears(point, silent) for point in others}
         return Confirmed(
             self.witness_answers(),
-            (owners, frozenset()),
+            owners,
             tuple(point for point, hears in heard.items() if hears),
             tuple(point for point, hears in heard.items() if hears is False),
         )

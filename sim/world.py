@@ -1,7 +1,8 @@
 """The simulated world: hosts with a service and an address, the wire between them, and what has happened.
 
 Time is that of the virtual runtime. Nothing here knows what locum does: the gates, the observer and the chain
-(their own files) act on hosts and ask over the wire.
+(their own files) act on hosts and ask over the wire. All of it runs in threads of the world: a question or an order
+that has been sent goes on when the actuator that sent it is killed.
 """
 
 from __future__ import annotations
@@ -9,54 +10,16 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Literal
 
 from locum_actuator.system import runtime
+from sim.host import Host
+from sim.processes import Process
+from sim.virtual_time import VirtualRuntime
+from sim.wire import Wire
 
-Service = Literal["stopped", "starting", "well", "hung"]
-ROUND_TRIP_SECONDS = 0.0005
-TRIES = 3  # of a question over the wire that is repeated when no answer comes: ARP, a TCP connection
+__all__ = ["FROZEN_POLL_SECONDS", "Event", "Host", "World"]
 
-
-@dataclass(slots=True)
-class Host:
-    """One host. What it is and does; the actuator does not see any of it directly."""
-
-    name: str
-    up: bool = True
-    frozen: bool = False  # nothing runs on it, and its kernel answers nothing: a paused virtual machine
-    boots: int = 1
-    booted_at: float = 0.0
-    service: Service = "stopped"
-    started_at: float = 0.0
-    start_seconds: float = 0.2  # until the service answers
-    start_fails: bool = False
-    has_address: bool = False
-    epoch: int = 0
-    cut: bool = False  # its cable is out
-    loses: float = 0.0  # the part of packets that is lost, each way
-    underway: str | None = None
-    releases: int = 0  # orders to release: each ends a start that is under way
-
-    @property
-    def runs(self) -> bool:
-        """Whether anything on it runs."""
-        return self.up and not self.frozen
-
-    @property
-    def uptime_seconds(self) -> float:
-        """The seconds since its boot."""
-        return runtime.since_boot() - self.booted_at
-
-    @property
-    def boot_id(self) -> str:
-        """The id of this boot, 36 characters."""
-        return f"{self.boots:08d}-0000-4000-8000-00000000{self.name:0>4}"
-
-    @property
-    def processes(self) -> int:
-        """How many processes of the service run."""
-        return 0 if self.service == "stopped" else 3
+FROZEN_POLL_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +38,62 @@ class World:
     hosts: dict[str, Host]
     home: str  # the host that the actuator runs on
     chance: random.Random
+    virtual: VirtualRuntime = field(default_factory=lambda: VirtualRuntime.active)
+    wire: Wire = field(init=False)
     events: list[Event] = field(default_factory=list)
     after_each: list[Callable[[], None]] = field(default_factory=list)
     operations: int = 0  # questions, orders and writes so far: faults are brought between two of them
     at_operation: dict[int, list[Callable[[], None]]] = field(default_factory=dict)
+    at_step: list[tuple[int, Callable[[], None]]] = field(
+        default_factory=list
+    )  # … so many after the next step
+    situations: int = 0  # complete checks of the actuator so far
+    asked_who_has_it_at: float = float("-inf")  # when the actuator last asked that and got an answer
+    claims_at: dict[str, float] = field(
+        default_factory=dict
+    )  # when a host was last given the address by order
+    fenced_at: dict[str, float] = field(default_factory=dict)  # when a host was last switched off
+    decided_at: float = float("-inf")  # when the actuator last wrote down a decision
+    moved_by_person_at: float = float("-inf")  # when a person last ordered a move
+    uncaught: list[str] = field(default_factory=list)  # exceptions that ended a thread
+    lied_about_at: dict[str, float] = field(
+        default_factory=dict
+    )  # when a fence device last lied about a host
+    clock_paused_at: dict[str, float] = field(
+        default_factory=dict
+    )  # when a paused host's clocks last went on
+    on_order: Callable[[str, str], None] = lambda verb, host: None  # called as the actuator sends an order
+
+    def __post_init__(self) -> None:
+        """Lay the wire between the hosts."""
+        self.wire = Wire(self.hosts, self.chance)
+
+    @property
+    def now(self) -> float:
+        """The world's time; no machine's clock has to agree with it."""
+        return self.virtual.now
+
+    @property
+    def process(self) -> Process:
+        """The process of the threads of the world."""
+        return self.virtual.world
+
+    def begin(self, call: Callable[[], object], *, name: str) -> None:
+        """Start a thread of the world, in whichever process the caller is."""
+        self.virtual.spawn(self.process, call, name=name)
+
+    def later(self, seconds: float, call: Callable[[], object], *, name: str) -> None:
+        """Make a call in a thread of the world after some seconds."""
+
+        def run() -> None:
+            runtime.sleep(seconds)
+            call()
+
+        self.begin(run, name=name)
 
     def happened(self, text: str, host: str | None = None) -> None:
         """Write down a change, and let the invariants be checked."""
-        self.events.append(Event(runtime.monotonic(), text, host))
+        self.events.append(Event(self.now, text, host))
         for call in self.after_each:
             call()
 
@@ -91,51 +102,54 @@ class World:
         self.operations += 1
         for bring in self.at_operation.pop(self.operations, ()):
             bring()
+        self.virtual.obey()
+
+    def writes_down(self, kind: str) -> None:
+        """Note a row that the actuator writes; faults that wait for a step of a plan are then counted down."""
+        if kind == "decided":
+            self.decided_at = self.now
+        while kind == "started" and self.at_step:
+            operations, bring = self.at_step.pop()
+            self.at_operation.setdefault(self.operations + operations, []).append(bring)
+
+    def ordered(self, verb: str, host: str) -> None:
+        """Note that the actuator sends an order to a host."""
+        self.on_order(verb, host)
 
     # -- the wire ------------------------------------------------------------------------------------------------
-
-    def reaches(self, source: str, destination: str) -> bool:
-        """Send one packet and its answer; return whether the answer came back."""
-        if source == destination:
-            return True
-        ends = (self.hosts[source], self.hosts[destination])
-        if any(end.cut for end in ends) or not self.hosts[destination].runs:
-            return False
-        return all(self.chance.random() >= end.loses for end in ends for _ in range(2))
-
-    def reaches_repeated(self, source: str, destination: str) -> bool:
-        """Send a question up to TRIES times; return whether an answer came back."""
-        return any(self.reaches(source, destination) for _ in range(TRIES))
-
-    def is_linked(self, name: str) -> bool:
-        """Return whether a host's cable is in."""
-        return not self.hosts[name].cut
 
     def answering(self, source: str) -> Iterator[str]:
         """Yield the hosts that answer for the address, as one host hears it."""
         for name, host in self.hosts.items():
-            if host.has_address and host.runs and self.reaches_repeated(source, name):
+            if host.has_address and host.is_heard and self.wire.reaches_repeated(source, name):
                 yield name
 
     # -- a host's own changes --------------------------------------------------------------------------------------
 
     def start_service(self, host: Host) -> bool:
         """Start the service, as its start command does; return whether its process is there."""
-        if host.service in {"well", "starting", "hung"}:
+        if host.service != "stopped":
             return True
         if host.start_fails:
             return False
-        host.service, host.started_at = "starting", runtime.monotonic()
-        boots = host.boots
+        host.service, host.started_at = "starting", self.now
+        host.starts += 1
+        starts, boots = host.starts, host.boots
         self.happened("the service starts", host.name)
 
         def answers() -> None:
-            runtime.sleep(host.start_seconds)
-            if host.boots == boots and host.service == "starting":
-                host.service = "well"
-                self.happened("the service answers", host.name)
+            while host.boots == boots and not host.runs:  # a host that stands still starts nothing
+                runtime.sleep(0.5)
+            if host.boots != boots or host.starts != starts or host.service != "starting":
+                return
+            host.service = "wrong" if host.answers_wrongly else "well"
+            self.happened("the service answers", host.name)
+            if host.dies_after is not None:
+                runtime.sleep(host.dies_after)
+                if host.boots == boots and host.starts == starts:
+                    self.stop_service(host)
 
-        runtime.thread(answers, name=f"start-{host.name}").start()
+        self.later(host.start_seconds, answers, name=f"start-{host.name}")
         return True
 
     def stop_service(self, host: Host) -> None:
@@ -145,7 +159,8 @@ class World:
             self.happened("the service has ended", host.name)
 
     def put_address(self, host: Host) -> None:
-        """Put the address on an interface of a host."""
+        """Put the address on an interface of a host, as it was ordered to."""
+        self.claims_at[host.name] = self.now
         if not host.has_address:
             host.has_address = True
             self.happened("has the address", host.name)
@@ -155,3 +170,19 @@ class World:
         if host.has_address:
             host.has_address = False
             self.happened("no longer has the address", host.name)
+
+    def lose_power(self, host: Host) -> None:
+        """End everything on a host at once."""
+        host.up, host.service, host.underway, host.has_address = False, "stopped", None, False
+        host.frozen = host.stopped = False
+        host.boots += 1
+
+    def boot(self, host: Host, *, with_address: bool = False) -> None:
+        """Give a host its power back; its boot configuration may have the address and the service."""
+        if host.up:
+            return
+        host.up, host.booted_at = True, self.now
+        host.has_address = with_address
+        self.happened("has booted with the address" if with_address else "has booted", host.name)
+        if with_address:
+            self.start_service(host)

@@ -3,45 +3,39 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 
 import pytest
 
 from locum_actuator.steps.confirm import Confirm
 from locum_actuator.system import runtime
-from sim.__main__ import schedule, shortest
 from sim.faults import Fault
-from sim.scenario import Result, run
+from sim.scenario import run
+from sim.schedule import Schedule, drawn
+from sim.shrink import shrink
 
-SEEDS = range(1, 9)
+SEEDS = range(1, 41)
 FAULTS = 10
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_seed_breaks_no_promise(seed: int) -> None:
-    result = run(seed, schedule(seed, FAULTS))
-    assert result.broken is None
+    assert run(drawn(seed, FAULTS)).broken is None
 
 
 def test_a_seed_goes_the_same_way_each_time() -> None:
-    first, second = (run(3, schedule(3, FAULTS)) for _ in range(2))
+    first, second = (run(drawn(3, FAULTS)) for _ in range(2))
     assert first.events == second.events
     assert len(first.events) > 20
 
 
-@pytest.mark.parametrize(
-    ("kind", "outcome"), [("kill", "respawn"), ("hang", "takeover"), ("crash", "takeover")]
+BACK_DURING_THE_START = Schedule(
+    3, "takeover", (Fault("slow_start", "b", 1.0, 60.0, amount=0.5), Fault("cut", "a", 10.0, 2.5))
 )
-def test_a_fault_alone_is_repaired(kind: str, outcome: str) -> None:
-    result = run(1, [Fault(kind, "a", 10.0, 60.0)])
-    assert result.broken is None
-    assert outcome in result.outcomes
 
 
-THAWS_DURING_THE_START = [Fault("slow_start", "b", 1.0, 60.0), Fault("freeze", "a", 10.0, 2.5)]
-
-
-def test_a_holder_that_thaws_during_a_takeover_keeps_the_address() -> None:
-    assert run(1, THAWS_DURING_THE_START).broken is None
+def test_a_holder_that_is_back_during_a_takeover_keeps_the_address() -> None:
+    assert run(BACK_DURING_THE_START).broken is None
 
 
 def test_without_the_check_before_a_claim_it_is_held_by_two(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,21 +44,24 @@ def test_without_the_check_before_a_claim_it_is_held_by_two(monkeypatch: pytest.
         return "not checked"
 
     monkeypatch.setattr(Confirm, "do", unchecked)
-    broken = run(1, THAWS_DURING_THE_START).broken
+    broken = run(BACK_DURING_THE_START).broken
     assert broken is not None
-    assert broken.startswith("b got the address while a had answered for it")
+    assert broken.startswith("b got the address while a had it")
 
 
 def test_a_scenario_leaves_logging_as_it_was(caplog: pytest.LogCaptureFixture) -> None:
-    run(1, [])
+    run(Schedule(1, "takeover", ()))
     logging.getLogger("locum_actuator").warning("after it")
     assert caplog.messages == ["after it"]
 
 
 def test_what_does_not_matter_is_left_out() -> None:
-    faults = [Fault("kill", "a", at, 1.0) for at in (1.0, 2.0, 3.0)]
+    faults = tuple(Fault("kill", "a", at, 0.4) for at in (1.0, 2.0, 3.0, 4.0))
+    shorter = shrink(Schedule(1, "takeover", faults), lambda some: {faults[1], faults[3]} <= {*some.faults})
+    assert shorter.faults == (faults[1], faults[3])
 
-    def broken_by_the_second(seed: int, some: list[Fault]) -> Result:
-        return Result(seed, tuple(some), "broken" if faults[1] in some else None, (), ())
 
-    assert shortest(1, faults, broken_by_the_second) == [faults[1]]
+def test_a_schedule_is_read_as_it_was_written(tmp_path: Path) -> None:
+    schedule = drawn(7, FAULTS)
+    schedule.write(tmp_path / "schedule.json")
+    assert Schedule.read(tmp_path / "schedule.json") == schedule

@@ -136,3 +136,15 @@ def test_an_event_loop_sleeps_in_virtual_time_and_is_woken_by_other_threads() ->
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
+
+
+def test_a_thread_that_spins_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def spin() -> None:
+        while True:
+            one = runtime.thread(lambda: None, name="one")
+            one.start()
+            one.join()
+
+    monkeypatch.setattr("sim.virtual_time.MOST_TURNS", 100)
+    with VirtualRuntime().running(), pytest.raises(DeadlockError, match="spins"):
+        spin()
