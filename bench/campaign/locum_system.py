@@ -146,7 +146,7 @@ class LocumSystem:
         self._wanted_up = False
         with suppress(subprocess.TimeoutExpired):
             self._locum.down()
-        journal = self._journal()
+        journal = self.journal()
         return Account(
             webhooks=list(self._heard),
             unheard_packets=sum(line.get("dropped", 0) for line in self._heard),
@@ -157,7 +157,7 @@ class LocumSystem:
     def _finish(self) -> None:
         """Let locum take up what a kill interrupted: where the service is well, it may not be back yet."""
         deadline = time.monotonic() + FINISH_SECONDS
-        while self._home.up and time.monotonic() < deadline and _unfinished(self._journal()):
+        while self._home.up and time.monotonic() < deadline and _unfinished(self.journal()):
             self.tend()
             time.sleep(0.2)
 
@@ -173,9 +173,10 @@ class LocumSystem:
 
     def refusal(self) -> str | None:
         """Return locum's open refusal in words, as its journal has it now."""
-        return _refusal(self._journal())
+        return _refusal(self.journal())
 
-    def _journal(self) -> Journal:
+    def journal(self) -> Journal:
+        """Return the tables of locum's journal."""
         said = self._lab.run(HOME, [*PYTHON, str(READER), f"/{STATE}/journal.sqlite"], user="locum").stdout
         journal: Journal = json.loads(said)
         return journal

@@ -75,7 +75,7 @@ def run(scenario: Scenario, hosts: tuple[str, ...], make: MakeSystem, keep: Path
         began = time.time()
         time.sleep(BEFORE_SECONDS)
         healed = injector.run(scenario)
-        refusal = _settle(lab, system, cards, healed)
+        refusal = settle(lab, system, cards, healed)
         ended = time.time()
         time.sleep(0.3)  # the last requests and rounds are still under way
         seen = Observation(
@@ -95,7 +95,7 @@ def run(scenario: Scenario, hosts: tuple[str, ...], make: MakeSystem, keep: Path
         return result
 
 
-def _settle(lab: Lab, system: System, cards: Cards, healed: float) -> str | None:
+def settle(lab: Lab, system: System, cards: Cards, healed: float) -> str | None:
     """Wait until the service is steadily well, 30 s at most; return the refusal in words that stands at the end."""
     while time.time() < healed + SETTLED_SECONDS:
         time.sleep(0.1)
