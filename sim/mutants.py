@@ -70,6 +70,7 @@ class Draws:
     most_faults: int
     profile: str | None = None  # None: drawn
     kinds: Sequence[str] = ()  # none: all
+    replay: Path | None = None  # this schedule instead of drawn ones
 
 
 def search(name: str, what: Guard | Sequence[Edit], draws: Draws, row: str = "") -> Found:
@@ -113,13 +114,14 @@ def _in_new_process(what: Guard | Sequence[Edit], draws: Draws) -> dict[str, Any
 def _run_scenarios(said: Connection, what: Guard | Sequence[Edit], draws: Draws) -> None:
     seen = install(what)
     from sim.scenario import run  # noqa: PLC0415 - imports the code that was just changed
-    from sim.schedule import drawn  # noqa: PLC0415
+    from sim.schedule import Schedule, drawn  # noqa: PLC0415
 
     broken: str | None = None
     brought, seed = 0, draws.first_seed
     while brought < draws.most_faults and broken is None:
         _report(said, seen, brought + FAULTS_EACH, seed, None)
-        schedule = drawn(seed, FAULTS_EACH, draws.profile)
+        replay = draws.replay
+        schedule = drawn(seed, FAULTS_EACH, draws.profile) if replay is None else Schedule.read(replay)
         if draws.kinds:
             chance = random.Random(seed)
             of_kinds = (replace(fault, kind=chance.choice(draws.kinds)) for fault in schedule.faults)

@@ -6,16 +6,23 @@ import ast
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 
 import pytest
 
-from sim.mutants import FAULTS_EACH, Draws, search
+from sim.faults import Fault
+from sim.mutants import Draws, search
 from sim.mutation import ACTUATOR, NAMED_BY, SEES, Edit, Guard, Seen, guards
-from sim.repairs import REPAIRS, Repair
+from sim.repairs import CONFIRM, REPAIRS, Repair
+from sim.schedule import Schedule
 
 ROOT = Path(__file__).parents[2]
+
+
+def of_row(row: str) -> Sequence[Edit]:
+    return next(repair.edits for repair in REPAIRS if repair.row == row)
 
 
 def source(module: str) -> str:
@@ -86,12 +93,32 @@ def test_a_test_fails_without_what_it_covers() -> None:
     assert "FAILED" in done.stdout
 
 
-# A seed of each that a search with the kinds of its repair has found.
-FOUND = {"A1": 7104, "A3": 7209}
+BEGIN = "        silent = self.context.silent_hosts or (None,)\n"
+UNASKED = Edit(
+    CONFIRM,
+    BEGIN,
+    f"{BEGIN}        self.context.evidence.found_free(runtime.since_boot())\n        return ''\n",
+)
+# What is taken out, the profile, and faults that break a promise without it.
+MISSED: dict[str, tuple[Sequence[Edit], str, tuple[Fault, ...]]] = {
+    "A1": (of_row("A1"), "refuse", (Fault("sever", "a", 5.0, 15.0),)),
+    "B3": (
+        of_row("B3"),
+        "refuse",
+        (Fault("prometheus_dead", "b", 5.0, 60.0), Fault("hang", "a", 10.0, 40.0)),
+    ),
+    "the last question before a claim": (
+        (UNASKED,),
+        "takeover",
+        (Fault("slow_start", "b", 1.0, 60.0, amount=0.3), Fault("freeze", "a", 10.0, 2.5)),
+    ),
+}
 
 
-@pytest.mark.parametrize(("row", "seed"), FOUND.items(), ids=FOUND)
-def test_a_repair_that_is_taken_out_is_missed(row: str, seed: int) -> None:
-    repair = next(repair for repair in REPAIRS if repair.row == row)
-    found = search(repair.words, repair.edits, Draws(seed, FAULTS_EACH, repair.profile, repair.kinds), row)
+@pytest.mark.parametrize(("edits", "profile", "faults"), MISSED.values(), ids=MISSED)
+def test_what_is_taken_out_is_missed(
+    tmp_path: Path, edits: Sequence[Edit], profile: str, faults: tuple[Fault, ...]
+) -> None:
+    Schedule(1, profile, faults).write(tmp_path / "schedule.json")
+    found = search("", edits, Draws(1, 1, replay=tmp_path / "schedule.json"))
     assert found.broken is not None
