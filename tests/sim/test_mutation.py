@@ -110,7 +110,7 @@ MISSED: dict[str, tuple[Sequence[Edit], str, tuple[Fault, ...]]] = {
     "the last question before a claim": (
         (UNASKED,),
         "takeover",
-        (Fault("slow_start", "b", 1.0, 60.0, amount=0.3), Fault("freeze", "a", 10.0, 2.5)),
+        (Fault("slow_start", "b", 1.0, 60.0, amount=0.5), Fault("cut", "a", 10.0, 2.5)),
     ),
 }
 
@@ -119,6 +119,6 @@ MISSED: dict[str, tuple[Sequence[Edit], str, tuple[Fault, ...]]] = {
 def test_what_is_taken_out_is_missed(
     tmp_path: Path, edits: Sequence[Edit], profile: str, faults: tuple[Fault, ...]
 ) -> None:
-    Schedule(1, profile, faults).write(tmp_path / "schedule.json")
+    Schedule(3, profile, faults).write(tmp_path / "schedule.json")
     found = search("", edits, Draws(1, 1, replay=tmp_path / "schedule.json"))
     assert found.broken is not None
