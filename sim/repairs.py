@@ -18,9 +18,11 @@ WRONG = "locum_actuator.decision.wrong_answers"
 CONFIRM = "locum_actuator.steps.confirm"
 EVIDENCE = "locum_actuator.steps.plan_evidence"
 RUNNER = "locum_actuator.steps.runner"
+STEP_ROWS = "locum_actuator.steps.step_rows"
 PROVE = "locum_actuator.steps.prove"
 BASE = "locum_actuator.steps.base"
 INCIDENT = "locum_actuator.engine.incident"
+ATTEMPTS = "locum_actuator.engine.attempts"
 WORKER = "locum_actuator.engine.worker"
 CHECKS = "locum_actuator.engine.own_checks"
 FITNESS = "locum_actuator.decision.fitness"
@@ -79,7 +81,7 @@ REPAIRS: Sequence[Repair] = (
     Repair(
         "A4",
         "a step begins whose row could not be written",
-        (Edit(RUNNER, "if must or not self._begun:", "if False:"),),
+        (Edit(STEP_ROWS, "if must or not self.begun:", "if False:"),),
         kinds=("disk_fails", "kill_actuator", "crash", "hang", "freeze"),
     ),
     Repair(
@@ -110,13 +112,7 @@ REPAIRS: Sequence[Repair] = (
     Repair(
         "A8",
         "an echo that came late is not looked for before the claim",
-        (
-            Edit(
-                BASE,
-                "if since is not None and self.observer",
-                "if False and since is not None and self.observer",
-            ),
-        ),
+        (Edit(BASE, "        if since is None:", "        if True:"),),
         profile="takeover",
         kinds=("delay", "lose", "freeze", "gate_gone", "hang"),
         unseen="trust.md admits that delay hides everything, and so does the invariant",
@@ -194,7 +190,7 @@ REPAIRS: Sequence[Repair] = (
         "B7",
         "a check that failed before anything moved counts as a failed attempt",
         (
-            Edit(INCIDENT, 'if failed is not None and (failed.name == "confirm" or', "if False and ("),
+            Edit(ATTEMPTS, 'if failed is not None and (failed.name == "confirm" or', "if False and ("),
             Edit(INCIDENT, "if counted and not outcome.moved:", "if False:"),
         ),
         kinds=("witness_dead", "hang", "crash", "freeze"),
