@@ -68,7 +68,7 @@ def differences(simulated: Course, there: Course) -> list[str]:
 
 
 def _words(course: Course) -> str:
-    return " | ".join(str(incident) for incident in course.incidents) or "nothing"
+    return ", then ".join(str(incident) for incident in course.incidents) or "nothing"
 
 
 def rows(results: Iterable[Mapping[str, Any]]) -> list[list[str]]:
