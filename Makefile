@@ -7,7 +7,7 @@ AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo env PYTHONDONTWRITEBYTECODE=1 \
 LINTED_SH := inventory/locum_inventory/gate/gate.sh inventory/locum_inventory/gate/gate_mirror.sh inventory/locum_inventory/gate/gate_tree.sh inventory/locum_inventory/enrolment/guard.sh inventory/locum_inventory/enrolment/guard.init \
 	inventory/locum_inventory/enrolment/install_guard.sh inventory/locum_inventory/enrolment/install.sh tools/setup.sh tools/pythons.sh
 
-.PHONY: help setup lint unit unit-pythons docs e2e test demo lab bench bench-outage bench-mirror bench-page bench-dripped campaign sim clean
+.PHONY: help setup lint unit integration simulation unit-pythons docs e2e test demo lab bench bench-outage bench-mirror bench-page bench-dripped campaign sim clean
 
 help:            ## this list
 	@grep -hE '^[a-z0-9-]+: .*##' $(MAKEFILE_LIST) | sed 's/: .*##/ -/'
@@ -23,15 +23,19 @@ lint: setup      ## ruff, mypy, import-linter, shellcheck, promtool, amtool
 	promtool test rules alert_rules/tests/*.yml
 	promtool check config --syntax-only alert_rules/prometheus.yml
 	amtool check-config alert_rules/alertmanager.yml
-unit: setup      ## the tests that need no lab
-	$(AS_ROOT) $(PY) -m pytest -m 'not e2e' -n 3
-unit-pythons: setup ## the unit tests on 3.12, 3.13 and 3.14 where they are found, and with the lowest declared versions
+unit: setup      ## the tests that start few programs or none
+	$(AS_ROOT) $(PY) -m pytest -m 'not e2e and not integration and not simulation' -n 3
+integration: setup ## the tests that start real programs, hundreds of times: sshd, rsync, the gate, promtool, locum's own
+	$(AS_ROOT) $(PY) -m pytest -m integration -n 3
+simulation: setup ## the tests that run the actuator in a simulated world, from fixed seeds
+	$(AS_ROOT) $(PY) -m pytest -m simulation -n 3
+unit-pythons: setup ## the tests that need no lab on 3.12, 3.13 and 3.14 where they are found, and with the lowest declared versions
 	AS_ROOT="$(AS_ROOT)" tools/pythons.sh
 e2e: setup       ## the tests that drive the lab (root)
 	$(AS_ROOT) $(PY) -m pytest -m e2e -n 3 --dist loadfile
 docs: setup      ## the documents as a site, in site/; a link or an anchor that leads nowhere is an error
 	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict
-test: lint docs unit unit-pythons e2e ## everything
+test: lint docs unit integration simulation unit-pythons e2e ## everything
 demo: setup      ## locum keeps a web site alive on two hosts: killed, hung, crashed
 	$(AS_ROOT) $(PY) -m lab.demo $(if $(PICTURE),--picture $(PICTURE))
 lab: setup       ## the lab, to play with

@@ -1,9 +1,9 @@
 #!/bin/sh
-# Runs the unit tests on the supported Pythons other than that of .venv, and with the lowest declared versions of the
-# dependencies. An interpreter that this machine has is taken (PATH, pyenv, /usr/local, /opt); for 3.13 else that of
-# Debian 13, which debootstrap unpacks into .python-3.13 (root). One that is not to be had is one line.
+# Runs the unit and integration tests on the supported Pythons other than that of .venv, and with the lowest declared
+# versions of the dependencies. An interpreter that this machine has is taken (PATH, pyenv, /usr/local, /opt); for 3.13
+# else that of Debian 13, which debootstrap unpacks into .python-3.13 (root). One that is not to be had is one line.
 #
-# What is run where: 3.13 all unit tests, for it is Debian 13's. 3.12 and 3.14 what differs between versions: threads,
+# What is run where: 3.13 all of them, because it is Debian 13's. 3.12 and 3.14 what differs between versions: threads,
 # event loops, sockets, SSH, the journal, the servers and the commands. The lowest versions: what uses each library most.
 # $AS_ROOT is put before the tests, for they need root.
 set -eu
@@ -79,11 +79,11 @@ tests() { # interpreter, tests
     python=$1
     shift
     # shellcheck disable=SC2086  # as above
-    $AS_ROOT "$python" -m pytest -q -p no:cacheprovider -m 'not e2e' -n 3 "$@"
+    $AS_ROOT "$python" -m pytest -q -p no:cacheprovider -m 'not e2e and not simulation' -n 3 "$@"
 }
 
 own=$(.venv/bin/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
-summary="$own tested by make unit"
+summary="$own tested by make unit and make integration"
 for version in $SUPPORTED; do
     [ "$version" != "$own" ] || continue
     why=
@@ -97,11 +97,11 @@ $version not tested: no interpreter found$why"
         continue
     fi
     made ".venv-$version" "$python" -c constraints.txt -e '.[test]'
-    say "unit tests on Python $version ($python)"
+    say "tests on Python $version ($python)"
     if [ "$version" = "$WHOLE" ]; then
         tests ".venv-$version/bin/python"
         summary="$summary
-$version tested: all unit tests"
+$version tested: all unit and integration tests"
     else
         # shellcheck disable=SC2086  # a list of names
         tests ".venv-$version/bin/python" $PARTS
@@ -114,7 +114,7 @@ lowest=$(.venv/bin/python tools/lowest_versions.py)
 mkdir -p .setup
 printf '%s\n' "$lowest" >.setup/lowest.txt
 made .venv-lowest "$(.venv/bin/python -c 'import sys; print(sys._base_executable)')" -c .setup/lowest.txt -e '.[test]'
-say "unit tests with the lowest declared versions on Python $own"
+say "tests with the lowest declared versions on Python $own"
 # shellcheck disable=SC2086  # a list of names
 tests .venv-lowest/bin/python $LIBRARIES
 say "$summary

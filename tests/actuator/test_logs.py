@@ -17,6 +17,8 @@ from tests.support.polling import wait_for
 from tests.support.ports import unused_port
 from tests.support.site_files import SECRETS, quiet_site
 
+pytestmark = pytest.mark.integration
+
 FORGED = "LocumServiceDown\nlevel=info msg=forged"
 Reader = Callable[[str], Mapping[str, Any]]
 READERS: dict[str, Reader] = {"logfmt": read_logfmt, "json": json.loads}

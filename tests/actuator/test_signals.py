@@ -16,6 +16,8 @@ from tests.support.polling import wait_for
 from tests.support.ports import unused_port
 from tests.support.site_files import quiet_site
 
+pytestmark = pytest.mark.integration
+
 
 def words(directory: Path) -> list[str]:
     listen = ("--listen", f"127.0.0.1:{unused_port()}", "--webhook-listen", f"127.0.0.1:{unused_port()}")

@@ -21,6 +21,8 @@ from locum_actuator.domain.situation import WRONG_ANSWERS
 from locum_inventory.site.model import INTERVAL_SECONDS
 from tests.alert_rules.rules_of_a_case import rules_of, split
 
+pytestmark = pytest.mark.integration
+
 ROOT = Path(__file__).parents[2]
 RULES = ROOT / "alert_rules" / "locum.rules.yml"
 RULE_TESTS = sorted((ROOT / "alert_rules" / "tests").glob("*.yml"))

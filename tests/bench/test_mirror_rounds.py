@@ -8,6 +8,8 @@ from bench.mirror_draws import FAULTS, MODES, Change, Round, Trial
 from bench.mirror_rounds import SHOWS, Tally, play
 from tests.support.marks import needs_root
 
+pytestmark = pytest.mark.integration
+
 BEGIN = (
     Change("index.html", "write", 1000, 0),
     Change("deep/er/file", "write", 60_000, 1),

@@ -22,6 +22,8 @@ from tests.support.forked_programs import ForkedPrograms
 from tests.support.marks import needs_root
 from tests.support.ports import unused_port
 
+pytestmark = pytest.mark.integration
+
 SYSTEM_PYTHON = "/usr/bin/python3"  # that of a virtual environment may lie where only root may go
 OTHER_USER = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", SYSTEM_PYTHON, "-I", "-c")
 HOLD = """

@@ -23,6 +23,8 @@ from tests.support.log_reading import read_logfmt
 from tests.support.polling import wait_for
 from tests.support.ports import unused_port
 
+pytestmark = pytest.mark.integration
+
 PROGRAM = "locum_exporter.server:main"
 
 

@@ -11,6 +11,8 @@ import pytest
 from locum_actuator.journal.journal import Journal
 from sim.__main__ import main
 
+pytestmark = pytest.mark.simulation
+
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     monkeypatch.setattr(sys, "argv", ["sim", *arguments])

@@ -11,6 +11,8 @@ from sim.faults import Fault
 from sim.scenario import run
 from sim.schedule import Schedule
 
+pytestmark = pytest.mark.simulation
+
 MOST_OPERATIONS = 40  # of a takeover; later ones belong to the patrol
 
 

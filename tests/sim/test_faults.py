@@ -10,6 +10,8 @@ from sim.faults import KINDS, Fault
 from sim.scenario import Result, run
 from sim.schedule import Schedule
 
+pytestmark = pytest.mark.simulation
+
 
 @dataclass(frozen=True, slots=True)
 class Row:

@@ -9,6 +9,8 @@ import pytest
 from sim.scenario import run
 from sim.schedule import Schedule
 
+pytestmark = pytest.mark.simulation
+
 FOUND = sorted((Path(__file__).parent / "found").glob("*.json"))
 
 

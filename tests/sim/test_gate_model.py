@@ -11,7 +11,7 @@ from locum_inventory.gate.protocol import Verb
 from tests.sim.gate_sides import LOCK_LIMIT_SECONDS, PERMITS, Call, RealSide, Step, course, on_model
 from tests.support.marks import needs_root
 
-pytestmark = needs_root
+pytestmark = [needs_root, pytest.mark.simulation]
 
 VERBS: tuple[Verb, ...] = get_args(Verb)
 GIVES: tuple[Verb, ...] = ("claim", "start", "respawn")

@@ -10,7 +10,7 @@ from tests.sim.gate_sides import PERMITS, Call, RealSide, Step, course, on_model
 from tests.sim.test_gate_model import PATIENT, VERBS
 from tests.support.marks import needs_root
 
-pytestmark = needs_root
+pytestmark = [needs_root, pytest.mark.simulation]
 
 SEEDS = range(1, 11)
 VERBS_EACH = 10

@@ -14,6 +14,8 @@ from sim.faults import Fault
 from sim.scenario import run
 from sim.schedule import Schedule
 
+pytestmark = pytest.mark.simulation
+
 
 def pause_is_ignored(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(brakes, "_recorded", lambda plan, code, why: plan)

@@ -18,6 +18,8 @@ from sim.mutation import ACTUATOR, NAMED_BY, SEES, Edit, Guard, Seen, guards
 from sim.repairs import CONFIRM, REPAIRS, Repair
 from sim.schedule import Schedule
 
+pytestmark = pytest.mark.simulation
+
 ROOT = Path(__file__).parents[2]
 
 

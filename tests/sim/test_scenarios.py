@@ -14,6 +14,8 @@ from sim.scenario import run
 from sim.schedule import Schedule, drawn
 from sim.shrink import shrink
 
+pytestmark = pytest.mark.simulation
+
 SEEDS = range(1, 41)
 FAULTS = 10
 

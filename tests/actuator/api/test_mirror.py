@@ -24,6 +24,8 @@ from locum_actuator.mirror.requested_runs import AskedRuns
 from tests.actuator.fakes import FakeGate, FakeWorld, KeptFakes
 from tests.support.http_server import API_TOKEN, AUTH, served_api
 
+pytestmark = pytest.mark.integration
+
 MIRROR = "/api/v1/services/www/mirror"
 OBJECT = 'give a JSON object such as {"to": "b", "allow_deletions": 0, "discard_changes": false}'
 

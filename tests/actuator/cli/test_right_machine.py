@@ -17,6 +17,8 @@ from tests.support.marks import needs_root
 from tests.support.ports import unused_port
 from tests.support.site_files import quiet_site
 
+pytestmark = pytest.mark.integration
+
 A, B, ELSEWHERE = "192.0.2.1", "192.0.2.2", "192.0.2.77"
 
 

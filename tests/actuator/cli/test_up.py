@@ -13,6 +13,8 @@ from locum_actuator.cli import main
 from tests.support.ports import unused_port
 from tests.support.site_files import COMMANDS, write_site
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture
 def site_file(tmp_path: Path) -> Path:

@@ -15,7 +15,7 @@ from bench.mirror_hosts import MirrorHosts, in_memory, make_hosts
 from locum_actuator.domain.mirror_run import MirrorError
 from tests.support.marks import needs_root
 
-pytestmark = needs_root
+pytestmark = [needs_root, pytest.mark.integration]
 
 
 @pytest.fixture

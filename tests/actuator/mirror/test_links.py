@@ -21,7 +21,7 @@ from bench.mirror_hosts import MirrorHosts, in_memory, make_hosts
 from tests.actuator.mirror.prepared_hosts import PreparedHosts
 from tests.support.marks import needs_root
 
-pytestmark = needs_root
+pytestmark = [needs_root, pytest.mark.integration]
 
 OWNER = 65534
 SECRET = "SECRET-OF-ROOT\n"

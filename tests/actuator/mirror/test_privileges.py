@@ -14,7 +14,7 @@ import pytest
 from bench.mirror_hosts import MirrorHosts, in_memory, make_hosts
 from tests.support.marks import needs_root
 
-pytestmark = needs_root
+pytestmark = [needs_root, pytest.mark.integration]
 
 # linux/capability.h, vfs_cap_data of revision 2: cap_setuid, permitted and effective.
 SETUID_CAPABILITY = struct.pack("<IIIII", 0x02000001, 1 << 7, 0, 0, 0)

@@ -16,6 +16,8 @@ from bench.mirror_hosts import READABLE_BY_1235, MirrorHosts, forget, in_memory,
 from tests.actuator.mirror.prepared_hosts import PreparedHosts
 from tests.support.polling import wait_for
 
+pytestmark = pytest.mark.integration
+
 FILES = {f"page{number}.html": f"page {number}\n" for number in range(10)}
 SERVER_SIDE = "b's own, written while it served\n"
 

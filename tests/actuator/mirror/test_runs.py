@@ -16,6 +16,8 @@ from locum_actuator.domain.mirror_run import Progress
 from tests.inventory.gate.gate_host import HEAD
 from tests.support.polling import wait_for
 
+pytestmark = pytest.mark.integration
+
 ODD_NAMES = ("with space", "-rf", "*", "new\nline", "käse", "back\\slash", "$(reboot)", ".hidden", "a" * 200)
 
 

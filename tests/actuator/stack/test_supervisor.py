@@ -21,6 +21,8 @@ from locum_actuator.stack.supervisor import Child, Program, Supervisor
 from tests.support.polling import wait_for
 from tests.support.processes import alive
 
+pytestmark = pytest.mark.integration
+
 FOR_EVER = ("sleep", "1000")
 DEAF = ("sh", "-c", "trap '' TERM; echo ready; while :; do sleep 0.05; done")
 

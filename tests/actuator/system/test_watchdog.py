@@ -24,6 +24,8 @@ from tests.support.marks import needs_root
 from tests.support.ports import closed_port
 from tests.support.site_files import write_secret, write_site
 
+pytestmark = pytest.mark.integration
+
 EXAMPLE = Path(__file__).parents[3] / "locum.example.yml"
 
 

@@ -15,7 +15,7 @@ from tests.exporter.sites import service, site
 from tests.support.marks import needs_root
 from tests.support.namespaces import add_address, ip, mac_of, namespace, network, plug, run_in
 
-pytestmark = [pytest.mark.timed, needs_root]
+pytestmark = [pytest.mark.timed, needs_root, pytest.mark.integration]
 
 DEADLINE_SECONDS = 0.7  # a scrape's of one second; that of 250 ms is missed at times on a busy machine
 SERVICE4, SERVICE6 = "10.9.0.100/32", "fd09::100/128"

@@ -19,7 +19,7 @@ from tests.exporter.sites import service, site
 from tests.support.marks import needs_root
 from tests.support.namespaces import add_address, ip, mac_of, namespace, network, run_in
 
-pytestmark = needs_root
+pytestmark = [needs_root, pytest.mark.integration]
 
 A, WITNESS, NEW_MAC = ip_address("10.9.0.1"), ip_address("10.9.0.3"), "02:00:5e:10:00:99"
 BY_A_ROUTE = "198.51.100.7"

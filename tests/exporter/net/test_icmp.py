@@ -18,7 +18,7 @@ from locum_exporter.result import Outcome
 from tests.support.marks import needs_root
 from tests.support.namespaces import namespace, run_in
 
-pytestmark = [pytest.mark.timed, needs_root]
+pytestmark = [pytest.mark.timed, needs_root, pytest.mark.integration]
 
 ASKED, STRANGER = "127.0.0.50", "127.0.0.51"
 

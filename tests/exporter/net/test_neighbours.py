@@ -21,7 +21,7 @@ from tests.support.marks import needs_root
 from tests.support.namespaces import add_address, ip, mac_of, namespace, network, run_in
 from tests.support.polling import wait_for
 
-pytestmark = [pytest.mark.timed, needs_root]
+pytestmark = [pytest.mark.timed, needs_root, pytest.mark.integration]
 
 
 @dataclass(frozen=True)

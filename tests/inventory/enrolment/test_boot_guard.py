@@ -20,6 +20,8 @@ from tests.inventory.gate.gate_host import GateHost, install_gate
 from tests.support import namespaces
 from tests.support.marks import needs_root
 
+pytestmark = pytest.mark.integration
+
 SHELLS = ["dash", "busybox sh"]
 HOST_FILE = """
 service www

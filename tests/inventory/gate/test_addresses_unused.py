@@ -19,7 +19,7 @@ from tests.support import namespaces
 from tests.support.marks import needs_root
 from tests.support.polling import wait_for
 
-pytestmark = needs_root
+pytestmark = [needs_root, pytest.mark.integration]
 
 SERVICE = "2001:db8::100"
 HOST_FILE = f"service www\naddress {SERVICE}/64\ninterface eth0\nstandby running\n"

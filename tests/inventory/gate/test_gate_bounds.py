@@ -13,7 +13,7 @@ import pytest
 from tests.inventory.gate.gate_host import GateHost, install_gate
 from tests.support.marks import needs_root
 
-pytestmark = needs_root
+pytestmark = [needs_root, pytest.mark.integration]
 
 KIB = 4096
 CHUNK = b"x" * 65536

@@ -20,7 +20,7 @@ from tests.support.marks import needs_root
 from tests.support.polling import wait_for
 from tests.support.processes import wait_for_name
 
-pytestmark = needs_root
+pytestmark = [needs_root, pytest.mark.integration]
 
 NAME = f"lp{os.getpid()}"  # of the service's process: no other test process uses it
 

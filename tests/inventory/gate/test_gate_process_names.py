@@ -17,6 +17,8 @@ from tests.inventory.gate.gate_host import GateHost, install_gate
 from tests.inventory.site.test_load import SOUND, faults, read
 from tests.support.marks import needs_root
 
+pytestmark = pytest.mark.integration
+
 # Unlikely enough that nothing else on this machine has one of them.
 NAMES = [
     "gunicorn: maste",

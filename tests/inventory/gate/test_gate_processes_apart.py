@@ -19,7 +19,7 @@ from tests.inventory.gate.gate_host import GateHost, install_gate
 from tests.inventory.site.test_load import SOUND, faults, read
 from tests.support.marks import needs_root
 
-pytestmark = needs_root
+pytestmark = [needs_root, pytest.mark.integration]
 
 NAME = f"lq{os.getpid()}"
 NOBODY = 65534

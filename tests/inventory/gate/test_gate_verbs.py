@@ -19,7 +19,7 @@ from tests.support.marks import needs_root
 from tests.support.polling import wait_for
 from tests.support.processes import wait_for_name
 
-pytestmark = needs_root
+pytestmark = [needs_root, pytest.mark.integration]
 
 NAME = f"lg{os.getpid()}"  # of the service's process: no other process has it
 SHELLS = ["dash", "busybox sh"]

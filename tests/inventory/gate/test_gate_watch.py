@@ -17,7 +17,7 @@ from tests.inventory.gate.gate_host import GateHost, copy_of_sleep, install_gate
 from tests.support.marks import needs_root
 from tests.support.polling import wait_for
 
-pytestmark = needs_root
+pytestmark = [needs_root, pytest.mark.integration]
 
 PID = os.getpid()
 # In one go: names cut at 15 bytes, names with parentheses, and two services that share a name.

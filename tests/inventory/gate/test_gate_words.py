@@ -9,7 +9,7 @@ import pytest
 from tests.inventory.gate.gate_host import GateHost, install_gate
 from tests.support.marks import needs_root
 
-pytestmark = needs_root
+pytestmark = [needs_root, pytest.mark.integration]
 
 HOST_FILE = """
 service www

@@ -40,7 +40,7 @@ from tests.support.namespaces import add_address, ip, namespace
 from tests.support.polling import wait_for
 from tests.support.ports import unused_port
 
-pytestmark = [pytest.mark.timed, needs_root]
+pytestmark = [pytest.mark.timed, needs_root, pytest.mark.integration]
 
 HOST_FILE = """
 service www
