@@ -20,6 +20,7 @@ from lab.needs import ENVIRONMENT, LabError
 INSIDE = Path(__file__).parent / "inside"
 PYTHON = (sys.executable, "-I", "-S", "-B")  # standard library only, for a quick start
 START_SECONDS = 10.0
+END_SECONDS = 60.0  # the kernel ends every process, network and disk of the lab, which takes long on a busy machine
 
 
 class Inside(subprocess.Popen[Any]):
@@ -161,4 +162,4 @@ class Anchor:
         if self._process.poll() is None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)
-            self._process.wait(timeout=START_SECONDS)
+            self._process.wait(timeout=END_SECONDS)
