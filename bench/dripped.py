@@ -68,7 +68,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="bench.dripped", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--runs", type=int, default=7, help="takeovers with and without him (default 7)")
+    parser.add_argument("--runs", type=int, default=14, help="takeovers with and without him (default 14)")
     parser.add_argument("--connections", type=int, default=1000, help="to each socket (default 1000)")
     parser.add_argument("--output", type=Path, default=RESULTS)
     return parser.parse_args()

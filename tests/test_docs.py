@@ -237,6 +237,13 @@ def test_the_figures_next_to_an_older_revision_are_those_that_were_measured() ->
     assert rows == [[fault, *(cell(system, fault) for system in systems)] for fault in faults]
 
 
+def test_the_figures_of_slow_connections_are_those_that_were_measured() -> None:
+    seconds = json.loads((ROOT / "bench/results/dripped.json").read_text())["seconds_without_service"]
+    alone, dripped = (f"{median(seconds[what]):.2f} s" for what in ("alone", "dripped"))
+    said = f"a median of {alone} without and of {dripped} with him, {len(seconds['alone'])} each"
+    assert said in " ".join((ROOT / "docs/security.md").read_text().split())
+
+
 def test_the_figures_of_the_page_are_those_that_were_measured() -> None:
     measured = json.loads((ROOT / "bench/results/page.json").read_text())
     seconds, share = measured["seconds_without_service"], measured["actuator_cpu_share"]
