@@ -15,7 +15,7 @@ PARTS="tests/exporter tests/inventory/site/test_load.py tests/inventory/gate/tes
 tests/inventory/gate/test_watch.py tests/inventory/logs/test_format.py tests/actuator/system/test_background.py
 tests/actuator/engine/test_engine.py tests/actuator/engine/test_incident.py tests/actuator/engine/test_moves.py tests/actuator/test_server.py
 tests/actuator/api/test_webhook.py tests/actuator/chain/test_watch.py tests/actuator/system/test_watchdog.py
-tests/actuator/journal/test_journal.py tests/actuator/journal/test_group_commits.py tests/actuator/observation/test_observer.py
+tests/actuator/journal/test_journal.py tests/actuator/journal/test_group_commits.py tests/actuator/observation/test_service_check.py
 tests/actuator/cli/test_check.py tests/actuator/cli/test_incident.py tests/actuator/cli/test_enrol.py"
 LIBRARIES="tests/exporter tests/inventory/site/test_load.py tests/inventory/site/test_load_advice.py tests/inventory/gate/test_ssh.py
 tests/actuator/test_server.py tests/actuator/web/test_web.py tests/actuator/cli/test_api_client.py tests/actuator/api/test_webhook.py
