@@ -36,6 +36,12 @@ def _is_known(child: Child) -> bool:
     return child.pid is not None
 
 
+async def _is_ready(child: Child) -> None:
+    """Wait until a child says so, and the supervisor has its process: one that is stopped in between is killed."""
+    await until(partial(_says, child, "ready"), "it is ready")
+    await until(partial(_is_known, child), "the supervisor has its process")
+
+
 def _says(child: Child, words: str) -> bool:
     return child.log.last_words() == words
 
@@ -89,9 +95,7 @@ async def test_the_last_started_ends_first(tmp_path: Path) -> None:
     for name in ("one", "two", "three"):
         script = f"trap 'echo {name} >> {order}; exit' TERM; echo ready; while :; do sleep 0.02; done"
         child = supervisor.start(Program(name, ("sh", "-c", script)))
-        await until(partial(_says, child, "ready"), "it is ready")
-        # It may say so before the supervisor has its process: one that is stopped in between is killed at once.
-        await until(partial(_is_known, child), "the supervisor has its process")
+        await _is_ready(child)
     await supervisor.stop()
     assert order.read_text().split() == ["three", "two", "one"]
 
@@ -101,7 +105,7 @@ async def test_a_deaf_child_is_killed_after_its_deadline(tmp_path: Path) -> None
     heard: list[str] = []
     supervisor = Supervisor(tmp_path, heard.append)
     child = supervisor.start(Program("deaf", DEAF, stop_seconds=0.2))
-    await until(partial(_says, child, "ready"), "it is ready")
+    await _is_ready(child)
     pid = child.pid
     began = time.monotonic()
     await supervisor.stop()
@@ -127,7 +131,7 @@ async def test_hang_up_reaches_every_child(tmp_path: Path) -> None:
     script = "trap 'echo reloaded' HUP; echo ready; while :; do sleep 0.02; done"
     children = [supervisor.start(Program(name, ("sh", "-c", script))) for name in ("one", "two")]
     for child in children:
-        await until(partial(_says, child, "ready"), "it is ready")
+        await _is_ready(child)
     supervisor.hang_up()
     for child in children:
         await until(partial(_says, child, "reloaded"), "it has reloaded")
