@@ -8,17 +8,23 @@ from locum_inventory.gate.protocol import GateError, GateStatus, ServiceStatus, 
 
 
 class FakeGate:
-    """Answers `look` with counts, or raises a fault, or blocks until its deadline."""
+    """Answers `look` with counts, or raises a fault, or blocks until its deadline and `late_seconds` longer."""
 
     def __init__(
-        self, counts: Mapping[str, int] | None = None, *, fault: GateError | None = None, hangs: bool = False
+        self,
+        counts: Mapping[str, int] | None = None,
+        *,
+        fault: GateError | None = None,
+        hangs: bool = False,
+        late_seconds: float = 0.0,
     ) -> None:
         self._counts, self._fault, self._hangs = counts or {}, fault, hangs
+        self._late_seconds = late_seconds
         self.closed = threading.Event()
 
     def count_processes(self, *, deadline_seconds: float) -> Mapping[str, int]:
         if self._hangs:
-            self.closed.wait(deadline_seconds)
+            self.closed.wait(deadline_seconds + self._late_seconds)
             raise GateError("timeout", f"no answer within {deadline_seconds:g} s")
         if self._fault is not None:
             raise self._fault

