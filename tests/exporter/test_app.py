@@ -18,6 +18,8 @@ from tests.exporter.fake_gate import FakeGate
 from tests.exporter.servers import http_answer, server, silent
 from tests.exporter.sites import service, site
 
+pytestmark = pytest.mark.timed  # some of its deadlines are some tenths of a second
+
 Client = TestClient[Request, Application]
 
 GOOD, BAD, SILENT, DEAF = "well", "ill", "silent", "unwatched"

@@ -19,6 +19,8 @@ from tests.exporter.servers import server, silent
 from tests.exporter.sites import service, site
 from tests.support.ports import unused_port
 
+pytestmark = pytest.mark.timed  # some of its deadlines are some tenths of a second
+
 SECONDS = 0.4
 HOST = "127.0.0.11"  # of a in the site file
 
