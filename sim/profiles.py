@@ -22,6 +22,9 @@ class Profile:
     home: str  # where the actuator runs
     when_unreachable: str
     fenced: bool = False
+    cooldown_seconds: int = 0
+    max_per_hour: int = 60
+    respawn: str | None = None  # the command; None: stop and start
 
     @property
     def hosts(self) -> tuple[str, ...]:
@@ -29,6 +32,7 @@ class Profile:
         return tuple(sorted({*self.service_hosts, *self.vantage_points, self.home}))
 
 
+# Those that are drawn.
 PROFILES: Mapping[str, Profile] = {
     profile.name: profile
     for profile in (
@@ -38,6 +42,18 @@ PROFILES: Mapping[str, Profile] = {
         Profile("fence", ("a", "b"), ("b", "c"), "b", "refuse", fenced=True),
     )
 }
+# The lab's own site, as `locum init` writes it: for the comparison with the lab (lab_comparison.py), never drawn.
+LAB = Profile(
+    "lab",
+    ("a", "b"),
+    ("b", "c"),
+    "b",
+    "refuse",
+    cooldown_seconds=60,
+    max_per_hour=3,
+    respawn="apachectl restart",
+)
+BY_NAME: Mapping[str, Profile] = {**PROFILES, LAB.name: LAB}
 
 
 @cache
@@ -49,6 +65,9 @@ def site(profile: Profile) -> Site:
         name: {"address": f"192.0.2.{number}", **({} if name == profile.home else {"ssh": ssh})}
         for name, number in numbers.items()
     }
+    commands = {"start": "apachectl start", "stop": "apachectl stop"}
+    if profile.respawn is not None:
+        commands["respawn"] = profile.respawn
     if profile.fenced:
         for name in profile.service_hosts:
             hosts[name]["fence"] = {"agent": "fence_simulated", "timeout": 20}
@@ -61,11 +80,11 @@ def site(profile: Profile) -> Site:
                     "addresses": ["192.0.2.100/24"],
                     "interface": "eth0",
                     "checks": {"http": {"url": "http://{host}/"}, "process": {"name": "apache2"}},
-                    "commands": {"start": "apachectl start", "stop": "apachectl stop"},
+                    "commands": commands,
                     "takeover": {
                         "when_unreachable": profile.when_unreachable,
-                        "cooldown": 0,
-                        "max_per_hour": 60,
+                        "cooldown": profile.cooldown_seconds,
+                        "max_per_hour": profile.max_per_hour,
                     },
                 }
             },

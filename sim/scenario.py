@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import random
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from sim.fences import Fences
 from sim.gate import host_gates
 from sim.injector import Injector
 from sim.invariants import Invariants
-from sim.profiles import PROFILES, SERVICE, site
+from sim.profiles import BY_NAME, SERVICE, site
 from sim.schedule import SECONDS, Schedule
 from sim.virtual_time import WALL_AT, VirtualRuntime
 from sim.world import Event, Host, World
@@ -41,22 +42,27 @@ class Result:
     schedule: Schedule
     broken: str | None
     events: tuple[Event, ...]
-    outcomes: tuple[str, ...]  # of its incidents
+    incidents: tuple[dict[str, Any], ...]  # of its journal, each with its events; the newest first
     seconds: float  # of virtual time
 
 
-def run(schedule: Schedule, *, brief: bool = False) -> Result:
-    """Run one scenario in virtual time; if `brief`, the incidents are not read from its journal."""
+def run(
+    schedule: Schedule, *, brief: bool = False, watch: Callable[[World], None] = lambda world: None
+) -> Result:
+    """Run one scenario in virtual time; if `brief`, without events and incidents.
+
+    `watch` is called after every event from the moment on at which faults may come.
+    """
     chance = random.Random(schedule.seed)
     virtual = VirtualRuntime(chance.randrange(2**32))
-    profile = PROFILES[schedule.profile]
+    profile = BY_NAME[schedule.profile]
     with virtual.running(), tempfile.TemporaryDirectory(dir=MEMORY) as directory:
         hosts = {name: Host(name) for name in profile.hosts}
         world = World(hosts, profile.home, random.Random(chance.randrange(2**32)))
         stage = _stage(world, schedule, Path(directory), random.Random(chance.randrange(2**32)))
         with machine.in_place(world), stage.fences.in_place(), stage.actuator.disk.in_place():
             try:
-                return _run(schedule, stage, brief=brief)
+                return _run(schedule, stage, watch, brief=brief)
             finally:
                 virtual.end()
                 stage.actuator.disk.close()
@@ -64,7 +70,7 @@ def run(schedule: Schedule, *, brief: bool = False) -> Result:
 
 def _stage(world: World, schedule: Schedule, directory: Path, chance: random.Random) -> Stage:
     """Return the world with all that is in it, a holding the service."""
-    profile = PROFILES[schedule.profile]
+    profile = BY_NAME[schedule.profile]
     (directory / "life-0").mkdir()
     disk = Disk(world, directory / "life-0")
     values = site(profile)
@@ -74,7 +80,7 @@ def _stage(world: World, schedule: Schedule, directory: Path, chance: random.Ran
     return Stage(world, profile, actuator, chain, Fences(world))
 
 
-def _run(schedule: Schedule, stage: Stage, *, brief: bool) -> Result:
+def _run(schedule: Schedule, stage: Stage, watch: Callable[[World], None], *, brief: bool) -> Result:
     world, ended, injector = stage.world, runtime.event(), Injector(stage)
     for name, call in (
         ("supervisor", stage.actuator.supervise),
@@ -84,7 +90,7 @@ def _run(schedule: Schedule, stage: Stage, *, brief: bool) -> Result:
         runtime.thread(call, name=name, args=(ended,)).start()
     runtime.sleep(SETTLE_SECONDS)
     invariants = Invariants(world, stage.profile, stage.actuator)
-    world.after_each.append(invariants.check)
+    world.after_each += [partial(watch, world), invariants.check]
     world.on_order = invariants.ordered
     begun = world.now
     runtime.thread(injector.run, name="faults", args=(schedule.faults, begun)).start()
@@ -124,7 +130,7 @@ def _result(schedule: Schedule, stage: Stage, broken: str | None, seconds: float
     with closing(Journal(stage.actuator.disk.path)) as journal:
         incidents = journal.incidents(limit=1000)
     course = sorted([*stage.world.events, *_course(incidents)], key=lambda event: event.at)
-    return Result(schedule, broken, tuple(course), tuple(str(row["outcome"]) for row in incidents), seconds)
+    return Result(schedule, broken, tuple(course), tuple(incidents), seconds)
 
 
 def _course(incidents: list[dict[str, Any]]) -> Iterator[Event]:
