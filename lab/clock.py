@@ -56,8 +56,9 @@ class Clock:
             "FAKETIME_TIMESTAMP_FILE": SHIFT,
             "FAKETIME_CACHE_DURATION": "1",  # seconds; reading the file at every call would slow everything down
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-            # Otherwise each wait for the monotonic clock ends at once, and threads that wait for Python's one lock
-            # spin: a host took five times the processor time, and on a busy machine locum did not come up.
+            # Otherwise each wait for the monotonic clock ends at once, and threads that wait for the global
+            # interpreter lock spin: a host took five times the processor time, and on a busy machine locum did not
+            # come up.
             "FAKETIME_FORCE_MONOTONIC_FIX": "0",
             "NO_FAKE_STAT": "1",
             "PYTHONPATH": PYTHON_PATH,

@@ -20,9 +20,8 @@ from lab.needs import ENVIRONMENT, LabError
 INSIDE = Path(__file__).parent / "inside"
 PYTHON = (sys.executable, "-I", "-S", "-B")  # standard library only, for a quick start
 START_SECONDS = 10.0
-END_SECONDS = (
-    60.0  # the kernel ends every process, network and disk of the lab, which takes long on a busy machine
-)
+# For the kernel to end every process, network and disk of the lab, which takes long on a busy machine.
+END_SECONDS = 60.0
 
 
 class Inside(subprocess.Popen[Any]):

@@ -48,9 +48,8 @@ class Actuator:
     up_since: float = float("inf")  # since when it has run without being stopped
     paused_since: float = float("inf")  # since when the journal has had a pause
     may_be_paused: bool = False  # a person has paused the service, and did not succeed in resuming it
-    accepted: Counter[str] = field(
-        default_factory=Counter
-    )  # alerts that were answered with 202, by when they began
+    # Alerts that were answered with 202, by when they began.
+    accepted: Counter[str] = field(default_factory=Counter)
     _ends: runtime.Event = field(default_factory=runtime.event)
     _may_start_at: float = float("-inf")
 

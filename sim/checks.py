@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
 
 from locum_actuator.domain.situation import CheckOutcome
+from locum_actuator.observation.service_check import ONCE_MORE_SECONDS
 from locum_actuator.system import runtime
 from locum_exporter.result import Outcome
 from sim.world import World
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-CHECK_SECONDS = 0.35
-AGAIN_SECONDS = 0.12  # then it is checked over a second connection as well
+CHECK_SECONDS = 0.35  # what `look_seconds` gives a service at the interval of the profiles
 
 
 @dataclass(slots=True)
@@ -30,7 +27,7 @@ class Checks:
             self.world.operation()
         wire, there = self.world.wire, self.world.hosts[host]
         seconds = 2 * wire.round_trip(point, host)  # the connection, and the request
-        for pause in (AGAIN_SECONDS, CHECK_SECONDS - AGAIN_SECONDS):
+        for pause in (ONCE_MORE_SECONDS, CHECK_SECONDS - ONCE_MORE_SECONDS):
             dropped = there.check_dropped or (through and there.through_dropped)
             if seconds < CHECK_SECONDS and not dropped and wire.reaches(point, host):
                 if there.service == "stopped" and there.is_heard:

@@ -27,9 +27,8 @@ from sim.world import World
 
 # The evidence behind a claim may be so old (steps/plan_evidence.py), and its verb takes a moment.
 CLAIM_SECONDS = 2.5
-CLAIM_CHECKED_SECONDS = (
-    5.0  # after a confirmed release the question may be three seconds old, over a gate one more
-)
+# After a confirmed release the question may be three seconds old, over a gate one more.
+CLAIM_CHECKED_SECONDS = 5.0
 HEALTHY_SECONDS = 3.0  # a holder that has been well for so long is left alone
 BY_PERSON_SECONDS = 60.0  # a planned move takes so long at most, its undoing and a restart included
 PAUSED_SECONDS = 2.0  # a check that began before a pause may still be decided upon

@@ -99,11 +99,8 @@ def _add(seed: int, number: int, faults: Sequence[Drawn], courses: Mapping[str, 
             "revision": revision.of_locum(),
         }
         before = results.get("lab", {})
-        kept = (
-            before.get("schedules", [])
-            if {**before, "schedules": None} == {**head, "schedules": None}
-            else []
-        )
+        is_same = {**before, "schedules": None} == {**head, "schedules": None}
+        kept = before["schedules"] if is_same else []
         one = {"number": number, "faults": [asdict(fault) for fault in faults]}
         one |= {name: course.as_json() for name, course in courses.items()}
         schedules = sorted(

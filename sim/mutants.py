@@ -144,20 +144,10 @@ def covering_test(named: str, modules: Iterable[str]) -> str | None:
     """
     environment = {**os.environ, NAMED_BY: named}
     for paths in _tests_of(modules):
-        words = [
-            "-p",
-            "sim.taken_out",
-            "-x",
-            "-q",
-            "-m",
-            "not e2e and not timed",
-            "-p",
-            "no:cacheprovider",
-            *paths,
-        ]
+        words = ["-x", "-q", "-p", "no:cacheprovider", "-p", "sim.taken_out", "-m", "not e2e and not timed"]
         try:
             done = subprocess.run(
-                [sys.executable, "-m", "pytest", *words],
+                [sys.executable, "-m", "pytest", *words, *paths],
                 cwd=CHECKOUT, env=environment, capture_output=True, text=True, check=False, timeout=TESTS_SECONDS,
             )  # fmt: skip
         except subprocess.TimeoutExpired:

@@ -17,6 +17,12 @@ from locum_actuator.domain.life import NO_LIFE, Life
 from locum_actuator.domain.ports import Confirmed
 from locum_actuator.domain.reach import Reach
 from locum_actuator.domain.situation import CheckOutcome, HostView, Situation
+from locum_actuator.observation import life_signs
+from locum_actuator.observation.gate_reports import GATE_SECONDS
+from locum_actuator.observation.last_check import (
+    LAST_QUESTION_SECONDS,
+    LAST_QUESTION_TO_THE_SILENT_SECONDS,
+)
 from locum_actuator.observation.pings import ROUND_TRIPS
 from locum_actuator.observation.prompt_gate import PROMPT_CALLS, PROMPT_SECONDS
 from locum_actuator.system import runtime
@@ -30,8 +36,6 @@ from sim.wire import STRANGER_MAC
 from sim.world import World
 
 T = TypeVar("T")
-GATE_SECONDS = 0.4
-LIFE_SECONDS = 1.0  # an answer of a gate is a sign of life for so long
 OWNERS_SECONDS = 0.1
 LATE_PAUSE_SECONDS = 0.05  # between two checks for a late echo
 
@@ -167,7 +171,7 @@ class SimulatedObserver:
     def _life_of(self, name: str, received: int) -> Life:
         at = self._gate_answered_at.get(name)
         seconds = None if at is None or not received else runtime.monotonic() - at
-        if seconds is None or seconds >= LIFE_SECONDS:
+        if seconds is None or seconds >= life_signs.GATE_SECONDS:
             return NO_LIFE
         return Life(f"its gate answered {seconds:.1f} s ago")
 
@@ -178,10 +182,8 @@ class SimulatedObserver:
         self.world.operation()
         asked_at = self.world.now
         runtime.sleep(OWNERS_SECONDS)
-        answering, witnessed = (
-            frozenset(self.world.answering(self._home)),
-            self.world.wire.witness_answers(self._home),
-        )
+        answering = frozenset(self.world.answering(self._home))
+        witnessed = self.world.wire.witness_answers(self._home)
         if not answering and not witnessed:
             return None
         self.world.asked_who_has_it_at = asked_at
@@ -237,7 +239,7 @@ class SimulatedObserver:
 
     def life(self, service: str, host: str, *, pinged: bool) -> Life:
         """Check a host once more before it is switched off."""
-        seconds = 0.6 if pinged else 0.4
+        seconds = LAST_QUESTION_SECONDS if pinged else LAST_QUESTION_TO_THE_SILENT_SECONDS
         with runtime.pool(2, name="life") as pool:
             gate = pool.submit(self._ask_gate, host, seconds)
             look = pool.submit(self.checks.of_host, self._home, host)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from locum_actuator.observation.pings import (
+    BURST_ECHOES,
+    BURST_ENOUGH,
+    BURST_SPACING_SECONDS,
+    BURST_WAIT_SECONDS,
+)
 from locum_actuator.system import runtime
 from sim.world import World
-
-FEW, MANY = 5, 20
-SPACING_SECONDS = 0.015
-WAIT_SECONDS = 0.1
 
 
 @dataclass(slots=True)
@@ -29,19 +31,19 @@ class Pings:
         wire, home = self.world.wire, self.world.home
         sent = received = 0
         seconds = wire.round_trip(home, host)
-        while sent < MANY:
+        while sent < BURST_ECHOES:
             seconds = wire.round_trip(home, host)
-            answered = sum(wire.reaches(home, host) for _ in range(FEW))
-            sent += FEW
-            if seconds <= WAIT_SECONDS:
+            answered = sum(wire.reaches(home, host) for _ in range(BURST_ENOUGH))
+            sent += BURST_ENOUGH
+            if seconds <= BURST_WAIT_SECONDS:
                 received += answered
             if answered:
                 self._arrivals.setdefault(host, []).append(runtime.monotonic() + seconds)
-            runtime.sleep(FEW * SPACING_SECONDS)
+            runtime.sleep(BURST_ENOUGH * BURST_SPACING_SECONDS)
             if received == sent and (hurry is None or hurry.is_set()):
                 break
         if received < sent:
-            runtime.sleep(WAIT_SECONDS)
+            runtime.sleep(BURST_WAIT_SECONDS)
         return sent, received, seconds
 
     def heard_since(self, host: str, since: float) -> bool:

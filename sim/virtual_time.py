@@ -68,9 +68,8 @@ class VirtualRuntime(runtime.Runtime):
         self._chance = random.Random(seed)
         self._tasks: list[Task] = []
         self._turns = 0  # since the clock last went on
-        self._killed: list[
-            Task
-        ] = []  # never run again; kept, because Python would end them in some other thread
+        # Never run again; kept, because Python would end them in some other thread.
+        self._killed: list[Task] = []
         self._current: Task | None = None  # None: nothing runs here
         self._scheduler = greenlet(self._schedule)
         self.world = Process("world")  # of every thread that belongs to no other process
@@ -294,28 +293,3 @@ class VirtualRuntime(runtime.Runtime):
     def event_loop(self) -> asyncio.AbstractEventLoop:
         """Return an event loop in virtual time."""
         return EventLoop(self)
-
-
-class Until:
-    """An event that becomes set after some seconds: a timer would be one more thread."""
-
-    def __init__(self, seconds: float) -> None:
-        self._end = runtime.monotonic() + seconds
-
-    def is_set(self) -> bool:
-        """Return whether its time has come."""
-        return runtime.monotonic() >= self._end
-
-    def wait(self, timeout: float | None = None) -> bool:
-        """Wait for its time; return whether it has come."""
-        left = self._end - runtime.monotonic()
-        runtime.sleep(left if timeout is None else min(left, timeout))
-        return self.is_set()
-
-    def set(self) -> None:
-        """Make its time come now."""
-        self._end = runtime.monotonic()
-
-    def clear(self) -> None:
-        """Let its time never come."""
-        self._end = float("inf")

@@ -233,3 +233,28 @@ class Selector(selectors.SelectSelector):
         self._virtual.wait(lambda: self.woken, timeout)
         self.woken = False
         return super().select(0)
+
+
+class Until:
+    """An event that becomes set after some seconds: a timer would be one more thread."""
+
+    def __init__(self, seconds: float) -> None:
+        self._end = runtime.monotonic() + seconds
+
+    def is_set(self) -> bool:
+        """Return whether its time has come."""
+        return runtime.monotonic() >= self._end
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait for its time; return whether it has come."""
+        left = self._end - runtime.monotonic()
+        runtime.sleep(left if timeout is None else min(left, timeout))
+        return self.is_set()
+
+    def set(self) -> None:
+        """Make its time come now."""
+        self._end = runtime.monotonic()
+
+    def clear(self) -> None:
+        """Let its time never come."""
+        self._end = float("inf")

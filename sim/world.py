@@ -44,24 +44,20 @@ class World:
     after_each: list[Callable[[], None]] = field(default_factory=list)
     operations: int = 0  # questions, orders and writes so far: faults are brought between two of them
     at_operation: dict[int, list[Callable[[], None]]] = field(default_factory=dict)
-    at_step: list[tuple[int, Callable[[], None]]] = field(
-        default_factory=list
-    )  # … so many after the next step
+    # … so many after the next step.
+    at_step: list[tuple[int, Callable[[], None]]] = field(default_factory=list)
     situations: int = 0  # complete checks of the actuator so far
     asked_who_has_it_at: float = float("-inf")  # when the actuator last asked that and got an answer
-    claims_at: dict[str, float] = field(
-        default_factory=dict
-    )  # when a host was last given the address by order
+    # When a host was last given the address by order.
+    claims_at: dict[str, float] = field(default_factory=dict)
     fenced_at: dict[str, float] = field(default_factory=dict)  # when a host was last switched off
     decided_at: float = float("-inf")  # when the actuator last wrote down a decision
     moved_by_person_at: float = float("-inf")  # when a person last ordered a move
     uncaught: list[str] = field(default_factory=list)  # exceptions that ended a thread
-    lied_about_at: dict[str, float] = field(
-        default_factory=dict
-    )  # when a fence device last lied about a host
-    clock_paused_at: dict[str, float] = field(
-        default_factory=dict
-    )  # when a paused host's clocks last went on
+    # When a fence device last lied about a host.
+    lied_about_at: dict[str, float] = field(default_factory=dict)
+    # When a paused host's clocks last went on.
+    clock_paused_at: dict[str, float] = field(default_factory=dict)
     on_order: Callable[[str, str], None] = lambda verb, host: None  # called as the actuator sends an order
 
     def __post_init__(self) -> None:

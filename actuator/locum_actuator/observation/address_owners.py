@@ -17,9 +17,8 @@ from locum_inventory.site.model import Site
 log = logging.getLogger(__name__)
 
 OWNERS_SECONDS = 0.3
-OWNERS_ALLOWANCE_SECONDS = (
-    0.3  # including it, the answer is still fresh enough to act on (plan_evidence.SILENT_SECONDS)
-)
+# Including it, the answer is still fresh enough to act on (plan_evidence.SILENT_SECONDS).
+OWNERS_ALLOWANCE_SECONDS = 0.3
 OWNERS_SPACING_SECONDS = 0.03  # a neighbour answers in well under a millisecond; asked three times
 
 Owners = tuple[frozenset[str], frozenset[str]]  # hosts that answer for the address, and MACs of no known host

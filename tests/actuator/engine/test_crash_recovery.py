@@ -36,7 +36,8 @@ from locum_exporter.result import Outcome
 from locum_inventory.gate.clock import Permit
 from locum_inventory.gate.protocol import ServiceStatus, Verb
 from locum_inventory.site.model import FenceDevice, InterfaceAddress, Mirror, Site
-from sim.virtual_time import Until, VirtualRuntime
+from sim.virtual_time import VirtualRuntime
+from sim.waitables import Until
 from tests.actuator.fakes import FakeGate, FakeWorld, site
 
 # Of an incident; one that is still open then is left open. A plan that failed is tried again after 30 s: that would

@@ -24,7 +24,8 @@ from locum_actuator.metrics import Metrics
 from locum_exporter.result import Outcome
 from locum_inventory.gate.protocol import GateError, ServiceStatus
 from locum_inventory.site.model import Site
-from sim.virtual_time import Until, VirtualRuntime
+from sim.virtual_time import VirtualRuntime
+from sim.waitables import Until
 from tests.actuator.fakes import FakeGate, FakeWorld, site
 from tests.actuator.shortcuts import in_no_time, kernel_of
 from tests.support.polling import wait_for
