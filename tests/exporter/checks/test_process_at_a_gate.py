@@ -16,12 +16,10 @@ from tests.inventory.gate.gate_host import (
     ADDRESS,
     GateHost,
     copy_of_sleep,
+    fresh_sshd,
     install_gate,
-    prepare_sshd,
-    running_sshd,
 )
 from tests.support.marks import needs_root
-from tests.support.ports import unused_port
 from tests.support.processes import wait_for_name
 
 pytestmark = needs_root
@@ -37,9 +35,7 @@ def at_a_local_gate(host: GateHost, _directory: Path) -> Iterator[GateClient]:
 
 
 def at_a_gate_over_ssh(host: GateHost, directory: Path) -> Iterator[GateClient]:
-    port = unused_port()
-    prepare_sshd(directory, str(host.gate), port)
-    with running_sshd(directory, port) as sshd:
+    with fresh_sshd(directory, host) as sshd:
         gate = SshGate("a", ADDRESS, sshd.ssh("exporter"), "exporter")
         yield gate
         gate.close()

@@ -16,6 +16,7 @@ from locum_inventory.gate.host_file import gate_script
 from locum_inventory.gate.protocol import GateClient, ServiceStatus, Verb
 from locum_inventory.site.model import Ssh
 from tests.support.polling import wait_for
+from tests.support.ports import unused_port
 
 HEAD = "locum-gate 1\n"
 GREETING = "locum-gate 2 2"
@@ -176,6 +177,15 @@ def prepare_sshd(directory: Path, gate_command: str, port: int) -> None:
         "PasswordAuthentication no\nUseDNS no\nLogLevel VERBOSE\n"
         f"SetEnv HOME={directory}\n"  # root's own start-up files may be slow
     )
+
+
+@contextmanager
+def fresh_sshd(directory: Path, host: GateHost) -> Iterator[Sshd]:
+    """Run an sshd with new keys for a host's gate until the end of the block."""
+    port = unused_port()
+    prepare_sshd(directory, str(host.gate), port)
+    with running_sshd(directory, port) as running:
+        yield running
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
@@ -29,6 +29,7 @@ from tests.inventory.gate.gate_host import (
     ADDRESS,
     GateHost,
     Sshd,
+    fresh_sshd,
     give,
     install_gate,
     make_key,
@@ -65,16 +66,19 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> GateHost:
 
 @pytest.fixture(scope="module")
 def sshd(host: GateHost, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
-    directory, port = tmp_path_factory.mktemp("sshd"), unused_port()
-    prepare_sshd(directory, str(host.gate), port)
-    with running_sshd(directory, port) as running:
+    with fresh_sshd(tmp_path_factory.mktemp("sshd"), host) as running:
         yield running
 
 
 @pytest.fixture
 def shell(sshd: Sshd) -> Iterator[SshGate]:
-    with closing(SshGate("a", ADDRESS, sshd.ssh(), "actuator")) as open_gate:
+    with gate_over(sshd) as open_gate:
         yield open_gate
+
+
+def gate_over(sshd: Sshd) -> AbstractContextManager[SshGate]:
+    """Return the actuator's gate of host a, which is closed at the end of the block."""
+    return closing(SshGate("a", ADDRESS, sshd.ssh(), "actuator"))
 
 
 @contextmanager
@@ -113,15 +117,13 @@ def test_no_thread_of_a_connection_outlives_the_program(shell: SshGate) -> None:
 @pytest.fixture
 def unused_sshd(host: GateHost, tmp_path: Path) -> Iterator[Sshd]:
     """Yield one whose logins are this test's own: on a shared one another test's may still be under way."""
-    port = unused_port()
-    prepare_sshd(tmp_path, str(host.gate), port)
-    with running_sshd(tmp_path, port) as running:
+    with fresh_sshd(tmp_path, host) as running:
         yield running
 
 
 @pytest.fixture
 def first_shell(unused_sshd: Sshd) -> Iterator[SshGate]:
-    with closing(SshGate("a", ADDRESS, unused_sshd.ssh(), "actuator")) as open_gate:
+    with gate_over(unused_sshd) as open_gate:
         yield open_gate
 
 
@@ -152,7 +154,7 @@ def test_a_full_sshd_is_waited_for(host: GateHost, tmp_path: Path) -> None:
         config.write("MaxSessions 1\n")
     with (
         running_sshd(tmp_path, port) as sshd,
-        closing(SshGate("a", ADDRESS, sshd.ssh(), "actuator")) as shell,
+        gate_over(sshd) as shell,
     ):
         shell.status(deadline_seconds=5)
         half_a_second = partial(give, shell, "start", "slow", 1, deadline_seconds=10)
@@ -190,7 +192,7 @@ def test_a2_a_look_never_waits_behind_changes(sshd: Sshd, host: GateHost, tmp_pa
     wait = f"until [ -e {tmp_path}/go ]; do sleep 0.05; done"
     host.write_host_file("".join(f"service {name}\ninterface lo\nstart {wait}\n" for name in names))
     try:
-        with closing(SshGate("a", ADDRESS, sshd.ssh(), "actuator")) as shell:
+        with gate_over(sshd) as shell:
             outcomes: list[int] = []
 
             def start(name: str) -> None:
@@ -217,7 +219,7 @@ def test_commands_see_nothing_of_the_wire(sshd: Sshd, host: GateHost, tmp_path: 
     before = host.host_file.read_text()
     host.write_host_file(f"service www\naddress 203.0.113.7/24\ninterface lo\nstart env >{tmp_path}/env\n")
     try:
-        with closing(SshGate("a", ADDRESS, sshd.ssh(), "actuator")) as shell:
+        with gate_over(sshd) as shell:
             give(shell, "start", "www", 9, deadline_seconds=5)
     finally:
         host.host_file.write_text(before)
@@ -475,7 +477,7 @@ def test_a2_no_descriptor_left_here_is_not_the_hosts_silence(
 
     monkeypatch.setattr(socket, "create_connection", no_descriptor)
     with (
-        closing(SshGate("a", ADDRESS, sshd.ssh(), "actuator")) as shell,
+        gate_over(sshd) as shell,
         pytest.raises(GateError) as raised,
     ):
         shell.status(deadline_seconds=5)
@@ -494,7 +496,7 @@ def test_a2_no_thread_left_here_is_not_the_hosts_silence(
             raise RuntimeError("can't start new thread")
         start(self)
 
-    with closing(SshGate("a", ADDRESS, sshd.ssh(), "actuator")) as shell:
+    with gate_over(sshd) as shell:
         monkeypatch.setattr(threading.Thread, "start", none_left)
         with pytest.raises(GateError) as raised:
             shell.status(deadline_seconds=5)
