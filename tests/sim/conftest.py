@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.inventory.gate.gate_host import copy_of_sleep, install_gate
-from tests.sim.gate_sides import CARD, LOCK_LIMIT_SECONDS, NAME, SCRIPTS, RealSide
+from tests.sim.real_gate_side import CARD, LOCK_LIMIT_SECONDS, NAME, SCRIPTS, RealSide
 from tests.support import namespaces
 
 

@@ -8,7 +8,9 @@ from typing import get_args
 import pytest
 
 from locum_inventory.gate.protocol import Verb
-from tests.sim.gate_sides import LOCK_LIMIT_SECONDS, PERMITS, Call, RealSide, Step, course, on_model
+from tests.sim.gate_calls import PERMITS, Call, Step, course
+from tests.sim.model_gate_side import on_model
+from tests.sim.real_gate_side import LOCK_LIMIT_SECONDS, RealSide
 from tests.support.marks import needs_root
 
 pytestmark = [needs_root, pytest.mark.simulation]

@@ -6,7 +6,9 @@ import random
 
 import pytest
 
-from tests.sim.gate_sides import PERMITS, Call, RealSide, Step, course, on_model
+from tests.sim.gate_calls import PERMITS, Call, Step, course
+from tests.sim.model_gate_side import on_model
+from tests.sim.real_gate_side import RealSide
 from tests.sim.test_gate_model import PATIENT, VERBS
 from tests.support.marks import needs_root
 
