@@ -38,7 +38,9 @@ class World:
     hosts: tuple[tuple[str, str], ...] = (("a", "preferred"), ("b", "standby"))
     failing: set[str] = field(default_factory=set)  # services that fail on host a
     failure_takes_seconds: float = 0.0
-    told: dict[str, float] = field(default_factory=dict)  # what the actuator's metrics say besides
+    actuator_metrics: dict[str, float] = field(
+        default_factory=dict
+    )  # what the actuator's metrics say besides
     holders: dict[str, str] = field(default_factory=dict)  # who holds a service that is not held by a
     webhooks: list[tuple[float, dict[str, Any]]] = field(default_factory=list)
     posts: list[tuple[str, int]] = field(default_factory=list)  # the first alert, and the port it came from
@@ -109,7 +111,7 @@ def _pages(world: World, exporter: Listen) -> type[QuietHandler]:
                     )
                 ]
                 lines.append("locum_actuator_heartbeat_age_seconds 1\n")
-                lines += [f"{series} {value:g}\n" for series, value in world.told.items()]
+                lines += [f"{series} {value:g}\n" for series, value in world.actuator_metrics.items()]
                 self.answer("".join(lines), kind=METRICS)
 
     return Handler

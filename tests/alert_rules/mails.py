@@ -102,9 +102,9 @@ def as_text(mails: Iterable[Received]) -> str:
 
 def every_mail(directory: Path) -> Iterator[tuple[str, str]]:
     """Send every mail; yield the name of its file, and its text."""
-    with Mailbox() as mailbox, LiveAlertmanager(directory, a_site(mailbox.smarthost, directory)) as told:
+    with Mailbox() as mailbox, LiveAlertmanager(directory, a_site(mailbox.smarthost, directory)) as sender:
         for name, fault in faults().items():
-            yield f"{name}.txt", as_text(send(fault, told, mailbox))
+            yield f"{name}.txt", as_text(send(fault, sender, mailbox))
 
 
 def main() -> None:

@@ -165,7 +165,7 @@ def test_from_a_failing_check_to_the_mail_and_back(mailbox: Mailbox, tmp_path: P
     """The whole way, with a real Prometheus and the shipped rules: www is taken over, dns gets well on its own."""
     world = World(("dns", "www"), "250ms")
     taken_over = 'locum_actuator_takeovers_total{service="www"}'
-    world.told[taken_over] = 0
+    world.actuator_metrics[taken_over] = 0
     mail = {"to": ["ops@example.org"], "sender": "locum@example.org", "smarthost": mailbox.smarthost}
     live = LiveChain(tmp_path, world, site={"mail": mail})
     config = live.directory / "alertmanager.yml"
@@ -177,7 +177,7 @@ def test_from_a_failing_check_to_the_mail_and_back(mailbox: Mailbox, tmp_path: P
         world.failing |= {"dns", "www"}
         time.sleep(1)
         world.holders["www"] = "b"
-        world.told[taken_over] = 1
+        world.actuator_metrics[taken_over] = 1
         first = {mail.subject: mail.text for mail in mailbox.wait_for(2, deadline_seconds=20)}
         print(f"notified {time.monotonic() - begun:.1f} s after the fault")
         assert time.monotonic() - begun < 15

@@ -148,8 +148,8 @@ def test_every_alert_is_shown_silent_and_firing(alert: str) -> None:
 )
 def test_every_alert_has_what_people_need(alert: dict[str, Any]) -> None:
     assert alert["labels"]["severity"] in {"critical", "warning", "info", "none"}
-    told = {"action", "todo"} if alert["alert"] != "LocumHeartbeat" else set()  # which is not mailed
-    assert set(alert["annotations"]) == {"summary", "description", "runbook_url", *told}
+    mailed = {"action", "todo"} if alert["alert"] != "LocumHeartbeat" else set()  # which is not mailed
+    assert set(alert["annotations"]) == {"summary", "description", "runbook_url", *mailed}
     assert alert["annotations"]["runbook_url"] == f"{OF_THE_ACTUATOR}#{alert['alert'].lower()}"
 
 
@@ -184,18 +184,18 @@ def _codes_of_refusals() -> set[str]:
 def test_every_reason_of_a_refusal_is_told_in_words_and_what_to_do_about_it() -> None:
     (refused,) = (alert for alert in ALERTS if alert["alert"] == "LocumTakeoverRefused")
     for annotation in ("summary", "todo"):
-        told = re.findall(r'if eq \$labels.reason "(\w+)" }}\S', refused["annotations"][annotation])
-        assert sorted(told) == sorted(_codes_of_refusals())
+        explained = re.findall(r'if eq \$labels.reason "(\w+)" }}\S', refused["annotations"][annotation])
+        assert sorted(explained) == sorted(_codes_of_refusals())
 
 
 @pytest.mark.parametrize("part", TOLD_BY_US)
 def test_what_the_actuator_tells_by_itself_has_the_words_of_the_rule(part: str) -> None:
     (rule,) = (alert for alert in ALERTS if alert["alert"] == PART_ALERT)
-    told = _alert(part, "what was seen", OF_THE_ACTUATOR)
-    assert told["labels"] == {"alertname": PART_ALERT, "part": part, **rule["labels"]}
-    assert told["annotations"].keys() == rule["annotations"].keys()
-    assert told["annotations"]["action"] == rule["annotations"]["action"]
-    assert told["annotations"]["todo"] in rule["annotations"]["todo"]
+    sent = _alert(part, "what was seen", OF_THE_ACTUATOR)
+    assert sent["labels"] == {"alertname": PART_ALERT, "part": part, **rule["labels"]}
+    assert sent["annotations"].keys() == rule["annotations"].keys()
+    assert sent["annotations"]["action"] == rule["annotations"]["action"]
+    assert sent["annotations"]["todo"] in rule["annotations"]["todo"]
 
 
 PARTS_OF_A_CHAPTER = ("*Means.*", "*locum.*", "*You.*", "*Silence.*")

@@ -119,6 +119,6 @@ def test_what_could_not_be_run_is_tried_again_and_told_each_time(monkeypatch: py
     """A worker process that has no lab to run in: nothing of that is a result."""
     job = Job("no-system", scenario(1, 0))
     assert job.system not in CANDIDATES
-    told = list(run_all([job], labs=1, keep=None))
-    assert [found for found, _ in told] == [job] * TRIES
-    assert {words for _, words in told} == {"could not be run: KeyError: 'no-system'"}
+    outcomes = list(run_all([job], labs=1, keep=None))
+    assert [found for found, _ in outcomes] == [job] * TRIES
+    assert {words for _, words in outcomes} == {"could not be run: KeyError: 'no-system'"}

@@ -59,12 +59,14 @@ def test_fenced_then_taken_over(fenced: Locum, fault: object) -> None:
     (claimed,) = [e for e in incident["events"] if (e["kind"], e["step"]) == ("started", "claim")]
     assert off_at < claimed["at"]
 
-    def told() -> str:
+    def decision() -> str:
         words: str = json.loads(fenced.command("status", "www", "--json").stdout)["hosts_seen"]["a"]
         return words
 
-    wait_for(lambda: told().startswith("fenced 20"), "the next round", 10)  # it asks a's gate for 2 s in vain
-    words = told()
+    wait_for(
+        lambda: decision().startswith("fenced 20"), "the next round", 10
+    )  # it asks a's gate for 2 s in vain
+    words = decision()
     seen = "fence_lab says that a is off, and it answers no ping; it stays off until a person switches it on"
     assert words.startswith("fenced 20")
     assert seen in words

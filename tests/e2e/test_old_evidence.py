@@ -106,15 +106,15 @@ def incidents(locum: OftenMoved) -> Iterator[Callable[[], list[dict[str, Any]]]]
     assert asking is not None
     assert answers is not None
 
-    def told() -> list[dict[str, Any]]:
+    def read_incidents() -> list[dict[str, Any]]:
         asking.write("\n")
         asking.flush()
         rows: list[dict[str, Any]] = json.loads(answers.readline())
         return rows
 
     with asking, answers:
-        told()  # it has started
-        yield told
+        read_incidents()  # it has started
+        yield read_incidents
     reading.wait(10)
 
 

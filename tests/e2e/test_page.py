@@ -55,8 +55,10 @@ def post(page: Browser, path: str, token: str | None) -> int:
 def shows_its_steps(page: Browser, act: str) -> bool:
     """Ask for a move once; on a machine too busy to look it is refused, and the dialog says so."""
     page.find(f"button[data-act={act}]").click()
-    told = "const words = document.getElementById('ask').textContent; return !words.includes('Checking what')"
-    page.wait(lambda: page.run(told), "the dialog says what would be done")
+    is_filled = (
+        "const words = document.getElementById('ask').textContent; return !words.includes('Checking what')"
+    )
+    page.wait(lambda: page.run(is_filled), "the dialog says what would be done")
     if page.text("#ask-words li"):
         return True
     page.find("#ask-no").click()

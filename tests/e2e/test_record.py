@@ -77,11 +77,11 @@ def test_the_record_moves_when_its_host_dies(served: tuple[LocumWithRecord, Name
         lab.run("client", ["curl", "-sS", "--max-time", "3", "http://192.0.2.2/"]).stdout.count("<b>b</b>")
         == 1
     )
-    told = dict(
+    environment = dict(
         line.split("=", 1) for line in lab.run(HOME, ["cat", "/var/lib/locum/hook"]).stdout.splitlines()
     )
-    assert told["LOCUM_OLD_HOLDER"] == "a"
-    assert told["LOCUM_NEW_HOLDER"] == "b"
+    assert environment["LOCUM_OLD_HOLDER"] == "a"
+    assert environment["LOCUM_NEW_HOLDER"] == "b"
     assert "after_takeover worked" in [event["text"] for event in incident["events"]]
     print(f"the record moved {incident['closed_at'] - at:.2f} s after the crash")
 

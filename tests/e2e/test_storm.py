@@ -60,11 +60,11 @@ class ThreeHolders(Locum):
             HOME, ["curl", "-sSf", "--max-time", "5", "http://127.0.0.1:10752/metrics"]
         ).stdout
 
-    def told_of_a_storm(self, since: float) -> set[str]:
+    def in_a_storm(self, since: float) -> set[str]:
         """Return the services for which a storm was reported since then."""
-        return {name for name, text in self.told(since) if text.startswith(STORM)}
+        return {name for name, text in self.decision_texts(since) if text.startswith(STORM)}
 
-    def told(self, since: float) -> set[tuple[str, str]]:
+    def decision_texts(self, since: float) -> set[tuple[str, str]]:
         """Return each service with the words of every decision since then."""
         return {
             (row["service"], event["text"])
@@ -88,10 +88,10 @@ def test_a_switch_that_takes_two_holders_away_is_a_storm_and_people_are_told(thr
     at = three.lab.cut_off("a")
     three.lab.cut_off("c")
     try:
-        wait_for(lambda: three.told_of_a_storm(at) == {"www", "mail"}, "both are reported", 10)
+        wait_for(lambda: three.in_a_storm(at) == {"www", "mail"}, "both are reported", 10)
         time.sleep(WATCHED_SECONDS)
         assert three.holders() == {"www": "a", "mail": "c", "dns": "b"}
-        assert not [text for _, text in three.told(at) if text.startswith("takeover")]
+        assert not [text for _, text in three.decision_texts(at) if text.startswith("takeover")]
         assert set(re.findall(r'refusals_total\{reason="storm",service="(\w+)"\}', three.metrics())) == {
             "www",
             "mail",

@@ -31,8 +31,8 @@ def test_a_takeover_is_told_in_every_way() -> None:
     assert (lines[-1]["event"], lines[-1]["outcome"]) == ("incident_closed", "takeover")
     assert drawn.startswith(f"incident {number}: www taken over by b\n")
     assert written.startswith(f"# Incident {number}: www taken over by b\n")
-    for told in (" ".join(drawn.split()), written):
-        assert [step for step in STEPS if f"{step} done" not in told] == []
+    for text in (" ".join(drawn.split()), written):
+        assert [step for step in STEPS if f"{step} done" not in text] == []
     seconds = done.incident["impact"]["seconds"]
     assert done.seconds_without_service is not None
     assert 0 < seconds <= done.seconds_without_service + 1, "from the alert, which is later than the fault"

@@ -28,7 +28,7 @@ def nothing_of(*words: str) -> Finds:
     return lambda expr: [] if any(word in expr for word in words) else something(expr)
 
 
-def rule(**told: Any) -> list[dict[str, Any]]:
+def rule(**changes: Any) -> list[dict[str, Any]]:
     whole = {
         "name": "LocumAlone",
         "type": "alerting",
@@ -36,7 +36,7 @@ def rule(**told: Any) -> list[dict[str, Any]]:
         "health": "ok",
         "query": "up == 0",
     }
-    return [{"name": "locum-actions", "rules": [{**whole, **told}]}]
+    return [{"name": "locum-actions", "rules": [{**whole, **changes}]}]
 
 
 def asked(answer: Callable[[str, dict[str, str]], Any], *words: str) -> int:
@@ -64,13 +64,13 @@ def test_what_is_wrong_ends_with_1(capsys: pytest.CaptureFixture[str]) -> None:
     )
     rules += rule(name="AboutNothing", query="not_there > 1")
     assert asked(well(nothing_of("locum_actuator_standby_available", "not_there"), rules), "--json") == 1
-    told = json.loads(capsys.readouterr().out)
-    empty = [row for row in told["panels"] if not row["series"] and not row["may_be_empty"]]
+    printed = json.loads(capsys.readouterr().out)
+    empty = [row for row in printed["panels"] if not row["series"] and not row["may_be_empty"]]
     assert [f"{row['dashboard']}: {row['panel']}" for row in empty] == [
         "service: Could another host take over?",
         "site: No standby",
     ]
-    assert {row["name"]: row["fault"] for row in told["rules"] if row["fault"]} == {
+    assert {row["name"]: row["fault"] for row in printed["rules"] if row["fault"]} == {
         "Err": "many-to-many",
         "New": "its health is unknown",
         "AboutNothing": "queries metrics that do not exist: not_there",

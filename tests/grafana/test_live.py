@@ -83,11 +83,11 @@ def seen() -> Iterator[Seen]:
 def test_no_panel_is_empty_that_should_not_be_and_every_rule_is_evaluated(seen: Seen) -> None:
     done = seen.program("ask", "--seconds", f"{time.time() - seen.since:.0f}", "--json")
     assert done.stderr == ""
-    told = json.loads(done.stdout)
-    assert [row for row in told["rules"] if row["fault"]] == []
+    printed = json.loads(done.stdout)
+    assert [row for row in printed["rules"] if row["fault"]] == []
     empty = {
         f"{row['dashboard']}: {row['panel']}: {row['ref']}": row
-        for row in told["panels"]
+        for row in printed["panels"]
         if not row["series"]
     }
     assert [name for name, row in empty.items() if not row["may_be_empty"]] == []
@@ -95,7 +95,7 @@ def test_no_panel_is_empty_that_should_not_be_and_every_rule_is_evaluated(seen: 
     assert done.returncode == 0
     with seen.prometheus() as prometheus:
         loaded = prometheus.rules()
-    assert len(told["rules"]) == sum(len(group["rules"]) for group in loaded) > 50
+    assert len(printed["rules"]) == sum(len(group["rules"]) for group in loaded) > 50
 
 
 def test_a_rule_about_nothing_would_be_seen(seen: Seen) -> None:

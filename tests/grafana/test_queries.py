@@ -65,7 +65,7 @@ def _of_the_journal(site: Site) -> set[str]:
         return names
 
 
-def told_by_locum() -> set[str]:
+def exported_by_locum() -> set[str]:
     site = load_site(ROOT / "locum.example.yml")
     failed = ResultCollector(CheckResult("refused", 0.1, details=ALL_DETAILS))
     rules = load((ROOT / "alert_rules" / "locum.rules.yml").read_text(), CSafeLoader)
@@ -79,7 +79,7 @@ def told_by_locum() -> set[str]:
     )
 
 
-TOLD = told_by_locum()
+EXPORTED = exported_by_locum()
 
 
 @every_query
@@ -88,7 +88,7 @@ def test_parses_and_asks_only_for_what_exists(query: ShippedQuery) -> None:
     assert "$" not in query.filled(VALUES).replace('"$1"', ""), "a variable that no viewer could fill in"
     unknown = {
         name
-        for name in metrics_of(query.filled(VALUES)) - TOLD - OF_PROMETHEUS_ITSELF
+        for name in metrics_of(query.filled(VALUES)) - EXPORTED - OF_PROMETHEUS_ITSELF
         if not OF_OTHERS.match(name)
     }
     assert unknown == set()
@@ -98,7 +98,7 @@ def test_parses_and_asks_only_for_what_exists(query: ShippedQuery) -> None:
     "expr", ["sum(rate(locum_check_succes[1m]))", "locum_actuator_holder == 1 and nothing_of_ours"]
 )
 def test_a_metric_that_nobody_tells_would_be_seen(expr: str) -> None:
-    assert metrics_of(expr) - TOLD
+    assert metrics_of(expr) - EXPORTED
 
 
 def test_a_fault_would_be_seen() -> None:
@@ -112,7 +112,7 @@ def test_variables_ask_for_what_exists() -> None:
             if variable["type"] == "query":
                 asked = re.fullmatch(r"label_values\((\w+), \w+\)", variable["query"]["query"])
                 assert asked
-                assert asked[1] in TOLD
+                assert asked[1] in EXPORTED
 
 
 def test_every_metric_of_locum_is_shown_somewhere() -> None:
@@ -127,12 +127,12 @@ def test_every_metric_of_locum_is_shown_somewhere() -> None:
         "locum_exporter_probe_duration_seconds_sum",
         "locum_exporter_probe_duration_seconds_count",
     }
-    own_process = {name for name in TOLD if name.startswith("process_")}  # prometheus_client's, not ours
-    recorded = {name for name in TOLD if name.startswith("locum:")}  # half-way results of the alerts
-    assert TOLD - shown - own_process - recorded <= left_out
+    own_process = {name for name in EXPORTED if name.startswith("process_")}  # prometheus_client's, not ours
+    recorded = {name for name in EXPORTED if name.startswith("locum:")}  # half-way results of the alerts
+    assert EXPORTED - shown - own_process - recorded <= left_out
 
 
 def test_what_may_be_empty_is_there() -> None:
     """A reason for a panel or a metric that is gone would excuse nothing, or the wrong thing."""
     assert set(may_be_empty.PANELS) <= {query.name for query in QUERIES}
-    assert set(may_be_empty.METRICS) <= TOLD
+    assert set(may_be_empty.METRICS) <= EXPORTED

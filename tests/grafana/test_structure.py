@@ -189,11 +189,11 @@ def _values_of(key: str, value: Any) -> list[Any]:
 
 @every_dashboard
 def test_every_unit_is_one_of_grafanas(name: str) -> None:
-    told = [*_values_of("unit", DASHBOARDS[name]["panels"])]
+    units_used = [*_values_of("unit", DASHBOARDS[name]["panels"])]
     for panel in panels(DASHBOARDS[name]):
         for override in panel.get("fieldConfig", {}).get("overrides", []):
-            told += [one["value"] for one in override["properties"] if one["id"] == "unit"]
-    assert set(told) <= UNITS
+            units_used += [one["value"] for one in override["properties"] if one["id"] == "unit"]
+    assert set(units_used) <= UNITS
     assert "seconds" not in UNITS
 
 

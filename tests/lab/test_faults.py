@@ -228,9 +228,9 @@ def test_a_client_has_a_stale_cache_until_somebody_tells_it(served: Lab) -> None
     assert served.hosts["a"].mac in neighbour
     assert served.client.seconds_without_service(since) is None
     assert served.holders() == ["b"]
-    told = served.add_address("b", announce=True)
-    assert served.client.wait_good(timeout=5) - told < 1
-    assert served.client.answered_by(told) == "b"
+    announced_at = served.add_address("b", announce=True)
+    assert served.client.wait_good(timeout=5) - announced_at < 1
+    assert served.client.answered_by(announced_at) == "b"
 
 
 @pytest.mark.timed

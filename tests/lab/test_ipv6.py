@@ -54,9 +54,9 @@ def test_a_client_has_a_stale_cache_until_somebody_tells_it(lab: Lab) -> None:
     assert lab.hosts["a"].mac in lab.run("client", ["ip", "neigh", "show", "2001:db8::100"]).stdout
     assert lab.client.seconds_without_service(moved) is None
     assert lab.watcher.announcements(since) == []
-    told = lab.add_address("b", announce=True)
-    assert lab.client.wait_good(timeout=5) - told < 1
-    assert lab.client.answered_by(told) == "b"
+    announced_at = lab.add_address("b", announce=True)
+    assert lab.client.wait_good(timeout=5) - announced_at < 1
+    assert lab.client.answered_by(announced_at) == "b"
     assert [one.host for one in lab.watcher.announcements(since)] == ["b"]
     assert lab.hosts["b"].mac in lab.run("client", ["ip", "neigh", "show", "2001:db8::100"]).stdout
     assert 0 < lab.watcher.held_by_two_seconds(since) < moved - since + 0.1

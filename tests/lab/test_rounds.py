@@ -7,7 +7,7 @@ import pytest
 from lab.inside.watches import ASKERS, EVERYBODY, announcement, answer, asker, checksum, probe
 from lab.watcher import Gap, Round, gaps, held_by_two_seconds, timeline
 
-NOBODY, A, B, BOTH = (frozenset(names) for names in ("", "a", "b", "ab"))
+NO_HOST, A, B, BOTH = (frozenset(names) for names in ("", "a", "b", "ab"))
 ADDRESS = bytes((192, 0, 2, 100))
 ADDRESS6 = bytes.fromhex("20010db8000000000000000000000100")
 HOST = b"\x02\0\x5e\x10\0\x01"
@@ -17,7 +17,7 @@ HOST = b"\x02\0\x5e\x10\0\x01"
     ("rounds", "seconds"),
     [
         pytest.param([], 0.0, id="nothing seen"),
-        pytest.param([(0.0, A), (0.02, NOBODY), (0.04, B)], 0.0, id="handed over"),
+        pytest.param([(0.0, A), (0.02, NO_HOST), (0.04, B)], 0.0, id="handed over"),
         pytest.param([(0.0, A), (0.02, BOTH), (0.04, B)], 0.02, id="both in one round"),
         pytest.param([(0.0, BOTH), (0.02, BOTH), (0.04, BOTH)], 0.06, id="both, and it goes on"),
         pytest.param([(0.0, BOTH), (5.0, A)], 0.1, id="a round does not speak for a gap"),
@@ -29,8 +29,8 @@ def test_held_by_two_seconds(rounds: list[tuple[float, frozenset[str]]], seconds
 
 
 def test_timeline_tells_changes_only() -> None:
-    rounds = [Round(0.0, A), Round(0.02, A), Round(0.04, NOBODY), Round(0.06, B), Round(0.08, B)]
-    assert timeline(rounds, 0.0) == [Round(0.0, A), Round(0.04, NOBODY), Round(0.06, B)]
+    rounds = [Round(0.0, A), Round(0.02, A), Round(0.04, NO_HOST), Round(0.06, B), Round(0.08, B)]
+    assert timeline(rounds, 0.0) == [Round(0.0, A), Round(0.04, NO_HOST), Round(0.06, B)]
 
 
 def test_gaps_are_told() -> None:

@@ -224,8 +224,8 @@ def test_a_lost_prometheus_is_told_within_ten_seconds_and_once(
     assert time.monotonic() - begun < 8
     wait_for(lambda: played.alerts, "an alert is sent", 5)
     time.sleep(1.2)
-    told = [record.message for record in caplog.records if "prometheus is missing" in record.message]
-    assert told == [f"monitoring chain: prometheus is missing: answers 503 at {played.url}/-/ready"]
+    messages = [record.message for record in caplog.records if "prometheus is missing" in record.message]
+    assert messages == [f"monitoring chain: prometheus is missing: answers 503 at {played.url}/-/ready"]
     assert 'locum_actuator_chain_up{part="prometheus"} 0.0' in watch._metrics.render().decode()
     assert 'locum_actuator_chain_up{part="rules"} NaN' in watch._metrics.render().decode()
     labels = {"alertname": "LocumChainPartMissing", "part": "prometheus", "severity": "critical"}

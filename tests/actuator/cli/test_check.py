@@ -254,10 +254,10 @@ def test_live_sees_an_address_held_twice_or_by_nobody(site_file: Path) -> None:
         twice = seen_from(names["b"], site, GATE_PATH, with_exporter=False)[what]
         for name in ("a", "b"):
             ip("-n", names[name], "addr", "del", "192.0.2.100/24", "dev", "eth0")
-        nobody = seen_from(names["b"], site, GATE_PATH, with_exporter=False)[what]
+        unheld = seen_from(names["b"], site, GATE_PATH, with_exporter=False)[what]
 
     assert (twice.state, twice.text) == ("wrong", "held by 2 hosts: a, b")
-    assert (nobody.state, nobody.text) == ("note", "no host holds 192.0.2.100")
+    assert (unheld.state, unheld.text) == ("note", "no host holds 192.0.2.100")
 
 
 @needs_root

@@ -34,7 +34,7 @@ _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
 @dataclass(frozen=True)
-class Told:
+class Reported:
     """Where an actuator answers, and what came of its incident."""
 
     url: str
@@ -49,7 +49,7 @@ class Told:
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
+def reported(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reported]:
     with pytest.MonkeyPatch.context() as patch:
         journal = Journal(tmp_path_factory.mktemp("state") / "journal.sqlite")
         world = FakeWorld(
@@ -63,7 +63,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
         row = journal.incident(number)
         assert row is not None
         with served_api(engine) as url:
-            yield Told(url, number, row)
+            yield Reported(url, number, row)
         engine.stop()
         journal.close()
 
@@ -91,20 +91,24 @@ FIELDS = {
 }  # fmt: skip
 
 
-def test_json_is_what_the_api_gives(told: Told) -> None:
-    assert json.loads(told.run("incident", str(told.number), "--json")) == told.row
-    assert json.loads(told.run("incidents", "www", "--json")) == [told.row]
-    assert told.row.keys() == FIELDS
-    assert (told.row["holder_before"], told.row["holder_after"], told.row["alert_count"]) == ("a", "b", 2)
-    assert 0.5 <= told.row["impact"]["seconds"] < 60
+def test_json_is_what_the_api_gives(reported: Reported) -> None:
+    assert json.loads(reported.run("incident", str(reported.number), "--json")) == reported.row
+    assert json.loads(reported.run("incidents", "www", "--json")) == [reported.row]
+    assert reported.row.keys() == FIELDS
+    assert (reported.row["holder_before"], reported.row["holder_after"], reported.row["alert_count"]) == (
+        "a",
+        "b",
+        2,
+    )
+    assert 0.5 <= reported.row["impact"]["seconds"] < 60
 
 
 @pytest.mark.parametrize("columns", [40, 60, 80, 120, 250])
-def test_the_picture_fits_its_terminal(told: Told, columns: int) -> None:
-    drawn = told.run("incident", str(told.number), columns=columns)
+def test_the_picture_fits_its_terminal(reported: Reported, columns: int) -> None:
+    drawn = reported.run("incident", str(reported.number), columns=columns)
     lines = drawn.splitlines()
     assert [line for line in lines if len(line) > columns] == []
-    assert lines[0] == f"incident {told.number}: www taken over by b"
+    assert lines[0] == f"incident {reported.number}: www taken over by b"
     words = " ".join(drawn.split())
     for what in ("alert", "webhook", "respawn", "release", "claim", "closed"):
         assert what in words
@@ -113,9 +117,9 @@ def test_the_picture_fits_its_terminal(told: Told, columns: int) -> None:
     assert len(marks) > 8
 
 
-def test_nothing_is_told_by_colour_alone(told: Told) -> None:
-    plain = told.run("incident", str(told.number))
-    coloured = told.run("incident", str(told.number), FORCE_COLOR="1", TERM="xterm")
+def test_nothing_is_told_by_colour_alone(reported: Reported) -> None:
+    plain = reported.run("incident", str(reported.number))
+    coloured = reported.run("incident", str(reported.number), FORCE_COLOR="1", TERM="xterm")
     assert "\x1b[" not in plain, "no colour where there is no terminal"
     assert "\x1b[" in coloured
     assert _ANSI.sub("", coloured) == plain
@@ -123,21 +127,23 @@ def test_nothing_is_told_by_colour_alone(told: Told) -> None:
     assert "✗" in failed
 
 
-def test_a_terminal_without_such_characters(told: Told) -> None:
-    done = CliRunner(charset="ascii").invoke(main, ["incident", str(told.number), "--actuator", told.url])
+def test_a_terminal_without_such_characters(reported: Reported) -> None:
+    done = CliRunner(charset="ascii").invoke(
+        main, ["incident", str(reported.number), "--actuator", reported.url]
+    )
     assert (done.exit_code, done.stdout.isascii()) == (0, True)
     assert "=x" in done.stdout or "-x" in done.stdout
 
 
-def test_incidents_with_their_pictures(told: Told) -> None:
-    drawn = told.run("incidents", "--timeline")
-    assert drawn == told.run("incident", str(told.number)) + "\n"
+def test_incidents_with_their_pictures(reported: Reported) -> None:
+    drawn = reported.run("incidents", "--timeline")
+    assert drawn == reported.run("incident", str(reported.number)) + "\n"
 
 
-def test_words_from_outside_steer_no_terminal_and_are_no_markup(told: Told) -> None:
-    listed = told.run("incidents", "www", columns=200)
+def test_words_from_outside_steer_no_terminal_and_are_no_markup(reported: Reported) -> None:
+    listed = reported.run("incidents", "www", columns=200)
     assert "[/b] no \\" in listed
-    drawn = told.run("incident", str(told.number), columns=200)
+    drawn = reported.run("incident", str(reported.number), columns=200)
     assert "[/b] no \\" in drawn
     assert [text for text in (listed, drawn) if "\x1b" in text or "\x9b" in text] == []
 
@@ -149,24 +155,24 @@ HEADINGS = [
 ]  # fmt: skip
 
 
-def test_the_post_mortem(told: Told) -> None:
-    text = told.run("incident", str(told.number), "--markdown")
+def test_the_post_mortem(reported: Reported) -> None:
+    text = reported.run("incident", str(reported.number), "--markdown")
     assert [line for line in text.splitlines() if re.match("#{1,2} ", line)] == HEADINGS
     assert "apache2 is not running on a and a respawn did not help (not proven from outside)." in text
-    seconds = told.row["impact"]["seconds"]
+    seconds = reported.row["impact"]["seconds"]
     assert (
         f"| from the first alert to the proof | {seconds:.2f} s, until a check proved that the service answers |"
         in text
     )
     assert ("| holder before | a |" in text, "| holder after | b |" in text) == (True, True)
-    decided = [event for event in told.row["events"] if event["kind"] == "decided"]
+    decided = [event for event in reported.row["events"] if event["kind"] == "decided"]
     assert len(re.findall("^### ", text, re.MULTILINE)) == len(decided) >= 2
     assert re.search(r"^- a: \d+/\d+ echoes, gate: answers, processes: 0$", text, re.MULTILINE)
     assert re.search(r"^ *\d+ ms  ─*━*✗ +respawn on a failed$", text, re.MULTILINE)
 
 
-def test_every_table_of_the_post_mortem_is_one(told: Told) -> None:
-    text = told.run("incident", str(told.number), "--markdown")
+def test_every_table_of_the_post_mortem_is_one(reported: Reported) -> None:
+    text = reported.run("incident", str(reported.number), "--markdown")
     tables = re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE)
     assert len(tables) == 3
     for table in tables:
@@ -175,12 +181,12 @@ def test_every_table_of_the_post_mortem_is_one(told: Told) -> None:
     assert r"a \| b \# forged \<b\>\`" in text, "words from outside are no Markdown"
 
 
-def test_a_file_of_it_and_never_over_another(told: Told, tmp_path: Path) -> None:
+def test_a_file_of_it_and_never_over_another(reported: Reported, tmp_path: Path) -> None:
     file = tmp_path / "incident.md"
-    words = ["incident", str(told.number), "--output", str(file)]
-    assert told.run(*words) == f"wrote {file}\n"
-    assert file.read_text() == told.run("incident", str(told.number), "--markdown")
-    again = CliRunner().invoke(main, [*words, "--actuator", told.url])
+    words = ["incident", str(reported.number), "--output", str(file)]
+    assert reported.run(*words) == f"wrote {file}\n"
+    assert file.read_text() == reported.run("incident", str(reported.number), "--markdown")
+    again = CliRunner().invoke(main, [*words, "--actuator", reported.url])
     assert (again.exit_code, again.stderr) == (
         1,
         f"locum incident: {file} exists already and is not overwritten: people may have edited it\n",
@@ -228,6 +234,6 @@ WRONG: dict[str, tuple[list[str], int, str]] = {
 
 
 @pytest.mark.parametrize(("words", "code", "line"), WRONG.values(), ids=WRONG)
-def test_what_it_cannot_tell(told: Told, words: list[str], code: int, line: str) -> None:
-    done = CliRunner().invoke(main, ["incident", *words, "--actuator", told.url])
+def test_what_it_cannot_tell(reported: Reported, words: list[str], code: int, line: str) -> None:
+    done = CliRunner().invoke(main, ["incident", *words, "--actuator", reported.url])
     assert (done.exit_code, done.stderr.splitlines()[-1]) == (code, line)

@@ -14,7 +14,7 @@ from tests.actuator.fakes import host, site, situation
 
 A_HOLDS = Memory(holder="a", epoch=1)
 B_HOLDS = Memory(holder="b", epoch=2)
-NOBODY = Memory(holder=None, epoch=0)
+NO_HOLDER = Memory(holder=None, epoch=0)
 STANDBY = host("b")
 MOVE_FROM_LIVING = ("release on a", "confirm on b", "start on b", "claim on b", "prove on b")
 MOVE_FROM_DEAD = ("confirm on b", "start on b", "claim on b", "prove on b")
@@ -295,7 +295,7 @@ ROWS = [
         "takeover",
         "takeover",
         FENCE_AND_MOVE,
-        memory=NOBODY,
+        memory=NO_HOLDER,
         takeover={"when_unreachable": "refuse"},
     ),
     Row(
@@ -303,7 +303,7 @@ ROWS = [
         situation(dead(fenceable=True), STANDBY, host("c", echoes=(0, 20), gate="no answer")),
         "refuse",
         "unreachable",
-        memory=NOBODY,
+        memory=NO_HOLDER,
         takeover={"when_unreachable": "refuse"},
     ),
     Row(
@@ -311,7 +311,7 @@ ROWS = [
         situation(host("a", gate="no gate", fenceable=True), STANDBY),
         "refuse",
         "unfenced",
-        memory=NOBODY,
+        memory=NO_HOLDER,
     ),
     Row(
         "held twice, the wrong one did not confirm its release: fence it",
@@ -434,7 +434,7 @@ ROWS = [
         "unheld",
         ("start on a", "claim on a", "prove on a"),
         "no host holds the address and a can serve",
-        NOBODY,
+        NO_HOLDER,
     ),
     Row(
         "first start, b serves and a does not: b",
@@ -442,14 +442,14 @@ ROWS = [
         "claim",
         "unheld",
         ("start on b", "claim on b", "prove on b"),
-        memory=NOBODY,
+        memory=NO_HOLDER,
     ),
     Row(
         "first start, a silent but alive: refuse",
         situation(host("a", gate="no answer"), STANDBY),
         "refuse",
         "unfenced",
-        memory=NOBODY,
+        memory=NO_HOLDER,
     ),
     Row(
         "first start, a dead, probe: take over",
@@ -457,7 +457,7 @@ ROWS = [
         "takeover",
         "takeover",
         MOVE_FROM_DEAD,
-        memory=NOBODY,
+        memory=NO_HOLDER,
     ),
     Row(
         "first start, b holds it: adopt",
@@ -465,7 +465,7 @@ ROWS = [
         "adopt",
         "adopted",
         reason="b holds the address (no holder was known)",
-        memory=NOBODY,
+        memory=NO_HOLDER,
     ),
     Row(
         "moved by hand: adopt",
@@ -512,7 +512,7 @@ ROWS = [
         "refuse",
         "held_twice",
         reason="a and b both hold the address and the journal names neither: release it on the wrong one by hand",
-        memory=NOBODY,
+        memory=NO_HOLDER,
     ),
     Row(
         "held twice, the wrong one's gate is silent: tell people",
@@ -643,7 +643,7 @@ def test_a_host_that_is_none_of_the_service_is_not_adopted() -> None:
 
 def test_of_two_silent_hosts_the_living_one_decides() -> None:
     living = host("c", gate="refused")
-    plan = decide(situation(dead(), living, STANDBY), NOBODY, site().services["www"])
+    plan = decide(situation(dead(), living, STANDBY), NO_HOLDER, site().services["www"])
     assert (plan.kind, plan.code) == ("refuse", "unfenced")
 
 

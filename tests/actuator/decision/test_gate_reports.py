@@ -116,10 +116,10 @@ def test_a10_nothing_is_given_over_such_a_gate_whatever_was_decided(
     Incident(context, journal.open_incident("www", "x")).handle(ended)
     assert "start" not in world.gates["a"].calls
     assert "claim" not in world.gates["a"].calls
-    told = [
+    texts = [
         event["text"] for row in journal.incidents() for event in row["events"] if event["kind"] == "failed"
     ]
-    assert any("run `locum enrol a`" in text for text in told), told
+    assert any("run `locum enrol a`" in text for text in texts), texts
 
 
 def test_a_gate_of_version_1_is_released_and_respawned_over_in_the_old_form(

@@ -291,11 +291,13 @@ def test_a2_a_host_is_asked_once_more_before_it_is_switched_off(
     """Its gate is silent to this service; mail, on the same host, answers."""
     world.gates["a"].fault = "timeout"
     world.lives["a"] = Life(services=("mail",))
-    told = handle(world, journal, with_fence(tmp_path, "honest"))
+    course = handle(world, journal, with_fence(tmp_path, "honest"))
     assert world.asked[:1] == ["a"]
     assert not actions(tmp_path)
     assert not world.gates["b"].held
-    assert any(line.startswith("decided refuse: a is not switched off: mail answers on it") for line in told)
+    assert any(
+        line.startswith("decided refuse: a is not switched off: mail answers on it") for line in course
+    )
     assert journal.counts.takeovers_since("www", 0.0) == 0
 
 
@@ -307,9 +309,9 @@ def test_a11_release_and_fence_failed_and_nobody_seems_to_hold(
     world.gates["a"].held = False
     world.gates["a"].refuse = {"release": "failed", "claim": "failed", "start": "failed"}
     values = with_fence(tmp_path, "claims success and never is")
-    told = handle(world, journal, values, seconds=4.0, until="refuse: no host holds the address")
-    assert told[-1].startswith("decided refuse: no host holds the address and b can serve, but the s")
-    assert {"failed release", "failed fence"} <= set(told)
+    course = handle(world, journal, values, seconds=4.0, until="refuse: no host holds the address")
+    assert course[-1].startswith("decided refuse: no host holds the address and b can serve, but the s")
+    assert {"failed release", "failed fence"} <= set(course)
     assert not world.gates["b"].held
     assert journal.unconfirmed("www") == {"a"}
 
@@ -325,8 +327,8 @@ def test_a11_it_is_remembered_after_a_restart_until_the_host_confirms(
     assert again.unconfirmed("www") == {"a"}
     world.gates["a"].held, world.gates["a"].processes = False, 0
     world.dead.clear()
-    told = handle(world, again, with_fence(tmp_path, "honest"))
-    assert "confirmed a reports that it neither holds the address nor runs the service" in told
+    course = handle(world, again, with_fence(tmp_path, "honest"))
+    assert "confirmed a reports that it neither holds the address nor runs the service" in course
     assert again.unconfirmed("www") == frozenset()
 
 

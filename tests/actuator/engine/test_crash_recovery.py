@@ -357,7 +357,7 @@ class Life:
         monkeypatch.setattr(netlink, "held", lambda addresses: {a.ip for a in addresses} if b.held else set())
         monkeypatch.setattr(claim, "announce", lambda interface, addresses: None)
         monkeypatch.setattr(prove, "announce", lambda interface, addresses: None)
-        monkeypatch.setattr(hooks_module, "run", lambda words, told, timeout_seconds: "")
+        monkeypatch.setattr(hooks_module, "run", lambda words, environment, timeout_seconds: "")
         self._begin_journal()
 
     def _begin_journal(self) -> None:
@@ -425,8 +425,8 @@ def _site(row: Row) -> Site:
     service = values.services["www"]
     if row.hooks:
         names = ("takeover", "release", "confirm", "start", "claim", "prove")
-        told = {f"{when}_{name}": {"command": "true"} for when in ("before", "after") for name in names}
-        service = type(service).model_validate({**service.model_dump(exclude_unset=True), "hooks": told})
+        hooks = {f"{when}_{name}": {"command": "true"} for when in ("before", "after") for name in names}
+        service = type(service).model_validate({**service.model_dump(exclude_unset=True), "hooks": hooks})
     if row.mirror:
         service = service.model_copy(update={"mirror": Mirror(source=Path("/srv/www"))})
     hosts = dict(values.hosts)

@@ -121,8 +121,8 @@ def test_a1_a_silent_host_is_given_up_only_after_a_while_where_nobody_else_could
     assert time.monotonic() - asked_at >= 1.0
     row = journal.incident(1)
     assert row is not None
-    told = [event["text"] for event in row["events"] if event["kind"] == "decided"]
-    assert told[0].startswith("keep_looking: a does not answer at all, and c could not check whether")
+    texts = [event["text"] for event in row["events"] if event["kind"] == "decided"]
+    assert texts[0].startswith("keep_looking: a does not answer at all, and c could not check whether")
 
 
 def test_a_respawn_that_worked_is_not_followed_by_a_takeover(world: FakeWorld, journal: Journal) -> None:
@@ -446,11 +446,16 @@ def test_ten_thousand_alerts_of_a_long_incident_are_counted_to_it_at_once(
     there = Worker(context(world, journal))
     for number in numbers:
         there.wake("LocumServiceDown", number)
+
+    def are_counted() -> bool:
+        alerts = journal.alerts(10_000)
+        return bool(alerts[0]["incident"] and alerts[-1]["incident"])
+
     there.start()
     begun = time.monotonic()
     try:
         wait_for(
-            lambda: journal.alerts(10_000)[0]["incident"] and journal.alerts(10_000)[-1]["incident"],
+            are_counted,
             "the first and the last alert belong to an incident",
         )
         assert time.monotonic() - begun < 2

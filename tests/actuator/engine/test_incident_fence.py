@@ -42,7 +42,7 @@ def handle(world: FencedWorld, journal: Journal, values: Site, seconds: float = 
     return row
 
 
-def told(row: dict[str, object]) -> list[str]:
+def course(row: dict[str, object]) -> list[str]:
     events = row["events"]
     assert isinstance(events, list)
     return [f"{e['kind']} {e['step']}" if e["step"] else e["text"].split(":")[0] for e in events]
@@ -54,7 +54,7 @@ def test_a_release_that_is_not_confirmed_leads_to_fencing(
     world.gates["a"].refuse["release"] = "timeout"
     row = handle(world, journal, with_fence(tmp_path, "honest"))
     assert row["outcome"] == "takeover"
-    assert told(row)[:5] == [
+    assert course(row)[:5] == [
         "takeover",
         "started release",
         "failed release",
@@ -83,7 +83,7 @@ def test_a_fence_that_is_not_confirmed_is_no_fence_and_is_told(
     world.gates["a"].fault = "refused"
     row = handle(world, journal, with_fence(tmp_path, "dies"), seconds=1.5)
     assert row["outcome"] is None
-    assert told(row) == ["takeover", "started fence", "failed fence", "refuse"]
+    assert course(row) == ["takeover", "started fence", "failed fence", "refuse"]
     assert not world.gates["b"].held
     assert actions(tmp_path) == ["status", "off", "status"], "once, and not again for a while"
     assert journal.fenced("a") is None
@@ -96,7 +96,7 @@ def test_a_fenced_host_that_a_third_host_hears_again_is_not_taken_over(
     world.gates["a"].fault = "timeout"
     world.heard_by_c.add("a")
     row = handle(world, journal, with_fence(tmp_path, "honest"), seconds=1.5)
-    assert "failed confirm" in told(row)
+    assert "failed confirm" in course(row)
     assert not world.gates["b"].held
     assert journal.holder("www").host == "a"
 

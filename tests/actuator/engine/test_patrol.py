@@ -290,13 +290,13 @@ def test_b3_rounds_that_cannot_check_the_service_are_told_after_some(
     monkeypatch.setattr(
         world, "service_on", lambda service, host: CheckOutcome("b", outcome[0], "no CA file")
     )
-    told = []
+    reasons = []
     for seen in (Outcome.NOT_LOOKED, Outcome.NOT_LOOKED, Outcome.NOT_LOOKED, Outcome.WELL):
         outcome[0] = seen
         patrol.round()
         now[0] += 5
-        told.append(patrol.checks.why_unchecked)
-    assert told == [None, None, "no CA file", None]
+        reasons.append(patrol.checks.why_unchecked)
+    assert reasons == [None, None, "no CA file", None]
 
 
 def test_b3_a_check_that_raises_leaves_no_earlier_result_as_the_reason(

@@ -150,9 +150,9 @@ def test_b13_a_commit_that_fails_fails_for_every_write_in_it(slow: Journal) -> N
     def fails() -> str:
         with pytest.raises(
             JournalError, match="the journal cannot be written: database or disk is full"
-        ) as told:
+        ) as raised:
             slow.note(incident, "done", "lost")
-        return str(told.value)
+        return str(raised.value)
 
     assert len(_all_at_once(*[fails] * 8)) == 8
     assert slow.look() == "cannot be written (database or disk is full)"

@@ -446,10 +446,10 @@ def test_what_came_of_a_file_before_the_line_was_cut_is_kept_where_it_may_be_muc
 def test_progress_is_told_to_who_asks(base: Path) -> None:
     hosts = make_hosts(base, {"bandwidth_limit": "1M"})
     (hosts.tree("a") / "large").write_bytes(os.urandom(2_000_000))
-    told: list[Progress] = []
-    assert hosts.run(on_progress=told.append).done
-    assert told[-1].percent == 100
-    assert [one.bytes_done for one in told] == sorted(one.bytes_done for one in told)
+    reports: list[Progress] = []
+    assert hosts.run(on_progress=reports.append).done
+    assert reports[-1].percent == 100
+    assert [one.bytes_done for one in reports] == sorted(one.bytes_done for one in reports)
     hosts.close()
 
 

@@ -354,10 +354,10 @@ def test_d6_the_first_ten_are_named_and_nothing_is_long_or_unprintable() -> None
     said = "".join(
         f'rsync: [sender] send_files failed to open "/{n}\x1b[31m": x (13)\n' * 2 for n in range(30)
     )
-    told = complaints(said)
-    assert told.count("send_files") == 10
-    assert told.endswith("; and 20 more")
-    assert told.isprintable()
+    shown = complaints(said)
+    assert shown.count("send_files") == 10
+    assert shown.endswith("; and 20 more")
+    assert shown.isprintable()
     assert len(complaints("rsync: " + "d/" * 20_000 + "deep\n")) < 250
     assert complaints("rsync: " + "d/" * 20_000 + "deep\n").endswith("d/deep")
 

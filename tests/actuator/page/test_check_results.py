@@ -201,9 +201,9 @@ def test_one_host_alone_and_one_that_cannot_be_told() -> None:
     ]
     with answering(answer) as url:
         known = ask_alertmanagers(ChainParts(alertmanagers=(url,)), site())
-    told = {one.id: (one.sure, one.alerts) for one in known.services["www"]}
-    assert told["7f3a"] == (True, ("LocumServiceDown on a",))
-    assert told["x"][0] is False
+    by_id = {one.id: (one.sure, one.alerts) for one in known.services["www"]}
+    assert by_id["7f3a"] == (True, ("LocumServiceDown on a",))
+    assert by_id["x"][0] is False
 
 
 @pytest.mark.parametrize("body", [{"a": 1}, [{}], ["x"], "no"], ids=str)

@@ -153,8 +153,8 @@ def _inside(up: subprocess.Popen[str], *command: str) -> str:
 
 def test_e5_another_user_can_silence_nothing(up: subprocess.Popen[str], tmp_path: Path) -> None:
     _lines_until(up, "locum is up")
-    nobody = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
-    said = _inside(up, *nobody, "/usr/bin/python3", "-I", "-c", STRANGER, json.dumps(PATHS))
+    unprivileged = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+    said = _inside(up, *unprivileged, "/usr/bin/python3", "-I", "-c", STRANGER, json.dumps(PATHS))
     lines = [line.split() for line in said.splitlines()]
     assert [(int(port), method, path) for port, method, path, _ in lines] == PATHS
     assert all(answer == ("refused" if port == "9093" else "401") for port, _, _, answer in lines), said

@@ -290,8 +290,8 @@ def test_options_and_secrets_go_by_standard_input_and_never_by_arguments(tmp_pat
         ),
     )
     assert agent.power(deadline_seconds=3) == "on"
-    told = (tmp_path / "input.one").read_text().splitlines()
-    assert told == ["ip=198.51.100.1", "lanplus=1", "password=hunter2", "nodename=a", "action=status"]
+    given = (tmp_path / "input.one").read_text().splitlines()
+    assert given == ["ip=198.51.100.1", "lanplus=1", "password=hunter2", "nodename=a", "action=status"]
     assert (tmp_path / "argv").read_text().split() == ["/bin/sh", str(tmp_path / "one"), "word"]
 
 

@@ -96,8 +96,8 @@ def test_each_hook_is_told_what_is_done_and_nothing_else(
     names = ("before_takeover", "before_release", "after_claim", "after_takeover")
     hooks = {name: {"command": f"{tell} {name}"} for name in names}
     assert run(world, journal, with_service(hooks=hooks)).done
-    told = dict(line.split("=", 1) for line in (tmp_path / "before_release").read_text().splitlines())
-    assert told == {
+    environment = dict(line.split("=", 1) for line in (tmp_path / "before_release").read_text().splitlines())
+    assert environment == {
         "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         "LOCUM_SERVICE": "www",
         "LOCUM_INCIDENT": "1",
@@ -213,8 +213,8 @@ def test_a_release_command_takes_it_from_the_old_holder_first(
     world: FakeWorld, journal: Journal, tmp_path: Path, script: Callable[[str, str], str]
 ) -> None:
     commands = record(tmp_path, script)
-    told = f'echo "$LOCUM_STEP $LOCUM_HOST" >> {tmp_path}/said; : > {tmp_path}/record'
-    commands["release"] = script("release", told)
+    tells = f'echo "$LOCUM_STEP $LOCUM_HOST" >> {tmp_path}/said; : > {tmp_path}/record'
+    commands["release"] = script("release", tells)
     world.gates["a"].held = False
     assert run(world, journal, by_command(**commands)).done
     assert (tmp_path / "said").read_text() == "release a\n"

@@ -211,9 +211,9 @@ def test_an_echo_that_comes_too_late_is_heard_all_the_same(silent_namespace: str
         stranger = pinger.heard_since(ip_address(STRANGER), begun)
         return first, second, pinger.heard_since(address, begun), stranger
 
-    told = run_in(silent_namespace, answering(when_asked_again, work))
-    assert isinstance(told, tuple)
-    first, second, was_heard, stranger = told
+    results = run_in(silent_namespace, answering(when_asked_again, work))
+    assert isinstance(results, tuple)
+    first, second, was_heard, stranger = results
     assert (first.reason, second.reason) == ("timeout", "timeout")
     assert (was_heard, stranger) == (heard, False)
 
