@@ -233,6 +233,13 @@ class Locum:
             raise LabError(f"the actuator does not report its incidents: {fault.stderr}") from fault
         return rows[::-1]
 
+    def incidents_since(self, since: float) -> list[dict[str, Any]]:
+        """Return the incidents that were open at `since` (time.time()) or later, oldest first.
+
+        A fault may come while an alert of before is being looked into: it is handled in that incident then.
+        """
+        return [row for row in self.incidents() if row["closed_at"] is None or row["closed_at"] >= since]
+
     def wait_incident(self, outcome: str, since: float, seconds: float = 60.0) -> dict[str, Any]:
         """Wait for an incident with a check at `since` (time.time()) or later that ends with `outcome`."""
         deadline = time.monotonic() + seconds

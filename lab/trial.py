@@ -98,7 +98,7 @@ def _told(lab: Lab, locum: Locum, fault: Fault, at: float, begun: float | None =
     try:
         incident = locum.wait_incident(fault.outcome, since=at, seconds=5)
     except LabError:
-        later = [row for row in locum.incidents() if row["opened_at"] >= at]
+        later = locum.incidents_since(at)
         incident = later[0] if later else {}
     return Trial(
         fault=fault,

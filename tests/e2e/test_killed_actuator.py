@@ -78,16 +78,16 @@ class Mortal(OftenMoved):
             self.up()
 
     def settled(self, since: float) -> list[dict[str, Any]]:
-        """Wait until no incident is open; return those opened at `since` or later."""
+        """Wait until no incident is open; return those that were at `since` or later."""
         rows: list[dict[str, Any]] = []
 
         def all_closed() -> bool:
             with suppress(LabError):  # it does not answer while it is down
-                rows[:] = [row for row in self.incidents() if row["opened_at"] >= since]
+                rows[:] = self.incidents_since(since)
                 return bool(rows) and all(row["outcome"] for row in rows)
             return False
 
-        wait_for(all_closed, "every incident closed", BACK_SECONDS)
+        wait_for(all_closed, "every incident closed", BACK_SECONDS, state=lambda: rows)
         return rows
 
 

@@ -218,6 +218,9 @@ def _holder_unknown(situation: Situation, memory: Memory, service: Service) -> P
                 "stranger",
                 f"{found} holds the address and is no host of this service: remove the address there",
             )
+        unasked = [view for view in situation.hosts.values() if not (view.gate_answers or view.gate_asked)]
+        if unasked and not situation.by_command:  # one of them may hold it too: the one that serves, perhaps
+            return vetoes.not_asked(unasked[0])
         before = "no holder was known" if memory.holder is None else f"the journal named {memory.holder}"
         return Plan("adopt", "adopted", f"{found} holds the address ({before})", (), found)
     silent = [view for view in situation.hosts.values() if not view.gate_answers]

@@ -436,6 +436,14 @@ def no_start_where_another_runs(case: Case) -> str | None:
     return None
 
 
+def no_plan_to_adopt_where_another_may_hold(case: Case) -> str | None:
+    """A host that could not be asked may hold the address too, and be the one that serves."""
+    if case.plan.code != "adopted" or case.seen.by_command:
+        return None
+    unasked = [view.name for view in case.seen.hosts.values() if not (view.gate_answers or view.gate_asked)]
+    return f"the gate of {unasked[0]} was not asked" if unasked else None
+
+
 def no_plan_without_a_reason(case: Case) -> str | None:
     """One line that people can read."""
     plan = case.plan
@@ -486,7 +494,7 @@ def test_enough_was_decided() -> None:
 
 
 def test_rules_about_steps_find_nothing_where_there_are_none() -> None:
-    assert list(OF_EVERY_PLAN) == ["no_plan_without_a_reason"]
+    assert list(OF_EVERY_PLAN) == ["no_plan_to_adopt_where_another_may_hold", "no_plan_without_a_reason"]
     assert broken()[IDLE] == []
 
 

@@ -468,6 +468,23 @@ ROWS = [
         memory=NO_HOLDER,
     ),
     Row(
+        "first start, b holds it and a could not be asked: it may hold it too",
+        situation(
+            replace(host("a", gate="too busy to check", serves=True), gate_asked=False),
+            host("b", holds=True),
+        ),
+        "keep_looking",
+        "could_not_look",
+        reason="the gate of a: too busy to check",
+        memory=NO_HOLDER,
+    ),
+    Row(
+        "moved by hand, and a could not be asked: keep looking",
+        situation(replace(host("a", gate="too busy to check"), gate_asked=False), host("b", holds=True)),
+        "keep_looking",
+        "could_not_look",
+    ),
+    Row(
         "moved by hand: adopt",
         situation(host("a"), host("b", holds=True, serves=True, processes=3)),
         "adopt",
