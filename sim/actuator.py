@@ -47,6 +47,9 @@ class Actuator:
     process: Process | None = None
     up_since: float = float("inf")  # since when it has run without being stopped
     paused_since: float = float("inf")  # since when the journal has had a pause
+    began_at: float = float("inf")  # when its process had opened its journal
+    began_with_epoch: int = 0  # the journal's, at that moment
+    restores: int = 0  # how often an older copy of its journal was put in place
     may_be_paused: bool = False  # a person has paused the service, and did not succeed in resuming it
     # Alerts that were answered with 202, by when they began.
     accepted: Counter[str] = field(default_factory=Counter)
@@ -84,6 +87,7 @@ class Actuator:
             self.world.happened(f"the actuator does not start: {fault}", self.world.home)
         else:
             self.engine, self.up_since = engine, self.world.now
+            self.began_at, self.began_with_epoch = self.world.now, journal.holder(self.service).epoch
             engine.start()
             self._ends.wait()
             self.engine = None
@@ -130,6 +134,12 @@ class Actuator:
             if self.world.hosts[self.world.home].runs:
                 self.process.stopped = False
                 self.up_since = self.world.now
+
+    def journal_is_older(self, accepted: Counter[str]) -> None:
+        """Note that its journal is an older copy now, and what had been accepted when that was made."""
+        self.restores += 1
+        self.accepted, self.paused_since, self.may_be_paused = accepted, float("inf"), True
+        self.world.happened("an older copy of the journal is in its place", self.world.home)
 
     def reload(self, site: Site) -> None:
         """Have it read another site file."""

@@ -25,6 +25,9 @@ class Checks:
         """Run the check on a host, on its own address or through the service address."""
         if point == self.world.home:
             self.world.operation()
+            if self.world.is_late():
+                runtime.sleep(CHECK_SECONDS)
+                return CheckOutcome(point, Outcome.NOT_LOOKED, "this host was too busy to check", "busy")
         wire, there = self.world.wire, self.world.hosts[host]
         seconds = 2 * wire.round_trip(point, host)  # the connection, and the request
         for pause in (ONCE_MORE_SECONDS, CHECK_SECONDS - ONCE_MORE_SECONDS):

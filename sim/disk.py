@@ -20,6 +20,8 @@ FILE = "journal.sqlite"
 FULL = "database or disk is full"
 READ_ONLY = "attempt to write a readonly database"
 BROKEN = "disk I/O error"
+TORN = 0.3  # of the kills: so often a part of the next transaction was written
+PAGE_BYTES = 4096
 
 
 @dataclass(slots=True)
@@ -53,7 +55,9 @@ class Disk:
                     disk.world.operation()  # killed here, what is on the disk was not acknowledged
                     return done
                 if sql.startswith("INSERT INTO events"):
-                    disk.world.writes_down(values[2])
+                    disk.world.writes_down(values[2], values[3])
+                if sql.startswith("UPDATE incidents SET closed_at=?, outcome=?"):
+                    disk.world.on_close(values[1], values[2])
                 if disk.fault is not None and disk.fails_at_statements and sql.startswith("INSERT"):
                     super().execute("ROLLBACK")  # as SQLite does with a transaction that it cannot go on with
                     raise sqlite3.OperationalError(disk.fault)
@@ -74,15 +78,34 @@ class Disk:
             raise sqlite3.OperationalError(self.fault)
 
     def killed(self) -> None:
-        """Leave the files as they are for the next process: what was not committed is lost."""
-        before, self._lives = self.directory, self._lives + 1
-        self.directory = before.with_name(f"life-{self._lives}")
-        self.directory.mkdir()
-        for name in (FILE, f"{FILE}-wal"):
-            if (before / name).exists():
-                shutil.copyfile(before / name, self.directory / name)
+        """Leave the files as they are for the next process: what was not committed is lost.
+
+        Sometimes the begin of the next transaction had reached the disk: a torn write, which SQLite has to notice.
+        """
+        before, self.directory = self.directory, self._next_directory("life")
+        _copy(before, self.directory)
+        log = self.directory / f"{FILE}-wal"
+        if log.exists() and self.world.chance.random() < TORN:
+            with log.open("ab") as torn:
+                torn.write(self.world.chance.randbytes(self.world.chance.randrange(1, PAGE_BYTES)))
         self.close()
         shutil.rmtree(before)
+
+    def copied(self) -> Path:
+        """Return a directory with a copy of the journal as it is now."""
+        copy = self._next_directory("copy")
+        _copy(self.directory, copy)
+        return copy
+
+    def restore(self, copy: Path) -> None:
+        """Put a copy of the journal in its place; no process may run."""
+        _copy(copy, self.directory)
+
+    def _next_directory(self, kind: str) -> Path:
+        self._lives += 1
+        directory = self.directory.with_name(f"{kind}-{self._lives}")
+        directory.mkdir()
+        return directory
 
     def close(self) -> None:
         """Close what the last process has left open."""
@@ -101,3 +124,12 @@ class Disk:
 
         with patch.object(Journal, "_connect", connect):
             yield
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a journal with its log; what only the target has of them is removed."""
+    for name in (FILE, f"{FILE}-wal"):
+        if (source / name).exists():
+            shutil.copyfile(source / name, target / name)
+        else:
+            (target / name).unlink(missing_ok=True)

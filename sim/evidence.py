@@ -26,6 +26,8 @@ class Evidence:
     back_at: dict[str, float] = field(default_factory=dict)  # when clients could last reach it again
     held_at: dict[str, float] = field(default_factory=dict)  # when it last had the address, and was heard
     silent_to_a_point_at: dict[str, float] = field(default_factory=dict)
+    # Since when a service that runs well has not been reached through the address, as others could have seen.
+    unreached_since: dict[str, float] = field(default_factory=dict)
     hidden_at: dict[str, float] = field(default_factory=dict)  # when its line last hid what it answers
     _heard: dict[str, bool] = field(default_factory=dict)
 
@@ -41,6 +43,7 @@ class Evidence:
                 self.held_at[name] = now
             _since(self.well_since, name, now, holds=self._is_well(name))
             _since(self.seen_since, name, now, holds=self._is_seen(name))
+            _since(self.unreached_since, name, now, holds=self._is_unreached(name))
             if host.is_heard and any(not self._is_clear(point, name) for point in self._points(name)):
                 self.hidden_at[name] = now
             if self._is_silent_to_a_point(name):
@@ -53,6 +56,19 @@ class Evidence:
     def _is_seen(self, name: str) -> bool:
         return self.world.hosts[name].is_heard and any(
             self._hears(point, name) and self._is_clear(point, name) for point in self._points(name)
+        )
+
+    def _is_unreached(self, name: str) -> bool:
+        """Return whether others could see that a service is well, and not reached through the address."""
+        host = self.world.hosts[name]
+        if not (host.runs and host.has_address and host.service == "well" and host.through_dropped):
+            return False
+        return not host.check_dropped and any(
+            point != name
+            and self.world.hosts[point].runs
+            and self._hears(point, name)
+            and self._is_clear(point, name)
+            for point in self._points(name)
         )
 
     def _points(self, name: str) -> list[str]:
@@ -91,6 +107,10 @@ class Evidence:
     def seen_for(self, name: str) -> float:
         """Return for how many seconds locum has been able to see that a host is there; 0 if it is not."""
         return self.world.now - self.seen_since.get(name, self.world.now)
+
+    def unreached_for(self, name: str) -> float:
+        """Return for how many seconds a service that is well has not been reached; 0 if it is."""
+        return self.world.now - self.unreached_since.get(name, self.world.now)
 
     def well_for(self, name: str) -> float:
         """Return for how many seconds a host has served its clients; 0 if it does not."""

@@ -28,6 +28,7 @@ class Host:
     service: Service = "stopped"
     started_at: float = 0.0
     starts: int = 0
+    started_by_boot: bool = False  # and not by an order
     start_seconds: float = START_SECONDS
     stop_seconds: float = STOP_SECONDS  # what its stop command takes; a gate kills what is left
     start_fails: bool = False
@@ -46,6 +47,7 @@ class Host:
     exporter: Exporter = "well"
     underway: str | None = None
     read_only: bool = False  # its disk
+    busy: float = 0.0  # the part of its own questions whose answers its programs are too late to read
 
     @property
     def is_heard(self) -> bool:

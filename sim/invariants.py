@@ -10,14 +10,16 @@
 5. An alert that was answered with 202 is in the journal, whatever happens then.
 6. A service that is down is acted upon: where it could be served it is, and else an open incident says why not.
 7. Two holders, however they came about, are one again as soon as both can be asked.
-8. No worker ends, hangs or spins.
-9. At the end, without faults, exactly one host has the address and serves, and no other runs the service.
+8. A service that is starting is left alone until its time limit; an incident that ends well ends with a proof.
+9. No worker ends, hangs or spins.
+10. At the end, without faults, exactly one host has the address and serves, and no other runs the service.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from locum_actuator.domain.reach import NOT_PROVEN
 from locum_actuator.engine.engine import Engine
 from sim.actuator import Actuator
 from sim.evidence import NEVER, Evidence
@@ -36,6 +38,13 @@ OF_TWO_SECONDS = 30.0  # a host that held the address together with another may 
 CLOCK_SECONDS = 10.0  # after a hypervisor's pause the age of evidence is too low for so long
 LIED_SECONDS = 60.0  # after a fence device has lied its host counts as off for so long
 SITUATIONS_A_SECOND = 30
+UNREACHED_SECONDS = 4.0  # a check that began before may still count
+FIRST_PLAN_SECONDS = 3.0  # after its start a process decides by the journal that it began with
+STARTS_SECONDS = (
+    1.0,
+    25.0,
+)  # after its start a service is left alone: it was noticed, and the limit is not reached
+ENDS_WELL = frozenset({"nothing", "takeover", "claim", "respawn"})
 TAKING = frozenset({"release", "stop", "respawn", "fence"})
 
 
@@ -53,11 +62,12 @@ class Invariants:
     _epochs: dict[str, int] = field(default_factory=dict)
     _engine: Engine | None = None  # the one whose journal was checked
     _situations: tuple[float, int] = (0.0, 0)
+    _restores: int = 0  # of the journal, when its epoch was last compared
 
     def __post_init__(self) -> None:
         """Begin with the world as it is."""
         self.evidence = Evidence(self.world, self.profile)
-        self.timers = Timers(self.world, self.profile, self.actuator)
+        self.timers = Timers(self.world, self.profile, self.actuator, self.evidence)
         self._held = self._holding()
         self.evidence.note()
 
@@ -76,9 +86,24 @@ class Invariants:
     def ordered(self, verb: str, host: str) -> None:
         """Check an order of the actuator at the moment at which it is sent."""
         if self.broken is None and verb in TAKING:
-            self.broken = self._healthy_taken(verb, host)
+            self.broken = (
+                self._healthy_taken(verb, host)
+                or self._newer_taken(verb, host)
+                or self._starting_taken(verb, host)
+            )
         if self.broken is None:
             self.broken = self._while_paused(verb, host)
+
+    def closed(self, outcome: str, reason: str) -> None:
+        """Check that an incident which ends with the service well ends with a proof."""
+        if self.broken is not None or outcome not in ENDS_WELL or NOT_PROVEN in reason:
+            return
+        for name in self._held:
+            if (seconds := self.evidence.unreached_for(name)) > UNREACHED_SECONDS:
+                self.broken = (
+                    f"an incident ended with '{outcome}', and {name} had not been reached through the address for "
+                    f"{seconds:.1f} s"
+                )
 
     def check_in_time(self) -> None:
         """Check what no event shows: to be called every second."""
@@ -135,6 +160,8 @@ class Invariants:
             if self.world.claims_at.get(name) != self.world.now or self._clock_stood_still(name):
                 continue
             age = self.world.now - self.world.asked_who_has_it_at
+            if self.world.not_confirmed_at > self.world.asked_who_has_it_at:
+                return f"{name} got the address, and the wire had just been asked in vain"
             if age > CLAIM_CHECKED_SECONDS:
                 return f"{name} got the address, and the wire had been asked {age:.1f} s before"
         return None
@@ -153,6 +180,37 @@ class Invariants:
         if verb == "fence" and self.evidence.seen_for(name) < HEALTHY_SECONDS:
             return None  # behind a line that is cut: it is switched off before another host gets the address
         return f"{verb} was sent to {name}, which had been well for {well:.1f} s"
+
+    def _newer_taken(self, verb: str, name: str) -> str | None:
+        """Return an order to the newer one of two holders, which serves; the journal was older at the start."""
+        hosts = self.world.hosts
+        others = [other for other in self._held if other != name and hosts[other].is_heard]
+        if not hosts[name].serves or self._clock_stood_still(name) or not others:
+            return None
+        if self.world.now - self.actuator.began_at > FIRST_PLAN_SECONDS:
+            return None
+        if hosts[name].epoch <= self.actuator.began_with_epoch:
+            return None  # whom an interrupted plan gave it to, only the journal knows
+        if self.world.now - self.world.moved_by_person_at <= BY_PERSON_SECONDS or any(
+            hosts[other].epoch >= hosts[name].epoch for other in others
+        ):
+            return None
+        return f"{verb} was sent to {name}, which serves and knows a newer epoch than {' and '.join(others)}"
+
+    def _starting_taken(self, verb: str, name: str) -> str | None:
+        """Return an order that ends the start of a holder's service, which was ordered a moment ago."""
+        host, now = self.world.hosts[name], self.world.now
+        if host.service != "starting" or not host.has_address or self._clock_stood_still(name):
+            return None
+        age, moved = now - host.started_at, now - self.world.moved_by_person_at
+        others = (self.evidence.held_at.get(other, NEVER) for other in self.world.hosts if other != name)
+        if not STARTS_SECONDS[0] < age < STARTS_SECONDS[1] or moved <= BY_PERSON_SECONDS:
+            return None
+        if host.started_by_boot or now - max(others) <= OF_TWO_SECONDS:
+            return None
+        if self.evidence.seen_for(name) < HEALTHY_SECONDS:
+            return None
+        return f"{verb} was sent to {name}, whose service had been starting for {age:.1f} s"
 
     def _while_paused(self, verb: str, name: str) -> str | None:
         """Return an order of a plan that was decided while a pause had long begun; None if it is of none."""
@@ -188,6 +246,9 @@ class Invariants:
     def _journal_epoch_shrank(self) -> str | None:
         service = self.actuator.service
         epoch = self.actuator.ask(lambda engine: engine.journal.holder(service).epoch)
+        if self._restores != self.actuator.restores:
+            self._restores = self.actuator.restores
+            self._epochs.pop("the journal", None)
         return None if epoch is None else self._shrank("the journal", epoch)
 
     def _shrank(self, where: str, epoch: int) -> str | None:
@@ -203,7 +264,7 @@ class Invariants:
         lost = set() if rows is None else accepted - {row["starts_at"] for row in rows}
         return f"answered with 202 and lost: {', '.join(sorted(lost))}" if lost else None
 
-    # -- 8: workers ------------------------------------------------------------------------------------------------
+    # -- 9: workers ------------------------------------------------------------------------------------------------
 
     def _spins(self) -> str | None:
         (at, before), now = self._situations, self.world.now
@@ -221,7 +282,7 @@ class Invariants:
             return None
         return engine.hung_workers()
 
-    # -- 9: the end ------------------------------------------------------------------------------------------------
+    # -- 10: the end -----------------------------------------------------------------------------------------------
 
     def end_state(self) -> str | None:
         """Return what is wrong after a while without a fault."""

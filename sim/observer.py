@@ -128,6 +128,7 @@ class SimulatedObserver:
             echoes_sent=sent,
             echoes_received=received,
             gate_fault=None if status is not None else str(answer),
+            gate_asked=not isinstance(answer, GateError) or answer.asked,
             life=NO_LIFE if status else self._life_of(name, received),
             holds=frozenset(a for a, held in status.held.items() if held) if status else None,
             processes=status.processes if status else None,
@@ -146,6 +147,9 @@ class SimulatedObserver:
         )
 
     def _ask_gate(self, name: str, seconds: float) -> GateStatus | GateError:
+        if self.world.is_late():
+            runtime.sleep(seconds)
+            return GateError.busy("this host was too busy to check")
         try:
             status = self.gates[name].status(deadline_seconds=seconds)
         except GateError as error:
@@ -182,6 +186,8 @@ class SimulatedObserver:
         self.world.operation()
         asked_at = self.world.now
         runtime.sleep(OWNERS_SECONDS)
+        if self.world.is_late():
+            return None
         answering = frozenset(self.world.answering(self._home))
         witnessed = self.world.wire.witness_answers(self._home)
         if not answering and not witnessed:
@@ -252,6 +258,8 @@ class SimulatedObserver:
     def confirm(self, service: str, silent: str | None = None) -> Confirmed:
         """Ask the witness, who has the address, and who hears a silent host."""
         owners = self._settled(self._owners())
+        if owners is None:
+            self.world.not_confirmed_at = self.world.now
         others = [] if silent is None else self._others(silent)
         heard = {} if silent is None else {point: self.checks.hears(point, silent) for point in others}
         return Confirmed(

@@ -65,7 +65,7 @@ REPAIRS: Sequence[Repair] = (
         "a host is switched off although it gave a sign of life",
         (Edit(VETOES, "if veto := _sign_of_life(situation.hosts[host]):", "if veto := None:"),),
         profile="fence",
-        kinds=("gate_gone", "freeze_processes", "drop_check", "hang", "lose"),
+        kinds=("gate_gone", "freeze_processes", "drop_check", "hang", "lose", "busy"),
     ),
     Repair(
         "A3",
@@ -88,7 +88,7 @@ REPAIRS: Sequence[Repair] = (
         "A4",
         "a gate that knows a newer epoch than the journal is not believed",
         (Edit(FAILOVER, "newer = holder_by_epoch(situation, memory)", "newer = memory.holder"),),
-        kinds=("disk_fails", "kill_actuator", "crash", "hang"),
+        kinds=("restored_journal", "restored_journal", "crash", "cut"),
     ),
     Repair(
         "A7",
@@ -106,8 +106,7 @@ REPAIRS: Sequence[Repair] = (
             ),
         ),
         profile="takeover",
-        kinds=("witness_dead", "crash", "cut", "drop_address", "freeze"),
-        unseen="there the wire cannot be asked only while no witness answers, which is a refusal of its own",
+        kinds=("busy", "crash", "cut", "drop_address", "freeze"),
     ),
     Repair(
         "A8",
@@ -155,8 +154,7 @@ REPAIRS: Sequence[Repair] = (
             Edit(FAILOVER, "if holder.name in memory.starting and f", "if False and f"),
             Edit(FAILOVER, 'if holder.underway in {"start", "respawn"}:', "if False:"),
         ),
-        kinds=("slow_start", "kill", "crash"),
-        unseen="no promise says that a service which starts slowly is left alone",
+        kinds=("slow_start", "slow_start", "kill", "kill_actuator", "restart_actuator"),
     ),
     Repair(
         "B3",
@@ -170,7 +168,6 @@ REPAIRS: Sequence[Repair] = (
         (Edit(FAILOVER, "found = unreached(holder, situation, memory, service)", "found = None"),),
         profile="three",
         kinds=("drop_service_address", "hang"),
-        unseen="no promise is counted while a firewall drops what is for the service address",
     ),
     Repair(
         "B5",
@@ -184,7 +181,6 @@ REPAIRS: Sequence[Repair] = (
         ),
         profile="three",
         kinds=("drop_service_address", "hang", "crash"),
-        unseen="no promise is counted while a firewall drops what is for the service address",
     ),
     Repair(
         "B7",
@@ -194,7 +190,6 @@ REPAIRS: Sequence[Repair] = (
             Edit(INCIDENT, "if counted and not outcome.moved:", "if False:"),
         ),
         kinds=("witness_dead", "hang", "crash", "freeze"),
-        unseen="the outage becomes longer by half a minute, and no promise breaks",
     ),
     Repair(
         "B9",
@@ -215,6 +210,6 @@ REPAIRS: Sequence[Repair] = (
         "a wrong answer leads to a takeover wherever the other host answers the same",
         (Edit(WRONG, "    if not same:\n", "    if True:\n"),),
         kinds=("answer_wrongly",),
-        unseen="no promise is counted while a service answers wrongly",
+        unseen="a service that was just started is left alone for a minute, and answers wrongly for less there",
     ),
 )

@@ -91,7 +91,7 @@ def _run(schedule: Schedule, stage: Stage, watch: Callable[[World], None], *, br
     runtime.sleep(SETTLE_SECONDS)
     invariants = Invariants(world, stage.profile, stage.actuator)
     world.after_each += [partial(watch, world), invariants.check]
-    world.on_order = invariants.ordered
+    world.on_order, world.on_close = invariants.ordered, invariants.closed
     begun = world.now
     runtime.thread(injector.run, name="faults", args=(schedule.faults, begun)).start()
     last = max((fault.at for fault in schedule.faults), default=0.0)

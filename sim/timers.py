@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from sim.actuator import Actuator
+from sim.evidence import Evidence
 from sim.profiles import Profile
 from sim.world import World
 
 REASON_SECONDS = 15.0  # a service that is down has an open incident within this time
 LEFT_DOWN_SECONDS = 75.0  # a service that could be served is served again within this time
+SOON_SECONDS = 25.0  # … or within this one, if no attempt has failed that is not repeated at once
+FAILED_SECONDS = 120.0  # for so long an attempt that failed may be why the next one waits
 RESOLVED_SECONDS = 25.0  # two holders are one again within this time
 
 
@@ -20,6 +23,7 @@ class Timers:
     world: World
     profile: Profile
     actuator: Actuator
+    evidence: Evidence
     _since: dict[str, float] = field(default_factory=dict)
 
     def broken(self) -> str | None:
@@ -32,10 +36,19 @@ class Timers:
             return (
                 f"the service has been down for {self._lasts('reason', True):.0f} s without an open incident"
             )
+        unreached = bool(holding) and all(self.evidence.unreached_for(name) > 0 for name in holding)
+        if self._lasts("unreached", works and unreached) > REASON_SECONDS and not self._has_open_incident():
+            who = " and ".join(holding)
+            return f"clients have not reached {who} for {REASON_SECONDS:.0f} s without an open incident"
         served = any(hosts[name].serves for name in holding)
         could = works and (not served or len(holding) > 1) and self._all_is_well()
         if self._lasts("served", could and not served) > LEFT_DOWN_SECONDS:
             return f"the service has been down for {LEFT_DOWN_SECONDS:.0f} s, and every host could serve"
+        nothing_failed = self.world.now - self.world.step_failed_at > FAILED_SECONDS
+        if self._lasts("soon", could and not served and nothing_failed) > SOON_SECONDS:
+            return (
+                f"the service has been down for {SOON_SECONDS:.0f} s, all could serve, and no step had failed"
+            )
         if self._lasts("two", could and len(holding) > 1) > RESOLVED_SECONDS:
             return f"{' and '.join(holding)} have had the address for {RESOLVED_SECONDS:.0f} s"
         return None
@@ -50,7 +63,11 @@ class Timers:
         """Return whether the actuator runs and its disk takes what it writes."""
         disk, actuator = self.actuator.disk, self.actuator
         return (
-            actuator.engine is not None and disk.fault is None and disk.commit_seconds < 0.2 and self._runs()
+            actuator.engine is not None
+            and disk.fault is None
+            and disk.commit_seconds < 0.2
+            and self._runs()
+            and not self.world.hosts[self.world.home].busy
         )
 
     def _runs(self) -> bool:

@@ -20,6 +20,7 @@ from sim.wire import Wire
 __all__ = ["FROZEN_POLL_SECONDS", "Event", "Host", "World"]
 
 FROZEN_POLL_SECONDS = 0.05
+QUESTIONS = frozenset({"confirm"})  # steps that change nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +49,13 @@ class World:
     at_step: list[tuple[int, Callable[[], None]]] = field(default_factory=list)
     situations: int = 0  # complete checks of the actuator so far
     asked_who_has_it_at: float = float("-inf")  # when the actuator last asked that and got an answer
+    not_confirmed_at: float = float("-inf")  # when a step last asked that in vain
     # When a host was last given the address by order.
     claims_at: dict[str, float] = field(default_factory=dict)
     fenced_at: dict[str, float] = field(default_factory=dict)  # when a host was last switched off
     decided_at: float = float("-inf")  # when the actuator last wrote down a decision
+    # When the actuator last wrote down that a step which changes something failed.
+    step_failed_at: float = float("-inf")
     moved_by_person_at: float = float("-inf")  # when a person last ordered a move
     uncaught: list[str] = field(default_factory=list)  # exceptions that ended a thread
     # When a fence device last lied about a host.
@@ -59,6 +63,8 @@ class World:
     # When a paused host's clocks last went on.
     clock_paused_at: dict[str, float] = field(default_factory=dict)
     on_order: Callable[[str, str], None] = lambda verb, host: None  # called as the actuator sends an order
+    # … as it writes down how an incident ended, and why.
+    on_close: Callable[[str, str], None] = lambda outcome, reason: None
 
     def __post_init__(self) -> None:
         """Lay the wire between the hosts."""
@@ -100,10 +106,17 @@ class World:
             bring()
         self.virtual.obey()
 
-    def writes_down(self, kind: str) -> None:
+    def is_late(self) -> bool:
+        """Return whether the actuator's machine is too busy to read the answer to its next question in time."""
+        busy = self.hosts[self.home].busy
+        return busy > 0.0 and self.chance.random() < busy
+
+    def writes_down(self, kind: str, step: str | None) -> None:
         """Note a row that the actuator writes; faults that wait for a step of a plan are then counted down."""
         if kind == "decided":
             self.decided_at = self.now
+        if kind in {"failed", "undone"} and step not in QUESTIONS:
+            self.step_failed_at = self.now
         while kind == "started" and self.at_step:
             operations, bring = self.at_step.pop()
             self.at_operation.setdefault(self.operations + operations, []).append(bring)
@@ -128,7 +141,7 @@ class World:
             return True
         if host.start_fails:
             return False
-        host.service, host.started_at = "starting", self.now
+        host.service, host.started_at, host.started_by_boot = "starting", self.now, host.booted_at == self.now
         host.starts += 1
         starts, boots = host.starts, host.boots
         self.happened("the service starts", host.name)

@@ -80,6 +80,8 @@ ROWS = (
     Row("slow_disk", "takeover", amount=0.5, also=hung_at(10.5)),
     Row("disk_fails", "respawn", amount=0.1, lasts=8.0, also=killed_at(10.5)),
     Row("gate_disk_fails", "the epoch could not be stored", host="b", also=hung_at(11.0)),
+    Row("busy", "too busy to check", amount=0.99, also=hung_at(11.0)),
+    Row("restored_journal", "b holds the address (the journal named a)", lasts=15.0, also=hung_at(12.0)),
     Row("set_clock", "takeover", also=hung_at(11.0)),
     Row("drift", "takeover", host="b", also=hung_at(11.0)),
     Row("exporter", "takeover", host="b", amount=0.1, also=crashed_at(11.0)),

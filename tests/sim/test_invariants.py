@@ -8,8 +8,10 @@ import pytest
 
 from locum_actuator.decision import brakes, failover
 from locum_actuator.domain.plan import Plan
+from locum_actuator.engine import incident
 from locum_actuator.engine.patrol import Patrol
 from locum_actuator.journal.journal import Journal
+from locum_actuator.observation.starts import Starts
 from sim.faults import Fault
 from sim.scenario import run
 from sim.schedule import Schedule
@@ -38,14 +40,48 @@ def two_holders_are_left(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(failover, "_held_twice", lambda situation, memory: Plan("refuse", "held_twice", "test"))
 
 
+def starting_is_hung(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Starts, "starting", lambda self, most_seconds: {})
+
+
+def nobody_is_asked_through_the_address(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(failover, "unreached", lambda holder, situation, memory, service: None)
+
+
+def newer_epochs_are_not_believed(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(failover, "holder_by_epoch", lambda situation, memory: memory.holder)
+
+
+def nobody_looks_again_after_a_refusal(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(incident, "WAITING_SECONDS", 60.0)
+
+
 CHAIN_GONE = Fault("prometheus_dead", "a", 5.0, 60.0)
 RETURNS = Fault("crash", "a", 10.0, 10.0, amount=0.1)
+STARTS_SLOWLY = (
+    Fault("slow_start", "a", 5.0, 60.0, amount=0.95),
+    Fault("kill", "a", 10.0, 1.0),
+    Fault("kill_actuator", "a", 11.5, 1.0),
+)
+RESTORED = (
+    Fault("restored_journal", "a", 5.0, 21.0),
+    Fault("crash", "a", 10.0, 16.2, amount=0.1),
+)
+REFUSED = (
+    Fault("witness_dead", "a", 9.0, 5.0),
+    Fault("hang", "a", 10.0, 60.0),
+    Fault("drift", "a", 60.0, 1.0),
+)
 
 ROWS = (
     (pause_is_ignored, "had been paused", (Fault("pause", "a", 5.0, 60.0), Fault("kill", "a", 15.0, 1.0))),
     (epochs_are_not_kept, "an incident is open", (Fault("hang", "a", 10.0, 60.0),)),
     (alerts_are_not_written, "answered with 202 and lost", (Fault("kill", "a", 10.0, 1.0),)),
     (the_patrol_finds_nothing, "without an open incident", (CHAIN_GONE, Fault("kill", "a", 10.0, 1.0))),
+    (starting_is_hung, "whose service had been starting", STARTS_SLOWLY),
+    (nobody_is_asked_through_the_address, "reached", (Fault("drop_service_address", "a", 10.0, 40.0),)),
+    (newer_epochs_are_not_believed, "knows a newer epoch", RESTORED),
+    (nobody_looks_again_after_a_refusal, "no step had failed", REFUSED),
     (two_holders_are_left, "have had the address", (RETURNS,)),
 )  # fmt: skip
 
