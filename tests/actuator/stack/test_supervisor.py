@@ -127,6 +127,8 @@ async def test_what_a_child_started_for_itself_lives_on(tmp_path: Path) -> None:
 
 
 async def test_hang_up_reaches_every_child(tmp_path: Path) -> None:
+    # A shell cannot trap a signal that was ignored when it began, and under nohup(1) this one is.
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     supervisor = Supervisor(tmp_path, lambda _: None)
     script = "trap 'echo reloaded' HUP; echo ready; while :; do sleep 0.02; done"
     children = [supervisor.start(Program(name, ("sh", "-c", script))) for name in ("one", "two")]
@@ -136,6 +138,7 @@ async def test_hang_up_reaches_every_child(tmp_path: Path) -> None:
     for child in children:
         await until(partial(_says, child, "reloaded"), "it has reloaded")
     await supervisor.stop()
+    signal.signal(signal.SIGHUP, before)
 
 
 def test_children_die_with_a_parent_that_is_killed(tmp_path: Path) -> None:

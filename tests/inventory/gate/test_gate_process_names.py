@@ -80,7 +80,7 @@ def gate_for(name: str, directory: Path, shell: tuple[str, ...]) -> GateHost:
     other = www.checks.model_copy(
         update={"process": ProcessCheck(name=name.split(" ", maxsplit=1)[0] or "x")}
     )
-    quiet = commands.model_copy(update={"stop": "true", "stop_timeout": 0.02})
+    quiet = commands.model_copy(update={"stop": "true", "stop_timeout": 0.3})
     services = {
         "dns": www.model_copy(update={"checks": other, "commands": quiet, "addresses": ()}),
         "www": www.model_copy(update={"checks": checks, "commands": quiet, "addresses": ()}),
