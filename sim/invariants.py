@@ -80,6 +80,7 @@ class Invariants:
             return
         held = self._holding()
         gained, self._held = held - self._held, held
+        self.timers.note()
         self.broken = self._held_by_two(gained) or self._given_unchecked(gained) or self._host_epoch_shrank()
         self.evidence.note()
 

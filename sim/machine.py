@@ -9,8 +9,9 @@ from contextlib import ExitStack, contextmanager
 from typing import Self
 from unittest.mock import patch
 
+from locum_actuator.observation.reconnect_probe import GLIMPSE_SECONDS, SEEN_SECONDS
 from locum_actuator.steps import claim
-from locum_actuator.system import netlink
+from locum_actuator.system import netlink, runtime
 from locum_inventory.site.model import Address, InterfaceAddress, Service, Site
 from sim.world import World
 
@@ -63,16 +64,22 @@ def _probe(world: World) -> type[object]:
     """Return the workers' probes of missing hosts, which ask the simulated wire."""
 
     class Probe:
+        def __init__(self) -> None:
+            self._not_before: dict[str, float] = {}
+
         @classmethod
         def of(cls, site: Site, service: Service) -> Self:
             return cls()
 
         def glimpse(self, missing: Iterable[str]) -> frozenset[str]:
-            return frozenset(
-                name
-                for name in missing
-                if not world.hosts[name].gate_gone and world.wire.reaches(world.home, name)
-            )
+            now, seen = runtime.monotonic(), set[str]()
+            for name in missing:
+                if now < self._not_before.get(name, 0.0):
+                    continue
+                accepts = not world.hosts[name].gate_gone and world.wire.reaches(world.home, name)
+                self._not_before[name] = now + (SEEN_SECONDS if accepts else GLIMPSE_SECONDS)
+                seen |= {name} if accepts else set()
+            return frozenset(seen)
 
         def close(self) -> None:
             pass

@@ -26,6 +26,13 @@ class Timers:
     evidence: Evidence
     _since: dict[str, float] = field(default_factory=dict)
 
+    def note(self) -> None:
+        """End a time without service as soon as there is service: it need not last until the next look."""
+        if any(
+            host.has_address and host.runs and host.service == "well" for host in self.world.hosts.values()
+        ):
+            self._since.pop("reason", None)
+
     def broken(self) -> str | None:
         """Return the first promise that was not kept in time."""
         hosts = self.world.hosts
