@@ -69,6 +69,7 @@ class Labs:
             lab = self._open.enter_context(Lab(hosts=("a", "b", *settings.get("watchers", ()))))
             self._locum, self._profile = self._open.enter_context(Locum(lab, **settings)), profile
         locum = self._locum
+        locum.lab.heal_all()  # a test that is tried once more left its fault there
         if locum.lab.holders() != ["a"] or not locum.lab.hosts["a"].up:
             _begin_anew(locum)
         locum.lab.client.wait_good()
@@ -119,9 +120,13 @@ def _wait_decided(locum: Locum, since: float, begins: str) -> None:
 
 
 def _assert_untouched(locum: Locum, since: float) -> None:
-    """a has it as before, and nothing was so much as begun."""
+    """a has it as before, and nothing was begun that could take it away.
+
+    A check through the service address may have begun before the wire was well: a then announces it once more.
+    """
     assert locum.lab.holders() == ["a"]
-    assert [event for event in _events(locum, since) if event["kind"] == "started"] == []
+    begun = {(event["step"], event["host"]) for event in _events(locum, since) if event["kind"] == "started"}
+    assert begun <= {("claim", "a"), ("confirm", "a"), ("prove", "a")}
     assert locum.lab.watcher.held_by_two_seconds(since) == 0
 
 
