@@ -94,7 +94,7 @@ class Host:
         assert process.stdin is not None
         try:
             self.pid = int(reporter.line(BOOT_SECONDS, f"{self.name}'s init"))
-            process.stdin.write(json.dumps(self._told()).encode() + b"\n")
+            process.stdin.write(json.dumps(self._described()).encode() + b"\n")
             process.stdin.flush()
             self._see("mounted", reporter.line(BOOT_SECONDS, f"{self.name}'s disk"))
             self._connect(self.pid)
@@ -215,7 +215,7 @@ class Host:
         programs = {argv[0].rsplit("/", 1)[-1] for argv in self.boot_services}
         return [port for program, port in (("sshd", 22), ("apachectl", 80)) if program in programs]
 
-    def _told(self) -> dict[str, object]:
+    def _described(self) -> dict[str, object]:
         return {
             "name": self.name,
             "disk": f"/run/{self.name}" if self._place.has_disk else None,

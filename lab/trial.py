@@ -78,7 +78,7 @@ def trial(lab: Lab, locum: Locum, fault: Fault, *, seconds: float = 20.0) -> Tri
         lab.client.wait_good(since=at, timeout=seconds)
     except TimeoutError:
         pass  # it is not back, which the result shows
-    return _told(lab, locum, fault, at)
+    return _result(lab, locum, fault, at)
 
 
 def planned(lab: Lab, locum: Locum, move: Fault, *, seconds: float = 60.0) -> Trial:
@@ -88,10 +88,10 @@ def planned(lab: Lab, locum: Locum, move: Fault, *, seconds: float = 60.0) -> Tr
     locum.command(move.verb, "www", "--yes", timeout=seconds)
     lab.client.wait_good(timeout=seconds)
     failed = [sample.started for sample in lab.client.samples(asked) if not sample.ok]
-    return _told(lab, locum, move, asked, begun=failed[0] if failed else asked)
+    return _result(lab, locum, move, asked, begun=failed[0] if failed else asked)
 
 
-def _told(lab: Lab, locum: Locum, fault: Fault, at: float, begun: float | None = None) -> Trial:
+def _result(lab: Lab, locum: Locum, fault: Fault, at: float, begun: float | None = None) -> Trial:
     """Return the result of a fault at `at`, whose outage began then or at `begun`."""
     time.sleep(SETTLE_SECONDS)
     begun = at if begun is None else begun

@@ -12,6 +12,9 @@ from sim.world import World
 
 PROMPT_SECONDS = 0.5  # a round trip that takes longer may hide all that a host answers
 FEWEST_RETURN = 0.2  # of the packets: with fewer a check may find none by chance
+BY_PERSON_SECONDS = 60.0  # a planned move takes so long at most, its undoing and a restart included
+OF_TWO_SECONDS = 30.0  # a host that held the address together with another may be released for so long
+CLOCK_SECONDS = 10.0  # after a hypervisor's pause the age of evidence is too low for so long
 NEVER = float("-inf")
 
 
@@ -103,6 +106,22 @@ class Evidence:
     def _is_silent_to_a_point(self, name: str) -> bool:
         """Return whether a vantage point other than the actuator's host can be asked and gets no echo."""
         return any(point != self.world.home and not self._hears(point, name) for point in self._points(name))
+
+    def clock_stood_still(self, name: str) -> bool:
+        """Return whether a hypervisor paused a host, or the actuator's, a moment ago."""
+        return any(
+            self.world.now - self.world.clock_paused_at.get(one, NEVER) <= CLOCK_SECONDS
+            for one in (name, self.world.home)
+        )
+
+    def moved_by_person(self) -> bool:
+        """Return whether a person ordered a move a moment ago."""
+        return self.world.now - self.world.moved_by_person_at <= BY_PERSON_SECONDS
+
+    def was_one_of_two(self, name: str) -> bool:
+        """Return whether another host had the address a moment ago."""
+        others = (self.held_at.get(other, NEVER) for other in self.world.hosts if other != name)
+        return self.world.now - max(others) <= OF_TWO_SECONDS
 
     def seen_for(self, name: str) -> float:
         """Return for how many seconds locum has been able to see that a host is there; 0 if it is not."""

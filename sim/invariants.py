@@ -23,6 +23,7 @@ from locum_actuator.domain.reach import NOT_PROVEN
 from locum_actuator.engine.engine import Engine
 from sim.actuator import Actuator
 from sim.evidence import NEVER, Evidence
+from sim.orders import Orders
 from sim.profiles import Profile
 from sim.timers import Timers
 from sim.world import World
@@ -31,21 +32,10 @@ from sim.world import World
 CLAIM_SECONDS = 2.5
 # After a confirmed release the question may be three seconds old, over a gate one more.
 CLAIM_CHECKED_SECONDS = 5.0
-HEALTHY_SECONDS = 3.0  # a holder that has been well for so long is left alone
-BY_PERSON_SECONDS = 60.0  # a planned move takes so long at most, its undoing and a restart included
-PAUSED_SECONDS = 2.0  # a check that began before a pause may still be decided upon
-OF_TWO_SECONDS = 30.0  # a host that held the address together with another may be released for so long
-CLOCK_SECONDS = 10.0  # after a hypervisor's pause the age of evidence is too low for so long
 LIED_SECONDS = 60.0  # after a fence device has lied its host counts as off for so long
 SITUATIONS_A_SECOND = 30
 UNREACHED_SECONDS = 4.0  # a check that began before may still count
-FIRST_PLAN_SECONDS = 3.0  # after its start a process decides by the journal that it began with
-STARTS_SECONDS = (
-    1.0,
-    25.0,
-)  # after its start a service is left alone: it was noticed, and the limit is not reached
 ENDS_WELL = frozenset({"nothing", "takeover", "claim", "respawn"})
-TAKING = frozenset({"release", "stop", "respawn", "fence"})
 
 
 @dataclass(slots=True)
@@ -58,16 +48,17 @@ class Invariants:
     broken: str | None = None  # the first violation, in words
     evidence: Evidence = field(init=False)
     timers: Timers = field(init=False)
+    orders: Orders = field(init=False)
     _held: frozenset[str] = frozenset()  # by whom, whether or not clients reach them
-    _epochs: dict[str, int] = field(default_factory=dict)
+    _epochs: dict[tuple[str, int], int] = field(default_factory=dict)
     _engine: Engine | None = None  # the one whose journal was checked
     _situations: tuple[float, int] = (0.0, 0)
-    _restores: int = 0  # of the journal, when its epoch was last compared
 
     def __post_init__(self) -> None:
         """Begin with the world as it is."""
         self.evidence = Evidence(self.world, self.profile)
         self.timers = Timers(self.world, self.profile, self.actuator, self.evidence)
+        self.orders = Orders(self.world, self.actuator, self.evidence)
         self._held = self._holding()
         self.evidence.note()
 
@@ -86,14 +77,8 @@ class Invariants:
 
     def ordered(self, verb: str, host: str) -> None:
         """Check an order of the actuator at the moment at which it is sent."""
-        if self.broken is None and verb in TAKING:
-            self.broken = (
-                self._healthy_taken(verb, host)
-                or self._newer_taken(verb, host)
-                or self._starting_taken(verb, host)
-            )
         if self.broken is None:
-            self.broken = self._while_paused(verb, host)
+            self.broken = self.orders.broken_by(verb, host)
 
     def closed(self, outcome: str, reason: str) -> None:
         """Check that an incident which ends with the service well ends with a proof."""
@@ -121,7 +106,7 @@ class Invariants:
         now = self.world.now
         reached = [name for name in self._held if self._is_reached(name)]
         for new in gained & set(reached):
-            if self.world.claims_at.get(new) != now or self._clock_stood_still(new):
+            if self.world.claims_at.get(new) != now or self.evidence.clock_stood_still(new):
                 continue  # not by an order: it has booted with it
             for old in sorted(set(reached) - gained):
                 if (why := self._not_admitted(old)) is not None:
@@ -149,16 +134,9 @@ class Invariants:
             return None  # a third host that is on the wrong side
         return "behind a line that was cut, and no other vantage point had asked it"
 
-    def _clock_stood_still(self, *names: str) -> bool:
-        """Return whether a hypervisor paused one of the hosts, or the actuator's, a moment ago."""
-        return any(
-            self.world.now - self.world.clock_paused_at.get(name, NEVER) <= CLOCK_SECONDS
-            for name in {*names, self.world.home}
-        )
-
     def _given_unchecked(self, gained: frozenset[str]) -> str | None:
         for name in gained:
-            if self.world.claims_at.get(name) != self.world.now or self._clock_stood_still(name):
+            if self.world.claims_at.get(name) != self.world.now or self.evidence.clock_stood_still(name):
                 continue
             age = self.world.now - self.world.asked_who_has_it_at
             if self.world.not_confirmed_at > self.world.asked_who_has_it_at:
@@ -166,63 +144,6 @@ class Invariants:
             if age > CLAIM_CHECKED_SECONDS:
                 return f"{name} got the address, and the wire had been asked {age:.1f} s before"
         return None
-
-    # -- 2: what is taken ------------------------------------------------------------------------------------------
-
-    def _healthy_taken(self, verb: str, name: str) -> str | None:
-        now, well = self.world.now, self.evidence.well_for(name)
-        if well < HEALTHY_SECONDS or self._clock_stood_still(name):
-            return None
-        if now - self.world.moved_by_person_at <= BY_PERSON_SECONDS:
-            return None
-        others = (self.evidence.held_at.get(other, NEVER) for other in self.world.hosts if other != name)
-        if now - max(others) <= OF_TWO_SECONDS:
-            return None  # one of two holders has to go
-        if verb == "fence" and self.evidence.seen_for(name) < HEALTHY_SECONDS:
-            return None  # behind a line that is cut: it is switched off before another host gets the address
-        return f"{verb} was sent to {name}, which had been well for {well:.1f} s"
-
-    def _newer_taken(self, verb: str, name: str) -> str | None:
-        """Return an order to the newer one of two holders, which serves; the journal was older at the start."""
-        hosts = self.world.hosts
-        others = [other for other in self._held if other != name and hosts[other].is_heard]
-        if not hosts[name].serves or self._clock_stood_still(name) or not others:
-            return None
-        if self.world.now - self.actuator.began_at > FIRST_PLAN_SECONDS:
-            return None
-        if hosts[name].epoch <= self.actuator.began_with_epoch:
-            return None  # whom an interrupted plan gave it to, only the journal knows
-        if self.world.now - self.world.moved_by_person_at <= BY_PERSON_SECONDS or any(
-            hosts[other].epoch >= hosts[name].epoch for other in others
-        ):
-            return None
-        return f"{verb} was sent to {name}, which serves and knows a newer epoch than {' and '.join(others)}"
-
-    def _starting_taken(self, verb: str, name: str) -> str | None:
-        """Return an order that ends the start of a holder's service, which was ordered a moment ago."""
-        host, now = self.world.hosts[name], self.world.now
-        if host.service != "starting" or not host.has_address or self._clock_stood_still(name):
-            return None
-        age, moved = now - host.started_at, now - self.world.moved_by_person_at
-        others = (self.evidence.held_at.get(other, NEVER) for other in self.world.hosts if other != name)
-        if not STARTS_SECONDS[0] < age < STARTS_SECONDS[1] or moved <= BY_PERSON_SECONDS:
-            return None
-        if host.started_by_boot or now - max(others) <= OF_TWO_SECONDS:
-            return None
-        if self.evidence.seen_for(name) < HEALTHY_SECONDS:
-            return None
-        return f"{verb} was sent to {name}, whose service had been starting for {age:.1f} s"
-
-    def _while_paused(self, verb: str, name: str) -> str | None:
-        """Return an order of a plan that was decided while a pause had long begun; None if it is of none."""
-        actuator, world = self.actuator, self.world
-        decided_later = world.decided_at - actuator.paused_since
-        if decided_later < PAUSED_SECONDS or actuator.up_since > actuator.paused_since:
-            return None
-        by_person = world.now - world.moved_by_person_at <= BY_PERSON_SECONDS
-        if by_person or actuator.disk.commit_seconds or actuator.disk.fault is not None:
-            return None
-        return f"{verb} was sent to {name} though the service had been paused for {decided_later:.1f} s"
 
     # -- 4: epochs -------------------------------------------------------------------------------------------------
 
@@ -247,13 +168,11 @@ class Invariants:
     def _journal_epoch_shrank(self) -> str | None:
         service = self.actuator.service
         epoch = self.actuator.ask(lambda engine: engine.journal.holder(service).epoch)
-        if self._restores != self.actuator.restores:
-            self._restores = self.actuator.restores
-            self._epochs.pop("the journal", None)
-        return None if epoch is None else self._shrank("the journal", epoch)
+        return None if epoch is None else self._shrank("the journal", epoch, self.actuator.restores)
 
-    def _shrank(self, where: str, epoch: int) -> str | None:
-        before, self._epochs[where] = self._epochs.get(where, 0), epoch
+    def _shrank(self, where: str, epoch: int, copy: int = 0) -> str | None:
+        """Compare an epoch with the last one of the same place; an older copy of the journal is another place."""
+        before, self._epochs[where, copy] = self._epochs.get((where, copy), 0), epoch
         return f"the epoch of {where} went from {before} to {epoch}" if epoch < before else None
 
     # -- 5: alerts -------------------------------------------------------------------------------------------------

@@ -141,7 +141,7 @@ class World:
             return True
         if host.start_fails:
             return False
-        host.service, host.started_at, host.started_by_boot = "starting", self.now, host.booted_at == self.now
+        host.service, host.started_at, host.started_by_boot = "starting", self.now, False
         host.starts += 1
         starts, boots = host.starts, host.boots
         self.happened("the service starts", host.name)
@@ -195,3 +195,4 @@ class World:
         self.happened("has booted with the address" if with_address else "has booted", host.name)
         if with_address:
             self.start_service(host)
+            host.started_by_boot = True

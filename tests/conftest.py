@@ -36,6 +36,7 @@ MISSED_DEADLINE = (
     r"^LabError: (no incident ended with .* within [0-9.]+ s: |locum did not come up)",
 )
 NEVER_TWICE = "held_by_two"
+_TRIED_AGAIN = pytest.mark.flaky(reruns=1, only_rerun=list(MISSED_DEADLINE), rerun_except=[NEVER_TWICE])
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -46,9 +47,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
     for item in items:
         if any(item.get_closest_marker(name) for name in ("e2e", "integration")):
-            item.add_marker(
-                pytest.mark.flaky(reruns=1, only_rerun=list(MISSED_DEADLINE), rerun_except=[NEVER_TWICE])
-            )
+            item.add_marker(_TRIED_AGAIN)
 
 
 @pytest.hookimpl(wrapper=True)

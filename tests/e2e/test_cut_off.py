@@ -71,7 +71,7 @@ class Labs:
         locum = self._locum
         locum.lab.heal_all()  # a test that is tried once more left its fault there
         if locum.lab.holders() != ["a"] or not locum.lab.hosts["a"].up:
-            _begin_anew(locum)
+            _start_over(locum)
         locum.lab.client.wait_good()
         wait_for(
             lambda: all(row["outcome"] for row in locum.incidents()), "no incident is open", BACK_SECONDS
@@ -85,7 +85,7 @@ def labs() -> Iterator[Labs]:
         yield made
 
 
-def _begin_anew(locum: Locum) -> None:
+def _start_over(locum: Locum) -> None:
     """Let a be the holder, and locum have no past."""
     lab = locum.lab
     locum.down()

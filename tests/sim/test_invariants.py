@@ -44,7 +44,7 @@ def starting_is_hung(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Starts, "starting", lambda self, most_seconds: {})
 
 
-def nobody_is_asked_through_the_address(patch: pytest.MonkeyPatch) -> None:
+def reach_is_ignored(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(failover, "unreached", lambda holder, situation, memory, service: None)
 
 
@@ -52,7 +52,7 @@ def newer_epochs_are_not_believed(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(failover, "holder_by_epoch", lambda situation, memory: memory.holder)
 
 
-def nobody_looks_again_after_a_refusal(patch: pytest.MonkeyPatch) -> None:
+def refusals_last(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(incident, "WAITING_SECONDS", 60.0)
 
 
@@ -79,9 +79,9 @@ ROWS = (
     (alerts_are_not_written, "answered with 202 and lost", (Fault("kill", "a", 10.0, 1.0),)),
     (the_patrol_finds_nothing, "without an open incident", (CHAIN_GONE, Fault("kill", "a", 10.0, 1.0))),
     (starting_is_hung, "whose service had been starting", STARTS_SLOWLY),
-    (nobody_is_asked_through_the_address, "reached", (Fault("drop_service_address", "a", 10.0, 40.0),)),
+    (reach_is_ignored, "reached", (Fault("drop_service_address", "a", 10.0, 40.0),)),
     (newer_epochs_are_not_believed, "knows a newer epoch", RESTORED),
-    (nobody_looks_again_after_a_refusal, "no step had failed", REFUSED),
+    (refusals_last, "no step had failed", REFUSED),
     (two_holders_are_left, "have had the address", (RETURNS,)),
 )  # fmt: skip
 
