@@ -199,7 +199,7 @@ def test_row(row: Row, tmp_path: Path) -> None:
 
 def test_garbage_is_neither_yes_nor_no_and_is_told_in_one_short_line(tmp_path: Path) -> None:
     with pytest.raises(StepError) as caught:
-        step(tmp_path, {"command": [str(make(tmp_path, "one", "prints garbage"))], "timeout": 0.5}).do()
+        step(tmp_path, {"command": [str(make(tmp_path, "one", "prints garbage"))], "timeout": 3.0}).do()
     text = str(caught.value)
     assert "status is not clear: ended with 77: " in text
     assert text.isprintable()
@@ -226,7 +226,7 @@ def test_a_host_whose_echo_comes_late_is_not_switched_off(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("fault", ["wrong_plug", "cannot_ping"])
 def test_a_device_that_says_off_while_the_host_is_there_does_not_count(tmp_path: Path, fault: str) -> None:
-    it = step(tmp_path, {"command": [str(make(tmp_path, "one", "honest"))], "timeout": 0.5})
+    it = step(tmp_path, {"command": [str(make(tmp_path, "one", "honest"))], "timeout": 3.0})
     setattr(it.context.observer, fault, True)
     (tmp_path / "off").touch()
     assert not it.already()
