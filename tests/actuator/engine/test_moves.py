@@ -737,9 +737,16 @@ def move_requests(world: FakeWorld, journal: Journal, mirrors: Mirrors) -> Itera
     worker.join(5)
 
 
+def begun(move_requests: MoveRequests, move: Move) -> Progress:
+    """Begin a move once the worker has finished with the incident before, which the journal closes first."""
+    worker = move_requests._workers()["www"]
+    wait_for(lambda: worker.incident is None, "the worker has no incident")
+    return move_requests.begin("www", move)
+
+
 def ended(move_requests: MoveRequests, journal: Journal, move: Move = TO_B) -> tuple[str, str]:
     """Begin a move and return how it ended: refused and why, or its incident's outcome and who holds."""
-    progress = move_requests.begin("www", move)
+    progress = begun(move_requests, move)
     wait_for(lambda: progress.phase in {"refused", "moving"}, "the move is refused or under way")
     if progress.incident is None:
         return progress.phase, progress.text
@@ -799,7 +806,7 @@ ENDS = ("done", "refused", "failed")
 
 def phase_of(move_requests: MoveRequests, move: Move = TO_B) -> tuple[str, str]:
     """Begin a move and return the end it comes to, and its words."""
-    number = move_requests.begin("www", move).number
+    number = begun(move_requests, move).number
 
     def end() -> Progress | None:
         progress = move_requests.progress("www")
@@ -894,7 +901,7 @@ def test_b12_without_a_thread_for_it_a_move_has_failed(
 
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", none_left)
-        progress = move_requests.begin("www", TO_B)
+        progress = begun(move_requests, TO_B)
     assert (progress.phase, progress.text) == ("failed", "it was not begun: can't start new thread")
     assert phase_of(move_requests)[0] == "done"
 
