@@ -64,7 +64,7 @@ class Evidence:
     def _is_unreached(self, name: str) -> bool:
         """Return whether others could see that a service is well, and not reached through the address."""
         host = self.world.hosts[name]
-        if not (host.runs and host.has_address and host.service == "well" and host.through_dropped):
+        if not (host.offers_service and host.through_dropped):
             return False
         return not host.check_dropped and any(
             point != name

@@ -81,11 +81,11 @@ class Host:
         return (first, f"02:00:00:00:01:{ord(self.name):02x}") if self.second_card else (first,)
 
     @property
+    def offers_service(self) -> bool:
+        """Whether its service is well and it has the address; its line or its firewall may keep clients away."""
+        return self.runs and self.has_address and self.service == "well"
+
+    @property
     def serves(self) -> bool:
         """Whether it gives the right answer to a client on the wire that asks for the service address."""
-        return (
-            self.runs
-            and self.has_address
-            and self.service == "well"
-            and not (self.cut or self.check_dropped or self.through_dropped)
-        )
+        return self.offers_service and not (self.cut or self.check_dropped or self.through_dropped)

@@ -42,7 +42,9 @@ class Orders:
 
     def _healthy_taken(self, verb: str, name: str) -> str | None:
         well = self.evidence.well_for(name)
-        if well < HEALTHY_SECONDS or self.evidence.was_one_of_two(name):
+        if well < HEALTHY_SECONDS:
+            return None
+        if self.evidence.was_one_of_two(name):
             return None  # one of two holders has to go
         if verb == "fence" and self.evidence.seen_for(name) < HEALTHY_SECONDS:
             return None  # behind a line that is cut: it is switched off before another host gets the address

@@ -28,18 +28,18 @@ class Timers:
 
     def note(self) -> None:
         """End a time without service as soon as there is service: it need not last until the next look."""
-        if any(
-            host.has_address and host.runs and host.service == "well" for host in self.world.hosts.values()
-        ):
+        if not self._is_down():
             self._since.pop("reason", None)
 
     def broken(self) -> str | None:
         """Return the first promise that was not kept in time."""
         hosts = self.world.hosts
         holding = [name for name, host in hosts.items() if host.has_address and host.is_heard]
-        down = not any(hosts[name].runs and hosts[name].service == "well" for name in holding)
         works = self._actuator_works()
-        if self._lasts("reason", down and works) > REASON_SECONDS and not self._has_open_incident():
+        if (
+            self._lasts("reason", self._is_down() and works) > REASON_SECONDS
+            and not self._has_open_incident()
+        ):
             return (
                 f"the service has been down for {self._lasts('reason', True):.0f} s without an open incident"
             )
@@ -59,6 +59,9 @@ class Timers:
         if self._lasts("two", could and len(holding) > 1) > RESOLVED_SECONDS:
             return f"{' and '.join(holding)} have had the address for {RESOLVED_SECONDS:.0f} s"
         return None
+
+    def _is_down(self) -> bool:
+        return not any(host.offers_service for host in self.world.hosts.values())
 
     def _lasts(self, what: str, holds: bool) -> float:
         if not holds:
