@@ -1,6 +1,6 @@
 # Two commands matter: `make demo` and `make test`. Both set up whatever they need first.
 PY := .venv/bin/python
-# The lab and the tests make namespaces, which takes root. Root leaves no caches here: whoever owns the checkout
+# The lab and the tests make namespaces, which takes root. Root leaves no caches here: the owner of the checkout
 # could not remove them.
 AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo env PYTHONDONTWRITEBYTECODE=1 \
 	PYTEST_ADDOPTS=-pno:cacheprovider HYPOTHESIS_STORAGE_DIRECTORY=/root/.cache/hypothesis)
